@@ -1,0 +1,73 @@
+/**
+ * Every failure a user can cause is one of these. Four parts, in this order:
+ * what is wrong (one sentence), where and expected-against-found (`details`), what to do next (`advice`).
+ * `message` alone is enough to act on; the command line lays the same parts out.
+ */
+export interface ErrorParts {
+  /** One sentence that says what is wrong. */
+  readonly problem: string;
+  /** Where it happened and what was expected against found, in reading order, e.g. `{ file: 'unet.safetensors' }`. */
+  readonly details?: Readonly<Record<string, string>>;
+  /** What the user can do next. */
+  readonly advice?: string;
+}
+
+/** The base of all errors that are the input's or the request's fault (exit code 1). Anything else is our bug (exit 2). */
+export class SdConvertError extends Error {
+  readonly problem: string;
+  readonly details: Readonly<Record<string, string>>;
+  readonly advice: string | undefined;
+
+  constructor(parts: ErrorParts, options?: ErrorOptions) {
+    super(layOut(parts), options);
+    this.name = new.target.name;
+    this.problem = parts.problem;
+    this.details = parts.details ?? {};
+    this.advice = parts.advice;
+  }
+}
+
+/** A file, folder or model that is not there. */
+export class NotFoundError extends SdConvertError {}
+
+/** A file that is there but is not what its name says: truncated, hostile, an HTML page, a Git-LFS pointer. */
+export class FileFormatError extends SdConvertError {}
+
+/** A model or file that is intact, but of a kind that sdconvert does not convert. */
+export class UnsupportedModelError extends SdConvertError {}
+
+/** A configuration that contradicts the weights beside it, or itself. */
+export class ConfigError extends SdConvertError {}
+
+/** The network needs weights that the checkpoint does not have. */
+export class MissingWeightError extends SdConvertError {}
+
+/** The checkpoint has weights that the network does not use. */
+export class UnusedWeightError extends SdConvertError {}
+
+/** Two tensors whose shapes cannot meet, found while the graph is built. */
+export class ShapeError extends SdConvertError {}
+
+/** A request that makes no sense by itself: unknown option value, impossible size. */
+export class RequestError extends SdConvertError {}
+
+/** A result that exists already and was made differently. */
+export class OutputExistsError extends SdConvertError {}
+
+/** Not enough room on the disk for what would be written. */
+export class DiskSpaceError extends SdConvertError {}
+
+/** Chunks that cannot stay under the size asked for. */
+export class ChunkBudgetError extends SdConvertError {}
+
+/** An artifact whose numbers are too far from the reference. */
+export class ValidationError extends SdConvertError {}
+
+/** The work was interrupted (Ctrl-C, an aborted signal). */
+export class InterruptedError extends SdConvertError {}
+
+function layOut({ problem, details, advice }: ErrorParts): string {
+  const rows = Object.entries(details ?? {});
+  const width = Math.max(0, ...rows.map(([label]) => label.length));
+  return [problem, ...rows.map(([label, text]) => `  ${label.padEnd(width)}  ${text}`), ...(advice ? [advice] : [])].join('\n');
+}

@@ -1,0 +1,39 @@
+/** The element types a tensor can have. Each file format's own spelling lives in that format's reader or writer. */
+export const byteWidths = {
+  f64: 8,
+  f32: 4,
+  f16: 2,
+  bf16: 2,
+  i64: 8,
+  i32: 4,
+  i16: 2,
+  i8: 1,
+  u64: 8,
+  u32: 4,
+  u16: 2,
+  u8: 1,
+  bool: 1,
+} as const;
+
+/** Element type of a tensor. */
+export type DType = keyof typeof byteWidths;
+
+/** Bytes of one element. */
+export function byteWidth(dtype: DType): number {
+  return byteWidths[dtype];
+}
+
+/** The element types that hold fractions. */
+export function isFloat(dtype: DType): boolean {
+  return dtype === 'f64' || dtype === 'f32' || dtype === 'f16' || dtype === 'bf16';
+}
+
+/** Number of elements in a tensor of this shape; 1 for a scalar (`[]`). */
+export function elementCount(shape: readonly number[]): number {
+  return shape.reduce((count, size) => count * size, 1);
+}
+
+/** Size in bytes of a tensor of this shape and dtype. */
+export function byteSize(shape: readonly number[], dtype: DType): number {
+  return elementCount(shape) * byteWidth(dtype);
+}
