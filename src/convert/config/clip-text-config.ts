@@ -1,0 +1,30 @@
+import { z } from 'zod';
+import type { Component } from '../../weights/checkpoint.ts';
+import { checkSizes, parseConfig } from './parse-config.ts';
+
+/** CLIPTextModel; defaults are transformers' own. */
+const schema = z.object({
+  vocab_size: z.int().default(49408),
+  hidden_size: z.int(),
+  intermediate_size: z.int(),
+  num_hidden_layers: z.int(),
+  num_attention_heads: z.int(),
+  max_position_embeddings: z.int().default(77),
+  hidden_act: z.enum(['quick_gelu', 'gelu'], { error: '"quick_gelu" or "gelu"' }).default('quick_gelu'),
+  layer_norm_eps: z.number().default(1e-5),
+  eos_token_id: z.int().default(49407),
+});
+
+export type ClipTextConfig = z.output<typeof schema>;
+
+/** Reads and checks a CLIP text encoder's config. Throws `ConfigError`. */
+export function clipTextConfig(component: Component): ClipTextConfig {
+  const config = parseConfig(schema, component);
+  checkSizes(component, [
+    { key: 'vocab_size', value: config.vocab_size, weight: 'text_model.embeddings.token_embedding.weight', axis: 0 },
+    { key: 'hidden_size', value: config.hidden_size, weight: 'text_model.embeddings.token_embedding.weight', axis: 1 },
+    { key: 'max_position_embeddings', value: config.max_position_embeddings, weight: 'text_model.embeddings.position_embedding.weight', axis: 0 },
+    { key: 'intermediate_size', value: config.intermediate_size, weight: 'text_model.encoder.layers.0.mlp.fc1.weight', axis: 0 },
+  ]);
+  return config;
+}

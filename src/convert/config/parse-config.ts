@@ -1,0 +1,41 @@
+import type { z } from 'zod';
+import { ConfigError } from '../../errors.ts';
+import type { Component } from '../../weights/checkpoint.ts';
+
+/**
+ * A component's config, checked against what sdconvert can build. Keys that no schema names say nothing about the
+ * graph and are left alone. Throws `ConfigError` naming the file, the key, what is there and what would be supported.
+ */
+export function parseConfig<Schema extends z.ZodType>(schema: Schema, component: Component): z.output<Schema> {
+  const result = schema.safeParse(component.config, { reportInput: true });
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  const key = issue?.path.join('.') ?? '';
+  throw new ConfigError({
+    problem: `the config of the ${component.name} sets ${key} to something that sdconvert cannot convert.`,
+    details: { file: component.configFile, found: `${key} = ${JSON.stringify(issue?.input)}`, supported: issue?.message ?? '' },
+    advice: 'If the file is intact, this is a kind of model that is not supported yet.',
+  });
+}
+
+/** A size that a config states and a weight shows. */
+export interface StatedSize {
+  readonly key: string;
+  readonly value: number;
+  readonly weight: string;
+  readonly axis: number;
+}
+
+/** Throws `ConfigError` for the first stated size that the weights contradict; weights that are not there are left to the network. */
+export function checkSizes(component: Component, sizes: readonly StatedSize[]): void {
+  for (const { key, value, weight, axis } of sizes) {
+    const found = component.weights.get(weight);
+    const size = found?.shape[axis];
+    if (!found || size === value) continue;
+    throw new ConfigError({
+      problem: `the config of the ${component.name} contradicts its weights: ${key} is ${value}, but the weights are made for ${size}.`,
+      details: { config: component.configFile, weight: `${weight} [${found.shape.join(', ')}]`, file: found.file },
+      advice: 'The config belongs to another model. Take both files from the same source.',
+    });
+  }
+}

@@ -1,0 +1,35 @@
+import { z } from 'zod';
+import type { Component } from '../../weights/checkpoint.ts';
+import { checkSizes, parseConfig } from './parse-config.ts';
+
+/** AutoencoderKL; defaults are diffusers' own. */
+const schema = z.object({
+  in_channels: z.int().default(3),
+  out_channels: z.int().default(3),
+  latent_channels: z.int().default(4),
+  block_out_channels: z.array(z.int()),
+  layers_per_block: z.int().default(1),
+  norm_num_groups: z.int().default(32),
+  act_fn: z.literal('silu', { error: '"silu"' }).default('silu'),
+  down_block_types: z.array(z.literal('DownEncoderBlock2D', { error: 'DownEncoderBlock2D' })),
+  up_block_types: z.array(z.literal('UpDecoderBlock2D', { error: 'UpDecoderBlock2D' })),
+});
+
+export type VaeConfig = z.output<typeof schema>;
+
+/** Reads and checks the VAE's config. Throws `ConfigError`. */
+export function vaeConfig(component: Component): VaeConfig {
+  const config = parseConfig(schema, component);
+  checkSizes(component, [
+    { key: 'in_channels', value: config.in_channels, weight: 'encoder.conv_in.weight', axis: 1 },
+    { key: 'out_channels', value: config.out_channels, weight: 'decoder.conv_out.weight', axis: 0 },
+    { key: 'latent_channels', value: config.latent_channels, weight: 'decoder.conv_in.weight', axis: 1 },
+    ...config.block_out_channels.map((value, level) => ({
+      key: `block_out_channels[${level}]`,
+      value,
+      weight: `encoder.down_blocks.${level}.resnets.0.conv1.weight`,
+      axis: 0,
+    })),
+  ]);
+  return config;
+}

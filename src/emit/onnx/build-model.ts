@@ -1,0 +1,111 @@
+import type { Graph } from '../../graph/graph.ts';
+import { formatDim, isFixed, type Shape } from '../../graph/shape.ts';
+import type { Tensor } from '../../graph/tensor.ts';
+import { byteSize, type DType } from '../../weights/dtype.ts';
+import { type DataFile, layOutTensors, type Placement, placements, type StoredTensor } from './external-data.ts';
+import { lower } from './lower.ts';
+import { OnnxWriter } from './onnx-writer.ts';
+import { dataTypes, IR_VERSION, type ModelProto, OPSET, onnx, type TensorProto, type ValueInfoProto } from './proto.ts';
+
+/** An ONNX model ready to be written: the message, and the files its weights go to. */
+export interface OnnxModel {
+  readonly proto: ModelProto;
+  readonly dataFiles: readonly DataFile[];
+}
+
+/** Facts about a model that its file carries along (ModelProto.metadata_props). */
+export type OnnxMetadata = Readonly<Record<string, string>>;
+
+/** The ONNX form of a graph, with its weights in `model.onnx_data`. No weight is read. */
+export function buildOnnxModel(graph: Graph, metadata: OnnxMetadata): OnnxModel {
+  const { names, aliases } = namesInFile(graph);
+  const rename = (name: string): string => names.get(name) ?? name;
+  const write = new OnnxWriter(rename);
+
+  for (const tensor of graph.tensors) {
+    if (tensor.op.kind === 'constant') write.constant(tensor.name, tensor.op.data, tensor.dtype, fixedShape(tensor));
+    else lower(write, tensor, tensor.inputs.map((input) => rename(input.name)));
+  }
+  for (const [output, name] of aliases) write.node('Identity', [rename(name)], output);
+
+  const dataFiles = layOutTensors(graph.tensors.flatMap(storedTensor), 'model.onnx_data');
+  const external = [...placements(dataFiles)].map(([name, placement]) => externalTensor(graphTensor(graph, name), placement));
+  const computed = graph.tensors.filter(({ op }) => op.kind !== 'input' && op.kind !== 'weight' && op.kind !== 'constant');
+  const outputs = new Set(graph.outputs.map(({ name }) => name));
+  return {
+    dataFiles,
+    proto: modelProto(
+      {
+        name: metadata.model ?? 'main',
+        node: write.nodes,
+        initializer: [...write.initializers, ...external],
+        input: graph.inputs.map((tensor) => valueInfo(tensor.name, tensor)),
+        output: graph.outputs.map(({ name, tensor }) => valueInfo(name, tensor)),
+        valueInfo: computed.filter(({ name }) => !outputs.has(rename(name))).map((tensor) => valueInfo(rename(tensor.name), tensor)),
+      },
+      metadata,
+    ),
+  };
+}
+
+/** A model around a graph, as every file of ours declares it. */
+export function modelProto(graph: NonNullable<ModelProto['graph']>, metadata: OnnxMetadata): ModelProto {
+  return {
+    irVersion: IR_VERSION,
+    opsetImport: [{ domain: '', version: OPSET }],
+    producerName: 'sdconvert',
+    graph,
+    metadataProps: Object.entries(metadata).map(([key, value]) => ({ key, value })),
+  };
+}
+
+/** Declares a value's dtype and shape; free sizes keep their symbols. */
+export function valueInfo(name: string, { dtype, shape }: { dtype: DType; shape: Shape }): ValueInfoProto {
+  const dim = shape.map((size) => (typeof size === 'number' ? { dimValue: size } : { dimParam: formatDim(size) }));
+  return { name, type: { tensorType: { elemType: dataTypes[dtype], shape: { dim } } } };
+}
+
+/** A tensor whose bytes lie in a data file. */
+export function externalTensor({ name, dtype, dims }: { name: string; dtype: DType; dims: readonly number[] }, placement: Placement): TensorProto {
+  return {
+    name,
+    dims: [...dims],
+    dataType: dataTypes[dtype],
+    dataLocation: onnx.TensorProto.DataLocation.EXTERNAL,
+    externalData: Object.entries(placement).map(([key, value]) => ({ key, value: String(value) })),
+  };
+}
+
+/**
+ * Each output's tensor takes the output's name in the file. Where that cannot be (the tensor is an input, has given its
+ * name to another output, or the name is taken), an Identity node is the output: `aliases`.
+ */
+function namesInFile(graph: Graph): { names: ReadonlyMap<string, string>; aliases: readonly (readonly [string, string])[] } {
+  const taken = new Set(graph.tensors.map(({ name }) => name));
+  const names = new Map<string, string>();
+  const aliases: (readonly [string, string])[] = [];
+  for (const { name, tensor } of graph.outputs) {
+    if (name === tensor.name) continue;
+    const free = tensor.op.kind !== 'input' && tensor.op.kind !== 'weight' && !names.has(tensor.name) && !taken.has(name);
+    if (free) names.set(tensor.name, name);
+    else aliases.push([name, tensor.name]);
+  }
+  return { names, aliases };
+}
+
+function storedTensor(tensor: Tensor): StoredTensor[] {
+  const { op, name, dtype } = tensor;
+  if (op.kind !== 'weight') return [];
+  return [{ name, byteLength: byteSize(fixedShape(tensor), dtype), stream: () => op.weight.stream(dtype) }];
+}
+
+function graphTensor(graph: Graph, name: string): { name: string; dtype: DType; dims: readonly number[] } {
+  const tensor = graph.tensors.find((each) => each.name === name);
+  if (!tensor) throw new Error(`no tensor is called ${name}`);
+  return { name, dtype: tensor.dtype, dims: fixedShape(tensor) };
+}
+
+function fixedShape({ name, shape }: Tensor): readonly number[] {
+  if (!isFixed(shape)) throw new Error(`${name} has a free size`);
+  return shape;
+}

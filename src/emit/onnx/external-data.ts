@@ -1,0 +1,64 @@
+/**
+ * Where the weights of an ONNX model lie: in files beside it, so that the model itself stays small and runtimes can map
+ * the weights into memory (onnx.proto, TensorProto.external_data).
+ */
+
+/** A tensor to be stored. */
+export interface StoredTensor {
+  readonly name: string;
+  readonly byteLength: number;
+  /** Its bytes in order; each block is used before the next is asked for. */
+  stream(): AsyncIterable<Uint8Array>;
+}
+
+/** Where a tensor's bytes are. */
+export interface Placement {
+  /** File name, relative to the model. */
+  readonly location: string;
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** One data file: its name and exact size in bytes, its tensors with their offsets. */
+export interface DataFile {
+  readonly location: string;
+  readonly byteLength: number;
+  readonly tensors: readonly { readonly tensor: StoredTensor; readonly offset: number }[];
+}
+
+/** Below 2 GB, which browsers and 32-bit offsets can hold in one buffer. */
+export const MAX_DATA_FILE_BYTES = 2_000_000_000;
+
+/** Tensors of at least a memory page begin on one, so that they can be mapped; smaller ones on a cache line. */
+const PAGE = 4096;
+const CACHE_LINE = 64;
+
+/** Lays tensors out in order, in files named `<stem>`, `<stem>_1`, … of at most `maxFileBytes` (a single larger tensor gets a file of its own). */
+export function layOutTensors(tensors: readonly StoredTensor[], stem: string, maxFileBytes = MAX_DATA_FILE_BYTES): DataFile[] {
+  const files: { location: string; byteLength: number; tensors: { tensor: StoredTensor; offset: number }[] }[] = [];
+  for (const tensor of tensors) {
+    const alignment = tensor.byteLength >= PAGE ? PAGE : CACHE_LINE;
+    let file = files.at(-1);
+    if (!file || alignUp(file.byteLength, alignment) + tensor.byteLength > maxFileBytes) {
+      file = { location: files.length === 0 ? stem : `${stem}_${files.length}`, byteLength: 0, tensors: [] };
+      files.push(file);
+    }
+    const offset = alignUp(file.byteLength, alignment);
+    file.tensors.push({ tensor, offset });
+    file.byteLength = offset + tensor.byteLength;
+  }
+  return files;
+}
+
+/** Each tensor's place, by name. */
+export function placements(files: readonly DataFile[]): ReadonlyMap<string, Placement> {
+  const found = new Map<string, Placement>();
+  for (const { location, tensors } of files) {
+    for (const { tensor, offset } of tensors) found.set(tensor.name, { location, offset, length: tensor.byteLength });
+  }
+  return found;
+}
+
+function alignUp(offset: number, alignment: number): number {
+  return Math.ceil(offset / alignment) * alignment;
+}

@@ -1,0 +1,43 @@
+import { RequestError } from '../errors.ts';
+import { CudaNormal } from './cuda-normal.ts';
+import { NumpyNormal } from './numpy-normal.ts';
+import { TorchNormal } from './torch-normal.ts';
+
+/** A stream of standard normal numbers; the same seed and the same sequence of calls give the same numbers. */
+export interface Rng {
+  /** The next `count` numbers of the stream, float32. */
+  normal(count: number): Float32Array;
+}
+
+/** Whose random numbers: NumPy's legacy generator, PyTorch's on the CPU, or PyTorch's on an NVIDIA GPU. */
+export type RngKind = keyof typeof streams;
+
+const streams = { numpy: NumpyNormal, torch: TorchNormal, nvidia: CudaNormal };
+
+/** The names `createRng` knows. */
+export const rngKinds = Object.freeze(Object.keys(streams));
+
+/**
+ * Starts the random stream that NumPy (`np.random.RandomState(seed).randn`), PyTorch on the CPU (`torch.randn`) or
+ * PyTorch on a GPU would give for this seed, so that a seed makes the same picture here and there.
+ *
+ * @example createRng('torch', 0).normal(16)[0] // -1.1258398294448853
+ * @throws RequestError when the kind is unknown or the seed is not an integer from 0 to 2³²−1 (numpy) or 2⁵³−1.
+ */
+export function createRng(kind: RngKind, seed: number): Rng {
+  const Stream = Object.hasOwn(streams, kind) ? streams[kind] : undefined;
+  if (!Stream) {
+    throw new RequestError({
+      problem: `There is no random number generator called "${kind}".`,
+      details: { expected: rngKinds.join(', '), found: String(kind) },
+    });
+  }
+  const limit = kind === 'numpy' ? 2 ** 32 - 1 : Number.MAX_SAFE_INTEGER;
+  if (!Number.isInteger(seed) || seed < 0 || seed > limit) {
+    throw new RequestError({
+      problem: `${seed} cannot seed the ${kind} random numbers.`,
+      details: { expected: `an integer from 0 to ${limit}`, found: String(seed) },
+    });
+  }
+  return new Stream(seed);
+}

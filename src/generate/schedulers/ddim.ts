@@ -1,0 +1,70 @@
+import { z } from 'zod';
+import { linearCombination } from './linear-combination.ts';
+import { alphaAt, cumulativeAlphas, roundHalfEven, spacedTimesteps } from './noise-schedule.ts';
+import { levelOfAlpha, predictNoise, predictPicture } from './prediction.ts';
+import { noiseFor, type Scheduler, type StepOptions } from './scheduler.ts';
+import { flag, predictionType, thresholding, timestepSpacing, trainingNoise } from './scheduler-config.ts';
+
+export const ddimConfig = z.object({
+  ...trainingNoise,
+  ...thresholding,
+  clip_sample: flag.default(true),
+  clip_sample_range: z.number().default(1),
+  set_alpha_to_one: flag.default(true),
+  steps_offset: z.int().default(0),
+  prediction_type: predictionType.default('epsilon'),
+  timestep_spacing: timestepSpacing.default('leading'),
+  rescale_betas_zero_snr: flag.default(false),
+});
+
+/** Song et al. 2020, "Denoising diffusion implicit models", equation 12. */
+export class DdimScheduler implements Scheduler {
+  readonly initNoiseSigma = 1;
+  readonly needsNoise = false;
+  timesteps: readonly number[] = [];
+  readonly #config: z.infer<typeof ddimConfig>;
+  readonly #alphas: Float32Array;
+  #stride = 0;
+
+  constructor(config: z.infer<typeof ddimConfig>) {
+    this.#config = config;
+    this.#alphas = cumulativeAlphas(config, config.rescale_betas_zero_snr);
+  }
+
+  setTimesteps(count: number): void {
+    const { num_train_timesteps: trainSteps, steps_offset: offset, timestep_spacing: spacing } = this.#config;
+    this.timesteps = spacedTimesteps(spacing, count, { trainSteps, offset }).map(roundHalfEven);
+    this.#stride = Math.floor(trainSteps / count);
+  }
+
+  scaleModelInput(sample: Float32Array): Float32Array {
+    return sample;
+  }
+
+  step(modelOutput: Float32Array, t: number, sample: Float32Array, options: StepOptions = {}): Float32Array {
+    const { prediction_type: type, clip_sample: clip, clip_sample_range: range } = this.#config;
+    const [now, next] = [this.#alpha(t), this.#alpha(t - this.#stride)];
+    const level = levelOfAlpha(now);
+    const predicted = predictPicture(type, level, modelOutput, sample);
+    const picture = clip ? predicted.map((value) => Math.min(Math.max(value, -range), range)) : predicted;
+    const noise = predictNoise(type, level, modelOutput, sample);
+
+    const eta = options.eta ?? 0;
+    const variance = eta * eta * ((1 - next) / (1 - now)) * (1 - now / next);
+    const walk = [
+      [Math.sqrt(next), picture],
+      [Math.sqrt(1 - next - variance), noise],
+    ] as const;
+    if (eta === 0) return linearCombination(...walk);
+    return linearCombination(...walk, [Math.sqrt(variance), noiseFor('DDIM with eta above 0', options)]);
+  }
+
+  addNoise(original: Float32Array, noise: Float32Array, t: number): Float32Array {
+    const { alpha, sigma } = levelOfAlpha(this.#alpha(t));
+    return linearCombination([alpha, original], [sigma, noise]);
+  }
+
+  #alpha(t: number): number {
+    return alphaAt(this.#alphas, t, this.#config.set_alpha_to_one ? 1 : (this.#alphas[0] ?? 1));
+  }
+}

@@ -1,0 +1,81 @@
+import { z } from 'zod';
+import { linearCombination } from './linear-combination.ts';
+import { alphaAt, cumulativeAlphas, roundHalfEven, spacedTimesteps } from './noise-schedule.ts';
+import { levelOfAlpha, predictNoise } from './prediction.ts';
+import type { Scheduler } from './scheduler.ts';
+import { timestepSpacing, trainingNoise } from './scheduler-config.ts';
+
+export const pndmConfig = z.object({
+  ...trainingNoise,
+  skip_prk_steps: z.literal(true, 'true (the Runge-Kutta warm-up steps are not implemented)'),
+  set_alpha_to_one: z.boolean().default(false),
+  prediction_type: z.enum(['epsilon', 'v_prediction']).default('epsilon'),
+  timestep_spacing: timestepSpacing.default('leading'),
+  steps_offset: z.int().default(0),
+});
+
+/** The weights of the newest, second newest … noise prediction (Adams–Bashforth, orders 1 to 4). */
+const ADAMS_BASHFORTH = [[1], [3 / 2, -1 / 2], [23 / 12, -16 / 12, 5 / 12], [55 / 24, -59 / 24, 37 / 24, -9 / 24]];
+
+/** Pseudo linear multistep (PLMS): Liu et al. 2022, "Pseudo numerical methods for diffusion models on manifolds". */
+export class PndmScheduler implements Scheduler {
+  readonly initNoiseSigma = 1;
+  readonly needsNoise = false;
+  timesteps: readonly number[] = [];
+  readonly #config: z.infer<typeof pndmConfig>;
+  readonly #alphas: Float32Array;
+  #stride = 0;
+  #stepsDone = 0;
+  #outputs: readonly Float32Array[] = [];
+  #firstSample = new Float32Array();
+
+  constructor(config: z.infer<typeof pndmConfig>) {
+    this.#config = config;
+    this.#alphas = cumulativeAlphas(config, false);
+  }
+
+  setTimesteps(count: number): void {
+    const { num_train_timesteps: trainSteps, steps_offset: offset, timestep_spacing: spacing } = this.#config;
+    const spaced = spacedTimesteps(spacing, count, { trainSteps, offset }).map(roundHalfEven);
+    // The second timestep comes twice: the first step is taken again with the mean of both outputs.
+    this.timesteps = [...spaced.slice(0, 2), ...spaced.slice(1)];
+    this.#stride = Math.floor(trainSteps / count);
+    this.#stepsDone = 0;
+    this.#outputs = [];
+  }
+
+  scaleModelInput(sample: Float32Array): Float32Array {
+    return sample;
+  }
+
+  step(modelOutput: Float32Array, t: number, sample: Float32Array): Float32Array {
+    const again = this.#stepsDone++ === 1;
+    if (again) {
+      const [first = modelOutput] = this.#outputs;
+      const mean = linearCombination([1 / 2, modelOutput], [1 / 2, first]);
+      return this.#move(mean, this.#firstSample, t + this.#stride, t);
+    }
+    if (this.#outputs.length === 0) this.#firstSample = sample.slice();
+    this.#outputs = [modelOutput, ...this.#outputs.slice(0, 3)];
+    const weights = ADAMS_BASHFORTH[this.#outputs.length - 1] ?? [];
+    const mean = linearCombination(...this.#outputs.map((output, i) => [weights[i] ?? 0, output] as const));
+    return this.#move(mean, sample, t, t - this.#stride);
+  }
+
+  addNoise(original: Float32Array, noise: Float32Array, t: number): Float32Array {
+    const { alpha, sigma } = levelOfAlpha(this.#alpha(t));
+    return linearCombination([alpha, original], [sigma, noise]);
+  }
+
+  /** Equation 11 of the paper: from timestep `from` to `to` along one noise prediction. */
+  #move(output: Float32Array, sample: Float32Array, from: number, to: number): Float32Array {
+    const [a, b] = [this.#alpha(from), this.#alpha(to)];
+    const noise = predictNoise(this.#config.prediction_type, levelOfAlpha(a), output, sample);
+    const scale = a * Math.sqrt(1 - b) + Math.sqrt(a * (1 - a) * b);
+    return linearCombination([Math.sqrt(b / a), sample], [(a - b) / scale, noise]);
+  }
+
+  #alpha(t: number): number {
+    return alphaAt(this.#alphas, t, this.#config.set_alpha_to_one ? 1 : (this.#alphas[0] ?? 1));
+  }
+}

@@ -1,0 +1,55 @@
+import { linearCombination } from './linear-combination.ts';
+
+/** What the network was trained to predict: the noise, the picture, or the velocity α·noise − σ·picture. */
+export type PredictionType = 'epsilon' | 'sample' | 'v_prediction';
+
+/** How noisy a sample is: `sample = alpha · picture + sigma · noise`, with `alpha² + sigma² = 1`. */
+export interface NoiseLevel {
+  readonly alpha: number;
+  readonly sigma: number;
+}
+
+/** The level of a training timestep, from its cumulative alpha (Ho et al. 2020: ᾱ). */
+export function levelOfAlpha(cumulativeAlpha: number): NoiseLevel {
+  return { alpha: Math.sqrt(cumulativeAlpha), sigma: Math.sqrt(1 - cumulativeAlpha) };
+}
+
+/** The level at which noise and picture stand in the ratio `ratio` (Karras et al. 2022: σ). */
+export function levelOfRatio(ratio: number): NoiseLevel {
+  const alpha = 1 / Math.sqrt(ratio * ratio + 1);
+  return { alpha, sigma: ratio * alpha };
+}
+
+/** The picture that the model's output points at. */
+export function predictPicture(
+  type: PredictionType,
+  { alpha, sigma }: NoiseLevel,
+  output: Float32Array,
+  sample: Float32Array,
+): Float32Array {
+  switch (type) {
+    case 'sample':
+      return output;
+    case 'epsilon':
+      return linearCombination([1 / alpha, sample], [-sigma / alpha, output]);
+    case 'v_prediction':
+      return linearCombination([alpha, sample], [-sigma, output]);
+  }
+}
+
+/** The noise that the model's output points at. */
+export function predictNoise(
+  type: PredictionType,
+  { alpha, sigma }: NoiseLevel,
+  output: Float32Array,
+  sample: Float32Array,
+): Float32Array {
+  switch (type) {
+    case 'epsilon':
+      return output;
+    case 'sample':
+      return linearCombination([1 / sigma, sample], [-alpha / sigma, output]);
+    case 'v_prediction':
+      return linearCombination([alpha, output], [sigma, sample]);
+  }
+}

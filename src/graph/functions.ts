@@ -1,0 +1,112 @@
+import type { DType } from '../weights/dtype.ts';
+import type { ComputedOp } from './op.ts';
+import { dimAt, type Shape, sameDim } from './shape.ts';
+import type { Tensor } from './tensor.ts';
+
+/** The operations that read no weights, as functions of tensors. */
+
+export function add(a: Tensor, b: Tensor): Tensor {
+  return apply({ kind: 'add' }, a, b);
+}
+
+export function mul(a: Tensor, b: Tensor): Tensor {
+  return apply({ kind: 'mul' }, a, b);
+}
+
+/** x + `value`, in x's dtype. */
+export function addScalar(x: Tensor, value: number): Tensor {
+  return add(x, scalar(x, value));
+}
+
+/** x · `factor`, in x's dtype. */
+export function scale(x: Tensor, factor: number): Tensor {
+  return mul(x, scalar(x, factor));
+}
+
+export function equal(a: Tensor, b: Tensor): Tensor {
+  return apply({ kind: 'equal' }, a, b);
+}
+
+export function silu(x: Tensor): Tensor {
+  return apply({ kind: 'silu' }, x);
+}
+
+export function sigmoid(x: Tensor): Tensor {
+  return apply({ kind: 'sigmoid' }, x);
+}
+
+export function gelu(x: Tensor): Tensor {
+  return apply({ kind: 'gelu' }, x);
+}
+
+export function sin(x: Tensor): Tensor {
+  return apply({ kind: 'sin' }, x);
+}
+
+export function cos(x: Tensor): Tensor {
+  return apply({ kind: 'cos' }, x);
+}
+
+export function softmax(x: Tensor, axis: number): Tensor {
+  return apply({ kind: 'softmax', axis }, x);
+}
+
+/** a·b over the last two axes, either read transposed. */
+export function matmul(a: Tensor, b: Tensor, read: { transposeA?: boolean; transposeB?: boolean } = {}): Tensor {
+  return apply({ kind: 'matmul', transposeA: read.transposeA ?? false, transposeB: read.transposeB ?? false }, a, b);
+}
+
+export function einsum(equation: string, a: Tensor, b: Tensor): Tensor {
+  return apply({ kind: 'einsum', equation }, a, b);
+}
+
+export function reshape(x: Tensor, shape: Shape): Tensor {
+  return apply({ kind: 'reshape', shape }, x);
+}
+
+/** The elements of x in the shape of `like`. */
+export function reshapeLike(x: Tensor, like: Tensor): Tensor {
+  const free = like.shape.filter((dim, axis) => typeof dim !== 'number' && !(axis in x.shape && sameDim(dim, dimAt(x.shape, axis))));
+  return free.length <= 1 ? reshape(x, like.shape) : apply({ kind: 'reshape_like' }, x, like);
+}
+
+export function transpose(x: Tensor, perm: readonly number[]): Tensor {
+  return apply({ kind: 'transpose', perm }, x);
+}
+
+export function concat(tensors: readonly Tensor[], axis: number): Tensor {
+  const [first, ...rest] = tensors;
+  if (!first) throw new RangeError('nothing to concatenate');
+  return rest.length === 0 ? first : apply({ kind: 'concat', axis }, first, ...rest);
+}
+
+/** Elements `start` … `end`−1 of an axis. */
+export function slice(x: Tensor, axis: number, start: number, end: number): Tensor {
+  return apply({ kind: 'slice', axis, start, end }, x);
+}
+
+export function cast(x: Tensor, to: DType): Tensor {
+  return x.dtype === to ? x : apply({ kind: 'cast', to }, x);
+}
+
+export function upsampleNearest(x: Tensor, scale: number): Tensor {
+  return apply({ kind: 'upsample_nearest', scale }, x);
+}
+
+export function argmax(x: Tensor): Tensor {
+  return apply({ kind: 'argmax' }, x);
+}
+
+export function gatherNd(x: Tensor, index: Tensor): Tensor {
+  return apply({ kind: 'gather_nd' }, x, index);
+}
+
+/** A number to compute with beside `x`. */
+function scalar(x: Tensor, value: number): Tensor {
+  const data = x.dtype === 'i32' ? Int32Array.of(value) : Float32Array.of(value);
+  return x.builder.constant(data, []);
+}
+
+function apply(op: ComputedOp, first: Tensor, ...rest: Tensor[]): Tensor {
+  return first.builder.apply(op, [first, ...rest]);
+}

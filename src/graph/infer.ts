@@ -1,0 +1,228 @@
+import { ShapeError } from '../errors.ts';
+import { type DType, isFloat } from '../weights/dtype.ts';
+import type { ComputedOp, OpOf } from './op.ts';
+import { type Dim, dimAt, formatShape, multiplyDims, type Shape, sameDim, sameShape, windowDim } from './shape.ts';
+import type { TensorType } from './tensor.ts';
+
+/** Thrown inside a rule with what does not fit; `inferType` adds where. */
+class Misfit extends Error {}
+
+type Rule<K extends ComputedOp['kind']> = (op: OpOf<K>, inputs: readonly TensorType[]) => TensorType;
+
+/** One rule an operation: the type of its result, or a `Misfit` that says what does not fit. */
+const rules: { readonly [K in ComputedOp['kind']]: Rule<K> } = {
+  conv2d({ stride, pads }, [x, weight, bias]) {
+    const { dtype, shape } = ranked(x, 4, 'x');
+    const [batch, channels, height, width] = fourOf(shape);
+    const [out, into, kernelHeight, kernelWidth] = fourOf(ranked(weight, 4, 'weight').shape);
+    expect(sameDim(into, channels), () => `the weight ${formatShape(typeOf(weight).shape)} reads another number of channels than x ${formatShape(shape)} has`);
+    expectVector(bias, out, 'bias');
+    return {
+      dtype,
+      shape: [
+        batch,
+        out,
+        windowed(height, kernelHeight, stride, pads.top + pads.bottom),
+        windowed(width, kernelWidth, stride, pads.left + pads.right),
+      ],
+    };
+  },
+  linear(_, [x, weight, bias]) {
+    const { dtype, shape } = typeOf(x);
+    const [out, into] = twoOf(ranked(weight, 2, 'weight').shape);
+    expect(sameDim(into, dimAt(shape, -1)), () => `the weight ${formatShape([out, into])} reads another width than x ${formatShape(shape)} has`);
+    expectVector(bias, out, 'bias');
+    return { dtype, shape: [...shape.slice(0, -1), out] };
+  },
+  matmul({ transposeA, transposeB }, [a, b]) {
+    const left = swapped(typeOf(a).shape, transposeA);
+    const right = swapped(typeOf(b).shape, transposeB);
+    expect(
+      left.length === right.length && sameDim(dimAt(left, -1), dimAt(right, -2)),
+      () => `${formatShape(left)} cannot be multiplied by ${formatShape(right)}`,
+    );
+    return { dtype: sameDType(a, b), shape: [...broadcast(left.slice(0, -2), right.slice(0, -2)), dimAt(left, -2), dimAt(right, -1)] };
+  },
+  einsum({ equation }, [a, b]) {
+    const [operands = '', result = ''] = equation.split('->');
+    const sizes = new Map<string, Dim>();
+    operands.split(',').forEach((letters, index) => {
+      const { shape } = ranked([a, b][index], letters.length, `operand ${index + 1}`);
+      [...letters].forEach((letter, axis) => {
+        const size = sizes.get(letter) ?? dimAt(shape, axis);
+        expect(sameDim(size, dimAt(shape, axis)), () => `${equation}: '${letter}' is both ${formatShape([size])} and ${formatShape([dimAt(shape, axis)])}`);
+        sizes.set(letter, size);
+      });
+    });
+    const sizeOf = (letter: string): Dim => {
+      const size = sizes.get(letter);
+      if (size === undefined) throw new Misfit(`${equation}: nothing gives '${letter}' a size`);
+      return size;
+    };
+    return { dtype: sameDType(a, b), shape: [...result].map(sizeOf) };
+  },
+  add: elementwise,
+  mul: elementwise,
+  equal: (_, [a, b]) => {
+    sameDType(a, b);
+    return { dtype: 'bool', shape: broadcast(typeOf(a).shape, typeOf(b).shape) };
+  },
+  silu: unary,
+  sigmoid: unary,
+  gelu: unary,
+  sin: unary,
+  cos: unary,
+  softmax({ axis }, [x]) {
+    dimAt(typeOf(x).shape, axis);
+    return typeOf(x);
+  },
+  group_norm({ groups }, [x, weight, bias]) {
+    const channels = dimAt(ranked(x, 4, 'x').shape, 1);
+    expect(typeof channels === 'number' && channels % groups === 0, () => `${formatShape([channels])} channels do not divide into ${groups} groups`);
+    expectVector(weight, channels, 'weight');
+    expectVector(bias, channels, 'bias');
+    return typeOf(x);
+  },
+  layer_norm({ axis }, [x, weight, bias]) {
+    const size = dimAt(typeOf(x).shape, axis);
+    expectVector(weight, size, 'weight');
+    expectVector(bias, size, 'bias');
+    return typeOf(x);
+  },
+  reshape({ shape }, [x]) {
+    const { dtype, shape: from } = typeOf(x);
+    expect(sameDim(multiplyDims(from), multiplyDims(shape)), () => `${formatShape(from)} does not hold as many elements as ${formatShape(shape)}`);
+    return { dtype, shape };
+  },
+  reshape_like(_, [x, like]) {
+    const { dtype, shape: from } = typeOf(x);
+    const { shape } = typeOf(like);
+    expect(sameDim(multiplyDims(from), multiplyDims(shape)), () => `${formatShape(from)} does not hold as many elements as ${formatShape(shape)}`);
+    return { dtype, shape };
+  },
+  transpose({ perm }, [x]) {
+    const { dtype, shape } = ranked(x, perm.length, 'x');
+    expect(new Set(perm).size === perm.length, () => `[${perm}] is not a permutation`);
+    return { dtype, shape: perm.map((axis) => dimAt(shape, axis)) };
+  },
+  concat({ axis }, inputs) {
+    const shapes = inputs.map(({ shape }) => shape);
+    const [first = []] = shapes;
+    for (const shape of shapes) {
+      expect(
+        shape.length === first.length && shape.every((dim, at) => at === axis || sameDim(dim, dimAt(first, at))),
+        () => `${shapes.map(formatShape).join(' and ')} differ outside axis ${axis}`,
+      );
+    }
+    const sizes = shapes.map((shape) => dimAt(shape, axis));
+    const total = sizes.reduce<Dim>((sum, size) => {
+      if (typeof sum !== 'number' || typeof size !== 'number') throw new Misfit(`axis ${axis} of ${formatShape(first)} has no fixed size`);
+      return sum + size;
+    }, 0);
+    return { dtype: sameDType(...inputs), shape: first.map((dim, at) => (at === axis ? total : dim)) };
+  },
+  slice({ axis, start, end }, [x]) {
+    const { dtype, shape } = typeOf(x);
+    const size = dimAt(shape, axis);
+    expect(typeof size === 'number' && start >= 0 && start < end && end <= size, () => `${start}…${end} is not inside axis ${axis} of ${formatShape(shape)}`);
+    return { dtype, shape: shape.map((dim, at) => (at === axis ? end - start : dim)) };
+  },
+  cast: ({ to }, [x]) => ({ dtype: to, shape: typeOf(x).shape }),
+  upsample_nearest({ scale }, [x]) {
+    const { dtype, shape } = ranked(x, 4, 'x');
+    const [batch, channels, height, width] = fourOf(shape);
+    return { dtype, shape: [batch, channels, multiplyDims([height, scale]), multiplyDims([width, scale])] };
+  },
+  embedding(_, [table, indices]) {
+    const { dtype, shape } = ranked(table, 2, 'table');
+    expect(!isFloat(typeOf(indices).dtype), () => 'the indices are not integers');
+    return { dtype, shape: [...typeOf(indices).shape, dimAt(shape, 1)] };
+  },
+  argmax: (_, [x]) => ({ dtype: 'i64', shape: [dimAt(ranked(x, 2, 'x').shape, 0), 1] }),
+  gather_nd(_, [x, index]) {
+    const { dtype, shape } = ranked(x, 3, 'x');
+    const batch = dimAt(shape, 0);
+    expect(sameShape(typeOf(index).shape, [batch, 1]), () => `the index ${formatShape(typeOf(index).shape)} is not ${formatShape([batch, 1])}`);
+    return { dtype, shape: [batch, dimAt(shape, 2)] };
+  },
+};
+
+/**
+ * The type of an operation's result. Throws `ShapeError`, with `where` (the tensor's name) and every input's shape,
+ * when the inputs do not fit together.
+ */
+export function inferType(op: ComputedOp, inputs: readonly TensorType[], where: string): TensorType {
+  // Each rule takes its own kind of operation; indexing by `op.kind` pairs them, which the compiler cannot follow.
+  const rule = rules[op.kind] as (op: ComputedOp, inputs: readonly TensorType[]) => TensorType;
+  try {
+    return rule(op, inputs);
+  } catch (error) {
+    if (!(error instanceof Misfit) && !(error instanceof RangeError)) throw error;
+    throw new ShapeError({
+      problem: `the shapes do not fit at ${where}: ${error.message}.`,
+      details: { operation: op.kind, inputs: inputs.map(({ dtype, shape }) => `${dtype} ${formatShape(shape)}`).join(', ') },
+      advice: 'The config and the weights disagree, or the requested size is one the network cannot take.',
+    });
+  }
+}
+
+function elementwise(_: object, [a, b]: readonly TensorType[]): TensorType {
+  return { dtype: sameDType(a, b), shape: broadcast(typeOf(a).shape, typeOf(b).shape) };
+}
+
+function unary(_: object, [x]: readonly TensorType[]): TensorType {
+  return typeOf(x);
+}
+
+function expect(fits: boolean, misfit: () => string): void {
+  if (!fits) throw new Misfit(misfit());
+}
+
+function typeOf(input: TensorType | undefined): TensorType {
+  if (!input) throw new Misfit('an input is missing');
+  return input;
+}
+
+function ranked(input: TensorType | undefined, rank: number, what: string): TensorType {
+  const type = typeOf(input);
+  expect(type.shape.length === rank, () => `${what} ${formatShape(type.shape)} is not of rank ${rank}`);
+  return type;
+}
+
+function expectVector(input: TensorType | undefined, size: Dim, what: string): void {
+  expect(!input || sameShape(input.shape, [size]), () => `the ${what} ${formatShape(typeOf(input).shape)} is not ${formatShape([size])}`);
+}
+
+function sameDType(...inputs: readonly (TensorType | undefined)[]): DType {
+  const { dtype } = typeOf(inputs[0]);
+  expect(inputs.every((input) => input?.dtype === dtype), () => `${inputs.map((input) => input?.dtype).join(' and ')} are not one dtype`);
+  return dtype;
+}
+
+function broadcast(a: Shape, b: Shape): Shape {
+  const rank = Math.max(a.length, b.length);
+  const at = (shape: Shape, axis: number): Dim => shape[axis - rank + shape.length] ?? 1;
+  return Array.from({ length: rank }, (_, axis) => {
+    const [left, right] = [at(a, axis), at(b, axis)];
+    expect(left === 1 || right === 1 || sameDim(left, right), () => `${formatShape(a)} and ${formatShape(b)} do not broadcast`);
+    return left === 1 ? right : left;
+  });
+}
+
+function swapped(shape: Shape, transpose: boolean): Shape {
+  return transpose ? [...shape.slice(0, -2), dimAt(shape, -1), dimAt(shape, -2)] : shape;
+}
+
+function windowed(size: Dim, kernel: Dim, stride: number, padding: number): Dim {
+  const result = typeof kernel === 'number' ? windowDim(size, kernel, stride, padding) : undefined;
+  if (result === undefined) throw new Misfit(`a window of ${formatShape([kernel])} with stride ${stride} does not fit ${formatShape([size])}`);
+  return result;
+}
+
+function twoOf(shape: Shape): [Dim, Dim] {
+  return [dimAt(shape, 0), dimAt(shape, 1)];
+}
+
+function fourOf(shape: Shape): [Dim, Dim, Dim, Dim] {
+  return [dimAt(shape, 0), dimAt(shape, 1), dimAt(shape, 2), dimAt(shape, 3)];
+}

@@ -1,0 +1,166 @@
+import { join } from 'node:path';
+import { FileFormatError, NotFoundError, UnsupportedModelError } from '../errors.ts';
+import { listFolder } from './disk.ts';
+import { isJsonObject, readJsonObject } from './python-json.ts';
+import { openSafetensors, type SafetensorsFile } from './safetensors-file.ts';
+import type { Weight } from './weight.ts';
+
+/** The alternative sets of weights that checkpoints carry beside the plain one. */
+export type Variant = 'fp16' | 'non_ema';
+
+/** The weights of one component: every tensor of its file, or of all its shards. */
+export interface ComponentWeights {
+  /** The files they are in, by path. */
+  readonly files: readonly string[];
+  readonly weights: ReadonlyMap<string, Weight>;
+  close(): Promise<void>;
+}
+
+/** Names that diffusers and transformers give to weights: one file, or the index of several shards. */
+const plainNames = [
+  'diffusion_pytorch_model.safetensors',
+  'model.safetensors',
+  'diffusion_pytorch_model.safetensors.index.json',
+  'model.safetensors.index.json',
+];
+
+/** The file (or shard index) in a component's folder that holds a variant, or the plain weights; `undefined` if none does. */
+export function findWeightFile(names: readonly string[], variant?: Variant): string | undefined {
+  const wanted = variant ? plainNames.map((name) => name.replace(/\.\w+$/, `.${variant}$&`)) : plainNames;
+  return wanted.find((name) => names.includes(name));
+}
+
+/**
+ * Opens a component's weights: those of `variant` where the folder has them, else the plain ones, else float16 ones
+ * when there is nothing else. Throws `NotFoundError` when there are none, `UnsupportedModelError` when they are not
+ * safetensors, `FileFormatError` when shards are missing or disagree with their index.
+ */
+export async function openComponentWeights(folder: string, variant?: Variant): Promise<ComponentWeights> {
+  const names = await listFolder(folder);
+  const file = (variant && findWeightFile(names, variant)) ?? findWeightFile(names) ?? onlyFloat16(names);
+  if (!file) throw noWeights(folder, names);
+  return file.endsWith('.json') ? openShards(folder, file) : openFiles([join(folder, file)]);
+}
+
+function onlyFloat16(names: readonly string[]): string | undefined {
+  return findWeightFile(names, 'non_ema') ? undefined : findWeightFile(names, 'fp16');
+}
+
+async function openShards(folder: string, indexName: string): Promise<ComponentWeights> {
+  const index = join(folder, indexName);
+  const shardOf = await readIndex(index);
+  const shards = [...new Set(shardOf.values())].sort();
+  const names = await listFolder(folder);
+  const missing = shards.filter((shard) => !names.includes(shard));
+  if (missing.length > 0) {
+    throw new NotFoundError({
+      problem: `${folder} lacks ${missing.length} of its ${shards.length} weight files.`,
+      details: { missing: missing.join(', '), 'named in': index },
+      advice: 'The download is not complete: download the missing files.',
+    });
+  }
+  const opened = await openFiles(shards.map((shard) => join(folder, shard)));
+  try {
+    checkIndex(index, folder, shardOf, opened.weights);
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
+  return opened;
+}
+
+/** The shard of each tensor. The names come from a stranger and are joined to a path: only plain file names pass. */
+async function readIndex(index: string): Promise<ReadonlyMap<string, string>> {
+  const { weight_map: map } = await readJsonObject(index);
+  if (!isJsonObject(map)) throw new FileFormatError({ problem: `${index} has no weight_map.` });
+  const pairs = Object.entries(map).map(([tensor, shard]): [string, string] => {
+    if (typeof shard === 'string' && /^[^/\\:]+\.safetensors$/.test(shard) && !shard.includes('..'))
+      return [tensor, shard];
+    throw new FileFormatError({
+      problem: `${index} names a weight file that is not a plain .safetensors file name.`,
+      details: { tensor, found: JSON.stringify(shard) },
+      advice: 'Do not use this checkpoint unless you trust where it comes from.',
+    });
+  });
+  return new Map(pairs);
+}
+
+function checkIndex(
+  index: string,
+  folder: string,
+  shardOf: ReadonlyMap<string, string>,
+  weights: ReadonlyMap<string, Weight>,
+): void {
+  const advice = 'The files are not of the same download: download the folder again.';
+  for (const [tensor, shard] of shardOf) {
+    const weight = weights.get(tensor);
+    if (weight?.file === join(folder, shard)) continue;
+    throw new FileFormatError({
+      problem: `${index} and the files it names disagree.`,
+      details: { tensor, expected: `in ${shard}`, found: weight ? `in ${weight.file}` : 'in none of them' },
+      advice,
+    });
+  }
+  for (const { name, file } of weights.values()) {
+    if (shardOf.has(name)) continue;
+    throw new FileFormatError({
+      problem: `${index} and the files it names disagree.`,
+      details: { tensor: name, expected: 'an entry in the index', found: `only in ${file}` },
+      advice,
+    });
+  }
+}
+
+/** Opens all of the files, or none. */
+async function openFiles(paths: readonly string[]): Promise<ComponentWeights> {
+  const opened: SafetensorsFile[] = [];
+  const close = async () => {
+    await Promise.all(opened.map((file) => file.close()));
+  };
+  const weights = new Map<string, Weight>();
+  try {
+    for (const path of paths) {
+      const file = await openSafetensors(path);
+      opened.push(file);
+      for (const weight of file.weights.values()) {
+        const other = weights.get(weight.name);
+        if (other) throw inTwoFiles(weight, other);
+        weights.set(weight.name, weight);
+      }
+    }
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { files: paths, weights, close };
+}
+
+function inTwoFiles(weight: Weight, other: Weight): FileFormatError {
+  return new FileFormatError({
+    problem: `${weight.name} is in two weight files.`,
+    details: { first: other.file, second: weight.file },
+    advice: 'The files are not of the same download: download the folder again.',
+  });
+}
+
+function noWeights(folder: string, names: readonly string[]): Error {
+  if (names.some((name) => /\.(bin|ckpt|pt|pth)$/.test(name))) {
+    return new UnsupportedModelError({
+      problem: `${folder} has its weights only as .bin, which is not supported yet.`,
+      details: { found: names.join(', ') },
+      advice: 'Use the safetensors: most models on the Hub have them beside the .bin files.',
+    });
+  }
+  const variants = names.filter((name) => name.endsWith('.safetensors'));
+  return new NotFoundError({
+    problem: `${folder} has no weights under a name that is known.`,
+    details: {
+      expected: plainNames.slice(0, 2).join(' or '),
+      found: names.length > 0 ? names.join(', ') : 'an empty folder',
+    },
+    advice:
+      variants.length > 0
+        ? 'Choose one of the variants (fp16 or non_ema), or rename the file.'
+        : 'The download is not complete: download the weights of this folder.',
+  });
+}

@@ -1,0 +1,107 @@
+import type { DType } from './dtype.ts';
+
+/**
+ * Floats change their dtype here and nowhere else, block by block (a block that fits the cache converts twice as fast as
+ * a whole tensor). Rounding is IEEE 754 round-to-nearest-even; what is too large for float16 becomes infinity; a
+ * NaN becomes 0x7e00 with its sign. `Float16Array` does this in one call where it exists (Node 24); Node 22 takes the scalar functions
+ * below, which give the same bits.
+ *
+ * Typed arrays follow the machine's byte order, and every machine Node is released for except s390x is little-endian.
+ */
+
+/** Converts one block of little-endian elements; both blocks begin at a multiple of 8 bytes in their buffers. */
+export type BlockConverter = (source: Uint8Array, target: Uint8Array) => void;
+
+/** The converter from one dtype to another; `undefined` where there is none: only floats convert, to f32 and f16. */
+export function blockConverter(from: DType, to: DType): BlockConverter | undefined {
+  if (from === to) return (source, target) => target.set(source);
+  return converters[`${from} ${to}`];
+}
+
+const converters: Readonly<Record<string, BlockConverter>> = {
+  'f64 f32': (source, target) => float32s(target).set(float64s(source)),
+  'f16 f32': (source, target) => lookUp(uint16s(source), float16Values(), float32s(target)),
+  'bf16 f32': (source, target) => widenBfloat16(uint16s(source), uint32s(target)),
+  'f64 f16': (source, target) => roundToFloat16(float64s(source), uint16s(target)),
+  'f32 f16': (source, target) => roundToFloat16(float32s(source), uint16s(target)),
+  'bf16 f16': (source, target) => lookUp(uint16s(source), bfloat16AsFloat16(), uint16s(target)),
+};
+
+/** The float16 nearest to a number, as its 16 bits; ties go to the even one. */
+export function float16Bits(value: number): number {
+  scratch[0] = value;
+  const high = scratchWords[1] ?? 0;
+  const sign = (high >>> 16) & 0x8000;
+  if (Number.isNaN(value)) return sign | 0x7e00;
+  const magnitude = Math.abs(value);
+  if (magnitude >= 65520) return sign | 0x7c00; // halfway from the largest float16 to what would be the next
+  const exponent = Math.max(((high >>> 20) & 0x7ff) - 1023, -14); // below 2^-14 the spacing stays that of the subnormals
+  const steps = magnitude * 2 ** (10 - exponent); // exact: only the exponent changes
+  const nearest = steps + 2 ** 52 - 2 ** 52; // adding 2^52 leaves a float64 no room for a fraction: it rounds, ties to even
+  return sign | (((exponent + 14) << 10) + nearest);
+}
+
+/** The number that 16 float16 bits stand for. */
+export function float16Value(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >>> 10) & 0x1f;
+  const fraction = bits & 0x3ff;
+  if (exponent === 0x1f) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  return sign * (1024 + fraction) * 2 ** (exponent - 25);
+}
+
+const scratch = new Float64Array(1);
+const scratchWords = new Uint32Array(scratch.buffer);
+
+const hasFloat16Array = typeof Float16Array !== 'undefined';
+
+function roundToFloat16(values: Float32Array | Float64Array, bits: Uint16Array): void {
+  if (hasFloat16Array) new Float16Array(bits.buffer, bits.byteOffset, bits.length).set(values);
+  else for (let i = 0; i < values.length; i++) bits[i] = float16Bits(values[i] ?? 0);
+}
+
+function widenBfloat16(codes: Uint16Array, bits: Uint32Array): void {
+  for (let i = 0; i < codes.length; i++) bits[i] = (codes[i] ?? 0) << 16;
+}
+
+function lookUp<T extends Uint16Array | Float32Array>(codes: Uint16Array, table: T, target: T): void {
+  for (let i = 0; i < codes.length; i++) target[i] = table[codes[i] ?? 0] ?? 0;
+}
+
+/** What each of the 65,536 float16 codes stands for. */
+const float16Values = once(() => Float32Array.from(everyCode(), float16Value));
+
+/** The float16 code nearest to each of the 65,536 bfloat16 codes. */
+const bfloat16AsFloat16 = once(() => {
+  const values = new Float32Array(65536);
+  widenBfloat16(everyCode(), uint32s(values));
+  const bits = new Uint16Array(65536);
+  roundToFloat16(values, bits);
+  return bits;
+});
+
+function everyCode(): Uint16Array {
+  return Uint16Array.from({ length: 65536 }, (_, code) => code);
+}
+
+function once<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => (made ??= make());
+}
+
+function uint16s({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint16Array {
+  return new Uint16Array(buffer, byteOffset, byteLength / 2);
+}
+
+function uint32s({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint32Array {
+  return new Uint32Array(buffer, byteOffset, byteLength / 4);
+}
+
+function float32s({ buffer, byteOffset, byteLength }: ArrayBufferView): Float32Array {
+  return new Float32Array(buffer, byteOffset, byteLength / 4);
+}
+
+function float64s({ buffer, byteOffset, byteLength }: ArrayBufferView): Float64Array {
+  return new Float64Array(buffer, byteOffset, byteLength / 8);
+}

@@ -1,0 +1,215 @@
+import { constants, promises as fs } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { DiskSpaceError, FileFormatError, NotFoundError, RequestError, SdConvertError } from '../errors.ts';
+import type { ByteSink, ByteSource } from './bytes.ts';
+
+/**
+ * The only file that touches the disk. What is written appears under its name only when it is complete: it grows in a
+ * temporary sibling (`<name>.tmp-<process id>`) that is renamed at the end.
+ */
+
+/** Opens a file for reads at any offset. Throws `NotFoundError`, or `RequestError` for a folder or a forbidden file. */
+export async function openFile(path: string): Promise<ByteSource> {
+  const handle = await fs.open(path, 'r').catch(rethrow('read', path));
+  const found = await handle.stat();
+  if (found.isDirectory()) {
+    await handle.close();
+    throw folderInsteadOfFile(path);
+  }
+  return {
+    name: path,
+    size: found.size,
+    async read(into, offset) {
+      for (let filled = 0; filled < into.length; ) {
+        const { bytesRead } = await handle
+          .read(into, filled, into.length - filled, offset + filled)
+          .catch(rethrow('read', path));
+        if (bytesRead === 0) throw endsTooSoon(path, found.size, offset + into.length);
+        filled += bytesRead;
+      }
+    },
+    close: () => handle.close(),
+  };
+}
+
+/**
+ * Starts a file that appears under `path` when it is closed, replacing what was there; missing parent folders are made.
+ * Throws `DiskSpaceError` when the disk is full, `RequestError` where writing is forbidden or a folder is in the way.
+ */
+export async function createFile(path: string): Promise<ByteSink> {
+  if ((await pathKind(path)) === 'folder') throw folderInsteadOfFile(path);
+  await makeFolder(dirname(path));
+  const growing = temporarySibling(path);
+  const handle = await fs.open(growing, 'w').catch(rethrow('write', path));
+  let isOpen = true;
+  return {
+    name: path,
+    async write(bytes, offset) {
+      for (let written = 0; written < bytes.length; ) {
+        const { bytesWritten } = await handle
+          .write(bytes, written, bytes.length - written, offset + written)
+          .catch(rethrow('write', path));
+        written += bytesWritten;
+      }
+    },
+    async close() {
+      isOpen = false;
+      await handle.close().catch(rethrow('write', path));
+      await fs.rename(growing, path).catch(rethrow('write', path));
+    },
+    async discard() {
+      if (!isOpen) return;
+      isOpen = false;
+      await handle.close();
+      await fs.rm(growing, { force: true });
+    },
+  };
+}
+
+/** The whole of a small UTF-8 file. Throws as `openFile` does. */
+export async function readText(path: string): Promise<string> {
+  return fs.readFile(path, 'utf8').catch(rethrow('read', path));
+}
+
+/** Writes a small UTF-8 file; it appears complete or not at all. Throws as `createFile` does. */
+export async function writeText(path: string, text: string): Promise<void> {
+  await replaceFile(path, (growing) => fs.writeFile(growing, text));
+}
+
+/** Copies one file; the copy appears complete or not at all. Throws as `openFile` and `createFile` do. */
+export async function copyFile(from: string, to: string): Promise<void> {
+  const kind = await pathKind(from);
+  if (kind === undefined) throw notFound(from);
+  if (kind === 'folder') throw folderInsteadOfFile(from);
+  await replaceFile(to, (growing) => fs.copyFile(from, growing, constants.COPYFILE_FICLONE));
+}
+
+/** Whether a path leads to a file or a folder (through links), or to nothing: `undefined`. */
+export async function pathKind(path: string): Promise<'file' | 'folder' | undefined> {
+  try {
+    return (await fs.stat(path)).isDirectory() ? 'folder' : 'file';
+  } catch (error) {
+    if (isAbsent(error)) return undefined;
+    return rethrow('read', path)(error);
+  }
+}
+
+/** Whether a path leads to a file or folder. */
+export async function exists(path: string): Promise<boolean> {
+  return (await pathKind(path)) !== undefined;
+}
+
+/** The names in a folder, sorted, so that every run sees the same order. Throws `NotFoundError`. */
+export async function listFolder(path: string): Promise<readonly string[]> {
+  return (await fs.readdir(path).catch(rethrow('read', path))).sort();
+}
+
+/** Makes a folder and its parents; one that exists is left as it is. */
+export async function makeFolder(path: string): Promise<void> {
+  await fs.mkdir(path, { recursive: true }).catch(rethrow('write', path));
+}
+
+/** Removes a file, or a folder with all that is in it; nothing there is fine. */
+export async function removePath(path: string): Promise<void> {
+  await fs.rm(path, { recursive: true, force: true }).catch(rethrow('write', path));
+}
+
+/** Bytes that can still be written where `path` is or will be. */
+export async function freeBytes(path: string): Promise<number> {
+  const absolute = resolve(path);
+  if (!(await exists(absolute))) return freeBytes(dirname(absolute));
+  const disk = await fs.statfs(absolute).catch(rethrow('read', path));
+  return disk.bavail * disk.bsize;
+}
+
+async function replaceFile(path: string, fill: (growing: string) => Promise<void>): Promise<void> {
+  if ((await pathKind(path)) === 'folder') throw folderInsteadOfFile(path);
+  await makeFolder(dirname(path));
+  const growing = temporarySibling(path);
+  try {
+    await fill(growing);
+    await fs.rename(growing, path);
+  } catch (error) {
+    await fs.rm(growing, { force: true });
+    rethrow('write', path)(error);
+  }
+}
+
+function temporarySibling(path: string): string {
+  return `${path}.tmp-${process.pid}`;
+}
+
+/** Turns what the operating system reports into an error that says what to do; for `.catch()`. */
+function rethrow(action: 'read' | 'write', path: string): (error: unknown) => never {
+  return (error) => {
+    const cause = { cause: error };
+    switch (errorCode(error)) {
+      case 'ENOENT':
+      case 'ENOTDIR':
+        throw notFound(path, cause);
+      case 'EISDIR':
+        throw folderInsteadOfFile(path, cause);
+      case 'EEXIST':
+        throw new RequestError({ problem: `${path} is a file, but a folder is needed there.` }, cause);
+      case 'EACCES':
+      case 'EPERM':
+      case 'EROFS':
+        throw new RequestError(
+          {
+            problem: `${path} cannot be ${action === 'read' ? 'read' : 'written'}: permission denied.`,
+            advice: 'Change its permissions, or choose another place.',
+          },
+          cause,
+        );
+      case 'ENOSPC':
+      case 'EDQUOT':
+        throw new DiskSpaceError(
+          {
+            problem: `The disk is full: ${path} could not be written.`,
+            advice: 'Free some space, or choose another disk.',
+          },
+          cause,
+        );
+      default:
+        throw new SdConvertError(
+          {
+            problem: `${path} could not be ${action === 'read' ? 'read' : 'written'}.`,
+            details: { cause: String(error) },
+          },
+          cause,
+        );
+    }
+  };
+}
+
+function isAbsent(error: unknown): boolean {
+  const code = errorCode(error);
+  return code === 'ENOENT' || code === 'ENOTDIR';
+}
+
+function errorCode(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined;
+}
+
+function notFound(path: string, options?: ErrorOptions): NotFoundError {
+  return new NotFoundError(
+    {
+      problem: `${path} does not exist.`,
+      details: { 'looked for': resolve(path) },
+      advice: 'Check the spelling of the path.',
+    },
+    options,
+  );
+}
+
+function folderInsteadOfFile(path: string, options?: ErrorOptions): RequestError {
+  return new RequestError({ problem: `${path} is a folder, but a file is needed there.` }, options);
+}
+
+function endsTooSoon(path: string, size: number, needed: number): FileFormatError {
+  return new FileFormatError({
+    problem: `${path} ends too soon.`,
+    details: { expected: `at least ${needed} bytes`, found: `${size} bytes` },
+    advice: 'It is damaged or still being written: download or copy it again.',
+  });
+}

@@ -1,0 +1,57 @@
+import { byteSize, byteWidth, type DType } from './dtype.ts';
+import type { Weight } from './weight.ts';
+
+/** The typed array that holds each dtype's elements; float16 and bfloat16 as their 16 bits, booleans as 0 and 1. */
+const arrays = {
+  f64: Float64Array,
+  f32: Float32Array,
+  f16: Uint16Array,
+  bf16: Uint16Array,
+  i64: BigInt64Array,
+  i32: Int32Array,
+  i16: Int16Array,
+  i8: Int8Array,
+  u64: BigUint64Array,
+  u32: Uint32Array,
+  u16: Uint16Array,
+  u8: Uint8Array,
+  bool: Uint8Array,
+} as const satisfies Record<DType, unknown>;
+
+/** A whole tensor in memory, row-major; for inputs, outputs and goldens. `TensorData<'f32'>` is one of a known dtype. */
+export type TensorData<D extends DType = DType> = {
+  [K in D]: {
+    readonly dtype: K;
+    readonly shape: readonly number[];
+    readonly data: InstanceType<(typeof arrays)[K]>;
+  };
+}[D];
+
+/** A tensor whose elements are the given little-endian bytes, which begin at a multiple of 8 in their buffer. */
+export function tensorOf<D extends DType>(
+  dtype: D,
+  shape: readonly number[],
+  bytes: Uint8Array,
+): TensorData<D> {
+  const Elements: new (buffer: ArrayBufferLike, offset: number, length: number) => ArrayBufferView =
+    arrays[dtype];
+  const data = new Elements(bytes.buffer, bytes.byteOffset, bytes.byteLength / byteWidth(dtype));
+  // as: the compiler does not follow that arrays[dtype] makes the array of TensorData<dtype>.
+  return { dtype, shape, data } as TensorData<D>;
+}
+
+/** The elements of a tensor as little-endian bytes: a view, not a copy. */
+export function bytesOf({ data }: TensorData): Uint8Array {
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+}
+
+/** Reads a whole weight into memory, converted to `dtype`. Throws what its `stream` throws. */
+export async function readTensor<D extends DType>(weight: Weight, dtype: D): Promise<TensorData<D>> {
+  const bytes = new Uint8Array(byteSize(weight.shape, dtype));
+  let filled = 0;
+  for await (const block of weight.stream(dtype)) {
+    bytes.set(block, filled);
+    filled += block.length;
+  }
+  return tensorOf(dtype, weight.shape, bytes);
+}
