@@ -28,8 +28,8 @@ function horner(coefficients: readonly number[], x: number): number {
 }
 
 const LOG = [
-  7.0376836292e-2, -1.151461031e-1, 1.167699874e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1, 2.0000714765e-1,
-  -2.4999993993e-1, 3.3333331174e-1,
+  7.0376836292e-2, -1.151461031e-1, 1.167699874e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1,
+  2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1,
 ].map(round);
 /** ln 2 in two parts, the high one short enough that a multiple of it is exact. */
 const LN2_HIGH = 0.693359375;
@@ -59,7 +59,7 @@ export function log32(value: number): number {
 const SIN = [-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1].map(round);
 const COS = [2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2].map(round);
 /** −π/4 in three parts. */
-const MINUS_QUARTER_PI = [-0.78515625, -2.4187564849853515625e-4, -3.77489497744594108e-8].map(round);
+const MINUS_QUARTER_PI = [-0.78515625, -2.4187564849853516e-4, -3.774894977445941e-8].map(round);
 const FOUR_OVER_PI = round(4 / Math.PI);
 
 /** Sine and cosine of a float32 angle in [0, 8192) radians. */

@@ -17,7 +17,8 @@ export class TorchNormal implements Rng {
   normal(count: number): Float32Array {
     if (count < BLOCK) return Float32Array.from({ length: count }, () => this.#gauss());
     const values = this.#uniforms(new Float32Array(count));
-    for (let start = 0; start + BLOCK <= count; start += BLOCK) boxMuller(values.subarray(start, start + BLOCK));
+    for (let start = 0; start + BLOCK <= count; start += BLOCK)
+      boxMuller(values.subarray(start, start + BLOCK));
     // A tail shorter than a block: the last 16 values are drawn anew, over what the block before had put there.
     if (count % BLOCK !== 0) boxMuller(this.#uniforms(values.subarray(count - BLOCK)));
     return values;

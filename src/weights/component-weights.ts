@@ -78,7 +78,7 @@ async function readIndex(index: string): Promise<ReadonlyMap<string, string>> {
       return [tensor, shard];
     throw new FileFormatError({
       problem: `${index} names a weight file that is not a plain .safetensors file name.`,
-      details: { tensor, found: JSON.stringify(shard) },
+      details: { tensor, found: typeof shard === 'string' ? JSON.stringify(shard) : `a ${typeof shard}` },
       advice: 'Do not use this checkpoint unless you trust where it comes from.',
     });
   });

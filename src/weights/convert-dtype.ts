@@ -2,9 +2,9 @@ import type { DType } from './dtype.ts';
 
 /**
  * Floats change their dtype here and nowhere else, block by block (a block that fits the cache converts twice as fast as
- * a whole tensor). Rounding is IEEE 754 round-to-nearest-even; what is too large for float16 becomes infinity; a
- * NaN becomes 0x7e00 with its sign. `Float16Array` does this in one call where it exists (Node 24); Node 22 takes the scalar functions
- * below, which give the same bits.
+ * a whole tensor). Rounding is IEEE 754 round-to-nearest-even; what is too large for float16 becomes infinity; a NaN
+ * becomes 0x7e00 with its sign. `Float16Array` does this in one call where it exists (Node 24); Node 22 takes the scalar
+ * functions below, which give the same bits.
  *
  * Typed arrays follow the machine's byte order, and every machine Node is released for except s390x is little-endian.
  */
@@ -35,10 +35,10 @@ export function float16Bits(value: number): number {
   if (Number.isNaN(value)) return sign | 0x7e00;
   const magnitude = Math.abs(value);
   if (magnitude >= 65520) return sign | 0x7c00; // halfway from the largest float16 to what would be the next
-  const exponent = Math.max(((high >>> 20) & 0x7ff) - 1023, -14); // below 2^-14 the spacing stays that of the subnormals
-  const steps = magnitude * 2 ** (10 - exponent); // exact: only the exponent changes
+  const binade = Math.max(((high >>> 20) & 0x7ff) - 1009, 0); // below 2^-14 the spacing stays that of the subnormals
+  const steps = magnitude * (stepsPerUnit[binade] ?? 0); // exact: only the exponent changes
   const nearest = steps + 2 ** 52 - 2 ** 52; // adding 2^52 leaves a float64 no room for a fraction: it rounds, ties to even
-  return sign | (((exponent + 14) << 10) + nearest);
+  return sign | ((binade << 10) + nearest);
 }
 
 /** The number that 16 float16 bits stand for. */
@@ -50,6 +50,9 @@ export function float16Value(bits: number): number {
   if (exponent === 0) return sign * fraction * 2 ** -24;
   return sign * (1024 + fraction) * 2 ** (exponent - 25);
 }
+
+/** How many float16 steps make 1, from the smallest numbers (2^-24 apart) to the largest (2^5 apart). */
+const stepsPerUnit = Float64Array.from({ length: 30 }, (_, binade) => 2 ** (24 - binade));
 
 const scratch = new Float64Array(1);
 const scratchWords = new Uint32Array(scratch.buffer);

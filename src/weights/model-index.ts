@@ -80,10 +80,11 @@ async function noModelIndex(path: string): Promise<Error> {
     });
   }
   if (names.includes('config.json')) {
-    const { _class_name: className, architectures } = await readJsonObject(join(path, 'config.json'));
+    const { _class_name: className, model_type: type } = await readJsonObject(join(path, 'config.json'));
+    const found = [className, type].find((name) => typeof name === 'string');
     return new UnsupportedModelError({
       problem: `${path} is one component, not a whole checkpoint.`,
-      details: { found: `${className ?? architectures ?? 'a config.json without a class name'}` },
+      details: { found: found ?? 'a config.json that does not say of what' },
       advice: 'Give the folder that holds model_index.json, usually the one above.',
     });
   }

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { FileFormatError, UnsupportedModelError } from '../errors.ts';
 import type { ByteSource } from './bytes.ts';
 import { byteWidth, type DType } from './dtype.ts';
@@ -100,7 +101,7 @@ function parseHeader(bytes: Uint8Array, file: string): Readonly<Record<string, u
   }
   if (!isJsonObject(header)) throw broken(file, 'its header is not a JSON object');
   const twice = duplicateKey(text);
-  if (twice !== undefined) throw broken(file, 'its header has one key twice', { key: JSON.stringify(twice) });
+  if (twice !== undefined) throw broken(file, 'its header has one key twice', { key: quote(twice) });
   return header;
 }
 
@@ -109,20 +110,20 @@ function readMetadata(value: unknown, file: string): Readonly<Record<string, str
   if (!isJsonObject(value)) throw broken(file, 'its __metadata__ is not a JSON object');
   const pairs = Object.entries(value).map(([key, text]): [string, string] => {
     if (typeof text === 'string') return [key, text];
-    throw broken(file, 'its __metadata__ holds something other than strings', { key: JSON.stringify(key) });
+    throw broken(file, 'its __metadata__ holds something other than strings', { key: quote(key) });
   });
   return Object.fromEntries(pairs);
 }
 
 function readEntry(name: string, value: unknown, dataStart: number, file: string): TensorEntry {
-  const tensor = JSON.stringify(name);
+  const tensor = quote(name);
   const entry = isJsonObject(value) ? value : {};
   const { dtype: spelling, shape, data_offsets: offsets } = entry;
   if (typeof spelling !== 'string' || !isSizes(shape) || !isSizes(offsets) || offsets.length !== 2) {
     throw broken(file, 'the header entry of a tensor is malformed', {
       tensor,
       expected: 'a dtype, a shape and two data_offsets',
-      found: excerpt(JSON.stringify(value)),
+      found: excerpt(inspect(value, { depth: 1, breakLength: Number.POSITIVE_INFINITY })),
     });
   }
   const dtype = Object.hasOwn(safetensorsDTypes, spelling) ? safetensorsDTypes[spelling] : undefined;
@@ -131,11 +132,11 @@ function readEntry(name: string, value: unknown, dataStart: number, file: string
   const [begin = 0, end = 0] = offsets;
   const bytes = exactByteSize(shape, dtype);
   if (bytes === undefined)
-    throw broken(file, 'a tensor is too large to count', { tensor, shape: `[${shape}]` });
+    throw broken(file, 'a tensor is too large to count', { tensor, shape: excerpt(`[${shape}]`) });
   if (end - begin !== bytes) {
     throw broken(file, "a tensor's shape does not match its bytes", {
       tensor,
-      expected: `${count(bytes)} for ${spelling} [${shape}]`,
+      expected: `${count(bytes)} for ${spelling} ${excerpt(`[${shape}]`)}`,
       found: end < begin ? `offsets that run backwards, ${begin} to ${end}` : count(end - begin),
     });
   }
@@ -147,7 +148,7 @@ function checkLayout(entries: readonly TensorEntry[], dataStart: number, source:
   let end = dataStart;
   let before = 'the header';
   for (const { name, offset, bytes } of entries) {
-    const tensor = JSON.stringify(name);
+    const tensor = quote(name);
     if (offset < end) throw broken(source.name, 'two tensors overlap', { first: before, second: tensor });
     if (offset > end) {
       throw broken(source.name, `there is a hole of ${count(offset - end)} between tensors`, {
@@ -226,8 +227,13 @@ function beginning(start: Uint8Array): string {
   return [...start.subarray(0, 16)].map((byte) => byte.toString(16).padStart(2, '0')).join(' ');
 }
 
-function excerpt(text: string | undefined): string {
-  return text === undefined || text.length <= 120 ? `${text}` : `${text.slice(0, 119)}…`;
+function quote(name: string): string {
+  return excerpt(JSON.stringify(name));
+}
+
+/** A stranger's text may be 100 MB long. */
+function excerpt(text: string): string {
+  return text.length <= 120 ? text : `${text.slice(0, 119)}…`;
 }
 
 function count(bytes: number): string {

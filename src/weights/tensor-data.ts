@@ -28,11 +28,7 @@ export type TensorData<D extends DType = DType> = {
 }[D];
 
 /** A tensor whose elements are the given little-endian bytes, which begin at a multiple of 8 in their buffer. */
-export function tensorOf<D extends DType>(
-  dtype: D,
-  shape: readonly number[],
-  bytes: Uint8Array,
-): TensorData<D> {
+function tensorOf<D extends DType>(dtype: D, shape: readonly number[], bytes: Uint8Array): TensorData<D> {
   const Elements: new (buffer: ArrayBufferLike, offset: number, length: number) => ArrayBufferView =
     arrays[dtype];
   const data = new Elements(bytes.buffer, bytes.byteOffset, bytes.byteLength / byteWidth(dtype));

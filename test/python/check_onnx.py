@@ -17,7 +17,7 @@ from pathlib import Path
 import onnx
 import onnxruntime
 from onnx import TensorProto, shape_inference
-from onnx.helper import tensor_dtype_to_np_dtype
+from onnx.helper import make_node, tensor_dtype_to_np_dtype
 
 OPSETS = (20, 21)
 IR_VERSION = 10
@@ -195,56 +195,61 @@ def border_problems(model, path, fixed):
                 yield f"{kind} {value.name} is {dtype_of(value)}, expected float32 or int64"
 
 
+OPERATOR = r"\s*([*/])\s*"
+
+
 def sized(dim, sizes):
-    """The number of a declared dimension: its own, its symbol's, or that of a `symbol * n` or `symbol / n`."""
+    """The number of a declared dimension: its own, or that of a product of symbols and numbers; None if unknown."""
     if not isinstance(dim, str):
         return dim
-    if dim in sizes:
-        return sizes[dim]
-    parts = re.fullmatch(r"(\w+) ([*/]) (\d+)", dim)
-    if not parts or parts[1] not in sizes:
-        return None
-    size, factor = sizes[parts[1]], int(parts[3])
-    return size * factor if parts[2] == "*" else size // factor
+    size, tokens = 1, re.split(OPERATOR, dim)
+    for sign, name in zip(["*", *tokens[1::2]], tokens[::2]):
+        factor = int(name) if name.isdigit() else sizes.get(name)
+        if factor is None:
+            return None
+        size = size * factor if sign == "*" else size / factor
+    return size
 
 
-def shape_problems(model):
-    """Every declared shape against what inference derives from the inputs alone, at sizes chosen for their symbols."""
-    derived_model, declared, sizes = onnx.ModelProto(), [*model.graph.value_info, *model.graph.output], {}
-    derived_model.CopyFrom(model)
-    graph = derived_model.graph
+def shapes_derived(model):
+    """What inference derives from the inputs alone, by name, and the sizes it was given for the inputs' symbols."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    graph = copy.graph
     del graph.value_info[:]
     for output in graph.output:
         output.type.tensor_type.ClearField("shape")
-    dims = [d for value in graph.input for d in value.type.tensor_type.shape.dim if d.dim_param]
-    for symbol in sorted({d.dim_param for d in dims}, key=len):
-        known = sized(symbol, sizes)
-        sizes[symbol] = known or {"batch_size": 2, "sequence_length": 77}.get(symbol, 64 * (len(sizes) + 1))
-    for dim in dims:
-        dim.dim_value = sizes[dim.dim_param]
+    for node in graph.node:
+        if node.op_type == "GroupNormalization":  # its result has its input's shape; the onnx package derives none
+            node.CopyFrom(make_node("Identity", node.input[:1], node.output))
 
-    graph = shape_inference.infer_shapes(derived_model, check_type=True, strict_mode=True, data_prop=True).graph
-    derived = {value.name: value for value in [*graph.value_info, *graph.output]}
-    outputs = {output.name for output in graph.output}
-    for value in declared:
+    dims = [dim for value in graph.input for dim in value.type.tensor_type.shape.dim if dim.dim_param]
+    names = sorted({name for dim in dims for name in re.split(OPERATOR, dim.dim_param)[::2] if not name.isdigit()})
+    sizes = {name: 64 * index for index, name in enumerate(names, 1)} | {"batch_size": 2, "sequence_length": 77}
+    for dim in dims:
+        dim.dim_value = int(sized(dim.dim_param, sizes))
+    graph = shape_inference.infer_shapes(copy, check_type=True, strict_mode=True, data_prop=True).graph
+    return {value.name: value for value in [*graph.value_info, *graph.output]}, sizes
+
+
+def shape_problems(model):
+    """Every declared shape against the derived one."""
+    derived, sizes = shapes_derived(model)
+    outputs = {output.name for output in model.graph.output}
+    for value in [*model.graph.value_info, *model.graph.output]:
         found, said = derived.get(value.name), dims_of(value)
         shape = dims_of(found) if found else None
-        if value.name in outputs and not (shape is not None and all(isinstance(size, int) for size in shape)):
-            yield f"output {value.name}: inference derives no sizes from the inputs"
-        if shape is None or said is None:
+        if shape is None or not all(isinstance(size, int) for size in shape):
+            yield f"{value.name} is declared {written(value)}, inference derives no sizes from the inputs"
             continue
-        if len(said) != len(shape) or dtype_of(value) != dtype_of(found):
-            yield f"{value.name} is declared {written(value)}, inference derives {written(found)}"
-            continue
-        for dim, size in zip(said, shape):
-            if dim is None or not isinstance(size, int):
-                continue
+        agree = said is not None and len(said) == len(shape) and dtype_of(value) == dtype_of(found)
+        for dim, size in zip(said or [], shape):
             known = sized(dim, sizes)
-            if known is None and value.name not in outputs:
+            if known is None and isinstance(dim, str) and value.name not in outputs:
                 known = sizes.setdefault(dim, size)  # a symbol of the graph's own: one number wherever it stands
-            if known != size:
-                yield f"{value.name} is declared {written(value)}, inference derives {written(found)} with {sizes}"
-                break
+            agree = agree and known == size
+        if not agree:
+            yield f"{value.name} is declared {written(value)}, inference derives {written(found)} with {sizes}"
 
 
 def specification(path):

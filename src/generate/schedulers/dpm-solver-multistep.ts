@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { linearCombination } from './linear-combination.ts';
-import { cumulativeAlphas, finiteNoiseRatios, interpolate, roundHalfEven, timestepsAhead } from './noise-schedule.ts';
+import { cumulativeAlphas, finiteNoiseRatios, roundHalfEven } from './noise-schedule.ts';
 import { levelOfRatio, predictPicture } from './prediction.ts';
-import { ratioSpacing, spacedRatios } from './ratio-spacing.ts';
+import { ratioSpacing } from './ratio-spacing.ts';
 import { noiseFor, type Scheduler, type StepOptions } from './scheduler.ts';
 import {
   finalSigmas,
@@ -15,6 +15,7 @@ import {
   trainingNoise,
   unset,
 } from './scheduler-config.ts';
+import { solverStops } from './solver-stops.ts';
 import { StepPosition } from './step-position.ts';
 
 export const dpmSolverMultistepConfig = z.object({
@@ -46,7 +47,7 @@ export class DpmSolverMultistepScheduler implements Scheduler {
   /** Noise over picture at each timestep and after the last one. */
   sigmas = new Float32Array();
   readonly #config: z.infer<typeof dpmSolverMultistepConfig>;
-  readonly #ratios: Float32Array;
+  readonly #table: Float32Array;
   #position = new StepPosition([]);
   /** The last predicted pictures, the newest first. */
   #pictures: readonly Float32Array[] = [];
@@ -55,20 +56,15 @@ export class DpmSolverMultistepScheduler implements Scheduler {
     this.#config = config;
     this.needsNoise = config.algorithm_type === 'sde-dpmsolver++';
     const zeroSnr = config.rescale_betas_zero_snr;
-    this.#ratios = finiteNoiseRatios(cumulativeAlphas(config, zeroSnr), zeroSnr);
+    this.#table = finiteNoiseRatios(cumulativeAlphas(config, zeroSnr), zeroSnr);
   }
 
   setTimesteps(count: number): void {
-    const { num_train_timesteps: trainSteps, steps_offset: offset, lambda_min_clipped: clip } = this.#config;
-    const [min = 0, max = 0] = [this.#ratios[0], this.#ratios.at(-1)];
-    const usable = this.#ratios.filter((ratio) => -Math.log(ratio) >= Number(clip)).length;
-    const ahead = timestepsAhead(this.#config.timestep_spacing, count, { trainSteps, usable, offset });
-    const stops = spacedRatios(this.#config, this.#ratios, { count, min, max });
-
-    const karras = this.#config.use_karras_sigmas && this.#config.beta_schedule !== 'squaredcos_cap_v2';
-    this.timesteps = stops?.timesteps.map(karras ? roundHalfEven : Math.trunc) ?? ahead;
-    const ratios = stops?.ratios ?? ahead.map((t) => interpolate(this.#ratios, t));
-    this.sigmas = Float32Array.from([...ratios, this.#config.final_sigmas_type === 'zero' ? 0 : min]);
+    const { lambda_min_clipped: clip, use_karras_sigmas: karras, beta_schedule: schedule } = this.#config;
+    const usable = this.#table.filter((ratio) => -Math.log(ratio) >= Number(clip)).length;
+    const { timesteps, ratios } = solverStops(this.#config, this.#table, usable, count);
+    this.timesteps = timesteps.map(karras && schedule !== 'squaredcos_cap_v2' ? roundHalfEven : Math.trunc);
+    this.sigmas = Float32Array.from(ratios);
     this.#position = new StepPosition(this.timesteps);
     this.#pictures = [];
   }

@@ -1,24 +1,20 @@
 import { z } from 'zod';
-import { linearCombination } from './linear-combination.ts';
-import { cumulativeAlphas, finiteNoiseRatios, interpolate, spacedTimesteps } from './noise-schedule.ts';
-import { levelOfRatio, predictPicture } from './prediction.ts';
-import { ratioSpacing, spacedRatios } from './ratio-spacing.ts';
-import type { Scheduler } from './scheduler.ts';
+import { eulerStep, RatioScheduler, type RatioStep } from './ratio-scheduler.ts';
+import { ratioSpacing } from './ratio-spacing.ts';
 import {
   finalSigmas,
   flag,
-  otherSpacings,
+  off,
   predictionType,
   timestepSpacing,
   trainingNoise,
   unset,
 } from './scheduler-config.ts';
-import { StepPosition } from './step-position.ts';
 
 export const eulerDiscreteConfig = z.object({
   ...trainingNoise,
   ...ratioSpacing,
-  use_beta_sigmas: otherSpacings.use_beta_sigmas,
+  use_beta_sigmas: off,
   prediction_type: predictionType.default('epsilon'),
   interpolation_type: z.literal('linear', '"linear"').default('linear'),
   sigma_min: unset,
@@ -29,3 +25,12 @@ export const eulerDiscreteConfig = z.object({
   rescale_betas_zero_snr: flag.default(false),
   final_sigmas_type: finalSigmas,
 });
+
+/** Euler's method: Karras et al. 2022, algorithm 2 without churn. */
+export class EulerDiscreteScheduler extends RatioScheduler {
+  readonly needsNoise = false;
+
+  protected move(step: RatioStep): Float32Array {
+    return eulerStep(step, step.next);
+  }
+}

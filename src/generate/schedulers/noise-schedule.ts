@@ -48,7 +48,9 @@ function betas(config: TrainingNoise): Float32Array {
       return linspace32(Math.sqrt(start), Math.sqrt(end), count).map((root) => root * root);
     case 'squaredcos_cap_v2': {
       const alphaBar = (t: number) => Math.cos((((t / count + 0.008) / 1.008) * Math.PI) / 2) ** 2;
-      return Float32Array.from({ length: count }, (_, i) => Math.min(1 - alphaBar(i + 1) / alphaBar(i), 0.999));
+      return Float32Array.from({ length: count }, (_, i) =>
+        Math.min(1 - alphaBar(i + 1) / alphaBar(i), 0.999),
+      );
     }
   }
 }
@@ -114,7 +116,11 @@ export function spacedTimesteps(
 export function timestepsAhead(
   spacing: TimestepSpacing,
   count: number,
-  { trainSteps, usable, offset }: { readonly trainSteps: number; readonly usable: number; readonly offset: number },
+  {
+    trainSteps,
+    usable,
+    offset,
+  }: { readonly trainSteps: number; readonly usable: number; readonly offset: number },
 ): number[] {
   if (spacing === 'trailing') return trailing(usable, trainSteps / count);
   const oneMore = spacedTimesteps(spacing, count + 1, { trainSteps: usable, offset });

@@ -15,7 +15,12 @@ export const pndmConfig = z.object({
 });
 
 /** The weights of the newest, second newest … noise prediction (Adams–Bashforth, orders 1 to 4). */
-const ADAMS_BASHFORTH = [[1], [3 / 2, -1 / 2], [23 / 12, -16 / 12, 5 / 12], [55 / 24, -59 / 24, 37 / 24, -9 / 24]];
+const ADAMS_BASHFORTH = [
+  [1],
+  [3 / 2, -1 / 2],
+  [23 / 12, -16 / 12, 5 / 12],
+  [55 / 24, -59 / 24, 37 / 24, -9 / 24],
+];
 
 /** Pseudo linear multistep (PLMS): Liu et al. 2022, "Pseudo numerical methods for diffusion models on manifolds". */
 export class PndmScheduler implements Scheduler {

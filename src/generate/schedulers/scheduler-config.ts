@@ -21,7 +21,7 @@ export const off = z.literal(false, 'false').default(false);
 /** An option of diffusers that is not implemented here, so it has to be absent or null. */
 export const unset = z.never('nothing').optional();
 /** A number or text that says how an option works which is off. */
-export const inert = z.unknown();
+export const inert = z.unknown().optional();
 
 /** What comes with dynamic thresholding. */
 export const thresholding = { thresholding: off, dynamic_thresholding_ratio: inert, sample_max_value: inert };

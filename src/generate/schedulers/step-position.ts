@@ -15,9 +15,12 @@ export class StepPosition {
     return this.#index;
   }
 
-  /** The index of timestep `t`, and of the second one if rounding made two equal: diffusers starts there. */
+  /**
+   * The index of timestep `t`. Of two that rounding made equal it is the second, where diffusers' image-to-image
+   * starts, but not at the very beginning, where diffusers would run out of steps.
+   */
   find(t: number): number {
-    const first = this.#timesteps.indexOf(t);
+    const first = this.#timesteps.findIndex((own) => same(own, t));
     if (first < 0) {
       throw new RequestError({
         problem: `The scheduler has no step at timestep ${t}.`,
@@ -25,11 +28,16 @@ export class StepPosition {
         advice: 'Pass the members of its `timesteps`, in their order.',
       });
     }
-    return this.#timesteps[first + 1] === t ? first + 1 : first;
+    return first > 0 && same(this.#timesteps[first + 1] ?? Number.NaN, t) ? first + 1 : first;
   }
 
   /** The step is done. */
   advance(): void {
     if (this.#index !== undefined) this.#index++;
   }
+}
+
+/** Whether two timesteps are one, of which either may have been a float32 on its way. */
+function same(a: number, b: number): boolean {
+  return Math.abs(a - b) < 1e-3;
 }

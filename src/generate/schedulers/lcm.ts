@@ -1,0 +1,88 @@
+import { z } from 'zod';
+import { RequestError } from '../../errors.ts';
+import { linearCombination } from './linear-combination.ts';
+import { alphaAt, cumulativeAlphas } from './noise-schedule.ts';
+import { levelOfAlpha, predictPicture } from './prediction.ts';
+import { noiseFor, type Scheduler, type StepOptions } from './scheduler.ts';
+import { flag, inert, predictionType, thresholding, trainingNoise } from './scheduler-config.ts';
+import { StepPosition } from './step-position.ts';
+
+export const lcmConfig = z.object({
+  ...trainingNoise,
+  ...thresholding,
+  beta_start: z.number().default(0.00085),
+  beta_end: z.number().default(0.012),
+  beta_schedule: trainingNoise.beta_schedule.unwrap().default('scaled_linear'),
+  original_inference_steps: z.int().min(1).default(50),
+  clip_sample: flag.default(false),
+  clip_sample_range: z.number().default(1),
+  prediction_type: predictionType.default('epsilon'),
+  timestep_scaling: z.number().default(10),
+  rescale_betas_zero_snr: flag.default(false),
+  // Read by diffusers and of no effect there either: the timesteps are those of the distillation.
+  set_alpha_to_one: inert,
+  steps_offset: inert,
+  timestep_spacing: inert,
+});
+
+/** Luo et al. 2023, "Latent consistency models", algorithm 3: each step guesses the picture and adds noise again. */
+export class LcmScheduler implements Scheduler {
+  readonly initNoiseSigma = 1;
+  readonly needsNoise = true;
+  timesteps: readonly number[] = [];
+  readonly #config: z.infer<typeof lcmConfig>;
+  readonly #alphas: Float32Array;
+  #position = new StepPosition([]);
+
+  constructor(config: z.infer<typeof lcmConfig>) {
+    this.#config = config;
+    this.#alphas = cumulativeAlphas(config, config.rescale_betas_zero_snr);
+  }
+
+  setTimesteps(count: number): void {
+    const { original_inference_steps: original, num_train_timesteps: trainSteps } = this.#config;
+    if (!Number.isInteger(count) || count < 1 || count > original) {
+      throw new RequestError({
+        problem: `A picture cannot be made in ${count} steps with this scheduler.`,
+        details: {
+          expected: `a whole number from 1 to ${original} (original_inference_steps)`,
+          found: String(count),
+        },
+      });
+    }
+    const stride = Math.floor(trainSteps / original);
+    const skipped = (i: number) => Math.floor(i * (original / count));
+    this.timesteps = Array.from({ length: count }, (_, i) => (original - skipped(i)) * stride - 1);
+    this.#position = new StepPosition(this.timesteps);
+  }
+
+  scaleModelInput(sample: Float32Array): Float32Array {
+    return sample;
+  }
+
+  step(modelOutput: Float32Array, t: number, sample: Float32Array, options: StepOptions = {}): Float32Array {
+    const { prediction_type: type, clip_sample: clip, clip_sample_range: range } = this.#config;
+    const predicted = predictPicture(type, this.#level(t), modelOutput, sample);
+    const picture = clip ? predicted.map((value) => Math.min(Math.max(value, -range), range)) : predicted;
+    // The boundary condition: at t = 0 the sample is the picture (equations 8 and 9, σ_data = ½).
+    const scaled = t * this.#config.timestep_scaling;
+    const denoised = linearCombination(
+      [scaled / Math.hypot(scaled, 0.5), picture],
+      [0.25 / (scaled ** 2 + 0.25), sample],
+    );
+    const next = this.timesteps[this.#position.at(t) + 1];
+    this.#position.advance();
+    if (next === undefined) return denoised;
+    const { alpha, sigma } = this.#level(next);
+    return linearCombination([alpha, denoised], [sigma, noiseFor('LCMScheduler', options)]);
+  }
+
+  addNoise(original: Float32Array, noise: Float32Array, t: number): Float32Array {
+    const { alpha, sigma } = this.#level(t);
+    return linearCombination([alpha, original], [sigma, noise]);
+  }
+
+  #level(t: number) {
+    return levelOfAlpha(alphaAt(this.#alphas, t, 1));
+  }
+}
