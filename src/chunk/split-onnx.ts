@@ -1,5 +1,5 @@
 import { type OnnxModel, modelProto } from '../emit/onnx/build-model.ts';
-import { layOutTensors, placements, type StoredTensor } from '../emit/onnx/external-data.ts';
+import { layOutTensors, placements, type StoredTensor, storedSize } from '../emit/onnx/external-data.ts';
 import { dataTypes, dtypeOf, type NodeProto, onnx, type TensorProto, toNumber, type ValueInfoProto } from '../emit/onnx/proto.ts';
 import { byteWidth } from '../weights/dtype.ts';
 import { type Chunk, type ChunkOperation, type CrossingValue, planChunks } from './plan.ts';
@@ -136,7 +136,7 @@ class Givens {
 
   /** Bytes stored for what a node reads. */
   weightBytes(names: Iterable<string>): number {
-    return this.needed(names).stored.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    return this.needed(names).stored.reduce((sum, tensor) => sum + storedSize(tensor), 0);
   }
 
   /** Everything that must come along for these names to be known. */

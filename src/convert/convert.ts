@@ -1,8 +1,8 @@
-import { NotFoundError, RequestError } from '../errors.ts';
+import { RequestError } from '../errors.ts';
 import { type Graph, GraphBuilder } from '../graph/graph.ts';
 import { Scope } from '../graph/scope.ts';
 import { type Ignored, WeightBook } from '../graph/weight-book.ts';
-import type { Checkpoint, Component } from '../weights/checkpoint.ts';
+import { type Checkpoint, type Component, requireComponent } from '../weights/checkpoint.ts';
 import type { AttentionImplementation } from './blocks/attention.ts';
 import { clipTextConfig } from './config/clip-text-config.ts';
 import { unetConfig } from './config/unet-config.ts';
@@ -21,7 +21,7 @@ export interface Model {
 /** How the networks are to be built. */
 export interface ConvertOptions {
   /** Which networks; all that the checkpoint has when left out. */
-  readonly models?: readonly ModelName[];
+  readonly models?: readonly ModelName[] | undefined;
   /** Names, shapes and dtypes at the borders. */
   readonly contract: Contract;
   readonly attention: AttentionImplementation;
@@ -90,14 +90,7 @@ export function convert(checkpoint: Checkpoint, options: ConvertOptions): Model[
 
 function convertModel(checkpoint: Checkpoint, name: ModelName, options: ConvertOptions): Model {
   const recipe = recipes[name];
-  const component = checkpoint.components.get(recipe.component);
-  if (!component) {
-    throw new NotFoundError({
-      problem: `this checkpoint has no ${recipe.component}, so ${recipe.title} cannot be converted.`,
-      details: { checkpoint: checkpoint.path, 'it has': [...checkpoint.components.keys()].join(', ') || 'no components' },
-      advice: 'Leave out the option that asks for it, or take a complete checkpoint.',
-    });
-  }
+  const component = requireComponent(checkpoint, recipe.component);
   const weights = new WeightBook(recipe.title, recipe.component === 'vae' ? withPresentNames(component.weights) : component.weights);
   const graph = recipe.build(new Scope(new GraphBuilder(), weights), component, options);
   weights.finish(recipe.ignored);

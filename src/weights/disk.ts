@@ -109,6 +109,26 @@ export async function makeFolder(path: string): Promise<void> {
   await fs.mkdir(path, { recursive: true }).catch(rethrow('write', path));
 }
 
+/**
+ * Starts a folder under another name for `fill` to write into; it appears under `path`, in the place of a folder that
+ * was there, when it is complete. What `fill` throws leaves nothing behind. Throws as `createFile` does.
+ */
+export async function createFolder(path: string, fill: (growing: string) => Promise<void>): Promise<void> {
+  if ((await pathKind(path)) === 'file') throw fileInsteadOfFolder(path);
+  const growing = temporarySibling(path);
+  const replaced = `${growing}-replaced`;
+  try {
+    await makeFolder(growing);
+    await fill(growing);
+    if (await exists(path)) await fs.rename(path, replaced).catch(rethrow('write', path));
+    await fs.rename(growing, path).catch(rethrow('write', path));
+    await removePath(replaced);
+  } catch (error) {
+    await removePath(growing);
+    throw error;
+  }
+}
+
 /** Removes a file, or a folder with all that is in it; nothing there is fine. */
 export async function removePath(path: string): Promise<void> {
   await fs.rm(path, { recursive: true, force: true }).catch(rethrow('write', path));
@@ -150,7 +170,7 @@ function rethrow(action: 'read' | 'write', path: string): (error: unknown) => ne
       case 'EISDIR':
         throw folderInsteadOfFile(path, cause);
       case 'EEXIST':
-        throw new RequestError({ problem: `${path} is a file, but a folder is needed there.` }, cause);
+        throw fileInsteadOfFolder(path, cause);
       case 'EACCES':
       case 'EPERM':
       case 'EROFS':
@@ -204,6 +224,10 @@ function notFound(path: string, options?: ErrorOptions): NotFoundError {
 
 function folderInsteadOfFile(path: string, options?: ErrorOptions): RequestError {
   return new RequestError({ problem: `${path} is a folder, but a file is needed there.` }, options);
+}
+
+function fileInsteadOfFolder(path: string, options?: ErrorOptions): RequestError {
+  return new RequestError({ problem: `${path} is a file, but a folder is needed there.` }, options);
 }
 
 function endsTooSoon(path: string, size: number, needed: number): FileFormatError {

@@ -1,7 +1,9 @@
 /** Words of the text form of a program (`model.mil`): a value with such a name could not be read back. */
 const reserved = new Set(
-  ('program func block tensor list tuple dict state true false BLOBFILE inf nan bool string fp16 fp32 fp64 bf16 ' +
-    'int4 int8 int16 int32 int64 uint1 uint2 uint3 uint4 uint6 uint8 uint16 uint32 uint64').split(' '),
+  (
+    'program func block tensor list tuple dict state true false BLOBFILE inf nan bool string fp16 fp32 fp64 bf16 ' +
+    'int4 int8 int16 int32 int64 uint1 uint2 uint3 uint4 uint6 uint8 uint16 uint32 uint64'
+  ).split(' '),
 );
 
 /** Hands out the names of values: legal identifiers, each once. */
@@ -11,7 +13,8 @@ export class MilNames {
 
   /** Takes a name as it is. Throws `Error` when it is not an identifier, or taken: names of inputs and outputs are fixed by their consumers. */
   reserve(name: string): void {
-    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) || reserved.has(name)) throw new Error(`${name} is not an identifier`);
+    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) || reserved.has(name))
+      throw new Error(`${name} is not an identifier`);
     if (this.#taken.has(name)) throw new Error(`two inputs or outputs are called ${name}`);
     this.#taken.add(name);
   }

@@ -1,6 +1,8 @@
 import { isFixed } from '../../graph/shape.ts';
 import type { Tensor } from '../../graph/tensor.ts';
-import { type MilDType, milElement, toMilDType } from './mil-dtype.ts';
+import { byteSize, type DType, elementCount } from '../../weights/dtype.ts';
+import type { Weight } from '../../weights/weight.ts';
+import { type MilDType, toMilDType } from './mil-dtype.ts';
 import { MilNames } from './mil-names.ts';
 import type { Argument, Operation, Value } from './mil-schema.ts';
 import { blob, immediate, type Literal, literalBytes, namedType, text } from './mil-value.ts';
@@ -23,7 +25,10 @@ export const WEIGHT_FILE_REFERENCE = '@model_path/weights/weight.bin';
  * Arrays of fractions from this size on lie in the weight file, as with Apple's converter: large float16 values in the
  * program itself crash the runtime.
  */
-export const FEWEST_IN_FILE = 10;
+const FEWEST_IN_FILE = 10;
+
+/** The elements of a weight that is too small for the weight file, converted to `dtype`. */
+export type SmallWeights = (weight: Weight, dtype: DType) => readonly number[];
 
 /**
  * Records the operations of a program in order. A literal becomes a `const` operation right before its first use; equal
@@ -36,13 +41,19 @@ export class MilWriter {
   readonly operations: Operation[] = [];
   readonly weights = new WeightFileLayout();
   readonly #literals = new Map<string, string>();
+  readonly #smallWeights: SmallWeights;
 
-  constructor(ios: number) {
+  constructor(ios: number, smallWeights: SmallWeights) {
     this.ios = ios;
+    this.#smallWeights = smallWeights;
   }
 
   /** Records an operation of a type with these parameters. */
-  operation(type: string, parameters: Readonly<Record<string, Parameter>>, { name, dtype, shape }: Result): void {
+  operation(
+    type: string,
+    parameters: Readonly<Record<string, Parameter>>,
+    { name, dtype, shape }: Result,
+  ): void {
     const inputs: Record<string, Argument> = {};
     for (const [key, parameter] of Object.entries(parameters)) {
       if (parameter === undefined) continue;
@@ -66,16 +77,34 @@ export class MilWriter {
     return name;
   }
 
-  /** Records a constant whose bytes go to the weight file. */
-  blob({ name, dtype, shape }: Result, source: Blob): void {
-    this.#constant(name, blob(dtype, shape, WEIGHT_FILE_REFERENCE, this.weights.add(source)));
+  /** Records a constant that is a weight of the checkpoint; a small one is written into the program. */
+  weight(result: Result, weight: Weight, dtype: DType): void {
+    if (belongsInFile(result)) {
+      const byteLength = byteSize(result.shape, dtype);
+      this.#inFile(result, {
+        name: weight.name,
+        dtype: result.dtype,
+        byteLength,
+        stream: () => weight.stream(dtype),
+      });
+    } else {
+      this.#constant(result.name, immediate({ ...result, data: this.#smallWeights(weight, dtype) }));
+    }
   }
 
-  /** Records a constant with its value, which goes where its size belongs. */
+  /** Records a constant of known value; a large one goes to the weight file. */
   literal(name: string, literal: Literal): void {
-    if (!belongsInFile(literal)) return this.#constant(name, immediate(literal));
-    const bytes = literalBytes(literal);
-    this.blob({ ...literal, name }, { name, dtype: literal.dtype, byteLength: bytes.length, stream: () => [bytes] });
+    if (belongsInFile(literal)) {
+      const bytes = literalBytes(literal);
+      const source = { name, dtype: literal.dtype, byteLength: bytes.length, stream: () => [bytes] };
+      this.#inFile({ ...literal, name }, source);
+    } else {
+      this.#constant(name, immediate(literal));
+    }
+  }
+
+  #inFile({ name, dtype, shape }: Result, source: Blob): void {
+    this.#constant(name, blob(dtype, shape, WEIGHT_FILE_REFERENCE, this.weights.add(source)));
   }
 
   #bind(key: string, parameter: string | Literal): string {
@@ -83,7 +112,7 @@ export class MilWriter {
     const identity = `${key} ${parameter.dtype} [${parameter.shape}] ${parameter.data}`;
     const known = this.#literals.get(identity);
     if (known !== undefined) return known;
-    const name = this.names.claim(`${key}_0`);
+    const name = this.names.claim(key);
     this.#literals.set(identity, name);
     this.literal(name, parameter);
     return name;
@@ -91,14 +120,19 @@ export class MilWriter {
 
   #constant(name: string, val: Value): void {
     const attributes = { name: immediate(text(name)), val };
-    this.operations.push({ type: 'const', inputs: {}, outputs: [{ name, type: val.type }], blocks: [], attributes });
+    this.operations.push({
+      type: 'const',
+      inputs: {},
+      outputs: [{ name, type: val.type }],
+      blocks: [],
+      attributes,
+    });
   }
 }
 
 /** Whether a constant is stored in the weight file. */
 export function belongsInFile({ dtype, shape }: { dtype: MilDType; shape: readonly number[] }): boolean {
-  const count = shape.reduce((product, size) => product * size, 1);
-  return (dtype === 'fp16' || dtype === 'fp32') && count >= FEWEST_IN_FILE;
+  return (dtype === 'fp16' || dtype === 'fp32') && elementCount(shape) >= FEWEST_IN_FILE;
 }
 
 /** The value that a tensor becomes under `name`. Throws `Error` for a free size: these programs have fixed ones. */

@@ -1,4 +1,4 @@
-import { type ByteSink } from '../../weights/bytes.ts';
+import type { ByteSink } from '../../weights/bytes.ts';
 import { type MilDType, milElement } from './mil-dtype.ts';
 
 /**
@@ -47,7 +47,8 @@ export class WeightFileLayout {
 
   /** Places a blob at the end; gives the offset of its record. Throws `Error` for an element type that no blob can have. */
   add(blob: Blob): number {
-    if (milElement(blob.dtype).blob === undefined) throw new Error(`${blob.name}: a weight file cannot hold ${blob.dtype}`);
+    if (milElement(blob.dtype).blob === undefined)
+      throw new Error(`${blob.name}: a weight file cannot hold ${blob.dtype}`);
     const offset = Math.ceil(this.#byteLength / ALIGNMENT) * ALIGNMENT;
     this.#placed.push({ blob, offset });
     this.#byteLength = offset + RECORD_BYTES + blob.byteLength;

@@ -37,7 +37,7 @@ const CACHE_LINE = 64;
 export function layOutTensors(tensors: readonly StoredTensor[], stem: string, maxFileBytes = MAX_DATA_FILE_BYTES): DataFile[] {
   const files: { location: string; byteLength: number; tensors: { tensor: StoredTensor; offset: number }[] }[] = [];
   for (const tensor of tensors) {
-    const alignment = tensor.byteLength >= PAGE ? PAGE : CACHE_LINE;
+    const alignment = alignmentOf(tensor);
     let file = files.at(-1);
     if (!file || alignUp(file.byteLength, alignment) + tensor.byteLength > maxFileBytes) {
       file = { location: files.length === 0 ? stem : `${stem}_${files.length}`, byteLength: 0, tensors: [] };
@@ -57,6 +57,15 @@ export function placements(files: readonly DataFile[]): ReadonlyMap<string, Plac
     for (const { tensor, offset } of tensors) found.set(tensor.name, { location, offset, length: tensor.byteLength });
   }
   return found;
+}
+
+/** The most that a tensor adds to a file: its bytes and the gap before the next. */
+export function storedSize(tensor: StoredTensor): number {
+  return alignUp(tensor.byteLength, alignmentOf(tensor));
+}
+
+function alignmentOf({ byteLength }: StoredTensor): number {
+  return byteLength >= PAGE ? PAGE : CACHE_LINE;
 }
 
 function alignUp(offset: number, alignment: number): number {

@@ -1,15 +1,9 @@
 import { join } from 'node:path';
 import { createFile } from '../../weights/disk.ts';
+import { type HashingSink, hashingSink } from '../../weights/hashing-sink.ts';
+import type { PlannedFile, WrittenFile } from '../artifact.ts';
 import type { OnnxModel } from './build-model.ts';
-import type { DataFile } from './external-data.ts';
 import { type ModelProto, onnx } from './proto.ts';
-
-/** A file that will be or has been written, and its exact size. */
-export interface PlannedFile {
-  /** Name relative to the folder of the model. */
-  readonly name: string;
-  readonly byteLength: number;
-}
 
 /** What `writeOnnx` writes, with exact sizes. */
 export function plannedFiles({ proto, dataFiles }: OnnxModel): PlannedFile[] {
@@ -19,35 +13,37 @@ export function plannedFiles({ proto, dataFiles }: OnnxModel): PlannedFile[] {
 
 /**
  * Writes `model.onnx` and its data files into `folder`, streaming one block of weights at a time; the model comes last,
- * when its data is complete. `onBytes` is told how many bytes each block had. Throws `DiskSpaceError` and what reading the weights throws.
+ * when its data is complete. `onBytes` is told how many bytes each block had; what it throws stops the work and leaves
+ * no half file. Throws `DiskSpaceError` and what reading the weights throws.
  */
-export async function writeOnnx(model: OnnxModel, folder: string, onBytes: (count: number) => void): Promise<void> {
-  for (const file of model.dataFiles) await writeDataFile(file, join(folder, file.location), onBytes);
-  const sink = await createFile(join(folder, 'model.onnx'));
-  try {
-    const bytes = encode(model.proto);
-    await sink.write(bytes, 0);
-    await sink.close();
-    onBytes(bytes.length);
-  } catch (error) {
-    await sink.discard();
-    throw error;
+export async function writeOnnx(model: OnnxModel, folder: string, onBytes: (count: number) => void): Promise<WrittenFile[]> {
+  const written: WrittenFile[] = [];
+  for (const { location, tensors } of model.dataFiles) {
+    const file = await writeFile(join(folder, location), async (sink) => {
+      for (const { tensor, offset } of tensors) {
+        let position = offset;
+        for await (const block of tensor.stream()) {
+          await sink.write(block, position);
+          position += block.length;
+          onBytes(block.length);
+        }
+        if (position !== offset + tensor.byteLength) throw new Error(`${tensor.name} gave ${position - offset} bytes instead of ${tensor.byteLength}`);
+      }
+    });
+    written.push({ name: location, ...file });
   }
+  const bytes = encode(model.proto);
+  const file = await writeFile(join(folder, 'model.onnx'), (sink) => sink.write(bytes, 0));
+  onBytes(bytes.length);
+  return [{ name: 'model.onnx', ...file }, ...written];
 }
 
-async function writeDataFile({ tensors }: DataFile, path: string, onBytes: (count: number) => void): Promise<void> {
-  const sink = await createFile(path);
+async function writeFile(path: string, fill: (sink: HashingSink) => Promise<void>): Promise<{ byteLength: number; sha256: string }> {
+  const sink = hashingSink(await createFile(path));
   try {
-    for (const { tensor, offset } of tensors) {
-      let position = offset;
-      for await (const block of tensor.stream()) {
-        await sink.write(block, position);
-        position += block.length;
-        onBytes(block.length);
-      }
-      if (position !== offset + tensor.byteLength) throw new Error(`${tensor.name} gave ${position - offset} bytes instead of ${tensor.byteLength}`);
-    }
+    await fill(sink);
     await sink.close();
+    return sink.finish();
   } catch (error) {
     await sink.discard();
     throw error;

@@ -38,7 +38,7 @@ function entry<Schema extends z.ZodObject>(
       const parsed = schema.safeParse(config);
       if (parsed.success) return new Class(parsed.data);
       const [issue] = parsed.error.issues;
-      const key = issue?.path.map(String).join('.') ?? '';
+      const key = String(issue?.path[0] ?? '');
       throw refused(name, key, config[key], issue?.message.replace(/^Invalid \w+: expected /, '') ?? '');
     },
   };

@@ -1,9 +1,11 @@
 import { z } from 'zod';
+import { roundHalfEven } from '../round-half-even.ts';
 import { linearCombination } from './linear-combination.ts';
-import { alphaAt, cumulativeAlphas, roundHalfEven, spacedTimesteps } from './noise-schedule.ts';
+import { alphaAt, cumulativeAlphas, spacedTimesteps } from './noise-schedule.ts';
 import { levelOfAlpha, predictNoise, predictPicture } from './prediction.ts';
 import { noiseFor, type Scheduler, type StepOptions } from './scheduler.ts';
 import { flag, predictionType, thresholding, timestepSpacing, trainingNoise } from './scheduler-config.ts';
+import { StepPosition } from './step-position.ts';
 
 export const ddimConfig = z.object({
   ...trainingNoise,
@@ -25,6 +27,7 @@ export class DdimScheduler implements Scheduler {
   readonly #config: z.infer<typeof ddimConfig>;
   readonly #alphas: Float32Array;
   #stride = 0;
+  #position = new StepPosition([]);
 
   constructor(config: z.infer<typeof ddimConfig>) {
     this.#config = config;
@@ -35,6 +38,7 @@ export class DdimScheduler implements Scheduler {
     const { num_train_timesteps: trainSteps, steps_offset: offset, timestep_spacing: spacing } = this.#config;
     this.timesteps = spacedTimesteps(spacing, count, { trainSteps, offset }).map(roundHalfEven);
     this.#stride = Math.floor(trainSteps / count);
+    this.#position = new StepPosition(this.timesteps);
   }
 
   scaleModelInput(sample: Float32Array): Float32Array {
@@ -42,6 +46,7 @@ export class DdimScheduler implements Scheduler {
   }
 
   step(modelOutput: Float32Array, t: number, sample: Float32Array, options: StepOptions = {}): Float32Array {
+    this.#position.find(t); // refuses a timestep that no step starts at
     const { prediction_type: type, clip_sample: clip, clip_sample_range: range } = this.#config;
     const [now, next] = [this.#alpha(t), this.#alpha(t - this.#stride)];
     const level = levelOfAlpha(now);

@@ -1,8 +1,9 @@
 import { z } from 'zod';
+import { roundHalfEven } from '../round-half-even.ts';
 import { linearCombination } from './linear-combination.ts';
-import { cumulativeAlphas, finiteNoiseRatios, roundHalfEven } from './noise-schedule.ts';
+import { cumulativeAlphas, noiseRatios } from './noise-schedule.ts';
 import { levelOfRatio, predictPicture } from './prediction.ts';
-import { ratioSpacing } from './ratio-spacing.ts';
+import { oneSpacing, ratioSpacing } from './ratio-spacing.ts';
 import { noiseFor, type Scheduler, type StepOptions } from './scheduler.ts';
 import {
   finalSigmas,
@@ -18,26 +19,30 @@ import {
 import { solverStops } from './solver-stops.ts';
 import { StepPosition } from './step-position.ts';
 
-export const dpmSolverMultistepConfig = z.object({
-  ...trainingNoise,
-  ...thresholding,
-  ...ratioSpacing,
-  ...otherSpacings,
-  use_lu_lambdas: off,
-  solver_order: z.union([z.literal(1), z.literal(2), z.literal(3)], '1, 2 or 3').default(2),
-  prediction_type: predictionType.default('epsilon'),
-  algorithm_type: z.enum(['dpmsolver++', 'sde-dpmsolver++']).default('dpmsolver++'),
-  solver_type: z.enum(['midpoint', 'heun']).default('midpoint'),
-  lower_order_final: flag.default(true),
-  euler_at_final: flag.default(false),
-  final_sigmas_type: finalSigmas,
-  // JSON has no infinity; diffusers writes it all the same, and readers may hand it on as a text.
-  lambda_min_clipped: z.union([z.number(), z.literal(-Infinity), z.literal('-Infinity')]).default(-Infinity),
-  variance_type: unset,
-  timestep_spacing: timestepSpacing.default('linspace'),
-  steps_offset: z.int().default(0),
-  rescale_betas_zero_snr: flag.default(false),
-});
+export const dpmSolverMultistepConfig = z
+  .object({
+    ...trainingNoise,
+    ...thresholding,
+    ...ratioSpacing,
+    ...otherSpacings,
+    use_lu_lambdas: off,
+    solver_order: z.union([z.literal(1), z.literal(2), z.literal(3)], '1, 2 or 3').default(2),
+    prediction_type: predictionType.default('epsilon'),
+    algorithm_type: z.enum(['dpmsolver++', 'sde-dpmsolver++']).default('dpmsolver++'),
+    solver_type: z.enum(['midpoint', 'heun']).default('midpoint'),
+    lower_order_final: flag.default(true),
+    euler_at_final: flag.default(false),
+    final_sigmas_type: finalSigmas,
+    // JSON has no infinity; diffusers writes it all the same, and readers may hand it on as a text.
+    lambda_min_clipped: z
+      .union([z.number(), z.literal(-Infinity), z.literal('-Infinity')])
+      .default(-Infinity),
+    variance_type: unset,
+    timestep_spacing: timestepSpacing.default('linspace'),
+    steps_offset: z.int().default(0),
+    rescale_betas_zero_snr: flag.default(false),
+  })
+  .refine(...oneSpacing);
 
 /** DPM-Solver++ and its stochastic form, orders 1 to 3: Lu et al. 2022, "DPM-Solver++", algorithm 2 and appendix B. */
 export class DpmSolverMultistepScheduler implements Scheduler {
@@ -56,7 +61,7 @@ export class DpmSolverMultistepScheduler implements Scheduler {
     this.#config = config;
     this.needsNoise = config.algorithm_type === 'sde-dpmsolver++';
     const zeroSnr = config.rescale_betas_zero_snr;
-    this.#table = finiteNoiseRatios(cumulativeAlphas(config, zeroSnr), zeroSnr);
+    this.#table = noiseRatios(cumulativeAlphas(config, zeroSnr), zeroSnr);
   }
 
   setTimesteps(count: number): void {

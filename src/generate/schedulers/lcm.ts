@@ -1,7 +1,6 @@
 import { z } from 'zod';
-import { RequestError } from '../../errors.ts';
 import { linearCombination } from './linear-combination.ts';
-import { alphaAt, cumulativeAlphas } from './noise-schedule.ts';
+import { alphaAt, checkSteps, cumulativeAlphas } from './noise-schedule.ts';
 import { levelOfAlpha, predictPicture } from './prediction.ts';
 import { noiseFor, type Scheduler, type StepOptions } from './scheduler.ts';
 import { flag, inert, predictionType, thresholding, trainingNoise } from './scheduler-config.ts';
@@ -41,15 +40,7 @@ export class LcmScheduler implements Scheduler {
 
   setTimesteps(count: number): void {
     const { original_inference_steps: original, num_train_timesteps: trainSteps } = this.#config;
-    if (!Number.isInteger(count) || count < 1 || count > original) {
-      throw new RequestError({
-        problem: `A picture cannot be made in ${count} steps with this scheduler.`,
-        details: {
-          expected: `a whole number from 1 to ${original} (original_inference_steps)`,
-          found: String(count),
-        },
-      });
-    }
+    checkSteps(count, original);
     const stride = Math.floor(trainSteps / original);
     const skipped = (i: number) => Math.floor(i * (original / count));
     this.timesteps = Array.from({ length: count }, (_, i) => (original - skipped(i)) * stride - 1);

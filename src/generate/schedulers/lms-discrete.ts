@@ -1,17 +1,19 @@
 import { z } from 'zod';
 import { linearCombination } from './linear-combination.ts';
 import { RatioScheduler, type RatioStep } from './ratio-scheduler.ts';
-import { ratioSpacing } from './ratio-spacing.ts';
+import { oneSpacing, ratioSpacing } from './ratio-spacing.ts';
 import { off, predictionType, timestepSpacing, trainingNoise } from './scheduler-config.ts';
 
-export const lmsDiscreteConfig = z.object({
-  ...trainingNoise,
-  ...ratioSpacing,
-  use_beta_sigmas: off,
-  prediction_type: predictionType.default('epsilon'),
-  timestep_spacing: timestepSpacing.default('linspace'),
-  steps_offset: z.int().default(0),
-});
+export const lmsDiscreteConfig = z
+  .object({
+    ...trainingNoise,
+    ...ratioSpacing,
+    use_beta_sigmas: off,
+    prediction_type: predictionType.default('epsilon'),
+    timestep_spacing: timestepSpacing.default('linspace'),
+    steps_offset: z.int().default(0),
+  })
+  .refine(...oneSpacing);
 
 /** Linear multistep of order 4 over uneven steps (k-diffusion, K. Crowson). */
 export class LmsDiscreteScheduler extends RatioScheduler {

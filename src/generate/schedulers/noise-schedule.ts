@@ -1,4 +1,5 @@
 import { ConfigError, RequestError } from '../../errors.ts';
+import { roundHalfEven } from '../round-half-even.ts';
 
 /**
  * The noise that a model was trained with, and where along it a walk of n steps stops. The cumulative alphas are
@@ -72,14 +73,13 @@ function betasToPureNoise(alphas: Float32Array): Float32Array {
   return stretched.map((alpha, i) => 1 - round(alpha / (stretched[i - 1] ?? 1)));
 }
 
-/** Noise over picture, √((1 − ᾱ)/ᾱ), of every training timestep, float32. */
-export function noiseRatios(alphas: Float32Array): Float32Array {
-  return alphas.map((alpha) => Math.sqrt(round(round(1 - alpha) / alpha)));
-}
-
-/** The same for solvers that cannot start at infinity: a last ᾱ of zero is read as 2⁻²⁴, as diffusers reads it. */
-export function finiteNoiseRatios(alphas: Float32Array, zeroSnr: boolean): Float32Array {
-  return noiseRatios(zeroSnr ? alphas.with(-1, 2 ** -24) : alphas);
+/**
+ * Noise over picture, √((1 − ᾱ)/ᾱ), of every training timestep, float32. No solver can start at infinity, so with
+ * `zeroSnr` the last ᾱ, which is zero, is read as 2⁻²⁴, as diffusers reads it.
+ */
+export function noiseRatios(alphas: Float32Array, zeroSnr: boolean): Float32Array {
+  const positive = zeroSnr ? alphas.with(-1, 2 ** -24) : alphas;
+  return positive.map((alpha) => Math.sqrt(round(round(1 - alpha) / alpha)));
 }
 
 /**
@@ -91,12 +91,7 @@ export function spacedTimesteps(
   count: number,
   { trainSteps, offset }: { readonly trainSteps: number; readonly offset: number },
 ): number[] {
-  if (!Number.isInteger(count) || count < 1 || count > trainSteps) {
-    throw new RequestError({
-      problem: `A picture cannot be made in ${count} steps with this scheduler.`,
-      details: { expected: `a whole number from 1 to ${trainSteps}`, found: String(count) },
-    });
-  }
+  checkSteps(count, trainSteps);
   switch (spacing) {
     case 'linspace':
       return linspace(trainSteps - 1, 0, count);
@@ -111,20 +106,26 @@ export function spacedTimesteps(
 
 /**
  * `count` whole timesteps for solvers that look one step ahead: `linspace` and `leading` make one more and drop the
- * last. `usable`: how many training timesteps may be used, all of them unless `lambda_min_clipped` says otherwise.
+ * last. Only the first `usable` of `trainSteps` timesteps are visited. Throws `RequestError` when these are too few.
  */
 export function timestepsAhead(
   spacing: TimestepSpacing,
   count: number,
-  {
-    trainSteps,
-    usable,
-    offset,
-  }: { readonly trainSteps: number; readonly usable: number; readonly offset: number },
+  range: { readonly trainSteps: number; readonly usable: number; readonly offset: number },
 ): number[] {
-  if (spacing === 'trailing') return trailing(usable, trainSteps / count);
-  const oneMore = spacedTimesteps(spacing, count + 1, { trainSteps: usable, offset });
+  checkSteps(count, range.usable - 1);
+  if (spacing === 'trailing') return trailing(range.usable, range.trainSteps / count);
+  const oneMore = spacedTimesteps(spacing, count + 1, { trainSteps: range.usable, offset: range.offset });
   return oneMore.slice(0, -1).map(roundHalfEven);
+}
+
+/** Throws `RequestError` unless a walk can have `count` steps. */
+export function checkSteps(count: number, most: number): void {
+  if (Number.isInteger(count) && count >= 1 && count <= most) return;
+  throw new RequestError({
+    problem: `A picture cannot be made in ${count} steps with this scheduler.`,
+    details: { expected: `a whole number from 1 to ${most}`, found: String(count) },
+  });
 }
 
 function trailing(start: number, stride: number): number[] {
@@ -138,12 +139,6 @@ function linspace(start: number, end: number, count: number): number[] {
   if (count === 1) return [Math.min(start, end)];
   const step = (start - end) / (count - 1);
   return Array.from({ length: count }, (_, i) => (i === 0 ? start : end + (count - 1 - i) * step));
-}
-
-/** The nearest whole number, of two equally near the even one, as NumPy rounds. */
-export function roundHalfEven(value: number): number {
-  const up = Math.round(value);
-  return up - value === 0.5 && up % 2 !== 0 ? up - 1 : up;
 }
 
 /** The value of a table at a fractional index, between its two neighbours; constant beyond the ends. */

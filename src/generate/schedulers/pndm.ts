@@ -1,9 +1,11 @@
 import { z } from 'zod';
+import { roundHalfEven } from '../round-half-even.ts';
 import { linearCombination } from './linear-combination.ts';
-import { alphaAt, cumulativeAlphas, roundHalfEven, spacedTimesteps } from './noise-schedule.ts';
+import { alphaAt, cumulativeAlphas, spacedTimesteps } from './noise-schedule.ts';
 import { levelOfAlpha, predictNoise } from './prediction.ts';
 import type { Scheduler } from './scheduler.ts';
 import { timestepSpacing, trainingNoise } from './scheduler-config.ts';
+import { StepPosition } from './step-position.ts';
 
 export const pndmConfig = z.object({
   ...trainingNoise,
@@ -30,6 +32,7 @@ export class PndmScheduler implements Scheduler {
   readonly #config: z.infer<typeof pndmConfig>;
   readonly #alphas: Float32Array;
   #stride = 0;
+  #position = new StepPosition([]);
   #stepsDone = 0;
   #outputs: readonly Float32Array[] = [];
   #firstSample = new Float32Array();
@@ -45,6 +48,7 @@ export class PndmScheduler implements Scheduler {
     // The second timestep comes twice: the first step is taken again with the mean of both outputs.
     this.timesteps = [...spaced.slice(0, 2), ...spaced.slice(1)];
     this.#stride = Math.floor(trainSteps / count);
+    this.#position = new StepPosition(this.timesteps);
     this.#stepsDone = 0;
     this.#outputs = [];
   }
@@ -54,6 +58,7 @@ export class PndmScheduler implements Scheduler {
   }
 
   step(modelOutput: Float32Array, t: number, sample: Float32Array): Float32Array {
+    this.#position.find(t); // refuses a timestep that no step starts at
     const again = this.#stepsDone++ === 1;
     if (again) {
       const [first = modelOutput] = this.#outputs;

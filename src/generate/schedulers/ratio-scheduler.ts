@@ -1,8 +1,8 @@
 import { linearCombination } from './linear-combination.ts';
 import {
   cumulativeAlphas,
-  finiteNoiseRatios,
   interpolate,
+  noiseRatios,
   spacedTimesteps,
   type TimestepSpacing,
   type TrainingNoise,
@@ -50,7 +50,7 @@ export abstract class RatioScheduler implements Scheduler {
   constructor(config: RatioConfig) {
     this.#config = config;
     const zeroSnr = config.rescale_betas_zero_snr ?? false;
-    this.#table = finiteNoiseRatios(cumulativeAlphas(config, zeroSnr), zeroSnr);
+    this.#table = noiseRatios(cumulativeAlphas(config, zeroSnr), zeroSnr);
     this.sigmas = this.#table.toReversed();
   }
 

@@ -17,12 +17,23 @@ export const ratioSpacing = {
   use_exponential_sigmas: z.boolean().default(false),
 };
 
+/** The check that a configuration chooses them in one way only, for zod's `refine`. */
+export const oneSpacing: readonly [(config: RatioSpacing) => boolean, { path: string[]; error: string }] = [
+  (config) => !(config.use_karras_sigmas && config.use_exponential_sigmas),
+  { path: ['use_exponential_sigmas'], error: 'false, because use_karras_sigmas is true' },
+];
+
+interface RatioSpacing {
+  readonly use_karras_sigmas: boolean;
+  readonly use_exponential_sigmas: boolean;
+}
+
 /**
  * `count` stops from `max` to `min` as the configuration spaces them, or `undefined` when it leaves that to the
  * timesteps. `table`: the noise ratio of every training timestep, ascending.
  */
 export function spacedRatios(
-  config: { readonly use_karras_sigmas: boolean; readonly use_exponential_sigmas: boolean },
+  config: RatioSpacing,
   table: Float32Array,
   { count, min, max }: { readonly count: number; readonly min: number; readonly max: number },
 ): Stops | undefined {

@@ -15,7 +15,7 @@ export interface StepOptions {
  * @example
  * const scheduler = createScheduler(config);
  * scheduler.setTimesteps(20);
- * let latents = noise.map((value) => value * scheduler.initNoiseSigma);
+ * let latents: Float32Array = noise.map((value) => value * scheduler.initNoiseSigma);
  * for (const t of scheduler.timesteps) {
  *   const output = await unet(scheduler.scaleModelInput(latents, t), t);
  *   latents = scheduler.step(output, t, latents);

@@ -1,8 +1,9 @@
 import { z } from 'zod';
+import { roundHalfEven } from '../round-half-even.ts';
 import { linearCombination } from './linear-combination.ts';
-import { cumulativeAlphas, finiteNoiseRatios, roundHalfEven } from './noise-schedule.ts';
+import { cumulativeAlphas, noiseRatios } from './noise-schedule.ts';
 import { levelOfRatio, predictPicture } from './prediction.ts';
-import { ratioSpacing } from './ratio-spacing.ts';
+import { oneSpacing, ratioSpacing } from './ratio-spacing.ts';
 import type { Scheduler } from './scheduler.ts';
 import {
   finalSigmas,
@@ -17,26 +18,28 @@ import {
 import { solverStops } from './solver-stops.ts';
 import { StepPosition } from './step-position.ts';
 
-export const unipcMultistepConfig = z.object({
-  ...trainingNoise,
-  ...thresholding,
-  ...ratioSpacing,
-  ...otherSpacings,
-  solver_order: z.union([z.literal(1), z.literal(2), z.literal(3)], '1, 2 or 3').default(2),
-  prediction_type: predictionType.default('epsilon'),
-  predict_x0: z.literal(true, 'true').default(true),
-  solver_type: z.enum(['bh1', 'bh2']).default('bh2'),
-  lower_order_final: flag.default(true),
-  disable_corrector: z.array(z.int()).default([]),
-  solver_p: unset,
-  timestep_spacing: timestepSpacing.default('linspace'),
-  steps_offset: z.int().default(0),
-  final_sigmas_type: finalSigmas,
-  rescale_betas_zero_snr: flag.default(false),
-  sigma_min: unset,
-  sigma_max: unset,
-  shift_terminal: unset,
-});
+export const unipcMultistepConfig = z
+  .object({
+    ...trainingNoise,
+    ...thresholding,
+    ...ratioSpacing,
+    ...otherSpacings,
+    solver_order: z.union([z.literal(1), z.literal(2), z.literal(3)], '1, 2 or 3').default(2),
+    prediction_type: predictionType.default('epsilon'),
+    predict_x0: z.literal(true, 'true').default(true),
+    solver_type: z.enum(['bh1', 'bh2']).default('bh2'),
+    lower_order_final: flag.default(true),
+    disable_corrector: z.array(z.int()).default([]),
+    solver_p: unset,
+    timestep_spacing: timestepSpacing.default('linspace'),
+    steps_offset: z.int().default(0),
+    final_sigmas_type: finalSigmas,
+    rescale_betas_zero_snr: flag.default(false),
+    sigma_min: unset,
+    sigma_max: unset,
+    shift_terminal: unset,
+  })
+  .refine(...oneSpacing);
 
 /** Predictor and corrector over the same points: Zhao et al. 2023, "UniPC", algorithms 5 to 8, data prediction. */
 export class UniPcMultistepScheduler implements Scheduler {
@@ -55,7 +58,7 @@ export class UniPcMultistepScheduler implements Scheduler {
   constructor(config: z.infer<typeof unipcMultistepConfig>) {
     this.#config = config;
     const zeroSnr = config.rescale_betas_zero_snr;
-    this.#table = finiteNoiseRatios(cumulativeAlphas(config, zeroSnr), zeroSnr);
+    this.#table = noiseRatios(cumulativeAlphas(config, zeroSnr), zeroSnr);
   }
 
   setTimesteps(count: number): void {
@@ -153,14 +156,13 @@ function pointWeights(points: readonly number[], hh: number, type: 'bh1' | 'bh2'
 /** The weights w with `Σ w·point^k = right[k]`: each is its Lagrange polynomial, with `right[k]` in place of x^k. */
 function solveVandermonde(points: readonly number[], right: readonly number[]): number[] {
   return points.map((own) => {
-    const others = points.filter((other) => other !== own);
-    const polynomial = others.reduce<readonly number[]>(
-      (coefficients, other) =>
-        [...coefficients, 0].map(
-          (_, k) => ((coefficients[k - 1] ?? 0) - other * (coefficients[k] ?? 0)) / (own - other),
-        ),
-      [1],
-    );
+    let polynomial = [1]; // coefficients of x⁰, x¹ …
+    for (const root of points.filter((other) => other !== own)) {
+      const lower = polynomial;
+      polynomial = Array.from({ length: lower.length + 1 }, (_, k) => {
+        return ((lower[k - 1] ?? 0) - root * (lower[k] ?? 0)) / (own - root);
+      });
+    }
     return polynomial.reduce((sum, coefficient, k) => sum + coefficient * (right[k] ?? 0), 0);
   });
 }

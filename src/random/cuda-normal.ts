@@ -3,10 +3,9 @@ import type { Rng } from './random.ts';
 
 /**
  * PyTorch's CUDA stream, `torch.randn(count, device='cuda')` after `manual_seed(seed)`: each value is the first of a
- * Philox block whose counter is (draw, 0, index, 0), through Box–Muller's sine. This holds while the GPU starts a
- * thread for every value, i.e. for all latents (measured limits are above 100,000 values). The GPU's own float32 sine
- * and logarithm are approximations that differ between GPUs, so this is computed in double precision and rounded once,
- * as Apple's `NvRandomSource` does.
+ * Philox block whose counter is (draw, 0, index, 0), through Box–Muller's sine. This holds while the GPU has a thread
+ * for every value: to about 100,000 values, above a 1024 × 1024 picture's 65,536. The GPU's float32 sine and logarithm
+ * are approximations, so this is computed in double precision and rounded once, as Apple's `NvRandomSource` does.
  */
 export class CudaNormal implements Rng {
   readonly #key: readonly [number, number];

@@ -1,0 +1,110 @@
+import type { Argv } from 'yargs';
+import { attentionImplementations } from '../../src/convert/blocks/attention.ts';
+import type { ModelName, Sizes } from '../../src/convert/contracts/contract.ts';
+import { type ConvertedArtifact, type ConvertOptions, type ConvertResult, conversionStages, convertCheckpoint, convertDefaults } from '../../src/convert-checkpoint.ts';
+import { RequestError } from '../../src/errors.ts';
+import { megabytes } from '../../src/format.ts';
+import { precisions } from '../../src/quantize/precision.ts';
+import { type TargetName, targetNames } from '../../src/targets.ts';
+import { parseBytes } from '../options.ts';
+import type { Report } from '../report.ts';
+import { table } from '../table.ts';
+import type { Command } from './command.ts';
+import { describeVerdicts } from './validate.ts';
+
+type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
+
+/** `sdconvert [convert] --model-version DIR …`: a checkpoint through every stage. */
+export const convertCommand: Command = {
+  usage: ['convert', '$0'],
+  summary: 'Convert a checkpoint (the default command)',
+  options: declare,
+  async run(argv, report) {
+    // yargs checked the types that `declare` gave each option.
+    const options = request(argv as Arguments);
+    const result = await report.follow(conversionStages(options), (context) => convertCheckpoint(options, context));
+    report.result(result, options.dryRun ? describePlan(result) : describeResult(result));
+    return 0;
+  },
+};
+
+function declare(yargs: Argv) {
+  return yargs
+    .option('model-version', { type: 'string', demandOption: true, describe: 'The checkpoint: a diffusers folder' })
+    .option('output', { alias: 'o', type: 'string', describe: 'Output folder [default: ./<name of the checkpoint>]' })
+    .option('target', { type: 'string', describe: 'What to write, comma-separated', default: targetNames.join(',') })
+    .option('attention', { alias: 'attention-implementation', choices: attentionImplementations, describe: 'How attention is built [default: ORIGINAL for ONNX]' })
+    .option('convert-text-encoder', { type: 'boolean', describe: 'Convert only this and others named so' })
+    .option('convert-unet', { type: 'boolean', describe: 'The same for the UNet' })
+    .option('convert-vae-decoder', { type: 'boolean', describe: 'The same for the VAE decoder' })
+    .option('convert-vae-encoder', { type: 'boolean', describe: 'The same for the VAE encoder' })
+    .option('precision', { choices: precisions, default: convertDefaults.precision, describe: 'Weights and computation; float16-weights: stored in float16, computed in float32' })
+    .option('chunk-unet', { type: 'boolean', default: false, describe: 'Cut the UNet into chunks' })
+    .option('max-chunk-size', { type: 'string', default: '1GB', describe: 'Largest chunk' })
+    .option('latent-h', { type: 'number', describe: 'Fix the latent height (picture height / 8) [default: free]' })
+    .option('latent-w', { type: 'number', describe: 'Fix the latent width (picture width / 8) [default: free]' })
+    .option('text-token-sequence-length', { type: 'number', describe: 'Fix the number of text tokens the UNet reads [default: free]' })
+    .option('variant', { choices: ['fp16', 'non_ema'] as const, describe: 'Which weights, where the checkpoint has several' })
+    .option('check-output-correctness', { type: 'boolean', default: false, describe: 'Run what was written against the float32 reference' })
+    .option('min-psnr', { type: 'number', default: 35, describe: 'Lowest PSNR in dB that passes the check' })
+    .option('bundle', { type: 'boolean', default: true, describe: 'Complete the folder for its consumers (--no-bundle: models only)' })
+    .option('dry-run', { type: 'boolean', default: false, describe: 'Show what would be written, and stop' })
+    .option('force', { type: 'boolean', default: false, describe: 'Replace results that exist' })
+    .option('compute-unit', { type: 'string', describe: 'Accepted for command lines of Apple’s tool; has no effect' })
+    .example('$0 --model-version ./stable-diffusion-v1-5', 'everything, in float16')
+    .example('$0 --model-version ./sd15 --chunk-unet --attention SPLIT_EINSUM', 'a UNet in chunks under 1 GB')
+    .example('$0 --model-version ./sd15 --convert-unet --precision float16-weights', 'one model: half the size, full accuracy on a CPU');
+}
+
+function request(argv: Arguments): ConvertOptions {
+  if (argv['model-version'] === '') throw new RequestError({ problem: '--model-version names nothing.', advice: 'Name a diffusers folder.' });
+  const models = (['text_encoder', 'unet', 'vae_decoder', 'vae_encoder'] as const).filter((name) => argv[`convert-${name.replace('_', '-')}`]);
+  return {
+    modelVersion: argv['model-version'],
+    output: argv.output,
+    targets: parseTargets(argv.target),
+    attention: argv.attention,
+    models: models.length > 0 ? (models satisfies ModelName[]) : undefined,
+    precision: argv.precision,
+    maxChunkBytes: argv['chunk-unet'] ? parseBytes(argv['max-chunk-size'], '--max-chunk-size') : undefined,
+    sizes: sizes(argv),
+    minPsnr: argv['check-output-correctness'] ? argv['min-psnr'] : undefined,
+    bundle: argv.bundle,
+    variant: argv.variant,
+    force: argv.force,
+    dryRun: argv['dry-run'],
+  };
+}
+
+function sizes(argv: Arguments): Sizes {
+  return {
+    ...(argv['latent-h'] === undefined ? {} : { latentHeight: argv['latent-h'] }),
+    ...(argv['latent-w'] === undefined ? {} : { latentWidth: argv['latent-w'] }),
+    ...(argv['text-token-sequence-length'] === undefined ? {} : { textTokens: argv['text-token-sequence-length'] }),
+  };
+}
+
+function parseTargets(text: string): TargetName[] {
+  return text.split(',').map((part) => {
+    const target = targetNames.find((name) => name === part.trim());
+    if (target) return target;
+    throw new RequestError({ problem: `--target ${part} is not a target.`, advice: `Choose from ${targetNames.join(', ')}.` });
+  });
+}
+
+function describeResult(result: ConvertResult): string {
+  const sections = [describeArtifacts(result.artifacts)];
+  if (result.verdicts.length > 0) sections.push(describeVerdicts(result.verdicts));
+  return [...sections, `Written to ${result.output}`].join('\n\n');
+}
+
+function describePlan({ output, artifacts }: ConvertResult): string {
+  return `${describeArtifacts(artifacts)}\n\nNothing was written. Without --dry-run this goes to ${output}, with at most about 250 MB of memory.`;
+}
+
+function describeArtifacts(artifacts: readonly ConvertedArtifact[]): string {
+  const rows = artifacts.flatMap(({ path, files, kept }) =>
+    files.map(({ name, byteLength }) => [`${path}/${name}`, megabytes(byteLength), kept ? 'kept' : '']),
+  );
+  return table([['file', 'size', ''], ...rows]);
+}

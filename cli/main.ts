@@ -1,0 +1,72 @@
+import yargs from 'yargs';
+import { hideBin } from 'yargs/helpers';
+import { InterruptedError, RequestError, SdConvertError } from '../src/errors.ts';
+import { version } from '../src/version.ts';
+import { chunkCommand } from './commands/chunk.ts';
+import type { Command } from './commands/command.ts';
+import { convertCommand } from './commands/convert.ts';
+import { generateCommand } from './commands/generate.ts';
+import { inspectCommand } from './commands/inspect.ts';
+import { runCommand } from './commands/run.ts';
+import { validateCommand } from './commands/validate.ts';
+import { createReport, type Report } from './report.ts';
+
+const commands: readonly Command[] = [convertCommand, inspectCommand, validateCommand, runCommand, chunkCommand, generateCommand];
+
+process.exitCode = await main(hideBin(process.argv));
+
+/** Runs a command line and gives the exit code: 0 done, 1 the input or request is at fault, 2 our fault, 130 interrupted. */
+async function main(args: readonly string[]): Promise<number> {
+  const stop = new AbortController();
+  let report = createReport({ json: args.includes('--json'), quiet: false }, stop.signal);
+  process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
+  try {
+    let exitCode = 0;
+    const cli = yargs([...args])
+      .scriptName('sdconvert')
+      .usage('$0 [command] [options]\n\nStable Diffusion checkpoints to ONNX, proven right, on any machine.')
+      .version(version)
+      .option('json', { type: 'boolean', default: false, global: true, describe: 'Events and result as JSON lines on stdout' })
+      .option('quiet', { type: 'boolean', default: false, global: true, describe: 'Show no progress' })
+      .option('verbose', { type: 'boolean', default: false, global: true, describe: 'Show what an unexpected error came from' })
+      .strict()
+      .demandCommand(0, 0)
+      .wrap(Math.min(110, process.stdout.columns ?? 100))
+      .epilogue('Each command has its own --help with an example: sdconvert validate --help')
+      .exitProcess(false)
+      .fail((message, error) => {
+        throw error ?? new RequestError({ problem: `${message.replace(/\.?$/, '.')}`, advice: 'See sdconvert --help.' });
+      });
+    for (const command of commands) {
+      cli.command(command.usage, command.summary, command.options, async (argv) => {
+        report = createReport({ json: argv.json === true, quiet: argv.quiet === true }, stop.signal);
+        exitCode = await command.run(argv, report);
+      });
+    }
+    await cli.parseAsync();
+    return exitCode;
+  } catch (error) {
+    return fail(error, report, args.includes('--verbose'));
+  }
+
+  function interrupt(): void {
+    if (stop.signal.aborted) process.exit(130); // the second time, at once
+    stop.abort();
+  }
+}
+
+function fail(error: unknown, report: Report, verbose: boolean): number {
+  if (error instanceof SdConvertError) {
+    report.failure(error);
+    return error instanceof InterruptedError ? 130 : 1;
+  }
+  const cause = error instanceof Error ? error : new Error(String(error));
+  report.failure(
+    new SdConvertError({
+      problem: `this is a defect of sdconvert, not of your input: ${cause.message}`,
+      details: verbose ? { stack: cause.stack ?? '' } : {},
+      advice: verbose ? 'Please report it with the command line and the text above.' : 'Run again with --verbose and report what it prints.',
+    }),
+  );
+  return 2;
+}

@@ -1,0 +1,10 @@
+import { RequestError } from '../src/errors.ts';
+
+/** `1GB`, `800 MB`, `1.5e9` → bytes; units are decimal, `GiB` and `MiB` binary. Throws `RequestError`. */
+export function parseBytes(text: string, option: string): number {
+  const [, number = '', unit = ''] = /^\s*([\d.]+(?:e\d+)?)\s*([a-z]*)\s*$/i.exec(text) ?? [];
+  const factor = { '': 1, b: 1, kb: 1e3, mb: 1e6, gb: 1e9, mib: 2 ** 20, gib: 2 ** 30 }[unit.toLowerCase()];
+  const bytes = Number(number) * (factor ?? Number.NaN);
+  if (Number.isFinite(bytes) && bytes > 0) return Math.floor(bytes);
+  throw new RequestError({ problem: `${option} ${text} is not a size.`, advice: 'Write it as 1GB, 800MB or a number of bytes.' });
+}

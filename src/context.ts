@@ -1,0 +1,22 @@
+import { InterruptedError } from './errors.ts';
+
+/** What long work tells its caller. Library functions print nothing; a caller that wants to show something listens. */
+export type ProgressEvent =
+  | { readonly type: 'stage'; readonly stage: string; readonly state: 'started' }
+  | { readonly type: 'stage'; readonly stage: string; readonly state: 'finished'; readonly detail: string; readonly seconds: number }
+  /** `done` of `total` units of the stage's own work: bytes while writing, models while validating, steps while drawing. */
+  | { readonly type: 'progress'; readonly stage: string; readonly what: string; readonly done: number; readonly total: number }
+  /** Something the user should know, in one sentence. */
+  | { readonly type: 'note'; readonly message: string };
+
+/** How a caller follows and stops long work. */
+export interface Context {
+  readonly onProgress?: (event: ProgressEvent) => void;
+  /** Aborting it ends the work with `InterruptedError`, leaving nothing half-written. */
+  readonly signal?: AbortSignal;
+}
+
+/** Throws `InterruptedError` when the caller has asked to stop. */
+export function throwIfInterrupted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new InterruptedError({ problem: 'interrupted; nothing half-written was left behind.' });
+}

@@ -1,0 +1,247 @@
+import { basename, join, relative, resolve } from 'node:path';
+import { type BundledModel, bundleOnnxFolder } from './bundle/onnx-folder.ts';
+import type { Context } from './context.ts';
+import type { AttentionImplementation } from './convert/blocks/attention.ts';
+import type { ModelName, Sizes } from './convert/contracts/contract.ts';
+import { componentOf, convert, type Model } from './convert/convert.ts';
+import { type ArtifactToEmit, artifactBytes, emitArtifacts } from './emit-artifacts.ts';
+import { ValidationError } from './errors.ts';
+import { count, megabytes } from './format.ts';
+import { Pipeline, type Stage } from './pipeline.ts';
+import { addProvenance } from './provenance.ts';
+import { type Precision, withPrecision } from './quantize/precision.ts';
+import { type Target, type TargetName, targetNames, targets } from './targets.ts';
+import { validate } from './validate/validate.ts';
+import type { Verdict } from './validate/verdict.ts';
+import { type Checkpoint, openCheckpoint } from './weights/checkpoint.ts';
+import type { Variant } from './weights/component-weights.ts';
+import { freeBytes } from './weights/disk.ts';
+
+/** What to convert, and how; `convertDefaults` fills in what is left out. */
+export interface ConvertRequest {
+  /** A diffusers folder. */
+  readonly modelVersion: string;
+  /** Where the artifacts go; `./<name of the checkpoint>` when left out. */
+  readonly output?: string | undefined;
+  readonly targets: readonly TargetName[];
+  /** One attention for all targets; each target's own choice when left out. */
+  readonly attention?: AttentionImplementation | undefined;
+  /** Which networks; all that the checkpoint has when left out. */
+  readonly models?: readonly ModelName[] | undefined;
+  readonly precision: Precision;
+  /** Bytes of weights that no chunk of the UNet may exceed; the UNet stays whole when left out. */
+  readonly maxChunkBytes?: number | undefined;
+  readonly sizes: Sizes;
+  /** Lowest PSNR in dB against the float32 reference that passes; not checked when left out. */
+  readonly minPsnr?: number | undefined;
+  /** Whether to complete the folder for its consumers. */
+  readonly bundle: boolean;
+  /** Which of several weight files to take. */
+  readonly variant?: Variant | undefined;
+  /** Whether to replace what is there. */
+  readonly force: boolean;
+  /** Whether to stop before anything is written. */
+  readonly dryRun: boolean;
+}
+
+/** What a conversion does when nothing else is asked for. */
+export const convertDefaults = {
+  targets: targetNames,
+  precision: 'float16',
+  sizes: {},
+  bundle: true,
+  force: false,
+  dryRun: false,
+} as const satisfies Partial<ConvertRequest>;
+
+/** A conversion's options; only `modelVersion` is needed. */
+export type ConvertOptions = Pick<ConvertRequest, 'modelVersion'> & Partial<ConvertRequest>;
+
+/** What a conversion did, or with `dryRun` would do. */
+export interface ConvertResult {
+  readonly output: string;
+  readonly artifacts: readonly ConvertedArtifact[];
+  readonly verdicts: readonly Verdict[];
+}
+
+/** One artifact of a conversion. */
+export interface ConvertedArtifact {
+  /** Its folder, relative to the output. */
+  readonly path: string;
+  readonly model: ModelName;
+  readonly files: readonly { readonly name: string; readonly byteLength: number }[];
+  /** Whether an earlier run's was kept. */
+  readonly kept: boolean;
+}
+
+/**
+ * Takes a checkpoint through every stage: open → convert → quantize → chunk → emit → validate → bundle. Throws
+ * `ValidationError` when an artifact's PSNR falls short, `OutputExistsError`, `DiskSpaceError`, `InterruptedError`, and
+ * what the stages throw.
+ */
+export async function convertCheckpoint(options: ConvertOptions, context: Context = {}): Promise<ConvertResult> {
+  const request = { ...convertDefaults, ...options };
+  const opened: Checkpoint[] = [];
+  try {
+    return await conversion(request, opened).run(request, context);
+  } finally {
+    for (const checkpoint of opened) await checkpoint.close();
+  }
+}
+
+/** The names of the stages that a request goes through, in order. */
+export function conversionStages(options: ConvertOptions): readonly string[] {
+  return conversion({ ...convertDefaults, ...options }, []).stages;
+}
+
+function conversion(request: ConvertRequest, opened: Checkpoint[]): Pipeline<ConvertRequest, ConvertResult> {
+  const planned = Pipeline.from(open(opened)).to(convertStage(request)).to(quantize(request)).to(chunk(request));
+  if (request.dryRun) return planned.to(plan);
+  const emitted = planned.to(emit(request));
+  const validated = request.minPsnr === undefined ? emitted : emitted.to(validateStage(request, request.minPsnr));
+  return request.bundle ? validated.to(bundle) : validated;
+}
+
+interface Converted {
+  readonly checkpoint: Checkpoint;
+  readonly models: readonly { readonly model: Model; readonly target: Target; readonly attention: AttentionImplementation }[];
+}
+
+interface Planned {
+  readonly checkpoint: Checkpoint;
+  readonly output: string;
+  readonly artifacts: readonly ArtifactToEmit[];
+}
+
+interface Emitted extends ConvertResult {
+  readonly checkpoint: Checkpoint;
+}
+
+function open(opened: Checkpoint[]): Stage<ConvertRequest, Checkpoint> {
+  return {
+    name: 'open',
+    async run({ modelVersion, variant }) {
+      const checkpoint = await openCheckpoint(modelVersion, variant ? { variant } : {});
+      opened.push(checkpoint);
+      const weights = [...checkpoint.components.values()].map((component) => component.weights.size);
+      const tensors = weights.reduce((sum, size) => sum + size, 0);
+      return { output: checkpoint, detail: `${checkpoint.name}: ${[...checkpoint.components.keys()].join(', ')}, ${tensors.toLocaleString('en')} tensors` };
+    },
+  };
+}
+
+function convertStage(request: ConvertRequest): Stage<Checkpoint, Converted> {
+  return {
+    name: 'convert',
+    async run(checkpoint) {
+      const models = request.targets.flatMap((name) => {
+        const target = targets[name];
+        const attention = request.attention ?? target.attention;
+        const options = { contract: target.contract, attention, sizes: request.sizes, models: request.models };
+        return convert(checkpoint, options).map((model) => ({ model, target, attention }));
+      });
+      const operations = models.reduce((sum, { model }) => sum + model.graph.tensors.length, 0);
+      const attentions = [...new Set(models.map(({ attention }) => attention))].join(', ');
+      return { output: { checkpoint, models }, detail: `${count(models.length, 'graph')}, ${operations.toLocaleString('en')} tensors, ${attentions}` };
+    },
+  };
+}
+
+function quantize({ precision }: ConvertRequest): Stage<Converted, Converted> {
+  return {
+    name: 'quantize',
+    async run({ checkpoint, models }) {
+      const planned = models.map((each) => ({ ...each, model: { ...each.model, graph: withPrecision(each.model.graph, precision) } }));
+      return { output: { checkpoint, models: planned }, detail: precision };
+    },
+  };
+}
+
+function chunk(request: ConvertRequest): Stage<Converted, Planned> {
+  return {
+    name: 'chunk',
+    async run({ checkpoint, models }) {
+      const artifacts = models.flatMap(({ model, target, attention }) => {
+        const maxChunkBytes = model.name === 'unet' ? request.maxChunkBytes : undefined;
+        const options = { attention, precision: request.precision, ...request.sizes, ...(maxChunkBytes === undefined ? {} : { maxChunkBytes }) };
+        const metadata = { model: model.name, attention, precision: request.precision };
+        return target.plan(model, metadata, maxChunkBytes).map((artifact) => ({ model, artifact, options }));
+      });
+      const chunks = artifacts.filter(({ artifact }) => /_chunk\d+$/.test(artifact.path));
+      const detail = chunks.length === 0 ? 'whole' : chunks.map(({ artifact }) => `${basename(artifact.path)} ${megabytes(artifactBytes(artifact))}`).join(', ');
+      return { output: { checkpoint, output: outputFolder(request, checkpoint), artifacts }, detail };
+    },
+  };
+}
+
+const plan: Stage<Planned, ConvertResult> = {
+  name: 'plan',
+  async run({ output, artifacts }) {
+    const bytes = artifacts.reduce((sum, { artifact }) => sum + artifactBytes(artifact), 0);
+    const converted = artifacts.map(({ model, artifact }) => ({ path: artifact.path, model: model.name, files: artifact.files, kept: false }));
+    const detail = `${megabytes(bytes)} would be written to ${output} (${megabytes(await freeBytes(output))} free)`;
+    return { output: { output, artifacts: converted, verdicts: [] }, detail };
+  },
+};
+
+function emit({ force }: ConvertRequest): Stage<Planned, Emitted> {
+  return {
+    name: 'emit',
+    async run({ checkpoint, output, artifacts }, context) {
+      const { kept, byteLength } = await emitArtifacts(checkpoint, artifacts, { output, force }, context);
+      const converted = artifacts.map(({ model, artifact }) => ({
+        path: artifact.path,
+        model: model.name,
+        files: artifact.files,
+        kept: kept.has(artifact),
+      }));
+      return { output: { checkpoint, output, artifacts: converted, verdicts: [] }, detail: `${megabytes(byteLength)} to ${output}` };
+    },
+  };
+}
+
+function validateStage(request: ConvertRequest, minPsnr: number): Stage<Emitted, Emitted> {
+  return {
+    name: 'validate',
+    async run(emitted, context) {
+      const verdicts = await validate({ artifact: join(emitted.output, 'onnx'), reference: request.modelVersion, minPsnr }, context);
+      const failed = verdicts.filter(({ pass }) => !pass);
+      if (failed.length > 0) throw tooFar(failed, minPsnr);
+      const lowest = Math.min(...verdicts.map(lowestPsnr));
+      return { output: { ...emitted, verdicts }, detail: `${count(verdicts.length, 'model')}, lowest PSNR ${lowest.toFixed(1)} dB (floor ${minPsnr})` };
+    },
+  };
+}
+
+const bundle: Stage<Emitted, Emitted> = {
+  name: 'bundle',
+  async run(emitted) {
+    const { checkpoint, output, artifacts } = emitted;
+    const folder = join(output, 'onnx');
+    const models = artifacts.flatMap(({ path, model }): BundledModel[] => {
+      const configFile = checkpoint.components.get(componentOf(model))?.configFile;
+      return configFile ? [{ folder: relative('onnx', path), configFile }] : [];
+    });
+    const files = await bundleOnnxFolder(checkpoint, models, folder);
+    await addProvenance(output, { onnx: { source: {}, options: {}, files } });
+    return { output: emitted, detail: folder };
+  },
+};
+
+/** `./<name>`, or beside the checkpoint where that would be the checkpoint itself. */
+function outputFolder({ output }: ConvertRequest, { name, path }: Checkpoint): string {
+  if (output !== undefined) return output;
+  return resolve(name) === resolve(path) ? `${name}-sdconvert` : name;
+}
+
+function lowestPsnr({ outputs }: Verdict): number {
+  return Math.min(...outputs.map(({ psnr }) => psnr));
+}
+
+function tooFar(failed: readonly Verdict[], minPsnr: number): ValidationError {
+  return new ValidationError({
+    problem: `${count(failed.length, 'model')} ${failed.length === 1 ? 'is' : 'are'} too far from the float32 reference.`,
+    details: Object.fromEntries(failed.map((verdict) => [verdict.model, `${lowestPsnr(verdict).toFixed(1)} dB, at least ${minPsnr} dB wanted`])),
+    advice: 'The artifacts are kept for inspection. Try --precision float16-weights or float32, or lower --min-psnr.',
+  });
+}

@@ -1,0 +1,185 @@
+import { Tokenizer } from '@huggingface/tokenizers';
+import { z } from 'zod';
+import { ConfigError, FileFormatError, RequestError } from '../errors.ts';
+
+/** The texts and objects of a checkpoint's `tokenizer` folder. */
+export interface ClipTokenizerFiles {
+  /** The text of `vocab.json`. */
+  readonly vocab: string;
+  /** The text of `merges.txt`. */
+  readonly merges: string;
+  /** The object in `tokenizer_config.json`. */
+  readonly config?: Readonly<Record<string, unknown>>;
+  /** The object in `special_tokens_map.json`; where it and the config differ, it holds, as in transformers. */
+  readonly specialTokensMap?: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * CLIP's tokenizer (Radford et al. 2021): lower-cased byte-level BPE, as transformers' `CLIPTokenizerFast` has it.
+ *
+ * @example
+ * const tokenizer = ClipTokenizer.fromFiles({ vocab, merges });
+ * tokenizer.encode('a photo', { maxLength: 77 }); // [49406, 320, 1125, 49407, 49407, … 49407]
+ */
+export class ClipTokenizer {
+  readonly #tokenizer: Tokenizer;
+  readonly #special: SpecialTokens;
+
+  private constructor(tokenizer: Tokenizer, special: SpecialTokens) {
+    this.#tokenizer = tokenizer;
+    this.#special = special;
+  }
+
+  /** Throws `FileFormatError` when a file is not what it should be, `ConfigError` when the vocabulary lacks a special token. */
+  static fromFiles(files: ClipTokenizerFiles): ClipTokenizer {
+    const vocab = readVocab(files.vocab);
+    const special = specialTokens(files, vocab);
+    return new ClipTokenizer(
+      new Tokenizer(tokenizerJson(vocab, readMerges(files.merges), special), {}),
+      special,
+    );
+  }
+
+  /**
+   * The prompt as exactly `maxLength` token ids: the begin token, the prompt (cut if it is too long), the end token,
+   * and the checkpoint's padding. Throws `RequestError` when `maxLength` leaves no room for begin and end.
+   */
+  encode(prompt: string, { maxLength }: { readonly maxLength: number }): number[] {
+    if (!Number.isInteger(maxLength) || maxLength < 2) {
+      throw new RequestError({
+        problem: `A prompt cannot be encoded in ${maxLength} tokens.`,
+        details: {
+          expected: 'a whole number of at least 2, for the begin and end tokens',
+          found: String(maxLength),
+        },
+      });
+    }
+    const { begin, end, pad } = this.#special;
+    const words = this.#tokenizer.encode(prompt, { add_special_tokens: false }).ids.slice(0, maxLength - 2);
+    return [begin.id, ...words, end.id, ...Array<number>(maxLength - 2 - words.length).fill(pad.id)];
+  }
+}
+
+interface SpecialToken {
+  readonly id: number;
+  readonly content: string;
+  /** Whether it is looked for in the lower-cased prompt rather than in the prompt as written. */
+  readonly normalized: boolean;
+}
+
+type SpecialTokens = Readonly<Record<'begin' | 'end' | 'pad' | 'unknown', SpecialToken>>;
+
+type Vocab = Readonly<Record<string, number>>;
+
+/** A special token is written as a text, or as an object that also says how it is found in prompts. */
+const tokenSchema = z.union([
+  z.string().transform((content) => ({ content, normalized: false })),
+  z.object({ content: z.string(), normalized: z.boolean().default(true) }),
+]);
+
+function specialTokens(
+  { config = {}, specialTokensMap = {} }: ClipTokenizerFiles,
+  vocab: Vocab,
+): SpecialTokens {
+  const find = (key: string, fallback: string): SpecialToken => {
+    const { data: token } = tokenSchema.safeParse(specialTokensMap[key] ?? config[key] ?? fallback);
+    const id = token && vocab[token.content];
+    if (token && id !== undefined) return { ...token, id };
+    throw new ConfigError({
+      problem: `The tokenizer's ${key} is not in its vocabulary.`,
+      details: {
+        expected: 'a token of vocab.json',
+        found: token?.content ?? 'something that is not a token',
+      },
+      advice: 'vocab.json and special_tokens_map.json must come from the same checkpoint.',
+    });
+  };
+  return {
+    begin: find('bos_token', '<|startoftext|>'),
+    end: find('eos_token', '<|endoftext|>'),
+    pad: find('pad_token', '<|endoftext|>'),
+    unknown: find('unk_token', '<|endoftext|>'),
+  };
+}
+
+function readVocab(text: string): Vocab {
+  const { data: vocab } = jsonText.pipe(z.record(z.string(), z.int())).safeParse(text);
+  if (vocab) return vocab;
+  throw new FileFormatError({
+    problem: "The tokenizer's vocab.json is not a table of tokens.",
+    details: { expected: 'a JSON object that gives each token its number', found: excerpt(text) },
+    advice: 'Download the checkpoint again.',
+  });
+}
+
+const jsonText = z.string().transform((text, context): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    context.addIssue('not JSON');
+    return z.NEVER;
+  }
+});
+
+/** The pairs of a merges.txt. Only its first line is a comment: further down, `#` is a token like any other. */
+function readMerges(text: string): string[][] {
+  const lines = text.trimEnd().split('\n');
+  const pairs = (lines[0]?.startsWith('#version') ? lines.slice(1) : lines).map((line) =>
+    line.trimEnd().split(' '),
+  );
+  const odd = pairs.findIndex((pair) => pair.length !== 2);
+  if (odd < 0) return pairs;
+  throw new FileFormatError({
+    problem: "The tokenizer's merges.txt is not a list of pairs.",
+    details: {
+      line: String(odd + 1 + lines.length - pairs.length),
+      expected: 'two tokens',
+      found: excerpt(lines.at(odd - pairs.length) ?? ''),
+    },
+    advice: 'Download the checkpoint again.',
+  });
+}
+
+function excerpt(text: string): string {
+  return JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text);
+}
+
+/** What a `tokenizer.json` says of CLIP; Stable Diffusion checkpoints do not have that file. */
+function tokenizerJson(vocab: Vocab, merges: string[][], special: SpecialTokens): object {
+  return {
+    normalizer: {
+      type: 'Sequence',
+      normalizers: [
+        { type: 'NFC' },
+        { type: 'Replace', pattern: { Regex: '\\s+' }, content: ' ' },
+        { type: 'Lowercase' },
+      ],
+    },
+    pre_tokenizer: {
+      type: 'Sequence',
+      pretokenizers: [
+        { type: 'Split', pattern: { Regex: WORDS }, behavior: 'Removed', invert: true },
+        { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false },
+      ],
+    },
+    post_processor: null,
+    decoder: null,
+    added_tokens: Object.values(special).map(({ id, content, normalized }) => ({
+      id,
+      content,
+      normalized,
+      special: true,
+    })),
+    model: {
+      type: 'BPE',
+      unk_token: special.unknown.content,
+      continuing_subword_prefix: '',
+      end_of_word_suffix: '</w>',
+      vocab,
+      merges,
+    },
+  };
+}
+
+/** CLIP's words: English contractions, runs of letters, single digits, and runs of anything else but space. */
+const WORDS = "'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+";

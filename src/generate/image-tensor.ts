@@ -1,0 +1,35 @@
+import { ShapeError } from '../errors.ts';
+import type { Image } from './image.ts';
+import { roundHalfEven } from './round-half-even.ts';
+
+/**
+ * The picture in a decoder's output: float32 [3, H, W] (or [1, 3, H, W]) from −1 to 1, cut off beyond, to bytes.
+ * Rounds in float32, halves to even, as diffusers' image processor does. Throws `ShapeError` on another size.
+ */
+export function imageFromTensor(tensor: Float32Array, width: number, height: number): Image {
+  const plane = width * height;
+  if (tensor.length !== 3 * plane) {
+    throw new ShapeError({
+      problem: 'The tensor does not hold one picture of this size.',
+      details: {
+        expected: `3 × ${height} × ${width} = ${3 * plane} numbers`,
+        found: `${tensor.length} numbers`,
+      },
+    });
+  }
+  const data = Uint8Array.from({ length: 3 * plane }, (_, i) => {
+    const value = tensor[(i % 3) * plane + Math.floor(i / 3)] ?? 0;
+    const unit = Math.min(Math.max(Math.fround(value / 2 + 0.5), 0), 1);
+    return roundHalfEven(Math.fround(unit * 255));
+  });
+  return { width, height, channels: 3, data };
+}
+
+/** The float32 [1, 3, H, W] from −1 to 1 that an encoder takes; an alpha channel is dropped. */
+export function tensorFromImage({ width, height, channels, data }: Image): Float32Array {
+  const plane = width * height;
+  return Float32Array.from({ length: 3 * plane }, (_, i) => {
+    const byte = data[(i % plane) * channels + Math.floor(i / plane)] ?? 0;
+    return 2 * Math.fround(byte / 255) - 1;
+  });
+}

@@ -1,0 +1,41 @@
+import type { DType } from '../weights/dtype.ts';
+import type { TensorData } from '../weights/tensor-data.ts';
+
+/** A size that a model declares: a number, or the name of a free size. */
+export type DeclaredDim = number | string;
+
+/** What a model declares of an input or output. */
+export interface ValueInfo {
+  readonly name: string;
+  readonly dtype: DType;
+  /** `[]` for a scalar. */
+  readonly dims: readonly DeclaredDim[];
+}
+
+/** Tensors by name. */
+export type TensorMap = ReadonlyMap<string, TensorData>;
+
+/** A model's borders, as its file declares them. */
+export interface ModelBorders {
+  /** The file, for error messages. */
+  readonly path: string;
+  readonly inputs: readonly ValueInfo[];
+  readonly outputs: readonly ValueInfo[];
+}
+
+/** A written model that has been loaded to be run. */
+export interface Runner extends ModelBorders {
+  /** Computes every output; the feeds are all inputs, in the declared dtypes, and stay the caller's. */
+  run(feeds: TensorMap): Promise<TensorMap>;
+  /** Gives the memory back; calling it twice is fine. */
+  close(): Promise<void>;
+}
+
+/** How a model is loaded. */
+export interface RunnerOptions {
+  /**
+   * Spend time and memory on loading to run faster: worth it for many runs (making pictures), not for one (validation),
+   * where a model that is run operation by operation also keeps its float16 roundings.
+   */
+  readonly optimize: boolean;
+}

@@ -1,0 +1,63 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { ConfigError, FileFormatError, RequestError } from '../../src/errors.ts';
+import { ClipTokenizer } from '../../src/generate/clip-tokenizer.ts';
+
+const folder = new URL('../../models/sd-shapes/tokenizer/', import.meta.url);
+const text = (file: string) => readFileSync(new URL(file, folder), 'utf8');
+const files = {
+  vocab: text('vocab.json'),
+  merges: text('merges.txt'),
+  config: JSON.parse(text('tokenizer_config.json')),
+  specialTokensMap: JSON.parse(text('special_tokens_map.json')),
+};
+const tokenizer = ClipTokenizer.fromFiles(files);
+
+// transformers 5.23.0, CLIPTokenizer, 80 prompts: `ids` without and `ids77` with padding and truncation.
+const golden: { prompt: string; ids: number[]; ids77: number[] }[] = JSON.parse(
+  readFileSync(new URL('../goldens/tokenizer/hf5.json', import.meta.url), 'utf8'),
+);
+
+describe('the token ids are those of transformers', () => {
+  test.each(golden)('$prompt', ({ prompt, ids, ids77 }) => {
+    expect(tokenizer.encode(prompt, { maxLength: 77 })).toEqual(ids77);
+    expect(tokenizer.encode(prompt, { maxLength: ids.length })).toEqual(ids);
+  });
+});
+
+test('without any config the special tokens are those of CLIP', () => {
+  const plain = ClipTokenizer.fromFiles({ vocab: files.vocab, merges: files.merges });
+  expect(plain.encode('a photo', { maxLength: 6 })).toEqual([49406, 320, 1125, 49407, 49407, 49407]);
+});
+
+// Stable Diffusion 2 pads with "!", which makes every "!" of a prompt that token, too; ids from CLIPTokenizerFast of
+// transformers 4.57.6 with such a special_tokens_map.json.
+describe('a checkpoint that pads with an exclamation mark', () => {
+  const specialTokensMap = { ...files.specialTokensMap, pad_token: '!' };
+  const padded = ClipTokenizer.fromFiles({ ...files, specialTokensMap });
+  test.each([
+    ['hello! wow!!', [49406, 3306, 0, 2781, 0, 0, 49407, 0, 0, 0, 0, 0]],
+    ['hello ! <|startoftext|>', [49406, 3306, 0, 49406, 49407, 0, 0, 0, 0, 0, 0, 0]],
+    ['!!!???...', [49406, 0, 0, 0, 5195, 22641, 49407, 0, 0, 0, 0, 0]],
+  ])('encodes %s as transformers does', (prompt, ids) => {
+    expect(padded.encode(prompt, { maxLength: 12 })).toEqual(ids);
+  });
+});
+
+test('a token list too short for begin and end is refused', () => {
+  expect(() => tokenizer.encode('a', { maxLength: 1 })).toThrow(RequestError);
+});
+
+test('a vocabulary that is not JSON is refused', () => {
+  expect(() => ClipTokenizer.fromFiles({ ...files, vocab: '<html>' })).toThrow(FileFormatError);
+});
+
+test('a merge that is not a pair is refused by its line', () => {
+  const merges = '#version: 0.2\ni n\nt h e\n';
+  expect(() => ClipTokenizer.fromFiles({ ...files, merges })).toThrow(/line +3[\s\S]*"t h e"/);
+});
+
+test('a padding token that the vocabulary lacks is refused', () => {
+  const specialTokensMap = { pad_token: '<|nothing|>' };
+  expect(() => ClipTokenizer.fromFiles({ ...files, specialTokensMap })).toThrow(ConfigError);
+});

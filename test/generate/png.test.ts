@@ -1,0 +1,116 @@
+import { crc32, deflateSync } from 'node:zlib';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { FileFormatError, RequestError, ShapeError } from '../../src/errors.ts';
+import { decodePng, encodePng } from '../../src/generate/png.ts';
+
+/** A PNG written by the book, with whatever header and filtered rows the test wants. */
+function png(header: number[], rows: number[], chunks: [string, Uint8Array][] = []): Uint8Array {
+  const all: [string, Uint8Array][] = [
+    ['IHDR', Uint8Array.from(header)],
+    ...chunks,
+    ['IDAT', deflateSync(Uint8Array.from(rows))],
+    ['IEND', new Uint8Array()],
+  ];
+  const parts = all.map(([type, content]) => {
+    const body = Buffer.concat([Buffer.from(type, 'latin1'), content]);
+    const [size, sum] = [Buffer.alloc(4), Buffer.alloc(4)];
+    size.writeUInt32BE(content.length);
+    sum.writeUInt32BE(crc32(body));
+    return Buffer.concat([size, body, sum]);
+  });
+  return Buffer.concat([Buffer.from('89504e470d0a1a0a', 'hex'), ...parts]);
+}
+
+/** The 13 header bytes of a picture under 256 × 256. */
+function header(width: number, height: number, depth: number, colour: number, interlace = 0): number[] {
+  return [0, 0, 0, width, 0, 0, 0, height, depth, colour, 0, 0, interlace];
+}
+
+test('any picture survives writing and reading', () => {
+  const pictures = fc
+    .tuple(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 9 }))
+    .chain(([width, height]) =>
+      fc
+        .uint8Array({ minLength: 3 * width * height, maxLength: 3 * width * height })
+        .map((data) => ({ width, height, channels: 3, data }) as const),
+    );
+  fc.assert(
+    fc.property(pictures, (picture) => {
+      expect(decodePng(encodePng(picture), 'a.png')).toEqual(picture);
+    }),
+  );
+});
+
+// The five filters on 2 × 5 RGB pixels, worked out by hand from section 9 of the specification.
+test('all five filters are undone', () => {
+  const rows = [
+    [0, 10, 20, 30, 40, 50, 60], // none
+    [1, 1, 2, 3, 10, 10, 10], // sub: second pixel = first + 10
+    [2, 1, 1, 1, 1, 1, 1], // up: row above + 1
+    [3, 0, 0, 0, 0, 0, 0], // average of left and above, rounded down
+    [4, 5, 5, 5, 0, 0, 0], // paeth
+  ].flat();
+  const { data } = decodePng(png(header(2, 5, 8, 2), rows), 'a.png');
+  expect([...data]).toEqual(
+    [
+      [10, 20, 30, 40, 50, 60],
+      [1, 2, 3, 11, 12, 13],
+      [2, 3, 4, 12, 13, 14],
+      [1, 1, 2, 6, 7, 8],
+      [6, 6, 7, 6, 7, 8],
+    ].flat(),
+  );
+});
+
+test('alpha is read as a fourth channel, and chunks nobody needs are skipped', () => {
+  const file = png(header(1, 1, 8, 6), [0, 1, 2, 3, 4], [['tEXt', Buffer.from('Title\0x')]]);
+  expect(decodePng(file, 'a.png')).toEqual({
+    width: 1,
+    height: 1,
+    channels: 4,
+    data: Uint8Array.of(1, 2, 3, 4),
+  });
+});
+
+test('a smooth picture is written much smaller than its pixels', () => {
+  const data = Uint8Array.from({ length: 3 * 64 * 64 }, (_, i) => Math.floor(i / 192) + (i % 192));
+  expect(encodePng({ width: 64, height: 64, channels: 3, data }).length).toBeLessThan(data.length / 20);
+});
+
+test('a picture whose bytes do not match its size is not written', () => {
+  const picture = { width: 2, height: 2, channels: 3, data: new Uint8Array(11) } as const;
+  expect(() => encodePng(picture)).toThrow(ShapeError);
+});
+
+describe('kinds of PNG that are not read are named', () => {
+  test.each([
+    ['16-bit RGB', header(1, 1, 16, 2)],
+    ['8-bit grey', header(1, 1, 8, 0)],
+    ['8-bit palette', header(1, 1, 8, 3)],
+    ['8-bit RGB, interlaced', header(1, 1, 8, 2, 1)],
+  ])('%s', (kind, head) => {
+    const read = () => decodePng(png(head, [0, 0, 0, 0]), 'in.png');
+    expect(read).toThrow(RequestError);
+    expect(read).toThrow(new RegExp(`in\\.png[\\s\\S]*${kind}`));
+  });
+});
+
+describe('a damaged PNG is refused', () => {
+  const good = encodePng({ width: 1, height: 1, channels: 3, data: Uint8Array.of(1, 2, 3) });
+  const flipped = Uint8Array.from(good);
+  flipped[20] = 9;
+  test.each([
+    ['not a PNG', new TextEncoder().encode('<html></html>')],
+    ['an empty file', new Uint8Array()],
+    ['a cut file', good.subarray(0, good.length - 5)],
+    ['a wrong checksum', flipped],
+    ['a row too few', png(header(1, 2, 8, 2), [0, 1, 2, 3])],
+    ['a row too many', png(header(1, 1, 8, 2), [0, 1, 2, 3, 0, 1, 2, 3])],
+    ['a filter that does not exist', png(header(1, 1, 8, 2), [5, 1, 2, 3])],
+    ['no pixels', png(header(0, 1, 8, 2), [0])],
+    ['a size that no memory holds', png([255, 255, 255, 255, 255, 255, 255, 255, 8, 2, 0, 0, 0], [0])],
+  ])('%s', (_what, bytes) => {
+    expect(() => decodePng(bytes, 'in.png')).toThrow(FileFormatError);
+  });
+});
