@@ -20,3 +20,17 @@ export interface Context {
 export function throwIfInterrupted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw new InterruptedError({ problem: 'interrupted; nothing half-written was left behind.' });
 }
+
+/** Does the work of a stage, telling the caller when it starts and ends; `detail` sums up what it did. */
+export async function inStage<T>(
+  stage: string,
+  { onProgress, signal }: Context,
+  work: () => Promise<{ readonly output: T; readonly detail: string }>,
+): Promise<T> {
+  throwIfInterrupted(signal);
+  onProgress?.({ type: 'stage', stage, state: 'started' });
+  const start = performance.now();
+  const { output, detail } = await work();
+  onProgress?.({ type: 'stage', stage, state: 'finished', detail, seconds: (performance.now() - start) / 1000 });
+  return output;
+}

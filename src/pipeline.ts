@@ -1,4 +1,4 @@
-import { type Context, throwIfInterrupted } from './context.ts';
+import { type Context, inStage } from './context.ts';
 
 /** One step of a conversion: takes what the step before gives. */
 export interface Stage<In, Out> {
@@ -17,26 +17,19 @@ export class Pipeline<In, Out> {
   }
 
   static from<In, Out>(stage: Stage<In, Out>): Pipeline<In, Out> {
-    return new Pipeline([stage.name], (input, context) => runStage(stage, input, context));
+    return new Pipeline([stage.name], (input, context) => inStage(stage.name, context, () => stage.run(input, context)));
   }
 
   /** Appends a stage. (Not called `then`: a class with that method cannot be awaited or returned from async code.) */
   to<Next>(stage: Stage<Out, Next>): Pipeline<In, Next> {
-    return new Pipeline([...this.stages, stage.name], async (input, context) => runStage(stage, await this.#run(input, context), context));
+    return new Pipeline([...this.stages, stage.name], async (input, context) => {
+      const output = await this.#run(input, context);
+      return inStage(stage.name, context, () => stage.run(output, context));
+    });
   }
 
   /** Runs the stages in order, reporting each. Throws what a stage throws, and `InterruptedError` when the signal aborts between stages. */
   run(input: In, context: Context = {}): Promise<Out> {
     return this.#run(input, context);
   }
-}
-
-async function runStage<In, Out>(stage: Stage<In, Out>, input: In, context: Context): Promise<Out> {
-  throwIfInterrupted(context.signal);
-  context.onProgress?.({ type: 'stage', stage: stage.name, state: 'started' });
-  const start = performance.now();
-  const { output, detail } = await stage.run(input, context);
-  const seconds = (performance.now() - start) / 1000;
-  context.onProgress?.({ type: 'stage', stage: stage.name, state: 'finished', detail, seconds });
-  return output;
 }

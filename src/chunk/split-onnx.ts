@@ -171,9 +171,9 @@ function nominalBytes({ type }: ValueInfoProto): number | undefined {
   return dims.reduce((bytes, { dimValue, dimParam }) => bytes * (dimParam ? nominalSize(dimParam) : toNumber(dimValue)), byteWidth(dtype));
 }
 
-/** `height*width/4` with every symbol at its nominal size. */
+/** `height * width / 4` with every symbol at its nominal size. */
 function nominalSize(dimParam: string): number {
-  const [product = '', divisor = '1'] = dimParam.split('/');
-  const factors = product.split('*').map((factor) => (/^\d+$/.test(factor) ? Number(factor) : NOMINAL_SIZE));
+  const [product = '', divisor = '1'] = dimParam.split(' / ');
+  const factors = product.split(' * ').map((factor) => (/^\d+$/.test(factor) ? Number(factor) : NOMINAL_SIZE));
   return factors.reduce((size, factor) => size * factor, 1) / Number(divisor);
 }

@@ -71,16 +71,16 @@ export function isFixed(shape: Shape): shape is readonly number[] {
   return shape.every((dim) => typeof dim === 'number');
 }
 
-/** `77`, `height`, `height/2`, `height*width/16`, `8*latent_height`. */
+/** `77`, `height`, `height / 2`, `height * width / 16`, `latent_height * 8`: with blanks, so that consumers that evaluate it can. */
 export function formatDim(dim: Dim): string {
   if (typeof dim === 'number') return String(dim);
   const { scale } = dim;
-  const product = dim.symbols.join('*');
+  const product = dim.symbols.join(' * ');
   if (scale === 1) return product;
-  return scale < 1 ? `${product}/${1 / scale}` : `${scale}*${product}`;
+  return scale < 1 ? `${product} / ${1 / scale}` : `${product} * ${scale}`;
 }
 
-/** `[batch_size, 320, height/2, width/2]`. */
+/** `[batch_size, 320, height / 2, width / 2]`. */
 export function formatShape(shape: Shape): string {
   return `[${shape.map(formatDim).join(', ')}]`;
 }

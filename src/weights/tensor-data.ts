@@ -18,12 +18,29 @@ const arrays = {
   bool: Uint8Array,
 } as const satisfies Record<DType, unknown>;
 
+/** The arrays above over any kind of buffer, shared ones too. */
+interface ElementArrays {
+  f64: Float64Array;
+  f32: Float32Array;
+  f16: Uint16Array;
+  bf16: Uint16Array;
+  i64: BigInt64Array;
+  i32: Int32Array;
+  i16: Int16Array;
+  i8: Int8Array;
+  u64: BigUint64Array;
+  u32: Uint32Array;
+  u16: Uint16Array;
+  u8: Uint8Array;
+  bool: Uint8Array;
+}
+
 /** A whole tensor in memory, row-major; for inputs, outputs and goldens. `TensorData<'f32'>` is one of a known dtype. */
 export type TensorData<D extends DType = DType> = {
   [K in D]: {
     readonly dtype: K;
     readonly shape: readonly number[];
-    readonly data: InstanceType<(typeof arrays)[K]>;
+    readonly data: ElementArrays[K];
   };
 }[D];
 

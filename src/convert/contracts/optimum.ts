@@ -44,7 +44,7 @@ export const optimumContract: Contract = {
   vae_encoder(at, config, { latentHeight, latentWidth }) {
     const factor = 2 ** (config.block_out_channels.length - 1);
     const pixels = (latent: number | undefined, name: string): Dim => (latent === undefined ? symbol(name) : multiplyDims([latent, factor]));
-    const shape = [batch, config.in_channels, pixels(latentHeight, 'height'), pixels(latentWidth, 'width')];
+    const shape = [batch, config.in_channels, pixels(latentHeight, 'sample_height'), pixels(latentWidth, 'sample_width')];
     const x = at.builder.input('sample', { dtype: 'f32', shape });
     return at.builder.finish([{ name: 'latent_parameters', tensor: vaeEncoder(at, x, config) }]);
   },

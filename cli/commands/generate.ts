@@ -1,0 +1,66 @@
+import type { Argv } from 'yargs';
+import { RequestError } from '../../src/errors.ts';
+import { generate, generateStages } from '../../src/generate/generate.ts';
+import { schedulerNames } from '../../src/generate/schedulers/create-scheduler.ts';
+import { rngKinds } from '../../src/random/random.ts';
+import type { Command } from './command.ts';
+
+type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
+
+/** `sdconvert generate -i DIR --prompt …`: draws pictures from what was converted. */
+export const generateCommand: Command = {
+  usage: 'generate',
+  summary: 'Make pictures from a conversion, on any machine',
+  options: declare,
+  async run(argv, report) {
+    // yargs checked the types that `declare` gave each option.
+    const args = argv as Arguments;
+    const request = {
+      input: args.input,
+      output: args.output,
+      prompt: args.prompt,
+      negativePrompt: args['negative-prompt'],
+      seed: wholeNumber(args.seed, '--seed', 0),
+      steps: wholeNumber(args['num-inference-steps'], '--num-inference-steps', 1),
+      guidanceScale: args['guidance-scale'],
+      scheduler: args.scheduler === undefined ? undefined : schedulerClass(args.scheduler),
+      rng: args.rng,
+      imageCount: wholeNumber(args['image-count'], '--image-count', 1),
+    };
+    const images = await report.follow(generateStages, (context) => generate(request, context));
+    report.result({ images }, images.map(({ path, width, height }) => `${path}  ${width}×${height}`).join('\n'));
+    return 0;
+  },
+};
+
+function declare(yargs: Argv) {
+  return yargs
+    .option('prompt', { type: 'string', demandOption: true, describe: 'What to draw' })
+    .option('negative-prompt', { type: 'string', default: '', describe: 'What not to draw' })
+    .option('input', { alias: 'i', type: 'string', demandOption: true, describe: 'A conversion’s output folder, or its onnx folder' })
+    .option('output', { alias: 'o', type: 'string', default: '.', describe: 'Folder for the pictures' })
+    .option('seed', { alias: 's', type: 'number', default: 93, describe: 'Seed of the random numbers' })
+    .option('num-inference-steps', { alias: 'step-count', type: 'number', default: 50, describe: 'Steps of the scheduler' })
+    .option('guidance-scale', { type: 'number', default: 7.5, describe: 'How closely to follow the prompt; 1 turns guidance off' })
+    .option('scheduler', { type: 'string', describe: `pndm, dpmpp, or ${schedulerNames.map(shortName).join(', ')} [default: the checkpoint’s]` })
+    .option('rng', { choices: rngKinds, default: 'numpy' as const, describe: 'Whose random numbers: a seed draws the same there and here' })
+    .option('image-count', { type: 'number', default: 1, describe: 'How many pictures' })
+    .example('$0 generate -i ./out --prompt "a red circle" --seed 7 -o ./pictures', 'writes ./pictures/a_red_circle.7.final.png');
+}
+
+/** A scheduler's class from Swift's name, the class's short name or the class itself. */
+function schedulerClass(name: string): string {
+  const swift: Readonly<Record<string, string>> = { pndm: 'PNDMScheduler', dpmpp: 'DPMSolverMultistepScheduler' };
+  const found = swift[name] ?? schedulerNames.find((each) => each === name || shortName(each) === name);
+  if (found) return found;
+  throw new RequestError({ problem: `there is no scheduler called ${name}.`, advice: `Choose from pndm, dpmpp, ${schedulerNames.map(shortName).join(', ')}.` });
+}
+
+function shortName(className: string): string {
+  return className.replace(/Scheduler$/, '');
+}
+
+function wholeNumber(value: number, option: string, least: number): number {
+  if (Number.isSafeInteger(value) && value >= least) return value;
+  throw new RequestError({ problem: `${option} ${value} is not a whole number of at least ${least}.` });
+}

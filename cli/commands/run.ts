@@ -1,0 +1,45 @@
+import type { Argv } from 'yargs';
+import { runArtifacts } from '../../src/validate/run.ts';
+import { openSafetensors } from '../../src/weights/safetensors-file.ts';
+import { writeSafetensors } from '../../src/weights/safetensors-writer.ts';
+import { readTensor, type TensorData } from '../../src/weights/tensor-data.ts';
+import { table } from '../table.ts';
+import type { Command } from './command.ts';
+
+type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
+
+/** `sdconvert run ARTIFACT… --inputs --outputs`: computes what an artifact computes. */
+export const runCommand: Command = {
+  usage: 'run <artifacts..>',
+  summary: 'Run a converted model, or a chain of chunks, on recorded inputs',
+  options: declare,
+  async run(argv, report) {
+    // yargs checked the types that `declare` gave each option.
+    const { artifacts, inputs: path, outputs: target } = argv as Arguments;
+    const inputs = await readTensors(path);
+    const outputs = await report.follow(['run'], (context) => runArtifacts(artifacts, inputs, context));
+    await writeSafetensors(target, [...outputs].map(([name, tensor]) => ({ name, ...tensor })));
+    const rows = [...outputs].map(([name, { dtype, shape }]) => [name, dtype, shape.join(' × ')]);
+    report.result({ outputs: rows.map(([name, dtype, shape]) => ({ name, dtype, shape })), path: target }, `${table([['output', 'dtype', 'shape'], ...rows])}\n\nWritten to ${target}`);
+    return 0;
+  },
+};
+
+function declare(yargs: Argv) {
+  return yargs
+    .positional('artifacts', { type: 'string', array: true, demandOption: true, describe: 'A model.onnx or its folder; several run one after another' })
+    .option('inputs', { type: 'string', demandOption: true, describe: 'A .safetensors with a tensor for each input' })
+    .option('outputs', { type: 'string', demandOption: true, describe: 'Where to write the outputs (.safetensors)' })
+    .example('$0 run out/onnx/unet_chunk1 out/onnx/unet_chunk2 --inputs in.safetensors --outputs out.safetensors', 'a chain of chunks');
+}
+
+async function readTensors(path: string): Promise<ReadonlyMap<string, TensorData>> {
+  const file = await openSafetensors(path);
+  try {
+    const tensors = new Map<string, TensorData>();
+    for (const [name, weight] of file.weights) tensors.set(name, await readTensor(weight, weight.dtype));
+    return tensors;
+  } finally {
+    await file.close();
+  }
+}

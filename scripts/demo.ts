@@ -1,0 +1,129 @@
+/**
+ * `npm run demo`: the small trained checkpoint in models/sd-shapes, converted with SPLIT_EINSUM attention and the UNet in
+ * chunks, checked against its float32 reference, and put to work: the same prompts from the same noise as diffusers
+ * drew, compared with the pictures diffusers made.
+ */
+import { readdir } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { createReport } from '../cli/report.ts';
+import { table } from '../cli/table.ts';
+import { conversionStages, convertCheckpoint } from '../src/convert-checkpoint.ts';
+import { megabytes } from '../src/format.ts';
+import { generate, generateStages } from '../src/generate/generate.ts';
+import { type Image } from '../src/generate/image.ts';
+import { tensorFromImage } from '../src/generate/image-tensor.ts';
+import { decodePng, encodePng } from '../src/generate/png.ts';
+import { compare } from '../src/validate/psnr.ts';
+import { createFile, openFile } from '../src/weights/disk.ts';
+import { openSafetensors } from '../src/weights/safetensors-file.ts';
+import { readTensor } from '../src/weights/tensor-data.ts';
+
+const root = join(import.meta.dirname, '..');
+const output = join(root, 'demo-output');
+const goldens = join(root, 'test/goldens/sd-shapes');
+/** Half of the UNet's 10.6 MB of float16 weights and a little: two chunks. */
+const MAX_CHUNK_BYTES = 6e6;
+/** A picture is as diffusers drew it when no eye can tell: 8-bit rounding alone leaves 59 dB. */
+const MIN_PICTURE_PSNR = 40;
+
+process.exitCode = await demo();
+
+async function demo(): Promise<number> {
+  const start = performance.now();
+  const report = createReport({ json: false, quiet: false }, new AbortController().signal);
+  const options = {
+    modelVersion: join(root, 'models/sd-shapes'),
+    output,
+    attention: 'SPLIT_EINSUM',
+    maxChunkBytes: MAX_CHUNK_BYTES,
+    minPsnr: 35,
+    force: true,
+  } as const;
+  const { artifacts, verdicts } = await report.follow(conversionStages(options), (context) => convertCheckpoint(options, context));
+
+  const pictures = [];
+  for (const file of (await readdir(goldens)).filter((name) => /^p\d__dpm20__g3\.safetensors$/.test(name))) {
+    const golden = await readGolden(join(goldens, file));
+    const request = { ...golden.request, input: output, output: join(output, 'pictures') };
+    const [image] = await report.follow(generateStages, (context) => generate(request, context));
+    if (!image) throw new Error('nothing was drawn');
+    const drawn = await readPng(image.path);
+    pictures.push({ prompt: request.prompt, path: image.path, drawn, psnr: compareWith(golden.image, drawn) });
+  }
+  await writePng(join(output, 'pictures/sheet.png'), sheet(pictures.map(({ drawn }) => drawn)));
+
+  const bytes = (model: string): number =>
+    artifacts.filter((each) => each.model === model).flatMap(({ files }) => files).reduce((sum, { byteLength }) => sum + byteLength, 0);
+  const rows = verdicts.map(({ model, outputs }) => [
+    model,
+    artifacts.filter((each) => each.model === model).map(({ path }) => basename(path)).join(' + '),
+    megabytes(bytes(model)),
+    Math.min(...outputs.map(({ psnr }) => psnr)).toFixed(1),
+  ]);
+  process.stdout.write(`\n${table([['model', 'artifact', 'size', 'dB from float32'], ...rows])}\n`);
+  process.stdout.write(`\n${table([['prompt', 'dB from diffusers'], ...pictures.map(({ prompt, psnr }) => [prompt, psnr.toFixed(1)])])}\n`);
+  process.stdout.write(`\nPictures in ${join(output, 'pictures')}, ${((performance.now() - start) / 1000).toFixed(1)} s in all.\n`);
+  const far = pictures.filter(({ psnr }) => psnr < MIN_PICTURE_PSNR);
+  for (const { prompt, psnr } of far) process.stdout.write(`FAILED: “${prompt}” is only ${psnr.toFixed(1)} dB from diffusers' picture.\n`);
+  return far.length === 0 && pictures.length > 0 ? 0 : 1;
+}
+
+/** What diffusers was asked, and the picture it gave [1,3,H,W]. */
+async function readGolden(path: string) {
+  const file = await openSafetensors(path);
+  try {
+    const { metadata, weights } = file;
+    const weight = weights.get('image');
+    if (!weight) throw new Error(`${path} has no image`);
+    return {
+      image: await readTensor(weight, 'f32'),
+      request: {
+        prompt: metadata.prompt ?? '',
+        negativePrompt: metadata.negative_prompt ?? '',
+        seed: Number(metadata.seed),
+        steps: Number(metadata.num_inference_steps),
+        guidanceScale: Number(metadata.guidance_scale),
+        rng: 'torch',
+        imageCount: 1,
+      } as const,
+    };
+  } finally {
+    await file.close();
+  }
+}
+
+/** PSNR of a picture against diffusers' tensor, cut off to what a picture can show. */
+function compareWith(golden: { shape: readonly number[]; data: Float32Array }, drawn: Image): number {
+  const shown = golden.data.map((value) => Math.min(1, Math.max(-1, value)));
+  const shape = golden.shape;
+  return compare({ dtype: 'f32', shape, data: shown }, { dtype: 'f32', shape, data: tensorFromImage(drawn) }).psnr;
+}
+
+/** Pictures side by side, each pixel four times as large. */
+function sheet(images: readonly Image[]): Image & { channels: 3 } {
+  const scale = 4;
+  const [{ width, height } = { width: 0, height: 0 }] = images;
+  const [sheetWidth, sheetHeight] = [width * images.length * scale, height * scale];
+  const data = new Uint8Array(sheetWidth * sheetHeight * 3);
+  for (let i = 0; i < data.length; i++) {
+    const [pixel, channel] = [Math.floor(i / 3), i % 3];
+    const [x, y] = [Math.floor((pixel % sheetWidth) / scale), Math.floor(pixel / sheetWidth / scale)];
+    const image = images[Math.floor(x / width)];
+    data[i] = image?.data[(y * width + (x % width)) * image.channels + channel] ?? 0;
+  }
+  return { width: sheetWidth, height: sheetHeight, channels: 3, data };
+}
+
+async function readPng(path: string): Promise<Image> {
+  const source = await openFile(path);
+  const bytes = new Uint8Array(source.size);
+  await source.read(bytes, 0);
+  await source.close();
+  return decodePng(bytes, path);
+}
+
+async function writePng(path: string, image: Image & { channels: 3 }): Promise<void> {
+  const sink = await createFile(path);
+  await sink.write(encodePng(image), 0);
+  await sink.close();
+}

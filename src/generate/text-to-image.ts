@@ -1,0 +1,92 @@
+import { type Context, throwIfInterrupted } from '../context.ts';
+import { RequestError } from '../errors.ts';
+import type { Runner } from '../validate/runner.ts';
+import type { TensorData } from '../weights/tensor-data.ts';
+import type { Scheduler } from './schedulers/scheduler.ts';
+
+/** The steps from a prompt to a picture, as diffusers' StableDiffusionPipeline takes them, each running one network. */
+
+/** Prompts already cut into token ids → their hidden states [rows,77,C]. */
+export async function encodePrompts(textEncoder: Runner, rows: readonly (readonly number[])[]): Promise<TensorData<'f32'>> {
+  const tokens = rows[0]?.length ?? 0;
+  const ids = BigInt64Array.from(rows.flat(), BigInt);
+  const outputs = await textEncoder.run(new Map([['input_ids', { dtype: 'i64', shape: [rows.length, tokens], data: ids }]]));
+  return float32(outputs, 'last_hidden_state', textEncoder);
+}
+
+/** What the denoising loop is given. */
+export interface DenoiseRequest {
+  /** Standard normal numbers [1,C,h,w]. */
+  readonly noise: TensorData<'f32'>;
+  /** Hidden states of the negative prompt, then of the prompt: [2,77,C]; with a guidance of 1 or less the prompt's alone: [1,77,C]. */
+  readonly hiddenStates: TensorData<'f32'>;
+  /** How far to go from the negative prompt's prediction past the prompt's (Ho & Salimans 2022, eq. 6). */
+  readonly guidanceScale: number;
+  readonly steps: number;
+  /** Draws standard normal numbers, for schedulers that add noise. */
+  readonly normal: (count: number) => Float32Array;
+}
+
+/** Noise → latents [1,C,h,w], by `steps` steps of the scheduler (PNDM takes one more). `onStep` sees the latents after each. */
+export async function denoise(
+  unet: Runner,
+  scheduler: Scheduler,
+  request: DenoiseRequest,
+  context: Context,
+  onStep: (latents: Float32Array) => void = () => {},
+): Promise<TensorData<'f32'>> {
+  const { noise, hiddenStates, guidanceScale } = request;
+  const rows = hiddenStates.shape[0] ?? 1;
+  const shape = [rows, ...noise.shape.slice(1)];
+  scheduler.setTimesteps(request.steps);
+
+  let latents: Float32Array = noise.data.map((value) => value * scheduler.initNoiseSigma);
+  for (const [step, timestep] of scheduler.timesteps.entries()) {
+    throwIfInterrupted(context.signal);
+    context.onProgress?.({ type: 'progress', stage: 'denoise', what: `step ${step + 1} of ${scheduler.timesteps.length}`, done: step, total: scheduler.timesteps.length });
+    const sample = repeat(scheduler.scaleModelInput(latents, timestep), rows);
+    const outputs = await unet.run(
+      new Map<string, TensorData>([
+        ['sample', { dtype: 'f32', shape, data: sample }],
+        ['timestep', { dtype: 'f32', shape: [], data: Float32Array.of(timestep) }],
+        ['encoder_hidden_states', hiddenStates],
+      ]),
+    );
+    const predicted = float32(outputs, 'out_sample', unet).data;
+    const noisePrediction = rows === 1 ? predicted : guide(predicted, guidanceScale);
+    latents = scheduler.step(noisePrediction, timestep, latents, scheduler.needsNoise ? { noise: request.normal(latents.length) } : {});
+    onStep(latents);
+  }
+  return { dtype: 'f32', shape: noise.shape, data: latents };
+}
+
+/** Latents [1,C,h,w] → a picture [1,3,8h,8w] in −1…1 (and a little beyond). */
+export async function decodeLatents(vaeDecoder: Runner, latents: TensorData<'f32'>, scalingFactor: number): Promise<TensorData<'f32'>> {
+  const scaled = { dtype: 'f32', shape: latents.shape, data: latents.data.map((value) => value / scalingFactor) } as const;
+  return float32(await vaeDecoder.run(new Map([['latent_sample', scaled]])), 'sample', vaeDecoder);
+}
+
+/** uncond + scale·(text − uncond), of two rows [uncond, text]. */
+function guide(rows: Float32Array, scale: number): Float32Array {
+  const half = rows.length / 2;
+  return Float32Array.from({ length: half }, (_, i) => {
+    const uncond = rows[i] ?? 0;
+    return uncond + Math.fround(scale * Math.fround((rows[half + i] ?? 0) - uncond));
+  });
+}
+
+function repeat(data: Float32Array, times: number): Float32Array {
+  const repeated = new Float32Array(data.length * times);
+  for (let row = 0; row < times; row++) repeated.set(data, row * data.length);
+  return repeated;
+}
+
+function float32(outputs: ReadonlyMap<string, TensorData>, name: string, { path }: Runner): TensorData<'f32'> {
+  const tensor = outputs.get(name);
+  if (tensor?.dtype === 'f32') return tensor;
+  throw new RequestError({
+    problem: `${path} has no float32 output called ${name}.`,
+    details: { 'it has': [...outputs.keys()].join(', ') },
+    advice: 'Name a folder that sdconvert wrote.',
+  });
+}
