@@ -14,7 +14,7 @@ import { type Image } from '../src/generate/image.ts';
 import { tensorFromImage } from '../src/generate/image-tensor.ts';
 import { decodePng, encodePng } from '../src/generate/png.ts';
 import { compare } from '../src/validate/psnr.ts';
-import { createFile, openFile } from '../src/weights/disk.ts';
+import { openFile, writeFile } from '../src/weights/disk.ts';
 import { openSafetensors } from '../src/weights/safetensors-file.ts';
 import { readTensor } from '../src/weights/tensor-data.ts';
 
@@ -123,7 +123,5 @@ async function readPng(path: string): Promise<Image> {
 }
 
 async function writePng(path: string, image: Image & { channels: 3 }): Promise<void> {
-  const sink = await createFile(path);
-  await sink.write(encodePng(image), 0);
-  await sink.close();
+  await writeFile(path, (sink) => sink.write(encodePng(image), 0));
 }

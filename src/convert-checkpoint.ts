@@ -8,7 +8,7 @@ import { type ArtifactToEmit, artifactBytes, emitArtifacts } from './emit-artifa
 import { ValidationError } from './errors.ts';
 import { count, megabytes } from './format.ts';
 import { Pipeline, type Stage } from './pipeline.ts';
-import { addProvenance } from './provenance.ts';
+import { addProvenance, readProvenance } from './provenance.ts';
 import { type Precision, withPrecision } from './quantize/precision.ts';
 import { type Target, type TargetName, targetNames, targets } from './targets.ts';
 import { validate } from './validate/validate.ts';
@@ -222,8 +222,9 @@ const bundle: Stage<Emitted, Emitted> = {
       const configFile = checkpoint.components.get(componentOf(model))?.configFile;
       return configFile ? [{ folder: relative('onnx', path), configFile }] : [];
     });
-    const files = await bundleOnnxFolder(checkpoint, models, folder);
-    await addProvenance(output, { onnx: { source: {}, options: {}, files } });
+    const earlier = (await readProvenance(output)).artifacts.onnx?.files ?? [];
+    const files = new Map([...earlier, ...(await bundleOnnxFolder(checkpoint, models, folder))].map((file) => [file.name, file]));
+    await addProvenance(output, { onnx: { source: {}, options: {}, files: [...files.values()] } });
     return { output: emitted, detail: folder };
   },
 };

@@ -6,7 +6,7 @@ import { DiskSpaceError } from './errors.ts';
 import { megabytes } from './format.ts';
 import { type ArtifactRecord, addProvenance, isKept } from './provenance.ts';
 import type { Checkpoint, Component } from './weights/checkpoint.ts';
-import { createFolder, exists, freeBytes } from './weights/disk.ts';
+import { createFolder, exists, freeBytes, removePath } from './weights/disk.ts';
 import { hashFile } from './weights/hash-file.ts';
 
 /** An artifact to be written, what it is made of and how. */
@@ -36,6 +36,7 @@ export async function emitArtifacts(
     const byteLength = anew.reduce((sum, { artifact }) => sum + artifactBytes(artifact), 0);
     await checkFreeSpace(output, byteLength);
 
+    if (force) await removeOtherChunks(output, artifacts);
     let done = 0;
     for (const { model, artifact, options } of anew) {
       const hashed = sources.of(model.component); // in a thread of its own, beside the writing
@@ -69,6 +70,20 @@ async function findKept(artifacts: readonly ArtifactToEmit[], output: string, so
     if (await isKept(output, artifact.path, { source: await sources.of(model.component), options })) kept.add(artifact);
   }
   return kept;
+}
+
+/** Removes chunks that an earlier run cut and this one does not: a chain must not end in a stranger. */
+async function removeOtherChunks(output: string, artifacts: readonly ArtifactToEmit[]): Promise<void> {
+  const wanted = new Set(artifacts.map(({ artifact }) => artifact.path));
+  for (const { artifact } of artifacts) {
+    const base = /^(.*_chunk)\d+(\..*)?$/.exec(artifact.path);
+    if (!base) continue;
+    const [, stem = '', ending = ''] = base;
+    for (let number = 1; await exists(join(output, `${stem}${number}${ending}`)); number++) {
+      const path = `${stem}${number}${ending}`;
+      if (!wanted.has(path)) await removePath(join(output, path));
+    }
+  }
 }
 
 async function checkFreeSpace(output: string, needed: number): Promise<void> {

@@ -2,7 +2,8 @@ import { basename, join } from 'node:path';
 import type { WrittenFile } from '../emit/artifact.ts';
 import type { Checkpoint } from '../weights/checkpoint.ts';
 import { copyHashed } from '../weights/copy-file.ts';
-import { exists, listFolder, writeText } from '../weights/disk.ts';
+import { exists, listFolder } from '../weights/disk.ts';
+import { writeHashed } from '../weights/write-hashed.ts';
 
 /** Which component of the checkpoint a model's folder takes its config from. */
 export interface BundledModel {
@@ -25,9 +26,9 @@ export async function bundleOnnxFolder(checkpoint: Checkpoint, models: readonly 
   for (const [name, files] of checkpoint.folders) {
     for (const file of files) await copy(file, `${name}/${basename(file)}`);
   }
-  const index = join(folder, 'model_index.json');
-  await writeText(index, `${JSON.stringify(await modelIndex(checkpoint, folder), null, 2)}\n`);
-  return written;
+  const index = new TextEncoder().encode(`${JSON.stringify(await modelIndex(checkpoint, folder), null, 2)}\n`);
+  const hashed = await writeHashed(join(folder, 'model_index.json'), (write) => write(index, 0));
+  return [...written, { name: 'model_index.json', ...hashed }];
 }
 
 /** The checkpoint's index without the components that were not converted (a safety checker, say). */

@@ -5,7 +5,7 @@ import { ConfigError, NotFoundError, RequestError } from '../errors.ts';
 import { createRng, type RngKind } from '../random/random.ts';
 import { openChain } from '../validate/chain.ts';
 import type { Runner } from '../validate/runner.ts';
-import { createFile, exists, listFolder, readText } from '../weights/disk.ts';
+import { exists, listFolder, readText, writeFile } from '../weights/disk.ts';
 import { type JsonObject, readJsonObject } from '../weights/python-json.ts';
 import type { TensorData } from '../weights/tensor-data.ts';
 import { ClipTokenizer } from './clip-tokenizer.ts';
@@ -87,7 +87,8 @@ export async function generate(request: GenerateRequest, context: Context = {}):
         const { shape, data } = await decodeLatents(decoder, each, vae.scaling_factor);
         const [, , height = 0, width = 0] = shape;
         const path = join(request.output, fileName(request, index));
-        await writePng(path, encodePng(imageFromTensor(data, width, height)));
+        const png = encodePng(imageFromTensor(data, width, height));
+        await writeFile(path, (sink) => sink.write(png, 0));
         output.push({ path, width, height });
       }
       return { output, detail: output.map(({ path }) => path).join(', ') };
@@ -114,7 +115,8 @@ function parse<Schema extends z.ZodType>(schema: Schema, config: JsonObject, whe
   throw new ConfigError({ problem: `the config in ${where} does not say ${issue?.path.join('.')}.`, advice: 'Convert the checkpoint again.' });
 }
 
-async function openTokenizer(folder: string): Promise<ClipTokenizer> {
+/** The tokenizer in a folder of a conversion or checkpoint. Throws `NotFoundError` and what the tokenizer throws. */
+export async function openTokenizer(folder: string): Promise<ClipTokenizer> {
   const optional = async (name: string): Promise<JsonObject | undefined> => {
     const path = join(folder, name);
     return (await exists(path)) ? readJsonObject(path) : undefined;
@@ -167,15 +169,4 @@ function latentShape(unet: Runner, config: z.output<typeof unetSchema>): number[
 function fileName({ prompt, imageCount, seed }: GenerateRequest, index: number): string {
   const words = prompt.slice(0, 75).replaceAll(' ', '_').replaceAll(/[/\\\0]/g, '_');
   return [words, ...(imageCount > 1 ? [String(index)] : []), String(seed), 'final', 'png'].join('.');
-}
-
-async function writePng(path: string, bytes: Uint8Array): Promise<void> {
-  const sink = await createFile(path);
-  try {
-    await sink.write(bytes, 0);
-    await sink.close();
-  } catch (error) {
-    await sink.discard();
-    throw error;
-  }
 }

@@ -2,7 +2,7 @@ import { ShapeError } from '../errors.ts';
 import { type DType, isFloat } from '../weights/dtype.ts';
 import type { ComputedOp, OpOf } from './op.ts';
 import { type Dim, dimAt, formatShape, multiplyDims, type Shape, sameDim, sameShape, windowDim } from './shape.ts';
-import type { TensorType } from './tensor.ts';
+import type { Tensor, TensorType } from './tensor.ts';
 
 /** Thrown inside a rule with what does not fit; `inferType` adds where. */
 class Misfit extends Error {}
@@ -151,7 +151,7 @@ const rules: { readonly [K in ComputedOp['kind']]: Rule<K> } = {
  * The type of an operation's result. Throws `ShapeError`, with `where` (the tensor's name) and every input's shape,
  * when the inputs do not fit together.
  */
-export function inferType(op: ComputedOp, inputs: readonly TensorType[], where: string): TensorType {
+export function inferType(op: ComputedOp, inputs: readonly Tensor[], where: string): TensorType {
   // Each rule takes its own kind of operation; indexing by `op.kind` pairs them, which the compiler cannot follow.
   const rule = rules[op.kind] as (op: ComputedOp, inputs: readonly TensorType[]) => TensorType;
   try {
@@ -160,10 +160,20 @@ export function inferType(op: ComputedOp, inputs: readonly TensorType[], where: 
     if (!(error instanceof Misfit) && !(error instanceof RangeError)) throw error;
     throw new ShapeError({
       problem: `the shapes do not fit at ${where}: ${error.message}.`,
-      details: { operation: op.kind, inputs: inputs.map(({ dtype, shape }) => `${dtype} ${formatShape(shape)}`).join(', ') },
+      details: { operation: op.kind, inputs: inputs.map(describeInput).join(', '), ...fileOf(inputs) },
       advice: 'The config and the weights disagree, or the requested size is one the network cannot take.',
     });
   }
+}
+
+function describeInput({ op, name, dtype, shape }: Tensor): string {
+  return `${op.kind === 'weight' ? name : dtype} ${formatShape(shape)}`;
+}
+
+/** The file that the weights among the inputs come from. */
+function fileOf(inputs: readonly Tensor[]): { file: string } | object {
+  for (const { op } of inputs) if (op.kind === 'weight') return { file: op.weight.file };
+  return {};
 }
 
 function elementwise(_: object, [a, b]: readonly TensorType[]): TensorType {

@@ -1,4 +1,3 @@
-import { mul } from '../graph/functions.ts';
 import type { Graph } from '../graph/graph.ts';
 import { copyInto, rewrite } from '../graph/rewrite.ts';
 import type { Tensor } from '../graph/tensor.ts';
@@ -6,8 +5,8 @@ import { float16Bits, float16Value } from '../weights/convert-dtype.ts';
 
 /**
  * A factor that float16 cannot hold, such as 40^−½ of an attention with 40 channels a head, is off by up to one part in
- * 4096, and in every element the same way: it changes the temperature of the softmax. Multiplied by twice, with two
- * numbers that float16 holds, it is off by one part in millions. The graph computes the same otherwise.
+ * 2048, and for every element the same way: it changes the temperature of the softmax. As the product of two float16
+ * numbers, multiplied by one after the other, it is off by a few parts in a million.
  */
 export function splitFloat16Factors(graph: Graph): Graph {
   return rewrite(graph, (builder, tensor, inputs) => {
@@ -16,7 +15,8 @@ export function splitFloat16Factors(graph: Graph): Graph {
     const [first, second] = float16Factors(scalarFloat16(factor) ?? 1);
     if (second === undefined) return copyInto(builder, tensor, inputs);
     const constant = (value: number): Tensor => builder.constant(Float32Array.of(value), [], 'factor', 'f16');
-    return copyInto(builder, tensor, [mul(x, constant(first)), constant(second)]);
+    const half = builder.apply({ kind: 'mul' }, [x, constant(first)], `${tensor.name}/half`);
+    return copyInto(builder, tensor, [half, constant(second)]);
   });
 }
 

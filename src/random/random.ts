@@ -15,7 +15,8 @@ export type RngKind = keyof typeof streams;
 const streams = { numpy: NumpyNormal, torch: TorchNormal, nvidia: CudaNormal };
 
 /** The names `createRng` knows. */
-export const rngKinds = Object.freeze(Object.keys(streams));
+// Object.keys gives strings; the table has exactly these keys.
+export const rngKinds = Object.keys(streams) as readonly RngKind[];
 
 /**
  * Starts the random stream that NumPy (`np.random.RandomState(seed).randn`), PyTorch on the CPU (`torch.randn`) or

@@ -3,29 +3,30 @@ import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { FileFormatError, NotFoundError, RequestError, type SdConvertError } from '../errors.ts';
 import { openFile } from '../weights/disk.ts';
-import { bytesOf, type TensorData, tensorOf } from '../weights/tensor-data.ts';
+import type { TensorData } from '../weights/tensor-data.ts';
 import type { OrtFailure, OrtReply, OrtRequest, OrtWorkerData } from './ort-worker.ts';
 import type { Runner, RunnerOptions } from './runner.ts';
 
 /**
- * Loads an ONNX model to be run by onnxruntime in a thread of its own; closing it gives its memory back.
- * Throws `NotFoundError` when the file is not there or onnxruntime-node is not installed, `FileFormatError` when
- * onnxruntime cannot load the file; `run` throws `RequestError` for feeds that the model does not take.
+ * Loads an ONNX model to be run by onnxruntime, in a thread of its own that lives until `close`. Throws `NotFoundError`
+ * when the file is not there or onnxruntime-node is not installed, `FileFormatError` when onnxruntime cannot load the
+ * file; `run` throws `RequestError` for feeds that the model does not take.
  */
 export async function openOnnxSession(path: string, { optimize }: RunnerOptions): Promise<Runner> {
   await (await openFile(path)).close();
   const thread = new OrtThread({ path, optimize });
-  const opened = await thread.opened;
+  const opened = await thread.nextReply();
   if (opened.kind !== 'opened') {
     await thread.close();
     throw failure(path, opened);
   }
+  const { inputs, outputs } = opened;
   return {
     path,
-    inputs: opened.inputs,
-    outputs: opened.outputs,
+    inputs,
+    outputs,
     async run(feeds) {
-      const reply = await thread.run(feeds);
+      const reply = await thread.run([...feeds]);
       if (reply.kind !== 'ran') throw failure(path, reply);
       return new Map(reply.outputs);
     },
@@ -33,24 +34,79 @@ export async function openOnnxSession(path: string, { optimize }: RunnerOptions)
   };
 }
 
-/** The thread of one session. It answers in the order it is asked. */
+/** The thread of one session: a queue of questions, answered in order. */
 class OrtThread {
-  /** Its first answer: the model's borders. */
-  readonly opened: Promise<Exclude<OrtReply, { kind: 'ran' }>>;
   readonly #worker: Worker;
-  readonly #ended: Promise<unknown>;
+  readonly #exit: Promise<unknown>;
   readonly #waiting: ((reply: OrtReply) => void)[] = [];
-  #error = 'the model is closed';
+  /** Why it takes no more questions. */
+  #ended: string | undefined;
 
   constructor(workerData: OrtWorkerData) {
     // The worker stands beside this file: as .ts in the sources, as .js where they are compiled.
     const file = new URL(`./ort-worker${extname(import.meta.url)}`, import.meta.url);
     this.#worker = new Worker(file, { workerData });
     this.#worker.on('message', (reply: OrtReply) => this.#waiting.shift()?.(reply));
-    this.#worker.on('error', (error) => {
-      this.#error = String(error);
-    });
-    this.#ended = new Promise((resolve) => { this.#worker.once('exit', resolve)}).then(() => this.#refuseAll());
-    this.opened = this.#reply();
+    this.#worker.on('error', (error) => this.#end(String(error)));
+    this.#worker.on('exit', () => this.#end('it has been closed'));
+    this.#exit = once(this.#worker, 'exit');
   }
+
+  nextReply(): Promise<OrtReply> {
+    const { promise, resolve } = Promise.withResolvers<OrtReply>();
+    if (this.#ended === undefined) this.#waiting.push(resolve);
+    else resolve({ kind: 'failed', at: 'run', message: this.#ended });
+    return promise;
+  }
+
+  /** Copies the feeds once: the copies move to the worker, so that the caller keeps its own. */
+  run(feeds: readonly (readonly [string, TensorData])[]): Promise<OrtReply> {
+    const copies = feeds.map(([name, tensor]) => [name, copyOf(tensor)] as const);
+    const moved = copies.map(([, { data }]) => data.buffer as ArrayBuffer); // as: `copyOf` allocates plain buffers
+    this.#worker.postMessage({ kind: 'run', feeds: copies } satisfies OrtRequest, moved);
+    return this.nextReply();
+  }
+
+  async close(): Promise<void> {
+    this.#worker.postMessage({ kind: 'close' } satisfies OrtRequest);
+    await this.#exit;
+  }
+
+  #end(reason: string): void {
+    this.#ended ??= reason;
+    for (const resolve of this.#waiting.splice(0)) resolve({ kind: 'failed', at: 'run', message: reason });
+  }
+}
+
+function copyOf({ dtype, shape, data }: TensorData): TensorData {
+  return { dtype, shape, data: data.slice() } as TensorData; // as: a copy of an array is an array of the same kind
+}
+
+function failure(path: string, reply: OrtReply): SdConvertError {
+  const { at, message } = reply.kind === 'failed' ? reply : unexpected(reply);
+  const found = message.split('\n', 1)[0] ?? '';
+  switch (at) {
+    case 'import':
+      return new NotFoundError({
+        problem:
+          'onnxruntime-node, which runs ONNX models, is not installed or does not work on this machine.',
+        details: { found },
+        advice: 'Install it beside sdconvert: npm install onnxruntime-node',
+      });
+    case 'open':
+      return new FileFormatError({
+        problem: `${path} cannot be loaded as an ONNX model.`,
+        details: { onnxruntime: found },
+        advice: 'It is damaged, or its data files are not beside it: copy or convert it again.',
+      });
+    case 'run':
+      return new RequestError({
+        problem: `${path} cannot be run with these inputs.`,
+        details: { onnxruntime: found },
+      });
+  }
+}
+
+function unexpected({ kind }: OrtReply): OrtFailure {
+  throw new Error(`the onnxruntime worker answered ${kind} out of turn`);
 }

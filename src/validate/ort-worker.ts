@@ -111,7 +111,8 @@ async function during<T>(port: MessagePort, at: OrtFailure['at'], work: () => Pr
 /** Posts a reply; the outputs' memory moves along instead of being copied. */
 function reply(port: MessagePort, message: OrtReply): void {
   // as: onnxruntime allocates plain buffers, never shared ones.
-  const moved = message.kind === 'ran' ? message.outputs.map(([, { data }]) => data.buffer as ArrayBuffer) : [];
+  const moved =
+    message.kind === 'ran' ? message.outputs.map(([, { data }]) => data.buffer as ArrayBuffer) : [];
   port.postMessage(message, moved);
 }
 
@@ -119,7 +120,7 @@ async function importOnnxruntime(): Promise<typeof Ort> {
   // Where Float16Array exists (Node 23 and later), onnxruntime-node 1.30 wraps float16 inputs in it and then rejects
   // them (microsoft/onnxruntime#32323). This thread has its own globals: without it, float16 goes in and out as bits.
   Reflect.deleteProperty(globalThis, 'Float16Array');
-  const { default: ort } = await import('onnxruntime-node');
+  const ort = await import('onnxruntime-node');
   ort.env.logLevel = 'fatal';
   return ort;
 }

@@ -66,6 +66,18 @@ export async function createFile(path: string): Promise<ByteSink> {
   };
 }
 
+/** Writes a file with what `fill` puts into it; what `fill` throws leaves nothing behind. Throws as `createFile` does. */
+export async function writeFile(path: string, fill: (sink: ByteSink) => Promise<void>): Promise<void> {
+  const sink = await createFile(path);
+  try {
+    await fill(sink);
+    await sink.close();
+  } catch (error) {
+    await sink.discard();
+    throw error;
+  }
+}
+
 /** The whole of a small UTF-8 file. Throws as `openFile` does. */
 export async function readText(path: string): Promise<string> {
   return fs.readFile(path, 'utf8').catch(rethrow('read', path));
@@ -82,6 +94,12 @@ export async function copyFile(from: string, to: string): Promise<void> {
   if (kind === undefined) throw notFound(from);
   if (kind === 'folder') throw folderInsteadOfFile(from);
   await replaceFile(to, (growing) => fs.copyFile(from, growing, constants.COPYFILE_FICLONE));
+}
+
+/** Gives a file a second name, or copies it where the disk has no links. Throws as `copyFile` does. */
+export async function linkFile(from: string, to: string): Promise<void> {
+  await makeFolder(dirname(to));
+  await fs.link(from, to).catch(() => copyFile(from, to));
 }
 
 /** Whether a path leads to a file or a folder (through links), or to nothing: `undefined`. */

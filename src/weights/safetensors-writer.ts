@@ -1,6 +1,6 @@
 import { RequestError } from '../errors.ts';
 import type { ByteSink } from './bytes.ts';
-import { createFile } from './disk.ts';
+import { writeFile } from './disk.ts';
 import { byteSize, type DType } from './dtype.ts';
 import { LENGTH_BYTES, safetensorsDTypes } from './safetensors-header.ts';
 import { bytesOf, type TensorData } from './tensor-data.ts';
@@ -24,16 +24,11 @@ export async function writeSafetensors(
   const ordered = [...tensors].sort(byAlignmentThenName);
   checkNames(path, ordered);
   const header = encodeHeader(ordered, metadata);
-  const sink = await createFile(path);
-  try {
+  await writeFile(path, async (sink) => {
     await sink.write(header, 0);
     let offset = header.length;
     for (const tensor of ordered) offset = await writeTensor(sink, offset, tensor);
-    await sink.close();
-  } catch (error) {
-    await sink.discard();
-    throw error;
-  }
+  });
 }
 
 function encodeHeader(

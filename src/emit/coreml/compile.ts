@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { basename, dirname, join, parse } from 'node:path';
 import { BLOCK_BYTES, type ByteSink } from '../../weights/bytes.ts';
-import { copyFile, createFile, createFolder, openFile } from '../../weights/disk.ts';
+import { createFolder, linkFile, openFile, writeFile } from '../../weights/disk.ts';
 import { writeContainer } from './compiled-container.ts';
 import { compiledMetadata } from './compiled-metadata.ts';
 import { FLEXIBLE_SHAPES, flexibleShapes } from './flexible-shapes.ts';
@@ -25,7 +25,7 @@ export interface CompilerVersions {
 }
 
 /** The version of Apple's compiler whose output this one reproduces. */
-export const reproducedVersions: CompilerVersions = { component: '3500.14.1', compiler: '3500.32.1' };
+const reproducedVersions: CompilerVersions = { component: '3500.14.1', compiler: '3500.32.1' };
 
 /**
  * Compiles a package (`.mlpackage`) into a bundle (`.mlmodelc`), which appears under `bundlePath` when it is complete,
@@ -51,7 +51,7 @@ export async function compileMlPackage(
       await writeBytes(join(folder, 'analytics', 'coremldata.bin'), await analytics(modelFile));
       for (const name of model.weights.files.keys()) {
         const path = weightFilePath(name) ?? '';
-        await copyFile(join(dirname(modelFile), path), join(folder, path));
+        await linkFile(join(dirname(modelFile), path), join(folder, path));
       }
     });
   } finally {
@@ -59,7 +59,10 @@ export async function compileMlPackage(
   }
 }
 
-function programText({ program, description, specificationVersion, path }: MilModel, versions: CompilerVersions) {
+function programText(
+  { program, description, specificationVersion, path }: MilModel,
+  versions: CompilerVersions,
+) {
   return printMilProgram(program, {
     specificationVersion,
     buildInfo: { 'coremlc-component-MIL': versions.component, 'coremlc-version': versions.compiler },
@@ -138,13 +141,3 @@ async function writePieces(path: string, pieces: Iterable<string>): Promise<void
   });
 }
 
-async function writeFile(path: string, fill: (sink: ByteSink) => Promise<void>): Promise<void> {
-  const sink = await createFile(path);
-  try {
-    await fill(sink);
-    await sink.close();
-  } catch (error) {
-    await sink.discard();
-    throw error;
-  }
-}

@@ -1,3 +1,4 @@
+import protobuf from 'protobufjs';
 import { FileFormatError, UnsupportedModelError } from '../../errors.ts';
 import { decodeModel, type ModelDescription } from './mil-schema.ts';
 
@@ -28,7 +29,11 @@ const END_MARK_BYTES = 16;
 const EMPTY_METADATA = [0xa2, 0x06, 0x00];
 
 /** The bytes of a container. */
-export function writeContainer({ specificationVersion, description, descriptionBytes }: CompiledContainer): Uint8Array {
+export function writeContainer({
+  specificationVersion,
+  description,
+  descriptionBytes,
+}: CompiledContainer): Uint8Array {
   const text = [...descriptionBytes, ...(description.metadata ? [] : EMPTY_METADATA)];
   const endMarks = Math.max(1, description.functions.length);
   const bytes = new Uint8Array(HEADER_BYTES + text.length + endMarks * END_MARK_BYTES);
@@ -68,13 +73,12 @@ export function readContainer(bytes: Uint8Array, file: string): CompiledContaine
   return { specificationVersion: view.getUint32(SPECIFICATION_AT, true), descriptionBytes, description };
 }
 
+/** Field 2 of `Model`, of those that have a length. */
+const DESCRIPTION = 0x12;
+
 /** Decodes a description as that of a `Model` with nothing else in it. */
 function decodeDescription(bytes: Uint8Array, file: string): ModelDescription {
-  const length: number[] = [];
-  for (let rest = bytes.length; length.push((rest % 128) | (rest < 128 ? 0 : 128)), rest >= 128; ) rest = Math.floor(rest / 128);
-  const model = new Uint8Array(1 + length.length + bytes.length);
-  model.set([0x12, ...length]); // field 2, which has a length
-  model.set(bytes, 1 + length.length);
+  const model = protobuf.Writer.create().uint32(DESCRIPTION).bytes(bytes).finish();
   try {
     const { description } = decodeModel(model);
     if (description) return description;

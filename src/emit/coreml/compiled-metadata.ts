@@ -1,6 +1,5 @@
 import { UnsupportedModelError } from '../../errors.ts';
-import type { MilDType } from './mil-dtype.ts';
-import { milDTypes, milElement } from './mil-dtype.ts';
+import { type MilDType, milDTypes, milElement } from './mil-dtype.ts';
 import type { MilModel } from './mil-model.ts';
 import { statisticsName } from './mil-operations.ts';
 import { iosOfOpset } from './mil-opset.ts';
@@ -149,14 +148,17 @@ function describeFeature({ name, shortDescription, type }: FeatureDescription, p
     });
   }
   const kind = type.stateType ? 'State' : 'MultiArray';
-  const ranges = array.shapeRange?.sizeRanges.map(({ lowerBound, upperBound }) => [lowerBound, upperBound] as const);
+  const ranges = array.shapeRange?.sizeRanges.map(
+    ({ lowerBound, upperBound }) => [lowerBound, upperBound] as const,
+  );
   const shape = array.shape.length ? array.shape : (ranges ?? []).map(([lowest]) => lowest);
   const dataType = arrayTypeName(array);
   return {
     hasShapeFlexibility: ranges ? '1' : '0',
     isOptional: type.isOptional ? '1' : '0',
     shapeRange: ranges && list(ranges.map(list)),
-    shapeFlexibility: ranges && times(ranges.map(([low, high]) => (low === high ? String(low) : `${low}...${high}`))),
+    shapeFlexibility:
+      ranges && times(ranges.map(([low, high]) => (low === high ? String(low) : `${low}...${high}`))),
     dataType,
     formattedType: `${kind} (${[dataType, times(shape)].filter(Boolean).join(' ')})`,
     shortDescription,

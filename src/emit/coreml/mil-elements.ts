@@ -27,7 +27,8 @@ export function writeElements(dtype: MilDType, elements: Elements): TensorValue 
   if (field === 'bools') return { bools: { values: elements.map(Boolean) } };
   if (field === 'strings') return { strings: { values: elements.map(String) } };
   if (field === 'bytes') return { bytes: { values: pack(dtype, elements) } };
-  if (field === 'floats') return { floats: { values: elements.map((element) => Math.fround(Number(element))) } };
+  if (field === 'floats')
+    return { floats: { values: elements.map((element) => Math.fround(Number(element))) } };
   return { [field]: { values: elements.map(Number) } };
 }
 

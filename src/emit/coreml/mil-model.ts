@@ -26,7 +26,10 @@ export async function readDescribingFile(path: string): Promise<Uint8Array> {
     if (file.size > LARGEST_FILE) {
       throw new FileFormatError({
         problem: `${path} is too large to be what its name says.`,
-        details: { expected: `at most ${LARGEST_FILE.toLocaleString('en-US')} bytes`, found: `${file.size.toLocaleString('en-US')} bytes` },
+        details: {
+          expected: `at most ${LARGEST_FILE.toLocaleString('en-US')} bytes`,
+          found: `${file.size.toLocaleString('en-US')} bytes`,
+        },
         advice: 'ML Programs have their weights in a file of their own. Check that it is the right file.',
       });
     }

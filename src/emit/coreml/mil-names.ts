@@ -1,10 +1,10 @@
+import { milDTypes } from './mil-dtype.ts';
+
 /** Words of the text form of a program (`model.mil`): a value with such a name could not be read back. */
-const reserved = new Set(
-  (
-    'program func block tensor list tuple dict state true false BLOBFILE inf nan bool string fp16 fp32 fp64 bf16 ' +
-    'int4 int8 int16 int32 int64 uint1 uint2 uint3 uint4 uint6 uint8 uint16 uint32 uint64'
-  ).split(' '),
-);
+const reserved = new Set([
+  ...'program func block tensor list tuple dict state true false BLOBFILE inf nan'.split(' '),
+  ...Object.keys(milDTypes),
+]);
 
 /** Hands out the names of values: legal identifiers, each once. */
 export class MilNames {

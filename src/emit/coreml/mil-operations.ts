@@ -14,7 +14,8 @@ const revisions: ReadonlyMap<string, readonly number[]> = new Map(
       'clamped_relu linear_activation scaled_tanh sigmoid_hard softplus_parametric thresholded_relu affine classify ' +
       'conv_quantized crop list_gather list_length list_read list_scatter list_write make_list random_bernoulli ' +
       'random_categorical random_normal random_uniform',
-    '17 18': 'transpose slice_by_index slice_by_size squeeze expand_dims concat reverse reverse_sequence sliding_windows reshape_like',
+    '17 18':
+      'transpose slice_by_index slice_by_size squeeze expand_dims concat reverse reverse_sequence sliding_windows reshape_like',
     '16 18':
       'silu sigmoid softmax relu relu6 gelu tanh softplus softsign sin cos tan asin acos atan sinh cosh atanh exp exp2 ' +
       'erf abs ceil floor round sign sqrt square threshold max_pool avg_pool l2_pool constexpr_lut_to_dense ' +
@@ -32,7 +33,9 @@ const revisions: ReadonlyMap<string, readonly number[]> = new Map(
       'space_to_depth pixel_shuffle band_part one_hot non_zero resize_bilinear resize_nearest_neighbor cond while_loop ' +
       'flatten2d batch_to_space space_to_batch argsort',
   }).flatMap(([versions, types]) =>
-    types.split(' ').map((type): [string, number[]] => [type, versions ? versions.split(' ').map(Number) : []]),
+    types
+      .split(' ')
+      .map((type): [string, number[]] => [type, versions ? versions.split(' ').map(Number) : []]),
   ),
 );
 

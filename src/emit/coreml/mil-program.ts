@@ -1,6 +1,15 @@
 import { type MilDType, milDTypeOf } from './mil-dtype.ts';
 import { type Elements, readElements } from './mil-elements.ts';
-import type { BlobFileValue, Block, Dimension, MilFunction, Operation, Program, Value, ValueType } from './mil-schema.ts';
+import type {
+  BlobFileValue,
+  Block,
+  Dimension,
+  MilFunction,
+  Operation,
+  Program,
+  Value,
+  ValueType,
+} from './mil-schema.ts';
 
 /** What the readers of ML Programs ask of them. A program that was opened has passed `verifyProgram`. */
 
@@ -14,7 +23,8 @@ export interface MilTensorType {
 export function tensorTypeOf(type: ValueType | null): MilTensorType | undefined {
   const tensor = type?.tensorType;
   const dtype = tensor && milDTypeOf(tensor.dataType);
-  if (!dtype || tensor.rank !== tensor.dimensions.length || !tensor.dimensions.every(isSize)) return undefined;
+  if (!dtype || tensor.rank !== tensor.dimensions.length || !tensor.dimensions.every(isSize))
+    return undefined;
   return { dtype, shape: tensor.dimensions.map(({ constant }) => constant?.size) };
 }
 
@@ -46,7 +56,9 @@ export function* operationValues({ attributes, inputs }: Operation): Generator<r
 }
 
 /** The values in weight files that a program refers to, in order. */
-export function* blobValues(program: Program): Generator<{ operation: Operation; value: Value; blob: BlobFileValue }> {
+export function* blobValues(
+  program: Program,
+): Generator<{ operation: Operation; value: Value; blob: BlobFileValue }> {
   for (const { block } of programFunctions(program)) {
     for (const operation of block.operations) {
       for (const [, value] of operationValues(operation)) {
@@ -61,7 +73,7 @@ export function blockConstants({ operations }: Block): ReadonlyMap<string, Value
   const constants = new Map<string, Value>();
   for (const { type, outputs, attributes } of operations) {
     const name = outputs[0]?.name;
-    if (type === 'const' && name !== undefined && attributes['val']) constants.set(name, attributes['val']);
+    if (type === 'const' && name !== undefined && attributes.val) constants.set(name, attributes.val);
   }
   return constants;
 }

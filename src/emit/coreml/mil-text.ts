@@ -107,7 +107,8 @@ class MilPrinter {
     const { tensorType, listType, tupleType, dictionaryType, stateType } = type ?? {};
     if (listType) return `list<${this.#type(listType.type)}, ${dimension(listType.length)}>`;
     if (tupleType) return `tuple<${tupleType.types.map((each) => this.#type(each)).join(', ')}>`;
-    if (dictionaryType) return `dict<${this.#type(dictionaryType.keyType)}, ${this.#type(dictionaryType.valueType)}>`;
+    if (dictionaryType)
+      return `dict<${this.#type(dictionaryType.keyType)}, ${this.#type(dictionaryType.valueType)}>`;
     if (stateType) return `state<${this.#type(stateType.wrappedType)}>`;
     const tensor = tensorTypeOf(type);
     if (!tensorType || !tensor) throw new Error('a type is not known');
@@ -130,7 +131,9 @@ function tensorLiteral(value: Value): string {
   if (!elements) throw new Error('a literal does not have the elements of its type');
   const texts = elements.map((element) => {
     if (typeof element === 'string') return quote(element);
-    return typeof element === 'number' && isFraction(tensor.dtype) ? formatHexFloat(element) : String(element);
+    return typeof element === 'number' && isFraction(tensor.dtype)
+      ? formatHexFloat(element)
+      : String(element);
   });
   return nest(texts, tensor.shape);
 }
@@ -141,7 +144,9 @@ function nest(texts: readonly string[], shape: readonly (number | undefined)[]):
   if (shape.length === 0) return texts.join();
   if (rest.length === 0 || rows === undefined) return `[${texts.join(', ')}]`;
   const size = texts.length / rows;
-  const nested = Array.from({ length: rows }, (_, row) => nest(texts.slice(row * size, (row + 1) * size), rest));
+  const nested = Array.from({ length: rows }, (_, row) =>
+    nest(texts.slice(row * size, (row + 1) * size), rest),
+  );
   return `[${nested.join(', ')}]`;
 }
 
@@ -162,4 +167,10 @@ function quote(text: string): string {
   return `"${text.replaceAll(/["\\\n\r\t]/g, (character) => escapes[character] ?? character)}"`;
 }
 
-const escapes: Readonly<Record<string, string>> = { '"': '\\"', '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t' };
+const escapes: Readonly<Record<string, string>> = {
+  '"': '\\"',
+  '\\': '\\\\',
+  '\n': '\\n',
+  '\r': '\\r',
+  '\t': '\\t',
+};

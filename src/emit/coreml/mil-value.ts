@@ -1,12 +1,13 @@
 import { float16Bits } from '../../weights/convert-dtype.ts';
 import { type MilDType, milElement } from './mil-dtype.ts';
-import type { NamedValueType, TensorValue, Value, ValueType } from './mil-schema.ts';
+import { type Elements, writeElements } from './mil-elements.ts';
+import type { NamedValueType, Value, ValueType } from './mil-schema.ts';
 
 /** A value that is written where it is used: element type, shape ([] is a scalar) and elements in row-major order. */
 export interface Literal {
   readonly dtype: MilDType;
   readonly shape: readonly number[];
-  readonly data: readonly (number | boolean | string)[];
+  readonly data: Elements;
 }
 
 export function int32(value: number): Literal {
@@ -46,9 +47,10 @@ export function namedType(name: string, dtype: MilDType, shape: readonly number[
 }
 
 /** A value that stands in the program itself. */
-export function immediate(literal: Literal): Value {
-  const type = tensorType(literal.dtype, literal.shape);
-  return { docString: '', type, immediateValue: { tensor: elements(literal) } };
+export function immediate({ dtype, shape, data }: Literal): Value {
+  const tensor = writeElements(dtype, data);
+  if (!tensor) throw new Error(`${data} are not elements of ${dtype}`);
+  return { docString: '', type: tensorType(dtype, shape), immediateValue: { tensor } };
 }
 
 /** A value that lies in a blob file: the record at `offset`. */
@@ -56,30 +58,9 @@ export function blob(dtype: MilDType, shape: readonly number[], fileName: string
   return { docString: '', type: tensorType(dtype, shape), blobFileValue: { fileName, offset } };
 }
 
-/** The elements of a literal as the little-endian bytes of a blob; fp16 and fp32 only. */
+/** The elements of a literal of fractions as the little-endian bytes of a blob. */
 export function literalBytes({ dtype, data }: Literal): Uint8Array {
-  const array = dtype === 'fp16' ? float16s(data) : Float32Array.from(data, Number);
+  const numbers = data.map(Number);
+  const array = dtype === 'fp16' ? Uint16Array.from(numbers, float16Bits) : Float32Array.from(numbers);
   return new Uint8Array(array.buffer);
-}
-
-/** The field of a `TensorValue` that Core ML reads for each element type (facts of MIL.proto's readers: 16-bit integers are not bytes, float16 is). */
-function elements(literal: Literal): TensorValue {
-  const { dtype, data } = literal;
-  const { immediate: field } = milElement(dtype);
-  switch (field) {
-    case 'floats':
-    case 'ints':
-      return { [field]: { values: data.map(Number) } };
-    case 'bools':
-      return { bools: { values: data.map(Boolean) } };
-    case 'strings':
-      return { strings: { values: data.map(String) } };
-    default:
-      if (dtype !== 'fp16') throw new Error(`no literals of ${dtype} are written`);
-      return { bytes: { values: literalBytes(literal) } };
-  }
-}
-
-function float16s(data: Literal['data']): Uint16Array {
-  return Uint16Array.from(data, (value) => float16Bits(Number(value)));
 }

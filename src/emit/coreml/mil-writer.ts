@@ -19,7 +19,7 @@ export interface Result {
 }
 
 /** How a program refers to the weight file beside it. */
-export const WEIGHT_FILE_REFERENCE = '@model_path/weights/weight.bin';
+const WEIGHT_FILE_REFERENCE = '@model_path/weights/weight.bin';
 
 /**
  * Arrays of fractions from this size on lie in the weight file, as with Apple's converter: large float16 values in the
@@ -131,7 +131,7 @@ export class MilWriter {
 }
 
 /** Whether a constant is stored in the weight file. */
-export function belongsInFile({ dtype, shape }: { dtype: MilDType; shape: readonly number[] }): boolean {
+function belongsInFile({ dtype, shape }: { dtype: MilDType; shape: readonly number[] }): boolean {
   return (dtype === 'fp16' || dtype === 'fp32') && elementCount(shape) >= FEWEST_IN_FILE;
 }
 

@@ -105,7 +105,12 @@ function parseAttributes(tokens: MilTokens): Readonly<Record<string, Value>> {
 }
 
 /** `name = …, name = …` between brackets. */
-function parseEntries<T>(tokens: MilTokens, open: string, close: string, parse: () => T): Readonly<Record<string, T>> {
+function parseEntries<T>(
+  tokens: MilTokens,
+  open: string,
+  close: string,
+  parse: () => T,
+): Readonly<Record<string, T>> {
   const entries = new Map<string, T>();
   tokens.list(open, close, () => {
     const name = tokens.identifier();
@@ -164,7 +169,9 @@ function parseDimension(tokens: MilTokens): Dimension {
 }
 
 function tensorOf(dtype: MilDType, dimensions: readonly Dimension[]): ValueType {
-  return { tensorType: { dataType: milElement(dtype).code, rank: dimensions.length, dimensions, attributes: {} } };
+  return {
+    tensorType: { dataType: milElement(dtype).code, rank: dimensions.length, dimensions, attributes: {} },
+  };
 }
 
 function parseValue(tokens: MilTokens): Value {
@@ -187,13 +194,15 @@ function parseBlobReference(tokens: MilTokens, type: ValueType): Value {
 
 function parseLiteral(tokens: MilTokens, type: ValueType | null): Value {
   const { listType, tupleType, dictionaryType } = type ?? {};
-  const valueOf = (immediateValue: ImmediateValue): Value => ({ docString: '', type, immediateValue });
+  const literal = (immediateValue: ImmediateValue): Value => ({ docString: '', type, immediateValue });
   if (listType) {
-    return valueOf({ list: { values: tokens.list('[', ']', () => parseLiteral(tokens, listType.type)) } });
+    return literal({ list: { values: tokens.list('[', ']', () => parseLiteral(tokens, listType.type)) } });
   }
   if (tupleType) {
     const types = tupleType.types.values();
-    return valueOf({ tuple: { values: tokens.list('(', ')', () => parseLiteral(tokens, types.next().value ?? null)) } });
+    return literal({
+      tuple: { values: tokens.list('(', ')', () => parseLiteral(tokens, types.next().value ?? null)) },
+    });
   }
   if (dictionaryType) {
     const values = tokens.list('{', '}', () => {
@@ -204,7 +213,7 @@ function parseLiteral(tokens: MilTokens, type: ValueType | null): Value {
       tokens.expect('}');
       return { key, value };
     });
-    return valueOf({ dictionary: { values } });
+    return literal({ dictionary: { values } });
   }
   return parseTensor(tokens, type);
 }

@@ -44,9 +44,9 @@ async function readUtf8(file: string): Promise<string> {
 /** Undoes what a compiler does to a program: it signs it, sorts its inputs and repeats what the description says of shapes. */
 function asInPackage(program: Program, description: ModelDescription): Program {
   const functions = Object.entries(program.functions).map(([name, fn]): [string, MilFunction] => {
-    const { input } = description.functions.find((each) => each.name === name) ?? description;
+    const { input, state } = description.functions.find((each) => each.name === name) ?? description;
     const { [FLEXIBLE_SHAPES]: _shapes, ...attributes } = fn.attributes;
-    return [name, { ...fn, inputs: inOrder(fn.inputs, input), attributes }];
+    return [name, { ...fn, inputs: inOrder(fn.inputs, [...input, ...state]), attributes }];
   });
   const { buildInfo, ...attributes } = program.attributes;
   const unsigned = buildInfo && withoutSignature(buildInfo);
@@ -57,7 +57,10 @@ function asInPackage(program: Program, description: ModelDescription): Program {
   };
 }
 
-function inOrder<T extends { readonly name: string }>(inputs: readonly T[], order: readonly FeatureDescription[]): T[] {
+function inOrder<T extends { readonly name: string }>(
+  inputs: readonly T[],
+  order: readonly FeatureDescription[],
+): T[] {
   const places = new Map(order.map(({ name }, place) => [name, place]));
   return inputs.toSorted((a, b) => (places.get(a.name) ?? 0) - (places.get(b.name) ?? 0));
 }
@@ -65,6 +68,8 @@ function inOrder<T extends { readonly name: string }>(inputs: readonly T[], orde
 /** `buildInfo` without the compiler's entries; `undefined` when there are no others. */
 function withoutSignature(buildInfo: Value): Value | undefined {
   const entries = buildInfo.immediateValue?.dictionary?.values ?? [];
-  const values = entries.filter(({ key }) => !key?.immediateValue?.tensor?.strings?.values[0]?.startsWith('coremlc-'));
+  const values = entries.filter(
+    ({ key }) => !key?.immediateValue?.tensor?.strings?.values[0]?.startsWith('coremlc-'),
+  );
   return values.length ? { ...buildInfo, immediateValue: { dictionary: { values } } } : undefined;
 }

@@ -23,7 +23,15 @@ export async function openMlPackage(path: string): Promise<MilModel> {
   verifyProgram(program, file);
   const weights = await openWeightFiles(program, dirname(file));
   const descriptionBytes = bytes.slice(place.offset, place.offset + place.byteLength);
-  return { path, specificationVersion, description, descriptionBytes, program, weights, close: weights.close };
+  return {
+    path,
+    specificationVersion,
+    description,
+    descriptionBytes,
+    program,
+    weights,
+    close: weights.close,
+  };
 }
 
 /** Where a package has its model: what Manifest.json calls the root. Throws as `openMlPackage` does. */
@@ -71,7 +79,7 @@ function parseManifest(bytes: Uint8Array, file: string): JsonObject {
 function rootPath(manifest: JsonObject, file: string): string {
   const { rootModelIdentifier: root, itemInfoEntries: items } = manifest;
   const item = typeof root === 'string' && isJsonObject(items) && Object.hasOwn(items, root) && items[root];
-  const path = isJsonObject(item) ? item['path'] : undefined;
+  const path = isJsonObject(item) ? item.path : undefined;
   if (typeof path !== 'string') throw brokenManifest(file, 'it does not say where the model is');
   if (path.split(/[/\\]/).some((part) => part === '' || part === '..')) {
     throw brokenManifest(file, 'the place of the model leads out of the package');
@@ -144,7 +152,8 @@ async function outermostFields(file: ByteSource): Promise<Field[]> {
     const wireType = key && key.value % 8;
     if (!key || !value || (wireType !== 0 && wireType !== 2) || fields.length === MOST_FIELDS) {
       const finding = at === 0 ? sniff(start) : undefined;
-      if (finding) throw new FileFormatError({ problem: `${file.name} is ${finding.what}.`, advice: finding.advice });
+      if (finding)
+        throw new FileFormatError({ problem: `${file.name} is ${finding.what}.`, advice: finding.advice });
       throw notAModel(file.name, 'its contents cannot be decoded');
     }
     const byteLength = wireType === 2 ? value.value : 0;
@@ -174,7 +183,11 @@ function cutShort(file: ByteSource, needed: number): FileFormatError {
   });
 }
 
-function notAModel(file: string, why: string, details: Readonly<Record<string, string>> = {}): FileFormatError {
+function notAModel(
+  file: string,
+  why: string,
+  details: Readonly<Record<string, string>> = {},
+): FileFormatError {
   return new FileFormatError({
     problem: `${file} is not a Core ML model: ${why}.`,
     details,

@@ -3,7 +3,15 @@ import { milElement } from './mil-dtype.ts';
 import { isMilOperation } from './mil-operations.ts';
 import { iosOfOpset } from './mil-opset.ts';
 import { immediateElements, operationValues, tensorElements, tensorTypeOf } from './mil-program.ts';
-import type { Block, MilFunction, NamedValueType, Operation, Program, Value, ValueType } from './mil-schema.ts';
+import type {
+  Block,
+  MilFunction,
+  NamedValueType,
+  Operation,
+  Program,
+  Value,
+  ValueType,
+} from './mil-schema.ts';
 import { weightFilePath } from './weight-blobs.ts';
 
 /**
@@ -37,7 +45,8 @@ function verifyFunction(fn: MilFunction, file: string): void {
   for (const operation of block.operations) {
     verifyKind(operation, file);
     verifyInputs(operation, block, defined, file);
-    for (const [parameter, value] of operationValues(operation)) verifyValue(operation, parameter, value, file);
+    for (const [parameter, value] of operationValues(operation))
+      verifyValue(operation, parameter, value, file);
     for (const output of operation.outputs) define(output, defined, file);
   }
   for (const output of block.outputs) {
@@ -60,7 +69,7 @@ function verifyKind(operation: Operation, file: string): void {
       details: { in: nameOf(operation) },
     });
   }
-  if (type === 'const' && !attributes['val']) {
+  if (type === 'const' && !attributes.val) {
     throw broken(file, 'a constant has no value', { in: nameOf(operation) });
   }
 }
@@ -88,7 +97,8 @@ function undefinedValue(operation: Operation, name: string, block: Block, file: 
 function define({ name, type }: NamedValueType, defined: Set<string>, file: string): void {
   checkIdentifier(name, file);
   if (defined.has(name)) throw broken(file, 'two values have one name', { name });
-  if (!isType(type)) throw broken(file, 'a value has a type that is incomplete or not known', { value: name });
+  if (!isType(type))
+    throw broken(file, 'a value has a type that is incomplete or not known', { value: name });
   defined.add(name);
 }
 
@@ -128,19 +138,23 @@ function verifyAttributes(attributes: Readonly<Record<string, Value>>, file: str
 function isLiteral(value: Value | null): boolean {
   const { tuple, list, dictionary } = value?.immediateValue ?? {};
   if (dictionary) return dictionary.values.every((entry) => isLiteral(entry.key) && isLiteral(entry.value));
-  return value !== null && ((tuple ?? list)?.values.every(isLiteral) ?? immediateElements(value) !== undefined);
+  return (
+    value !== null && ((tuple ?? list)?.values.every(isLiteral) ?? immediateElements(value) !== undefined)
+  );
 }
 
 function isType(type: ValueType | null): boolean {
   if (type?.stateType) return isType(type.stateType.wrappedType);
   if (type?.listType) return isType(type.listType.type);
   if (type?.tupleType) return type.tupleType.types.every(isType);
-  if (type?.dictionaryType) return isType(type.dictionaryType.keyType) && isType(type.dictionaryType.valueType);
+  if (type?.dictionaryType)
+    return isType(type.dictionaryType.keyType) && isType(type.dictionaryType.valueType);
   return tensorTypeOf(type) !== undefined;
 }
 
 function checkIdentifier(name: string, file: string): void {
-  if (!/^[A-Za-z_][A-Za-z0-9_@]*$/.test(name)) throw broken(file, 'a name is not an identifier', { name: quote(name) });
+  if (!/^[A-Za-z_][A-Za-z0-9_@]*$/.test(name))
+    throw broken(file, 'a name is not an identifier', { name: quote(name) });
 }
 
 function nameOf({ type, outputs }: Operation): string {

@@ -39,7 +39,9 @@ const SENTINEL = 0xdeadbeef;
 /** The path of a weight file relative to the model's folder; `undefined` when the reference leads out of it. */
 export function weightFilePath(fileName: string): string | undefined {
   const parts = fileName.slice(MODEL_PATH.length).split('/');
-  const isInside = parts.every((part) => part !== '' && part !== '.' && part !== '..' && !/[\\:\0]/.test(part));
+  const isInside = parts.every(
+    (part) => part !== '' && part !== '.' && part !== '..' && !/[\\:\0]/.test(part),
+  );
   return fileName.startsWith(MODEL_PATH) && isInside ? parts.join('/') : undefined;
 }
 
@@ -103,18 +105,24 @@ async function checkHeader(file: ByteSource): Promise<void> {
   const start = new Uint8Array(Math.min(file.size, 128));
   await file.read(start, 0);
   const finding = sniff(start);
-  if (finding) throw new FileFormatError({ problem: `${file.name} is ${finding.what}.`, advice: finding.advice });
+  if (finding)
+    throw new FileFormatError({ problem: `${file.name} is ${finding.what}.`, advice: finding.advice });
   if (start.length < HEADER_BYTES || new DataView(start.buffer).getUint32(4, true) !== VERSION) {
     throw broken(file, 'it does not begin as one does');
   }
 }
 
 async function readRecord(file: ByteSource, offset: number, operation: Operation): Promise<BlobData> {
-  const details = { constant: nameOf(operation), offset: String(offset), 'size of the file': `${file.size} bytes` };
+  const details = {
+    constant: nameOf(operation),
+    offset: String(offset),
+    'size of the file': `${file.size} bytes`,
+  };
   if (offset % RECORD_BYTES !== 0 || offset < HEADER_BYTES) {
     throw broken(file, 'a constant is at a place where none can be', details);
   }
-  if (offset + RECORD_BYTES > file.size) throw broken(file, 'a constant lies behind the end of the file', details);
+  if (offset + RECORD_BYTES > file.size)
+    throw broken(file, 'a constant lies behind the end of the file', details);
   const record = new DataView(new ArrayBuffer(RECORD_BYTES));
   await file.read(new Uint8Array(record.buffer), offset);
   if (record.getUint32(0, true) !== SENTINEL) {
@@ -153,7 +161,11 @@ function nameOf({ type, outputs }: Operation): string {
   return outputs[0]?.name ?? type;
 }
 
-function broken(file: ByteSource, what: string, details: Readonly<Record<string, string>> = {}): FileFormatError {
+function broken(
+  file: ByteSource,
+  what: string,
+  details: Readonly<Record<string, string>> = {},
+): FileFormatError {
   return new FileFormatError({
     problem: `${file.name} is not the weight file of the model beside it: ${what}.`,
     details,

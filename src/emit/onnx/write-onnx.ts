@@ -1,6 +1,5 @@
 import { join } from 'node:path';
-import { createFile } from '../../weights/disk.ts';
-import { type HashingSink, hashingSink } from '../../weights/hashing-sink.ts';
+import { writeHashed } from '../../weights/write-hashed.ts';
 import type { PlannedFile, WrittenFile } from '../artifact.ts';
 import type { OnnxModel } from './build-model.ts';
 import { type ModelProto, onnx } from './proto.ts';
@@ -19,11 +18,11 @@ export function plannedFiles({ proto, dataFiles }: OnnxModel): PlannedFile[] {
 export async function writeOnnx(model: OnnxModel, folder: string, onBytes: (count: number) => void): Promise<WrittenFile[]> {
   const written: WrittenFile[] = [];
   for (const { location, tensors } of model.dataFiles) {
-    const file = await writeFile(join(folder, location), async (sink) => {
+    const file = await writeHashed(join(folder, location), async (write) => {
       for (const { tensor, offset } of tensors) {
         let position = offset;
         for await (const block of tensor.stream()) {
-          await sink.write(block, position);
+          await write(block, position);
           position += block.length;
           onBytes(block.length);
         }
@@ -33,21 +32,9 @@ export async function writeOnnx(model: OnnxModel, folder: string, onBytes: (coun
     written.push({ name: location, ...file });
   }
   const bytes = encode(model.proto);
-  const file = await writeFile(join(folder, 'model.onnx'), (sink) => sink.write(bytes, 0));
+  const file = await writeHashed(join(folder, 'model.onnx'), (write) => write(bytes, 0));
   onBytes(bytes.length);
   return [{ name: 'model.onnx', ...file }, ...written];
-}
-
-async function writeFile(path: string, fill: (sink: HashingSink) => Promise<void>): Promise<{ byteLength: number; sha256: string }> {
-  const sink = hashingSink(await createFile(path));
-  try {
-    await fill(sink);
-    await sink.close();
-    return sink.finish();
-  } catch (error) {
-    await sink.discard();
-    throw error;
-  }
 }
 
 function encode(proto: ModelProto): Uint8Array {

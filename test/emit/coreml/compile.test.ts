@@ -22,11 +22,19 @@ test('a compiled model is five files: text, weights, description, summary, stati
   const files = readdirSync(at('whole.mlmodelc'), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map(({ name, parentPath }) => `${parentPath}/${name}`.replace(`${at('whole.mlmodelc')}/`, ''));
-  expect(files.sort()).toEqual(['analytics/coremldata.bin', 'coremldata.bin', 'metadata.json', 'model.mil', 'weights/weight.bin']);
+  expect(files.sort()).toEqual([
+    'analytics/coremldata.bin',
+    'coremldata.bin',
+    'metadata.json',
+    'model.mil',
+    'weights/weight.bin',
+  ]);
   const [first, , ...rest] = smallText.split('\n');
   const [head, buildInfo, ...text] = read('model.mil').toString().split('\n');
   expect(head).toBe(first);
-  expect(buildInfo).toContain('{"coremlc-component-MIL", "3500.14.1"}, {"coremlc-version", "3500.32.1"}, {"coremltools-version", "9.0"}');
+  expect(buildInfo).toContain(
+    '{"coremlc-component-MIL", "3500.14.1"}, {"coremlc-version", "3500.32.1"}, {"coremltools-version", "9.0"}',
+  );
   expect(text.slice(2)).toEqual(rest.slice(2));
   expect(new Uint8Array(read('weights/weight.bin'))).toEqual(smallWeights());
 });
@@ -44,38 +52,50 @@ test.each([
   [7, 'ios16', 5],
   [8, 'ios17', 5],
   [9, 'ios18', 9],
-])('the description is packed as Apple packs it for specification version %i', async (specificationVersion, opset, container) => {
-  const text = smallText.replace('ios16', opset);
-  const name = `spec${specificationVersion}`;
-  const { read } = await compileSmall(name, smallModel({ text, specificationVersion }));
-  const bytes = read('coremldata.bin');
-  const { descriptionBytes } = await openMlPackage(at(`${name}.mlpackage`));
-  const expected = Buffer.concat([
-    Buffer.from([0xf6, 0x01, 0, 0, container, 0, 0, 0]),
-    Buffer.alloc(20),
-    Buffer.from([7, 0, 0, 0, 0, 0, 0, 0]),
-    Buffer.from('generic'),
-    Buffer.from([specificationVersion, 0, 0, 0]),
-    Buffer.alloc(28),
-    Buffer.from(BigUint64Array.of(BigInt(descriptionBytes.length)).buffer),
-    descriptionBytes,
-    Buffer.from([0xf6, 0x01, 0, 0]),
-    Buffer.alloc(12),
-  ]);
-  expect(bytes.equals(expected)).toBe(true);
-  expect(read('model.mil').toString()).toMatch(specificationVersion === 9 ? /^program\(1\.3\)/ : /^program\(1\.0\)/);
-});
+])(
+  'the description is packed as Apple packs it for specification version %i',
+  async (specificationVersion, opset, container) => {
+    const text = smallText.replace('ios16', opset);
+    const name = `spec${specificationVersion}`;
+    const { read } = await compileSmall(name, smallModel({ text, specificationVersion }));
+    const bytes = read('coremldata.bin');
+    const source = await openMlPackage(at(`${name}.mlpackage`));
+    const { descriptionBytes } = source;
+    await source.close();
+    const expected = Buffer.concat([
+      Buffer.from([0xf6, 0x01, 0, 0, container, 0, 0, 0]),
+      Buffer.alloc(20),
+      Buffer.from([7, 0, 0, 0, 0, 0, 0, 0]),
+      Buffer.from('generic'),
+      Buffer.from([specificationVersion, 0, 0, 0]),
+      Buffer.alloc(28),
+      Buffer.from(BigUint64Array.of(BigInt(descriptionBytes.length)).buffer),
+      descriptionBytes,
+      Buffer.from([0xf6, 0x01, 0, 0]),
+      Buffer.alloc(12),
+    ]);
+    expect(bytes.equals(expected)).toBe(true);
+    expect(read('model.mil').toString()).toMatch(
+      specificationVersion === 9 ? /^program\(1\.3\)/ : /^program\(1\.0\)/,
+    );
+  },
+);
 
 test('a model without metadata gets empty ones, as from Apple', async () => {
   const model = smallModel();
-  const { read } = await compileSmall('bare', { ...model, description: model.description && { ...model.description, metadata: null } });
+  const { read } = await compileSmall('bare', {
+    ...model,
+    description: model.description && { ...model.description, metadata: null },
+  });
   expect(read('coremldata.bin').subarray(-19, -16)).toEqual(Buffer.from([0xa2, 0x06, 0x00]));
 });
 
 test('the statistics hold the hash of the model file', async () => {
   const { read } = await compileSmall('hashed');
   const bytes = read('analytics/coremldata.bin');
-  const hash = createHash('sha256').update(readFileSync(at('hashed.mlpackage/Data/com.apple.CoreML/model.mlmodel'))).digest('base64');
+  const hash = createHash('sha256')
+    .update(readFileSync(at('hashed.mlpackage/Data/com.apple.CoreML/model.mlmodel')))
+    .digest('base64');
   expect(bytes.length).toBe(243);
   expect(bytes.toString('latin1')).toContain(`modelHash\x2c\0\0\0\0\0\0\0${hash}`);
 });
@@ -114,7 +134,14 @@ test('the summary holds what apps read: schemas as text, and how often each oper
     computePrecision: 'Mixed (Float16, Int32)',
     mlProgramOperationTypeHistogram: { 'Ios16.cast': 2, 'Ios16.linear': 1, Concat: 1 },
     isUpdatable: '0',
-    availability: { macOS: '13.0', tvOS: '16.0', visionOS: '1.0', watchOS: '9.0', iOS: '16.0', macCatalyst: '16.0' },
+    availability: {
+      macOS: '13.0',
+      tvOS: '16.0',
+      visionOS: '1.0',
+      watchOS: '9.0',
+      iOS: '16.0',
+      macCatalyst: '16.0',
+    },
     modelType: { name: 'MLModelType_mlProgram' },
     userDefinedMetadata: { source: 'test' },
     generatedClassName: '_2_models_v1_5',
@@ -127,13 +154,19 @@ test('the summary holds what apps read: schemas as text, and how often each oper
 });
 
 test('compressed weights are named by what compresses them', async () => {
-  const blob = (type: string) => `tensor<${type}>(BLOBFILE(path = string("@model_path/weights/weight.bin"), offset = uint64(64)))`;
+  const blob = (type: string) =>
+    `tensor<${type}>(BLOBFILE(path = string("@model_path/weights/weight.bin"), offset = uint64(64)))`;
   const precision = async (name: string, operation: string) => {
     const text = `program(1.3){func main<ios18>(){tensor<fp16, [4, 4]> y = ${operation};}->(y);}`;
-    return (await compileSmall(name, smallModel({ text, specificationVersion: 9 }))).metadata.storagePrecision;
+    return (await compileSmall(name, smallModel({ text, specificationVersion: 9 }))).metadata
+      .storagePrecision;
   };
-  expect(await precision('lut16', `constexpr_lut_to_dense()[lut = ${blob('fp16, [16]')}]`)).toBe('Palettized (4 bits)');
-  expect(await precision('lut18', `constexpr_lut_to_dense(lut = ${blob('fp16, [2, 1, 8, 1]')})`)).toBe('Palettized (3 bits)');
+  expect(await precision('lut16', `constexpr_lut_to_dense()[lut = ${blob('fp16, [16]')}]`)).toBe(
+    'Palettized (4 bits)',
+  );
+  expect(await precision('lut18', `constexpr_lut_to_dense(lut = ${blob('fp16, [2, 1, 8, 1]')})`)).toBe(
+    'Palettized (3 bits)',
+  );
   expect(await precision('none', `fill()[value = fp16(0x0p+0)]`)).toBeUndefined();
 });
 
@@ -149,5 +182,7 @@ test('what cannot be compiled here is refused before anything is written', async
     await expect(compileMlPackage(path, at(`${name}.mlmodelc`))).rejects.toThrow(UnsupportedModelError);
     expect(existsSync(at(`${name}.mlmodelc`))).toBe(false);
   }
-  await expect(compileMlPackage(at('missing.mlpackage'), at('missing.mlmodelc'))).rejects.toThrow(NotFoundError);
+  await expect(compileMlPackage(at('missing.mlpackage'), at('missing.mlmodelc'))).rejects.toThrow(
+    NotFoundError,
+  );
 });

@@ -33,5 +33,7 @@ test('a float is spelled so that it is read back bit by bit', () => {
 
 test('decimal numbers are read too, and nothing else is', () => {
   expect(['1', '-2.5', '1e-3', '+4.', '0X1P1'].map(parseFloatText)).toEqual([1, -2.5, 1e-3, 4, 2]);
-  expect(['', 'x', '0x', '1.2.3', '0xg', '0x1p', 'inf'].map(parseFloatText)).toEqual(Array(7).fill(undefined));
+  expect(['', 'x', '0x', '1.2.3', '0xg', '0x1p', 'inf'].map(parseFloatText)).toEqual(
+    Array(7).fill(undefined),
+  );
 });

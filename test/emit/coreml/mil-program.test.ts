@@ -46,6 +46,11 @@ test('every value in a weight file is found, with the operation it belongs to', 
 });
 
 test('a size that is only known at run time has no number', () => {
-  const block = mainBlock(parseMilText('program(1.0){func main<ios16>(){tensor<fp16, [?, 2]> a = f();}->(a);}', 'model.mil'));
-  expect(tensorTypeOf(block.operations[0]?.outputs[0]?.type ?? null)).toEqual({ dtype: 'fp16', shape: [undefined, 2] });
+  const block = mainBlock(
+    parseMilText('program(1.0){func main<ios16>(){tensor<fp16, [?, 2]> a = f();}->(a);}', 'model.mil'),
+  );
+  expect(tensorTypeOf(block.operations[0]?.outputs[0]?.type ?? null)).toEqual({
+    dtype: 'fp16',
+    shape: [undefined, 2],
+  });
 });

@@ -6,9 +6,19 @@ import { parseMilText } from '../../../src/emit/coreml/parse-mil-text.ts';
 import { UnsupportedModelError } from '../../../src/errors.ts';
 import { feature, smallText } from './small-package.ts';
 
-function print(text: string, specificationVersion: number, attributes: Readonly<Record<string, Value>> = {}): string {
+function print(
+  text: string,
+  specificationVersion: number,
+  attributes: Readonly<Record<string, Value>> = {},
+): string {
   const program = parseMilText(text, 'model.mil');
-  return [...printMilProgram(program, { specificationVersion, buildInfo: {}, functionAttributes: () => attributes })].join('');
+  return [
+    ...printMilProgram(program, {
+      specificationVersion,
+      buildInfo: {},
+      functionAttributes: () => attributes,
+    }),
+  ].join('');
 }
 
 const inScalars = smallText
@@ -16,7 +26,11 @@ const inScalars = smallText
   .replaceAll(/tensor<(string|bool|int32|uint64), \[\]>/g, '$1');
 
 test('a text is printed as it was read, in the spelling of its specification version', () => {
-  const sorted = (text: string) => text.replace('(tensor<fp32, [1, 4]> x, tensor<fp32, [1, 4]> a)', '(tensor<fp32, [1, 4]> a, tensor<fp32, [1, 4]> x)');
+  const sorted = (text: string) =>
+    text.replace(
+      '(tensor<fp32, [1, 4]> x, tensor<fp32, [1, 4]> a)',
+      '(tensor<fp32, [1, 4]> a, tensor<fp32, [1, 4]> x)',
+    );
   expect(print(smallText, 7)).toBe(sorted(smallText));
   expect(print(smallText, 8)).toBe(sorted(smallText));
   expect(print(smallText, 9)).toBe(sorted(inScalars));
@@ -26,7 +40,11 @@ test('a text is printed as it was read, in the spelling of its specification ver
 test('what made the text is said first, sorted among what the program says of itself', () => {
   const program = parseMilText(smallText, 'model.mil');
   const buildInfo = { 'coremlc-version': '2', 'coremlc-component-MIL': '1' };
-  const [, line] = printMilProgram(program, { specificationVersion: 9, buildInfo, functionAttributes: () => ({}) });
+  const [, line] = printMilProgram(program, {
+    specificationVersion: 9,
+    buildInfo,
+    functionAttributes: () => ({}),
+  });
   expect(line).toBe(
     '[buildInfo = dict<string, string>({{"coremlc-component-MIL", "1"}, {"coremlc-version", "2"}, {"coremltools-version", "9.0"}})]\n{\n',
   );
@@ -59,11 +77,23 @@ test('values of every kind are read and printed without a change', () => {
 
 test('flexible inputs are declared as Apple declares them', () => {
   const ranges = feature('input', [1, 4]);
-  const shapeRange = { sizeRanges: [{ lowerBound: 1, upperBound: 4 }, { lowerBound: 4, upperBound: 4 }] };
-  const input = { ...ranges, type: { multiArrayType: { shape: [1, 4], dataType: 65568, shapeRange }, isOptional: false } };
+  const shapeRange = {
+    sizeRanges: [
+      { lowerBound: 1, upperBound: 4 },
+      { lowerBound: 4, upperBound: 4 },
+    ],
+  };
+  const input = {
+    ...ranges,
+    type: { multiArrayType: { shape: [1, 4], dataType: 65568, shapeRange }, isOptional: false },
+  };
   const value = flexibleShapes([feature('fixed', [1]), input], 'x.mlpackage');
   expect(value).toBeDefined();
-  const text = print('program(1.3){func main<ios18>(){} -> ();}', 9, value && { FlexibleShapeInformation: value });
+  const text = print(
+    'program(1.3){func main<ios18>(){} -> ();}',
+    9,
+    value && { FlexibleShapeInformation: value },
+  );
   // Verbatim from a model that Apple's compiler made.
   expect(text).toContain(
     '    func main<ios18>() [FlexibleShapeInformation = tuple<tuple<string, dict<string, tensor<int32, [?]>>>, ' +
@@ -76,6 +106,9 @@ test('flexible inputs are declared as Apple declares them', () => {
 test('a model of fixed shapes says nothing of flexible ones, and enumerated shapes are refused', () => {
   expect(flexibleShapes([feature('x', [1])], 'x.mlpackage')).toBeUndefined();
   const enumeratedShapes = { shapes: [{ shape: [1] }, { shape: [2] }] };
-  const input = { ...feature('x', [1]), type: { multiArrayType: { shape: [1], dataType: 65568, enumeratedShapes }, isOptional: false } };
+  const input = {
+    ...feature('x', [1]),
+    type: { multiArrayType: { shape: [1], dataType: 65568, enumeratedShapes }, isOptional: false },
+  };
   expect(() => flexibleShapes([input], 'x.mlpackage')).toThrow(UnsupportedModelError);
 });

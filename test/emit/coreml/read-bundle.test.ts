@@ -21,19 +21,22 @@ function change(file: string, edit: (bytes: Buffer) => string | Uint8Array): str
 test.each([
   [7, smallText],
   [9, smallText.replace('ios16', 'ios18').replace(/\[buildInfo.*\n/, '')],
-])('a compiled model of specification version %i is opened as the package it was made of', async (specificationVersion, text) => {
-  const model = smallModel({ text, specificationVersion });
-  await compileMlPackage(writeSmallPackage(at('model.mlpackage'), { model }), at('model.mlmodelc'));
-  const source = await openMlPackage(at('model.mlpackage'));
-  const compiled = await openMlModelC(at('model.mlmodelc'));
-  expect(compiled.program).toEqual(source.program);
-  expect(compiled.description).toEqual(source.description);
-  expect(compiled.specificationVersion).toBe(specificationVersion);
-  const blob = { fileName: '@model_path/weights/weight.bin', offset: 64 };
-  expect(compiled.weights.find(blob)).toMatchObject({ offset: 128, byteLength: 32, dtype: 'fp16' });
-  await source.close();
-  await compiled.close();
-});
+])(
+  'a compiled model of specification version %i is opened as the package it was made of',
+  async (specificationVersion, text) => {
+    const model = smallModel({ text, specificationVersion });
+    await compileMlPackage(writeSmallPackage(at('model.mlpackage'), { model }), at('model.mlmodelc'));
+    const source = await openMlPackage(at('model.mlpackage'));
+    const compiled = await openMlModelC(at('model.mlmodelc'));
+    expect(compiled.program).toEqual(source.program);
+    expect(compiled.description).toEqual(source.description);
+    expect(compiled.specificationVersion).toBe(specificationVersion);
+    const blob = { fileName: '@model_path/weights/weight.bin', offset: 64 };
+    expect(compiled.weights.find(blob)).toMatchObject({ offset: 128, byteLength: 32, dtype: 'fp16' });
+    await source.close();
+    await compiled.close();
+  },
+);
 
 test('a missing file is named', async () => {
   await expect(openMlModelC(at('nothing.mlmodelc'))).rejects.toThrow(NotFoundError);
@@ -62,7 +65,9 @@ test('a damaged description is refused, however long it says it is', async () =>
 });
 
 test('a text that is cut short, or is no valid program, is refused', async () => {
-  await expect(openMlModelC(change('model.mil', (text) => text.subarray(0, -20)))).rejects.toThrow(FileFormatError);
+  await expect(openMlModelC(change('model.mil', (text) => text.subarray(0, -20)))).rejects.toThrow(
+    FileFormatError,
+  );
   await compileMlPackage(at('model.mlpackage'), at('model.mlmodelc'));
   const circle = (text: Buffer): string => text.toString().replace('x = x16)', 'x = y)');
   await expect(openMlModelC(change('model.mil', circle))).rejects.toThrow(/in a circle/);

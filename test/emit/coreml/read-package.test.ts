@@ -2,7 +2,12 @@ import { truncateSync, writeFileSync } from 'node:fs';
 import { beforeEach, expect, test } from 'vitest';
 import { encodeModel } from '../../../src/emit/coreml/mil-schema.ts';
 import { openMlPackage } from '../../../src/emit/coreml/read-package.ts';
-import { FileFormatError, NotFoundError, type SdConvertError, UnsupportedModelError } from '../../../src/errors.ts';
+import {
+  FileFormatError,
+  NotFoundError,
+  type SdConvertError,
+  UnsupportedModelError,
+} from '../../../src/errors.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 import { smallManifest, smallModel, smallText, smallWeights, writeSmallPackage } from './small-package.ts';
 
@@ -42,8 +47,11 @@ test('a package is its program, its description and the places of its weights', 
 });
 
 test('a model without weights in files needs no weight file', async () => {
-  const text = 'program(1.0){func main<ios16>(tensor<fp32, [2]> x){tensor<fp32, [2]> y = relu(x = x);}->(y);}';
-  const model = await openMlPackage(writeSmallPackage(place, { model: smallModel({ text }), weights: undefined }));
+  const text =
+    'program(1.0){func main<ios16>(tensor<fp32, [2]> x){tensor<fp32, [2]> y = relu(x = x);}->(y);}';
+  const model = await openMlPackage(
+    writeSmallPackage(place, { model: smallModel({ text }), weights: undefined }),
+  );
   expect(model.weights.files.size).toBe(0);
   await model.close();
 });
@@ -67,14 +75,19 @@ test.each([
 });
 
 test('a package without its model or its weights is incomplete', async () => {
-  expect(await refusal(writeSmallPackage(place, { model: undefined }), NotFoundError)).toMatch(/model\.mlmodel does not exist\.$/);
-  expect(await refusal(writeSmallPackage(at('no-weights.mlpackage'), { weights: undefined }), NotFoundError)).toMatch(
-    /^The weights of the model are missing: .*weight\.bin does not exist\.$/,
+  expect(await refusal(writeSmallPackage(place, { model: undefined }), NotFoundError)).toMatch(
+    /model\.mlmodel does not exist\.$/,
   );
+  expect(
+    await refusal(writeSmallPackage(at('no-weights.mlpackage'), { weights: undefined }), NotFoundError),
+  ).toMatch(/^The weights of the model are missing: .*weight\.bin does not exist\.$/);
 });
 
 test.each([
-  ['is a Git-LFS pointer', new TextEncoder().encode(`version https://git-lfs.github.com/spec/v1\n${' '.repeat(99)}`)],
+  [
+    'is a Git-LFS pointer',
+    new TextEncoder().encode(`version https://git-lfs.github.com/spec/v1\n${' '.repeat(99)}`),
+  ],
   ['it does not begin as one does', new Uint8Array(0)],
   ['it does not begin as one does', smallWeights((view) => view.setUint32(4, 1, true))],
   ['a constant lies behind the end of the file', smallWeights().slice(0, 100)],
@@ -83,8 +96,14 @@ test.each([
   ['an element type that is not known', smallWeights((view) => view.setUint32(68, 99, true))],
   ['not what the program says it is', smallWeights((view) => view.setUint32(68, 2, true))],
   ['not what the program says it is', smallWeights((view) => view.setBigUint64(72, 30n, true))],
-  ['it ends before the data of a constant does', smallWeights((view) => view.setBigUint64(72, 2n ** 64n - 1n, true))],
-  ['it ends before the data of a constant does', smallWeights((view) => view.setBigUint64(80, 2n ** 63n, true))],
+  [
+    'it ends before the data of a constant does',
+    smallWeights((view) => view.setBigUint64(72, 2n ** 64n - 1n, true)),
+  ],
+  [
+    'it ends before the data of a constant does',
+    smallWeights((view) => view.setBigUint64(80, 2n ** 63n, true)),
+  ],
 ])('a weight file is refused: %s', async (why, weights) => {
   expect(await refusal(writeSmallPackage(place, { weights }), FileFormatError)).toContain(why);
 });
@@ -116,9 +135,9 @@ test.each([
 });
 
 test('an operation that is not known is named', async () => {
-  expect(await refusal(writeSmallPackage(place, withText('= linear(', '= frobnicate(')), UnsupportedModelError)).toMatch(
-    /uses an operation that is not known: "frobnicate"\.$/,
-  );
+  expect(
+    await refusal(writeSmallPackage(place, withText('= linear(', '= frobnicate(')), UnsupportedModelError),
+  ).toMatch(/uses an operation that is not known: "frobnicate"\.$/);
 });
 
 test('a program that protobuf can say and text cannot is refused too', async () => {
@@ -128,12 +147,18 @@ test('a program that protobuf can say and text cannot is refused too', async () 
     return refusal(writeSmallPackage(at(`${++count}.mlpackage`), { model }), FileFormatError);
   };
   expect(await damage(({ main }) => (main.opset = 'CoreML7'))).toContain('it has no block for its opset');
-  expect(await damage(({ block }) => (block.operations[0].outputs[0].name = 'a b'))).toContain('not an identifier');
-  expect(await damage(({ block }) => (block.operations[0].outputs[0].type.tensorType.dataType = 99))).toContain('not known');
-  expect(await damage(({ block }) => (block.operations[0].outputs[0].type = null))).toContain('incomplete or not known');
-  expect(await damage(({ bias }) => (bias.type.tensorType.dimensions = [{ constant: { size: 2 ** 50 } }]))).toContain(
-    'does not hold the elements that its type declares',
+  expect(await damage(({ block }) => (block.operations[0].outputs[0].name = 'a b'))).toContain(
+    'not an identifier',
   );
+  expect(
+    await damage(({ block }) => (block.operations[0].outputs[0].type.tensorType.dataType = 99)),
+  ).toContain('not known');
+  expect(await damage(({ block }) => (block.operations[0].outputs[0].type = null))).toContain(
+    'incomplete or not known',
+  );
+  expect(
+    await damage(({ bias }) => (bias.type.tensorType.dimensions = [{ constant: { size: 2 ** 50 } }])),
+  ).toContain('does not hold the elements that its type declares');
   expect(await damage(({ mlProgram }) => (mlProgram.functions = {}))).toContain('it has no function');
 });
 

@@ -34,14 +34,24 @@ export function smallModel({ text = smallText, specificationVersion = 7 } = {}):
       functions: [],
       defaultFunctionName: '',
       trainingInput: [],
-      metadata: { shortDescription: 'Joins a/b', versionString: '', author: '', license: '', userDefined: { source: 'test' } },
+      metadata: {
+        shortDescription: 'Joins a/b',
+        versionString: '',
+        author: '',
+        license: '',
+        userDefined: { source: 'test' },
+      },
     },
     isUpdatable: false,
     mlProgram: parseMilText(text, 'model.mil'),
   };
 }
 
-export function feature(name: string, shape: readonly number[], dataType: number = milDTypes.fp32.array): FeatureDescription {
+export function feature(
+  name: string,
+  shape: readonly number[],
+  dataType: number = milDTypes.fp32.array,
+): FeatureDescription {
   return { name, shortDescription: '', type: { multiArrayType: { shape, dataType }, isOptional: false } };
 }
 
@@ -63,9 +73,18 @@ export function smallWeights(change: (view: DataView) => void = () => {}): Uint8
 /** Writes a package with these files; those that are left out are intact, `undefined` ones missing. */
 export function writeSmallPackage(
   folder: string,
-  files: { readonly model?: Model | Uint8Array | undefined; readonly weights?: Uint8Array | undefined; readonly manifest?: string } = {},
+  files: {
+    readonly model?: Model | Uint8Array | undefined;
+    readonly weights?: Uint8Array | undefined;
+    readonly manifest?: string;
+  } = {},
 ): string {
-  const { model, weights, manifest } = { model: smallModel(), weights: smallWeights(), manifest: smallManifest, ...files };
+  const { model, weights, manifest } = {
+    model: smallModel(),
+    weights: smallWeights(),
+    manifest: smallManifest,
+    ...files,
+  };
   writeTo(join(folder, 'Manifest.json'), manifest);
   const inside = join(folder, 'Data', 'com.apple.CoreML');
   if (model) writeTo(join(inside, 'model.mlmodel'), model instanceof Uint8Array ? model : encodeModel(model));
@@ -73,7 +92,7 @@ export function writeSmallPackage(
   return folder;
 }
 
-export function writeTo(path: string, content: string | Uint8Array): void {
+function writeTo(path: string, content: string | Uint8Array): void {
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, content);
 }
@@ -81,7 +100,12 @@ export function writeTo(path: string, content: string | Uint8Array): void {
 export const smallManifest = JSON.stringify({
   fileFormatVersion: '1.0.0',
   itemInfoEntries: {
-    one: { author: 'com.apple.CoreML', description: '', name: 'model.mlmodel', path: 'com.apple.CoreML/model.mlmodel' },
+    one: {
+      author: 'com.apple.CoreML',
+      description: '',
+      name: 'model.mlmodel',
+      path: 'com.apple.CoreML/model.mlmodel',
+    },
     two: { author: 'com.apple.CoreML', description: '', name: 'weights', path: 'com.apple.CoreML/weights' },
   },
   rootModelIdentifier: 'one',

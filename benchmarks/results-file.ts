@@ -1,0 +1,42 @@
+import { execFileSync } from 'node:child_process';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { dirname } from 'node:path';
+
+/** One measurement: column → value. */
+export type Row = Readonly<Record<string, string | number>>;
+
+/** When, on what machine and with which code the measurements of a run were made. */
+export function circumstances(): Row {
+  const machine = cpus();
+  return {
+    date: new Date().toISOString().slice(0, 16),
+    commit: execFileSync('git', ['describe', '--always', '--dirty'], {
+      cwd: import.meta.dirname,
+      encoding: 'utf8',
+    }).trim(),
+    cpu: machine[0]?.model.trim() ?? 'unknown',
+    cores: machine.length,
+    node: process.version,
+  };
+}
+
+/** Appends rows to a CSV file, which is made with a heading if it is not there. Throws when its columns are others. */
+export function appendRows(path: string, rows: readonly Row[]): void {
+  const heading = line(Object.keys(rows[0] ?? {}));
+  if (!existsSync(path)) {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, heading);
+  }
+  const [found = ''] = readFileSync(path, 'utf8').split('\n', 1);
+  if (`${found}\n` !== heading) throw new Error(`${path} has other columns: ${found}`);
+  appendFileSync(path, rows.map((row) => line(Object.values(row))).join(''));
+}
+
+function line(cells: readonly (string | number)[]): string {
+  return `${cells.map((cell) => quoted(String(cell))).join(',')}\n`;
+}
+
+function quoted(cell: string): string {
+  return /[",\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
+}

@@ -1,0 +1,58 @@
+import type { Argv } from 'yargs';
+import { validate } from '../../src/validate/validate.ts';
+import type { Verdict } from '../../src/validate/verdict.ts';
+import { table } from '../table.ts';
+import type { Command } from './command.ts';
+
+type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
+
+/** `sdconvert validate PATH --reference …`: runs what was written and compares every output. */
+export const validateCommand: Command = {
+  usage: 'validate <path>',
+  summary: 'Run a conversion and compare every output with a reference',
+  options: declare,
+  async run(argv, report) {
+    // yargs checked the types that `declare` gave each option.
+    const { path, reference, 'min-psnr': minPsnr } = argv as Arguments;
+    const verdicts = await report.follow(['validate'], (context) => validate({ artifact: path, reference, minPsnr }, context));
+    report.result({ verdicts }, describeVerdicts(verdicts));
+    return verdicts.every(({ pass }) => pass) ? 0 : 1;
+  },
+};
+
+/** Every output of every verdict, a line each, and whether all is well. */
+export function describeVerdicts(verdicts: readonly Verdict[]): string {
+  const rows = verdicts.flatMap(({ model, outputs }) =>
+    outputs.map(({ name, inputs, psnr, applePsnr, maxAbsError, nonFinite, pass }) => [
+      model,
+      name,
+      inputs,
+      decibels(psnr),
+      decibels(applePsnr),
+      maxAbsError.toExponential(1),
+      String(nonFinite.candidate),
+      pass ? 'pass' : 'FAIL',
+    ]),
+  );
+  const failed = verdicts.filter(({ pass }) => !pass).map(({ model }) => model);
+  return [
+    table([['model', 'output', 'inputs', 'PSNR dB', 'Apple’s dB', 'max error', 'not finite', ''], ...rows]),
+    failed.length === 0 ? 'Every output passes.' : `Too far from the reference: ${failed.join(', ')}.`,
+  ].join('\n\n');
+}
+
+function declare(yargs: Argv) {
+  return yargs
+    .positional('path', { type: 'string', demandOption: true, describe: 'A conversion’s output folder, one model’s folder, or an .onnx file' })
+    .option('reference', {
+      type: 'string',
+      demandOption: true,
+      describe: 'A checkpoint (its float32 graph is built), another conversion, an .onnx, or recorded inputs and outputs (.safetensors)',
+    })
+    .option('min-psnr', { type: 'number', default: 35, describe: 'Lowest PSNR in dB that passes: 20·log10(max|reference| / rmse)' })
+    .example('$0 validate ./out --reference ./stable-diffusion-v1-5', 'exit code 1 when an output is below 35 dB');
+}
+
+function decibels(value: number): string {
+  return value === Number.POSITIVE_INFINITY ? '∞' : value.toFixed(1);
+}

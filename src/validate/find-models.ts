@@ -1,0 +1,66 @@
+import { basename, dirname, join, resolve } from 'node:path';
+import { NotFoundError } from '../errors.ts';
+import { listFolder, pathKind } from '../weights/disk.ts';
+import { isRunnable } from './open-runner.ts';
+
+/** A written model: one artifact, or the chunks of one in order. */
+export interface FoundModel {
+  /** What its folder or file is called, without `_chunk1` and extension: `unet`. */
+  readonly name: string;
+  readonly paths: readonly string[];
+  /** The folder in which the other models, and the configs, are looked for. */
+  readonly root: string;
+}
+
+/**
+ * The models that a path stands for: an `.onnx` file, a component's folder, a chunk (then all chunks of its model), a
+ * folder of such folders, or an output folder whose `onnx` folder has them. Throws `NotFoundError` when there are none.
+ */
+export async function findModels(path: string): Promise<readonly FoundModel[]> {
+  const kind = await pathKind(path);
+  // A model.onnx is what its folder is.
+  const place = kind === 'file' && basename(path) === 'model.onnx' ? dirname(path) : path;
+  if (kind !== 'folder' || (await isRunnable(place))) {
+    const name = modelName(place);
+    const siblings = await modelsIn(dirname(resolve(place)));
+    // The path itself, or `unet` where only unet_chunk1 and so on are there.
+    const found =
+      siblings.find(({ paths }) => paths.includes(resolve(place))) ??
+      siblings.find((each) => kind === undefined && each.name === name);
+    if (found) return [found];
+  } else {
+    const onnx = join(path, 'onnx');
+    const found = await modelsIn((await pathKind(onnx)) === 'folder' ? onnx : path);
+    if (found.length > 0) return found;
+  }
+  throw new NotFoundError({
+    problem: kind === undefined ? `${path} does not exist.` : `${path} holds no model that can be run.`,
+    details: { expected: 'an .onnx file, a folder that holds a model.onnx, or a folder of such folders' },
+  });
+}
+
+async function modelsIn(root: string): Promise<FoundModel[]> {
+  if ((await pathKind(root)) !== 'folder') return [];
+  const paths = (await listFolder(root)).map((name) => join(root, name));
+  paths.sort((a, b) => a.localeCompare(b, 'en', { numeric: true })); // chunk 10 after chunk 9
+  const models = new Map<string, FoundModel & { readonly paths: string[] }>();
+  for (const path of paths) {
+    if (!(await isRunnable(path))) continue;
+    const name = modelName(path);
+    const key = isChunk(path) ? `${name} in chunks` : path;
+    const model = models.get(key) ?? { name, paths: [], root };
+    model.paths.push(path);
+    models.set(key, model);
+  }
+  return [...models.values()];
+}
+
+function modelName(path: string): string {
+  return basename(resolve(path))
+    .replace(/\.onnx$/, '')
+    .replace(/_chunk\d+$/, '');
+}
+
+function isChunk(path: string): boolean {
+  return /_chunk\d+(\.onnx)?$/.test(path);
+}

@@ -1,0 +1,29 @@
+import { type Context, throwIfInterrupted } from '../context.ts';
+import { openChain } from './chain.ts';
+import { feedsFor, refuseUnknown } from './feeds.ts';
+import type { RunnerOptions, TensorMap } from './runner.ts';
+
+/**
+ * Runs one model, or the chunks of one in order, on one set of inputs. These may have either contract's names, dtypes and
+ * layouts, and recorded outputs may lie beside them. Gives the outputs of the last model. Throws `RequestError` for a
+ * tensor that is missing, unknown or does not fit, `InterruptedError`, and what opening the models throws.
+ *
+ * @example await runArtifacts(['out/onnx/unet_chunk1', 'out/onnx/unet_chunk2'], inputs) // { out_sample: [2, 4, 64, 64] }
+ */
+export async function runArtifacts(
+  paths: readonly string[],
+  inputs: TensorMap,
+  { optimize = false, signal, onProgress }: Partial<RunnerOptions> & Context = {},
+): Promise<TensorMap> {
+  throwIfInterrupted(signal);
+  const model = await openChain(paths, { optimize });
+  try {
+    refuseUnknown(model, inputs);
+    const feeds = feedsFor(model, inputs);
+    throwIfInterrupted(signal);
+    onProgress?.({ type: 'progress', stage: 'run', what: model.path, done: 0, total: 1 });
+    return await model.run(feeds);
+  } finally {
+    await model.close();
+  }
+}

@@ -1,0 +1,51 @@
+import { RequestError } from '../errors.ts';
+import { type Comparison, compare } from './psnr.ts';
+import type { TensorMap } from './runner.ts';
+
+/** What validation found out about one model. */
+export interface Verdict {
+  /** `unet`, `vae_decoder`, … */
+  readonly model: string;
+  /** The model's folder or file; several where it is in chunks. */
+  readonly paths: readonly string[];
+  /** What it was compared with. */
+  readonly reference: string;
+  /** Every output under every case of inputs. */
+  readonly outputs: readonly OutputVerdict[];
+  /** Outputs that the reference does not have. */
+  readonly notCompared: readonly string[];
+  /** Whether every output passes. */
+  readonly pass: boolean;
+}
+
+/** One output under one case of inputs. */
+export interface OutputVerdict extends Comparison {
+  readonly name: string;
+  /** The inputs it was computed from: `timestep 981`. */
+  readonly inputs: string;
+  /** At least the PSNR asked for, and finite wherever the reference is. */
+  readonly pass: boolean;
+}
+
+/** Compares the outputs of one run. Throws `RequestError` when an output has another shape than the reference's. */
+export function judge(
+  reference: TensorMap,
+  outputs: TensorMap,
+  { inputs, minPsnr }: { readonly inputs: string; readonly minPsnr: number },
+): OutputVerdict[] {
+  return [...reference].map(([name, expected]) => {
+    const found = outputs.get(name);
+    if (!found) throw new Error(`no output is called ${name}`);
+    if (found.shape.join() !== expected.shape.join()) {
+      throw new RequestError({
+        problem: `the output ${name} has another shape than the reference's.`,
+        details: { expected: `[${expected.shape.join(', ')}]`, found: `[${found.shape.join(', ')}]` },
+        advice: 'Compare with a reference of the same model and size.',
+      });
+    }
+    const comparison = compare(expected, found);
+    // A PSNR that is no number (nothing could be compared) is not at least anything.
+    const pass = comparison.psnr >= minPsnr && comparison.nonFinite.added === 0;
+    return { name, inputs, ...comparison, pass };
+  });
+}

@@ -1,0 +1,123 @@
+import { existsSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { convertCheckpoint } from '../../src/convert-checkpoint.ts';
+import { openTokenizer } from '../../src/generate/generate.ts';
+import { createScheduler } from '../../src/generate/schedulers/create-scheduler.ts';
+import { decodeLatents, denoise, encodePrompts } from '../../src/generate/text-to-image.ts';
+import { openChain } from '../../src/validate/chain.ts';
+import { psnr } from '../../src/validate/psnr.ts';
+import { openSafetensors } from '../../src/weights/safetensors-file.ts';
+import { parsePythonJson, readJsonObject } from '../../src/weights/python-json.ts';
+import { readTensor, type TensorData } from '../../src/weights/tensor-data.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+
+const root = join(import.meta.dirname, '../..');
+const shared = join(root, '../shared');
+const temporary = temporaryFolder();
+
+/** diffusers' own loop on the same float32 networks: what is left is float32 rounding, grown over 20 steps. Measured: 2e-6 … 6e-5. */
+const LATENTS_TOLERANCE = 1e-3;
+
+describe('the committed checkpoint draws what diffusers drew', () => {
+  let folder: string;
+  beforeAll(async () => {
+    folder = await converted(join(root, 'models/sd-shapes'));
+  });
+
+  test.for(['p0__dpm20__g3', 'p1__dpm20__g3', 'p2__dpm20__g3', 'p3__dpm20__g3'])('%s: latents and picture', async (name) => {
+    const { tensors, metadata } = await readGolden(join(root, 'test/goldens/sd-shapes', `${name}.safetensors`));
+    const scheduler = createScheduler(await readJsonObject(join(root, 'models/sd-shapes/scheduler/scheduler_config.json')));
+    const hiddenStates = await encode(folder, [metadata.negative_prompt ?? '', metadata.prompt ?? '']);
+    const { latents, image } = await draw(folder, scheduler, {
+      noise: need(tensors, 'initial_noise'),
+      hiddenStates,
+      guidanceScale: Number(metadata.guidance_scale),
+      steps: Number(metadata.num_inference_steps),
+      scalingFactor: 0.26732906699180603,
+    });
+    expect(relativeError(need(tensors, 'final_latents').data, latents.data)).toBeLessThan(LATENTS_TOLERANCE);
+    // Measured: 96 … 118 dB.
+    expect(psnr(need(tensors, 'image').data, image.data)).toBeGreaterThan(80);
+  });
+});
+
+describe.skipIf(!existsSync(shared))('whole runs that diffusers recorded (shared beside the clone)', () => {
+  let folder: string;
+  beforeAll(async () => {
+    folder = await converted(join(shared, 'checkpoints/sd15'));
+  });
+
+  test.for(['PNDM', 'DPMSolverMultistep', 'DDIM', 'EulerDiscrete', 'LMSDiscrete'])('%s, 20 steps at guidance 7.5', async (name) => {
+    const { tensors, metadata } = await readGolden(join(shared, `goldens/e2e/sd15__${name}__20.safetensors`));
+    // as: the recorded config is a JSON object.
+    const config = parsePythonJson(metadata.config ?? '', name) as Record<string, unknown>;
+    const { latents, image } = await draw(folder, createScheduler({ ...config, _class_name: metadata.scheduler_class }), {
+      noise: need(tensors, 'initial_noise'),
+      hiddenStates: need(tensors, 'encoder_hidden_states_diffusers'),
+      guidanceScale: 7.5,
+      steps: 20,
+      scalingFactor: 0.18215,
+    });
+    const recorded = need(tensors, 'latents').data;
+    expect(relativeError(recorded.subarray(-latents.data.length), latents.data)).toBeLessThan(LATENTS_TOLERANCE);
+    expect(psnr(need(tensors, 'image').data, image.data)).toBeGreaterThan(60);
+  });
+});
+
+interface Drawing {
+  readonly noise: TensorData<'f32'>;
+  readonly hiddenStates: TensorData<'f32'>;
+  readonly guidanceScale: number;
+  readonly steps: number;
+  readonly scalingFactor: number;
+}
+
+async function draw(folder: string, scheduler: ReturnType<typeof createScheduler>, { scalingFactor, ...request }: Drawing) {
+  const unet = await openChain([join(folder, 'onnx/unet')], { optimize: true });
+  const latents = await denoise(unet, scheduler, { ...request, normal: (count) => new Float32Array(count) }, {});
+  await unet.close();
+  const decoder = await openChain([join(folder, 'onnx/vae_decoder')], { optimize: true });
+  const image = await decodeLatents(decoder, latents, scalingFactor);
+  await decoder.close();
+  return { latents, image };
+}
+
+async function encode(folder: string, prompts: readonly string[]): Promise<TensorData<'f32'>> {
+  const tokenizer = await openTokenizer(join(folder, 'onnx/tokenizer'));
+  const encoder = await openChain([join(folder, 'onnx/text_encoder')], { optimize: true });
+  const rows = prompts.map((prompt) => tokenizer.encode(prompt, { maxLength: 77 }));
+  const hiddenStates = await encodePrompts(encoder, rows);
+  await encoder.close();
+  return hiddenStates;
+}
+
+async function converted(modelVersion: string): Promise<string> {
+  const output = temporary(basename(modelVersion));
+  await convertCheckpoint({ modelVersion, output, precision: 'float32', targets: ['onnx'] });
+  return output;
+}
+
+async function readGolden(path: string) {
+  const file = await openSafetensors(path);
+  const tensors = new Map<string, TensorData<'f32'>>();
+  for (const [name, weight] of file.weights) if (weight.dtype === 'f32') tensors.set(name, await readTensor(weight, 'f32'));
+  await file.close();
+  return { tensors, metadata: file.metadata };
+}
+
+function need(tensors: ReadonlyMap<string, TensorData<'f32'>>, name: string): TensorData<'f32'> {
+  const tensor = tensors.get(name);
+  if (!tensor) throw new Error(`the golden has no ${name}`);
+  return tensor;
+}
+
+/** ‖a − b‖ / ‖a‖. */
+function relativeError(expected: Float32Array, found: Float32Array): number {
+  let [difference, size] = [0, 0];
+  for (const [i, value] of expected.entries()) {
+    difference += (value - (found[i] ?? Number.NaN)) ** 2;
+    size += value ** 2;
+  }
+  return Math.sqrt(difference / size);
+}
