@@ -22,26 +22,26 @@ async function* blocks(
   dtype: FloatDType,
 ): AsyncGenerator<Uint8Array> {
   const count = shape.reduce((product, size) => product * size, 1);
-  const block = new (dtype === 'f32' ? Float32Array : Float16Array)(Math.min(count, BLOCK_ELEMENTS));
+  const numbers = new Float32Array(Math.min(count, BLOCK_ELEMENTS));
+  const stored = dtype === 'f32' ? numbers : new Float16Array(numbers.length);
   const fill = filling(name, shape);
   for (let begin = 0; begin < count; begin += BLOCK_ELEMENTS) {
+    fill(numbers);
+    if (stored !== numbers) stored.set(numbers);
     const length = Math.min(count - begin, BLOCK_ELEMENTS);
-    fill(block, length);
-    yield new Uint8Array(block.buffer, 0, length * block.BYTES_PER_ELEMENT);
+    yield new Uint8Array(stored.buffer, 0, length * stored.BYTES_PER_ELEMENT);
   }
 }
 
-type Fill = (into: Float32Array | Float16Array, length: number) => void;
-
 /** The scale of a norm is one; a bias is small; a matrix with n inputs has numbers of variance 1/n. */
-function filling(name: string, shape: readonly number[]): Fill {
+function filling(name: string, shape: readonly number[]): (into: Float32Array) => void {
   if (shape.length === 1 && name.endsWith('.weight')) return (into) => into.fill(1);
   const inputs = shape.slice(1).reduce((product, size) => product * size, 1);
   const deviation = shape.length === 1 ? 0.02 : 1 / Math.sqrt(inputs);
   const values = quantiles.map((value) => value * deviation);
   let state = hash(name);
-  return (into, length) => {
-    for (let i = 0; i < length; i++) {
+  return (into) => {
+    for (let i = 0; i < into.length; i++) {
       state = (state + 0x9e3779b9) | 0;
       const bits = mix(state);
       const at = bits >>> 16;
@@ -51,7 +51,7 @@ function filling(name: string, shape: readonly number[]): Fill {
   };
 }
 
-/** Where Student's distribution with four degrees of freedom, at variance 1, has passed i/65536 (Shaw, 2006, eq. 36). */
+/** Where Student's distribution with four degrees of freedom, at variance 1, has passed i/65536 (Shaw, 2006). */
 const quantiles = Float64Array.from({ length: 2 ** 16 + 1 }, (_, i) => {
   const p = Math.min(Math.max(i / 2 ** 16, 2 ** -18), 1 - 2 ** -18);
   const alpha = 4 * p * (1 - p);

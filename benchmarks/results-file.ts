@@ -10,7 +10,7 @@ export type Row = Readonly<Record<string, string | number>>;
 export function circumstances(): Row {
   const machine = cpus();
   return {
-    date: new Date().toISOString().slice(0, 16),
+    date: new Date().toISOString().replace(/:[^:]*$/, 'Z'),
     commit: execFileSync('git', ['describe', '--always', '--dirty'], {
       cwd: import.meta.dirname,
       encoding: 'utf8',

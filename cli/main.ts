@@ -2,16 +2,8 @@ import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { InterruptedError, RequestError, SdConvertError } from '../src/errors.ts';
 import { version } from '../src/version.ts';
-import { chunkCommand } from './commands/chunk.ts';
-import type { Command } from './commands/command.ts';
-import { convertCommand } from './commands/convert.ts';
-import { generateCommand } from './commands/generate.ts';
-import { inspectCommand } from './commands/inspect.ts';
-import { runCommand } from './commands/run.ts';
-import { validateCommand } from './commands/validate.ts';
+import { commandNames, commands } from './commands.ts';
 import { createReport, type Report } from './report.ts';
-
-const commands: readonly Command[] = [convertCommand, inspectCommand, validateCommand, runCommand, chunkCommand, generateCommand];
 
 process.exitCode = await main(hideBin(process.argv));
 
@@ -21,6 +13,7 @@ async function main(args: readonly string[]): Promise<number> {
   let report = createReport({ json: args.includes('--json'), quiet: false }, stop.signal);
   process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
   try {
+    checkCommand(args[0]);
     let exitCode = 0;
     const cli = yargs([...args])
       .scriptName('sdconvert')
@@ -53,6 +46,16 @@ async function main(args: readonly string[]): Promise<number> {
     if (stop.signal.aborted) process.exit(130); // the second time, at once
     stop.abort();
   }
+}
+
+/** A first word that is no option must be a command; yargs would take it for an argument of the default one. */
+function checkCommand(word: string | undefined): void {
+  if (word === undefined || word.startsWith('-') || commandNames.includes(word)) return;
+  throw new RequestError({
+    problem: `there is no command called ${word}.`,
+    details: { commands: commandNames.join(', ') },
+    advice: `To convert a checkpoint: sdconvert --model-version ${word}`,
+  });
 }
 
 function fail(error: unknown, report: Report, verbose: boolean): number {

@@ -10,6 +10,8 @@ import { SdConvertError } from '../src/errors.ts';
 export interface Report {
   /** Does work that goes through these stages, showing each as it comes. */
   follow<T>(stages: readonly string[], work: (context: Context) => Promise<T>): Promise<T>;
+  /** Says something that the user should know, in one sentence. */
+  note(message: string): void;
   /** Gives the command's result: `value` with --json, `text` for people. */
   result(value: unknown, text: string): void;
   /** Says what went wrong. */
@@ -31,6 +33,7 @@ export function createReport({ json, quiet }: ReportOptions, signal: AbortSignal
       if (quiet) return work({ signal });
       return live ? followLive(stages, work, signal) : work({ signal, onProgress: plainLines() });
     },
+    note: (message) => void (quiet || process.stderr.write(describeNote(message))),
     result: (_, text) => void process.stdout.write(`${text}\n`),
     failure: (error) => void process.stderr.write(`${describeFailure(error)}\n`),
   };
@@ -40,9 +43,14 @@ function jsonReport(signal: AbortSignal): Report {
   const print = (object: object): void => void process.stdout.write(`${JSON.stringify(object)}\n`);
   return {
     follow: (_, work) => work({ signal, onProgress: throttled((event) => print({ event: event.type, ...event, type: undefined })) }),
+    note: (message) => print({ event: 'note', message }),
     result: (result) => print({ event: 'result', result }),
     failure: ({ name, problem, details, advice }) => print({ event: 'error', name, problem, details, advice }),
   };
+}
+
+function describeNote(message: string): string {
+  return `note      ${message}\n`;
 }
 
 /** The error's parts, the first line marked. */
@@ -54,7 +62,7 @@ function describeFailure(error: SdConvertError): string {
 function plainLines(): (event: ProgressEvent) => void {
   const print = (line: string): void => void process.stderr.write(`${line}\n`);
   return throttled((event) => {
-    if (event.type === 'note') print(`note      ${event.message}`);
+    if (event.type === 'note') process.stderr.write(describeNote(event.message));
     if (event.type === 'progress') print(`${event.stage.padEnd(8)}  ${describeProgress(event)}`);
     if (event.type === 'stage' && event.state === 'finished') print(`${event.stage.padEnd(8)}  ${event.detail}  (${event.seconds.toFixed(1)} s)`);
   }, 5000);
@@ -81,7 +89,7 @@ async function followLive<T>(stages: readonly string[], work: (context: Context)
   );
   // The list fails when the work does; the work's own error is the one to throw.
   await list.run().catch(() => {});
-  for (const note of notes) process.stderr.write(`${note}\n`);
+  for (const note of notes) process.stderr.write(describeNote(note));
   return done;
 
   function onProgress(event: ProgressEvent): void {

@@ -8,7 +8,7 @@ import { basename, join } from 'node:path';
 import { createReport } from '../cli/report.ts';
 import { table } from '../cli/table.ts';
 import { conversionStages, convertCheckpoint } from '../src/convert-checkpoint.ts';
-import { megabytes } from '../src/format.ts';
+import { formatBytes } from '../src/format.ts';
 import { generate, generateStages } from '../src/generate/generate.ts';
 import { type Image } from '../src/generate/image.ts';
 import { tensorFromImage } from '../src/generate/image-tensor.ts';
@@ -57,7 +57,7 @@ async function demo(): Promise<number> {
   const rows = verdicts.map(({ model, outputs }) => [
     model,
     artifacts.filter((each) => each.model === model).map(({ path }) => basename(path)).join(' + '),
-    megabytes(bytes(model)),
+    formatBytes(bytes(model)),
     Math.min(...outputs.map(({ psnr }) => psnr)).toFixed(1),
   ]);
   process.stdout.write(`\n${table([['model', 'artifact', 'size', 'dB from float32'], ...rows])}\n`);

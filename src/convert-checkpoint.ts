@@ -5,8 +5,9 @@ import type { AttentionImplementation } from './convert/blocks/attention.ts';
 import type { ModelName, Sizes } from './convert/contracts/contract.ts';
 import { componentOf, convert, type Model } from './convert/convert.ts';
 import { type ArtifactToEmit, artifactBytes, emitArtifacts } from './emit-artifacts.ts';
+import type { Target as Deployment } from './emit/coreml/target.ts';
 import { ValidationError } from './errors.ts';
-import { count, megabytes } from './format.ts';
+import { count, formatBytes } from './format.ts';
 import { Pipeline, type Stage } from './pipeline.ts';
 import { addProvenance, readProvenance } from './provenance.ts';
 import { type Precision, withPrecision } from './quantize/precision.ts';
@@ -32,6 +33,8 @@ export interface ConvertRequest {
   /** Bytes of weights that no chunk of the UNet may exceed; the UNet stays whole when left out. */
   readonly maxChunkBytes?: number | undefined;
   readonly sizes: Sizes;
+  /** The oldest system that is to load Core ML packages. */
+  readonly deployment: Deployment;
   /** Lowest PSNR in dB against the float32 reference that passes; not checked when left out. */
   readonly minPsnr?: number | undefined;
   /** Whether to complete the folder for its consumers. */
@@ -49,6 +52,7 @@ export const convertDefaults = {
   targets: targetNames,
   precision: 'float16',
   sizes: {},
+  deployment: 'macOS13',
   bundle: true,
   force: false,
   dryRun: false,
@@ -107,6 +111,11 @@ interface Converted {
   readonly models: readonly { readonly model: Model; readonly target: Target; readonly attention: AttentionImplementation }[];
 }
 
+interface Quantized {
+  readonly checkpoint: Checkpoint;
+  readonly models: readonly (Converted['models'][number] & { readonly precision: Precision })[];
+}
+
 interface Planned {
   readonly checkpoint: Checkpoint;
   readonly output: string;
@@ -142,34 +151,40 @@ function convertStage(request: ConvertRequest): Stage<Checkpoint, Converted> {
       });
       const operations = models.reduce((sum, { model }) => sum + model.graph.tensors.length, 0);
       const attentions = [...new Set(models.map(({ attention }) => attention))].join(', ');
-      return { output: { checkpoint, models }, detail: `${count(models.length, 'graph')}, ${operations.toLocaleString('en')} tensors, ${attentions}` };
+      return { output: { checkpoint, models }, detail: `${count(models.length, 'graph')}, ${count(operations, 'tensor')}, ${attentions}` };
     },
   };
 }
 
-function quantize({ precision }: ConvertRequest): Stage<Converted, Converted> {
+function quantize(request: ConvertRequest): Stage<Converted, Quantized> {
   return {
     name: 'quantize',
     async run({ checkpoint, models }) {
-      const planned = models.map((each) => ({ ...each, model: { ...each.model, graph: withPrecision(each.model.graph, precision) } }));
-      return { output: { checkpoint, models: planned }, detail: precision };
+      const output = models.map(({ model, target, attention }) => {
+        const precision = target.precision(request.precision);
+        return { target, attention, precision, model: { ...model, graph: withPrecision(model.graph, precision) } };
+      });
+      const precisions = [...new Set(output.map(({ precision }) => precision))].join(', ');
+      return { output: { checkpoint, models: output }, detail: precisions };
     },
   };
 }
 
-function chunk(request: ConvertRequest): Stage<Converted, Planned> {
+function chunk(request: ConvertRequest): Stage<Quantized, Planned> {
   return {
     name: 'chunk',
-    async run({ checkpoint, models }) {
-      const artifacts = models.flatMap(({ model, target, attention }) => {
+    async run({ checkpoint, models }, { onProgress }) {
+      const planned = models.flatMap(({ model, target, attention, precision }) => {
         const maxChunkBytes = model.name === 'unet' ? request.maxChunkBytes : undefined;
-        const options = { attention, precision: request.precision, ...request.sizes, ...(maxChunkBytes === undefined ? {} : { maxChunkBytes }) };
-        const metadata = { model: model.name, attention, precision: request.precision };
-        return target.plan(model, metadata, maxChunkBytes).map((artifact) => ({ model, artifact, options }));
+        const { deployment } = request;
+        const { artifacts, note } = target.plan(model, { modelVersion: checkpoint.name, attention, precision, maxChunkBytes, deployment });
+        if (note) onProgress?.({ type: 'note', message: note });
+        const options = { attention, precision, maxChunkBytes, ...(target === targets.coreml ? { deployment } : {}), ...request.sizes };
+        return artifacts.map((artifact) => ({ model, artifact, options }));
       });
-      const chunks = artifacts.filter(({ artifact }) => /_chunk\d+$/.test(artifact.path));
-      const detail = chunks.length === 0 ? 'whole' : chunks.map(({ artifact }) => `${basename(artifact.path)} ${megabytes(artifactBytes(artifact))}`).join(', ');
-      return { output: { checkpoint, output: outputFolder(request, checkpoint), artifacts }, detail };
+      const chunks = planned.filter(({ artifact }) => /_chunk\d+(\.|$)/.test(artifact.path));
+      const detail = chunks.map(({ artifact }) => `${basename(artifact.path)} ${formatBytes(artifactBytes(artifact))}`).join(', ');
+      return { output: { checkpoint, output: outputFolder(request, checkpoint), artifacts: planned }, detail: detail || 'whole' };
     },
   };
 }
@@ -179,7 +194,7 @@ const plan: Stage<Planned, ConvertResult> = {
   async run({ output, artifacts }) {
     const bytes = artifacts.reduce((sum, { artifact }) => sum + artifactBytes(artifact), 0);
     const converted = artifacts.map(({ model, artifact }) => ({ path: artifact.path, model: model.name, files: artifact.files, kept: false }));
-    const detail = `${megabytes(bytes)} would be written to ${output} (${megabytes(await freeBytes(output))} free)`;
+    const detail = `${formatBytes(bytes)} would be written to ${output} (${formatBytes(await freeBytes(output))} free)`;
     return { output: { output, artifacts: converted, verdicts: [] }, detail };
   },
 };
@@ -195,7 +210,7 @@ function emit({ force }: ConvertRequest): Stage<Planned, Emitted> {
         files: artifact.files,
         kept: kept.has(artifact),
       }));
-      return { output: { checkpoint, output, artifacts: converted, verdicts: [] }, detail: `${megabytes(byteLength)} to ${output}` };
+      return { output: { checkpoint, output, artifacts: converted, verdicts: [] }, detail: `${formatBytes(byteLength)} to ${output}` };
     },
   };
 }

@@ -3,7 +3,7 @@ import { type Context, throwIfInterrupted } from './context.ts';
 import type { Model } from './convert/convert.ts';
 import type { PlannedArtifact } from './emit/artifact.ts';
 import { DiskSpaceError } from './errors.ts';
-import { megabytes } from './format.ts';
+import { formatBytes } from './format.ts';
 import { type ArtifactRecord, addProvenance, isKept } from './provenance.ts';
 import type { Checkpoint, Component } from './weights/checkpoint.ts';
 import { createFolder, exists, freeBytes, removePath } from './weights/disk.ts';
@@ -90,7 +90,7 @@ async function checkFreeSpace(output: string, needed: number): Promise<void> {
   const free = await freeBytes(output);
   if (needed <= free) return;
   throw new DiskSpaceError({
-    problem: `the disk has no room for the result: ${megabytes(needed)} are needed, ${megabytes(free)} are free.`,
+    problem: `the disk has no room for the result: ${formatBytes(needed)} are needed, ${formatBytes(free)} are free.`,
     details: { output },
     advice: 'Free some space, name an --output on another disk, or convert fewer models at a time (--convert-unet). Nothing was written.',
   });

@@ -1,6 +1,6 @@
 import type { Argv } from 'yargs';
 import { chunkArtifact } from '../../src/chunk/chunk-artifact.ts';
-import { megabytes } from '../../src/format.ts';
+import { formatBytes } from '../../src/format.ts';
 import { parseBytes } from '../options.ts';
 import { table } from '../table.ts';
 import type { Command } from './command.ts';
@@ -17,7 +17,7 @@ export const chunkCommand: Command = {
     const { artifact, force, 'max-chunk-size': size } = argv as Arguments;
     const request = { artifact, force, maxChunkBytes: parseBytes(size, '--max-chunk-size') };
     const chunks = await report.follow(['chunk'], (context) => chunkArtifact(request, context));
-    const rows = chunks.map(({ path, byteLength }) => [path, megabytes(byteLength)]);
+    const rows = chunks.map(({ path, byteLength }) => [path, formatBytes(byteLength)]);
     report.result({ chunks }, table([['chunk', 'size'], ...rows]));
     return 0;
   },

@@ -3,7 +3,7 @@ import { attentionImplementations } from '../../src/convert/blocks/attention.ts'
 import type { ModelName, Sizes } from '../../src/convert/contracts/contract.ts';
 import { type ConvertedArtifact, type ConvertOptions, type ConvertResult, conversionStages, convertCheckpoint, convertDefaults } from '../../src/convert-checkpoint.ts';
 import { RequestError } from '../../src/errors.ts';
-import { megabytes } from '../../src/format.ts';
+import { formatBytes } from '../../src/format.ts';
 import { precisions } from '../../src/quantize/precision.ts';
 import { type TargetName, targetNames } from '../../src/targets.ts';
 import { parseBytes } from '../options.ts';
@@ -22,6 +22,7 @@ export const convertCommand: Command = {
   async run(argv, report) {
     // yargs checked the types that `declare` gave each option.
     const options = request(argv as Arguments);
+    if (argv['compute-unit'] !== undefined) report.note('--compute-unit has no effect: the compute unit is chosen by the app that loads the model.');
     const result = await report.follow(conversionStages(options), (context) => convertCheckpoint(options, context));
     report.result(result, options.dryRun ? describePlan(result) : describeResult(result));
     return 0;
@@ -34,10 +35,10 @@ function declare(yargs: Argv) {
     .option('output', { alias: 'o', type: 'string', describe: 'Output folder [default: ./<name of the checkpoint>]' })
     .option('target', { type: 'string', describe: 'What to write, comma-separated', default: targetNames.join(',') })
     .option('attention', { alias: 'attention-implementation', choices: attentionImplementations, describe: 'How attention is built [default: ORIGINAL for ONNX]' })
-    .option('convert-text-encoder', { type: 'boolean', describe: 'Convert only this and others named so' })
-    .option('convert-unet', { type: 'boolean', describe: 'The same for the UNet' })
-    .option('convert-vae-decoder', { type: 'boolean', describe: 'The same for the VAE decoder' })
-    .option('convert-vae-encoder', { type: 'boolean', describe: 'The same for the VAE encoder' })
+    .option('convert-text-encoder', { type: 'boolean', describe: 'Convert the text encoder' })
+    .option('convert-unet', { type: 'boolean', describe: 'Convert the UNet' })
+    .option('convert-vae-decoder', { type: 'boolean', describe: 'Convert the VAE decoder' })
+    .option('convert-vae-encoder', { type: 'boolean', describe: 'Convert the VAE encoder' })
     .option('precision', { choices: precisions, default: convertDefaults.precision, describe: 'Weights and computation; float16-weights: stored in float16, computed in float32' })
     .option('chunk-unet', { type: 'boolean', default: false, describe: 'Cut the UNet into chunks' })
     .option('max-chunk-size', { type: 'string', default: '1GB', describe: 'Largest chunk' })
@@ -50,6 +51,9 @@ function declare(yargs: Argv) {
     .option('bundle', { type: 'boolean', default: true, describe: 'Complete the folder for its consumers (--no-bundle: models only)' })
     .option('dry-run', { type: 'boolean', default: false, describe: 'Show what would be written, and stop' })
     .option('force', { type: 'boolean', default: false, describe: 'Replace results that exist' })
+    .group(['convert-text-encoder', 'convert-unet', 'convert-vae-decoder', 'convert-vae-encoder'], 'Models (all that the checkpoint has, unless some are named):')
+    .group(['latent-h', 'latent-w', 'text-token-sequence-length'], 'Sizes:')
+    .group(['check-output-correctness', 'min-psnr'], 'Checking:')
     .option('compute-unit', { type: 'string', describe: 'Accepted for command lines of Apple’s tool; has no effect' })
     .example('$0 --model-version ./stable-diffusion-v1-5', 'everything, in float16')
     .example('$0 --model-version ./sd15 --chunk-unet --attention SPLIT_EINSUM', 'a UNet in chunks under 1 GB')
@@ -104,7 +108,7 @@ function describePlan({ output, artifacts }: ConvertResult): string {
 
 function describeArtifacts(artifacts: readonly ConvertedArtifact[]): string {
   const rows = artifacts.flatMap(({ path, files, kept }) =>
-    files.map(({ name, byteLength }) => [`${path}/${name}`, megabytes(byteLength), kept ? 'kept' : '']),
+    files.map(({ name, byteLength }) => [`${path}/${name}`, formatBytes(byteLength), kept ? 'kept' : '']),
   );
   return table([['file', 'size', ''], ...rows]);
 }

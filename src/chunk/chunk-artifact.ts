@@ -1,15 +1,12 @@
-import { basename, dirname, join } from 'node:path';
+import { basename } from 'node:path';
 import { type Context, throwIfInterrupted } from '../context.ts';
-import { openOnnx } from '../emit/onnx/read-onnx.ts';
-import { plannedFiles, writeOnnx } from '../emit/onnx/write-onnx.ts';
-import { NotFoundError, OutputExistsError } from '../errors.ts';
-import { copyHashed } from '../weights/copy-file.ts';
-import { createFolder, exists, pathKind } from '../weights/disk.ts';
-import { splitOnnx } from './split-onnx.ts';
+import { OutputExistsError } from '../errors.ts';
+import { exists, removePath } from '../weights/disk.ts';
+import { openCuttable } from './open-cuttable.ts';
 
 /** What to cut, and how. */
 export interface ChunkRequest {
-  /** A `model.onnx`, or the folder it is in. */
+  /** A `model.onnx` or the folder it is in, a `.mlpackage`, or a `.mlmodelc`. */
   readonly artifact: string;
   /** Bytes of weights that no chunk may exceed. */
   readonly maxChunkBytes: number;
@@ -24,47 +21,49 @@ export interface WrittenChunk {
 }
 
 /**
- * Cuts an existing model into chunks beside it (`unet` → `unet_chunk1`, `unet_chunk2`, …); its weights are copied, never
- * decoded, and the model itself stays. Throws `ChunkBudgetError`, `OutputExistsError`, `InterruptedError`, and what
- * reading and writing throw.
+ * Cuts an existing model into chunks beside it (`unet` → `unet_chunk1`, `unet_chunk2`, …; `X.mlpackage` →
+ * `X_chunk1.mlpackage`, …); its weights are copied, never decoded, and the model itself stays. A note tells when a Core ML
+ * model needs more chunks than apps load. Throws `ChunkBudgetError`, `OutputExistsError`, `InterruptedError`,
+ * `NotFoundError`, `UnsupportedModelError` for a model that cannot be cut, and what reading and writing throw.
  */
-export async function chunkArtifact({ artifact, maxChunkBytes, force }: ChunkRequest, context: Context = {}): Promise<WrittenChunk[]> {
-  const file = await modelFile(artifact);
-  const folder = dirname(file);
-  const model = await openOnnx(file);
+export async function chunkArtifact(
+  { artifact, maxChunkBytes, force }: ChunkRequest,
+  context: Context = {},
+): Promise<WrittenChunk[]> {
+  const model = await openCuttable(artifact);
   try {
-    const chunks = splitOnnx(model, maxChunkBytes).map((chunk, index) => ({ chunk, path: `${folder}_chunk${index + 1}` }));
-    for (const { path } of chunks) if (!force && (await exists(path))) throw alreadyThere(path);
+    const chunks = model
+      .split(maxChunkBytes)
+      .map((chunk, index) => ({ ...chunk, path: model.pathOf(index + 1) }));
+    const present = await presentChunks(model.pathOf);
+    const [first] = present;
+    if (first !== undefined && !force) throw alreadyThere(first);
+    const note = model.note(chunks.length, maxChunkBytes);
+    if (note) context.onProgress?.({ type: 'note', message: note });
 
-    const sizes = chunks.map(({ chunk }) => plannedFiles(chunk).reduce((sum, { byteLength }) => sum + byteLength, 0));
-    const total = sizes.reduce((sum, size) => sum + size, 0);
+    const total = chunks.reduce((sum, { byteLength }) => sum + byteLength, 0);
     let done = 0;
-    for (const { chunk, path } of chunks) {
-      await createFolder(path, async (growing) => {
-        await writeOnnx(chunk, growing, (bytes) => {
-          throwIfInterrupted(context.signal);
-          done += bytes;
-          context.onProgress?.({ type: 'progress', stage: 'chunk', what: basename(path), done, total });
-        });
-        const config = join(folder, 'config.json');
-        if (await exists(config)) await copyHashed(config, join(growing, 'config.json'));
+    for (const { path, write } of chunks) {
+      await write(path, (bytes) => {
+        throwIfInterrupted(context.signal);
+        done += bytes;
+        context.onProgress?.({ type: 'progress', stage: 'chunk', what: basename(path), done, total });
       });
     }
-    return chunks.map(({ path }, index) => ({ path, byteLength: sizes[index] ?? 0 }));
+    // A chain must not end in a chunk of another cut.
+    const written = new Set(chunks.map(({ path }) => path));
+    for (const path of present) if (!written.has(path)) await removePath(path);
+    return chunks.map(({ path, byteLength }) => ({ path, byteLength }));
   } finally {
     await model.close();
   }
 }
 
-async function modelFile(artifact: string): Promise<string> {
-  const kind = await pathKind(artifact);
-  if (kind === 'file') return artifact;
-  const file = join(artifact, 'model.onnx');
-  if (kind === 'folder' && (await exists(file))) return file;
-  throw new NotFoundError({
-    problem: kind === 'folder' ? `${artifact} has no model.onnx.` : `${artifact} does not exist.`,
-    advice: 'Name a model.onnx or its folder, e.g. out/onnx/unet.',
-  });
+/** The chunks of an earlier cut that are there, in order. */
+async function presentChunks(pathOf: (number: number) => string): Promise<string[]> {
+  const present: string[] = [];
+  for (let number = 1; await exists(pathOf(number)); number++) present.push(pathOf(number));
+  return present;
 }
 
 function alreadyThere(path: string): OutputExistsError {

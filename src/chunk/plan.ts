@@ -1,4 +1,5 @@
 import { ChunkBudgetError } from '../errors.ts';
+import { formatBytes } from '../format.ts';
 
 /**
  * Where to cut a network into pieces that run one after another. Works on any list of operations (ONNX nodes, MIL
@@ -40,63 +41,74 @@ export function planChunks(
   values: ReadonlyMap<string, CrossingValue>,
   maxBytes: number,
 ): readonly Chunk[] {
-  const total = operations.reduce((sum, { weightBytes }) => sum + weightBytes, 0);
+  const before = runningSums(operations);
+  const total = before.at(-1) ?? 0;
   const largest = Math.max(0, ...operations.map(({ weightBytes }) => weightBytes));
   const crossing = crossingBytes(operations, values);
   const most = largest <= maxBytes ? operations.length : 0;
   for (let count = Math.max(2, Math.ceil(total / maxBytes)); count <= most; count++) {
-    const chunks = cutInto(count, operations, crossing, total);
-    if (chunks?.every(({ weightBytes }) => weightBytes <= maxBytes)) return chunks;
+    const chunks = cutInto(count, before, crossing, maxBytes);
+    if (chunks) return chunks;
   }
   throw new ChunkBudgetError({
-    problem: `no chunks can stay under ${gigabytes(maxBytes)}: the model holds ${gigabytes(total)} of weights.`,
-    details: { 'largest single operation': gigabytes(largest) },
+    problem: `no chunks can stay under ${formatBytes(maxBytes)}: the model holds ${formatBytes(total)} of weights.`,
+    details: { 'largest single operation': formatBytes(largest) },
     advice: 'Raise --max-chunk-size, or store the weights with fewer bits.',
   });
 }
 
-/** Near-equal chunks, or `undefined` where too few places can be cut. */
+/**
+ * Near-equal chunks of at most `maxBytes`, or `undefined` where too few places can be cut. `before` has the weight bytes before each
+ * position, `crossing` the bytes that a cut there costs.
+ */
 function cutInto(
   count: number,
-  operations: readonly ChunkOperation[],
+  before: readonly number[],
   crossing: readonly (number | undefined)[],
-  total: number,
+  maxBytes: number,
 ): Chunk[] | undefined {
-  const before = runningSums(operations);
+  const total = before.at(-1) ?? 0;
+  const weightBefore = (position: number): number => before[position] ?? 0;
   const cuts = [0];
   for (let k = 1; k < count; k++) {
-    const cut = bestCut((total * k) / count, total * TOLERANCE, (cuts.at(-1) ?? 0) + 1, before, crossing);
+    const last = cuts.at(-1) ?? 0;
+    // This chunk must be small enough, and what is left must fit into the chunks that are left.
+    const most = weightBefore(last) + maxBytes;
+    const least = total - (count - k) * maxBytes;
+    const places = crossing.flatMap((bytes, position) => {
+      const weight = weightBefore(position);
+      if (bytes === undefined || position <= last || weight < least || weight > most) return [];
+      return { position, bytes, distance: Math.abs(weight - (total * k) / count) };
+    });
+    const cut = bestPlace(places, total * TOLERANCE);
     if (cut === undefined) return undefined;
     cuts.push(cut);
   }
-  cuts.push(operations.length);
+  cuts.push(before.length - 1);
   return cuts.slice(1).map((to, k) => {
     const from = cuts[k] ?? 0;
-    return { from, to, weightBytes: (before[to] ?? 0) - (before[from] ?? 0) };
+    return { from, to, weightBytes: weightBefore(to) - weightBefore(from) };
   });
 }
 
+/** A place to cut: the bytes that cross it, and how many bytes of weights it is away from the even share. */
+interface Place {
+  readonly position: number;
+  readonly bytes: number;
+  readonly distance: number;
+}
+
 /**
- * The position at or after `first` that the fewest bytes cross among those within `tolerance` of `target` weight bytes; where none
- * is, the one nearest to it.
+ * The place that the fewest bytes cross among those within `tolerance` of the even share; where none is, the one nearest
+ * to it.
  */
-function bestCut(
-  target: number,
-  tolerance: number,
-  first: number,
-  before: readonly number[],
-  crossing: readonly (number | undefined)[],
-): number | undefined {
-  let best: { position: number; cost: number; distance: number } | undefined;
-  for (let position = first; position < crossing.length; position++) {
-    const bytes = crossing[position];
-    if (bytes === undefined) continue;
-    const distance = Math.abs((before[position] ?? 0) - target);
-    // Outside the tolerance only the distance counts, and every place inside is better.
-    const cost = distance <= tolerance ? bytes : Number.POSITIVE_INFINITY;
-    if (!best || cost < best.cost || (cost === best.cost && distance < best.distance)) best = { position, cost, distance };
-  }
-  return best?.position;
+function bestPlace(places: readonly Place[], tolerance: number): number | undefined {
+  const near = places.filter(({ distance }) => distance <= tolerance);
+  const ranked =
+    near.length > 0
+      ? near.toSorted((a, b) => a.bytes - b.bytes || a.distance - b.distance)
+      : places.toSorted((a, b) => a.distance - b.distance);
+  return ranked[0]?.position;
 }
 
 /** Weight bytes of the operations before each position. */
@@ -110,7 +122,10 @@ function runningSums(operations: readonly ChunkOperation[]): number[] {
  * For each position, the bytes of the values computed before it and read at or after it; `undefined` where such a value
  * cannot cross, and before the first operation.
  */
-function crossingBytes(operations: readonly ChunkOperation[], values: ReadonlyMap<string, CrossingValue>): (number | undefined)[] {
+function crossingBytes(
+  operations: readonly ChunkOperation[],
+  values: ReadonlyMap<string, CrossingValue>,
+): (number | undefined)[] {
   const lastRead = new Map<string, number>();
   operations.forEach(({ reads }, position) => {
     for (const name of reads) lastRead.set(name, position);
@@ -118,15 +133,13 @@ function crossingBytes(operations: readonly ChunkOperation[], values: ReadonlyMa
   const alive = new Map<string, number | undefined>();
   const crossing: (number | undefined)[] = [undefined];
   operations.forEach(({ reads, writes }, position) => {
-    for (const name of writes) if ((lastRead.get(name) ?? -1) > position) alive.set(name, values.get(name)?.byteLength);
+    for (const name of writes)
+      if ((lastRead.get(name) ?? -1) > position) alive.set(name, values.get(name)?.byteLength);
     for (const name of reads) if (lastRead.get(name) === position) alive.delete(name);
     let sum: number | undefined = 0;
-    for (const bytes of alive.values()) sum = sum === undefined || bytes === undefined ? undefined : sum + bytes;
+    for (const bytes of alive.values())
+      sum = sum === undefined || bytes === undefined ? undefined : sum + bytes;
     crossing.push(sum);
   });
   return crossing.slice(0, -1);
-}
-
-function gigabytes(bytes: number): string {
-  return `${(bytes / 1e9).toFixed(2)} GB`;
 }

@@ -1,8 +1,23 @@
-import { type OnnxModel, modelProto } from '../emit/onnx/build-model.ts';
-import { layOutTensors, placements, type StoredTensor, storedSize } from '../emit/onnx/external-data.ts';
-import { dataTypes, dtypeOf, type NodeProto, onnx, type TensorProto, toNumber, type ValueInfoProto } from '../emit/onnx/proto.ts';
+import type { OnnxModel } from '../emit/onnx/build-model.ts';
+import {
+  layOutTensors,
+  type Placement,
+  placements,
+  type StoredTensor,
+  storedSize,
+} from '../emit/onnx/external-data.ts';
+import {
+  dataTypes,
+  dtypeOf,
+  type ModelProto,
+  type NodeProto,
+  onnx,
+  type TensorProto,
+  toNumber,
+  type ValueInfoProto,
+} from '../emit/onnx/proto.ts';
 import { byteWidth } from '../weights/dtype.ts';
-import { type Chunk, type ChunkOperation, type CrossingValue, planChunks } from './plan.ts';
+import { type CutChunk, type CutOperation, cutModel } from './cut.ts';
 
 /**
  * Cuts an ONNX model into models that run one after another. A value that crosses keeps its name on both sides; a float16
@@ -12,68 +27,92 @@ import { type Chunk, type ChunkOperation, type CrossingValue, planChunks } from 
 /** The chunks of a model, each under `maxBytes` of weights. Throws `ChunkBudgetError`. */
 export function splitOnnx(model: OnnxModel, maxBytes: number): OnnxModel[] {
   const source = new Source(model);
-  const plan = planChunks(source.operations, source.values, maxBytes);
-  return plan.map((chunk, index) => source.cut(chunk, `chunk ${index + 1} of ${plan.length}`));
+  const chunks = cutModel(source, maxBytes);
+  return chunks.map((chunk, index) => source.cut(chunk, `chunk ${index + 1} of ${chunks.length}`));
 }
 
 /** Size that a free dimension is taken to have when the bytes of values are compared. */
 const NOMINAL_SIZE = 64;
 
+/** Operations that only lay a value out anew: cheaper done again than carried across. */
+const LAYOUT_OPERATIONS = new Set(['Cast', 'Transpose', 'Reshape']);
+
+/** A node, or an initializer with its bytes in a data file if they are not in the model. */
+interface OnnxOperation extends CutOperation {
+  readonly node?: NodeProto;
+  readonly initializer?: TensorProto;
+  readonly stored?: StoredTensor | undefined;
+}
+
 class Source {
-  readonly operations: readonly ChunkOperation[];
-  readonly values: ReadonlyMap<string, CrossingValue>;
-  readonly #model: OnnxModel;
-  /** The nodes in order, without those that prepare givens. */
-  readonly #nodes: readonly NodeProto[];
-  readonly #givens: Givens;
+  readonly operations: readonly OnnxOperation[];
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly values: ReadonlyMap<string, { readonly byteLength: number | undefined }>;
+  readonly #proto: ModelProto;
   readonly #types: ReadonlyMap<string, ValueInfoProto>;
 
-  constructor(model: OnnxModel) {
-    this.#model = model;
-    const { graph } = model.proto;
-    this.#givens = new Givens(model);
-    this.#nodes = (graph?.node ?? []).filter((node) => !this.#givens.prepares(node));
-    this.#types = new Map([...(graph?.input ?? []), ...(graph?.valueInfo ?? []), ...(graph?.output ?? [])].map((info) => [info.name ?? '', info]));
-    this.operations = this.#nodes.map((node) => ({
-      reads: readsOf(node).filter((name) => !this.#givens.has(name)),
-      writes: node.output ?? [],
-      weightBytes: this.#givens.weightBytes(readsOf(node)),
-    }));
+  constructor({ proto, dataFiles }: OnnxModel) {
+    const { initializer, node, input, valueInfo, output } = proto.graph ?? {};
+    const stored = new Map(
+      dataFiles.flatMap(({ tensors }) => tensors.map(({ tensor }) => [tensor.name, tensor])),
+    );
+    this.#proto = proto;
+    this.#types = new Map(
+      [input, valueInfo, output].flatMap((infos) => infos ?? []).map((info) => [nameOf(info), info]),
+    );
+    this.operations = [
+      ...(initializer ?? []).map((tensor) => initializerOperation(tensor, stored.get(nameOf(tensor)))),
+      ...(node ?? []).map(nodeOperation),
+    ];
+    this.inputs = (input ?? []).map(nameOf);
+    this.outputs = (output ?? []).map(nameOf);
     this.values = new Map([...this.#types].map(([name, info]) => [name, { byteLength: nominalBytes(info) }]));
   }
 
   /** One chunk as a model of its own. */
-  cut({ from, to }: Chunk, title: string): OnnxModel {
-    const { graph, metadataProps } = this.#model.proto;
-    const nodes = this.#nodes.slice(from, to);
-    const made = new Set(nodes.flatMap(({ output }) => output ?? []));
-    const read = new Set(nodes.flatMap(readsOf));
-    const earlier = new Set(this.#nodes.slice(0, from).flatMap(({ output }) => output ?? []));
-    const later = new Set(this.#nodes.slice(to).flatMap(readsOf));
-
-    const entering = [...read].filter((name) => earlier.has(name)).map((name) => this.#crossing(name));
-    const leaving = [...made].filter((name) => later.has(name)).map((name) => this.#crossing(name));
-    const givens = this.#givens.needed(read);
-    const dataFiles = layOutTensors(givens.stored, 'model.onnx_data');
+  cut(chunk: CutChunk<OnnxOperation>, title: string): OnnxModel {
+    const { graph, metadataProps } = this.#proto;
+    const entering = chunk.entering.map((name) => this.#crossing(name));
+    const leaving = chunk.leaving.map((name) => this.#crossing(name));
+    const inputs = new Set(chunk.inputs);
+    const outputs = new Map(leaving.map(({ info }) => [nameOf(info), info]));
+    for (const info of graph?.output ?? [])
+      if (chunk.outputs.includes(nameOf(info))) outputs.set(nameOf(info), info);
+    const made = new Set(chunk.operations.flatMap(({ writes }) => writes));
+    const dataFiles = layOutTensors(
+      chunk.operations.flatMap(({ stored }) => stored ?? []),
+      'model.onnx_data',
+    );
     const places = placements(dataFiles);
-    const relocated = givens.initializers.map((tensor) => {
-      const place = places.get(tensor.name ?? '');
-      return place ? { ...tensor, externalData: Object.entries(place).map(([key, value]) => ({ key, value: String(value) })) } : tensor;
-    });
-    const metadata = Object.fromEntries((metadataProps ?? []).map(({ key, value }) => [key ?? '', value ?? '']));
     return {
       dataFiles,
-      proto: modelProto(
-        {
-          name: graph?.name ?? 'main',
-          node: [...entering.flatMap(({ enter }) => enter), ...givens.nodes, ...nodes, ...leaving.flatMap(({ leave }) => leave)],
-          initializer: relocated,
-          input: [...givens.inputs, ...entering.map(({ info }) => info)],
-          output: [...leaving.map(({ info }) => info), ...(graph?.output ?? []).filter(({ name }) => made.has(name ?? ''))],
-          valueInfo: (graph?.valueInfo ?? []).filter(({ name }) => made.has(name ?? '') && !leaving.some(({ info }) => info.name === name)),
+      proto: {
+        ...this.#proto,
+        graph: {
+          ...graph,
+          node: [
+            ...entering.flatMap(({ enter }) => enter),
+            ...chunk.operations.flatMap(({ node }) => node ?? []),
+            ...leaving.flatMap(({ leave }) => leave),
+          ],
+          initializer: chunk.operations.flatMap(({ initializer }) =>
+            initializer ? relocated(initializer, places) : [],
+          ),
+          input: [
+            ...(graph?.input ?? []).filter((info) => inputs.has(nameOf(info))),
+            ...entering.map(({ info }) => info),
+          ],
+          output: [...outputs.values()],
+          valueInfo: (graph?.valueInfo ?? []).filter(
+            (info) => made.has(nameOf(info)) && !outputs.has(nameOf(info)),
+          ),
         },
-        { ...metadata, chunk: title },
-      ),
+        metadataProps: [
+          ...(metadataProps ?? []).filter(({ key }) => key !== 'chunk'),
+          { key: 'chunk', value: title },
+        ],
+      },
     };
   }
 
@@ -92,75 +131,55 @@ class Source {
   }
 }
 
-/** Operations that only lay a value out anew: cheaper done again than carried across. */
-const LAYOUT_OPERATIONS = new Set(['Cast', 'Transpose', 'Reshape']);
-
-/**
- * What every chunk can have without another chunk's work: initializers, inputs, and what nodes make of initializers
- * alone (a float16 weight cast to float32) or by laying inputs out.
- */
-class Givens {
-  readonly #initializers: ReadonlyMap<string, TensorProto>;
-  readonly #stored: ReadonlyMap<string, StoredTensor>;
-  readonly #inputs: readonly ValueInfoProto[];
-  readonly #known: Set<string>;
-  readonly #prepared = new Map<string, NodeProto>();
-
-  constructor({ proto, dataFiles }: OnnxModel) {
-    this.#initializers = new Map((proto.graph?.initializer ?? []).map((tensor) => [tensor.name ?? '', tensor]));
-    this.#stored = new Map(dataFiles.flatMap(({ tensors }) => tensors.map(({ tensor }) => [tensor.name, tensor])));
-    this.#inputs = proto.graph?.input ?? [];
-    const fixed = new Set(this.#initializers.keys());
-    this.#known = new Set([...fixed, ...this.#inputs.map(({ name }) => name ?? '')]);
-    const outputs = new Set(proto.graph?.output?.map(({ name }) => name));
-    for (const node of proto.graph?.node ?? []) {
-      const reads = readsOf(node);
-      const unfolds = reads.length > 0 && reads.every((name) => fixed.has(name));
-      const laysOut = LAYOUT_OPERATIONS.has(node.opType ?? '') && reads.every((name) => this.#known.has(name));
-      if (!(unfolds || laysOut) || node.output?.some((name) => outputs.has(name))) continue;
-      for (const output of node.output ?? []) {
-        if (unfolds) fixed.add(output);
-        this.#known.add(output);
-        this.#prepared.set(output, node);
-      }
-    }
-  }
-
-  has(name: string): boolean {
-    return this.#known.has(name);
-  }
-
-  prepares(node: NodeProto): boolean {
-    return (node.output ?? []).some((name) => this.#prepared.has(name));
-  }
-
-  /** Bytes stored for what a node reads. */
-  weightBytes(names: Iterable<string>): number {
-    return this.needed(names).stored.reduce((sum, tensor) => sum + storedSize(tensor), 0);
-  }
-
-  /** Everything that must come along for these names to be known. */
-  needed(names: Iterable<string>): { inputs: ValueInfoProto[]; initializers: TensorProto[]; stored: StoredTensor[]; nodes: NodeProto[] } {
-    const wanted = new Set(names);
-    // A set hands out what is added to it while it is walked.
-    for (const name of wanted) for (const read of readsOf(this.#prepared.get(name) ?? {})) wanted.add(read);
-    return {
-      inputs: this.#inputs.filter(({ name }) => wanted.has(name ?? '')),
-      initializers: [...wanted].flatMap((name) => this.#initializers.get(name) ?? []),
-      stored: [...wanted].flatMap((name) => this.#stored.get(name) ?? []),
-      nodes: [...wanted].reverse().flatMap((name) => this.#prepared.get(name) ?? []),
-    };
-  }
+function initializerOperation(initializer: TensorProto, stored: StoredTensor | undefined): OnnxOperation {
+  const weightBytes = stored ? storedSize(stored) : 0;
+  return {
+    reads: [],
+    writes: [nameOf(initializer)],
+    weightBytes,
+    repeatable: 'on constants',
+    initializer,
+    stored,
+  };
 }
 
-/** The names a node reads; ONNX writes an optional input that is left out as ''. */
-function readsOf(node: NodeProto): string[] {
-  return (node.input ?? []).filter((name) => name !== '');
+function nodeOperation(node: NodeProto): OnnxOperation {
+  const type = node.opType ?? '';
+  const repeatable = type.startsWith('Random')
+    ? 'never'
+    : LAYOUT_OPERATIONS.has(type)
+      ? 'on inputs'
+      : 'on constants';
+  // ONNX writes an optional input or output that is left out as ''.
+  const [reads, writes] = [node.input, node.output].map((names) =>
+    (names ?? []).filter((name) => name !== ''),
+  );
+  return { reads: reads ?? [], writes: writes ?? [], weightBytes: 0, repeatable, node };
+}
+
+/** An initializer that knows its new place in the data files, if it is in one. */
+function relocated(tensor: TensorProto, places: ReadonlyMap<string, Placement>): TensorProto {
+  const place = places.get(nameOf(tensor));
+  if (!place) return tensor;
+  return {
+    ...tensor,
+    externalData: Object.entries(place).map(([key, value]) => ({ key, value: String(value) })),
+  };
+}
+
+function nameOf({ name }: { readonly name?: string | null }): string {
+  return name ?? '';
 }
 
 function castNode(from: string, to: string, dataType: number): NodeProto {
   const { AttributeType } = onnx.AttributeProto;
-  return { opType: 'Cast', name: `${to}/Cast`, input: [from], output: [to], attribute: [{ name: 'to', type: AttributeType.INT, i: dataType }] };
+  return {
+    opType: 'Cast',
+    name: `${to}/Cast`,
+    input: [from],
+    output: [to],
+    attribute: [{ name: 'to', type: AttributeType.INT, i: dataType }],
+  };
 }
 
 /** A value's bytes, with a nominal size for free dimensions; `undefined` for types that cannot cross. */
@@ -168,12 +187,17 @@ function nominalBytes({ type }: ValueInfoProto): number | undefined {
   const dtype = dtypeOf(type?.tensorType?.elemType ?? 0);
   const dims = type?.tensorType?.shape?.dim;
   if (!dtype || !dims) return undefined;
-  return dims.reduce((bytes, { dimValue, dimParam }) => bytes * (dimParam ? nominalSize(dimParam) : toNumber(dimValue)), byteWidth(dtype));
+  return dims.reduce(
+    (bytes, { dimValue, dimParam }) => bytes * (dimParam ? nominalSize(dimParam) : toNumber(dimValue)),
+    byteWidth(dtype),
+  );
 }
 
 /** `height * width / 4` with every symbol at its nominal size. */
 function nominalSize(dimParam: string): number {
   const [product = '', divisor = '1'] = dimParam.split(' / ');
-  const factors = product.split(' * ').map((factor) => (/^\d+$/.test(factor) ? Number(factor) : NOMINAL_SIZE));
+  const factors = product
+    .split(' * ')
+    .map((factor) => (/^\d+$/.test(factor) ? Number(factor) : NOMINAL_SIZE));
   return factors.reduce((size, factor) => size * factor, 1) / Number(divisor);
 }

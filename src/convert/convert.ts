@@ -85,7 +85,16 @@ export function componentOf(name: ModelName): string {
  */
 export function convert(checkpoint: Checkpoint, options: ConvertOptions): Model[] {
   const names = options.models ?? modelNames.filter((name) => checkpoint.components.has(componentOf(name)));
-  return names.map((name) => convertModel(checkpoint, name, options));
+  const sizes = options.contract.fixedSizes ? { ...ownSizes(checkpoint), ...options.sizes } : options.sizes;
+  return names.map((name) => convertModel(checkpoint, name, { ...options, sizes }));
+}
+
+/** The size of latents that the checkpoint was made for; a VAE alone does not say. */
+function ownSizes({ components }: Checkpoint): Sizes {
+  const unet = components.get('unet');
+  if (!unet) return {};
+  const { sample_size } = unetConfig(unet);
+  return { latentHeight: sample_size, latentWidth: sample_size };
 }
 
 function convertModel(checkpoint: Checkpoint, name: ModelName, options: ConvertOptions): Model {

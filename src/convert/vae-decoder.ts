@@ -12,7 +12,7 @@ export function vaeDecoder(at: Scope, z: Tensor, config: VaeConfig): Tensor {
   const decoder = at.in('decoder');
   const levels = config.up_block_types.length;
 
-  let h = at.has('post_quant_conv') ? conv2d(at.in('post_quant_conv'), z) : z;
+  let h = config.use_post_quant_conv ? conv2d(at.in('post_quant_conv'), z) : z;
   h = conv2d(decoder.in('conv_in'), h, { pad: 1 });
   h = vaeMidBlock(decoder.in('mid_block'), h, norm);
   for (let level = 0; level < levels; level++) {

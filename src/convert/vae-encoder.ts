@@ -23,5 +23,5 @@ export function vaeEncoder(at: Scope, x: Tensor, config: VaeConfig): Tensor {
   h = vaeMidBlock(encoder.in('mid_block'), h, norm);
   h = groupNorm(encoder.in('conv_norm_out'), h, norm);
   h = conv2d(encoder.in('conv_out'), silu(h), { pad: 1 });
-  return at.has('quant_conv') ? conv2d(at.in('quant_conv'), h) : h;
+  return config.use_quant_conv ? conv2d(at.in('quant_conv'), h) : h;
 }

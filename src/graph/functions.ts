@@ -104,7 +104,7 @@ export function gatherNd(x: Tensor, index: Tensor): Tensor {
 /** A number to compute with beside `x`. */
 function scalar(x: Tensor, value: number): Tensor {
   const data = x.dtype === 'i32' ? Int32Array.of(value) : Float32Array.of(value);
-  return x.builder.constant(data, []);
+  return x.builder.constant(data, [], undefined, x.dtype);
 }
 
 function apply(op: ComputedOp, first: Tensor, ...rest: Tensor[]): Tensor {

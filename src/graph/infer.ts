@@ -12,13 +12,13 @@ type Rule<K extends ComputedOp['kind']> = (op: OpOf<K>, inputs: readonly TensorT
 /** One rule an operation: the type of its result, or a `Misfit` that says what does not fit. */
 const rules: { readonly [K in ComputedOp['kind']]: Rule<K> } = {
   conv2d({ stride, pads }, [x, weight, bias]) {
-    const { dtype, shape } = ranked(x, 4, 'x');
+    const { shape } = ranked(x, 4, 'x');
     const [batch, channels, height, width] = fourOf(shape);
     const [out, into, kernelHeight, kernelWidth] = fourOf(ranked(weight, 4, 'weight').shape);
     expect(sameDim(into, channels), () => `the weight ${formatShape(typeOf(weight).shape)} reads another number of channels than x ${formatShape(shape)} has`);
     expectVector(bias, out, 'bias');
     return {
-      dtype,
+      dtype: sameDType(...present(x, weight, bias)),
       shape: [
         batch,
         out,
@@ -28,11 +28,11 @@ const rules: { readonly [K in ComputedOp['kind']]: Rule<K> } = {
     };
   },
   linear(_, [x, weight, bias]) {
-    const { dtype, shape } = typeOf(x);
+    const { shape } = typeOf(x);
     const [out, into] = twoOf(ranked(weight, 2, 'weight').shape);
     expect(sameDim(into, dimAt(shape, -1)), () => `the weight ${formatShape([out, into])} reads another width than x ${formatShape(shape)} has`);
     expectVector(bias, out, 'bias');
-    return { dtype, shape: [...shape.slice(0, -1), out] };
+    return { dtype: sameDType(...present(x, weight, bias)), shape: [...shape.slice(0, -1), out] };
   },
   matmul({ transposeA, transposeB }, [a, b]) {
     const left = swapped(typeOf(a).shape, transposeA);
@@ -81,16 +81,17 @@ const rules: { readonly [K in ComputedOp['kind']]: Rule<K> } = {
     expect(typeof channels === 'number' && channels % groups === 0, () => `${formatShape([channels])} channels do not divide into ${groups} groups`);
     expectVector(weight, channels, 'weight');
     expectVector(bias, channels, 'bias');
-    return typeOf(x);
+    return { dtype: sameDType(x, weight, bias), shape: typeOf(x).shape };
   },
   layer_norm({ axis }, [x, weight, bias]) {
     const size = dimAt(typeOf(x).shape, axis);
     expectVector(weight, size, 'weight');
     expectVector(bias, size, 'bias');
-    return typeOf(x);
+    return { dtype: sameDType(x, weight, bias), shape: typeOf(x).shape };
   },
   reshape({ shape }, [x]) {
     const { dtype, shape: from } = typeOf(x);
+    expect(shape.every((dim) => typeof dim !== 'number' || Number.isInteger(dim)), () => `${formatShape(shape)} has a fraction as a size`);
     expect(sameDim(multiplyDims(from), multiplyDims(shape)), () => `${formatShape(from)} does not hold as many elements as ${formatShape(shape)}`);
     return { dtype, shape };
   },
@@ -108,6 +109,7 @@ const rules: { readonly [K in ComputedOp['kind']]: Rule<K> } = {
   concat({ axis }, inputs) {
     const shapes = inputs.map(({ shape }) => shape);
     const [first = []] = shapes;
+    expect(axis >= 0, () => `axis ${axis} is not counted from the front`);
     for (const shape of shapes) {
       expect(
         shape.length === first.length && shape.every((dim, at) => at === axis || sameDim(dim, dimAt(first, at))),
@@ -124,7 +126,9 @@ const rules: { readonly [K in ComputedOp['kind']]: Rule<K> } = {
   slice({ axis, start, end }, [x]) {
     const { dtype, shape } = typeOf(x);
     const size = dimAt(shape, axis);
-    expect(typeof size === 'number' && start >= 0 && start < end && end <= size, () => `${start}…${end} is not inside axis ${axis} of ${formatShape(shape)}`);
+    expect(axis >= 0, () => `axis ${axis} is not counted from the front`);
+    const whole = Number.isInteger(start) && Number.isInteger(end);
+    expect(whole && typeof size === 'number' && start >= 0 && start < end && end <= size, () => `${start}…${end} is not inside axis ${axis} of ${formatShape(shape)}`);
     return { dtype, shape: shape.map((dim, at) => (at === axis ? end - start : dim)) };
   },
   cast: ({ to }, [x]) => ({ dtype: to, shape: typeOf(x).shape }),
@@ -201,6 +205,11 @@ function ranked(input: TensorType | undefined, rank: number, what: string): Tens
 
 function expectVector(input: TensorType | undefined, size: Dim, what: string): void {
   expect(!input || sameShape(input.shape, [size]), () => `the ${what} ${formatShape(typeOf(input).shape)} is not ${formatShape([size])}`);
+}
+
+/** The inputs that are there: a bias may be left out. */
+function present(...inputs: readonly (TensorType | undefined)[]): TensorType[] {
+  return inputs.filter((input) => input !== undefined);
 }
 
 function sameDType(...inputs: readonly (TensorType | undefined)[]): DType {

@@ -8,19 +8,19 @@ import type { Tensor } from './tensor.ts';
 export function conv2d(at: Scope, x: Tensor, window: { stride?: number; pad?: number | Pads } = {}): Tensor {
   const { stride = 1, pad = 0 } = window;
   const pads = typeof pad === 'number' ? { top: pad, left: pad, bottom: pad, right: pad } : pad;
-  return at.builder.apply({ kind: 'conv2d', stride, pads }, [x, at.weight('weight'), ...bias(at)], at.path);
+  return at.builder.apply({ kind: 'conv2d', stride, pads }, [x, at.weight('weight'), at.weight('bias')], at.path);
 }
 
 /** A linear layer over the channels of x [B,C,1,S] (or [B,C,H,W]), as a 1×1 convolution. The stored weight may be of rank 2 or 4. */
-export function pointwise(at: Scope, x: Tensor): Tensor {
+export function pointwise(at: Scope, x: Tensor, { bias }: { bias: boolean } = { bias: true }): Tensor {
   const weight = at.weightAs('weight', ([out = 0, into = 0]) => [out, into, 1, 1]);
   const pads = { top: 0, left: 0, bottom: 0, right: 0 };
-  return at.builder.apply({ kind: 'conv2d', stride: 1, pads }, [x, weight, ...bias(at)], at.path);
+  return at.builder.apply({ kind: 'conv2d', stride: 1, pads }, [x, weight, ...(bias ? [at.weight('bias')] : [])], at.path);
 }
 
 /** A linear layer over the last axis of x […,I]. */
 export function linear(at: Scope, x: Tensor): Tensor {
-  return at.builder.apply({ kind: 'linear' }, [x, at.weight('weight'), ...bias(at)], at.path);
+  return at.builder.apply({ kind: 'linear' }, [x, at.weight('weight'), at.weight('bias')], at.path);
 }
 
 /** Normalises each of `groups` groups of channels of x [B,C,H,W] to mean 0 and variance 1, then scales and shifts each channel. */
@@ -36,8 +36,4 @@ export function layerNorm(at: Scope, x: Tensor, norm: { axis: number; epsilon: n
 /** Rows of the table `weight` [N,C] at integer `indices` […] → […,C]. */
 export function embedding(at: Scope, indices: Tensor): Tensor {
   return at.builder.apply({ kind: 'embedding' }, [at.weight('weight'), indices], at.path);
-}
-
-function bias(at: Scope): Tensor[] {
-  return at.has('bias') ? [at.weight('bias')] : [];
 }

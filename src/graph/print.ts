@@ -21,7 +21,7 @@ export function printGraph(graph: Graph): string {
 }
 
 function printOperand({ op, name, dtype, shape }: Tensor): string {
-  if (op.kind === 'weight') return `${name} ${dtype === 'f32' ? '' : dtype}${formatShape(shape)}`;
+  if (op.kind === 'weight') return `${name} ${dtype === 'f32' ? '' : `${dtype} `}${formatShape(shape)}`;
   if (op.kind !== 'constant') return name;
   return op.data.length === 1 ? String(op.data[0]) : `constant ${formatShape(shape)}`;
 }

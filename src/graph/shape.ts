@@ -43,11 +43,12 @@ export function multiplyDims(dims: readonly Dim[]): Dim {
 }
 
 /**
- * Size after a convolution or pooling window: ⌊(size + padding − kernel) / stride⌋ + 1.
- * A symbolic size is taken to be a multiple of the stride; `undefined` when the result is then not a monomial.
+ * Size after a convolution or pooling window: ⌊(size + padding − kernel) / stride⌋ + 1; `undefined` when the window is
+ * larger than what it slides over. A symbolic size is taken to be a multiple of the stride; `undefined` when the result
+ * is then not a monomial.
  */
 export function windowDim(size: Dim, kernel: number, stride: number, padding: number): Dim | undefined {
-  if (typeof size === 'number') return Math.floor((size + padding - kernel) / stride) + 1;
+  if (typeof size === 'number') return size + padding < kernel ? undefined : Math.floor((size + padding - kernel) / stride) + 1;
   const added = Math.floor((padding - kernel) / stride) + 1;
   return added === 0 ? multiplyDims([size, 1 / stride]) : undefined;
 }

@@ -1,7 +1,8 @@
+import { elementCount } from '../weights/dtype.ts';
 import type { Graph } from './graph.ts';
 import { inferType } from './infer.ts';
 import type { Op } from './op.ts';
-import { sameShape } from './shape.ts';
+import { multiplyDims, sameShape } from './shape.ts';
 import type { Tensor } from './tensor.ts';
 
 /** How many tensors each kind of operation reads: [fewest, most]. */
@@ -38,7 +39,7 @@ const arities: { readonly [K in Op['kind']]: readonly [number, number] } = {
 
 /**
  * Checks what every rewrite must keep: names are unique, each tensor comes after what it reads, no operation reads too
- * few or too many, types are those the rules give, outputs are in the graph. Throws `Error`: a graph that fails is our bug.
+ * few or too many, types are those the rules give, inputs and outputs are in the graph. Throws `Error`: a graph that fails is our bug.
  */
 export function verifyGraph(graph: Graph): void {
   const seen = new Map<string, Tensor>();
@@ -50,12 +51,18 @@ export function verifyGraph(graph: Graph): void {
     for (const input of inputs) {
       if (seen.get(input.name) !== input) throw new Error(`${name} reads ${input.name}, which is not computed before it`);
     }
-    if (op.kind !== 'input' && op.kind !== 'weight' && op.kind !== 'constant') {
+    if (op.kind === 'input') {
+      if (!graph.inputs.includes(tensor)) throw new Error(`${name} is not among the inputs`);
+    } else if (op.kind === 'weight' || op.kind === 'constant') {
+      const count = op.kind === 'weight' ? elementCount(op.weight.shape) : op.data.length;
+      if (multiplyDims(tensor.shape) !== count) throw new Error(`${name} has not as many elements as its shape`);
+    } else {
       const type = inferType(op, inputs, name);
       if (type.dtype !== tensor.dtype || !sameShape(type.shape, tensor.shape)) throw new Error(`${name} has not the type of its operation`);
     }
     seen.set(name, tensor);
   }
+  for (const { name } of graph.inputs) if (seen.get(name)?.op.kind !== 'input') throw new Error(`the input ${name} is not in the graph`);
   const names = new Set<string>();
   for (const { name, tensor } of graph.outputs) {
     if (seen.get(tensor.name) !== tensor) throw new Error(`the output ${name} is not computed`);

@@ -2,7 +2,8 @@ import { cast } from '../graph/functions.ts';
 import type { Graph, GraphBuilder } from '../graph/graph.ts';
 import { copyInto, rewrite } from '../graph/rewrite.ts';
 import type { Tensor } from '../graph/tensor.ts';
-import type { DType } from '../weights/dtype.ts';
+import { type DType, isFloat } from '../weights/dtype.ts';
+import { splitFloat16Factors } from './float16-factors.ts';
 
 /** How numbers are stored and computed with. */
 export const precisions = ['float32', 'float16', 'float16-weights'] as const;
@@ -20,7 +21,7 @@ export function withPrecision(graph: Graph, precision: Precision): Graph {
     case 'float32':
       return graph;
     case 'float16':
-      return inFloat16(graph);
+      return splitFloat16Factors(inFloat16(graph));
     case 'float16-weights':
       return rewrite(graph, (builder, tensor, inputs) =>
         tensor.op.kind === 'weight' ? cast(copyInto(builder, { ...tensor, dtype: 'f16' }, []), 'f32') : copyInto(builder, tensor, inputs),
@@ -32,12 +33,19 @@ function inFloat16(graph: Graph): Graph {
   const wide = needingFloat32(graph);
   return rewrite(graph, (builder, tensor, inputs) => {
     const { op } = tensor;
-    if (op.kind === 'weight') return copyInto(builder, { ...tensor, dtype: 'f16' }, []);
-    if (op.kind === 'input' || op.kind === 'constant') return copyInto(builder, tensor, []);
     const dtype = wide.has(tensor) ? 'f32' : 'f16';
-    const converted = inputs.map((input) => inDType(builder, input, dtype));
-    if (op.kind !== 'cast' || op.to !== 'f32') return copyInto(builder, tensor, converted);
-    return converted[0] ?? tensor;
+    switch (op.kind) {
+      case 'weight':
+        return copyInto(builder, { ...tensor, dtype: 'f16' }, []);
+      case 'input':
+      case 'constant':
+        return copyInto(builder, tensor, []);
+      case 'cast':
+        // To integers from what is there: a token id of 49407, given as float32, has no float16.
+        return isFloat(op.to) ? inDType(builder, onlyOne(inputs), dtype) : copyInto(builder, tensor, inputs);
+      default:
+        return copyInto(builder, tensor, inputs.map((input) => fractionIn(builder, input, dtype)));
+    }
   });
 }
 
@@ -52,8 +60,17 @@ function needingFloat32(graph: Graph): ReadonlySet<Tensor> {
 }
 
 /** A fraction in another dtype; integers and booleans as they are. */
+function fractionIn(builder: GraphBuilder, tensor: Tensor, dtype: DType): Tensor {
+  return isFloat(tensor.dtype) ? inDType(builder, tensor, dtype) : tensor;
+}
+
 function inDType(builder: GraphBuilder, tensor: Tensor, dtype: DType): Tensor {
-  if (tensor.dtype !== 'f32' && tensor.dtype !== 'f16') return tensor;
-  const { op } = tensor;
-  return op.kind === 'constant' ? builder.constant(op.data, tensor.shape, tensor.name, dtype) : cast(tensor, dtype);
+  const { op, name, shape } = tensor;
+  return op.kind === 'constant' ? builder.constant(op.data, shape, name, dtype) : cast(tensor, dtype);
+}
+
+function onlyOne(inputs: readonly Tensor[]): Tensor {
+  const [input] = inputs;
+  if (!input || inputs.length > 1) throw new Error('a cast reads one tensor');
+  return input;
 }

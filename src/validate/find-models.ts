@@ -12,11 +12,14 @@ export interface FoundModel {
   readonly root: string;
 }
 
+/** What `findModels` takes, in words. */
+export const modelPlaces = 'an .onnx file, a folder that holds a model.onnx, or a folder of such folders';
+
 /**
  * The models that a path stands for: an `.onnx` file, a component's folder, a chunk (then all chunks of its model), a
- * folder of such folders, or an output folder whose `onnx` folder has them. Throws `NotFoundError` when there are none.
+ * folder of such folders, or an output folder whose `onnx` folder has them. Throws `NotFoundError`, saying what was `expected`.
  */
-export async function findModels(path: string): Promise<readonly FoundModel[]> {
+export async function findModels(path: string, expected = modelPlaces): Promise<readonly FoundModel[]> {
   const kind = await pathKind(path);
   // A model.onnx is what its folder is.
   const place = kind === 'file' && basename(path) === 'model.onnx' ? dirname(path) : path;
@@ -35,7 +38,7 @@ export async function findModels(path: string): Promise<readonly FoundModel[]> {
   }
   throw new NotFoundError({
     problem: kind === undefined ? `${path} does not exist.` : `${path} holds no model that can be run.`,
-    details: { expected: 'an .onnx file, a folder that holds a model.onnx, or a folder of such folders' },
+    details: { expected },
   });
 }
 

@@ -7,14 +7,27 @@ import type { TensorData } from '../weights/tensor-data.ts';
 import type { OrtFailure, OrtReply, OrtRequest, OrtWorkerData } from './ort-worker.ts';
 import type { Runner, RunnerOptions } from './runner.ts';
 
+/** An ONNX model in memory whose data lies in files. */
+export interface OnnxInMemory {
+  /** What to call it in an error. */
+  readonly path: string;
+  readonly bytes: Uint8Array;
+  /** What the locations of its data are relative to, and must not leave. */
+  readonly dataFolder: string;
+}
+
 /**
  * Loads an ONNX model to be run by onnxruntime, in a thread of its own that lives until `close`. Throws `NotFoundError`
  * when the file is not there or onnxruntime-node is not installed, `FileFormatError` when onnxruntime cannot load the
  * file; `run` throws `RequestError` for feeds that the model does not take.
  */
-export async function openOnnxSession(path: string, { optimize }: RunnerOptions): Promise<Runner> {
-  await (await openFile(path)).close();
-  const thread = new OrtThread({ path, optimize });
+export async function openOnnxSession(
+  model: string | OnnxInMemory,
+  { optimize }: Pick<RunnerOptions, 'optimize'>,
+): Promise<Runner> {
+  const path = typeof model === 'string' ? model : model.path;
+  if (typeof model === 'string') await (await openFile(path)).close();
+  const thread = new OrtThread({ model, optimize });
   const opened = await thread.nextReply();
   if (opened.kind !== 'opened') {
     await thread.close();

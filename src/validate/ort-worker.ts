@@ -11,7 +11,8 @@ import type { ValueInfo } from './runner.ts';
 
 /** What the worker is started with. */
 export interface OrtWorkerData {
-  readonly path: string;
+  /** A file, or the bytes of one. */
+  readonly model: string | { readonly bytes: Uint8Array; readonly dataFolder: string };
   readonly optimize: boolean;
 }
 
@@ -51,31 +52,33 @@ const ortTypes = {
 type OrtDType = keyof typeof ortTypes;
 
 /**
- * Measured on the UNet of SD 1.5 at 512 × 512, two rows, 2 cores; memory at its peak and between runs, CPU seconds a run:
+ * Measured on the UNet of SD 1.5 at 512 × 512, two rows, 2 cores: memory at its peak and between runs, CPU time of a run.
  *
- *     1.72 GB float16   optimised, arena 10.5 GB, 10.5 GB, 33 s   arena off 7.6 GB, 4.9 GB, 31 s   not optimised 5.6 GB, 1.8 GB, 43 s
- *     3.44 GB float32   optimised, arena  7.5 GB,  7.5 GB, 33 s   arena off 5.6 GB, 3.9 GB, 30 s   not optimised 6.7 GB, 3.8 GB, 38 s
+ *     1.72 GB of float16   optimised 10.5 GB 10.5 GB 33 s   without arena 7.6 GB 4.9 GB 31 s   not optimised 5.6 GB 1.8 GB 43 s
+ *     3.44 GB of float32   optimised  7.5 GB  7.5 GB 33 s   without arena 5.6 GB 3.9 GB 30 s   not optimised 6.7 GB 3.8 GB 38 s
  *
- * So the arena, which keeps what it ever took, is always off. Optimised, the weights become float32 in memory (17 s);
- * otherwise they stay mapped from the file (1 s), if they are not packed a second time.
+ * So the arena, which keeps all it ever took, is always off. Optimised, the weights become float32 in memory, which takes
+ * 17 s; otherwise they stay mapped from the file (1 s), where packing would copy them, and threads that wait sleep: four
+ * validations side by side took 8.4 s instead of 12.1 s.
  */
-function sessionOptions(optimize: boolean): Ort.InferenceSession.SessionOptions {
+function sessionOptions(optimize: boolean, dataFolder?: string): Ort.InferenceSession.SessionOptions {
   const always = { enableCpuMemArena: false, logSeverityLevel: FATAL } as const;
-  if (optimize) return { ...always, graphOptimizationLevel: 'all' };
-  return {
-    ...always,
-    graphOptimizationLevel: 'disabled',
-    extra: { session: { disable_prepacking: '1' } },
-  };
+  const data = dataFolder === undefined ? {} : { model_external_initializers_file_folder_path: dataFolder };
+  if (optimize) return { ...always, graphOptimizationLevel: 'all', extra: { session: data } };
+  const session = { ...data, disable_prepacking: '1', intra_op: { allow_spinning: '0' } };
+  return { ...always, graphOptimizationLevel: 'disabled', extra: { session } };
 }
 
 /** Errors are thrown as well, so onnxruntime need not write them to the terminal. */
 const FATAL = 4;
 
-async function serve(port: MessagePort, { path, optimize }: OrtWorkerData): Promise<void> {
+async function serve(port: MessagePort, { model, optimize }: OrtWorkerData): Promise<void> {
   const ort = await during(port, 'import', importOnnxruntime);
   const session = await during(port, 'open', async () => {
-    const opened = await ort.InferenceSession.create(path, sessionOptions(optimize));
+    const opened =
+      typeof model === 'string'
+        ? await ort.InferenceSession.create(model, sessionOptions(optimize))
+        : await ort.InferenceSession.create(model.bytes, sessionOptions(optimize, model.dataFolder));
     const [inputs, outputs] = [opened.inputMetadata.map(valueInfo), opened.outputMetadata.map(valueInfo)];
     reply(port, { kind: 'opened', inputs, outputs });
     return opened;

@@ -50,8 +50,9 @@ const dimensions: {
 const PIXELS = 8;
 
 /**
- * The sizes to run models of one network at: those that the models declare, the first one's first; else those the
- * network was trained on. The text encoder and the UNet get two rows, as under classifier-free guidance.
+ * The sizes to run a model and its reference at: those that either declares, else those the network was trained on. The
+ * text encoder and the UNet get two rows, as under classifier-free guidance. Throws `RequestError` when the two declare
+ * different sizes.
  */
 export function inputSizes(
   network: ModelName,
@@ -59,13 +60,17 @@ export function inputSizes(
   models: readonly ModelBorders[],
 ): InputSizes {
   const declared: { -readonly [K in keyof InputSizes]?: number } = {};
-  for (const { name, dims } of models.flatMap(({ inputs }) => inputs)) {
-    const meanings = dimensions[network][optimumInput(name)] ?? [];
-    // Where optimum has [B,S,C], Apple has [B,C,1,S].
-    const apple = meanings.length === 3 && dims.length === 4;
-    for (const [axis, meaning] of meanings.entries()) {
-      const size = dims[apple ? ([0, 3, 1][axis] ?? axis) : axis];
-      if (typeof size === 'number') declared[meaning] ??= size;
+  for (const { path, inputs } of models) {
+    for (const { name, dims } of inputs) {
+      const meanings = dimensions[network][optimumInput(name)] ?? [];
+      // Where optimum has [B,S,C], Apple has [B,C,1,S].
+      const isApple = meanings.length === 3 && dims.length === 4;
+      for (const [axis, meaning] of meanings.entries()) {
+        const size = dims[isApple ? ([0, 3, 1][axis] ?? axis) : axis];
+        if (typeof size !== 'number') continue;
+        declared[meaning] ??= size;
+        if (declared[meaning] !== size) throw otherSize(path, name, declared[meaning], size);
+      }
     }
   }
   return {
@@ -118,6 +123,14 @@ export function realisticCases(
         { name: 'picture', tensors: new Map([['sample', picture(rng, [batch, colours, height, width])]]) },
       ];
   }
+}
+
+function otherSize(path: string, name: string, expected: number, found: number): RequestError {
+  return new RequestError({
+    problem: `the model and its reference take ${name} of different sizes.`,
+    details: { model: String(expected), reference: `${found} (${path})` },
+    advice: 'Compare with a reference of the same model, converted for the same size.',
+  });
 }
 
 const SEED = 93;

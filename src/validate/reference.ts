@@ -13,7 +13,7 @@ import { findWeightFile } from '../weights/component-weights.ts';
 import { exists, listFolder, pathKind, removePath } from '../weights/disk.ts';
 import { openSafetensors } from '../weights/safetensors-file.ts';
 import { readTensor, type TensorData } from '../weights/tensor-data.ts';
-import { type FoundModel, findModels } from './find-models.ts';
+import { type FoundModel, findModels, modelPlaces } from './find-models.ts';
 import { type ModelSettings, readModelSettings } from './model-settings.ts';
 import type { TensorMap } from './runner.ts';
 
@@ -66,7 +66,7 @@ async function recorded(path: string): Promise<RecordedReference> {
 }
 
 async function converted(path: string): Promise<RunnableReference> {
-  const models = await findModels(path);
+  const models = await findModels(path, `${modelPlaces}; a checkpoint; or recorded tensors (.safetensors)`);
   const [only, ...others] = models;
   return {
     kind: 'runnable',

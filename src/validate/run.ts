@@ -18,8 +18,8 @@ export async function runArtifacts(
   throwIfInterrupted(signal);
   const model = await openChain(paths, { optimize });
   try {
-    refuseUnknown(model, inputs);
     const feeds = feedsFor(model, inputs);
+    refuseUnknown(model, inputs);
     throwIfInterrupted(signal);
     onProgress?.({ type: 'progress', stage: 'run', what: model.path, done: 0, total: 1 });
     return await model.run(feeds);

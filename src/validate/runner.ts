@@ -33,9 +33,20 @@ export interface Runner extends ModelBorders {
 
 /** How a model is loaded. */
 export interface RunnerOptions {
-  /**
-   * Spend time and memory on loading to run faster: worth it for many runs (making pictures), not for one (validation),
-   * where a model that is run operation by operation also keeps its float16 roundings.
-   */
+  /** Spend time and memory on loading to run faster: worth it for many runs (drawing), not for a few (validation). */
   readonly optimize: boolean;
+  /** Core ML models: round what they declare float16, operation by operation, instead of computing in float32, so that overflow shows. */
+  readonly roundToFloat16?: boolean;
+  /** Told after a run with `roundToFloat16` of the first value that was not finite; masks of −∞ do not count. */
+  readonly onNonFinite?: (found: NonFiniteValue) => void;
+}
+
+/** A value inside of a model that overflowed, or was never a number. */
+export interface NonFiniteValue {
+  /** The model. */
+  readonly path: string;
+  /** Its name in the model. */
+  readonly value: string;
+  /** The operation that gave it: `conv`. */
+  readonly operation: string;
 }

@@ -59,9 +59,10 @@ export function attention(
   context: Tensor,
   { heads, implementation }: { heads: number; implementation: AttentionImplementation },
 ): Tensor {
-  const q = pointwise(at.in('to_q'), x);
-  const k = pointwise(at.in('to_k'), context);
-  const v = pointwise(at.in('to_v'), context);
+  const bias = at.has('to_q.bias'); // the VAE's have one, the UNet's have none
+  const q = pointwise(at.in('to_q'), x, { bias });
+  const k = pointwise(at.in('to_k'), context, { bias });
+  const v = pointwise(at.in('to_v'), context, { bias });
   const headSize = fixedDimAt(q.shape, 1) / heads;
   return pointwise(at.in('to_out.0'), implementations[implementation](scale(q, headSize ** -0.5), k, v, heads));
 }

@@ -8,7 +8,7 @@ const schema = z.object({
   hidden_size: z.int(),
   intermediate_size: z.int(),
   num_hidden_layers: z.int(),
-  num_attention_heads: z.int(),
+  num_attention_heads: z.int().min(1),
   max_position_embeddings: z.int().default(77),
   hidden_act: z.enum(['quick_gelu', 'gelu'], { error: '"quick_gelu" or "gelu"' }).default('quick_gelu'),
   layer_norm_eps: z.number().default(1e-5),

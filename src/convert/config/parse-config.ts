@@ -11,9 +11,16 @@ export function parseConfig<Schema extends z.ZodType>(schema: Schema, component:
   if (result.success) return result.data;
   const [issue] = result.error.issues;
   const key = issue?.path.join('.') ?? '';
+  if (issue?.input === undefined) {
+    throw new ConfigError({
+      problem: `the config of the ${component.name} does not say ${key}.`,
+      details: { file: component.configFile },
+      advice: 'The file is incomplete, or belongs to another kind of model. Download it again.',
+    });
+  }
   throw new ConfigError({
     problem: `the config of the ${component.name} sets ${key} to something that sdconvert cannot convert.`,
-    details: { file: component.configFile, found: `${key} = ${JSON.stringify(issue?.input)}`, supported: issue?.message ?? '' },
+    details: { file: component.configFile, found: `${key} = ${JSON.stringify(issue.input)}`, supported: issue.message },
     advice: 'If the file is intact, this is a kind of model that is not supported yet.',
   });
 }
@@ -36,6 +43,18 @@ export function checkSizes(component: Component, sizes: readonly StatedSize[]): 
       problem: `the config of the ${component.name} contradicts its weights: ${key} is ${value}, but the weights are made for ${size}.`,
       details: { config: component.configFile, weight: `${weight} [${found.shape.join(', ')}]`, file: found.file },
       advice: 'The config belongs to another model. Take both files from the same source.',
+    });
+  }
+}
+
+/** Throws `ConfigError` for the first list that has not as many entries as the network has levels; what is no list holds for all levels. */
+export function checkLevels(component: Component, levels: number, lists: Readonly<Record<string, unknown>>): void {
+  for (const [key, list] of Object.entries(lists)) {
+    if (!Array.isArray(list) || list.length === levels) continue;
+    throw new ConfigError({
+      problem: `the config of the ${component.name} contradicts itself: block_out_channels has ${levels} entries, but ${key} has ${list.length}.`,
+      details: { file: component.configFile },
+      advice: 'Download the file again, or take it from where the weights come from.',
     });
   }
 }

@@ -1,8 +1,10 @@
 import { z } from 'zod';
 import type { Component } from '../../weights/checkpoint.ts';
-import { checkSizes, parseConfig } from './parse-config.ts';
+import { checkLevels, checkSizes, parseConfig } from './parse-config.ts';
 
 const blockType = (...names: [string, ...string[]]) => z.array(z.enum(names, { error: names.join(' or ') }));
+const count = z.int().min(1, { error: 'a number of at least 1' });
+const countPerLevel = z.union([count, z.array(count)], { error: 'a number of at least 1, or a list of them' });
 const only = <T extends string | number | boolean | null>(value: T) => z.literal(value, { error: JSON.stringify(value) }).default(value as never);
 
 /** UNet2DConditionModel as in SD 1.x and 2.x; defaults are diffusers' own for keys that older files leave out. */
@@ -20,9 +22,9 @@ const schema = z.object({
   norm_num_groups: z.int().default(32),
   norm_eps: z.number().default(1e-5),
   cross_attention_dim: z.int(),
-  transformer_layers_per_block: z.union([z.int(), z.array(z.int())]).default(1),
+  transformer_layers_per_block: countPerLevel.default(1),
   // diffusers' name for what is the number of heads, kept for old files; `num_attention_heads` was never filled in for these models
-  attention_head_dim: z.union([z.int(), z.array(z.int())]).default(8),
+  attention_head_dim: countPerLevel.default(8),
   num_attention_heads: only(null),
   act_fn: only('silu'),
   mid_block_type: only('UNetMidBlock2DCrossAttn'),
@@ -55,8 +57,9 @@ export interface UNetConfig extends Omit<z.output<typeof schema>, 'attention_hea
 /** Reads and checks the UNet's config. Throws `ConfigError`. */
 export function unetConfig(component: Component): UNetConfig {
   const { attention_head_dim, transformer_layers_per_block, ...config } = parseConfig(schema, component);
-  const { block_out_channels: channels } = config;
-  const firstAttention = config.down_block_types.indexOf('CrossAttnDownBlock2D');
+  const { block_out_channels: channels, down_block_types, up_block_types } = config;
+  checkLevels(component, channels.length, { down_block_types, up_block_types, attention_head_dim, transformer_layers_per_block });
+  const firstAttention = down_block_types.indexOf('CrossAttnDownBlock2D');
   checkSizes(component, [
     { key: 'in_channels', value: config.in_channels, weight: 'conv_in.weight', axis: 1 },
     { key: 'out_channels', value: config.out_channels, weight: 'conv_out.weight', axis: 0 },

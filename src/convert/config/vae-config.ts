@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Component } from '../../weights/checkpoint.ts';
-import { checkSizes, parseConfig } from './parse-config.ts';
+import { checkLevels, checkSizes, parseConfig } from './parse-config.ts';
 
 /** AutoencoderKL; defaults are diffusers' own. */
 const schema = z.object({
@@ -10,6 +10,8 @@ const schema = z.object({
   block_out_channels: z.array(z.int()),
   layers_per_block: z.int().default(1),
   norm_num_groups: z.int().default(32),
+  use_quant_conv: z.boolean().default(true),
+  use_post_quant_conv: z.boolean().default(true),
   act_fn: z.literal('silu', { error: '"silu"' }).default('silu'),
   down_block_types: z.array(z.literal('DownEncoderBlock2D', { error: 'DownEncoderBlock2D' })),
   up_block_types: z.array(z.literal('UpDecoderBlock2D', { error: 'UpDecoderBlock2D' })),
@@ -20,6 +22,8 @@ export type VaeConfig = z.output<typeof schema>;
 /** Reads and checks the VAE's config. Throws `ConfigError`. */
 export function vaeConfig(component: Component): VaeConfig {
   const config = parseConfig(schema, component);
+  const { down_block_types, up_block_types } = config;
+  checkLevels(component, config.block_out_channels.length, { down_block_types, up_block_types });
   checkSizes(component, [
     { key: 'in_channels', value: config.in_channels, weight: 'encoder.conv_in.weight', axis: 1 },
     { key: 'out_channels', value: config.out_channels, weight: 'decoder.conv_out.weight', axis: 0 },

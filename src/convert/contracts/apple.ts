@@ -14,6 +14,8 @@ import type { Contract, Sizes } from './contract.ts';
  * one picture and one prompt at a time.
  */
 export const appleContract: Contract = {
+  fixedSizes: true,
+
   text_encoder(at, config) {
     const input_ids = at.builder.input('input_ids', {
       dtype: 'f32',

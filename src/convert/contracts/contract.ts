@@ -10,6 +10,8 @@ import type { VaeConfig } from '../config/vae-config.ts';
  * A contract lays them around a network; the network itself knows of none.
  */
 export interface Contract {
+  /** Whether every size must be a number: those that nobody fixed are then the config's. */
+  readonly fixedSizes: boolean;
   text_encoder(at: Scope, config: ClipTextConfig, sizes: Sizes): Graph;
   unet(at: Scope, config: UNetConfig, sizes: Sizes, attention: AttentionImplementation): Graph;
   vae_decoder(at: Scope, config: VaeConfig, sizes: Sizes): Graph;
@@ -17,7 +19,7 @@ export interface Contract {
 }
 
 /** The networks of a checkpoint, named as Apple's tool and the commands name them. */
-export type ModelName = keyof Contract;
+export type ModelName = Exclude<keyof Contract, 'fixedSizes'>;
 
 /** Sizes the user fixed; what is left out follows from the contract (free, or the config's). */
 export interface Sizes {

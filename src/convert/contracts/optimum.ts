@@ -12,6 +12,8 @@ import type { Contract } from './contract.ts';
  * text as [B,S,C], batch and (unless fixed) height and width free.
  */
 export const optimumContract: Contract = {
+  fixedSizes: false,
+
   text_encoder(at, config) {
     const input_ids = at.builder.input('input_ids', { dtype: 'i64', shape: [batch, config.max_position_embeddings] });
     const { last_hidden_state, pooled } = clipText(at, input_ids, config);

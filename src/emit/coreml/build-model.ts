@@ -2,11 +2,11 @@ import type { Graph } from '../../graph/graph.ts';
 import type { Tensor } from '../../graph/tensor.ts';
 import { lower } from './lower.ts';
 import { milElement } from './mil-dtype.ts';
-import type { FeatureDescription, Model, ModelDescription, Program } from './mil-schema.ts';
+import type { FeatureDescription, ModelDescription, Program } from './mil-schema.ts';
 import { namedType } from './mil-value.ts';
 import { MilWriter, type Result, resultOf, type SmallWeights } from './mil-writer.ts';
+import type { PackageContents } from './package.ts';
 import { type Target, targets } from './target.ts';
-import type { WeightFileLayout } from './weight-file.ts';
 
 /** What a package says about itself, for people. */
 export interface PackageDescription {
@@ -22,12 +22,6 @@ export interface PackageDescription {
   readonly userDefined: Readonly<Record<string, string>>;
 }
 
-/** A model ready to be written: its program, and where its weights will lie. */
-export interface CoreMlModel {
-  readonly model: Model;
-  readonly weights: WeightFileLayout;
-}
-
 /**
  * The ML Program of a graph. Values are named after the graph's tensors, inputs and outputs exactly so. No weight is
  * read: `smallWeights` gives the elements of the few that stand in the program itself.
@@ -37,7 +31,7 @@ export function buildModel(
   target: Target,
   description: PackageDescription,
   smallWeights: SmallWeights,
-): CoreMlModel {
+): PackageContents {
   const { ios, opset, specificationVersion } = targets[target];
   const write = new MilWriter(ios, smallWeights);
   writeOperations(write, graph);

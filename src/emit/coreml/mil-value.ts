@@ -1,4 +1,5 @@
 import { float16Bits } from '../../weights/convert-dtype.ts';
+import { elementCount } from '../../weights/dtype.ts';
 import { type MilDType, milElement } from './mil-dtype.ts';
 import { type Elements, writeElements } from './mil-elements.ts';
 import type { NamedValueType, Value, ValueType } from './mil-schema.ts';
@@ -49,7 +50,7 @@ export function namedType(name: string, dtype: MilDType, shape: readonly number[
 /** A value that stands in the program itself. */
 export function immediate({ dtype, shape, data }: Literal): Value {
   const tensor = writeElements(dtype, data);
-  if (!tensor) throw new Error(`${data} are not elements of ${dtype}`);
+  if (!tensor || data.length !== elementCount(shape)) throw new Error(`${data} are not ${dtype} [${shape}]`);
   return { docString: '', type: tensorType(dtype, shape), immediateValue: { tensor } };
 }
 

@@ -6,7 +6,7 @@ import { type MilDType, toMilDType } from './mil-dtype.ts';
 import { MilNames } from './mil-names.ts';
 import type { Argument, Operation, Value } from './mil-schema.ts';
 import { blob, immediate, type Literal, literalBytes, namedType, text } from './mil-value.ts';
-import { type Blob, WeightFileLayout } from './weight-file.ts';
+import { type Blob, WEIGHT_FILE_REFERENCE, WeightFileLayout } from './weight-file.ts';
 
 /** What an operation's parameter is bound to: a value by name, a literal, or a list of them. A parameter that is left out is `undefined`. */
 export type Parameter = string | Literal | readonly (string | Literal)[] | undefined;
@@ -17,9 +17,6 @@ export interface Result {
   readonly dtype: MilDType;
   readonly shape: readonly number[];
 }
-
-/** How a program refers to the weight file beside it. */
-const WEIGHT_FILE_REFERENCE = '@model_path/weights/weight.bin';
 
 /**
  * Arrays of fractions from this size on lie in the weight file, as with Apple's converter: large float16 values in the

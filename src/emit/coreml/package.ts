@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import type { ByteSink } from '../../weights/bytes.ts';
-import { createFile, createFolder } from '../../weights/disk.ts';
-import type { CoreMlModel } from './build-model.ts';
-import { encodeModel } from './mil-schema.ts';
-import { writeWeightFile } from './weight-file.ts';
+import { createFolder } from '../../weights/disk.ts';
+import { writeHashed } from '../../weights/write-hashed.ts';
+import type { WrittenFile } from '../artifact.ts';
+import { encodeModel, type Model } from './mil-schema.ts';
+import { type WeightFileLayout, writeWeightFile } from './weight-file.ts';
 
 /**
  * A package is a folder: `Manifest.json` says what lies where, and the model refers to the weight file beside it. The
@@ -17,13 +17,19 @@ export interface PackageFile {
   readonly byteLength: number;
 }
 
+/** What goes into a package: a model, and the weights that it refers to as `@model_path/weights/weight.bin`. */
+export interface PackageContents {
+  readonly model: Model;
+  readonly weights: WeightFileLayout;
+}
+
 const AUTHOR = 'com.apple.CoreML';
 const MANIFEST_FILE = 'Manifest.json';
 const MODEL_FILE = `Data/${AUTHOR}/model.mlmodel`;
 const WEIGHT_FILE = `Data/${AUTHOR}/weights/weight.bin`;
 
 /** What `writePackage` writes, with exact sizes. */
-export function packageFiles({ model, weights }: CoreMlModel): PackageFile[] {
+export function packageFiles({ model, weights }: PackageContents): PackageFile[] {
   const bytes = encodeModel(model);
   return [
     { name: MANIFEST_FILE, byteLength: encodeManifest(bytes).length },
@@ -39,31 +45,31 @@ export function packageFiles({ model, weights }: CoreMlModel): PackageFile[] {
  */
 export async function writePackage(
   path: string,
-  { model, weights }: CoreMlModel,
+  contents: PackageContents,
   onBytes: (count: number) => void,
 ): Promise<void> {
-  const bytes = encodeModel(model);
   await createFolder(path, async (folder) => {
-    await writeFile(join(folder, WEIGHT_FILE), (sink) => writeWeightFile(weights, sink, onBytes));
-    for (const [name, content] of [
-      [MODEL_FILE, bytes],
-      [MANIFEST_FILE, encodeManifest(bytes)],
-    ] as const) {
-      await writeFile(join(folder, name), (sink) => sink.write(content, 0));
-      onBytes(content.length);
-    }
+    await writePackageFiles(folder, contents, onBytes);
   });
 }
 
-async function writeFile(path: string, fill: (sink: ByteSink) => Promise<void>): Promise<void> {
-  const sink = await createFile(path);
-  try {
-    await fill(sink);
-    await sink.close();
-  } catch (error) {
-    await sink.discard();
-    throw error;
+/** Writes a package's files into a folder that appears as a package elsewhere. Throws as `writePackage` does. */
+export async function writePackageFiles(
+  folder: string,
+  { model, weights }: PackageContents,
+  onBytes: (count: number) => void,
+): Promise<WrittenFile[]> {
+  const bytes = encodeModel(model);
+  const stored = await writeHashed(join(folder, WEIGHT_FILE), (write) => writeWeightFile(weights, write, onBytes));
+  const written: WrittenFile[] = [{ name: WEIGHT_FILE, ...stored }];
+  for (const [name, content] of [
+    [MODEL_FILE, bytes],
+    [MANIFEST_FILE, encodeManifest(bytes)],
+  ] as const) {
+    written.push({ name, ...(await writeHashed(join(folder, name), (write) => write(content, 0))) });
+    onBytes(content.length);
   }
+  return written;
 }
 
 /** `Manifest.json`, as coremltools lays it out: keys sorted, four spaces. */

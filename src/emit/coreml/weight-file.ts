@@ -1,4 +1,4 @@
-import type { ByteSink } from '../../weights/bytes.ts';
+import type { WriteForward } from '../../weights/write-hashed.ts';
 import { type MilDType, milElement } from './mil-dtype.ts';
 
 /**
@@ -24,6 +24,9 @@ export interface PlacedBlob {
   readonly blob: Blob;
   readonly offset: number;
 }
+
+/** How a program refers to the weight file of its package. */
+export const WEIGHT_FILE_REFERENCE = '@model_path/weights/weight.bin';
 
 const ALIGNMENT = 64;
 const RECORD_BYTES = 64;
@@ -58,16 +61,16 @@ export class WeightFileLayout {
 
 /**
  * Writes a weight file from beginning to end, one block in memory at a time; `onBytes` is told how many bytes each
- * write had. Closing the sink is left to the caller. Throws what the blobs' streams throw.
+ * write had. Throws what the blobs' streams throw.
  */
 export async function writeWeightFile(
   layout: WeightFileLayout,
-  sink: ByteSink,
+  write: WriteForward,
   onBytes: (count: number) => void,
 ): Promise<void> {
   let end = 0;
   const append = async (bytes: Uint8Array): Promise<void> => {
-    await sink.write(bytes, end);
+    await write(bytes, end);
     end += bytes.length;
     onBytes(bytes.length);
   };

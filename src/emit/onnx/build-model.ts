@@ -77,20 +77,30 @@ export function externalTensor({ name, dtype, dims }: { name: string; dtype: DTy
 }
 
 /**
- * Each output's tensor takes the output's name in the file. Where that cannot be (the tensor is an input, has given its
- * name to another output, or the name is taken), an Identity node is the output: `aliases`.
+ * Each output's tensor takes the output's name in the file, and a tensor that had that name goes by another. Where that
+ * cannot be (the tensor is an input or a weight, or has taken the name of another output), an Identity node is the
+ * output: `aliases`.
  */
 function namesInFile(graph: Graph): { names: ReadonlyMap<string, string>; aliases: readonly (readonly [string, string])[] } {
-  const taken = new Set(graph.tensors.map(({ name }) => name));
   const names = new Map<string, string>();
   const aliases: (readonly [string, string])[] = [];
   for (const { name, tensor } of graph.outputs) {
-    if (name === tensor.name) continue;
-    const free = tensor.op.kind !== 'input' && tensor.op.kind !== 'weight' && !names.has(tensor.name) && !taken.has(name);
-    if (free) names.set(tensor.name, name);
-    else aliases.push([name, tensor.name]);
+    const canTakeIt = !isGiven(tensor) && !names.has(tensor.name);
+    if (canTakeIt) names.set(tensor.name, name);
+    else if (name !== tensor.name) aliases.push([name, tensor.name]);
+  }
+  const taken = new Map(graph.outputs.map(({ name, tensor }) => [name, tensor]));
+  for (const tensor of graph.tensors) {
+    const { name } = tensor;
+    if (names.has(name) || !taken.has(name) || taken.get(name) === tensor) continue;
+    if (isGiven(tensor)) throw new Error(`the output ${name} has the name of an input or a weight`);
+    names.set(name, `${name}/inner`);
   }
   return { names, aliases };
+}
+
+function isGiven({ op }: Tensor): boolean {
+  return op.kind === 'input' || op.kind === 'weight';
 }
 
 function storedTensor(tensor: Tensor): StoredTensor[] {

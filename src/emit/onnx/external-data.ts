@@ -59,9 +59,9 @@ export function placements(files: readonly DataFile[]): ReadonlyMap<string, Plac
   return found;
 }
 
-/** The most that a tensor adds to a file: its bytes and the gap before the next. */
+/** The most that a tensor adds to a file: the gap before it and its bytes. */
 export function storedSize(tensor: StoredTensor): number {
-  return alignUp(tensor.byteLength, alignmentOf(tensor));
+  return alignmentOf(tensor) - 1 + tensor.byteLength;
 }
 
 function alignmentOf({ byteLength }: StoredTensor): number {

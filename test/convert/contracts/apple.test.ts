@@ -47,10 +47,16 @@ test('sizes that are asked for go before those of the config', () => {
   expect(borders('sd15', 'vae_encoder', sizes)).toContain('in  x f16 [1, 3, 768, 512]');
 });
 
-test('a VAE, which does not know for which latents it is, says what it needs', () => {
-  expect(() => borders('sd15', 'vae_decoder', { latentHeight: 64 })).toThrow(
-    'the size of the latents is not known',
-  );
+test('the latents of a VAE are as large as the UNet of its checkpoint makes them', () => {
+  expect(borders('sd15', 'vae_decoder')).toContain('in  z f16 [1, 4, 64, 64]');
+  expect(borders('sd21', 'vae_encoder')).toContain('in  x f16 [1, 3, 768, 768]');
+});
+
+test('a VAE alone, which does not know for which latents it is, says what it needs', () => {
+  const { components, ...checkpoint } = fullSizeCheckpoint('sd15');
+  const alone = { ...checkpoint, components: new Map([...components].filter(([name]) => name === 'vae')) };
+  const options = { contract: appleContract, attention: 'SPLIT_EINSUM', sizes: { latentHeight: 64 } } as const;
+  expect(() => convert(alone, options)).toThrow('the size of the latents is not known');
 });
 
 /** The inputs and outputs of a model, in order. */

@@ -12,7 +12,7 @@ const x: TensorType = { dtype: 'f32', shape: [2, 4] };
 test('values have the names of the checkpoint, as identifiers', () => {
   const graph = graphOf({ x }, ({ x }, builder) => {
     const weight = builder.weight(unreadWeight('down_blocks.0.norm.weight', [4]), {
-      dtype: 'f16',
+      dtype: 'f32',
       shape: [4],
     });
     const normed = builder.apply(

@@ -3,8 +3,9 @@ import type { AttentionImplementation } from '../../../src/convert/blocks/attent
 import { appleContract } from '../../../src/convert/contracts/apple.ts';
 import type { ModelName } from '../../../src/convert/contracts/contract.ts';
 import { convert } from '../../../src/convert/convert.ts';
+import { buildCoreMl } from '../../../src/emit/coreml/build-coreml.ts';
 import { describeModel } from '../../../src/emit/coreml/describe-model.ts';
-import { planCoreMl } from '../../../src/emit/coreml/emit-coreml.ts';
+import { packageFiles } from '../../../src/emit/coreml/package.ts';
 import type { Graph } from '../../../src/graph/graph.ts';
 import { withPrecision } from '../../../src/quantize/precision.ts';
 import { fullSizeCheckpoint } from '../../support/full-size.ts';
@@ -20,10 +21,8 @@ test.each([
 ] as const)(
   'the %s of Stable Diffusion 1.5 has its %d million weights in the file and little else',
   (name, millions) => {
-    const files = planCoreMl(float16(name, 'ORIGINAL'), {
-      target: 'macOS13',
-      description: describeModel(name, 'sd15'),
-    });
+    const options = { target: 'macOS13', description: describeModel(name, 'sd15') } as const;
+    const files = packageFiles(buildCoreMl(float16(name, 'ORIGINAL'), options).planned);
     const [manifest = 0, model = 0, weights = 0] = files.map(({ byteLength }) => byteLength);
     expect(weights / 2e6).toBeGreaterThan(millions - 0.005);
     expect(weights / 2e6).toBeLessThan(millions * 1.001);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Block } from '../../../src/emit/coreml/mil-schema.ts';
 import {
   add,
   argmax,
@@ -24,7 +25,7 @@ import {
 import type { Graph } from '../../../src/graph/graph.ts';
 import type { ComputedOp, OpKind } from '../../../src/graph/op.ts';
 import type { Tensor, TensorType } from '../../../src/graph/tensor.ts';
-import { graphOf, unreadWeight, writtenForm } from './written-form.ts';
+import { blockOf, graphOf, unreadWeight, writtenForm } from './written-form.ts';
 
 /**
  * One row an operation: a graph, and what is written for it. Parameters and their defaults are those of coremltools'
@@ -223,4 +224,67 @@ function layer(type: TensorType, op: ComputedOp, ...shapes: readonly number[][])
     );
     return builder.apply(op, [x, ...weights], 'layer');
   });
+}
+
+test('the operations of a group_norm compute a group normalisation', () => {
+  const shape = [2, 6, 4, 5];
+  const [gamma, beta] = [Float32Array.of(1, -2, 3, 0.5, 0, 7), Float32Array.of(0, 1, -1, 4, 5, 0.25)];
+  const graph = graphOf({ x: { dtype: 'f32', shape } }, ({ x }, builder) =>
+    builder.apply({ kind: 'group_norm', groups: 3, epsilon: 1e-5 }, [
+      x,
+      builder.constant(gamma, [6]),
+      builder.constant(beta, [6]),
+    ]),
+  );
+  const image = Array.from({ length: 240 }, (_, i) => Math.sin(i * i) + i / 50);
+
+  // The definition (Wu and He 2018, eq. 1 to 6): over all elements of a group's two channels of 4 × 5.
+  const expected = image.map((value, i) => {
+    const group = Math.floor(i / 40) * 40;
+    const members = image.slice(group, group + 40);
+    const mean = members.reduce((sum, each) => sum + each, 0) / 40;
+    const variance = members.reduce((sum, each) => sum + (each - mean) ** 2, 0) / 40;
+    const channel = Math.floor(i / 20) % 6;
+    return ((value - mean) / Math.sqrt(variance + 1e-5)) * (gamma[channel] ?? 0) + (beta[channel] ?? 0);
+  });
+  const result = runNorms(blockOf(graph), image);
+  // float32 constants: measured 2e-7
+  for (const [i, value] of result.entries()) expect(value).toBeCloseTo(expected[i] ?? Number.NaN, 6);
+});
+
+/** Runs a block of reshapes and norms on one input, as MIL defines them. */
+function runNorms({ operations }: Block, input: readonly number[]): readonly number[] {
+  const constants = new Map<string, readonly number[]>();
+  let x = input;
+  for (const { type, inputs, outputs, attributes } of operations) {
+    const [output] = outputs;
+    const sizes = output?.type?.tensorType?.dimensions.map(({ constant }) => constant?.size ?? 0) ?? [];
+    const [, channels = 0, height = 0, width = 0] = sizes;
+    const parameter = (key: string): readonly number[] =>
+      constants.get(inputs[key]?.arguments[0]?.name ?? '') ?? [];
+    const [epsilon = 0] = parameter('epsilon');
+    const normalise = (value: number, mean: number, variance: number): number =>
+      (value - mean) / Math.sqrt(variance + epsilon);
+    if (type === 'const') {
+      const tensor = attributes.val?.immediateValue?.tensor;
+      constants.set(output?.name ?? '', tensor?.floats?.values ?? tensor?.ints?.values ?? []);
+    } else if (type === 'reshape') {
+      expect(parameter('shape')).toEqual(sizes);
+    } else if (type === 'instance_norm') {
+      const area = height * width;
+      x = x.map((value, i) => {
+        const plane = x.slice(Math.floor(i / area) * area, Math.floor(i / area + 1) * area);
+        const mean = plane.reduce((sum, each) => sum + each, 0) / area;
+        return normalise(value, mean, plane.reduce((sum, each) => sum + (each - mean) ** 2, 0) / area);
+      });
+    } else {
+      expect(type).toBe('batch_norm');
+      const of = (key: string, i: number): number =>
+        parameter(key)[Math.floor(i / (height * width)) % channels] ?? Number.NaN;
+      x = x.map(
+        (value, i) => normalise(value, of('mean', i), of('variance', i)) * of('gamma', i) + of('beta', i),
+      );
+    }
+  }
+  return x;
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { type Blob, WeightFileLayout, writeWeightFile } from '../../../src/emit/coreml/weight-file.ts';
-import type { ByteSink } from '../../../src/weights/bytes.ts';
+import type { WriteForward } from '../../../src/weights/write-hashed.ts';
 
 test('a weight file is, byte for byte, what the format says', async () => {
   const layout = new WeightFileLayout();
@@ -110,11 +110,6 @@ async function written(layout: WeightFileLayout): Promise<Uint8Array> {
   return bytes;
 }
 
-function memorySink(write: (bytes: Uint8Array, offset: number) => void): ByteSink {
-  return {
-    name: 'memory',
-    write: async (bytes, offset) => write(bytes, offset),
-    close: async () => {},
-    discard: async () => {},
-  };
+function memorySink(write: (bytes: Uint8Array, offset: number) => void): WriteForward {
+  return async (bytes, offset) => write(bytes, offset);
 }

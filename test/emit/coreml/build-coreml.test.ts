@@ -1,9 +1,11 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
-import { emitCoreMl, planCoreMl } from '../../../src/emit/coreml/emit-coreml.ts';
+import { buildCoreMl, type CoreMlOptions } from '../../../src/emit/coreml/build-coreml.ts';
 import { decodeModel } from '../../../src/emit/coreml/mil-schema.ts';
+import { type PackageFile, packageFiles, writePackage } from '../../../src/emit/coreml/package.ts';
 import { openMlPackage } from '../../../src/emit/coreml/read-package.ts';
+import type { Graph } from '../../../src/graph/graph.ts';
 import { float16Bits } from '../../../src/weights/convert-dtype.ts';
 import type { Weight } from '../../../src/weights/weight.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
@@ -11,6 +13,19 @@ import { graphOf, someDescription } from './written-form.ts';
 
 const folder = temporaryFolder();
 const options = { target: 'macOS13', description: someDescription } as const;
+
+function planCoreMl(graph: Graph, request: CoreMlOptions): PackageFile[] {
+  return packageFiles(buildCoreMl(graph, request).planned);
+}
+
+async function emitCoreMl(
+  graph: Graph,
+  { path, onBytes = () => {}, ...request }: CoreMlOptions & { path: string; onBytes?: (count: number) => void },
+): Promise<{ files: PackageFile[] }> {
+  const contents = await buildCoreMl(graph, request).read();
+  await writePackage(path, contents, onBytes);
+  return { files: packageFiles(contents) };
+}
 
 test('a package has the files, names and places that coremltools gives it', async () => {
   const path = folder('named.mlpackage');

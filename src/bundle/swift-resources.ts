@@ -1,0 +1,135 @@
+import { createHash } from 'node:crypto';
+import { basename, join } from 'node:path';
+import { type Context, throwIfInterrupted } from '../context.ts';
+import type { ModelName } from '../convert/contracts/contract.ts';
+import type { WrittenFile } from '../emit/artifact.ts';
+import { compileMlPackage } from '../emit/coreml/compile.ts';
+import { copyHashed } from '../weights/copy-file.ts';
+import { listFolder, openFile, pathKind, removePath } from '../weights/disk.ts';
+import { streamBytes } from '../weights/stream-bytes.ts';
+import type { Hashed } from '../weights/write-hashed.ts';
+
+/** What a package is: a whole network, or one of its chunks. */
+export type PackageName = ModelName | `${ModelName}_chunk${number}`;
+
+/** A package to be compiled. */
+export interface SwiftPackage {
+  readonly name: PackageName;
+  readonly path: string;
+  /** What was written into it, where that is known: its weights need not be hashed again. */
+  readonly files?: readonly WrittenFile[];
+}
+
+/** What `Resources` is made of. */
+export interface SwiftResources {
+  readonly packages: readonly SwiftPackage[];
+  /** The files of the checkpoint's tokenizer; `vocab.json` and `merges.txt` are taken. */
+  readonly tokenizer: readonly string[];
+}
+
+/** What Apple's Swift package calls each network (StableDiffusionPipeline+Resources.swift). */
+const bundleNames: { readonly [K in ModelName]: string } = {
+  text_encoder: 'TextEncoder',
+  unet: 'Unet',
+  vae_decoder: 'VAEDecoder',
+  vae_encoder: 'VAEEncoder',
+};
+
+const TOKENIZER_FILES = ['vocab.json', 'merges.txt'] as const;
+
+/**
+ * Fills the `Resources` folder that Apple's Swift package and apps like Mochi Diffusion load: a compiled model for each
+ * package, and the tokenizer's two files. Each appears complete or not at all, in the place of an earlier one; what else
+ * is in the folder stays, but never a whole network beside its chunks. Gives the files it wrote, by path below the folder.
+ * A note tells when the tokenizer lacks a file. Throws `InterruptedError`, and as `compileMlPackage` does.
+ */
+export async function bundleSwiftResources(
+  { packages, tokenizer }: SwiftResources,
+  folder: string,
+  { onProgress, signal }: Context = {},
+): Promise<WrittenFile[]> {
+  const written: WrittenFile[] = [];
+  const wanted = withoutChunkedWholes(packages);
+  const bundles = new Set(wanted.map(({ name }) => bundleFolder(name)));
+  for (const [done, { name, path, files = [] }] of wanted.entries()) {
+    throwIfInterrupted(signal);
+    const bundle = bundleFolder(name);
+    onProgress?.({ type: 'progress', stage: 'bundle', what: bundle, done, total: wanted.length });
+    await compileMlPackage(path, join(folder, bundle));
+    for (const file of await filesBelow(join(folder, bundle))) {
+      const hashed = knownWeights(file, files) ?? (await hash(join(folder, bundle, file), signal));
+      written.push({ name: `${bundle}/${file}`, ...hashed });
+    }
+  }
+  for (const name of await listFolder(folder)) {
+    if (!bundles.has(name) && isReplaced(name, wanted)) await removePath(join(folder, name));
+  }
+  for (const name of TOKENIZER_FILES) {
+    const file = tokenizer.find((path) => basename(path) === name);
+    if (file !== undefined) written.push({ name, ...(await copyHashed(file, join(folder, name))) });
+    else
+      onProgress?.({
+        type: 'note',
+        message: `the tokenizer has no ${name}: ${folder} cannot be loaded without it.`,
+      });
+  }
+  return written;
+}
+
+/** The packages without those of whole networks whose chunks are there. */
+function withoutChunkedWholes(packages: readonly SwiftPackage[]): SwiftPackage[] {
+  const chunked = new Set(
+    packages.filter(({ name }) => name !== networkOf(name)).map(({ name }) => networkOf(name)),
+  );
+  return packages.filter(({ name }) => name !== networkOf(name) || !chunked.has(name));
+}
+
+/** `unet_chunk2` → `UnetChunk2.mlmodelc`. */
+function bundleFolder(name: PackageName): string {
+  const network = networkOf(name);
+  return `${bundleNames[network]}${name.slice(network.length).replace('_chunk', 'Chunk')}.mlmodelc`;
+}
+
+function networkOf(name: PackageName): ModelName {
+  // as: without its chunk, a PackageName is a ModelName.
+  return name.replace(/_chunk\d+$/, '') as ModelName;
+}
+
+/** Whether a folder is an earlier form (whole, or in chunks) of a network that was bundled. */
+function isReplaced(name: string, packages: readonly SwiftPackage[]): boolean {
+  const stem = /^(.+?)(?:Chunk\d+)?\.mlmodelc$/.exec(name)?.[1];
+  return packages.some((each) => bundleNames[networkOf(each.name)] === stem);
+}
+
+/** The files in a folder and its folders, by path below it, sorted. */
+async function filesBelow(folder: string, path = ''): Promise<string[]> {
+  const files: string[] = [];
+  for (const name of await listFolder(join(folder, path))) {
+    const below = path === '' ? name : `${path}/${name}`;
+    if ((await pathKind(join(folder, below))) === 'folder') files.push(...(await filesBelow(folder, below)));
+    else files.push(below);
+  }
+  return files;
+}
+
+/** What is known of a bundle's file from its package: weights are the same file in both. */
+function knownWeights(file: string, inPackage: readonly WrittenFile[]): Hashed | undefined {
+  const known = file.startsWith('weights/')
+    ? inPackage.find(({ name }) => name.endsWith(`/${file}`))
+    : undefined;
+  return known && { byteLength: known.byteLength, sha256: known.sha256 };
+}
+
+async function hash(path: string, signal: AbortSignal | undefined): Promise<Hashed> {
+  const file = await openFile(path);
+  try {
+    const sha256 = createHash('sha256');
+    for await (const block of streamBytes(file, 0, file.size)) {
+      throwIfInterrupted(signal);
+      sha256.update(block);
+    }
+    return { byteLength: file.size, sha256: sha256.digest('hex') };
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,87 @@
+import { basename, dirname, join, parse, resolve } from 'node:path';
+import { openedSource } from '../emit/coreml/copy-weights.ts';
+import type { MilModel } from '../emit/coreml/mil-model.ts';
+import { packageFiles, writePackage } from '../emit/coreml/package.ts';
+import { openMlModelC } from '../emit/coreml/read-bundle.ts';
+import { openMlPackage } from '../emit/coreml/read-package.ts';
+import { openOnnx } from '../emit/onnx/read-onnx.ts';
+import { plannedFiles, writeOnnx } from '../emit/onnx/write-onnx.ts';
+import { NotFoundError } from '../errors.ts';
+import { copyHashed } from '../weights/copy-file.ts';
+import { createFolder, exists, pathKind } from '../weights/disk.ts';
+import { chunkCountNote, splitMil } from './split-mil.ts';
+import { splitOnnx } from './split-onnx.ts';
+
+/** A model on the disk, open to be cut. */
+export interface Cuttable {
+  /** Where a chunk goes; the first is number 1. */
+  pathOf(number: number): string;
+  split(maxBytes: number): CutPiece[];
+  /** What the user should know of so many chunks. */
+  note(count: number, maxBytes: number): string | undefined;
+  close(): Promise<void>;
+}
+
+/** A chunk ready to be written. */
+export interface CutPiece {
+  /** Exact size of all its files. */
+  readonly byteLength: number;
+  /** Makes it appear under `path`, complete; `onBytes` is told how many bytes each write had, and stops the work by throwing. */
+  write(path: string, onBytes: (count: number) => void): Promise<void>;
+}
+
+/** Opens a model by what it is. Throws `NotFoundError`, and what the opener of its kind throws. */
+export async function openCuttable(path: string): Promise<Cuttable> {
+  const { ext } = parse(resolve(path));
+  if (ext === '.mlpackage') return cuttableMil(path, await openMlPackage(path));
+  if (ext === '.mlmodelc') return cuttableMil(path, await openMlModelC(path));
+  const kind = await pathKind(path);
+  if (kind === 'file') return openOnnxModel(path);
+  if (await exists(join(path, 'model.onnx'))) return openOnnxModel(join(path, 'model.onnx'));
+  throw new NotFoundError({
+    problem:
+      kind === 'folder'
+        ? `${path} has no model.onnx, and is no .mlpackage or .mlmodelc.`
+        : `${path} does not exist.`,
+    advice: 'Name a model.onnx or its folder, e.g. out/onnx/unet, or a .mlpackage.',
+  });
+}
+
+async function openOnnxModel(file: string): Promise<Cuttable> {
+  const folder = dirname(file);
+  const name = basename(resolve(folder));
+  const config = join(folder, 'config.json');
+  const model = await openOnnx(file);
+  return {
+    pathOf: (number) => join(folder, '..', `${name}_chunk${number}`),
+    split: (maxBytes) =>
+      splitOnnx(model, maxBytes).map((chunk) => ({
+        byteLength: totalSize(plannedFiles(chunk)),
+        write: (path, onBytes) =>
+          createFolder(path, async (growing) => {
+            await writeOnnx(chunk, growing, onBytes);
+            if (await exists(config)) await copyHashed(config, join(growing, 'config.json'));
+          }),
+      })),
+    note: () => undefined,
+    close: () => model.close(),
+  };
+}
+
+function cuttableMil(folder: string, model: MilModel): Cuttable {
+  const { name } = parse(resolve(folder));
+  return {
+    pathOf: (number) => join(folder, '..', `${name}_chunk${number}.mlpackage`),
+    split: (maxBytes) =>
+      splitMil(openedSource(model), maxBytes).map((chunk) => ({
+        byteLength: totalSize(packageFiles(chunk)),
+        write: (path, onBytes) => writePackage(path, chunk, onBytes),
+      })),
+    note: chunkCountNote,
+    close: () => model.close(),
+  };
+}
+
+function totalSize(files: readonly { readonly byteLength: number }[]): number {
+  return files.reduce((sum, { byteLength }) => sum + byteLength, 0);
+}

@@ -1,0 +1,224 @@
+import { count, formatBytes } from '../format.ts';
+import { alignColumns } from './align-columns.ts';
+import type {
+  ArtifactsInspection,
+  CheckpointInspection,
+  CoreMlInspection,
+  Inspection,
+  OnnxInspection,
+  OtherInspection,
+  SafetensorsInspection,
+  ValueInspection,
+} from './inspection.ts';
+import { sumOf, type WeightGroup } from './weight-groups.ts';
+
+/** An inspection as text for a person: at most about 40 lines, the last of which says what to do next. */
+export function describe(inspection: Inspection): string {
+  const problems = atMost(10, inspection.problems).join('\n');
+  const paragraphs = describeKind(inspection);
+  const { next } = inspection;
+  const last = `Next: ${'command' in next ? next.command : next.advice}`;
+  const all = inspection.kind === 'other' ? [problems, ...paragraphs] : [...paragraphs, problems];
+  return [...all, last].filter((paragraph) => paragraph !== '').join('\n\n');
+}
+
+/** Paragraphs; empty ones are left out. */
+function describeKind(inspection: Inspection): string[] {
+  switch (inspection.kind) {
+    case 'checkpoint':
+      return describeCheckpoint(inspection);
+    case 'safetensors':
+      return describeSafetensors(inspection);
+    case 'onnx':
+    case 'mlpackage':
+    case 'mlmodelc':
+      return describeModel(inspection);
+    case 'artifacts':
+      return describeArtifacts(inspection);
+    case 'other':
+      return describeOther(inspection);
+  }
+}
+
+function describeCheckpoint(checkpoint: CheckpointInspection): string[] {
+  const { family, task, predictionType, scheduler, pipeline, latentSize, pictureSize } = checkpoint;
+  const facts = {
+    checkpoint: checkpoint.path,
+    family: [family ?? 'not known', task, predictionType && `predicts ${predictionType}`],
+    pipeline: [pipeline, scheduler],
+    pictures: pictureSize && [`${area(pictureSize)} pixels`, latentSize && `latents ${area(latentSize)}`],
+    variants: checkpoint.variants,
+    missing: checkpoint.missing,
+  };
+  const components = checkpoint.components.toSorted((a, b) => b.byteLength - a.byteLength);
+  const total = sumOf(components.flatMap(({ weights }) => weights));
+  const rows = components.map(({ name, className, weights, ...sums }) => [
+    name,
+    className,
+    ...sumCells(sums),
+    stored(weights),
+  ]);
+  const networks = checkpoint.networks.map(({ name, problem }) => [
+    name,
+    problem === null ? 'its graph builds' : `its graph does not build: ${problem}`,
+  ]);
+  return [
+    factLines(facts),
+    rows.length === 0
+      ? ''
+      : alignColumns([
+          ['component', 'class', ...sumHeadings, 'stored as'],
+          ...rows,
+          ['', 'all', ...sumCells(total)],
+        ]),
+    alignColumns(networks),
+  ];
+}
+
+function describeSafetensors(file: SafetensorsInspection): string[] {
+  const facts = {
+    weights: file.path,
+    'looks like': file.what,
+    family: file.family,
+    class: file.className,
+    files: file.files.length > 1 ? `${file.files.length} shards` : null,
+  };
+  return [
+    factLines(facts),
+    metadataTable(file.metadata),
+    weightTable(file.weights),
+    valueTable('tensor', file.values),
+  ];
+}
+
+function describeModel(model: OnnxInspection | CoreMlInspection): string[] {
+  const facts = {
+    [model.kind === 'onnx' ? 'ONNX model' : `Core ML ${model.kind}`]: model.path,
+    network: model.network && [model.network, model.chunk && `chunk ${model.chunk}`],
+    ...(model.kind === 'onnx' ? onnxFacts(model) : coreMlFacts(model)),
+    files: model.files
+      .toSorted((a, b) => b.byteLength - a.byteLength)
+      .slice(0, 4)
+      .map(({ name, byteLength }) => `${name} ${formatBytes(byteLength)}`),
+  };
+  const inputs = model.inputs.map((value) => ['input', ...valueCells(value)]);
+  const outputs = model.outputs.map((value) => ['output', ...valueCells(value)]);
+  return [
+    factLines(facts),
+    metadataTable(model.metadata),
+    alignColumns([...atMostRows(6, inputs), ...atMostRows(6, outputs)]),
+    weightTable(model.weights),
+    operationLines(model.operations),
+  ];
+}
+
+function onnxFacts({ irVersion, opsets, producer }: OnnxInspection) {
+  const versions = Object.entries(opsets).map(([domain, version]) => `${domain} ${version}`);
+  return { opset: [...versions, `IR version ${irVersion}`], producer };
+}
+
+function coreMlFacts({ specificationVersion, opset, deploymentTarget, attention }: CoreMlInspection) {
+  return {
+    opset: [opset, ios && `iOS ${ios}, macOS ${ios - 3}`, `specification version ${specificationVersion}`],
+    attention: attention && `${attention}, as apps tell it`,
+  };
+}
+
+function describeArtifacts({ path, sdconvert, artifacts }: ArtifactsInspection): string[] {
+  const facts = { folder: path, 'written by': sdconvert && `sdconvert ${sdconvert}` };
+  const rows = artifacts
+    .toSorted((a, b) => b.byteLength - a.byteLength)
+    .map((artifact) => [
+      artifact.path,
+      artifact.format,
+      formatBytes(artifact.byteLength),
+      ['attention', 'precision'].map((key) => artifact.options?.[key] ?? '').join(' '),
+    ]);
+  return [
+    factLines(facts),
+    alignColumns([['model', 'format', 'size', 'made with'], ...atMostRows(24, rows)]),
+  ];
+}
+
+function describeOther({ details }: OtherInspection): string[] {
+  return [alignColumns(Object.entries(details).slice(0, 8))];
+}
+
+type Fact = string | null | readonly (string | number | null)[];
+
+/** `label  text` lines; what is not known or empty has none. */
+function factLines(facts: Readonly<Record<string, Fact>>): string {
+  const rows = Object.entries(facts).flatMap(([label, fact]) => {
+    const text = [fact].flat().filter(Boolean).join(', ');
+    return text === '' ? [] : [[label, text]];
+  });
+  return alignColumns(rows);
+}
+
+const sumHeadings = ['tensors', 'parameters', 'size'];
+
+function sumCells({ tensors, parameters, byteLength }: Omit<WeightGroup, 'stored' | 'bits'>): string[] {
+  return [tensors.toLocaleString('en'), parameters.toLocaleString('en'), formatBytes(byteLength)];
+}
+
+/** How weights are stored, a row for each way. */
+function weightTable(groups: readonly WeightGroup[]): string {
+  if (groups.length === 0) return '';
+  const rows = groups.map((group) => [group.stored, ...sumCells(group)]);
+  const total = groups.length > 1 ? [['all', ...sumCells(sumOf(groups))]] : [];
+  return alignColumns([['weights', ...sumHeadings], ...rows, ...total]);
+}
+
+function stored(groups: readonly WeightGroup[]): string {
+  return groups.map((group) => group.stored).join(', ');
+}
+
+function valueTable(heading: string, values: readonly ValueInspection[]): string {
+  if (values.length === 0) return '';
+  return alignColumns([[heading, 'dtype', 'shape'], ...atMostRows(12, values.map(valueCells))]);
+}
+
+function valueCells({ name, dtype, shape }: ValueInspection): string[] {
+  return [name, dtype, shape ? `[${shape.join(', ')}]` : 'of any shape'];
+}
+
+/** The most frequent operations, in lines of at most about 100 characters. */
+function operationLines(operations: Readonly<Record<string, number>>): string {
+  const entries = Object.entries(operations);
+  const total = entries.reduce((sum, [, number]) => sum + number, 0);
+  const lines = [`${count(total, 'operation')}:`];
+  for (const text of atMost(
+    24,
+    entries.map(([type, number]) => `${type} ${number}`),
+  )) {
+    const line = lines.at(-1) ?? '';
+    if (line.length + text.length > 100) lines.push(`  ${text}`);
+    else lines[lines.length - 1] = `${line}  ${text}`;
+  }
+  return lines.join('\n');
+}
+
+/** The first few entries of metadata; one may hold thousands of characters. */
+function metadataTable(metadata: Readonly<Record<string, string>>): string {
+  const rows = Object.entries(metadata).map(([key, text]) => [key, excerpt(text)]);
+  return rows.length === 0 ? '' : alignColumns([['metadata', ''], ...atMostRows(6, rows)]);
+}
+
+function excerpt(text: string): string {
+  const line = text.replaceAll(/\s+/g, ' ');
+  return line.length > 80 ? `${line.slice(0, 79)}…` : line;
+}
+
+function atMost(most: number, texts: readonly string[]): string[] {
+  if (texts.length <= most) return [...texts];
+  return [...texts.slice(0, most - 1), `… and ${texts.length - most + 1} more`];
+}
+
+function atMostRows(most: number, rows: readonly (readonly string[])[]): (readonly string[])[] {
+  if (rows.length <= most) return [...rows];
+  return [...rows.slice(0, most - 1), [`… and ${rows.length - most + 1} more`]];
+}
+
+function area([height, width]: readonly [number, number]): string {
+  return `${height}×${width}`;
+}

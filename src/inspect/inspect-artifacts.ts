@@ -1,0 +1,133 @@
+import { basename, join } from 'node:path';
+import { z } from 'zod';
+import { exists, listFolder, pathKind } from '../weights/disk.ts';
+import { readJsonObject } from '../weights/python-json.ts';
+import { filesIn, sizeOfFile } from './file-sizes.ts';
+import type { ArtifactInspection, ArtifactsInspection } from './inspection.ts';
+import { nextCommand } from './next-command.ts';
+
+/** A converted model in a folder. */
+export type FoundArtifact = Omit<ArtifactInspection, 'options'>;
+
+/** `original/compiled/Unet.mlmodelc`, as Apple's repositories have it, is the deepest place to look at. */
+const LEVELS = 3;
+
+/** The converted models below a folder, in the order of their paths. */
+export async function findArtifacts(folder: string, within = '', levels = LEVELS): Promise<FoundArtifact[]> {
+  const names = await listFolder(folder);
+  const found: FoundArtifact[] = [];
+  for (const name of names) {
+    const place = join(folder, name);
+    const path = within + name;
+    if ((await pathKind(place)) === 'file') {
+      if (!name.endsWith('.onnx')) continue;
+      // Its data files are called like it, with something behind.
+      const own = names.filter((each) => each.startsWith(name)).map((each) => sizeOfFile(join(folder, each)));
+      const byteLength = (await Promise.all(own)).reduce((sum, size) => sum + size, 0);
+      found.push({ path, format: 'onnx', byteLength });
+      continue;
+    }
+    const format = await formatOf(place);
+    if (format) found.push({ path, format, byteLength: await folderSize(place) });
+    else if (levels > 1 && !name.startsWith('.'))
+      found.push(...(await findArtifacts(place, `${path}/`, levels - 1)));
+  }
+  return found;
+}
+
+/** Describes a folder of converted models, and checks that the files which its sdconvert.json lists are there in full. */
+export async function inspectArtifacts(
+  path: string,
+  found: readonly FoundArtifact[],
+): Promise<ArtifactsInspection> {
+  const record = await readRecord(path);
+  const problems = [...record.problems];
+  for (const [artifact, { files }] of Object.entries(record.artifacts)) {
+    problems.push(...(await missingFiles(path, artifact, files)));
+  }
+  return {
+    kind: 'artifacts',
+    path,
+    sdconvert: record.sdconvert,
+    artifacts: found.map((artifact) => ({
+      ...artifact,
+      options: record.artifacts[artifact.path]?.options ?? null,
+    })),
+    problems,
+    next: nextStep(path, found, problems),
+  };
+}
+
+/** What is read of sdconvert.json. */
+const schema = z.object({
+  sdconvert: z.string(),
+  artifacts: z.record(
+    z.string(),
+    z.object({
+      options: z.record(z.string(), z.unknown()),
+      files: z.array(z.object({ name: z.string(), byteLength: z.number() })),
+    }),
+  ),
+});
+
+type Artifacts = z.output<typeof schema>['artifacts'];
+
+async function readRecord(
+  folder: string,
+): Promise<{ sdconvert: string | null; artifacts: Artifacts; problems: string[] }> {
+  const file = join(folder, 'sdconvert.json');
+  if (!(await exists(file))) return { sdconvert: null, artifacts: {}, problems: [] };
+  const { data } = schema.safeParse(await readJsonObject(file));
+  if (data) return { ...data, problems: [] };
+  return { sdconvert: null, artifacts: {}, problems: ['sdconvert.json is not as sdconvert writes it.'] };
+}
+
+async function missingFiles(
+  folder: string,
+  artifact: string,
+  files: Artifacts[string]['files'],
+): Promise<string[]> {
+  if (!(await exists(join(folder, artifact)))) return [`${artifact} is missing.`];
+  const problems: string[] = [];
+  for (const { name, byteLength } of files) {
+    const file = join(folder, artifact, name);
+    const size = (await pathKind(file)) === 'file' ? await sizeOfFile(file) : undefined;
+    if (size === undefined) problems.push(`${artifact}/${name} is missing.`);
+    else if (size !== byteLength)
+      problems.push(`${artifact}/${name} has ${size} bytes, but ${byteLength} were written.`);
+  }
+  return problems;
+}
+
+async function formatOf(folder: string): Promise<FoundArtifact['format'] | undefined> {
+  if (folder.endsWith('.mlpackage')) return 'mlpackage';
+  if (folder.endsWith('.mlmodelc')) return 'mlmodelc';
+  return (await exists(join(folder, 'model.onnx'))) ? 'onnx' : undefined;
+}
+
+async function folderSize(folder: string): Promise<number> {
+  return (await filesIn(folder)).reduce((sum, { byteLength }) => sum + byteLength, 0);
+}
+
+/** The networks that a picture needs; Core ML's are called `TextEncoder`, or `…_text_encoder`. */
+const needed = ['textencoder', 'unet', 'vaedecoder'];
+
+function nextStep(
+  path: string,
+  artifacts: readonly FoundArtifact[],
+  problems: readonly string[],
+): ArtifactsInspection['next'] {
+  if (problems.length > 0) return { advice: 'Convert it again with --force, or copy it again.' };
+  const names = artifacts.map((artifact) =>
+    basename(artifact.path)
+      .replace(/(_?chunk\d+)?(\.\w+)?$/i, '')
+      .replaceAll('_', '')
+      .toLowerCase(),
+  );
+  if (needed.every((network) => names.some((name) => name.endsWith(network)))) {
+    return nextCommand('generate', '-i', path, '--prompt', 'an astronaut riding a horse');
+  }
+  const [largest] = artifacts.toSorted((a, b) => b.byteLength - a.byteLength);
+  if (!largest) return { advice: 'It holds no model: convert again.' };
+  return nextCommand('inspect', join(path, largest.path));
+}

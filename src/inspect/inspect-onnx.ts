@@ -1,0 +1,140 @@
+import { basename, dirname, join, resolve } from 'node:path';
+import {
+  dtypeOf,
+  type GraphProto,
+  type ModelProto,
+  type NodeProto,
+  onnx,
+  type TensorProto,
+  toNumber,
+  type ValueInfoProto,
+} from '../emit/onnx/proto.ts';
+import { openFile, pathKind } from '../weights/disk.ts';
+import { elementCount } from '../weights/dtype.ts';
+import { sizeOfFile } from './file-sizes.ts';
+import type { FileSize, OnnxInspection, ValueInspection } from './inspection.ts';
+import { chunkNumber, countTypes, networkNamed, nextForModel } from './model-facts.ts';
+import { readOnnxHeader } from './onnx-header.ts';
+import { dtypeName, groupWeights, plainWeight, type StoredWeight } from './weight-groups.ts';
+
+/** Looks at an ONNX file. Throws `FileFormatError` when it is not one. */
+export async function inspectOnnx(path: string): Promise<OnnxInspection> {
+  const file = await openFile(path);
+  const model = await readOnnxHeader(file).finally(() => file.close());
+  const graph = model.graph ?? {};
+  const initializers = graph.initializer ?? [];
+  const weightNames = new Set(initializers.map(({ name }) => name));
+  const { files, problems } = await dataFiles(path, initializers);
+  // Old versions list the weights among the inputs.
+  const inputs = (graph.input ?? []).filter(({ name }) => !weightNames.has(name)).map(value);
+  const metadata = Object.fromEntries(
+    (model.metadataProps ?? []).map(({ key, value }) => [key, value ?? '']),
+  );
+  const network = metadata.model ?? networkNamed(inputs);
+  return {
+    kind: 'onnx',
+    path,
+    network,
+    chunk: metadata.chunk?.replace('chunk ', '') ?? chunkNumber(modelName(path)),
+    irVersion: toNumber(model.irVersion),
+    opsets: Object.fromEntries(
+      (model.opsetImport ?? []).map(({ domain, version }) => [domain || 'ai.onnx', toNumber(version)]),
+    ),
+    producer: producerOf(model),
+    inputs,
+    outputs: (graph.output ?? []).map(value),
+    operations: countTypes([...nodesOf(graph)].map(typeName)),
+    weights: groupWeights(initializers.map(storedWeight)),
+    files: [{ name: basename(path), byteLength: file.size }, ...files],
+    metadata,
+    problems,
+    next: nextForModel(path, network, problems),
+  };
+}
+
+/** A model.onnx is called as its folder. */
+function modelName(path: string): string {
+  return basename(path) === 'model.onnx' ? basename(dirname(resolve(path))) : basename(path);
+}
+
+function producerOf({ producerName, producerVersion }: ModelProto): string {
+  return [producerName, producerVersion].filter(Boolean).join(' ');
+}
+
+/** All nodes, those of branches and loop bodies included. */
+function* nodesOf({ node }: GraphProto): Generator<NodeProto> {
+  for (const each of node ?? []) {
+    yield each;
+    for (const { g, graphs } of each.attribute ?? []) {
+      for (const inner of [...(g ? [g] : []), ...(graphs ?? [])]) yield* nodesOf(inner);
+    }
+  }
+}
+
+function typeName({ domain, opType }: NodeProto): string {
+  return domain && domain !== 'ai.onnx' ? `${domain}.${opType}` : (opType ?? '');
+}
+
+function value({ name, type }: ValueInfoProto): ValueInspection {
+  const tensor = type?.tensorType;
+  const dims = tensor?.shape?.dim?.map(({ dimParam, dimValue }) => dimParam || toNumber(dimValue) || '?');
+  return {
+    name: name ?? '',
+    dtype: tensor ? nameOfDataType(tensor.elemType ?? 0) : 'no tensor',
+    shape: tensor?.shape ? (dims ?? []) : null,
+  };
+}
+
+function storedWeight(tensor: TensorProto): StoredWeight {
+  const shape = (tensor.dims ?? []).map(toNumber);
+  const code = tensor.dataType ?? 0;
+  const dtype = dtypeOf(code);
+  if (dtype) return plainWeight({ dtype, shape });
+  const byteLength = placeOf(tensor).length ?? 0;
+  const parameters = elementCount(shape);
+  const bits = parameters === 0 ? 0 : (8 * byteLength) / parameters;
+  return { stored: nameOfDataType(code), bits, parameters, byteLength };
+}
+
+/** `float16`; types that have come since IR version 8 are numbers. */
+function nameOfDataType(code: number): string {
+  const dtype = dtypeOf(code);
+  return dtype ? dtypeName(dtype) : (onnx.TensorProto.DataType[code]?.toLowerCase() ?? `type ${code}`);
+}
+
+/** The data files beside a model, and what is wrong with them. */
+async function dataFiles(path: string, initializers: readonly TensorProto[]) {
+  const ends = new Map<string, number>();
+  for (const tensor of initializers) {
+    if (tensor.dataLocation !== onnx.TensorProto.DataLocation.EXTERNAL) continue;
+    const { location, offset, length = 0 } = placeOf(tensor);
+    ends.set(location, Math.max(ends.get(location) ?? 0, offset + length));
+  }
+  const files: FileSize[] = [];
+  const problems: string[] = [];
+  for (const [name, end] of ends) {
+    const file = join(dirname(path), name);
+    const isThere = isInside(name) && (await pathKind(file)) === 'file';
+    const found = isThere ? await sizeOfFile(file) : undefined;
+    if (found !== undefined) files.push({ name, byteLength: found });
+    if (!isInside(name)) problems.push(`Its weights would be outside of its folder: ${name}.`);
+    else if (found === undefined) problems.push(`Its weights are missing: there is no ${name} beside it.`);
+    else if (found < end)
+      problems.push(`Its weights are cut short: ${name} has ${found} bytes, ${end} are needed.`);
+  }
+  return { files, problems };
+}
+
+function placeOf({ externalData }: TensorProto) {
+  const entries = new Map((externalData ?? []).map(({ key, value }) => [key, value ?? '']));
+  const length = entries.get('length');
+  return {
+    location: entries.get('location') ?? '',
+    offset: Number(entries.get('offset') ?? 0),
+    length: length === undefined ? undefined : Number(length),
+  };
+}
+
+function isInside(location: string): boolean {
+  return !/^$|^\/|\\|:/.test(location) && !location.split('/').includes('..');
+}

@@ -1,0 +1,67 @@
+import { basename, resolve } from 'node:path';
+import { formatBytes } from '../format.ts';
+import { sniff } from '../weights/sniff.ts';
+import type { OtherInspection } from './inspection.ts';
+
+const whatIsInspected =
+  'Give a checkpoint (the folder with model_index.json), a .safetensors, an .onnx, a .mlpackage or a .mlmodelc.';
+
+/** Parts of models, by name: people point at them when they mean the whole. */
+const parts: readonly { readonly name: RegExp; readonly what: string; readonly advice: string }[] = [
+  {
+    name: /\.onnx_data(_\d+)?$|\.onnx\.data$/,
+    what: 'the weights of an ONNX model, without the model',
+    advice: 'Give the .onnx file beside it.',
+  },
+  {
+    name: /\.(mlmodel|mil)$|^(weight|coremldata)\.bin$/,
+    what: 'a part of a Core ML model',
+    advice: 'Give the folder whose name ends in .mlpackage or .mlmodelc.',
+  },
+  {
+    name: /^(model_index|config|scheduler_config|tokenizer_config|vocab|Manifest|sdconvert)\.json$|^merges\.txt$/,
+    what: 'a part of a model',
+    advice: 'Give the folder that it belongs to.',
+  },
+];
+
+/** What a file is that is no model: by its first bytes, or its name. */
+export function inspectOtherFile(path: string, byteLength: number, start: Uint8Array): OtherInspection {
+  const size = { size: formatBytes(byteLength) };
+  if (byteLength === 0)
+    return other(path, 'empty', size, 'The download or copy was interrupted: download or copy it again.');
+  const finding = sniff(start);
+  if (finding) return other(path, finding.what, { ...size, ...pointerDetails(start) }, finding.advice);
+  const part = parts.find(({ name }) => name.test(basename(path)));
+  if (part) return other(path, part.what, size, part.advice);
+  return other(path, 'of a kind that is not known', size, whatIsInspected);
+}
+
+/** What a folder is that holds no model. */
+export function inspectOtherFolder(path: string, names: readonly string[]): OtherInspection {
+  const what = names.length === 0 ? 'an empty folder' : 'a folder without a model';
+  const holds = names.length === 0 ? {} : { holds: names.slice(0, 12).join(', ') };
+  return other(path, what, holds, whatIsInspected);
+}
+
+function other(
+  path: string,
+  what: string,
+  details: Readonly<Record<string, string>>,
+  advice: string,
+): OtherInspection {
+  return {
+    kind: 'other',
+    path,
+    problems: [`${basename(resolve(path))} is ${what}.`],
+    details,
+    next: { advice },
+  };
+}
+
+/** The size that a Git-LFS pointer states (https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md). */
+function pointerDetails(start: Uint8Array): Readonly<Record<string, string>> {
+  const [, size] =
+    /^version https:\/\/git-lfs.*\nsize (\d+)/s.exec(new TextDecoder('latin1').decode(start)) ?? [];
+  return size === undefined ? {} : { 'points to': formatBytes(Number(size)) };
+}

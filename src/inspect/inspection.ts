@@ -1,0 +1,152 @@
+import type { ModelName } from '../convert/contracts/contract.ts';
+import type { Target } from '../emit/coreml/target.ts';
+import type { JsonObject } from '../weights/python-json.ts';
+import type { Family, Task } from './family.ts';
+import type { WeightGroup } from './weight-groups.ts';
+
+/** What `inspect` found: plain data, so that it can be printed as JSON. What is not known is `null`. */
+export type Inspection =
+  | CheckpointInspection
+  | SafetensorsInspection
+  | OnnxInspection
+  | CoreMlInspection
+  | ArtifactsInspection
+  | OtherInspection;
+
+/** What every inspection says. */
+interface Found {
+  readonly path: string;
+  /** What is wrong, a sentence each. */
+  readonly problems: readonly string[];
+  /** The command to run next, or what to do where no command helps. */
+  readonly next: { readonly command: string } | { readonly advice: string };
+}
+
+/** A diffusers folder. */
+export interface CheckpointInspection extends Found {
+  readonly kind: 'checkpoint';
+  /** The pipeline's class in model_index.json. */
+  readonly pipeline: string | null;
+  readonly family: Family | null;
+  readonly task: Task | null;
+  /** What the UNet predicts: `epsilon`, `v_prediction`, … */
+  readonly predictionType: string | null;
+  readonly scheduler: string | null;
+  /** Height and width of the latents that the UNet was trained on. */
+  readonly latentSize: readonly [height: number, width: number] | null;
+  /** The same in pixels. */
+  readonly pictureSize: readonly [height: number, width: number] | null;
+  readonly components: readonly ComponentInspection[];
+  /** Other sets of weights that can be chosen with --variant. */
+  readonly variants: readonly string[];
+  readonly networks: readonly NetworkInspection[];
+  /** What model_index.json names and the folder does not have. */
+  readonly missing: readonly string[];
+}
+
+/** A component that has weights. */
+export interface ComponentInspection {
+  readonly name: string;
+  readonly className: string;
+  readonly tensors: number;
+  readonly parameters: number;
+  readonly byteLength: number;
+  readonly weights: readonly WeightGroup[];
+}
+
+/** Whether a network's graph can be built from its header and config. */
+export interface NetworkInspection {
+  readonly name: ModelName;
+  /** Why it cannot be built; `null` when it can. */
+  readonly problem: string | null;
+}
+
+/** A safetensors file, or the weights of one component's folder. */
+export interface SafetensorsInspection extends Found {
+  readonly kind: 'safetensors';
+  /** Completes the sentence "x is …". */
+  readonly what: string;
+  /** The class in the config beside it. */
+  readonly className: string | null;
+  readonly family: Family | null;
+  readonly files: readonly FileSize[];
+  readonly tensors: number;
+  readonly parameters: number;
+  readonly byteLength: number;
+  readonly weights: readonly WeightGroup[];
+  /** All tensors when they are few, as in a recording; else none. */
+  readonly values: readonly ValueInspection[];
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+export interface FileSize {
+  readonly name: string;
+  readonly byteLength: number;
+}
+
+/** An input or output, or a recorded tensor. */
+export interface ValueInspection {
+  readonly name: string;
+  readonly dtype: string;
+  /** Sizes; a text is the name of a free size, or its range (`64…128`). `null` where not even the rank is declared. */
+  readonly shape: readonly (number | string)[] | null;
+}
+
+/** What ONNX and Core ML models have in common. */
+interface ModelInspection extends Found {
+  /** Which network of Stable Diffusion it is, by its inputs. */
+  readonly network: string | null;
+  /** `1 of 2` for a chunk. */
+  readonly chunk: string | null;
+  readonly inputs: readonly ValueInspection[];
+  readonly outputs: readonly ValueInspection[];
+  /** How many operations of each type there are, the most frequent first. */
+  readonly operations: Readonly<Record<string, number>>;
+  readonly weights: readonly WeightGroup[];
+  readonly files: readonly FileSize[];
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** An ONNX model. */
+export interface OnnxInspection extends ModelInspection {
+  readonly kind: 'onnx';
+  readonly irVersion: number;
+  /** Version of each operator set; `ai.onnx` is the standard one. */
+  readonly opsets: Readonly<Record<string, number>>;
+  readonly producer: string;
+}
+
+/** A Core ML package, or a compiled model. */
+export interface CoreMlInspection extends ModelInspection {
+  readonly kind: 'mlpackage' | 'mlmodelc';
+  readonly specificationVersion: number;
+  /** `CoreML6` */
+  readonly opset: string;
+  /** The oldest system that has this opset. */
+  readonly deploymentTarget: Target | null;
+  /** As apps tell it: by whether there are einsum operations. `null` without attention. */
+  readonly attention: 'SPLIT_EINSUM' | 'ORIGINAL' | null;
+}
+
+/** A folder of converted models. */
+export interface ArtifactsInspection extends Found {
+  readonly kind: 'artifacts';
+  /** The version of sdconvert that wrote it, if it says so. */
+  readonly sdconvert: string | null;
+  readonly artifacts: readonly ArtifactInspection[];
+}
+
+export interface ArtifactInspection {
+  /** Relative to the folder. */
+  readonly path: string;
+  readonly format: 'onnx' | 'mlpackage' | 'mlmodelc';
+  readonly byteLength: number;
+  /** The options it was made with, if they are recorded. */
+  readonly options: JsonObject | null;
+}
+
+/** Anything else: `problems` say what it is, `next` what to do. */
+export interface OtherInspection extends Found {
+  readonly kind: 'other';
+  readonly details: Readonly<Record<string, string>>;
+}

@@ -1,0 +1,41 @@
+import { networkOf } from '../validate/tensor-names.ts';
+import type { Inspection, ValueInspection } from './inspection.ts';
+import { nextCommand } from './next-command.ts';
+
+/** What is told of ONNX and Core ML models in the same way. */
+
+/** Networks that are known by an input of theirs, before `networkOf` takes them for those they resemble. */
+const byInput: ReadonlyMap<string, string> = new Map([
+  ['controlnet_cond', 'controlnet'],
+  ['clip_input', 'safety_checker'],
+]);
+
+/** Which network of Stable Diffusion has these inputs. */
+export function networkNamed(inputs: readonly ValueInspection[]): string | null {
+  const names = inputs.map(({ name }) => name);
+  const known = names.map((name) => byInput.get(name)).find((name) => name !== undefined);
+  return known ?? networkOf(names) ?? null;
+}
+
+/** The number of a chunk, from a name such as `unet_chunk1` or `UnetChunk2.mlmodelc`. */
+export function chunkNumber(name: string): string | null {
+  return /chunk(\d+)(\.\w+)?$/i.exec(name)?.[1] ?? null;
+}
+
+/** How often each type occurs, the most frequent first, then by name. */
+export function countTypes(types: readonly string[]): Readonly<Record<string, number>> {
+  const counts = new Map<string, number>();
+  for (const type of types) counts.set(type, (counts.get(type) ?? 0) + 1);
+  return Object.fromEntries([...counts].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1)));
+}
+
+/** What to do with a converted model: compare it with its origin, or run it where that is not known. */
+export function nextForModel(
+  path: string,
+  network: string | null,
+  problems: readonly string[],
+): Inspection['next'] {
+  if (problems.length > 0) return { advice: 'Copy or convert it again, with all of its files.' };
+  if (network !== null) return nextCommand('validate', path, '--reference', 'CHECKPOINT');
+  return nextCommand('run', path, '--inputs', 'INPUTS.safetensors', '--outputs', 'OUTPUTS.safetensors');
+}

@@ -1,0 +1,58 @@
+import type { MilDType } from '../emit/coreml/mil-dtype.ts';
+import { byteSize, byteWidth, type DType, elementCount } from '../weights/dtype.ts';
+
+/** Weights that are stored the same way. */
+export interface WeightGroup {
+  /** `float16`, `6-bit palette`, … */
+  readonly stored: string;
+  /** Bits of one parameter. */
+  readonly bits: number;
+  readonly tensors: number;
+  readonly parameters: number;
+  readonly byteLength: number;
+}
+
+/** One tensor, to be counted. */
+export type StoredWeight = Omit<WeightGroup, 'tensors'>;
+
+/** Groups weights by how they are stored, the largest group first. */
+export function groupWeights(weights: Iterable<StoredWeight>): WeightGroup[] {
+  const groups = new Map<string, WeightGroup>();
+  for (const { stored, bits, parameters, byteLength } of weights) {
+    const group = groups.get(stored) ?? { tensors: 0, parameters: 0, byteLength: 0 };
+    groups.set(stored, {
+      stored,
+      bits,
+      tensors: group.tensors + 1,
+      parameters: group.parameters + parameters,
+      byteLength: group.byteLength + byteLength,
+    });
+  }
+  return [...groups.values()].sort((a, b) => b.byteLength - a.byteLength);
+}
+
+/** A tensor that is stored as its elements one after another. */
+export function plainWeight({ dtype, shape }: { dtype: DType; shape: readonly number[] }): StoredWeight {
+  const parameters = elementCount(shape);
+  return {
+    stored: dtypeName(dtype),
+    bits: 8 * byteWidth(dtype),
+    parameters,
+    byteLength: byteSize(shape, dtype),
+  };
+}
+
+/** What groups of weights have together. */
+export function sumOf(groups: readonly WeightGroup[]): Omit<WeightGroup, 'stored' | 'bits'> {
+  const add = (key: 'tensors' | 'parameters' | 'byteLength') =>
+    groups.reduce((sum, group) => sum + group[key], 0);
+  return { tensors: add('tensors'), parameters: add('parameters'), byteLength: add('byteLength') };
+}
+
+/** An element type in full: `f16` and Core ML's `fp16` are `float16`. */
+export function dtypeName(dtype: DType | MilDType): string {
+  return dtype
+    .replace(/^(b?)fp?(?=\d)/, '$1float')
+    .replace(/^u(?=\d)/, 'uint')
+    .replace(/^i(?=\d)/, 'int');
+}

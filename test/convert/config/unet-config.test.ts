@@ -1,0 +1,141 @@
+import { describe, expect, test } from 'vitest';
+import { unetConfig } from '../../../src/convert/config/unet-config.ts';
+import { ConfigError } from '../../../src/errors.ts';
+import type { JsonObject } from '../../../src/weights/python-json.ts';
+import { type HeaderComponent, headerComponent } from '../../support/header-checkpoint.ts';
+import { thrownBy } from '../../support/thrown-by.ts';
+
+/** The least that a config must say; everything else has diffusers' defaults. */
+const least = {
+  sample_size: 64,
+  in_channels: 4,
+  out_channels: 4,
+  down_block_types: ['CrossAttnDownBlock2D', 'DownBlock2D'],
+  up_block_types: ['UpBlock2D', 'CrossAttnUpBlock2D'],
+  block_out_channels: [320, 640],
+  layers_per_block: 2,
+  cross_attention_dim: 768,
+};
+
+const weights = {
+  'conv_in.weight': [320, 4, 3, 3],
+  'conv_out.weight': [4, 320, 3, 3],
+  'down_blocks.0.resnets.0.conv1.weight': [320, 320, 3, 3],
+  'down_blocks.1.resnets.0.conv1.weight': [640, 320, 3, 3],
+  'down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k.weight': [320, 768],
+};
+
+test('a config that says the least has the defaults of diffusers', () => {
+  expect(read(least)).toMatchObject({
+    heads: [8, 8],
+    transformer_layers: [1, 1],
+    norm_num_groups: 32,
+    norm_eps: 1e-5,
+    flip_sin_to_cos: true,
+    freq_shift: 0,
+    center_input_sample: false,
+  });
+});
+
+test('one number of heads holds for all levels, a list says them one by one', () => {
+  expect(read({ ...least, attention_head_dim: 5 }).heads).toEqual([5, 5]);
+  expect(read({ ...least, attention_head_dim: [5, 10] }).heads).toEqual([5, 10]);
+  expect(read({ ...least, transformer_layers_per_block: [1, 2] }).transformer_layers).toEqual([1, 2]);
+});
+
+test('keys that say nothing about the graph are left alone', () => {
+  expect(() => read({ ...least, _diffusers_version: '0.6.0', dropout: 0.1, made_by: 'me' })).not.toThrow();
+});
+
+describe('what is not supported is refused with its key, its value and what would be', () => {
+  test.each<[string, unknown, string]>([
+    ['act_fn', 'mish', '"silu"'],
+    ['class_embed_type', 'timestep', 'null'],
+    ['addition_embed_type', 'text_time', 'null'],
+    ['time_cond_proj_dim', 256, 'null'],
+    ['num_attention_heads', 8, 'null'],
+    ['mid_block_type', 'UNetMidBlock2D', '"UNetMidBlock2DCrossAttn"'],
+    ['resnet_time_scale_shift', 'scale_shift', '"default"'],
+    ['only_cross_attention', true, 'false'],
+    ['conv_in_kernel', 5, '3'],
+    ['attention_head_dim', 'eight', 'a number of at least 1, or a list of them'],
+    ['attention_head_dim', 0, 'a number of at least 1'],
+  ])('%s = %j', (key, value, supported) => {
+    const error = thrownBy(() => read({ ...least, [key]: value }));
+    expect(error).toBeInstanceOf(ConfigError);
+    expect(error.problem).toBe(
+      `the config of the unet sets ${key} to something that sdconvert cannot convert.`,
+    );
+    expect(error.details).toEqual({
+      file: 'unet/config.json',
+      found: `${key} = ${JSON.stringify(value)}`,
+      supported,
+    });
+  });
+
+  test('also inside a list', () => {
+    const error = thrownBy(() =>
+      read({ ...least, down_block_types: ['CrossAttnDownBlock2D', 'AttnDownBlock2D'] }),
+    );
+    expect(error.details).toMatchObject({
+      found: 'down_block_types.1 = "AttnDownBlock2D"',
+      supported: 'CrossAttnDownBlock2D or DownBlock2D',
+    });
+    const { details } = thrownBy(() => read({ ...least, attention_head_dim: [5, 0] }));
+    expect(details).toMatchObject({ found: 'attention_head_dim.1 = 0', supported: 'a number of at least 1' });
+  });
+});
+
+test.each(Object.keys(least))('a config without %s is refused', (key) => {
+  const error = thrownBy(() => read({ ...least, [key]: undefined }));
+  expect(error).toBeInstanceOf(ConfigError);
+  expect(error.problem).toBe(`the config of the unet does not say ${key}.`);
+  expect(error.details).toEqual({ file: 'unet/config.json' });
+});
+
+describe('a config that contradicts the weights beside it is refused', () => {
+  test.each<[string, unknown, string, string]>([
+    ['in_channels', 9, 'in_channels is 9, but the weights are made for 4', 'conv_in.weight [320, 4, 3, 3]'],
+    [
+      'out_channels',
+      8,
+      'out_channels is 8, but the weights are made for 4',
+      'conv_out.weight [4, 320, 3, 3]',
+    ],
+    [
+      'block_out_channels',
+      [320, 1280],
+      'block_out_channels[1] is 1280, but the weights are made for 640',
+      'down_blocks.1.resnets.0.conv1.weight [640, 320, 3, 3]',
+    ],
+    [
+      'cross_attention_dim',
+      1024,
+      'cross_attention_dim is 1024, but the weights are made for 768',
+      'down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k.weight [320, 768]',
+    ],
+  ])('in %s', (key, value, problem, weight) => {
+    const error = thrownBy(() => read({ ...least, [key]: value }));
+    expect(error).toBeInstanceOf(ConfigError);
+    expect(error.problem).toBe(`the config of the unet contradicts its weights: ${problem}.`);
+    expect(error.details).toEqual({ config: 'unet/config.json', weight, file: 'header.safetensors' });
+  });
+});
+
+test.each([
+  ['down_block_types', ['DownBlock2D']],
+  ['up_block_types', ['UpBlock2D', 'UpBlock2D', 'UpBlock2D']],
+  ['attention_head_dim', [5, 10, 20]],
+  ['transformer_layers_per_block', [1]],
+])('a config whose %s has not one entry a level is refused', (key, list) => {
+  const error = thrownBy(() => read({ ...least, [key]: list }));
+  expect(error).toBeInstanceOf(ConfigError);
+  expect(error.problem).toBe(
+    `the config of the unet contradicts itself: block_out_channels has 2 entries, but ${key} has ${list.length}.`,
+  );
+  expect(error.details).toEqual({ file: 'unet/config.json' });
+});
+
+function read(config: JsonObject, shapes: HeaderComponent['weights'] = weights) {
+  return unetConfig(headerComponent('unet', { config, weights: shapes }));
+}

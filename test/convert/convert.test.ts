@@ -1,0 +1,208 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { attentionImplementations } from '../../src/convert/blocks/attention.ts';
+import { appleContract } from '../../src/convert/contracts/apple.ts';
+import type { ModelName, Sizes } from '../../src/convert/contracts/contract.ts';
+import { optimumContract } from '../../src/convert/contracts/optimum.ts';
+import {
+  type ConvertOptions,
+  componentOf,
+  convert,
+  type Model,
+  modelNames,
+} from '../../src/convert/convert.ts';
+import {
+  MissingWeightError,
+  NotFoundError,
+  RequestError,
+  SdConvertError,
+  ShapeError,
+  UnusedWeightError,
+} from '../../src/errors.ts';
+import { verifyGraph } from '../../src/graph/verify.ts';
+import type { Checkpoint, Component } from '../../src/weights/checkpoint.ts';
+import type { Weight } from '../../src/weights/weight.ts';
+import { fullSizeCheckpoint } from '../support/full-size.ts';
+import { headerCheckpoint } from '../support/header-checkpoint.ts';
+import { unreadWeight } from '../support/memory-weight.ts';
+import { thrownBy } from '../support/thrown-by.ts';
+
+const contracts = { optimum: optimumContract, apple: appleContract };
+const latent64 = { latentHeight: 64, latentWidth: 64 };
+const plain: ConvertOptions = { contract: optimumContract, attention: 'ORIGINAL', sizes: {} };
+
+describe.each(['sd15', 'sd21', 'sd21-base'] as const)('%s at full size', (name) => {
+  const checkpoint = fullSizeCheckpoint(name);
+
+  describe.each(Object.entries(contracts))('for %s', (_, contract) => {
+    test.each(attentionImplementations)(
+      'builds with %s, uses every weight once and reads none',
+      (attention) => {
+        const models = convert(checkpoint, { contract, attention, sizes: latent64 });
+        expect(models.map((model) => model.name)).toEqual(modelNames);
+        for (const { graph } of models) verifyGraph(graph);
+        for (const [component, { weights }] of checkpoint.components) {
+          const used = models.filter((model) => componentOf(model.name) === component).flatMap(weightNames);
+          expect(used.toSorted()).toEqual([...weights.keys()].sort());
+        }
+      },
+    );
+  });
+});
+
+describe('a checkpoint that is not exactly of this network', () => {
+  const components = fullSizeCheckpoint('sd15').components;
+
+  test.each<[ModelName, string, string]>([
+    ['text_encoder', 'the text encoder', 'text_model.encoder.layers.11.mlp.fc2.bias'],
+    ['unet', 'the UNet', 'up_blocks.3.attentions.2.proj_out.weight'],
+    ['vae_decoder', 'the VAE decoder', 'post_quant_conv.weight'],
+    ['vae_encoder', 'the VAE encoder', 'encoder.conv_norm_out.bias'],
+  ])('lacking a weight of the %s is refused by that weight’s name', (model, title, missing) => {
+    const error = thrownBy(() => convertModel(model, (weights) => weights.delete(missing)));
+    expect(error).toBeInstanceOf(MissingWeightError);
+    expect(error.problem).toBe(`${title} needs a weight that this checkpoint does not have.`);
+    expect(error.details).toMatchObject({ missing });
+  });
+
+  test.each<[ModelName, string, string]>([
+    ['text_encoder', 'the text encoder', 'text_projection.weight'],
+    ['unet', 'the UNet', 'class_embedding.weight'],
+    ['vae_decoder', 'the VAE decoder', 'decoder.mid_block.attentions.1.to_q.weight'],
+    ['vae_encoder', 'the VAE encoder', 'encoder.extra'],
+  ])('with a weight that the %s does not know is refused by its name', (model, title, extra) => {
+    const error = thrownBy(() =>
+      convertModel(model, (weights) => weights.set(extra, unreadWeight(extra, [1]))),
+    );
+    expect(error).toBeInstanceOf(UnusedWeightError);
+    expect(error.problem).toBe(`${title} has no use for 1 weight of this checkpoint.`);
+    expect(error.details).toMatchObject({ first: extra });
+  });
+
+  test('lacking any weight at all is never taken for another network', () => {
+    const names = [...(components.get('unet')?.weights.keys() ?? [])];
+    fc.assert(
+      fc.property(fc.constantFrom(...names), (name) => {
+        expect(() => convertModel('unet', (weights) => weights.delete(name))).toThrow(SdConvertError);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  test('with a weight of another shape is refused at that weight’s place', () => {
+    const name = 'mid_block.attentions.0.transformer_blocks.0.norm2.weight';
+    const error = thrownBy(() =>
+      convertModel('unet', (weights) => weights.set(name, unreadWeight(name, [640]))),
+    );
+    expect(error).toBeInstanceOf(ShapeError);
+    expect(error.problem).toBe(
+      'the shapes do not fit at mid_block.attentions.0.transformer_blocks.0.norm2: the weight [640] is not [1280].',
+    );
+  });
+
+  test('with heads that do not divide its channels is refused where they do not', () => {
+    for (const attention of attentionImplementations) {
+      const error = thrownBy(() => convertModel('unet', () => {}, { attention_head_dim: 7 }, attention));
+      expect(error).toBeInstanceOf(ShapeError);
+      expect(error.problem).toContain('at down_blocks.0.attentions.0.transformer_blocks.0.attn1.');
+    }
+    const error = thrownBy(() => convertModel('text_encoder', () => {}, { num_attention_heads: 7 }));
+    expect(error).toBeInstanceOf(ShapeError);
+    expect(error.problem).toContain('at text_model.encoder.layers.0.self_attn.q_proj');
+  });
+
+  test('a list of positions, which old files carry, is no stranger', () => {
+    const name = 'text_model.embeddings.position_ids';
+    const models = convertModel('text_encoder', (weights) =>
+      weights.set(name, unreadWeight(name, [1, 77], 'i64')),
+    );
+    expect(models.flatMap(weightNames)).not.toContain(name);
+  });
+
+  test('a VAE of before diffusers 0.18 is read under its old names', () => {
+    const oldNames = { to_q: 'query', to_k: 'key', to_v: 'value', 'to_out.0': 'proj_attn' };
+    const models = convertModel('vae_decoder', (weights) => {
+      for (const [name, weight] of [...weights]) {
+        const [, now = ''] = /attentions\.0\.(to_.*)\.(?:weight|bias)$/.exec(name) ?? [];
+        const old = Object.entries(oldNames).find(([present]) => present === now)?.[1];
+        if (!old) continue;
+        weights.delete(name);
+        weights.set(name.replace(now, old), { ...weight, name: name.replace(now, old) });
+      }
+      expect([...weights.keys()].filter((name) => name.includes('to_'))).toEqual([]);
+    });
+    const present = convertModel('vae_decoder', () => {}).flatMap(weightNames);
+    expect(models.flatMap(weightNames)).toEqual(present);
+  });
+
+  /** Converts one network of SD 1.5 with its weights and config changed. */
+  function convertModel(
+    model: ModelName,
+    change: (weights: Map<string, Weight>) => void,
+    config: Component['config'] = {},
+    attention: ConvertOptions['attention'] = 'ORIGINAL',
+  ): Model[] {
+    const name = componentOf(model);
+    const component = components.get(name);
+    if (!component) throw new Error(`there is no ${name}`);
+    const weights = new Map(component.weights);
+    change(weights);
+    const changed = { ...component, weights, config: { ...component.config, ...config } };
+    const checkpoint: Checkpoint = { ...headerCheckpoint({}), components: new Map([[name, changed]]) };
+    return convert(checkpoint, { ...plain, attention, models: [model], sizes: latent64 });
+  }
+});
+
+describe('what is asked for', () => {
+  const checkpoint = fullSizeCheckpoint('sd15');
+  const unetOnly = {
+    ...checkpoint,
+    components: new Map([...checkpoint.components].filter(([name]) => name === 'unet')),
+  };
+
+  test('is built in the order asked; everything there is, when nothing is', () => {
+    const names = (models?: readonly ModelName[]) =>
+      convert(checkpoint, { ...plain, models }).map(({ name }) => name);
+    expect(names(['vae_encoder', 'text_encoder'])).toEqual(['vae_encoder', 'text_encoder']);
+    expect(names()).toEqual(['text_encoder', 'unet', 'vae_decoder', 'vae_encoder']);
+    expect(convert(unetOnly, plain).map(({ name }) => name)).toEqual(['unet']);
+  });
+
+  test('but is not in the checkpoint, is an error that says what is', () => {
+    const error = thrownBy(() => convert(unetOnly, { ...plain, models: ['vae_decoder'] }));
+    expect(error).toBeInstanceOf(NotFoundError);
+    expect(error.problem).toBe('sd15 has no vae.');
+    expect(error.details).toEqual({ 'it has': 'unet' });
+  });
+
+  test.each<[Sizes, string, string]>([
+    [{ latentHeight: 60 }, 'a latent height of 60', 'Take 64 (512 pixels).'],
+    [{ latentWidth: 97 }, 'a latent width of 97', 'Take 96 (768 pixels).'],
+    [{ latentWidth: 2 }, 'a latent width of 2', 'Take 8 (64 pixels).'],
+    [{ latentHeight: 0 }, 'a latent height of 0', 'Take 8 (64 pixels).'],
+    [{ latentHeight: -64 }, 'a latent height of -64', 'Take 8 (64 pixels).'],
+    [{ latentHeight: 64.5 }, 'a latent height of 64.5', 'Take 64 (512 pixels).'],
+  ])(
+    'in a size that the UNet cannot halve three times is refused, with the nearest that it can: %j',
+    (sizes, problem, advice) => {
+      for (const contract of Object.values(contracts)) {
+        const error = thrownBy(() => convert(unetOnly, { ...plain, contract, sizes }));
+        expect(error).toBeInstanceOf(RequestError);
+        expect(error.problem).toContain(problem);
+        expect(error.problem).toContain('halves it 3 times, so it must be a multiple of 8');
+        expect(error.advice).toBe(advice);
+      }
+    },
+  );
+
+  test('in a size that it can halve is built', () => {
+    for (const size of [8, 48, 128]) {
+      const [model] = convert(unetOnly, { ...plain, sizes: { latentHeight: size, latentWidth: 64 } });
+      expect(model?.graph.outputs[0]?.tensor.shape.slice(2)).toEqual([size, 64]);
+    }
+  });
+});
+
+function weightNames({ graph }: Model): string[] {
+  return graph.tensors.flatMap(({ op, name }) => (op.kind === 'weight' ? [name] : []));
+}

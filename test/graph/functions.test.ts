@@ -1,0 +1,29 @@
+import { expect, test } from 'vitest';
+import { cast, concat, reshapeLike } from '../../src/graph/functions.ts';
+import { GraphBuilder } from '../../src/graph/graph.ts';
+import { type Shape, symbol } from '../../src/graph/shape.ts';
+import type { Tensor } from '../../src/graph/tensor.ts';
+
+const [batch, height, width] = [symbol('batch'), symbol('height'), symbol('width')];
+const pixels = { scale: 1, symbols: ['height', 'width'] };
+
+test('tokens go back to an image statically, unless height and width are both free', () => {
+  const kindOf = (tokens: Shape, image: Shape) => reshapeLike(input(tokens), input(image)).op.kind;
+  expect(kindOf([2, 4, 1, 64], [2, 4, 8, 8])).toBe('reshape');
+  expect(kindOf([batch, 4, 1, 64], [batch, 4, 8, 8])).toBe('reshape');
+  expect(kindOf([batch, 4, 1, { scale: 8, symbols: ['height'] }], [batch, 4, height, 8])).toBe('reshape');
+  expect(kindOf([batch, 4, 1, pixels], [batch, 4, height, width])).toBe('reshape_like');
+});
+
+test('to concatenate one tensor, or to cast it to its own dtype, takes no operation', () => {
+  const x = input([2]);
+  expect(concat([x], 0)).toBe(x);
+  expect(cast(x, 'f32')).toBe(x);
+  expect(() => concat([], 0)).toThrow('nothing to concatenate');
+});
+
+const builder = new GraphBuilder();
+
+function input(shape: Shape): Tensor {
+  return builder.input('x', { dtype: 'f32', shape });
+}

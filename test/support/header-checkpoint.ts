@@ -1,0 +1,45 @@
+import { GraphBuilder } from '../../src/graph/graph.ts';
+import { Scope } from '../../src/graph/scope.ts';
+import { WeightBook } from '../../src/graph/weight-book.ts';
+import type { Checkpoint, Component } from '../../src/weights/checkpoint.ts';
+import type { JsonObject } from '../../src/weights/python-json.ts';
+import type { Weight } from '../../src/weights/weight.ts';
+import { unreadWeight } from './memory-weight.ts';
+
+/** A component as its header and config tell of it: no file, no numbers. */
+export interface HeaderComponent {
+  readonly config: JsonObject;
+  /** The shape of each weight. */
+  readonly weights: Readonly<Record<string, readonly number[]>>;
+}
+
+/** A checkpoint made of headers and configs; a weight that is read throws. */
+export function headerCheckpoint(
+  components: Readonly<Record<string, HeaderComponent>>,
+  name = 'headers',
+): Checkpoint {
+  return {
+    name,
+    path: name,
+    modelIndex: {},
+    components: new Map(Object.entries(components).map(([key, value]) => [key, headerComponent(key, value)])),
+    folders: new Map(),
+    missing: [],
+    close: async () => {},
+  };
+}
+
+/** One component of such a checkpoint. */
+export function headerComponent(name: string, { config, weights }: HeaderComponent): Component {
+  const configFile = `${name}/config.json`;
+  return { name, className: '', config, configFile, weights: headerWeights(weights), files: [] };
+}
+
+/** The root of a network whose weights are known by their shapes alone. */
+export function headerScope(weights: HeaderComponent['weights']): Scope {
+  return new Scope(new GraphBuilder(), new WeightBook('the test', headerWeights(weights)));
+}
+
+function headerWeights(weights: HeaderComponent['weights']): ReadonlyMap<string, Weight> {
+  return new Map(Object.entries(weights).map(([name, shape]) => [name, unreadWeight(name, shape)]));
+}

@@ -1,0 +1,135 @@
+import { describe, expect, test } from 'vitest';
+import { RequestError } from '../../src/errors.ts';
+import { type InputSizes, inputSizes, realisticCases } from '../../src/validate/realistic-inputs.ts';
+import type { ModelBorders } from '../../src/validate/runner.ts';
+import { numbersOf } from '../../src/validate/tensor-values.ts';
+import type { TensorData } from '../../src/weights/tensor-data.ts';
+
+const sizes: InputSizes = {
+  batch: 2,
+  tokens: 77,
+  textChannels: 64,
+  latentChannels: 4,
+  latentHeight: 16,
+  latentWidth: 24,
+  colours: 3,
+  height: 128,
+  width: 192,
+};
+
+function only(
+  network: 'text_encoder' | 'vae_decoder' | 'vae_encoder',
+  name: string,
+  settings = {},
+): TensorData {
+  const tensor = realisticCases(network, sizes, settings)[0]?.tensors.get(name);
+  if (!tensor) throw new Error(`no ${name}`);
+  return tensor;
+}
+
+function deviation(tensor: TensorData): number {
+  const values = Array.from(numbersOf(tensor));
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length);
+}
+
+describe('realistic inputs', () => {
+  test('token ids are a prompt and an empty prompt, each between begin and end and filled up with the end', () => {
+    const ids = Array.from(numbersOf(only('text_encoder', 'input_ids', { vocabularySize: 1000 })));
+    const [prompt, empty] = [ids.slice(0, 77), ids.slice(77)];
+    expect(prompt[0]).toBe(998);
+    expect(prompt.indexOf(999)).toBe(41);
+    expect(prompt.slice(1, 41).every((id) => Number.isInteger(id) && id >= 0 && id < 998)).toBe(true);
+    expect(new Set(prompt.slice(1, 41)).size).toBeGreaterThan(30);
+    expect(prompt.slice(41)).toEqual(Array(36).fill(999));
+    expect(empty).toEqual([998, ...Array(76).fill(999)]);
+  });
+
+  test('the UNet meets the first, a middle and the last timestep, each with latents of its own', () => {
+    const cases = realisticCases('unet', sizes, {});
+    expect(cases.map(({ name }) => name)).toEqual(['timestep 981', 'timestep 501', 'timestep 1']);
+    expect(cases.map(({ tensors }) => tensors.get('timestep')?.data[0])).toEqual([981, 501, 1]);
+    const latents = cases.flatMap(({ tensors }) => tensors.get('sample') ?? []);
+    expect(latents[0]?.shape).toEqual([2, 4, 16, 24]);
+    expect(latents[0]?.data).not.toEqual(latents[1]?.data);
+    // 3072 standard normal numbers: the standard error is 0.013, measured 0.972.
+    expect(deviation(latents[0] as TensorData)).toBeCloseTo(1, 1);
+  });
+
+  test('the UNet attends to what the text encoder gave, row by row', () => {
+    const data = Float32Array.from({ length: 77 * 64 }, (_, i) => i);
+    const [first] = realisticCases('unet', sizes, {}, { dtype: 'f32', shape: [1, 77, 64], data });
+    expect(first?.tensors.get('encoder_hidden_states')?.data).toEqual(Float32Array.from([...data, ...data]));
+  });
+
+  test('text of another model is not taken', () => {
+    const text: TensorData = { dtype: 'f32', shape: [2, 77, 32], data: new Float32Array(2 * 77 * 32) };
+    const hidden = realisticCases('unet', sizes, {}, text)[0]?.tensors.get('encoder_hidden_states');
+    expect(hidden?.shape).toEqual([2, 77, 64]);
+    expect(deviation(hidden as TensorData)).toBeCloseTo(1, 1);
+  });
+
+  test('a UNet whose text channels nobody knows cannot be fed', () => {
+    const { textChannels: _, ...others } = sizes;
+    expect(() => realisticCases('unet', others, {})).toThrow(RequestError);
+  });
+
+  test('the decoder’s latents are divided by the scaling factor', () => {
+    expect(deviation(only('vae_decoder', 'latent_sample', { scalingFactor: 0.25 }))).toBeCloseTo(4, 0);
+  });
+
+  test('the encoder’s picture is smooth and within −1…1', () => {
+    const picture = only('vae_encoder', 'sample');
+    const values = Array.from(numbersOf(picture));
+    expect(picture.shape).toEqual([2, 3, 128, 192]);
+    expect(values.every((value) => Math.abs(value) <= 1)).toBe(true);
+    expect(deviation(picture)).toBeGreaterThan(0.2);
+    const steps = values.slice(1, 192).map((value, i) => Math.abs(value - (values[i] ?? 0)));
+    expect(Math.max(...steps)).toBeLessThan(0.2);
+  });
+
+  test('they are the same every time', () => {
+    expect(realisticCases('unet', sizes, {})).toEqual(realisticCases('unet', sizes, {}));
+  });
+});
+
+describe('the sizes at which models are run', () => {
+  const model = (...inputs: ModelBorders['inputs'][number][]): ModelBorders => ({
+    path: '',
+    inputs,
+    outputs: [],
+  });
+
+  test('come from the config where the model leaves them free', () => {
+    const free = model({ name: 'sample', dtype: 'f32', dims: ['batch_size', 9, 'height', 'width'] });
+    const found = inputSizes('unet', { sampleSize: 96, textChannels: 1024 }, [free]);
+    expect(found).toMatchObject({
+      batch: 2,
+      tokens: 77,
+      textChannels: 1024,
+      latentChannels: 9,
+      latentHeight: 96,
+      latentWidth: 96,
+    });
+  });
+
+  test('are those of a model that fixes them, in Apple’s layout too', () => {
+    const fixed = model(
+      { name: 'sample', dtype: 'f16', dims: [1, 4, 64, 48] },
+      { name: 'encoder_hidden_states', dtype: 'f16', dims: [1, 768, 1, 77] },
+    );
+    const free = model({ name: 'sample', dtype: 'f32', dims: ['batch_size', 4, 'height', 'width'] });
+    const expected = { batch: 1, tokens: 77, textChannels: 768, latentHeight: 64, latentWidth: 48 };
+    expect(inputSizes('unet', {}, [free, fixed])).toMatchObject(expected);
+    expect(inputSizes('unet', {}, [fixed, free])).toMatchObject(expected);
+  });
+
+  test('are eight pixels for each latent', () => {
+    expect(inputSizes('vae_encoder', { sampleSize: 8 }, [])).toMatchObject({
+      batch: 1,
+      colours: 3,
+      height: 64,
+      width: 64,
+    });
+  });
+});
