@@ -6,5 +6,8 @@ export function parseBytes(text: string, option: string): number {
   const factor = { '': 1, b: 1, kb: 1e3, mb: 1e6, gb: 1e9, mib: 2 ** 20, gib: 2 ** 30 }[unit.toLowerCase()];
   const bytes = Number(number) * (factor ?? Number.NaN);
   if (Number.isFinite(bytes) && bytes > 0) return Math.floor(bytes);
-  throw new RequestError({ problem: `${option} ${text} is not a size.`, advice: 'Write it as 1GB, 800MB or a number of bytes.' });
+  throw new RequestError({
+    problem: `${option} ${text} is not a size.`,
+    advice: 'Write it as 1GB, 800MB or a number of bytes.',
+  });
 }

@@ -40,13 +40,18 @@ export function createReport({ json, quiet }: ReportOptions, signal: AbortSignal
 }
 
 function jsonReport(signal: AbortSignal): Report {
-  const print = (object: object): void => void process.stdout.write(`${JSON.stringify(object)}\n`);
+  const print = (object: object): void => void process.stdout.write(`${JSON.stringify(object, finite)}\n`);
   return {
     follow: (_, work) => work({ signal, onProgress: throttled((event) => print({ event: event.type, ...event, type: undefined })) }),
     note: (message) => print({ event: 'note', message }),
     result: (result) => print({ event: 'result', result }),
     failure: ({ name, problem, details, advice }) => print({ event: 'error', name, problem, details, advice }),
   };
+}
+
+/** JSON has no infinity and no NaN, and would say null for both: a PSNR of identical tensors is "Infinity". */
+function finite(_: string, value: unknown): unknown {
+  return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value;
 }
 
 function describeNote(message: string): string {

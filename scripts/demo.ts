@@ -4,13 +4,13 @@
  * drew, compared with the pictures diffusers made.
  */
 import { readdir } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { createReport } from '../cli/report.ts';
 import { table } from '../cli/table.ts';
 import { conversionStages, convertCheckpoint } from '../src/convert-checkpoint.ts';
 import { formatBytes } from '../src/format.ts';
 import { generate, generateStages } from '../src/generate/generate.ts';
-import { type Image } from '../src/generate/image.ts';
+import type { Image } from '../src/generate/image.ts';
 import { tensorFromImage } from '../src/generate/image-tensor.ts';
 import { decodePng, encodePng } from '../src/generate/png.ts';
 import { compare } from '../src/validate/psnr.ts';
@@ -40,32 +40,42 @@ async function demo(): Promise<number> {
     force: true,
   } as const;
   const { artifacts, verdicts } = await report.follow(conversionStages(options), (context) => convertCheckpoint(options, context));
+  const converted = secondsSince(start);
 
   const pictures = [];
   for (const file of (await readdir(goldens)).filter((name) => /^p\d__dpm20__g3\.safetensors$/.test(name))) {
     const golden = await readGolden(join(goldens, file));
     const request = { ...golden.request, input: output, output: join(output, 'pictures') };
+    const begin = performance.now();
     const [image] = await report.follow(generateStages, (context) => generate(request, context));
     if (!image) throw new Error('nothing was drawn');
     const drawn = await readPng(image.path);
-    pictures.push({ prompt: request.prompt, path: image.path, drawn, psnr: compareWith(golden.image, drawn) });
+    pictures.push({ prompt: request.prompt, drawn, psnr: compareWith(golden.image, drawn), seconds: secondsSince(begin) });
   }
   await writePng(join(output, 'pictures/sheet.png'), sheet(pictures.map(({ drawn }) => drawn)));
 
-  const bytes = (model: string): number =>
-    artifacts.filter((each) => each.model === model).flatMap(({ files }) => files).reduce((sum, { byteLength }) => sum + byteLength, 0);
-  const rows = verdicts.map(({ model, outputs }) => [
-    model,
-    artifacts.filter((each) => each.model === model).map(({ path }) => basename(path)).join(' + '),
-    formatBytes(bytes(model)),
-    Math.min(...outputs.map(({ psnr }) => psnr)).toFixed(1),
-  ]);
-  process.stdout.write(`\n${table([['model', 'artifact', 'size', 'dB from float32'], ...rows])}\n`);
-  process.stdout.write(`\n${table([['prompt', 'dB from diffusers'], ...pictures.map(({ prompt, psnr }) => [prompt, psnr.toFixed(1)])])}\n`);
-  process.stdout.write(`\nPictures in ${join(output, 'pictures')}, ${((performance.now() - start) / 1000).toFixed(1)} s in all.\n`);
-  const far = pictures.filter(({ psnr }) => psnr < MIN_PICTURE_PSNR);
-  for (const { prompt, psnr } of far) process.stdout.write(`FAILED: “${prompt}” is only ${psnr.toFixed(1)} dB from diffusers' picture.\n`);
+  const rows = verdicts.map(({ model, paths, outputs }) => {
+    const parts = artifacts.filter(({ path }) => paths.includes(join(output, path)));
+    const bytes = parts.flatMap(({ files }) => files).reduce((sum, { byteLength }) => sum + byteLength, 0);
+    const psnr = Math.min(...outputs.map((each) => each.psnr));
+    return [parts[0]?.target ?? '', model, String(parts.length), formatBytes(bytes), psnr.toFixed(1)];
+  });
+  print(table([['target', 'model', 'files', 'size', 'dB from float32'], ...rows]));
+  const drawings = pictures.map(({ prompt, psnr, seconds }) => [prompt, psnr.toFixed(1), seconds]);
+  print(table([['prompt (drawn with the ONNX chunks)', 'dB from diffusers', 'seconds'], ...drawings]));
+  print(`Converted and checked in ${converted} s, ${secondsSince(start)} s in all. Pictures in ${join(output, 'pictures')}.`);
+
+  const far = pictures.filter(({ psnr }) => !(psnr >= MIN_PICTURE_PSNR));
+  for (const { prompt, psnr } of far) print(`FAILED: “${prompt}” is only ${psnr.toFixed(1)} dB from diffusers' picture.`);
   return far.length === 0 && pictures.length > 0 ? 0 : 1;
+}
+
+function print(text: string): void {
+  process.stdout.write(`\n${text}\n`);
+}
+
+function secondsSince(start: number): string {
+  return ((performance.now() - start) / 1000).toFixed(1);
 }
 
 /** What diffusers was asked, and the picture it gave [1,3,H,W]. */

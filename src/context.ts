@@ -3,9 +3,21 @@ import { InterruptedError } from './errors.ts';
 /** What long work tells its caller. Library functions print nothing; a caller that wants to show something listens. */
 export type ProgressEvent =
   | { readonly type: 'stage'; readonly stage: string; readonly state: 'started' }
-  | { readonly type: 'stage'; readonly stage: string; readonly state: 'finished'; readonly detail: string; readonly seconds: number }
+  | {
+      readonly type: 'stage';
+      readonly stage: string;
+      readonly state: 'finished';
+      readonly detail: string;
+      readonly seconds: number;
+    }
   /** `done` of `total` units of the stage's own work: bytes while writing, models while validating, steps while drawing. */
-  | { readonly type: 'progress'; readonly stage: string; readonly what: string; readonly done: number; readonly total: number }
+  | {
+      readonly type: 'progress';
+      readonly stage: string;
+      readonly what: string;
+      readonly done: number;
+      readonly total: number;
+    }
   /** Something the user should know, in one sentence. */
   | { readonly type: 'note'; readonly message: string };
 
@@ -18,7 +30,8 @@ export interface Context {
 
 /** Throws `InterruptedError` when the caller has asked to stop. */
 export function throwIfInterrupted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw new InterruptedError({ problem: 'interrupted; nothing half-written was left behind.' });
+  if (signal?.aborted)
+    throw new InterruptedError({ problem: 'interrupted; nothing half-written was left behind.' });
 }
 
 /** Does the work of a stage, telling the caller when it starts and ends; `detail` sums up what it did. */
@@ -31,6 +44,12 @@ export async function inStage<T>(
   onProgress?.({ type: 'stage', stage, state: 'started' });
   const start = performance.now();
   const { output, detail } = await work();
-  onProgress?.({ type: 'stage', stage, state: 'finished', detail, seconds: (performance.now() - start) / 1000 });
+  onProgress?.({
+    type: 'stage',
+    stage,
+    state: 'finished',
+    detail,
+    seconds: (performance.now() - start) / 1000,
+  });
   return output;
 }

@@ -1,17 +1,17 @@
-import { basename, join, relative, resolve } from 'node:path';
-import { type BundledModel, bundleOnnxFolder } from './bundle/onnx-folder.ts';
+import { basename, join, resolve } from 'node:path';
 import type { Context } from './context.ts';
 import type { AttentionImplementation } from './convert/blocks/attention.ts';
 import type { ModelName, Sizes } from './convert/contracts/contract.ts';
-import { componentOf, convert, type Model } from './convert/convert.ts';
+import { convert, type Model } from './convert/convert.ts';
 import { type ArtifactToEmit, artifactBytes, emitArtifacts } from './emit-artifacts.ts';
+import type { ArtifactName } from './emit/artifact.ts';
 import type { Target as Deployment } from './emit/coreml/target.ts';
 import { ValidationError } from './errors.ts';
 import { count, formatBytes } from './format.ts';
 import { Pipeline, type Stage } from './pipeline.ts';
 import { addProvenance, readProvenance } from './provenance.ts';
 import { type Precision, withPrecision } from './quantize/precision.ts';
-import { type Target, type TargetName, targetNames, targets } from './targets.ts';
+import { type TargetName, targetNames, targets } from './targets.ts';
 import { validate } from './validate/validate.ts';
 import type { Verdict } from './validate/verdict.ts';
 import { type Checkpoint, openCheckpoint } from './weights/checkpoint.ts';
@@ -70,6 +70,9 @@ export interface ConvertResult {
 
 /** One artifact of a conversion. */
 export interface ConvertedArtifact {
+  readonly target: TargetName;
+  /** The network, or its chunk: `unet_chunk1`. */
+  readonly name: ArtifactName;
   /** Its folder, relative to the output. */
   readonly path: string;
   readonly model: ModelName;
@@ -103,12 +106,12 @@ function conversion(request: ConvertRequest, opened: Checkpoint[]): Pipeline<Con
   if (request.dryRun) return planned.to(plan);
   const emitted = planned.to(emit(request));
   const validated = request.minPsnr === undefined ? emitted : emitted.to(validateStage(request, request.minPsnr));
-  return request.bundle ? validated.to(bundle) : validated;
+  return request.bundle ? validated.to(bundle(request)) : validated;
 }
 
 interface Converted {
   readonly checkpoint: Checkpoint;
-  readonly models: readonly { readonly model: Model; readonly target: Target; readonly attention: AttentionImplementation }[];
+  readonly models: readonly { readonly model: Model; readonly target: TargetName; readonly attention: AttentionImplementation }[];
 }
 
 interface Quantized {
@@ -119,7 +122,11 @@ interface Quantized {
 interface Planned {
   readonly checkpoint: Checkpoint;
   readonly output: string;
-  readonly artifacts: readonly ArtifactToEmit[];
+  readonly artifacts: readonly TargetArtifact[];
+}
+
+interface TargetArtifact extends ArtifactToEmit {
+  readonly target: TargetName;
 }
 
 interface Emitted extends ConvertResult {
@@ -143,10 +150,9 @@ function convertStage(request: ConvertRequest): Stage<Checkpoint, Converted> {
   return {
     name: 'convert',
     async run(checkpoint) {
-      const models = request.targets.flatMap((name) => {
-        const target = targets[name];
-        const attention = request.attention ?? target.attention;
-        const options = { contract: target.contract, attention, sizes: request.sizes, models: request.models };
+      const models = request.targets.flatMap((target) => {
+        const attention = request.attention ?? targets[target].attention;
+        const options = { contract: targets[target].contract, attention, sizes: request.sizes, models: request.models };
         return convert(checkpoint, options).map((model) => ({ model, target, attention }));
       });
       const operations = models.reduce((sum, { model }) => sum + model.graph.tensors.length, 0);
@@ -161,7 +167,7 @@ function quantize(request: ConvertRequest): Stage<Converted, Quantized> {
     name: 'quantize',
     async run({ checkpoint, models }) {
       const output = models.map(({ model, target, attention }) => {
-        const precision = target.precision(request.precision);
+        const precision = targets[target].precision(request.precision);
         return { target, attention, precision, model: { ...model, graph: withPrecision(model.graph, precision) } };
       });
       const precisions = [...new Set(output.map(({ precision }) => precision))].join(', ');
@@ -177,10 +183,10 @@ function chunk(request: ConvertRequest): Stage<Quantized, Planned> {
       const planned = models.flatMap(({ model, target, attention, precision }) => {
         const maxChunkBytes = model.name === 'unet' ? request.maxChunkBytes : undefined;
         const { deployment } = request;
-        const { artifacts, note } = target.plan(model, { modelVersion: checkpoint.name, attention, precision, maxChunkBytes, deployment });
+        const { artifacts, note } = targets[target].plan(model, { modelVersion: checkpoint.name, attention, precision, maxChunkBytes, deployment });
         if (note) onProgress?.({ type: 'note', message: note });
-        const options = { attention, precision, maxChunkBytes, ...(target === targets.coreml ? { deployment } : {}), ...request.sizes };
-        return artifacts.map((artifact) => ({ model, artifact, options }));
+        const options = { attention, precision, maxChunkBytes, ...(target === 'coreml' ? { deployment } : {}), ...request.sizes };
+        return artifacts.map((artifact) => ({ target, model, artifact, options }));
       });
       const chunks = planned.filter(({ artifact }) => /_chunk\d+(\.|$)/.test(artifact.path));
       const detail = chunks.map(({ artifact }) => `${basename(artifact.path)} ${formatBytes(artifactBytes(artifact))}`).join(', ');
@@ -193,7 +199,7 @@ const plan: Stage<Planned, ConvertResult> = {
   name: 'plan',
   async run({ output, artifacts }) {
     const bytes = artifacts.reduce((sum, { artifact }) => sum + artifactBytes(artifact), 0);
-    const converted = artifacts.map(({ model, artifact }) => ({ path: artifact.path, model: model.name, files: artifact.files, kept: false }));
+    const converted = artifacts.map((each) => describeArtifact(each, false));
     const detail = `${formatBytes(bytes)} would be written to ${output} (${formatBytes(await freeBytes(output))} free)`;
     return { output: { output, artifacts: converted, verdicts: [] }, detail };
   },
@@ -204,12 +210,7 @@ function emit({ force }: ConvertRequest): Stage<Planned, Emitted> {
     name: 'emit',
     async run({ checkpoint, output, artifacts }, context) {
       const { kept, byteLength } = await emitArtifacts(checkpoint, artifacts, { output, force }, context);
-      const converted = artifacts.map(({ model, artifact }) => ({
-        path: artifact.path,
-        model: model.name,
-        files: artifact.files,
-        kept: kept.has(artifact),
-      }));
+      const converted = artifacts.map((each) => describeArtifact(each, kept.has(each.artifact)));
       return { output: { checkpoint, output, artifacts: converted, verdicts: [] }, detail: `${formatBytes(byteLength)} to ${output}` };
     },
   };
@@ -219,7 +220,7 @@ function validateStage(request: ConvertRequest, minPsnr: number): Stage<Emitted,
   return {
     name: 'validate',
     async run(emitted, context) {
-      const verdicts = await validate({ artifact: join(emitted.output, 'onnx'), reference: request.modelVersion, minPsnr }, context);
+      const verdicts = await validate({ artifact: emitted.output, reference: request.modelVersion, minPsnr }, context);
       const failed = verdicts.filter(({ pass }) => !pass);
       if (failed.length > 0) throw tooFar(failed, minPsnr);
       const lowest = Math.min(...verdicts.map(lowestPsnr));
@@ -228,21 +229,31 @@ function validateStage(request: ConvertRequest, minPsnr: number): Stage<Emitted,
   };
 }
 
-const bundle: Stage<Emitted, Emitted> = {
-  name: 'bundle',
-  async run(emitted) {
-    const { checkpoint, output, artifacts } = emitted;
-    const folder = join(output, 'onnx');
-    const models = artifacts.flatMap(({ path, model }): BundledModel[] => {
-      const configFile = checkpoint.components.get(componentOf(model))?.configFile;
-      return configFile ? [{ folder: relative('onnx', path), configFile }] : [];
-    });
-    const earlier = (await readProvenance(output)).artifacts.onnx?.files ?? [];
-    const files = new Map([...earlier, ...(await bundleOnnxFolder(checkpoint, models, folder))].map((file) => [file.name, file]));
-    await addProvenance(output, { onnx: { source: {}, options: {}, files: [...files.values()] } });
-    return { output: emitted, detail: folder };
-  },
-};
+function bundle(request: ConvertRequest): Stage<Emitted, Emitted> {
+  return {
+    name: 'bundle',
+    async run(emitted, context) {
+      const { checkpoint, output, artifacts } = emitted;
+      const folders: string[] = [];
+      for (const name of request.targets) {
+        const known = await readProvenance(output);
+        const own = artifacts
+          .filter(({ target }) => target === name)
+          .map((artifact) => ({ ...artifact, files: known.artifacts[artifact.path]?.files ?? [] }));
+        const { folder, files } = await targets[name].bundle(checkpoint, own, output, context);
+        // What earlier runs bundled there stays on record.
+        const all = new Map([...(known.artifacts[folder]?.files ?? []), ...files].map((file) => [file.name, file]));
+        await addProvenance(output, { [folder]: { source: {}, options: {}, files: [...all.values()] } });
+        folders.push(join(output, folder));
+      }
+      return { output: emitted, detail: folders.join(', ') };
+    },
+  };
+}
+
+function describeArtifact({ target, model, artifact: { name, path, files } }: TargetArtifact, kept: boolean): ConvertedArtifact {
+  return { target, name, path, model: model.name, files, kept };
+}
 
 /** `./<name>`, or beside the checkpoint where that would be the checkpoint itself. */
 function outputFolder({ output }: ConvertRequest, { name, path }: Checkpoint): string {

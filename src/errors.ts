@@ -69,5 +69,9 @@ export class InterruptedError extends SdConvertError {}
 function layOut({ problem, details, advice }: ErrorParts): string {
   const rows = Object.entries(details ?? {});
   const width = Math.max(0, ...rows.map(([label]) => label.length));
-  return [problem, ...rows.map(([label, text]) => `  ${label.padEnd(width)}  ${text}`), ...(advice ? [advice] : [])].join('\n');
+  return [
+    problem,
+    ...rows.map(([label, text]) => `  ${label.padEnd(width)}  ${text}`),
+    ...(advice ? [advice] : []),
+  ].join('\n');
 }

@@ -17,7 +17,9 @@ export class Pipeline<In, Out> {
   }
 
   static from<In, Out>(stage: Stage<In, Out>): Pipeline<In, Out> {
-    return new Pipeline([stage.name], (input, context) => inStage(stage.name, context, () => stage.run(input, context)));
+    return new Pipeline([stage.name], (input, context) =>
+      inStage(stage.name, context, () => stage.run(input, context)),
+    );
   }
 
   /** Appends a stage. (Not called `then`: a class with that method cannot be awaited or returned from async code.) */

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import type { WrittenFile } from './emit/artifact.ts';
 import { OutputExistsError } from './errors.ts';
-import { exists, openFile, readText, writeText } from './weights/disk.ts';
 import { version } from './version.ts';
+import { exists, openFile, readText, writeText } from './weights/disk.ts';
 
 /**
  * `sdconvert.json`: what each artifact of an output folder was made from, with which options, and what was written. It
@@ -38,17 +38,27 @@ export async function readProvenance(output: string): Promise<Provenance> {
 }
 
 /** Adds records to an output folder's provenance, replacing those of the same artifacts. */
-export async function addProvenance(output: string, records: Readonly<Record<string, ArtifactRecord>>): Promise<void> {
+export async function addProvenance(
+  output: string,
+  records: Readonly<Record<string, ArtifactRecord>>,
+): Promise<void> {
   const { artifacts } = await readProvenance(output);
   const all = Object.entries({ ...artifacts, ...records }).sort(([a], [b]) => (a < b ? -1 : 1));
-  await writeText(join(output, FILE), `${JSON.stringify({ sdconvert: version, artifacts: Object.fromEntries(all) }, null, 2)}\n`);
+  await writeText(
+    join(output, FILE),
+    `${JSON.stringify({ sdconvert: version, artifacts: Object.fromEntries(all) }, null, 2)}\n`,
+  );
 }
 
 /**
  * Whether an artifact is there already, made from the same source with the same options and as large as it was written.
  * `false`: there is nothing. Throws `OutputExistsError` when something else is there.
  */
-export async function isKept(output: string, path: string, wanted: Omit<ArtifactRecord, 'files'>): Promise<boolean> {
+export async function isKept(
+  output: string,
+  path: string,
+  wanted: Omit<ArtifactRecord, 'files'>,
+): Promise<boolean> {
   const folder = join(output, path);
   if (!(await exists(folder))) return false;
   const { artifacts } = await readProvenance(output);
@@ -60,13 +70,20 @@ export async function isKept(output: string, path: string, wanted: Omit<Artifact
   });
 }
 
-async function differenceTo(record: ArtifactRecord | undefined, wanted: Omit<ArtifactRecord, 'files'>, folder: string): Promise<string | undefined> {
+async function differenceTo(
+  record: ArtifactRecord | undefined,
+  wanted: Omit<ArtifactRecord, 'files'>,
+  folder: string,
+): Promise<string | undefined> {
   if (!record) return 'it is not known how it was made';
   for (const key of new Set([...Object.keys(record.options), ...Object.keys(wanted.options)])) {
-    const [then, now] = [record.options[key], wanted.options[key]].map((value) => JSON.stringify(value) ?? 'not set');
+    const [then, now] = [record.options[key], wanted.options[key]].map(
+      (value) => JSON.stringify(value) ?? 'not set',
+    );
     if (then !== now) return `it was made with other options (${key} was ${then}, now ${now})`;
   }
-  if (JSON.stringify(record.source) !== JSON.stringify(wanted.source)) return 'it was made from other weights';
+  if (JSON.stringify(record.source) !== JSON.stringify(wanted.source))
+    return 'it was made from other weights';
   for (const { name, byteLength } of record.files) {
     const path = join(folder, name);
     if (!(await exists(path))) return `its ${name} is missing`;

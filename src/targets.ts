@@ -1,12 +1,17 @@
+import { join } from 'node:path';
+import { bundleOnnxFolder } from './bundle/onnx-folder.ts';
+import { bundleSwiftResources } from './bundle/swift-resources.ts';
+import type { Context } from './context.ts';
 import { builtSource } from './emit/coreml/copy-weights.ts';
+import type { Checkpoint } from './weights/checkpoint.ts';
 import { chunkCountNote, splitMil } from './chunk/split-mil.ts';
 import { splitOnnx } from './chunk/split-onnx.ts';
 import type { AttentionImplementation } from './convert/blocks/attention.ts';
 import { appleContract } from './convert/contracts/apple.ts';
-import type { Contract } from './convert/contracts/contract.ts';
+import type { Contract, ModelName } from './convert/contracts/contract.ts';
 import { optimumContract } from './convert/contracts/optimum.ts';
-import type { Model } from './convert/convert.ts';
-import type { PlannedArtifact } from './emit/artifact.ts';
+import { componentOf, type Model } from './convert/convert.ts';
+import type { ArtifactName, PlannedArtifact, WrittenFile } from './emit/artifact.ts';
 import { buildCoreMl } from './emit/coreml/build-coreml.ts';
 import { describeModel } from './emit/coreml/describe-model.ts';
 import { packageFiles, writePackageFiles } from './emit/coreml/package.ts';
@@ -27,6 +32,15 @@ export interface TargetOptions {
   readonly deployment: Deployment;
 }
 
+/** An artifact that is there, to be bundled. */
+export interface BundledArtifact {
+  readonly name: ArtifactName;
+  readonly model: ModelName;
+  /** Relative to the output folder. */
+  readonly path: string;
+  readonly files: readonly WrittenFile[];
+}
+
 /** A format that artifacts are written in. */
 export interface Target {
   readonly contract: Contract;
@@ -34,6 +48,8 @@ export interface Target {
   readonly attention: AttentionImplementation;
   /** The nearest precision it has. */
   precision(wanted: Precision): Precision;
+  /** Completes an output folder for the format's consumers; gives the folder, relative to the output, and what it wrote there. */
+  bundle(checkpoint: Checkpoint, artifacts: readonly BundledArtifact[], output: string, context: Context): Promise<{ readonly folder: string; readonly files: WrittenFile[] }>;
   /** The artifact of a model, or those of its chunks, and what the user should know of them. Throws `ChunkBudgetError`. */
   plan(model: Model, options: TargetOptions): { readonly artifacts: PlannedArtifact[]; readonly note?: string | undefined };
 }
@@ -51,11 +67,19 @@ export const targets: { readonly [K in TargetName]: Target } = {
       const whole = buildOnnxModel(graph, { model: name, attention, precision });
       const parts = maxChunkBytes === undefined ? [whole] : splitOnnx(whole, maxChunkBytes);
       const artifacts = parts.map((part, index) => ({
-        path: `onnx/${name}${chunkSuffix(index, maxChunkBytes)}`,
+        name: artifactName(name, index, maxChunkBytes),
+        path: `onnx/${artifactName(name, index, maxChunkBytes)}`,
         files: plannedFiles(part),
         write: (folder: string, onBytes: (count: number) => void) => writeOnnx(part, folder, onBytes),
       }));
       return { artifacts };
+    },
+    async bundle(checkpoint, artifacts, output) {
+      const models = artifacts.flatMap(({ name, model }) => {
+        const configFile = checkpoint.components.get(componentOf(model))?.configFile;
+        return configFile ? [{ folder: name, configFile }] : [];
+      });
+      return { folder: 'onnx', files: await bundleOnnxFolder(checkpoint, models, join(output, 'onnx')) };
     },
   },
 
@@ -71,7 +95,8 @@ export const targets: { readonly [K in TargetName]: Target } = {
       const parts = split(planned);
       let final: Promise<typeof parts> | undefined;
       const artifacts = parts.map((part, index) => ({
-        path: `Stable_Diffusion_version_${modelVersion.replaceAll('/', '_')}_${name}${chunkSuffix(index, maxChunkBytes)}.mlpackage`,
+        name: artifactName(name, index, maxChunkBytes),
+        path: `Stable_Diffusion_version_${modelVersion.replaceAll('/', '_')}_${artifactName(name, index, maxChunkBytes)}.mlpackage`,
         files: packageFiles(part),
         async write(folder: string, onBytes: (count: number) => void) {
           final ??= read().then(split);
@@ -82,9 +107,14 @@ export const targets: { readonly [K in TargetName]: Target } = {
       }));
       return { artifacts, note: maxChunkBytes === undefined ? undefined : chunkCountNote(parts.length, maxChunkBytes) };
     },
+    async bundle(checkpoint, artifacts, output, context) {
+      const packages = artifacts.map(({ name, path, files }) => ({ name, path: join(output, path), files }));
+      const tokenizer = checkpoint.folders.get('tokenizer') ?? [];
+      return { folder: 'Resources', files: await bundleSwiftResources({ packages, tokenizer }, join(output, 'Resources'), context) };
+    },
   },
 };
 
-function chunkSuffix(index: number, maxChunkBytes: number | undefined): string {
-  return maxChunkBytes === undefined ? '' : `_chunk${index + 1}`;
+function artifactName(model: ModelName, index: number, maxChunkBytes: number | undefined): ArtifactName {
+  return maxChunkBytes === undefined ? model : `${model}_chunk${index + 1}`;
 }

@@ -29,12 +29,25 @@ export const convertCommand: Command = {
   },
 };
 
+/** A system's name in either family, and the macOS of its generation. */
+const deployments = {
+  macOS13: 'macOS13',
+  macOS14: 'macOS14',
+  macOS15: 'macOS15',
+  iOS16: 'macOS13',
+  iOS17: 'macOS14',
+  iOS18: 'macOS15',
+} as const;
+
+// Object.keys gives strings; the table has exactly these keys.
+const deploymentNames = Object.keys(deployments) as (keyof typeof deployments)[];
+
 function declare(yargs: Argv) {
   return yargs
     .option('model-version', { type: 'string', demandOption: true, describe: 'The checkpoint: a diffusers folder' })
     .option('output', { alias: 'o', type: 'string', describe: 'Output folder [default: ./<name of the checkpoint>]' })
     .option('target', { type: 'string', describe: 'What to write, comma-separated', default: targetNames.join(',') })
-    .option('attention', { alias: 'attention-implementation', choices: attentionImplementations, describe: 'How attention is built [default: ORIGINAL for ONNX]' })
+    .option('attention', { alias: 'attention-implementation', choices: attentionImplementations, describe: 'How attention is built [default: SPLIT_EINSUM for Core ML, ORIGINAL for ONNX]' })
     .option('convert-text-encoder', { type: 'boolean', describe: 'Convert the text encoder' })
     .option('convert-unet', { type: 'boolean', describe: 'Convert the UNet' })
     .option('convert-vae-decoder', { type: 'boolean', describe: 'Convert the VAE decoder' })
@@ -42,17 +55,20 @@ function declare(yargs: Argv) {
     .option('precision', { choices: precisions, default: convertDefaults.precision, describe: 'Weights and computation; float16-weights: stored in float16, computed in float32' })
     .option('chunk-unet', { type: 'boolean', default: false, describe: 'Cut the UNet into chunks' })
     .option('max-chunk-size', { type: 'string', default: '1GB', describe: 'Largest chunk' })
-    .option('latent-h', { type: 'number', describe: 'Fix the latent height (picture height / 8) [default: free]' })
-    .option('latent-w', { type: 'number', describe: 'Fix the latent width (picture width / 8) [default: free]' })
-    .option('text-token-sequence-length', { type: 'number', describe: 'Fix the number of text tokens the UNet reads [default: free]' })
+    .option('latent-h', { type: 'number', describe: 'Fix the latent height (picture height / 8) [default: the config’s for Core ML, free for ONNX]' })
+    .option('latent-w', { type: 'number', describe: 'Fix the latent width (picture width / 8)' })
+    .option('text-token-sequence-length', { type: 'number', describe: 'Fix the number of text tokens the UNet reads [default: 77 for Core ML, free for ONNX]' })
+    .option('unet-batch-one', { type: 'boolean', default: false, describe: 'Core ML: a UNet for one row instead of two' })
+    .option('min-deployment-target', { choices: deploymentNames, default: 'macOS13' as const, describe: 'Core ML: the oldest system that is to load it' })
     .option('variant', { choices: ['fp16', 'non_ema'] as const, describe: 'Which weights, where the checkpoint has several' })
     .option('check-output-correctness', { type: 'boolean', default: false, describe: 'Run what was written against the float32 reference' })
     .option('min-psnr', { type: 'number', default: 35, describe: 'Lowest PSNR in dB that passes the check' })
+    .option('bundle-resources-for-swift-cli', { type: 'boolean', describe: 'Accepted for command lines of Apple’s tool: bundling is on' })
     .option('bundle', { type: 'boolean', default: true, describe: 'Complete the folder for its consumers (--no-bundle: models only)' })
     .option('dry-run', { type: 'boolean', default: false, describe: 'Show what would be written, and stop' })
     .option('force', { type: 'boolean', default: false, describe: 'Replace results that exist' })
     .group(['convert-text-encoder', 'convert-unet', 'convert-vae-decoder', 'convert-vae-encoder'], 'Models (all that the checkpoint has, unless some are named):')
-    .group(['latent-h', 'latent-w', 'text-token-sequence-length'], 'Sizes:')
+    .group(['latent-h', 'latent-w', 'text-token-sequence-length', 'unet-batch-one'], 'Sizes:')
     .group(['check-output-correctness', 'min-psnr'], 'Checking:')
     .option('compute-unit', { type: 'string', describe: 'Accepted for command lines of Apple’s tool; has no effect' })
     .example('$0 --model-version ./stable-diffusion-v1-5', 'everything, in float16')
@@ -72,6 +88,7 @@ function request(argv: Arguments): ConvertOptions {
     precision: argv.precision,
     maxChunkBytes: argv['chunk-unet'] ? parseBytes(argv['max-chunk-size'], '--max-chunk-size') : undefined,
     sizes: sizes(argv),
+    deployment: deployments[argv['min-deployment-target']],
     minPsnr: argv['check-output-correctness'] ? argv['min-psnr'] : undefined,
     bundle: argv.bundle,
     variant: argv.variant,
@@ -84,6 +101,7 @@ function sizes(argv: Arguments): Sizes {
   return {
     ...(argv['latent-h'] === undefined ? {} : { latentHeight: argv['latent-h'] }),
     ...(argv['latent-w'] === undefined ? {} : { latentWidth: argv['latent-w'] }),
+    ...(argv['unet-batch-one'] ? { unetBatch: 1 } : {}),
     ...(argv['text-token-sequence-length'] === undefined ? {} : { textTokens: argv['text-token-sequence-length'] }),
   };
 }

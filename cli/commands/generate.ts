@@ -28,7 +28,10 @@ export const generateCommand: Command = {
       imageCount: wholeNumber(args['image-count'], '--image-count', 1),
     };
     const images = await report.follow(generateStages, (context) => generate(request, context));
-    report.result({ images }, images.map(({ path, width, height }) => `${path}  ${width}×${height}`).join('\n'));
+    report.result(
+      { images },
+      images.map(({ path, width, height }) => `${path}  ${width}×${height}`).join('\n'),
+    );
     return 0;
   },
 };
@@ -37,23 +40,53 @@ function declare(yargs: Argv) {
   return yargs
     .option('prompt', { type: 'string', demandOption: true, describe: 'What to draw' })
     .option('negative-prompt', { type: 'string', default: '', describe: 'What not to draw' })
-    .option('input', { alias: 'i', type: 'string', demandOption: true, describe: 'A conversion’s output folder, or its onnx folder' })
+    .option('input', {
+      alias: 'i',
+      type: 'string',
+      demandOption: true,
+      describe: 'A conversion’s output folder, or its onnx folder',
+    })
     .option('output', { alias: 'o', type: 'string', default: '.', describe: 'Folder for the pictures' })
     .option('seed', { alias: 's', type: 'number', default: 93, describe: 'Seed of the random numbers' })
-    .option('num-inference-steps', { alias: 'step-count', type: 'number', default: 50, describe: 'Steps of the scheduler' })
-    .option('guidance-scale', { type: 'number', default: 7.5, describe: 'How closely to follow the prompt; 1 turns guidance off' })
-    .option('scheduler', { type: 'string', describe: `pndm, dpmpp, or ${schedulerNames.map(shortName).join(', ')} [default: the checkpoint’s]` })
-    .option('rng', { choices: rngKinds, default: 'numpy' as const, describe: 'Whose random numbers: a seed draws the same there and here' })
+    .option('num-inference-steps', {
+      alias: 'step-count',
+      type: 'number',
+      default: 50,
+      describe: 'Steps of the scheduler',
+    })
+    .option('guidance-scale', {
+      type: 'number',
+      default: 7.5,
+      describe: 'How closely to follow the prompt; 1 turns guidance off',
+    })
+    .option('scheduler', {
+      type: 'string',
+      describe: `pndm, dpmpp, or ${schedulerNames.map(shortName).join(', ')} [default: the checkpoint’s]`,
+    })
+    .option('rng', {
+      choices: rngKinds,
+      default: 'numpy' as const,
+      describe: 'Whose random numbers: a seed draws the same there and here',
+    })
     .option('image-count', { type: 'number', default: 1, describe: 'How many pictures' })
-    .example('$0 generate -i ./out --prompt "a red circle" --seed 7 -o ./pictures', 'writes ./pictures/a_red_circle.7.final.png');
+    .example(
+      '$0 generate -i ./out --prompt "a red circle" --seed 7 -o ./pictures',
+      'writes ./pictures/a_red_circle.7.final.png',
+    );
 }
 
 /** A scheduler's class from Swift's name, the class's short name or the class itself. */
 function schedulerClass(name: string): string {
-  const swift: Readonly<Record<string, string>> = { pndm: 'PNDMScheduler', dpmpp: 'DPMSolverMultistepScheduler' };
+  const swift: Readonly<Record<string, string>> = {
+    pndm: 'PNDMScheduler',
+    dpmpp: 'DPMSolverMultistepScheduler',
+  };
   const found = swift[name] ?? schedulerNames.find((each) => each === name || shortName(each) === name);
   if (found) return found;
-  throw new RequestError({ problem: `there is no scheduler called ${name}.`, advice: `Choose from pndm, dpmpp, ${schedulerNames.map(shortName).join(', ')}.` });
+  throw new RequestError({
+    problem: `there is no scheduler called ${name}.`,
+    advice: `Choose from pndm, dpmpp, ${schedulerNames.map(shortName).join(', ')}.`,
+  });
 }
 
 function shortName(className: string): string {

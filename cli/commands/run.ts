@@ -18,19 +18,41 @@ export const runCommand: Command = {
     const { artifacts, inputs: path, outputs: target } = argv as Arguments;
     const inputs = await readTensors(path);
     const outputs = await report.follow(['run'], (context) => runArtifacts(artifacts, inputs, context));
-    await writeSafetensors(target, [...outputs].map(([name, tensor]) => ({ name, ...tensor })));
+    await writeSafetensors(
+      target,
+      [...outputs].map(([name, tensor]) => ({ name, ...tensor })),
+    );
     const rows = [...outputs].map(([name, { dtype, shape }]) => [name, dtype, shape.join(' × ')]);
-    report.result({ outputs: rows.map(([name, dtype, shape]) => ({ name, dtype, shape })), path: target }, `${table([['output', 'dtype', 'shape'], ...rows])}\n\nWritten to ${target}`);
+    report.result(
+      { outputs: rows.map(([name, dtype, shape]) => ({ name, dtype, shape })), path: target },
+      `${table([['output', 'dtype', 'shape'], ...rows])}\n\nWritten to ${target}`,
+    );
     return 0;
   },
 };
 
 function declare(yargs: Argv) {
   return yargs
-    .positional('artifacts', { type: 'string', array: true, demandOption: true, describe: 'A model.onnx or its folder; several run one after another' })
-    .option('inputs', { type: 'string', demandOption: true, describe: 'A .safetensors with a tensor for each input' })
-    .option('outputs', { type: 'string', demandOption: true, describe: 'Where to write the outputs (.safetensors)' })
-    .example('$0 run out/onnx/unet_chunk1 out/onnx/unet_chunk2 --inputs in.safetensors --outputs out.safetensors', 'a chain of chunks');
+    .positional('artifacts', {
+      type: 'string',
+      array: true,
+      demandOption: true,
+      describe: 'A model.onnx or its folder; several run one after another',
+    })
+    .option('inputs', {
+      type: 'string',
+      demandOption: true,
+      describe: 'A .safetensors with a tensor for each input',
+    })
+    .option('outputs', {
+      type: 'string',
+      demandOption: true,
+      describe: 'Where to write the outputs (.safetensors)',
+    })
+    .example(
+      '$0 run out/onnx/unet_chunk1 out/onnx/unet_chunk2 --inputs in.safetensors --outputs out.safetensors',
+      'a chain of chunks',
+    );
 }
 
 async function readTensors(path: string): Promise<ReadonlyMap<string, TensorData>> {

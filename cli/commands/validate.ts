@@ -14,7 +14,9 @@ export const validateCommand: Command = {
   async run(argv, report) {
     // yargs checked the types that `declare` gave each option.
     const { path, reference, 'min-psnr': minPsnr } = argv as Arguments;
-    const verdicts = await report.follow(['validate'], (context) => validate({ artifact: path, reference, minPsnr }, context));
+    const verdicts = await report.follow(['validate'], (context) =>
+      validate({ artifact: path, reference, minPsnr }, context),
+    );
     report.result({ verdicts }, describeVerdicts(verdicts));
     return verdicts.every(({ pass }) => pass) ? 0 : 1;
   },
@@ -43,14 +45,26 @@ export function describeVerdicts(verdicts: readonly Verdict[]): string {
 
 function declare(yargs: Argv) {
   return yargs
-    .positional('path', { type: 'string', demandOption: true, describe: 'A conversion’s output folder, one model’s folder, or an .onnx file' })
+    .positional('path', {
+      type: 'string',
+      demandOption: true,
+      describe: 'A conversion’s output folder, one model’s folder, or an .onnx file',
+    })
     .option('reference', {
       type: 'string',
       demandOption: true,
-      describe: 'A checkpoint (its float32 graph is built), another conversion, an .onnx, or recorded inputs and outputs (.safetensors)',
+      describe:
+        'A checkpoint (its float32 graph is built), another conversion, an .onnx, or recorded inputs and outputs (.safetensors)',
     })
-    .option('min-psnr', { type: 'number', default: 35, describe: 'Lowest PSNR in dB that passes: 20·log10(max|reference| / rmse)' })
-    .example('$0 validate ./out --reference ./stable-diffusion-v1-5', 'exit code 1 when an output is below 35 dB');
+    .option('min-psnr', {
+      type: 'number',
+      default: 35,
+      describe: 'Lowest PSNR in dB that passes: 20·log10(max|reference| / rmse)',
+    })
+    .example(
+      '$0 validate ./out --reference ./stable-diffusion-v1-5',
+      'exit code 1 when an output is below 35 dB',
+    );
 }
 
 function decibels(value: number): string {

@@ -2,19 +2,17 @@ import { createHash } from 'node:crypto';
 import { basename, join } from 'node:path';
 import { type Context, throwIfInterrupted } from '../context.ts';
 import type { ModelName } from '../convert/contracts/contract.ts';
-import type { WrittenFile } from '../emit/artifact.ts';
+import type { ArtifactName, WrittenFile } from '../emit/artifact.ts';
 import { compileMlPackage } from '../emit/coreml/compile.ts';
+import { swiftNames } from '../emit/coreml/swift-names.ts';
 import { copyHashed } from '../weights/copy-file.ts';
 import { listFolder, openFile, pathKind, removePath } from '../weights/disk.ts';
 import { streamBytes } from '../weights/stream-bytes.ts';
 import type { Hashed } from '../weights/write-hashed.ts';
 
-/** What a package is: a whole network, or one of its chunks. */
-export type PackageName = ModelName | `${ModelName}_chunk${number}`;
-
 /** A package to be compiled. */
 export interface SwiftPackage {
-  readonly name: PackageName;
+  readonly name: ArtifactName;
   readonly path: string;
   /** What was written into it, where that is known: its weights need not be hashed again. */
   readonly files?: readonly WrittenFile[];
@@ -26,14 +24,6 @@ export interface SwiftResources {
   /** The files of the checkpoint's tokenizer; `vocab.json` and `merges.txt` are taken. */
   readonly tokenizer: readonly string[];
 }
-
-/** What Apple's Swift package calls each network (StableDiffusionPipeline+Resources.swift). */
-const bundleNames: { readonly [K in ModelName]: string } = {
-  text_encoder: 'TextEncoder',
-  unet: 'Unet',
-  vae_decoder: 'VAEDecoder',
-  vae_encoder: 'VAEEncoder',
-};
 
 const TOKENIZER_FILES = ['vocab.json', 'merges.txt'] as const;
 
@@ -85,20 +75,20 @@ function withoutChunkedWholes(packages: readonly SwiftPackage[]): SwiftPackage[]
 }
 
 /** `unet_chunk2` → `UnetChunk2.mlmodelc`. */
-function bundleFolder(name: PackageName): string {
+function bundleFolder(name: ArtifactName): string {
   const network = networkOf(name);
-  return `${bundleNames[network]}${name.slice(network.length).replace('_chunk', 'Chunk')}.mlmodelc`;
+  return `${swiftNames[network]}${name.slice(network.length).replace('_chunk', 'Chunk')}.mlmodelc`;
 }
 
-function networkOf(name: PackageName): ModelName {
-  // as: without its chunk, a PackageName is a ModelName.
+function networkOf(name: ArtifactName): ModelName {
+  // as: without its chunk, a ArtifactName is a ModelName.
   return name.replace(/_chunk\d+$/, '') as ModelName;
 }
 
 /** Whether a folder is an earlier form (whole, or in chunks) of a network that was bundled. */
 function isReplaced(name: string, packages: readonly SwiftPackage[]): boolean {
   const stem = /^(.+?)(?:Chunk\d+)?\.mlmodelc$/.exec(name)?.[1];
-  return packages.some((each) => bundleNames[networkOf(each.name)] === stem);
+  return packages.some((each) => swiftNames[networkOf(each.name)] === stem);
 }
 
 /** The files in a folder and its folders, by path below it, sorted. */

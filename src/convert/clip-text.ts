@@ -1,4 +1,18 @@
-import { add, argmax, cast, equal, gatherNd, gelu, matmul, mul, reshape, scale, sigmoid, softmax, transpose } from '../graph/functions.ts';
+import {
+  add,
+  argmax,
+  cast,
+  equal,
+  gatherNd,
+  gelu,
+  matmul,
+  mul,
+  reshape,
+  scale,
+  sigmoid,
+  softmax,
+  transpose,
+} from '../graph/functions.ts';
 import { embedding, layerNorm, linear } from '../graph/layers.ts';
 import type { Scope } from '../graph/scope.ts';
 import { dimAt, type Shape } from '../graph/shape.ts';
@@ -27,13 +41,25 @@ export function clipText(at: Scope, inputIds: Tensor, config: ClipTextConfig): C
   const hidden_states = [h];
   for (let layer = 0; layer < config.num_hidden_layers; layer++) {
     const block = model.in(`encoder.layers.${layer}`);
-    h = add(h, selfAttention(block.in('self_attn'), layerNorm(block.in('layer_norm1'), h, norm), mask, config.num_attention_heads));
+    h = add(
+      h,
+      selfAttention(
+        block.in('self_attn'),
+        layerNorm(block.in('layer_norm1'), h, norm),
+        mask,
+        config.num_attention_heads,
+      ),
+    );
     h = add(h, mlp(block.in('mlp'), layerNorm(block.in('layer_norm2'), h, norm), config.hidden_act));
     hidden_states.push(h);
   }
 
   const last_hidden_state = layerNorm(model.in('final_layer_norm'), h, norm);
-  return { last_hidden_state, hidden_states, pooled: gatherNd(last_hidden_state, endOfText(ids, config.eos_token_id)) };
+  return {
+    last_hidden_state,
+    hidden_states,
+    pooled: gatherNd(last_hidden_state, endOfText(ids, config.eos_token_id)),
+  };
 }
 
 /** Attention of each token to itself and those before it, in heads of rank 4, [B,heads,S,d]. */
@@ -57,7 +83,9 @@ function mlp(at: Scope, x: Tensor, activation: ClipTextConfig['hidden_act']): Te
 
 /** 0 where a token may look, −10⁴ where not [1,1,S,S]: far enough below any score that its weight is exactly 0, and inside float16's range. */
 function causalMask(ids: Tensor, tokens: number): Tensor {
-  const data = Float32Array.from({ length: tokens * tokens }, (_, at) => (at % tokens > Math.floor(at / tokens) ? -1e4 : 0));
+  const data = Float32Array.from({ length: tokens * tokens }, (_, at) =>
+    at % tokens > Math.floor(at / tokens) ? -1e4 : 0,
+  );
   return ids.builder.constant(data, [1, 1, tokens, tokens], 'causal_mask');
 }
 

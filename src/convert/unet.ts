@@ -23,7 +23,12 @@ export interface UNetInputs {
  * Down through the levels, each leaving skip connections behind; through the middle; up again, each level taking its
  * skip connections back.
  */
-export function unet(at: Scope, inputs: UNetInputs, config: UNetConfig, implementation: AttentionImplementation): Tensor {
+export function unet(
+  at: Scope,
+  inputs: UNetInputs,
+  config: UNetConfig,
+  implementation: AttentionImplementation,
+): Tensor {
   const { encoder_hidden_states: context } = inputs;
   const norm = { groups: config.norm_num_groups, epsilon: config.norm_eps };
   const levels = config.block_out_channels.length;
@@ -44,7 +49,8 @@ export function unet(at: Scope, inputs: UNetInputs, config: UNetConfig, implemen
     const block = at.in(`down_blocks.${level}`);
     for (let layer = 0; layer < config.layers_per_block; layer++) {
       h = resnetBlock(block.in(`resnets.${layer}`), h, norm, time);
-      if (type === 'CrossAttnDownBlock2D') h = transformer2d(block.in(`attentions.${layer}`), h, context, attentionAt(level));
+      if (type === 'CrossAttnDownBlock2D')
+        h = transformer2d(block.in(`attentions.${layer}`), h, context, attentionAt(level));
       skips.push(h);
     }
     if (level < levels - 1) {
@@ -64,7 +70,8 @@ export function unet(at: Scope, inputs: UNetInputs, config: UNetConfig, implemen
     for (let layer = 0; layer <= config.layers_per_block; layer++) {
       const skip = skips.pop();
       h = resnetBlock(block.in(`resnets.${layer}`), skip ? concat([h, skip], 1) : h, norm, time);
-      if (type === 'CrossAttnUpBlock2D') h = transformer2d(block.in(`attentions.${layer}`), h, context, attentionAt(level));
+      if (type === 'CrossAttnUpBlock2D')
+        h = transformer2d(block.in(`attentions.${layer}`), h, context, attentionAt(level));
     }
     if (level > 0) h = conv2d(block.in('upsamplers.0.conv'), upsampleNearest(h, 2), { pad: 1 });
   }

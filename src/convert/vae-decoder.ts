@@ -17,7 +17,8 @@ export function vaeDecoder(at: Scope, z: Tensor, config: VaeConfig): Tensor {
   h = vaeMidBlock(decoder.in('mid_block'), h, norm);
   for (let level = 0; level < levels; level++) {
     const block = decoder.in(`up_blocks.${level}`);
-    for (let layer = 0; layer <= config.layers_per_block; layer++) h = resnetBlock(block.in(`resnets.${layer}`), h, norm);
+    for (let layer = 0; layer <= config.layers_per_block; layer++)
+      h = resnetBlock(block.in(`resnets.${layer}`), h, norm);
     if (level < levels - 1) h = conv2d(block.in('upsamplers.0.conv'), upsampleNearest(h, 2), { pad: 1 });
   }
   h = groupNorm(decoder.in('conv_norm_out'), h, norm);

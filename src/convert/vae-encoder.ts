@@ -15,7 +15,8 @@ export function vaeEncoder(at: Scope, x: Tensor, config: VaeConfig): Tensor {
   let h = conv2d(encoder.in('conv_in'), x, { pad: 1 });
   for (let level = 0; level < levels; level++) {
     const block = encoder.in(`down_blocks.${level}`);
-    for (let layer = 0; layer < config.layers_per_block; layer++) h = resnetBlock(block.in(`resnets.${layer}`), h, norm);
+    for (let layer = 0; layer < config.layers_per_block; layer++)
+      h = resnetBlock(block.in(`resnets.${layer}`), h, norm);
     // Unlike the UNet's, this downsampler pads only below and to the right.
     const pad = { top: 0, left: 0, bottom: 1, right: 1 };
     if (level < levels - 1) h = conv2d(block.in('downsamplers.0.conv'), h, { stride: 2, pad });

@@ -1,3 +1,5 @@
+import type { ModelName } from '../convert/contracts/contract.ts';
+
 /** A file that will be written, and its exact size in bytes. */
 export interface PlannedFile {
   /** Name relative to the artifact's folder. */
@@ -11,8 +13,12 @@ export interface WrittenFile extends PlannedFile {
   readonly sha256: string;
 }
 
+/** What an artifact is: a whole network, or one of its chunks. */
+export type ArtifactName = ModelName | `${ModelName}_chunk${number}`;
+
 /** A model in a target's format, ready to be written: its graph is final, no weight has been read. */
 export interface PlannedArtifact {
+  readonly name: ArtifactName;
   /** Its folder, relative to the output folder: `onnx/unet_chunk1`. */
   readonly path: string;
   readonly files: readonly PlannedFile[];

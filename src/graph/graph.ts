@@ -37,7 +37,12 @@ export class GraphBuilder {
   }
 
   /** Numbers written into the graph: [n] or `shape`. `dtype` is f32 or f16 (rounded when written) for fractions, i32 for integers. */
-  constant(data: ConstantData, shape: Shape, name = 'constant', dtype: DType = data instanceof Float32Array ? 'f32' : 'i32'): Tensor {
+  constant(
+    data: ConstantData,
+    shape: Shape,
+    name = 'constant',
+    dtype: DType = data instanceof Float32Array ? 'f32' : 'i32',
+  ): Tensor {
     const key = data.length <= 16 ? `constant ${dtype} ${formatShape(shape)} ${data.join(' ')}` : undefined;
     return this.#once(key, name, { kind: 'constant', data }, [], { dtype, shape });
   }

@@ -1,7 +1,16 @@
 import { ShapeError } from '../errors.ts';
 import { type DType, isFloat } from '../weights/dtype.ts';
 import type { ComputedOp, OpOf } from './op.ts';
-import { type Dim, dimAt, formatShape, multiplyDims, type Shape, sameDim, sameShape, windowDim } from './shape.ts';
+import {
+  type Dim,
+  dimAt,
+  formatShape,
+  multiplyDims,
+  type Shape,
+  sameDim,
+  sameShape,
+  windowDim,
+} from './shape.ts';
 import type { Tensor, TensorType } from './tensor.ts';
 
 /** Thrown inside a rule with what does not fit; `inferType` adds where. */
@@ -15,7 +24,11 @@ const rules: { readonly [K in ComputedOp['kind']]: Rule<K> } = {
     const { shape } = ranked(x, 4, 'x');
     const [batch, channels, height, width] = fourOf(shape);
     const [out, into, kernelHeight, kernelWidth] = fourOf(ranked(weight, 4, 'weight').shape);
-    expect(sameDim(into, channels), () => `the weight ${formatShape(typeOf(weight).shape)} reads another number of channels than x ${formatShape(shape)} has`);
+    expect(
+      sameDim(into, channels),
+      () =>
+        `the weight ${formatShape(typeOf(weight).shape)} reads another number of channels than x ${formatShape(shape)} has`,
+    );
     expectVector(bias, out, 'bias');
     return {
       dtype: sameDType(...present(x, weight, bias)),
@@ -30,7 +43,10 @@ const rules: { readonly [K in ComputedOp['kind']]: Rule<K> } = {
   linear(_, [x, weight, bias]) {
     const { shape } = typeOf(x);
     const [out, into] = twoOf(ranked(weight, 2, 'weight').shape);
-    expect(sameDim(into, dimAt(shape, -1)), () => `the weight ${formatShape([out, into])} reads another width than x ${formatShape(shape)} has`);
+    expect(
+      sameDim(into, dimAt(shape, -1)),
+      () => `the weight ${formatShape([out, into])} reads another width than x ${formatShape(shape)} has`,
+    );
     expectVector(bias, out, 'bias');
     return { dtype: sameDType(...present(x, weight, bias)), shape: [...shape.slice(0, -1), out] };
   },
@@ -41,7 +57,10 @@ const rules: { readonly [K in ComputedOp['kind']]: Rule<K> } = {
       left.length === right.length && sameDim(dimAt(left, -1), dimAt(right, -2)),
       () => `${formatShape(left)} cannot be multiplied by ${formatShape(right)}`,
     );
-    return { dtype: sameDType(a, b), shape: [...broadcast(left.slice(0, -2), right.slice(0, -2)), dimAt(left, -2), dimAt(right, -1)] };
+    return {
+      dtype: sameDType(a, b),
+      shape: [...broadcast(left.slice(0, -2), right.slice(0, -2)), dimAt(left, -2), dimAt(right, -1)],
+    };
   },
   einsum({ equation }, [a, b]) {
     const [operands = '', result = ''] = equation.split('->');
@@ -50,7 +69,11 @@ const rules: { readonly [K in ComputedOp['kind']]: Rule<K> } = {
       const { shape } = ranked([a, b][index], letters.length, `operand ${index + 1}`);
       [...letters].forEach((letter, axis) => {
         const size = sizes.get(letter) ?? dimAt(shape, axis);
-        expect(sameDim(size, dimAt(shape, axis)), () => `${equation}: '${letter}' is both ${formatShape([size])} and ${formatShape([dimAt(shape, axis)])}`);
+        expect(
+          sameDim(size, dimAt(shape, axis)),
+          () =>
+            `${equation}: '${letter}' is both ${formatShape([size])} and ${formatShape([dimAt(shape, axis)])}`,
+        );
         sizes.set(letter, size);
       });
     });
@@ -78,7 +101,10 @@ const rules: { readonly [K in ComputedOp['kind']]: Rule<K> } = {
   },
   group_norm({ groups }, [x, weight, bias]) {
     const channels = dimAt(ranked(x, 4, 'x').shape, 1);
-    expect(typeof channels === 'number' && channels % groups === 0, () => `${formatShape([channels])} channels do not divide into ${groups} groups`);
+    expect(
+      typeof channels === 'number' && channels % groups === 0,
+      () => `${formatShape([channels])} channels do not divide into ${groups} groups`,
+    );
     expectVector(weight, channels, 'weight');
     expectVector(bias, channels, 'bias');
     return { dtype: sameDType(x, weight, bias), shape: typeOf(x).shape };
@@ -91,14 +117,23 @@ const rules: { readonly [K in ComputedOp['kind']]: Rule<K> } = {
   },
   reshape({ shape }, [x]) {
     const { dtype, shape: from } = typeOf(x);
-    expect(shape.every((dim) => typeof dim !== 'number' || Number.isInteger(dim)), () => `${formatShape(shape)} has a fraction as a size`);
-    expect(sameDim(multiplyDims(from), multiplyDims(shape)), () => `${formatShape(from)} does not hold as many elements as ${formatShape(shape)}`);
+    expect(
+      shape.every((dim) => typeof dim !== 'number' || Number.isInteger(dim)),
+      () => `${formatShape(shape)} has a fraction as a size`,
+    );
+    expect(
+      sameDim(multiplyDims(from), multiplyDims(shape)),
+      () => `${formatShape(from)} does not hold as many elements as ${formatShape(shape)}`,
+    );
     return { dtype, shape };
   },
   reshape_like(_, [x, like]) {
     const { dtype, shape: from } = typeOf(x);
     const { shape } = typeOf(like);
-    expect(sameDim(multiplyDims(from), multiplyDims(shape)), () => `${formatShape(from)} does not hold as many elements as ${formatShape(shape)}`);
+    expect(
+      sameDim(multiplyDims(from), multiplyDims(shape)),
+      () => `${formatShape(from)} does not hold as many elements as ${formatShape(shape)}`,
+    );
     return { dtype, shape };
   },
   transpose({ perm }, [x]) {
@@ -112,13 +147,15 @@ const rules: { readonly [K in ComputedOp['kind']]: Rule<K> } = {
     expect(axis >= 0, () => `axis ${axis} is not counted from the front`);
     for (const shape of shapes) {
       expect(
-        shape.length === first.length && shape.every((dim, at) => at === axis || sameDim(dim, dimAt(first, at))),
+        shape.length === first.length &&
+          shape.every((dim, at) => at === axis || sameDim(dim, dimAt(first, at))),
         () => `${shapes.map(formatShape).join(' and ')} differ outside axis ${axis}`,
       );
     }
     const sizes = shapes.map((shape) => dimAt(shape, axis));
     const total = sizes.reduce<Dim>((sum, size) => {
-      if (typeof sum !== 'number' || typeof size !== 'number') throw new Misfit(`axis ${axis} of ${formatShape(first)} has no fixed size`);
+      if (typeof sum !== 'number' || typeof size !== 'number')
+        throw new Misfit(`axis ${axis} of ${formatShape(first)} has no fixed size`);
       return sum + size;
     }, 0);
     return { dtype: sameDType(...inputs), shape: first.map((dim, at) => (at === axis ? total : dim)) };
@@ -128,7 +165,10 @@ const rules: { readonly [K in ComputedOp['kind']]: Rule<K> } = {
     const size = dimAt(shape, axis);
     expect(axis >= 0, () => `axis ${axis} is not counted from the front`);
     const whole = Number.isInteger(start) && Number.isInteger(end);
-    expect(whole && typeof size === 'number' && start >= 0 && start < end && end <= size, () => `${start}…${end} is not inside axis ${axis} of ${formatShape(shape)}`);
+    expect(
+      whole && typeof size === 'number' && start >= 0 && start < end && end <= size,
+      () => `${start}…${end} is not inside axis ${axis} of ${formatShape(shape)}`,
+    );
     return { dtype, shape: shape.map((dim, at) => (at === axis ? end - start : dim)) };
   },
   cast: ({ to }, [x]) => ({ dtype: to, shape: typeOf(x).shape }),
@@ -146,7 +186,10 @@ const rules: { readonly [K in ComputedOp['kind']]: Rule<K> } = {
   gather_nd(_, [x, index]) {
     const { dtype, shape } = ranked(x, 3, 'x');
     const batch = dimAt(shape, 0);
-    expect(sameShape(typeOf(index).shape, [batch, 1]), () => `the index ${formatShape(typeOf(index).shape)} is not ${formatShape([batch, 1])}`);
+    expect(
+      sameShape(typeOf(index).shape, [batch, 1]),
+      () => `the index ${formatShape(typeOf(index).shape)} is not ${formatShape([batch, 1])}`,
+    );
     return { dtype, shape: [batch, dimAt(shape, 2)] };
   },
 };
@@ -204,7 +247,10 @@ function ranked(input: TensorType | undefined, rank: number, what: string): Tens
 }
 
 function expectVector(input: TensorType | undefined, size: Dim, what: string): void {
-  expect(!input || sameShape(input.shape, [size]), () => `the ${what} ${formatShape(typeOf(input).shape)} is not ${formatShape([size])}`);
+  expect(
+    !input || sameShape(input.shape, [size]),
+    () => `the ${what} ${formatShape(typeOf(input).shape)} is not ${formatShape([size])}`,
+  );
 }
 
 /** The inputs that are there: a bias may be left out. */
@@ -214,7 +260,10 @@ function present(...inputs: readonly (TensorType | undefined)[]): TensorType[] {
 
 function sameDType(...inputs: readonly (TensorType | undefined)[]): DType {
   const { dtype } = typeOf(inputs[0]);
-  expect(inputs.every((input) => input?.dtype === dtype), () => `${inputs.map((input) => input?.dtype).join(' and ')} are not one dtype`);
+  expect(
+    inputs.every((input) => input?.dtype === dtype),
+    () => `${inputs.map((input) => input?.dtype).join(' and ')} are not one dtype`,
+  );
   return dtype;
 }
 
@@ -223,7 +272,10 @@ function broadcast(a: Shape, b: Shape): Shape {
   const at = (shape: Shape, axis: number): Dim => shape[axis - rank + shape.length] ?? 1;
   return Array.from({ length: rank }, (_, axis) => {
     const [left, right] = [at(a, axis), at(b, axis)];
-    expect(left === 1 || right === 1 || sameDim(left, right), () => `${formatShape(a)} and ${formatShape(b)} do not broadcast`);
+    expect(
+      left === 1 || right === 1 || sameDim(left, right),
+      () => `${formatShape(a)} and ${formatShape(b)} do not broadcast`,
+    );
     return left === 1 ? right : left;
   });
 }
@@ -234,7 +286,10 @@ function swapped(shape: Shape, transpose: boolean): Shape {
 
 function windowed(size: Dim, kernel: Dim, stride: number, padding: number): Dim {
   const result = typeof kernel === 'number' ? windowDim(size, kernel, stride, padding) : undefined;
-  if (result === undefined) throw new Misfit(`a window of ${formatShape([kernel])} with stride ${stride} does not fit ${formatShape([size])}`);
+  if (result === undefined)
+    throw new Misfit(
+      `a window of ${formatShape([kernel])} with stride ${stride} does not fit ${formatShape([size])}`,
+    );
   return result;
 }
 

@@ -8,14 +8,22 @@ import type { Tensor } from './tensor.ts';
 export function conv2d(at: Scope, x: Tensor, window: { stride?: number; pad?: number | Pads } = {}): Tensor {
   const { stride = 1, pad = 0 } = window;
   const pads = typeof pad === 'number' ? { top: pad, left: pad, bottom: pad, right: pad } : pad;
-  return at.builder.apply({ kind: 'conv2d', stride, pads }, [x, at.weight('weight'), at.weight('bias')], at.path);
+  return at.builder.apply(
+    { kind: 'conv2d', stride, pads },
+    [x, at.weight('weight'), at.weight('bias')],
+    at.path,
+  );
 }
 
 /** A linear layer over the channels of x [B,C,1,S] (or [B,C,H,W]), as a 1×1 convolution. The stored weight may be of rank 2 or 4. */
 export function pointwise(at: Scope, x: Tensor, { bias }: { bias: boolean } = { bias: true }): Tensor {
   const weight = at.weightAs('weight', ([out = 0, into = 0]) => [out, into, 1, 1]);
   const pads = { top: 0, left: 0, bottom: 0, right: 0 };
-  return at.builder.apply({ kind: 'conv2d', stride: 1, pads }, [x, weight, ...(bias ? [at.weight('bias')] : [])], at.path);
+  return at.builder.apply(
+    { kind: 'conv2d', stride: 1, pads },
+    [x, weight, ...(bias ? [at.weight('bias')] : [])],
+    at.path,
+  );
 }
 
 /** A linear layer over the last axis of x […,I]. */
@@ -25,12 +33,20 @@ export function linear(at: Scope, x: Tensor): Tensor {
 
 /** Normalises each of `groups` groups of channels of x [B,C,H,W] to mean 0 and variance 1, then scales and shifts each channel. */
 export function groupNorm(at: Scope, x: Tensor, norm: { groups: number; epsilon: number }): Tensor {
-  return at.builder.apply({ kind: 'group_norm', ...norm }, [x, at.weight('weight'), at.weight('bias')], at.path);
+  return at.builder.apply(
+    { kind: 'group_norm', ...norm },
+    [x, at.weight('weight'), at.weight('bias')],
+    at.path,
+  );
 }
 
 /** Normalises one axis of x to mean 0 and variance 1, then scales and shifts each of its positions. */
 export function layerNorm(at: Scope, x: Tensor, norm: { axis: number; epsilon: number }): Tensor {
-  return at.builder.apply({ kind: 'layer_norm', ...norm }, [x, at.weight('weight'), at.weight('bias')], at.path);
+  return at.builder.apply(
+    { kind: 'layer_norm', ...norm },
+    [x, at.weight('weight'), at.weight('bias')],
+    at.path,
+  );
 }
 
 /** Rows of the table `weight` [N,C] at integer `indices` […] → […,C]. */

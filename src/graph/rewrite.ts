@@ -14,8 +14,11 @@ export function rewrite(graph: Graph, rewriting: Rewriting): Graph {
     if (!found) throw new Error(`${tensor.name} is read before it is computed`);
     return found;
   };
-  for (const tensor of graph.tensors) renewed.set(tensor, rewriting(builder, tensor, tensor.inputs.map(renew)));
-  return builder.finish(graph.outputs.map(({ name, tensor }) => ({ name, tensor: cast(renew(tensor), tensor.dtype) })));
+  for (const tensor of graph.tensors)
+    renewed.set(tensor, rewriting(builder, tensor, tensor.inputs.map(renew)));
+  return builder.finish(
+    graph.outputs.map(({ name, tensor }) => ({ name, tensor: cast(renew(tensor), tensor.dtype) })),
+  );
 }
 
 /** The same operation under the same name in another graph, reading `inputs`. */

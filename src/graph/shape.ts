@@ -48,7 +48,8 @@ export function multiplyDims(dims: readonly Dim[]): Dim {
  * is then not a monomial.
  */
 export function windowDim(size: Dim, kernel: number, stride: number, padding: number): Dim | undefined {
-  if (typeof size === 'number') return size + padding < kernel ? undefined : Math.floor((size + padding - kernel) / stride) + 1;
+  if (typeof size === 'number')
+    return size + padding < kernel ? undefined : Math.floor((size + padding - kernel) / stride) + 1;
   const added = Math.floor((padding - kernel) / stride) + 1;
   return added === 0 ? multiplyDims([size, 1 / stride]) : undefined;
 }
@@ -63,7 +64,8 @@ export function dimAt(shape: Shape, axis: number): Dim {
 /** The size at an axis that must be a number (channels, heads). */
 export function fixedDimAt(shape: Shape, axis: number): number {
   const dim = dimAt(shape, axis);
-  if (typeof dim !== 'number') throw new RangeError(`axis ${axis} of ${formatShape(shape)} has no fixed size`);
+  if (typeof dim !== 'number')
+    throw new RangeError(`axis ${axis} of ${formatShape(shape)} has no fixed size`);
   return dim;
 }
 
@@ -91,7 +93,8 @@ export function bindShape(shape: Shape, values: Readonly<Record<string, number>>
   return shape.map((dim) => {
     if (typeof dim === 'number') return dim;
     const size = dim.symbols.reduce((product, name) => product * (values[name] ?? Number.NaN), dim.scale);
-    if (!Number.isInteger(size)) throw new RangeError(`${formatDim(dim)} is ${size} for ${JSON.stringify(values)}`);
+    if (!Number.isInteger(size))
+      throw new RangeError(`${formatDim(dim)} is ${size} for ${JSON.stringify(values)}`);
     return size;
   });
 }

@@ -47,22 +47,27 @@ export function verifyGraph(graph: Graph): void {
     const { name, op, inputs } = tensor;
     if (seen.has(name)) throw new Error(`two tensors are called ${name}`);
     const [fewest, most] = arities[op.kind];
-    if (inputs.length < fewest || inputs.length > most) throw new Error(`${name}: ${op.kind} reads ${inputs.length} tensors`);
+    if (inputs.length < fewest || inputs.length > most)
+      throw new Error(`${name}: ${op.kind} reads ${inputs.length} tensors`);
     for (const input of inputs) {
-      if (seen.get(input.name) !== input) throw new Error(`${name} reads ${input.name}, which is not computed before it`);
+      if (seen.get(input.name) !== input)
+        throw new Error(`${name} reads ${input.name}, which is not computed before it`);
     }
     if (op.kind === 'input') {
       if (!graph.inputs.includes(tensor)) throw new Error(`${name} is not among the inputs`);
     } else if (op.kind === 'weight' || op.kind === 'constant') {
       const count = op.kind === 'weight' ? elementCount(op.weight.shape) : op.data.length;
-      if (multiplyDims(tensor.shape) !== count) throw new Error(`${name} has not as many elements as its shape`);
+      if (multiplyDims(tensor.shape) !== count)
+        throw new Error(`${name} has not as many elements as its shape`);
     } else {
       const type = inferType(op, inputs, name);
-      if (type.dtype !== tensor.dtype || !sameShape(type.shape, tensor.shape)) throw new Error(`${name} has not the type of its operation`);
+      if (type.dtype !== tensor.dtype || !sameShape(type.shape, tensor.shape))
+        throw new Error(`${name} has not the type of its operation`);
     }
     seen.set(name, tensor);
   }
-  for (const { name } of graph.inputs) if (seen.get(name)?.op.kind !== 'input') throw new Error(`the input ${name} is not in the graph`);
+  for (const { name } of graph.inputs)
+    if (seen.get(name)?.op.kind !== 'input') throw new Error(`the input ${name} is not in the graph`);
   const names = new Set<string>();
   for (const { name, tensor } of graph.outputs) {
     if (seen.get(tensor.name) !== tensor) throw new Error(`the output ${name} is not computed`);

@@ -22,7 +22,8 @@ export class WeightBook {
     this.#network = network;
     this.#weights = weights;
     for (const name of weights.keys()) {
-      for (let end = name.length; end > 0; end = name.lastIndexOf('.', end - 1)) this.#paths.add(name.slice(0, end));
+      for (let end = name.length; end > 0; end = name.lastIndexOf('.', end - 1))
+        this.#paths.add(name.slice(0, end));
     }
   }
 
@@ -49,8 +50,13 @@ export class WeightBook {
     if (first === undefined) return;
     throw new UnusedWeightError({
       problem: `${this.#network} has no use for ${count(unused.length, 'weight')} of this checkpoint.`,
-      details: { first, file: this.#weights.get(first)?.file ?? '', used: `${this.#taken.size} of ${this.#weights.size}` },
-      advice: 'The config describes another network than the weights. Check that both come from the same model.',
+      details: {
+        first,
+        file: this.#weights.get(first)?.file ?? '',
+        used: `${this.#taken.size} of ${this.#weights.size}`,
+      },
+      advice:
+        'The config describes another network than the weights. Check that both come from the same model.',
     });
   }
 
@@ -64,7 +70,8 @@ export class WeightBook {
         file: `${any?.file ?? '(none)'} (${count(this.#weights.size, 'tensor')})`,
         ...(nearest ? { nearest } : {}),
       },
-      advice: 'The file is incomplete, or the config describes another network. Download it again, or check where it comes from.',
+      advice:
+        'The file is incomplete, or the config describes another network. Download it again, or check where it comes from.',
     });
   }
 }

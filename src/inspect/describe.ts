@@ -119,7 +119,11 @@ function onnxFacts({ irVersion, opsets, producer }: OnnxInspection) {
 
 function coreMlFacts({ specificationVersion, opset, deploymentTarget, attention }: CoreMlInspection) {
   return {
-    opset: [opset, ios && `iOS ${ios}, macOS ${ios - 3}`, `specification version ${specificationVersion}`],
+    opset: [
+      opset,
+      deploymentTarget && `from ${deploymentTarget} on`,
+      `specification version ${specificationVersion}`,
+    ],
     attention: attention && `${attention}, as apps tell it`,
   };
 }

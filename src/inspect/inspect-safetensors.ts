@@ -1,5 +1,6 @@
 import { basename, dirname, join } from 'node:path';
-import { networkOf } from '../validate/tensor-names.ts';
+import type { ModelName } from '../convert/contracts/contract.ts';
+import { isRecordedBeside, networkOf } from '../validate/tensor-names.ts';
 import { openComponentWeights } from '../weights/component-weights.ts';
 import { exists, pathKind } from '../weights/disk.ts';
 import { readJsonObject } from '../weights/python-json.ts';
@@ -21,13 +22,15 @@ export async function inspectSafetensors(path: string): Promise<SafetensorsInspe
   const { weights, files, metadata, close } = await (path === folder ? openFolder(path) : openOne(path));
   await close();
   const groups = groupWeights([...weights.values()].map(plainWeight));
-  const root = await checkpointAround(folder);
+  const className = await configClass(folder);
+  const root = join(folder, '..');
+  const isComponent = className !== null && (await exists(join(root, 'model_index.json')));
   const { what, next } = recognize(path, weights.keys());
   return {
     kind: 'safetensors',
     path,
     what,
-    className: await configClass(folder),
+    className,
     family: familyOf(weights) ?? null,
     files: await Promise.all(
       files.map(async (file) => ({ name: basename(file), byteLength: await sizeOfFile(file) })),
@@ -37,7 +40,7 @@ export async function inspectSafetensors(path: string): Promise<SafetensorsInspe
     values: weights.size > MOST_VALUES ? [] : [...weights.values()].map(value),
     metadata,
     problems: [],
-    next: root === undefined ? next : nextCommand('inspect', root),
+    next: isComponent ? nextCommand('inspect', root) : next,
   };
 }
 
@@ -55,9 +58,10 @@ function recognize(path: string, names: Iterable<string>): Pick<SafetensorsInspe
   const known = recognizeWeights(all);
   if (known) return { what: known.what, next: { advice: known.advice } };
   const network = networkOf(all);
-  if (network && all.length <= MOST_VALUES) {
+  const borders = network && recordings[network];
+  if (borders && all.every((name) => isRecordedBeside(name, borders.inputs, borders.outputs))) {
     return {
-      what: `recorded inputs and outputs of a ${network.replace('_', ' ')}`,
+      what: `recorded inputs and outputs of the ${network}`,
       next: nextCommand('validate', 'MODEL', '--reference', path),
     };
   }
@@ -67,13 +71,14 @@ function recognize(path: string, names: Iterable<string>): Pick<SafetensorsInspe
   };
 }
 
-/** The checkpoint that a folder is, or is a component of. */
-async function checkpointAround(folder: string): Promise<string | undefined> {
-  for (const root of [folder, join(folder, '..')]) {
-    if (await exists(join(root, 'model_index.json'))) return root;
-  }
-  return undefined;
-}
+/** What a recording of each network holds; other names for the same tensors are known to `isRecordedBeside`. */
+const recordings: { readonly [K in ModelName]?: Readonly<Record<'inputs' | 'outputs', readonly string[]>> } =
+  {
+    text_encoder: { inputs: ['input_ids'], outputs: ['last_hidden_state'] },
+    unet: { inputs: ['sample', 'timestep', 'encoder_hidden_states'], outputs: ['out_sample'] },
+    vae_decoder: { inputs: ['latent_sample'], outputs: ['sample'] },
+    vae_encoder: { inputs: ['sample'], outputs: ['latent_parameters'] },
+  };
 
 async function configClass(folder: string): Promise<string | null> {
   const file = join(folder, 'config.json');

@@ -111,8 +111,8 @@ function firstNonFinite(trace: readonly TracedValue[], sums: ArrayLike<number>):
   for (const value of trace) {
     const { name, operation, inputs, index } = value;
     const inherits = inputs.some((input) => tainted.has(input));
-    const isFinite = index === undefined ? !inherits : sums[index] === 0;
-    if (isFinite) continue;
+    const fine = index === undefined ? !inherits : sums[index] === 0;
+    if (fine) continue;
     if (index !== undefined && !inherits && operation !== 'const') return value;
     tainted.add(name);
   }

@@ -1,4 +1,6 @@
 import { basename, dirname, join, resolve } from 'node:path';
+import { modelNames } from '../convert/convert.ts';
+import { swiftNames } from '../emit/coreml/swift-names.ts';
 import { NotFoundError } from '../errors.ts';
 import { listFolder, pathKind } from '../weights/disk.ts';
 import { isRunnable } from './open-runner.ts';
@@ -13,11 +15,12 @@ export interface FoundModel {
 }
 
 /** What `findModels` takes, in words. */
-export const modelPlaces = 'an .onnx file, a folder that holds a model.onnx, or a folder of such folders';
+export const modelPlaces =
+  'an .onnx file, a folder that holds a model.onnx, a .mlpackage, a .mlmodelc, or a folder of these';
 
 /**
- * The models that a path stands for: an `.onnx` file, a component's folder, a chunk (then all chunks of its model), a
- * folder of such folders, or an output folder whose `onnx` folder has them. Throws `NotFoundError`, saying what was `expected`.
+ * The models that a path stands for: an `.onnx` file, a component's folder, a package, a chunk (then all chunks of its model), a
+ * folder of such folders, or an output folder with packages and an `onnx` folder. Throws `NotFoundError`, saying what was `expected`.
  */
 export async function findModels(path: string, expected = modelPlaces): Promise<readonly FoundModel[]> {
   const kind = await pathKind(path);
@@ -32,8 +35,7 @@ export async function findModels(path: string, expected = modelPlaces): Promise<
       siblings.find((each) => kind === undefined && each.name === name);
     if (found) return [found];
   } else {
-    const onnx = join(path, 'onnx');
-    const found = await modelsIn((await pathKind(onnx)) === 'folder' ? onnx : path);
+    const found = [...(await modelsIn(join(path, 'onnx'))), ...(await modelsIn(path))];
     if (found.length > 0) return found;
   }
   throw new NotFoundError({
@@ -58,12 +60,15 @@ async function modelsIn(root: string): Promise<FoundModel[]> {
   return [...models.values()];
 }
 
+/** What ends the name of a model's file or folder: its chunk, its kind. */
+const ENDING = /(_?chunk\d+)?(\.onnx|\.mlpackage|\.mlmodelc)?$/i;
+
+/** The network in a name of ours, of Apple's converter (`Stable_Diffusion_version_x_unet`) or of its Swift package (`Unet`); else the name itself. */
 function modelName(path: string): string {
-  return basename(resolve(path))
-    .replace(/\.onnx$/, '')
-    .replace(/_chunk\d+$/, '');
+  const name = basename(resolve(path)).replace(ENDING, '');
+  return modelNames.find((network) => name === swiftNames[network] || name.endsWith(`_${network}`)) ?? name;
 }
 
 function isChunk(path: string): boolean {
-  return /_chunk\d+(\.onnx)?$/.test(path);
+  return ENDING.exec(path)?.[1] !== undefined;
 }

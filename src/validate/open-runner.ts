@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { NotFoundError, UnsupportedModelError } from '../errors.ts';
 import { pathKind } from '../weights/disk.ts';
+import { isCoreMlPath, openCoreMlRunner } from './coreml-runner.ts';
 import { openOnnxSession } from './onnx-session.ts';
 import type { Runner, RunnerOptions } from './runner.ts';
 
@@ -20,9 +21,13 @@ const kinds: readonly RunnerKind[] = [
     },
     open: openOnnxSession,
   },
+  {
+    locate: async (path) => (isCoreMlPath(path) && (await pathKind(path)) === 'folder' ? path : undefined),
+    open: openCoreMlRunner,
+  },
 ];
 
-/** Whether a path is an artifact that can be run: an `.onnx` file, or a folder with a `model.onnx`. */
+/** Whether a path is an artifact that can be run: an `.onnx` file, a folder with a `model.onnx`, a `.mlpackage` or a `.mlmodelc`. */
 export async function isRunnable(path: string): Promise<boolean> {
   for (const kind of kinds) if (await kind.locate(path)) return true;
   return false;
@@ -42,6 +47,6 @@ export async function openRunner(path: string, options: RunnerOptions): Promise<
   }
   throw new UnsupportedModelError({
     problem: `${path} is not a model that can be run.`,
-    details: { expected: 'an .onnx file, or a folder that holds a model.onnx' },
+    details: { expected: 'an .onnx file, a folder that holds a model.onnx, a .mlpackage or a .mlmodelc' },
   });
 }

@@ -13,14 +13,21 @@ export interface Golden {
 
 /** The recorded calls of a component, in the order of their names. */
 export async function readGoldens(folder: string, component: string): Promise<Golden[]> {
-  const files = readdirSync(folder).filter((file) => file.startsWith(`${component}.`) && !file.includes('.intermediates.'));
+  const files = readdirSync(folder).filter(
+    (file) => file.startsWith(`${component}.`) && !file.includes('.intermediates.'),
+  );
   return Promise.all(
     files.sort().map(async (file): Promise<Golden> => {
       const opened = await openSafetensors(join(folder, file));
-      const tensors = await Promise.all([...opened.weights.values()].map((weight) => readTensor(weight, weight.dtype)));
+      const tensors = await Promise.all(
+        [...opened.weights.values()].map((weight) => readTensor(weight, weight.dtype)),
+      );
       await opened.close();
       const names = [...opened.weights.keys()];
-      return { name: file.replace(/\.safetensors$/, ''), tensors: Object.fromEntries(names.map((name, i) => [name, tensors[i] as TensorData])) };
+      return {
+        name: file.replace(/\.safetensors$/, ''),
+        tensors: Object.fromEntries(names.map((name, i) => [name, tensors[i] as TensorData])),
+      };
     }),
   );
 }
@@ -59,7 +66,8 @@ export function expectedOf({ name, tensors }: Golden, output: string, rounding: 
 }
 
 function asFed(input: string, tensor: TensorData | undefined): Tensors[string] {
-  if (tensor?.dtype === 'i32') return { dtype: 'i64', shape: tensor.shape, data: BigInt64Array.from(tensor.data, BigInt) };
+  if (tensor?.dtype === 'i32')
+    return { dtype: 'i64', shape: tensor.shape, data: BigInt64Array.from(tensor.data, BigInt) };
   if (tensor?.dtype !== 'f32') throw new Error(`${input} is not recorded`);
   // One timestep for all rows: a scalar.
   return input === 'timestep' ? { dtype: 'f32', shape: [], data: tensor.data.slice(0, 1) } : tensor;

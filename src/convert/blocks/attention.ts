@@ -45,7 +45,9 @@ const implementations: { readonly [K in AttentionImplementation]: Attend } = {
     if (starts.length === 1) return implementations.SPLIT_EINSUM(q, k, v, heads);
     const attendInChunks = (head: Head): Tensor =>
       concat(
-        starts.map((start) => attendOneHead(slice(head.q, 3, start, Math.min(start + QUERY_CHUNK, tokens)), head.k, head.v)),
+        starts.map((start) =>
+          attendOneHead(slice(head.q, 3, start, Math.min(start + QUERY_CHUNK, tokens)), head.k, head.v),
+        ),
         3,
       );
     return concat(eachHead(q, k, v, heads).map(attendInChunks), 1);
@@ -64,7 +66,10 @@ export function attention(
   const k = pointwise(at.in('to_k'), context, { bias });
   const v = pointwise(at.in('to_v'), context, { bias });
   const headSize = fixedDimAt(q.shape, 1) / heads;
-  return pointwise(at.in('to_out.0'), implementations[implementation](scale(q, headSize ** -0.5), k, v, heads));
+  return pointwise(
+    at.in('to_out.0'),
+    implementations[implementation](scale(q, headSize ** -0.5), k, v, heads),
+  );
 }
 
 interface Head {

@@ -15,7 +15,10 @@ export interface TimestepOptions {
  * Sinusoids of a timestep (Vaswani et al. 2017, §3.5, as Ho et al. 2020 use them): angles t·10000^(−i/(n−shift)),
  * i = 0 … n−1, n = channels/2. `timestep` is float32 [B] or a scalar; the result is [B,channels], or [1,channels] for a scalar.
  */
-export function timestepEmbedding(timestep: Tensor, { channels, flip_sin_to_cos, freq_shift }: TimestepOptions): Tensor {
+export function timestepEmbedding(
+  timestep: Tensor,
+  { channels, flip_sin_to_cos, freq_shift }: TimestepOptions,
+): Tensor {
   const half = channels / 2;
   // Rounded to float32 where torch rounds: at t = 981 an angle off by one part in 2²⁴ is already off by 6e-5.
   const frequencies = Float32Array.from({ length: half }, (_, i) =>

@@ -21,10 +21,30 @@ export type ClipTextConfig = z.output<typeof schema>;
 export function clipTextConfig(component: Component): ClipTextConfig {
   const config = parseConfig(schema, component);
   checkSizes(component, [
-    { key: 'vocab_size', value: config.vocab_size, weight: 'text_model.embeddings.token_embedding.weight', axis: 0 },
-    { key: 'hidden_size', value: config.hidden_size, weight: 'text_model.embeddings.token_embedding.weight', axis: 1 },
-    { key: 'max_position_embeddings', value: config.max_position_embeddings, weight: 'text_model.embeddings.position_embedding.weight', axis: 0 },
-    { key: 'intermediate_size', value: config.intermediate_size, weight: 'text_model.encoder.layers.0.mlp.fc1.weight', axis: 0 },
+    {
+      key: 'vocab_size',
+      value: config.vocab_size,
+      weight: 'text_model.embeddings.token_embedding.weight',
+      axis: 0,
+    },
+    {
+      key: 'hidden_size',
+      value: config.hidden_size,
+      weight: 'text_model.embeddings.token_embedding.weight',
+      axis: 1,
+    },
+    {
+      key: 'max_position_embeddings',
+      value: config.max_position_embeddings,
+      weight: 'text_model.embeddings.position_embedding.weight',
+      axis: 0,
+    },
+    {
+      key: 'intermediate_size',
+      value: config.intermediate_size,
+      weight: 'text_model.encoder.layers.0.mlp.fc1.weight',
+      axis: 0,
+    },
   ]);
   return config;
 }

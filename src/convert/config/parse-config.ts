@@ -6,7 +6,10 @@ import type { Component } from '../../weights/checkpoint.ts';
  * A component's config, checked against what sdconvert can build. Keys that no schema names say nothing about the
  * graph and are left alone. Throws `ConfigError` naming the file, the key, what is there and what would be supported.
  */
-export function parseConfig<Schema extends z.ZodType>(schema: Schema, component: Component): z.output<Schema> {
+export function parseConfig<Schema extends z.ZodType>(
+  schema: Schema,
+  component: Component,
+): z.output<Schema> {
   const result = schema.safeParse(component.config, { reportInput: true });
   if (result.success) return result.data;
   const [issue] = result.error.issues;
@@ -20,7 +23,11 @@ export function parseConfig<Schema extends z.ZodType>(schema: Schema, component:
   }
   throw new ConfigError({
     problem: `the config of the ${component.name} sets ${key} to something that sdconvert cannot convert.`,
-    details: { file: component.configFile, found: `${key} = ${JSON.stringify(issue.input)}`, supported: issue.message },
+    details: {
+      file: component.configFile,
+      found: `${key} = ${JSON.stringify(issue.input)}`,
+      supported: issue.message,
+    },
     advice: 'If the file is intact, this is a kind of model that is not supported yet.',
   });
 }
@@ -41,14 +48,22 @@ export function checkSizes(component: Component, sizes: readonly StatedSize[]): 
     if (!found || size === value) continue;
     throw new ConfigError({
       problem: `the config of the ${component.name} contradicts its weights: ${key} is ${value}, but the weights are made for ${size}.`,
-      details: { config: component.configFile, weight: `${weight} [${found.shape.join(', ')}]`, file: found.file },
+      details: {
+        config: component.configFile,
+        weight: `${weight} [${found.shape.join(', ')}]`,
+        file: found.file,
+      },
       advice: 'The config belongs to another model. Take both files from the same source.',
     });
   }
 }
 
 /** Throws `ConfigError` for the first list that has not as many entries as the network has levels; what is no list holds for all levels. */
-export function checkLevels(component: Component, levels: number, lists: Readonly<Record<string, unknown>>): void {
+export function checkLevels(
+  component: Component,
+  levels: number,
+  lists: Readonly<Record<string, unknown>>,
+): void {
   for (const [key, list] of Object.entries(lists)) {
     if (!Array.isArray(list) || list.length === levels) continue;
     throw new ConfigError({

@@ -17,8 +17,16 @@ export interface DenseConstant {
   readonly data: Numbers;
 }
 
-/** float32 holds everything up to 16 bits exactly; wider integers are float64. */
-type Numbers = Float32Array | Float64Array;
+/** Integers as they are stored, those of less than a byte one a byte; fractions and what stands in the program as floats. */
+type Numbers =
+  | Float32Array
+  | Float64Array
+  | Int8Array
+  | Uint8Array
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array;
 
 /** What the constants of a program can be looked up by. */
 export interface ConstantSource {
@@ -64,7 +72,7 @@ export async function decodeConstants(
 
 /** A constant's elements as little-endian bytes of its dtype, float16 or float32. */
 export function denseBytes({ dtype, data }: DenseConstant): Uint8Array {
-  const floats = Float32Array.from(data);
+  const floats = asFloats(data);
   return dtype === 'fp16' ? toFloat16(floats) : new Uint8Array(floats.buffer);
 }
 
@@ -108,24 +116,25 @@ function numbersOf(dtype: MilDType, { buffer, length }: Uint8Array, count: numbe
     case 'bf16':
       return new Float32Array(Uint32Array.from(new Uint16Array(buffer), (bits) => bits << 16).buffer);
     case 'int8':
-      return Float32Array.from(new Int8Array(buffer));
+      return new Int8Array(buffer);
     case 'int16':
-      return Float32Array.from(new Int16Array(buffer));
+      return new Int16Array(buffer);
     case 'uint16':
-      return Float32Array.from(new Uint16Array(buffer));
+      return new Uint16Array(buffer);
     case 'int32':
-      return Float64Array.from(new Int32Array(buffer));
+      return new Int32Array(buffer);
     case 'uint32':
-      return Float64Array.from(new Uint32Array(buffer));
-    default: {
-      const patterns = unpackBits(new Uint8Array(buffer), milElement(dtype).bits, count);
-      return Float32Array.from(patterns, dtype === 'int4' ? (bits) => (bits ^ 8) - 8 : Number);
-    }
+      return new Uint32Array(buffer);
+    case 'int4':
+      return Int8Array.from(unpackBits(new Uint8Array(buffer), 4, count), (bits) => (bits ^ 8) - 8);
+    default:
+      return unpackBits(new Uint8Array(buffer), milElement(dtype).bits, count);
   }
 }
 
 /** `count` numbers of 1 to 8 bits from one stream of bits, each byte's lowest bit first. */
-function unpackBits(bytes: ArrayLike<number>, bits: number, count: number): Uint8Array {
+function unpackBits(bytes: Numbers, bits: number, count: number): Uint8Array {
+  if (bits === 8 && bytes instanceof Uint8Array) return bytes;
   const mask = (1 << bits) - 1;
   const numbers = new Uint8Array(count);
   for (let index = 0, at = 0; index < count; index++, at += bits) {
@@ -147,7 +156,9 @@ const decoders: Readonly<Record<string, (of: Parameter, given: ReadonlySet<strin
     // Until iOS 17 the indices are bytes into which as many bits as the palette needs are packed.
     const count = elementCount(Array.from(of('shape').data));
     const packed = unpackBits(indices.data, Math.log2(lut.data.length), count);
-    return [{ data: Float32Array.from(packed, (index) => lut.data[index] ?? 0) }];
+    const found = new Float32Array(count);
+    for (let at = 0; at < count; at++) found[at] = lut.data[packed[at] ?? 0] ?? 0;
+    return [{ data: found }];
   },
 
   constexpr_affine_dequantize(of) {
@@ -155,10 +166,13 @@ const decoders: Readonly<Record<string, (of: Parameter, given: ReadonlySet<strin
     const [axis = 0] = of('axis').data;
     const at = axis < 0 ? axis + shape.length : axis;
     const inner = elementCount(shape.slice(at + 1));
-    const channel = (index: number): number => Math.floor(index / inner) % (shape[at] ?? 1);
     const perChannel = ({ data: values }: DenseConstant, index: number): number =>
-      values[values.length === 1 ? 0 : channel(index)] ?? 0;
-    return [{ data: data.map((value, i) => (value - perChannel(zero, i)) * perChannel(scale, i)) }];
+      values[values.length === 1 ? 0 : Math.floor(index / inner) % values.length] ?? 0;
+    const result = new Float32Array(data.length);
+    for (let index = 0; index < data.length; index++) {
+      result[index] = ((data[index] ?? 0) - perChannel(zero, index)) * perChannel(scale, index);
+    }
+    return [{ data: result }];
   },
 
   constexpr_blockwise_shift_scale(of, given) {
@@ -265,7 +279,11 @@ function spread(numbers: Numbers, mask: ArrayLike<number>): Numbers {
 }
 
 function rounded(numbers: Numbers, dtype: MilDType): Numbers {
-  return dtype === 'fp16' ? fromFloat16(toFloat16(Float32Array.from(numbers))) : numbers;
+  return dtype === 'fp16' ? fromFloat16(toFloat16(asFloats(numbers))) : numbers;
+}
+
+function asFloats(numbers: Numbers): Float32Array {
+  return numbers instanceof Float32Array ? numbers : new Float32Array(numbers);
 }
 
 function toFloat16(floats: Float32Array): Uint8Array {

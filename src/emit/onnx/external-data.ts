@@ -34,8 +34,16 @@ const PAGE = 4096;
 const CACHE_LINE = 64;
 
 /** Lays tensors out in order, in files named `<stem>`, `<stem>_1`, … of at most `maxFileBytes` (a single larger tensor gets a file of its own). */
-export function layOutTensors(tensors: readonly StoredTensor[], stem: string, maxFileBytes = MAX_DATA_FILE_BYTES): DataFile[] {
-  const files: { location: string; byteLength: number; tensors: { tensor: StoredTensor; offset: number }[] }[] = [];
+export function layOutTensors(
+  tensors: readonly StoredTensor[],
+  stem: string,
+  maxFileBytes = MAX_DATA_FILE_BYTES,
+): DataFile[] {
+  const files: {
+    location: string;
+    byteLength: number;
+    tensors: { tensor: StoredTensor; offset: number }[];
+  }[] = [];
   for (const tensor of tensors) {
     const alignment = alignmentOf(tensor);
     let file = files.at(-1);
@@ -54,7 +62,8 @@ export function layOutTensors(tensors: readonly StoredTensor[], stem: string, ma
 export function placements(files: readonly DataFile[]): ReadonlyMap<string, Placement> {
   const found = new Map<string, Placement>();
   for (const { location, tensors } of files) {
-    for (const { tensor, offset } of tensors) found.set(tensor.name, { location, offset, length: tensor.byteLength });
+    for (const { tensor, offset } of tensors)
+      found.set(tensor.name, { location, offset, length: tensor.byteLength });
   }
   return found;
 }

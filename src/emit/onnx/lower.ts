@@ -4,7 +4,12 @@ import type { Tensor } from '../../graph/tensor.ts';
 import type { OnnxWriter } from './onnx-writer.ts';
 
 /** Writes the nodes that compute a tensor. */
-type Lowering<K extends OpKind> = (write: OnnxWriter, tensor: Tensor, op: OpOf<K>, inputs: readonly string[]) => void;
+type Lowering<K extends OpKind> = (
+  write: OnnxWriter,
+  tensor: Tensor,
+  op: OpOf<K>,
+  inputs: readonly string[],
+) => void;
 
 /** One lowering an operation, in ONNX's standard operators of opset 21. */
 const lowerings: { readonly [K in OpKind]: Lowering<K> } = {
@@ -31,7 +36,11 @@ const lowerings: { readonly [K in OpKind]: Lowering<K> } = {
   matmul(write, { name, inputs: [a, b] }, { transposeA, transposeB }, [left = '', right = '']) {
     const swap = (input: string, tensor: Tensor | undefined, side: string): string =>
       write.node1('Transpose', [input], `${name}/${side}`, { perm: swapLastTwo(tensor?.shape.length ?? 0) });
-    write.node('MatMul', [transposeA ? swap(left, a, 'a') : left, transposeB ? swap(right, b, 'b') : right], name);
+    write.node(
+      'MatMul',
+      [transposeA ? swap(left, a, 'a') : left, transposeB ? swap(right, b, 'b') : right],
+      name,
+    );
   },
 
   einsum: (write, { name }, { equation }, inputs) => write.node('Einsum', inputs, name, { equation }),
@@ -84,7 +93,11 @@ const lowerings: { readonly [K in OpKind]: Lowering<K> } = {
   cast: (write, { name }, { to }, inputs) => write.node('Cast', inputs, name, { to: write.dataType(to) }),
 
   upsample_nearest(write, { name }, { scale }, [x = '']) {
-    const attributes = { mode: 'nearest', coordinate_transformation_mode: 'asymmetric', nearest_mode: 'floor' };
+    const attributes = {
+      mode: 'nearest',
+      coordinate_transformation_mode: 'asymmetric',
+      nearest_mode: 'floor',
+    };
     write.node('Resize', [x, '', write.float32s([1, 1, scale, scale])], name, attributes);
   },
 
@@ -108,7 +121,8 @@ function reshapeTarget(shape: Shape, from: Shape): number[] {
     if (typeof dim === 'number') return dim;
     return axis < from.length && sameDim(dim, dimAt(from, axis)) ? 0 : -1;
   });
-  if (target.filter((size) => size === -1).length > 1) throw new Error(`${formatShape(from)} → ${formatShape(shape)} has two free sizes`);
+  if (target.filter((size) => size === -1).length > 1)
+    throw new Error(`${formatShape(from)} → ${formatShape(shape)} has two free sizes`);
   return target;
 }
 

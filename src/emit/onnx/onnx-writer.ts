@@ -1,6 +1,6 @@
+import type { ConstantData } from '../../graph/op.ts';
 import { float16Bits } from '../../weights/convert-dtype.ts';
 import type { DType } from '../../weights/dtype.ts';
-import type { ConstantData } from '../../graph/op.ts';
 import { type AttributeProto, dataTypes, type NodeProto, onnx, type TensorProto } from './proto.ts';
 
 /** A value of a node's attribute; a whole number is an `int`, one made by `OnnxWriter.float` a `float`. */
@@ -23,14 +23,24 @@ export class OnnxWriter {
   }
 
   /** Adds a node that computes the tensor `output`. */
-  node(opType: string, inputs: readonly string[], output: string, attributes: Readonly<Record<string, AttributeValue>> = {}): void {
+  node(
+    opType: string,
+    inputs: readonly string[],
+    output: string,
+    attributes: Readonly<Record<string, AttributeValue>> = {},
+  ): void {
     const name = this.#rename(output);
     const attribute = Object.entries(attributes).map(([key, value]) => attributeProto(key, value));
     this.nodes.push({ opType, name: `${name}/${opType}`, input: [...inputs], output: [name], attribute });
   }
 
   /** Adds a node whose result only the next node reads, and gives its name. */
-  node1(opType: string, inputs: readonly string[], output: string, attributes: Readonly<Record<string, AttributeValue>> = {}): string {
+  node1(
+    opType: string,
+    inputs: readonly string[],
+    output: string,
+    attributes: Readonly<Record<string, AttributeValue>> = {},
+  ): string {
     this.node(opType, inputs, output, attributes);
     return this.#rename(output);
   }
@@ -68,7 +78,12 @@ export class OnnxWriter {
   /** Adds an initializer with the numbers of a graph's constant. */
   constant(name: string, data: ConstantData, dtype: DType, dims: readonly number[]): void {
     const rawData = bytes(dtype === 'f16' ? Uint16Array.from(data, float16Bits) : data);
-    this.initializers.push({ name: this.#rename(name), dims: [...dims], dataType: dataTypes[dtype], rawData });
+    this.initializers.push({
+      name: this.#rename(name),
+      dims: [...dims],
+      dataType: dataTypes[dtype],
+      rawData,
+    });
   }
 
   #shared(type: string, values: readonly number[], make: (name: string) => TensorProto): string {
@@ -84,7 +99,8 @@ export class OnnxWriter {
 function attributeProto(name: string, value: AttributeValue): AttributeProto {
   const { AttributeType } = onnx.AttributeProto;
   if (typeof value === 'number') return { name, type: AttributeType.INT, i: value };
-  if (typeof value === 'string') return { name, type: AttributeType.STRING, s: new TextEncoder().encode(value) };
+  if (typeof value === 'string')
+    return { name, type: AttributeType.STRING, s: new TextEncoder().encode(value) };
   if ('float' in value) return { name, type: AttributeType.FLOAT, f: value.float };
   return { name, type: AttributeType.INTS, ints: [...value] };
 }

@@ -25,7 +25,9 @@ export async function openOnnx(path: string): Promise<OpenOnnx> {
     for (const source of sources.values()) await source.close();
   };
   try {
-    const tensors = (proto.graph?.initializer ?? []).filter((tensor) => tensor.dataLocation === onnx.TensorProto.DataLocation.EXTERNAL);
+    const tensors = (proto.graph?.initializer ?? []).filter(
+      (tensor) => tensor.dataLocation === onnx.TensorProto.DataLocation.EXTERNAL,
+    );
     const files = new Map<string, { tensor: StoredTensor; offset: number }[]>();
     for (const tensor of tensors) {
       const place = placeOf(tensor, path);
@@ -35,14 +37,30 @@ export async function openOnnx(path: string): Promise<OpenOnnx> {
       if (place.offset + byteLength > source.size || byteLength < 0) {
         throw new FileFormatError({
           problem: `the weights of ${path} are cut off.`,
-          details: { tensor: tensor.name ?? '', needs: `bytes ${place.offset} … ${place.offset + byteLength}`, file: `${source.name} (${source.size} bytes)` },
-          advice: 'The data file is not the one the model was written with, or it is truncated. Convert or download it again.',
+          details: {
+            tensor: tensor.name ?? '',
+            needs: `bytes ${place.offset} … ${place.offset + byteLength}`,
+            file: `${source.name} (${source.size} bytes)`,
+          },
+          advice:
+            'The data file is not the one the model was written with, or it is truncated. Convert or download it again.',
         });
       }
-      const stored = { name: tensor.name ?? '', byteLength, stream: () => streamBytes(source, place.offset, byteLength) };
-      files.set(place.location, [...(files.get(place.location) ?? []), { tensor: stored, offset: place.offset }]);
+      const stored = {
+        name: tensor.name ?? '',
+        byteLength,
+        stream: () => streamBytes(source, place.offset, byteLength),
+      };
+      files.set(place.location, [
+        ...(files.get(place.location) ?? []),
+        { tensor: stored, offset: place.offset },
+      ]);
     }
-    const dataFiles: DataFile[] = [...files].map(([location, stored]) => ({ location, byteLength: sources.get(location)?.size ?? 0, tensors: stored }));
+    const dataFiles: DataFile[] = [...files].map(([location, stored]) => ({
+      location,
+      byteLength: sources.get(location)?.size ?? 0,
+      tensors: stored,
+    }));
     return { proto, dataFiles, close };
   } catch (error) {
     await close();
@@ -81,23 +99,44 @@ function notOnnx(path: string, found: string): FileFormatError {
   });
 }
 
-function placeOf(tensor: TensorProto, path: string): { location: string; offset: number; length: number | undefined } {
+function placeOf(
+  tensor: TensorProto,
+  path: string,
+): { location: string; offset: number; length: number | undefined } {
   const entries = new Map((tensor.externalData ?? []).map(({ key, value }) => [key, value ?? '']));
   const location = entries.get('location') ?? '';
   const offset = Number(entries.get('offset') ?? 0);
   const length = entries.has('length') ? Number(entries.get('length')) : undefined;
-  const inside = location !== '' && !location.startsWith('/') && !location.includes('\\') && !location.split('/').includes('..');
-  if (inside && Number.isSafeInteger(offset) && offset >= 0 && (length === undefined || Number.isSafeInteger(length))) {
+  const inside =
+    location !== '' &&
+    !location.startsWith('/') &&
+    !location.includes('\\') &&
+    !location.split('/').includes('..');
+  if (
+    inside &&
+    Number.isSafeInteger(offset) &&
+    offset >= 0 &&
+    (length === undefined || Number.isSafeInteger(length))
+  ) {
     return { location, offset, length };
   }
   throw new FileFormatError({
     problem: `${path} places a tensor outside its own folder or at no valid offset.`,
-    details: { tensor: tensor.name ?? '', location, offset: entries.get('offset') ?? '0', length: entries.get('length') ?? '(to the end)' },
+    details: {
+      tensor: tensor.name ?? '',
+      location,
+      offset: entries.get('offset') ?? '0',
+      length: entries.get('length') ?? '(to the end)',
+    },
     advice: 'Do not use this file: ONNX data must lie beside its model.',
   });
 }
 
-async function* streamBytes(source: ByteSource, offset: number, byteLength: number): AsyncGenerator<Uint8Array> {
+async function* streamBytes(
+  source: ByteSource,
+  offset: number,
+  byteLength: number,
+): AsyncGenerator<Uint8Array> {
   const buffer = new Uint8Array(Math.min(BLOCK_BYTES, byteLength));
   for (let done = 0; done < byteLength; done += buffer.length) {
     const block = buffer.subarray(0, Math.min(buffer.length, byteLength - done));

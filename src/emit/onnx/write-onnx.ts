@@ -15,7 +15,11 @@ export function plannedFiles({ proto, dataFiles }: OnnxModel): PlannedFile[] {
  * when its data is complete. `onBytes` is told how many bytes each block had; what it throws stops the work and leaves
  * no half file. Throws `DiskSpaceError` and what reading the weights throws.
  */
-export async function writeOnnx(model: OnnxModel, folder: string, onBytes: (count: number) => void): Promise<WrittenFile[]> {
+export async function writeOnnx(
+  model: OnnxModel,
+  folder: string,
+  onBytes: (count: number) => void,
+): Promise<WrittenFile[]> {
   const written: WrittenFile[] = [];
   for (const { location, tensors } of model.dataFiles) {
     const file = await writeHashed(join(folder, location), async (write) => {
@@ -26,7 +30,8 @@ export async function writeOnnx(model: OnnxModel, folder: string, onBytes: (coun
           position += block.length;
           onBytes(block.length);
         }
-        if (position !== offset + tensor.byteLength) throw new Error(`${tensor.name} gave ${position - offset} bytes instead of ${tensor.byteLength}`);
+        if (position !== offset + tensor.byteLength)
+          throw new Error(`${tensor.name} gave ${position - offset} bytes instead of ${tensor.byteLength}`);
       }
     });
     written.push({ name: location, ...file });

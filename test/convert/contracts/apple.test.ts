@@ -55,7 +55,11 @@ test('the latents of a VAE are as large as the UNet of its checkpoint makes them
 test('a VAE alone, which does not know for which latents it is, says what it needs', () => {
   const { components, ...checkpoint } = fullSizeCheckpoint('sd15');
   const alone = { ...checkpoint, components: new Map([...components].filter(([name]) => name === 'vae')) };
-  const options = { contract: appleContract, attention: 'SPLIT_EINSUM', sizes: { latentHeight: 64 } } as const;
+  const options = {
+    contract: appleContract,
+    attention: 'SPLIT_EINSUM',
+    sizes: { latentHeight: 64 },
+  } as const;
   expect(() => convert(alone, options)).toThrow('the size of the latents is not known');
 });
 

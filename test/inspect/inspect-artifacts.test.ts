@@ -1,0 +1,146 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { expect, test } from 'vitest';
+import { describe } from '../../src/inspect/describe.ts';
+import { inspect } from '../../src/inspect/inspect.ts';
+import type { ArtifactsInspection } from '../../src/inspect/inspection.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+
+const at = temporaryFolder();
+
+async function inspectArtifacts(path: string): Promise<ArtifactsInspection> {
+  const inspection = await inspect(path);
+  if (inspection.kind !== 'artifacts') throw new Error(`it was taken for ${inspection.kind}`);
+  return inspection;
+}
+
+/** Writes files of the given sizes. */
+function write(folder: string, files: Readonly<Record<string, number>>): string {
+  for (const [name, byteLength] of Object.entries(files)) {
+    mkdirSync(dirname(at(folder, name)), { recursive: true });
+    writeFileSync(at(folder, name), new Uint8Array(byteLength));
+  }
+  return at(folder);
+}
+
+const options = { attention: 'ORIGINAL', precision: 'float16' };
+
+/** An output folder of ours, of two models. */
+function output(folder: string): string {
+  const sizes = { 'model.onnx': 10, 'model.onnx_data': 100 };
+  const models = ['onnx/text_encoder', 'onnx/unet'];
+  write(
+    folder,
+    Object.fromEntries(
+      models.flatMap((model) => Object.entries(sizes).map(([name, size]) => [`${model}/${name}`, size])),
+    ),
+  );
+  const files = Object.entries(sizes).map(([name, byteLength]) => ({ name, byteLength, sha256: '' }));
+  const artifacts = Object.fromEntries(models.map((model) => [model, { source: {}, options, files }]));
+  writeFileSync(at(folder, 'sdconvert.json'), JSON.stringify({ sdconvert: '0.1.0', artifacts }));
+  return at(folder);
+}
+
+test('an output folder is described with what sdconvert.json says of its models', async () => {
+  const path = output('whole');
+  expect(await inspectArtifacts(path)).toEqual({
+    kind: 'artifacts',
+    path,
+    sdconvert: '0.1.0',
+    artifacts: ['onnx/text_encoder', 'onnx/unet'].map((model) => ({
+      path: model,
+      format: 'onnx',
+      byteLength: 110,
+      options,
+    })),
+    problems: [],
+    next: { command: expect.stringContaining('sdconvert inspect') },
+  });
+});
+
+test('a file that is missing or not as large as it was written is named', async () => {
+  const path = output('damaged');
+  rmSync(at('damaged/onnx/text_encoder'), { recursive: true });
+  rmSync(at('damaged/onnx/unet/model.onnx'));
+  writeFileSync(at('damaged/onnx/unet/model.onnx_data'), new Uint8Array(99));
+  const { problems, next } = await inspectArtifacts(path);
+  expect(problems).toEqual([
+    'onnx/text_encoder is missing.',
+    'onnx/unet/model.onnx is missing.',
+    'onnx/unet/model.onnx_data has 99 bytes, but 100 were written.',
+  ]);
+  expect(next).toEqual({ advice: expect.stringContaining('--force') });
+});
+
+test('a sdconvert.json that is not ours is said, and the models are listed all the same', async () => {
+  const path = output('foreign');
+  writeFileSync(at('foreign/sdconvert.json'), '{"artifacts":[]}');
+  const { problems, artifacts, sdconvert } = await inspectArtifacts(path);
+  expect(problems).toEqual(['sdconvert.json is not as sdconvert writes it.']);
+  expect(sdconvert).toBeNull();
+  expect(artifacts).toHaveLength(2);
+});
+
+test("another exporter's folder and Apple's are found by their models", async () => {
+  const exported = write('exported', {
+    'model_index.json': 2,
+    'unet/model.onnx': 5,
+    'unet/model.onnx_data': 7,
+    'vae/decoder.onnx': 3,
+  });
+  expect((await inspectArtifacts(exported)).artifacts).toMatchObject([
+    { path: 'unet', format: 'onnx', byteLength: 12 },
+    { path: 'vae/decoder.onnx', format: 'onnx', byteLength: 3 },
+  ]);
+  const apple = write('apple', {
+    'original/packages/a_unet.mlpackage/Manifest.json': 4,
+    'split_einsum/compiled/Unet.mlmodelc/model.mil': 6,
+  });
+  expect((await inspectArtifacts(apple)).artifacts).toMatchObject([
+    { path: 'original/packages/a_unet.mlpackage', format: 'mlpackage', byteLength: 4, options: null },
+    { path: 'split_einsum/compiled/Unet.mlmodelc', format: 'mlmodelc', byteLength: 6, options: null },
+  ]);
+});
+
+test.for([
+  [
+    'onnx',
+    [
+      'onnx/text_encoder/model.onnx',
+      'onnx/unet_chunk1/model.onnx',
+      'onnx/unet_chunk2/model.onnx',
+      'onnx/vae_decoder/model.onnx',
+    ],
+  ],
+  [
+    'packages',
+    [
+      'v_text_encoder.mlpackage/Manifest.json',
+      'v_unet.mlpackage/Manifest.json',
+      'v_vae_decoder.mlpackage/Manifest.json',
+    ],
+  ],
+  [
+    'Resources',
+    [
+      'TextEncoder.mlmodelc/model.mil',
+      'UnetChunk1.mlmodelc/model.mil',
+      'UnetChunk2.mlmodelc/model.mil',
+      'VAEDecoder.mlmodelc/model.mil',
+    ],
+  ],
+] as const)('a folder with all that a picture needs (%s) leads to drawing one', async ([folder, files]) => {
+  const path = write(folder, Object.fromEntries(files.map((file) => [file, 1])));
+  expect((await inspectArtifacts(path)).next).toEqual({
+    command: `sdconvert generate -i ${path} --prompt 'an astronaut riding a horse'`,
+  });
+});
+
+test('the text lists the largest model first', async () => {
+  const path = write('sizes', { 'onnx/small/model.onnx': 10, 'onnx/large/model.onnx': 2_000 });
+  const lines = describe(await inspectArtifacts(path)).split('\n');
+  expect(lines.findIndex((line) => line.includes('large'))).toBeLessThan(
+    lines.findIndex((line) => line.includes('small')),
+  );
+  expect(lines.at(-1)).toBe(`Next: sdconvert inspect ${path}/onnx/large`);
+});
