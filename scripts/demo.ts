@@ -6,9 +6,8 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createReport } from '../cli/report.ts';
-import { table } from '../cli/table.ts';
 import { conversionStages, convertCheckpoint } from '../src/convert-checkpoint.ts';
-import { formatBytes } from '../src/format.ts';
+import { alignColumns, formatBytes } from '../src/format.ts';
 import { generate, generateStages } from '../src/generate/generate.ts';
 import type { Image } from '../src/generate/image.ts';
 import { tensorFromImage } from '../src/generate/image-tensor.ts';
@@ -60,9 +59,9 @@ async function demo(): Promise<number> {
     const psnr = Math.min(...outputs.map((each) => each.psnr));
     return [parts[0]?.target ?? '', model, String(parts.length), formatBytes(bytes), psnr.toFixed(1)];
   });
-  print(table([['target', 'model', 'files', 'size', 'dB from float32'], ...rows]));
+  print(alignColumns([['target', 'model', 'files', 'size', 'dB from float32'], ...rows]));
   const drawings = pictures.map(({ prompt, psnr, seconds }) => [prompt, psnr.toFixed(1), seconds]);
-  print(table([['prompt (drawn with the ONNX chunks)', 'dB from diffusers', 'seconds'], ...drawings]));
+  print(alignColumns([['prompt (drawn with the ONNX chunks)', 'dB from diffusers', 'seconds'], ...drawings]));
   print(`Converted and checked in ${converted} s, ${secondsSince(start)} s in all. Pictures in ${join(output, 'pictures')}.`);
 
   const far = pictures.filter(({ psnr }) => !(psnr >= MIN_PICTURE_PSNR));

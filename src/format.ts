@@ -11,3 +11,22 @@ export function formatBytes(bytes: number): string {
   if (bytes < 1e6) return `${(bytes / 1e3).toFixed(1)} kB`;
   return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(2)} GB`;
 }
+
+/** Rows as lines with aligned columns; cells that are numbers stand on the right of theirs. */
+export function alignColumns(rows: readonly (readonly string[])[]): string {
+  const columns = Math.max(0, ...rows.map((row) => row.length));
+  const cells = Array.from({ length: columns }, (_, at) => rows.map((row) => row[at] ?? ''));
+  // What is alone in its row is a remark: it widens no column.
+  const widths = cells.map((column) =>
+    Math.max(...column.map((cell, at) => (rows[at]?.length === 1 ? 0 : cell.length))),
+  );
+  const isNumeric = cells.map((column) => column.slice(1).every((cell) => /^[-+]?[\d∞]|^$/.test(cell)));
+  return rows
+    .map((row) =>
+      row
+        .map((cell, at) => (isNumeric[at] ? cell.padStart(widths[at] ?? 0) : cell.padEnd(widths[at] ?? 0)))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}

@@ -110,7 +110,7 @@ export const targets: { readonly [K in TargetName]: Target } = {
     async bundle(checkpoint, artifacts, output, context) {
       const packages = artifacts.map(({ name, path, files }) => ({ name, path: join(output, path), files }));
       const tokenizer = checkpoint.folders.get('tokenizer') ?? [];
-      return { folder: 'Resources', files: await bundleSwiftResources({ packages, tokenizer }, join(output, 'Resources'), context) };
+      return { folder: 'Resources', files: await bundleSwiftResources({ packages, tokenizer, compiler: 'own' }, join(output, 'Resources'), context) };
     },
   },
 };

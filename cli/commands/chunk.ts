@@ -1,8 +1,7 @@
 import type { Argv } from 'yargs';
 import { chunkArtifact } from '../../src/chunk/chunk-artifact.ts';
-import { formatBytes } from '../../src/format.ts';
+import { alignColumns, formatBytes } from '../../src/format.ts';
 import { parseBytes } from '../options.ts';
-import { table } from '../table.ts';
 import type { Command } from './command.ts';
 
 type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
@@ -18,7 +17,7 @@ export const chunkCommand: Command = {
     const request = { artifact, force, maxChunkBytes: parseBytes(size, '--max-chunk-size') };
     const chunks = await report.follow(['chunk'], (context) => chunkArtifact(request, context));
     const rows = chunks.map(({ path, byteLength }) => [path, formatBytes(byteLength)]);
-    report.result({ chunks }, table([['chunk', 'size'], ...rows]));
+    report.result({ chunks }, alignColumns([['chunk', 'size'], ...rows]));
     return 0;
   },
 };

@@ -3,12 +3,11 @@ import { attentionImplementations } from '../../src/convert/blocks/attention.ts'
 import type { ModelName, Sizes } from '../../src/convert/contracts/contract.ts';
 import { type ConvertedArtifact, type ConvertOptions, type ConvertResult, conversionStages, convertCheckpoint, convertDefaults } from '../../src/convert-checkpoint.ts';
 import { RequestError } from '../../src/errors.ts';
-import { formatBytes } from '../../src/format.ts';
+import { alignColumns, formatBytes } from '../../src/format.ts';
 import { precisions } from '../../src/quantize/precision.ts';
 import { type TargetName, targetNames } from '../../src/targets.ts';
 import { parseBytes } from '../options.ts';
 import type { Report } from '../report.ts';
-import { table } from '../table.ts';
 import type { Command } from './command.ts';
 import { describeVerdicts } from './validate.ts';
 
@@ -128,5 +127,5 @@ function describeArtifacts(artifacts: readonly ConvertedArtifact[]): string {
   const rows = artifacts.flatMap(({ path, files, kept }) =>
     files.map(({ name, byteLength }) => [`${path}/${name}`, formatBytes(byteLength), kept ? 'kept' : '']),
   );
-  return table([['file', 'size', ''], ...rows]);
+  return alignColumns([['file', 'size', ''], ...rows]);
 }

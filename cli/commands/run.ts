@@ -1,9 +1,9 @@
 import type { Argv } from 'yargs';
+import { alignColumns } from '../../src/format.ts';
 import { runArtifacts } from '../../src/validate/run.ts';
 import { openSafetensors } from '../../src/weights/safetensors-file.ts';
 import { writeSafetensors } from '../../src/weights/safetensors-writer.ts';
 import { readTensor, type TensorData } from '../../src/weights/tensor-data.ts';
-import { table } from '../table.ts';
 import type { Command } from './command.ts';
 
 type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
@@ -25,7 +25,7 @@ export const runCommand: Command = {
     const rows = [...outputs].map(([name, { dtype, shape }]) => [name, dtype, shape.join(' × ')]);
     report.result(
       { outputs: rows.map(([name, dtype, shape]) => ({ name, dtype, shape })), path: target },
-      `${table([['output', 'dtype', 'shape'], ...rows])}\n\nWritten to ${target}`,
+      `${alignColumns([['output', 'dtype', 'shape'], ...rows])}\n\nWritten to ${target}`,
     );
     return 0;
   },

@@ -1,7 +1,7 @@
 import type { Argv } from 'yargs';
+import { alignColumns } from '../../src/format.ts';
 import { validate } from '../../src/validate/validate.ts';
 import type { Verdict } from '../../src/validate/verdict.ts';
-import { table } from '../table.ts';
 import type { Command } from './command.ts';
 
 type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
@@ -38,7 +38,7 @@ export function describeVerdicts(verdicts: readonly Verdict[]): string {
   );
   const failed = verdicts.filter(({ pass }) => !pass).map(({ model }) => model);
   return [
-    table([['model', 'output', 'inputs', 'PSNR dB', 'Apple’s dB', 'max error', 'not finite', ''], ...rows]),
+    alignColumns([['model', 'output', 'inputs', 'PSNR dB', 'Apple’s dB', 'max error', 'not finite', ''], ...rows]),
     failed.length === 0 ? 'Every output passes.' : `Too far from the reference: ${failed.join(', ')}.`,
   ].join('\n\n');
 }

@@ -3,12 +3,12 @@ import { basename, join } from 'node:path';
 import { type Context, throwIfInterrupted } from '../context.ts';
 import type { ModelName } from '../convert/contracts/contract.ts';
 import type { ArtifactName, WrittenFile } from '../emit/artifact.ts';
-import { compileMlPackage } from '../emit/coreml/compile.ts';
 import { swiftNames } from '../emit/coreml/swift-names.ts';
 import { copyHashed } from '../weights/copy-file.ts';
 import { listFolder, openFile, pathKind, removePath } from '../weights/disk.ts';
 import { streamBytes } from '../weights/stream-bytes.ts';
 import type { Hashed } from '../weights/write-hashed.ts';
+import { type Compiler, compileWith } from './compile-package.ts';
 
 /** A package to be compiled. */
 export interface SwiftPackage {
@@ -23,6 +23,7 @@ export interface SwiftResources {
   readonly packages: readonly SwiftPackage[];
   /** The files of the checkpoint's tokenizer; `vocab.json` and `merges.txt` are taken. */
   readonly tokenizer: readonly string[];
+  readonly compiler: Compiler;
 }
 
 const TOKENIZER_FILES = ['vocab.json', 'merges.txt'] as const;
@@ -31,10 +32,10 @@ const TOKENIZER_FILES = ['vocab.json', 'merges.txt'] as const;
  * Fills the `Resources` folder that Apple's Swift package and apps like Mochi Diffusion load: a compiled model for each
  * package, and the tokenizer's two files. Each appears complete or not at all, in the place of an earlier one; what else
  * is in the folder stays, but never a whole network beside its chunks. Gives the files it wrote, by path below the folder.
- * A note tells when the tokenizer lacks a file. Throws `InterruptedError`, and as `compileMlPackage` does.
+ * A note tells when the tokenizer lacks a file. Throws `InterruptedError`, and as `compileWith` does.
  */
 export async function bundleSwiftResources(
-  { packages, tokenizer }: SwiftResources,
+  { packages, tokenizer, compiler }: SwiftResources,
   folder: string,
   { onProgress, signal }: Context = {},
 ): Promise<WrittenFile[]> {
@@ -45,7 +46,7 @@ export async function bundleSwiftResources(
     throwIfInterrupted(signal);
     const bundle = bundleFolder(name);
     onProgress?.({ type: 'progress', stage: 'bundle', what: bundle, done, total: wanted.length });
-    await compileMlPackage(path, join(folder, bundle));
+    await compileWith(compiler, path, join(folder, bundle));
     for (const file of await filesBelow(join(folder, bundle))) {
       const hashed = knownWeights(file, files) ?? (await hash(join(folder, bundle, file), signal));
       written.push({ name: `${bundle}/${file}`, ...hashed });

@@ -33,8 +33,8 @@ export interface Chunk {
 const TOLERANCE = 0.025;
 
 /**
- * Cuts into the fewest chunks (but at least two) that stay under `maxBytes` of weights each. Throws `ChunkBudgetError` when one
- * operation alone is over the budget.
+ * Cuts into the fewest chunks (but at least two) that stay under `maxBytes` of weights each. Throws `ChunkBudgetError` when
+ * one operation alone, or what lies between two places that can be cut, is over the budget.
  */
 export function planChunks(
   operations: readonly ChunkOperation[],
@@ -42,42 +42,36 @@ export function planChunks(
   maxBytes: number,
 ): readonly Chunk[] {
   const before = runningSums(operations);
-  const total = before.at(-1) ?? 0;
+  const chunks = cutEvenly(before, crossingBytes(operations, values), maxBytes);
+  if (chunks) return chunks;
   const largest = Math.max(0, ...operations.map(({ weightBytes }) => weightBytes));
-  const crossing = crossingBytes(operations, values);
-  const most = largest <= maxBytes ? operations.length : 0;
-  for (let count = Math.max(2, Math.ceil(total / maxBytes)); count <= most; count++) {
-    const chunks = cutInto(count, before, crossing, maxBytes);
-    if (chunks) return chunks;
-  }
   throw new ChunkBudgetError({
-    problem: `no chunks can stay under ${formatBytes(maxBytes)}: the model holds ${formatBytes(total)} of weights.`,
+    problem: `no chunks can stay under ${formatBytes(maxBytes)}: the model holds ${formatBytes(before.at(-1) ?? 0)} of weights.`,
     details: { 'largest single operation': formatBytes(largest) },
     advice: 'Raise --max-chunk-size, or store the weights with fewer bits.',
   });
 }
 
 /**
- * Near-equal chunks of at most `maxBytes`, or `undefined` where too few places can be cut. `before` has the weight bytes before each
+ * Near-equal chunks of at most `maxBytes`, or `undefined` where there are none. `before` has the weight bytes before each
  * position, `crossing` the bytes that a cut there costs.
  */
-function cutInto(
-  count: number,
+function cutEvenly(
   before: readonly number[],
   crossing: readonly (number | undefined)[],
   maxBytes: number,
 ): Chunk[] | undefined {
   const total = before.at(-1) ?? 0;
   const weightBefore = (position: number): number => before[position] ?? 0;
+  const fewest = fewestChunks(before, crossing, maxBytes);
+  const count = Math.max(2, fewest[0] ?? 0);
   const cuts = [0];
   for (let k = 1; k < count; k++) {
     const last = cuts.at(-1) ?? 0;
-    // This chunk must be small enough, and what is left must fit into the chunks that are left.
-    const most = weightBefore(last) + maxBytes;
-    const least = total - (count - k) * maxBytes;
     const places = crossing.flatMap((bytes, position) => {
       const weight = weightBefore(position);
-      if (bytes === undefined || position <= last || weight < least || weight > most) return [];
+      const fits = weight - weightBefore(last) <= maxBytes && (fewest[position] ?? 0) <= count - k;
+      if (bytes === undefined || position <= last || !fits) return [];
       return { position, bytes, distance: Math.abs(weight - (total * k) / count) };
     });
     const cut = bestPlace(places, total * TOLERANCE);
@@ -89,6 +83,26 @@ function cutInto(
     const from = cuts[k] ?? 0;
     return { from, to, weightBytes: weightBefore(to) - weightBefore(from) };
   });
+}
+
+/** For each position, the fewest chunks that what comes from there on can be cut into; infinite where it cannot. */
+function fewestChunks(
+  before: readonly number[],
+  crossing: readonly (number | undefined)[],
+  maxBytes: number,
+): number[] {
+  const end = before.length - 1;
+  const fewest: number[] = Array(end + 1).fill(Number.POSITIVE_INFINITY);
+  fewest[end] = 0;
+  const fits = (from: number, to: number): boolean =>
+    (to === end || crossing[to] !== undefined) && (before[to] ?? 0) - (before[from] ?? 0) <= maxBytes;
+  for (let from = end - 1; from >= 0; from--) {
+    // The longest chunk that fits leaves the least to the others.
+    let to = end;
+    while (to > from && !fits(from, to)) to--;
+    if (to > from) fewest[from] = 1 + (fewest[to] ?? 0);
+  }
+  return fewest;
 }
 
 /** A place to cut: the bytes that cross it, and how many bytes of weights it is away from the even share. */

@@ -1,5 +1,4 @@
-import { count, formatBytes } from '../format.ts';
-import { alignColumns } from './align-columns.ts';
+import { alignColumns, count, formatBytes } from '../format.ts';
 import type {
   ArtifactsInspection,
   CheckpointInspection,

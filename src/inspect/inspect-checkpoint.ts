@@ -26,7 +26,10 @@ export async function inspectCheckpoint(path: string): Promise<CheckpointInspect
   const { components, missing, problems, variants } = await readParts(path, modelIndex);
   const [unet, vae] = ['unet', 'vae'].map((name) => components.get(name));
   const latentSize = sizeOf(unet?.config.sample_size);
-  const scheduler = await schedulerConfig(path);
+  const scheduler = await schedulerConfig(path).catch((error) => {
+    problems.push(problemOf(error));
+    return null;
+  });
   const pipeline = text(modelIndex._class_name);
   const checkpoint = { name: basename(resolve(path)), path, modelIndex, components, missing };
   const networks = tryNetworks({ ...checkpoint, folders: new Map(), close: async () => {} });

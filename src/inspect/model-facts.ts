@@ -14,7 +14,10 @@ const byInput: ReadonlyMap<string, string> = new Map([
 export function networkNamed(inputs: readonly ValueInspection[]): string | null {
   const names = inputs.map(({ name }) => name);
   const known = names.map((name) => byInput.get(name)).find((name) => name !== undefined);
-  return known ?? networkOf(names) ?? null;
+  const network = known ?? networkOf(names) ?? null;
+  // A VAE's one input has a name that anybody's model might have; that it is a batch of pictures must be true as well.
+  const isVae = network?.startsWith('vae_');
+  return isVae && (inputs.length !== 1 || inputs[0]?.shape?.length !== 4) ? null : network;
 }
 
 /** The number of a chunk, from a name such as `unet_chunk1` or `UnetChunk2.mlmodelc`. */

@@ -147,6 +147,11 @@ export async function createFolder(path: string, fill: (growing: string) => Prom
   }
 }
 
+/** Gives a file or folder another name on the same disk. */
+export async function movePath(from: string, to: string): Promise<void> {
+  await fs.rename(from, to).catch(rethrow('write', to));
+}
+
 /** Removes a file, or a folder with all that is in it; nothing there is fine. */
 export async function removePath(path: string): Promise<void> {
   await fs.rm(path, { recursive: true, force: true }).catch(rethrow('write', path));

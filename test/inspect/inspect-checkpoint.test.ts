@@ -75,10 +75,13 @@ test('a component whose weights are damaged or absent does not keep the others f
   const path = copy('damaged');
   truncateSync(join(path, 'unet/diffusion_pytorch_model.safetensors'), 5_000_000);
   rmSync(join(path, 'vae/diffusion_pytorch_model.safetensors'));
+  writeFileSync(join(path, 'scheduler/scheduler_config.json'), 'not JSON');
   const { components, networks, problems, next } = await inspectCheckpoint(path);
   expect(components.map(({ name }) => name)).toEqual(['text_encoder']);
   expect(networks.map(({ name }) => name)).toEqual(['text_encoder']);
-  expect(problems).toEqual([expect.stringContaining('cut short'), expect.stringContaining('has no weights')]);
+  expect(problems).toEqual(
+    ['cut short', 'has no weights', 'not valid JSON'].map((problem) => expect.stringContaining(problem)),
+  );
   expect(next).toEqual({ advice: expect.stringContaining('again') });
 });
 

@@ -65,7 +65,12 @@ export function recordedNetworks<Name extends string>(table: Readonly<Record<Nam
      * The PSNR in dB of the output that is furthest from what diffusers gave, over all recorded calls. onnxruntime runs
      * the graph as it is written, so that our own operations are compared and not what they could be fused to.
      */
-    async agreement(name: Name, model: ModelName, graph: Graph, { rounding } = table[name]): Promise<number> {
+    async agreement(
+      name: Name,
+      model: ModelName,
+      graph: Graph,
+      rounding = table[name].rounding,
+    ): Promise<number> {
       const goldens = await readGoldens(table[name].goldens, model);
       if (goldens.length === 0) throw new Error(`nothing is recorded of ${name}'s ${model}`);
       const folder = inFolder(String(runs++));

@@ -7,7 +7,7 @@ import { runOnnx } from '../../support/run-onnx.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 
 const inFolder = temporaryFolder();
-const channels = 8;
+const channels = 320;
 
 test.each<[flip: boolean, shift: number]>([
   [true, 0], // Stable Diffusion
@@ -20,8 +20,8 @@ test.each<[flip: boolean, shift: number]>([
     const timesteps = [0, 1, 501.25, 981];
     const found = await embedded(timesteps, [4], flip, shift);
     const expected = timesteps.flatMap((t) => formula(t, flip, shift));
-    // An angle of up to 981 is a float32: off by up to 3e-5, and torch's as much. Measured: 2.9e-5 at most.
-    expect(Math.max(...found.map((value, i) => Math.abs(value - (expected[i] ?? 0))))).toBeLessThan(7e-15);
+    // A frequency and an angle of up to 981 are float32: together off by up to 6e-5. Measured: 4.5e-5 at most.
+    expect(Math.max(...found.map((value, i) => Math.abs(value - (expected[i] ?? 0))))).toBeLessThan(7e-5);
   },
 );
 
@@ -34,8 +34,8 @@ test('a timestep without dimensions gives one row', async () => {
 test('in float16 the angles are still float32: at step 981 float16 knows them to 14 degrees at best', async () => {
   const found = await embedded([981], [], true, 0, 'float16');
   const expected = formula(981, true, 0);
-  // As above, and the result is rounded to float16: by up to 2^-12. Measured: MEASURE
-  expect(Math.max(...found.map((value, i) => Math.abs(value - (expected[i] ?? 0))))).toBeLessThan(3.2e-14);
+  // As above, and the result is rounded to float16: by up to 2^-12. Measured: 2.6e-4.
+  expect(Math.max(...found.map((value, i) => Math.abs(value - (expected[i] ?? 0))))).toBeLessThan(3.2e-4);
 });
 
 /** [cos or sin](t·10000^(−i/(n−shift))) for i = 0 … n−1, then the other of the two. */

@@ -1,0 +1,28 @@
+import type { Argv } from 'yargs';
+import { compilePackage, compilers } from '../../src/bundle/compile-package.ts';
+import type { Command } from './command.ts';
+
+type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
+
+/** `sdconvert compile PACKAGE`: what Xcode's compiler does, on any machine. */
+export const compileCommand: Command = {
+  usage: 'compile <package>',
+  summary: 'Compile a .mlpackage into a .mlmodelc, on any machine (experimental)',
+  options: declare,
+  async run(argv, report) {
+    // yargs checked the types that `declare` gave each option.
+    const { package: path, output, compiler, force } = argv as Arguments;
+    const bundle = await compilePackage({ package: path, output, compiler, force });
+    report.result({ path: bundle }, `Written to ${bundle}`);
+    return 0;
+  },
+};
+
+function declare(yargs: Argv) {
+  return yargs
+    .positional('package', { type: 'string', demandOption: true, describe: 'A .mlpackage, ours or another tool’s' })
+    .option('output', { alias: 'o', type: 'string', describe: 'The .mlmodelc to write [default: beside the package]' })
+    .option('compiler', { choices: compilers, default: 'own' as const, describe: 'own: any machine, experimental until confirmed on devices; apple: a Mac with Xcode' })
+    .option('force', { type: 'boolean', default: false, describe: 'Replace a bundle that exists' })
+    .example('$0 compile Unet.mlpackage', 'writes Unet.mlmodelc; examples/compare-with-apple.sh compares it with Apple’s on a Mac');
+}

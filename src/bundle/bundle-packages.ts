@@ -1,0 +1,46 @@
+import { join } from 'node:path';
+import type { Context } from '../context.ts';
+import { modelNames } from '../convert/convert.ts';
+import type { ArtifactName, WrittenFile } from '../emit/artifact.ts';
+import { NotFoundError } from '../errors.ts';
+import { exists, listFolder } from '../weights/disk.ts';
+import type { Compiler } from './compile-package.ts';
+import { bundleSwiftResources, type SwiftPackage } from './swift-resources.ts';
+
+/** What to bundle. */
+export interface BundleRequest {
+  /** A folder with packages. */
+  readonly folder: string;
+  /** A folder with `vocab.json` and `merges.txt`; that of the `onnx` folder beside the packages when left out. */
+  readonly tokenizer?: string | undefined;
+  readonly compiler: Compiler;
+}
+
+/** Makes `Resources` in a folder of packages that exist. Throws `NotFoundError` where there are none, and as `bundleSwiftResources` does. */
+export async function bundlePackages(
+  { folder, tokenizer = join(folder, 'onnx', 'tokenizer'), compiler }: BundleRequest,
+  context: Context = {},
+): Promise<{ readonly folder: string; readonly files: readonly WrittenFile[] }> {
+  const packages = (await listFolder(folder)).flatMap((file): SwiftPackage[] => {
+    const name = artifactName(file);
+    return name ? [{ name, path: join(folder, file) }] : [];
+  });
+  if (packages.length === 0) {
+    throw new NotFoundError({
+      problem: `${folder} holds no packages of Stable Diffusion.`,
+      details: { 'looked for': `*_${modelNames.join('.mlpackage, *_')}.mlpackage, and chunks` },
+      advice: 'Name the output folder of a conversion with --target coreml.',
+    });
+  }
+  const files = (await exists(tokenizer)) ? (await listFolder(tokenizer)).map((name) => join(tokenizer, name)) : [];
+  const resources = join(folder, 'Resources');
+  return { folder: resources, files: await bundleSwiftResources({ packages, tokenizer: files, compiler }, resources, context) };
+}
+
+/** `Stable_Diffusion_version_x_unet_chunk1.mlpackage` → `unet_chunk1`. */
+function artifactName(file: string): ArtifactName | undefined {
+  const [, stem = '', chunk = ''] = /^(.*?)(_chunk\d+)?\.mlpackage$/.exec(file) ?? [];
+  const model = modelNames.find((name) => stem === name || stem.endsWith(`_${name}`));
+  // as: a model's name and the end of a chunk's are an artifact's name.
+  return model ? (`${model}${chunk}` as ArtifactName) : undefined;
+}
