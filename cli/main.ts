@@ -1,3 +1,4 @@
+import './memory.ts';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { InterruptedError, RequestError, SdConvertError } from '../src/errors.ts';

@@ -126,6 +126,7 @@ interface Planned {
 }
 
 interface TargetArtifact extends ArtifactToEmit {
+  readonly model: ModelName;
   readonly target: TargetName;
 }
 
@@ -186,7 +187,7 @@ function chunk(request: ConvertRequest): Stage<Quantized, Planned> {
         const { artifacts, note } = targets[target].plan(model, { modelVersion: checkpoint.name, attention, precision, maxChunkBytes, deployment });
         if (note) onProgress?.({ type: 'note', message: note });
         const options = { attention, precision, maxChunkBytes, ...(target === 'coreml' ? { deployment } : {}), ...request.sizes };
-        return artifacts.map((artifact) => ({ target, model, artifact, options }));
+        return artifacts.map((artifact) => ({ target, model: model.name, component: model.component, artifact, options }));
       });
       const chunks = planned.filter(({ artifact }) => /_chunk\d+(\.|$)/.test(artifact.path));
       const detail = chunks.map(({ artifact }) => `${basename(artifact.path)} ${formatBytes(artifactBytes(artifact))}`).join(', ');
@@ -252,7 +253,7 @@ function bundle(request: ConvertRequest): Stage<Emitted, Emitted> {
 }
 
 function describeArtifact({ target, model, artifact: { name, path, files } }: TargetArtifact, kept: boolean): ConvertedArtifact {
-  return { target, name, path, model: model.name, files, kept };
+  return { target, name, path, model, files, kept };
 }
 
 /** `./<name>`, or beside the checkpoint where that would be the checkpoint itself. */

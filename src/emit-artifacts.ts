@@ -1,6 +1,5 @@
 import { join, relative } from 'node:path';
 import { type Context, throwIfInterrupted } from './context.ts';
-import type { Model } from './convert/convert.ts';
 import type { PlannedArtifact } from './emit/artifact.ts';
 import { DiskSpaceError } from './errors.ts';
 import { formatBytes } from './format.ts';
@@ -11,7 +10,8 @@ import { hashFile } from './weights/hash-file.ts';
 
 /** An artifact to be written, what it is made of and how. */
 export interface ArtifactToEmit {
-  readonly model: Model;
+  /** What it is made of. The model's graph is not kept: only what is left to write takes memory. */
+  readonly component: Component;
   readonly artifact: PlannedArtifact;
   /** The options that decide its bytes. */
   readonly options: Readonly<Record<string, unknown>>;
@@ -38,8 +38,8 @@ export async function emitArtifacts(
 
     if (force) await removeOtherChunks(output, artifacts);
     let done = 0;
-    for (const { model, artifact, options } of anew) {
-      const hashed = sources.of(model.component); // in a thread of its own, beside the writing
+    for (const { component, artifact, options } of anew) {
+      const hashed = sources.of(component); // in a thread of its own, beside the writing
       let record: ArtifactRecord | undefined;
       await createFolder(join(output, artifact.path), async (folder) => {
         const files = await artifact.write(folder, (bytes) => {
@@ -64,10 +64,10 @@ export function artifactBytes({ files }: PlannedArtifact): number {
 
 async function findKept(artifacts: readonly ArtifactToEmit[], output: string, sources: SourceHashes): Promise<ReadonlySet<PlannedArtifact>> {
   const kept = new Set<PlannedArtifact>();
-  for (const { model, artifact, options } of artifacts) {
+  for (const { component, artifact, options } of artifacts) {
     // The source is hashed only where there is something to compare it with.
     if (!(await exists(join(output, artifact.path)))) continue;
-    if (await isKept(output, artifact.path, { source: await sources.of(model.component), options })) kept.add(artifact);
+    if (await isKept(output, artifact.path, { source: await sources.of(component), options })) kept.add(artifact);
   }
   return kept;
 }

@@ -110,8 +110,7 @@ test('a disk without room is found out before anything is written', async () => 
   const component = checkpoint.components.get('vae');
   if (!component) throw new Error('no VAE');
   const artifact = { name: 'vae_decoder', path: 'onnx/vae_decoder', files: [{ name: 'model.onnx_data', byteLength: 1e18 }], write: async () => [] } as const;
-  const model = { name: 'vae_decoder', component, graph: { inputs: [], tensors: [], outputs: [] } } as const;
-  const attempt = emitArtifacts(checkpoint, [{ model, artifact, options: {} }], { output, force: false }, {});
+  const attempt = emitArtifacts(checkpoint, [{ component, artifact, options: {} }], { output, force: false }, {});
   await expect(attempt).rejects.toThrow(DiskSpaceError);
   await expect(attempt).rejects.toThrow('the disk has no room for the result: 1000000000.00 GB are needed');
   expect(existsSync(output)).toBe(false);

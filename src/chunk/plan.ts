@@ -65,6 +65,7 @@ function cutEvenly(
   const weightBefore = (position: number): number => before[position] ?? 0;
   const fewest = fewestChunks(before, crossing, maxBytes);
   const count = Math.max(2, fewest[0] ?? 0);
+  if (!Number.isFinite(count)) return undefined;
   const cuts = [0];
   for (let k = 1; k < count; k++) {
     const last = cuts.at(-1) ?? 0;

@@ -16,7 +16,7 @@ import {
   toNumber,
   type ValueInfoProto,
 } from '../emit/onnx/proto.ts';
-import { byteWidth } from '../weights/dtype.ts';
+import { byteSize, byteWidth } from '../weights/dtype.ts';
 import { type CutChunk, type CutOperation, cutModel } from './cut.ts';
 
 /**
@@ -132,7 +132,7 @@ class Source {
 }
 
 function initializerOperation(initializer: TensorProto, stored: StoredTensor | undefined): OnnxOperation {
-  const weightBytes = stored ? storedSize(stored) : 0;
+  const weightBytes = stored ? storedSize(stored) : bytesInModel(initializer);
   return {
     reads: [],
     writes: [nameOf(initializer)],
@@ -141,6 +141,12 @@ function initializerOperation(initializer: TensorProto, stored: StoredTensor | u
     initializer,
     stored,
   };
+}
+
+/** The size of a tensor whose bytes are in the model itself. */
+function bytesInModel({ dims, dataType }: TensorProto): number {
+  const dtype = dtypeOf(dataType ?? 0);
+  return dtype ? byteSize((dims ?? []).map(toNumber), dtype) : 0;
 }
 
 function nodeOperation(node: NodeProto): OnnxOperation {

@@ -2,7 +2,7 @@ import { RequestError } from '../errors.ts';
 import { elementCount } from '../weights/dtype.ts';
 import type { TensorData } from '../weights/tensor-data.ts';
 import type { DeclaredDim, ModelBorders, TensorMap, ValueInfo } from './runner.ts';
-import { findSynonym, isRecordedBeside, optimumInput } from './tensor-names.ts';
+import { findSynonym, optimumInput } from './tensor-names.ts';
 import { convertTensor, numbersOf } from './tensor-values.ts';
 
 /**
@@ -36,26 +36,6 @@ export function recordedOutputs({ outputs }: ModelBorders, bag: TensorMap): Tens
     return tensor ? [[name, tensor]] : [];
   });
   return new Map(found);
-}
-
-/** Throws `RequestError` for the first tensor of the bag that is neither an input nor a recorded output of the model. */
-export function refuseUnknown(model: ModelBorders, bag: TensorMap): void {
-  const available = [...bag.keys()];
-  const used = (['inputs', 'outputs'] as const).map((side) => {
-    const names = model[side].map(({ name }) => name);
-    return names.map((name) => findSynonym(side, name, names, available));
-  });
-  const [inputs = [], outputs = []] = [model.inputs, model.outputs].map((infos) =>
-    infos.map(({ name }) => name),
-  );
-  for (const name of available) {
-    if (used.flat().includes(name) || isRecordedBeside(name, inputs, outputs)) continue;
-    throw new RequestError({
-      problem: `${model.path} has no input called ${name}.`,
-      details: { expected: model.inputs.map(describe).join(', '), found: available.join(', ') },
-      advice: 'Rename it, or leave it out.',
-    });
-  }
 }
 
 /** A free size, and the input that first had it. */

@@ -1,12 +1,12 @@
 import { type Context, throwIfInterrupted } from '../context.ts';
 import { openChain } from './chain.ts';
-import { feedsFor, refuseUnknown } from './feeds.ts';
+import { feedsFor } from './feeds.ts';
 import type { RunnerOptions, TensorMap } from './runner.ts';
 
 /**
  * Runs one model, or the chunks of one in order, on one set of inputs. These may have either contract's names, dtypes and
- * layouts, and recorded outputs may lie beside them. Gives the outputs of the last model. Throws `RequestError` for a
- * tensor that is missing, unknown or does not fit, `InterruptedError`, and what opening the models throws.
+ * layouts; what else lies beside them (recorded outputs, say) is left alone. Gives the outputs of the last model. Throws
+ * `RequestError` for a tensor that is missing or does not fit, `InterruptedError`, and what opening the models throws.
  *
  * @example await runArtifacts(['out/onnx/unet_chunk1', 'out/onnx/unet_chunk2'], inputs) // { out_sample: [2, 4, 64, 64] }
  */
@@ -19,7 +19,6 @@ export async function runArtifacts(
   const model = await openChain(paths, { optimize });
   try {
     const feeds = feedsFor(model, inputs);
-    refuseUnknown(model, inputs);
     throwIfInterrupted(signal);
     onProgress?.({ type: 'progress', stage: 'run', what: model.path, done: 0, total: 1 });
     return await model.run(feeds);

@@ -7,7 +7,10 @@ import { InterruptedError } from '../errors.ts';
  */
 export async function hashFile(path: string, signal?: AbortSignal): Promise<string> {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-  const worker = new Worker(new URL(`./hash-worker.${extension}`, import.meta.url), { workerData: path });
+  const worker = new Worker(new URL(`./hash-worker.${extension}`, import.meta.url), {
+    workerData: path,
+    resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 },
+  });
   const stop = (): void => void worker.terminate();
   signal?.addEventListener('abort', stop, { once: true });
   try {

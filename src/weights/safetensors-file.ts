@@ -1,4 +1,5 @@
 import { UnsupportedModelError } from '../errors.ts';
+import { borrowBlock, returnBlocks } from './block-pool.ts';
 import { BLOCK_BYTES, type ByteSource } from './bytes.ts';
 import { blockConverter } from './convert-dtype.ts';
 import { openFile } from './disk.ts';
@@ -44,16 +45,20 @@ async function* streamEntry(entry: TensorEntry, source: ByteSource, to: DType): 
   if (!convert) throw notConvertible(entry, source.name, to);
 
   const elements = elementCount(entry.shape);
-  const perBlock = Math.min(elements, BLOCK_BYTES / Math.max(byteWidth(from), byteWidth(to)));
-  const input = new Uint8Array(perBlock * byteWidth(from));
-  const output = from === to ? input : new Uint8Array(perBlock * byteWidth(to));
-  for (let first = 0; first < elements; first += perBlock) {
-    const size = Math.min(perBlock, elements - first);
-    const block = input.subarray(0, size * byteWidth(from));
-    await source.read(block, entry.offset + first * byteWidth(from));
-    const converted = output.subarray(0, size * byteWidth(to));
-    if (from !== to) convert(block, converted);
-    yield converted;
+  const perBlock = BLOCK_BYTES / Math.max(byteWidth(from), byteWidth(to));
+  const input = borrowBlock();
+  const output = from === to ? input : borrowBlock();
+  try {
+    for (let first = 0; first < elements; first += perBlock) {
+      const size = Math.min(perBlock, elements - first);
+      const block = input.subarray(0, size * byteWidth(from));
+      await source.read(block, entry.offset + first * byteWidth(from));
+      const converted = output.subarray(0, size * byteWidth(to));
+      if (from !== to) convert(block, converted);
+      yield converted;
+    }
+  } finally {
+    returnBlocks(...new Set([input, output]));
   }
 }
 
