@@ -14,8 +14,8 @@ import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { table } from '../cli/table.ts';
 import { attentionImplementations } from '../src/convert/blocks/attention.ts';
+import { alignColumns } from '../src/format.ts';
 import { measure, type Usage } from './measure.ts';
 import { appendRows, circumstances, type Row } from './results-file.ts';
 
@@ -142,5 +142,5 @@ function inMegabytes(bytes: number): string {
 
 function print(rows: readonly Row[]): void {
   const cells = rows.map((row) => Object.values(row).map(String));
-  console.log(`\n${table([Object.keys(rows[0] ?? {}), ...cells])}\n`);
+  console.log(`\n${alignColumns([Object.keys(rows[0] ?? {}), ...cells])}\n`);
 }

@@ -21,4 +21,6 @@ export const commands: readonly Command[] = [
 ];
 
 /** Their names. */
-export const commandNames: readonly string[] = commands.map(({ usage }) => [usage].flat()[0]?.split(' ')[0] ?? '');
+export const commandNames: readonly string[] = commands.map(
+  ({ usage }) => [usage].flat()[0]?.split(' ')[0] ?? '',
+);

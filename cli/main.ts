@@ -20,16 +20,29 @@ async function main(args: readonly string[]): Promise<number> {
       .scriptName('sdconvert')
       .usage('$0 [command] [options]\n\nStable Diffusion checkpoints to ONNX, proven right, on any machine.')
       .version(version)
-      .option('json', { type: 'boolean', default: false, global: true, describe: 'Events and result as JSON lines on stdout' })
+      .option('json', {
+        type: 'boolean',
+        default: false,
+        global: true,
+        describe: 'Events and result as JSON lines on stdout',
+      })
       .option('quiet', { type: 'boolean', default: false, global: true, describe: 'Show no progress' })
-      .option('verbose', { type: 'boolean', default: false, global: true, describe: 'Show what an unexpected error came from' })
+      .option('verbose', {
+        type: 'boolean',
+        default: false,
+        global: true,
+        describe: 'Show what an unexpected error came from',
+      })
       .strict()
       .demandCommand(0, 0)
       .wrap(Math.min(110, process.stdout.columns ?? 100))
       .epilogue('Each command has its own --help with an example: sdconvert validate --help')
       .exitProcess(false)
       .fail((message, error) => {
-        throw error ?? new RequestError({ problem: `${message.replace(/\.?$/, '.')}`, advice: 'See sdconvert --help.' });
+        throw (
+          error ??
+          new RequestError({ problem: `${message.replace(/\.?$/, '.')}`, advice: 'See sdconvert --help.' })
+        );
       });
     for (const command of commands) {
       cli.command(command.usage, command.summary, command.options, async (argv) => {
@@ -69,7 +82,9 @@ function fail(error: unknown, report: Report, verbose: boolean): number {
     new SdConvertError({
       problem: `this is a defect of sdconvert, not of your input: ${cause.message}`,
       details: verbose ? { stack: cause.stack ?? '' } : {},
-      advice: verbose ? 'Please report it with the command line and the text above.' : 'Run again with --verbose and report what it prints.',
+      advice: verbose
+        ? 'Please report it with the command line and the text above.'
+        : 'Run again with --verbose and report what it prints.',
     }),
   );
   return 2;

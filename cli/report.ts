@@ -1,7 +1,14 @@
 import { styleText } from 'node:util';
-import { Listr, ListrLogger, type ListrTaskWrapper, type DefaultRenderer, ProcessOutput, type SimpleRenderer } from 'listr2';
+import {
+  type DefaultRenderer,
+  Listr,
+  ListrLogger,
+  type ListrTaskWrapper,
+  ProcessOutput,
+  type SimpleRenderer,
+} from 'listr2';
 import type { Context, ProgressEvent } from '../src/context.ts';
-import { SdConvertError } from '../src/errors.ts';
+import type { SdConvertError } from '../src/errors.ts';
 
 /**
  * How a command shows its work: a live list on a terminal, plain lines elsewhere (both on stderr), nothing with --quiet,
@@ -42,10 +49,15 @@ export function createReport({ json, quiet }: ReportOptions, signal: AbortSignal
 function jsonReport(signal: AbortSignal): Report {
   const print = (object: object): void => void process.stdout.write(`${JSON.stringify(object, finite)}\n`);
   return {
-    follow: (_, work) => work({ signal, onProgress: throttled((event) => print({ event: event.type, ...event, type: undefined })) }),
+    follow: (_, work) =>
+      work({
+        signal,
+        onProgress: throttled((event) => print({ event: event.type, ...event, type: undefined })),
+      }),
     note: (message) => print({ event: 'note', message }),
     result: (result) => print({ event: 'result', result }),
-    failure: ({ name, problem, details, advice }) => print({ event: 'error', name, problem, details, advice }),
+    failure: ({ name, problem, details, advice }) =>
+      print({ event: 'error', name, problem, details, advice }),
   };
 }
 
@@ -69,14 +81,19 @@ function plainLines(): (event: ProgressEvent) => void {
   return throttled((event) => {
     if (event.type === 'note') process.stderr.write(describeNote(event.message));
     if (event.type === 'progress') print(`${event.stage.padEnd(8)}  ${describeProgress(event)}`);
-    if (event.type === 'stage' && event.state === 'finished') print(`${event.stage.padEnd(8)}  ${event.detail}  (${event.seconds.toFixed(1)} s)`);
+    if (event.type === 'stage' && event.state === 'finished')
+      print(`${event.stage.padEnd(8)}  ${event.detail}  (${event.seconds.toFixed(1)} s)`);
   }, 5000);
 }
 
 type Task = ListrTaskWrapper<unknown, typeof DefaultRenderer, typeof SimpleRenderer>;
 
 /** A list of the stages that is redrawn as they go. */
-async function followLive<T>(stages: readonly string[], work: (context: Context) => Promise<T>, signal: AbortSignal): Promise<T> {
+async function followLive<T>(
+  stages: readonly string[],
+  work: (context: Context) => Promise<T>,
+  signal: AbortSignal,
+): Promise<T> {
   const ends = new Map(stages.map((stage) => [stage, Promise.withResolvers<void>()]));
   const tasks = new Map<string, Task>();
   const notes: string[] = [];
@@ -90,7 +107,13 @@ async function followLive<T>(stages: readonly string[], work: (context: Context)
         return Promise.race([ends.get(stage)?.promise, done.then(() => undefined)]);
       },
     })),
-    { rendererOptions: { collapseErrors: false, showErrorMessage: false, logger: new ListrLogger({ processOutput: new ProcessOutput(process.stderr, process.stderr) }) } },
+    {
+      rendererOptions: {
+        collapseErrors: false,
+        showErrorMessage: false,
+        logger: new ListrLogger({ processOutput: new ProcessOutput(process.stderr, process.stderr) }),
+      },
+    },
   );
   // The list fails when the work does; the work's own error is the one to throw.
   await list.run().catch(() => {});
@@ -103,7 +126,8 @@ async function followLive<T>(stages: readonly string[], work: (context: Context)
     if (event.type === 'progress') {
       if (task) task.output = describeProgress(event);
     } else if (event.state === 'finished') {
-      if (task) task.title = `${event.stage.padEnd(8)}  ${event.detail}  ${styleText('dim', `${event.seconds.toFixed(1)} s`)}`;
+      if (task)
+        task.title = `${event.stage.padEnd(8)}  ${event.detail}  ${styleText('dim', `${event.seconds.toFixed(1)} s`)}`;
       ends.get(event.stage)?.resolve();
     }
   }

@@ -1,6 +1,7 @@
 /**
- * Writes what the checks in Python read: ONNX artifacts of every checkpoint in the project, in every precision and with
- * every attention; those whose sizes are free in OUT/free, those whose sizes are fixed in OUT/fixed.
+ * Writes what the checks in Python read. ONNX artifacts of every checkpoint in the project, in every precision and with
+ * every attention: those whose sizes are free in OUT/free, those whose sizes are fixed in OUT/fixed. Core ML packages in
+ * OUT/coreml: every UNet with every attention, every other network once.
  *
  *     node scripts/ci-artifacts.ts OUT
  */
@@ -26,5 +27,17 @@ for (const checkpoint of checkpoints) {
       });
       console.log(`${output}: ${artifacts.map(({ model }) => model).join(', ')}`);
     }
+  }
+  for (const attention of attentionImplementations) {
+    const name = [checkpoint.split('/').at(-1), attention].join('-');
+    const { output, artifacts } = await convertCheckpoint({
+      modelVersion: join(import.meta.dirname, '..', checkpoint),
+      output: join(out, 'coreml', name),
+      targets: ['coreml'],
+      attention,
+      models: attention === 'SPLIT_EINSUM' ? undefined : ['unet'],
+      bundle: false,
+    });
+    console.log(`${output}: ${artifacts.map(({ model }) => model).join(', ')}`);
   }
 }

@@ -38,7 +38,9 @@ async function demo(): Promise<number> {
     minPsnr: 35,
     force: true,
   } as const;
-  const { artifacts, verdicts } = await report.follow(conversionStages(options), (context) => convertCheckpoint(options, context));
+  const { artifacts, verdicts } = await report.follow(conversionStages(options), (context) =>
+    convertCheckpoint(options, context),
+  );
   const converted = secondsSince(start);
 
   const pictures = [];
@@ -49,7 +51,12 @@ async function demo(): Promise<number> {
     const [image] = await report.follow(generateStages, (context) => generate(request, context));
     if (!image) throw new Error('nothing was drawn');
     const drawn = await readPng(image.path);
-    pictures.push({ prompt: request.prompt, drawn, psnr: compareWith(golden.image, drawn), seconds: secondsSince(begin) });
+    pictures.push({
+      prompt: request.prompt,
+      drawn,
+      psnr: compareWith(golden.image, drawn),
+      seconds: secondsSince(begin),
+    });
   }
   await writePng(join(output, 'pictures/sheet.png'), sheet(pictures.map(({ drawn }) => drawn)));
 
@@ -62,10 +69,13 @@ async function demo(): Promise<number> {
   print(alignColumns([['target', 'model', 'files', 'size', 'dB from float32'], ...rows]));
   const drawings = pictures.map(({ prompt, psnr, seconds }) => [prompt, psnr.toFixed(1), seconds]);
   print(alignColumns([['prompt (drawn with the ONNX chunks)', 'dB from diffusers', 'seconds'], ...drawings]));
-  print(`Converted and checked in ${converted} s, ${secondsSince(start)} s in all. Pictures in ${join(output, 'pictures')}.`);
+  print(
+    `Converted and checked in ${converted} s, ${secondsSince(start)} s in all. Pictures in ${join(output, 'pictures')}.`,
+  );
 
   const far = pictures.filter(({ psnr }) => !(psnr >= MIN_PICTURE_PSNR));
-  for (const { prompt, psnr } of far) print(`FAILED: “${prompt}” is only ${psnr.toFixed(1)} dB from diffusers' picture.`);
+  for (const { prompt, psnr } of far)
+    print(`FAILED: “${prompt}” is only ${psnr.toFixed(1)} dB from diffusers' picture.`);
   return far.length === 0 && pictures.length > 0 ? 0 : 1;
 }
 
@@ -105,7 +115,8 @@ async function readGolden(path: string) {
 function compareWith(golden: { shape: readonly number[]; data: Float32Array }, drawn: Image): number {
   const shown = golden.data.map((value) => Math.min(1, Math.max(-1, value)));
   const shape = golden.shape;
-  return compare({ dtype: 'f32', shape, data: shown }, { dtype: 'f32', shape, data: tensorFromImage(drawn) }).psnr;
+  return compare({ dtype: 'f32', shape, data: shown }, { dtype: 'f32', shape, data: tensorFromImage(drawn) })
+    .psnr;
 }
 
 /** Pictures side by side, each pixel four times as large. */

@@ -11,7 +11,11 @@ const root = join(import.meta.dirname, '..');
 const path = join(root, 'docs/cli.md');
 
 const sections = commandNames.map((name) => `## ${name}\n\n\`\`\`text\n${help(name)}\n\`\`\`\n`);
-const text = ['# Command line\n', 'Written by `npm run docs` from the commands themselves.\n', ...sections].join('\n');
+const text = [
+  '# Command line\n',
+  'Written by `npm run docs` from the commands themselves.\n',
+  ...sections,
+].join('\n');
 
 if (!process.argv.includes('--check')) writeFileSync(path, text);
 else if (readFileSync(path, 'utf8') !== text) {
@@ -20,5 +24,7 @@ else if (readFileSync(path, 'utf8') !== text) {
 }
 
 function help(command: string): string {
-  return execFileSync(process.execPath, [join(root, 'cli/main.ts'), command, '--help'], { encoding: 'utf8' }).trimEnd();
+  return execFileSync(process.execPath, [join(root, 'cli/main.ts'), command, '--help'], {
+    encoding: 'utf8',
+  }).trimEnd();
 }

@@ -3,9 +3,9 @@ import type { Context } from './context.ts';
 import type { AttentionImplementation } from './convert/blocks/attention.ts';
 import type { ModelName, Sizes } from './convert/contracts/contract.ts';
 import { convert, type Model } from './convert/convert.ts';
-import { type ArtifactToEmit, artifactBytes, emitArtifacts } from './emit-artifacts.ts';
 import type { ArtifactName } from './emit/artifact.ts';
 import type { Target as Deployment } from './emit/coreml/target.ts';
+import { type ArtifactToEmit, artifactBytes, emitArtifacts } from './emit-artifacts.ts';
 import { ValidationError } from './errors.ts';
 import { count, formatBytes } from './format.ts';
 import { Pipeline, type Stage } from './pipeline.ts';
@@ -86,7 +86,10 @@ export interface ConvertedArtifact {
  * `ValidationError` when an artifact's PSNR falls short, `OutputExistsError`, `DiskSpaceError`, `InterruptedError`, and
  * what the stages throw.
  */
-export async function convertCheckpoint(options: ConvertOptions, context: Context = {}): Promise<ConvertResult> {
+export async function convertCheckpoint(
+  options: ConvertOptions,
+  context: Context = {},
+): Promise<ConvertResult> {
   const request = { ...convertDefaults, ...options };
   const opened: Checkpoint[] = [];
   try {
@@ -102,16 +105,24 @@ export function conversionStages(options: ConvertOptions): readonly string[] {
 }
 
 function conversion(request: ConvertRequest, opened: Checkpoint[]): Pipeline<ConvertRequest, ConvertResult> {
-  const planned = Pipeline.from(open(opened)).to(convertStage(request)).to(quantize(request)).to(chunk(request));
+  const planned = Pipeline.from(open(opened))
+    .to(convertStage(request))
+    .to(quantize(request))
+    .to(chunk(request));
   if (request.dryRun) return planned.to(plan);
   const emitted = planned.to(emit(request));
-  const validated = request.minPsnr === undefined ? emitted : emitted.to(validateStage(request, request.minPsnr));
+  const validated =
+    request.minPsnr === undefined ? emitted : emitted.to(validateStage(request, request.minPsnr));
   return request.bundle ? validated.to(bundle(request)) : validated;
 }
 
 interface Converted {
   readonly checkpoint: Checkpoint;
-  readonly models: readonly { readonly model: Model; readonly target: TargetName; readonly attention: AttentionImplementation }[];
+  readonly models: readonly {
+    readonly model: Model;
+    readonly target: TargetName;
+    readonly attention: AttentionImplementation;
+  }[];
 }
 
 interface Quantized {
@@ -142,7 +153,10 @@ function open(opened: Checkpoint[]): Stage<ConvertRequest, Checkpoint> {
       opened.push(checkpoint);
       const weights = [...checkpoint.components.values()].map((component) => component.weights.size);
       const tensors = weights.reduce((sum, size) => sum + size, 0);
-      return { output: checkpoint, detail: `${checkpoint.name}: ${[...checkpoint.components.keys()].join(', ')}, ${tensors.toLocaleString('en')} tensors` };
+      return {
+        output: checkpoint,
+        detail: `${checkpoint.name}: ${[...checkpoint.components.keys()].join(', ')}, ${tensors.toLocaleString('en')} tensors`,
+      };
     },
   };
 }
@@ -153,12 +167,20 @@ function convertStage(request: ConvertRequest): Stage<Checkpoint, Converted> {
     async run(checkpoint) {
       const models = request.targets.flatMap((target) => {
         const attention = request.attention ?? targets[target].attention;
-        const options = { contract: targets[target].contract, attention, sizes: request.sizes, models: request.models };
+        const options = {
+          contract: targets[target].contract,
+          attention,
+          sizes: request.sizes,
+          models: request.models,
+        };
         return convert(checkpoint, options).map((model) => ({ model, target, attention }));
       });
       const operations = models.reduce((sum, { model }) => sum + model.graph.tensors.length, 0);
       const attentions = [...new Set(models.map(({ attention }) => attention))].join(', ');
-      return { output: { checkpoint, models }, detail: `${count(models.length, 'graph')}, ${count(operations, 'tensor')}, ${attentions}` };
+      return {
+        output: { checkpoint, models },
+        detail: `${count(models.length, 'graph')}, ${count(operations, 'tensor')}, ${attentions}`,
+      };
     },
   };
 }
@@ -169,7 +191,12 @@ function quantize(request: ConvertRequest): Stage<Converted, Quantized> {
     async run({ checkpoint, models }) {
       const output = models.map(({ model, target, attention }) => {
         const precision = targets[target].precision(request.precision);
-        return { target, attention, precision, model: { ...model, graph: withPrecision(model.graph, precision) } };
+        return {
+          target,
+          attention,
+          precision,
+          model: { ...model, graph: withPrecision(model.graph, precision) },
+        };
       });
       const precisions = [...new Set(output.map(({ precision }) => precision))].join(', ');
       return { output: { checkpoint, models: output }, detail: precisions };
@@ -184,14 +211,37 @@ function chunk(request: ConvertRequest): Stage<Quantized, Planned> {
       const planned = models.flatMap(({ model, target, attention, precision }) => {
         const maxChunkBytes = model.name === 'unet' ? request.maxChunkBytes : undefined;
         const { deployment } = request;
-        const { artifacts, note } = targets[target].plan(model, { modelVersion: checkpoint.name, attention, precision, maxChunkBytes, deployment });
+        const { artifacts, note } = targets[target].plan(model, {
+          modelVersion: checkpoint.name,
+          attention,
+          precision,
+          maxChunkBytes,
+          deployment,
+        });
         if (note) onProgress?.({ type: 'note', message: note });
-        const options = { attention, precision, maxChunkBytes, ...(target === 'coreml' ? { deployment } : {}), ...request.sizes };
-        return artifacts.map((artifact) => ({ target, model: model.name, component: model.component, artifact, options }));
+        const options = {
+          attention,
+          precision,
+          maxChunkBytes,
+          ...(target === 'coreml' ? { deployment } : {}),
+          ...request.sizes,
+        };
+        return artifacts.map((artifact) => ({
+          target,
+          model: model.name,
+          component: model.component,
+          artifact,
+          options,
+        }));
       });
       const chunks = planned.filter(({ artifact }) => /_chunk\d+(\.|$)/.test(artifact.path));
-      const detail = chunks.map(({ artifact }) => `${basename(artifact.path)} ${formatBytes(artifactBytes(artifact))}`).join(', ');
-      return { output: { checkpoint, output: outputFolder(request, checkpoint), artifacts: planned }, detail: detail || 'whole' };
+      const detail = chunks
+        .map(({ artifact }) => `${basename(artifact.path)} ${formatBytes(artifactBytes(artifact))}`)
+        .join(', ');
+      return {
+        output: { checkpoint, output: outputFolder(request, checkpoint), artifacts: planned },
+        detail: detail || 'whole',
+      };
     },
   };
 }
@@ -212,7 +262,10 @@ function emit({ force }: ConvertRequest): Stage<Planned, Emitted> {
     async run({ checkpoint, output, artifacts }, context) {
       const { kept, byteLength } = await emitArtifacts(checkpoint, artifacts, { output, force }, context);
       const converted = artifacts.map((each) => describeArtifact(each, kept.has(each.artifact)));
-      return { output: { checkpoint, output, artifacts: converted, verdicts: [] }, detail: `${formatBytes(byteLength)} to ${output}` };
+      return {
+        output: { checkpoint, output, artifacts: converted, verdicts: [] },
+        detail: `${formatBytes(byteLength)} to ${output}`,
+      };
     },
   };
 }
@@ -221,11 +274,17 @@ function validateStage(request: ConvertRequest, minPsnr: number): Stage<Emitted,
   return {
     name: 'validate',
     async run(emitted, context) {
-      const verdicts = await validate({ artifact: emitted.output, reference: request.modelVersion, minPsnr }, context);
+      const verdicts = await validate(
+        { artifact: emitted.output, reference: request.modelVersion, minPsnr },
+        context,
+      );
       const failed = verdicts.filter(({ pass }) => !pass);
       if (failed.length > 0) throw tooFar(failed, minPsnr);
       const lowest = Math.min(...verdicts.map(lowestPsnr));
-      return { output: { ...emitted, verdicts }, detail: `${count(verdicts.length, 'model')}, lowest PSNR ${lowest.toFixed(1)} dB (floor ${minPsnr})` };
+      return {
+        output: { ...emitted, verdicts },
+        detail: `${count(verdicts.length, 'model')}, lowest PSNR ${lowest.toFixed(1)} dB (floor ${minPsnr})`,
+      };
     },
   };
 }
@@ -243,7 +302,9 @@ function bundle(request: ConvertRequest): Stage<Emitted, Emitted> {
           .map((artifact) => ({ ...artifact, files: known.artifacts[artifact.path]?.files ?? [] }));
         const { folder, files } = await targets[name].bundle(checkpoint, own, output, context);
         // What earlier runs bundled there stays on record.
-        const all = new Map([...(known.artifacts[folder]?.files ?? []), ...files].map((file) => [file.name, file]));
+        const all = new Map(
+          [...(known.artifacts[folder]?.files ?? []), ...files].map((file) => [file.name, file]),
+        );
         await addProvenance(output, { [folder]: { source: {}, options: {}, files: [...all.values()] } });
         folders.push(join(output, folder));
       }
@@ -252,7 +313,10 @@ function bundle(request: ConvertRequest): Stage<Emitted, Emitted> {
   };
 }
 
-function describeArtifact({ target, model, artifact: { name, path, files } }: TargetArtifact, kept: boolean): ConvertedArtifact {
+function describeArtifact(
+  { target, model, artifact: { name, path, files } }: TargetArtifact,
+  kept: boolean,
+): ConvertedArtifact {
   return { target, name, path, model, files, kept };
 }
 
@@ -269,7 +333,13 @@ function lowestPsnr({ outputs }: Verdict): number {
 function tooFar(failed: readonly Verdict[], minPsnr: number): ValidationError {
   return new ValidationError({
     problem: `${count(failed.length, 'model')} ${failed.length === 1 ? 'is' : 'are'} too far from the float32 reference.`,
-    details: Object.fromEntries(failed.map((verdict) => [verdict.model, `${lowestPsnr(verdict).toFixed(1)} dB, at least ${minPsnr} dB wanted`])),
-    advice: 'The artifacts are kept for inspection. Try --precision float16-weights or float32, or lower --min-psnr.',
+    details: Object.fromEntries(
+      failed.map((verdict) => [
+        verdict.model,
+        `${lowestPsnr(verdict).toFixed(1)} dB, at least ${minPsnr} dB wanted`,
+      ]),
+    ),
+    advice:
+      'The artifacts are kept for inspection. Try --precision float16-weights or float32, or lower --min-psnr.',
   });
 }

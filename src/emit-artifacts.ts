@@ -31,7 +31,11 @@ export async function emitArtifacts(
   const sources = new SourceHashes(checkpoint, context.signal);
   try {
     const kept = force ? new Set<PlannedArtifact>() : await findKept(artifacts, output, sources);
-    for (const { path } of kept) context.onProgress?.({ type: 'note', message: `kept ${path}: it was made before with the same options.` });
+    for (const { path } of kept)
+      context.onProgress?.({
+        type: 'note',
+        message: `kept ${path}: it was made before with the same options.`,
+      });
     const anew = artifacts.filter(({ artifact }) => !kept.has(artifact));
     const byteLength = anew.reduce((sum, { artifact }) => sum + artifactBytes(artifact), 0);
     await checkFreeSpace(output, byteLength);
@@ -45,7 +49,13 @@ export async function emitArtifacts(
         const files = await artifact.write(folder, (bytes) => {
           throwIfInterrupted(context.signal);
           done += bytes;
-          context.onProgress?.({ type: 'progress', stage: 'emit', what: artifact.path, done, total: byteLength });
+          context.onProgress?.({
+            type: 'progress',
+            stage: 'emit',
+            what: artifact.path,
+            done,
+            total: byteLength,
+          });
         });
         record = { source: await hashed, options, files };
       });
@@ -62,12 +72,17 @@ export function artifactBytes({ files }: PlannedArtifact): number {
   return files.reduce((sum, { byteLength }) => sum + byteLength, 0);
 }
 
-async function findKept(artifacts: readonly ArtifactToEmit[], output: string, sources: SourceHashes): Promise<ReadonlySet<PlannedArtifact>> {
+async function findKept(
+  artifacts: readonly ArtifactToEmit[],
+  output: string,
+  sources: SourceHashes,
+): Promise<ReadonlySet<PlannedArtifact>> {
   const kept = new Set<PlannedArtifact>();
   for (const { component, artifact, options } of artifacts) {
     // The source is hashed only where there is something to compare it with.
     if (!(await exists(join(output, artifact.path)))) continue;
-    if (await isKept(output, artifact.path, { source: await sources.of(component), options })) kept.add(artifact);
+    if (await isKept(output, artifact.path, { source: await sources.of(component), options }))
+      kept.add(artifact);
   }
   return kept;
 }
@@ -92,7 +107,8 @@ async function checkFreeSpace(output: string, needed: number): Promise<void> {
   throw new DiskSpaceError({
     problem: `the disk has no room for the result: ${formatBytes(needed)} are needed, ${formatBytes(free)} are free.`,
     details: { output },
-    advice: 'Free some space, name an --output on another disk, or convert fewer models at a time (--convert-unet). Nothing was written.',
+    advice:
+      'Free some space, name an --output on another disk, or convert fewer models at a time (--convert-unet). Nothing was written.',
   });
 }
 

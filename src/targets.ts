@@ -1,11 +1,9 @@
 import { join } from 'node:path';
 import { bundleOnnxFolder } from './bundle/onnx-folder.ts';
 import { bundleSwiftResources } from './bundle/swift-resources.ts';
-import type { Context } from './context.ts';
-import { builtSource } from './emit/coreml/copy-weights.ts';
-import type { Checkpoint } from './weights/checkpoint.ts';
 import { chunkCountNote, splitMil } from './chunk/split-mil.ts';
 import { splitOnnx } from './chunk/split-onnx.ts';
+import type { Context } from './context.ts';
 import type { AttentionImplementation } from './convert/blocks/attention.ts';
 import { appleContract } from './convert/contracts/apple.ts';
 import type { Contract, ModelName } from './convert/contracts/contract.ts';
@@ -13,12 +11,14 @@ import { optimumContract } from './convert/contracts/optimum.ts';
 import { componentOf, type Model } from './convert/convert.ts';
 import type { ArtifactName, PlannedArtifact, WrittenFile } from './emit/artifact.ts';
 import { buildCoreMl } from './emit/coreml/build-coreml.ts';
+import { builtSource } from './emit/coreml/copy-weights.ts';
 import { describeModel } from './emit/coreml/describe-model.ts';
 import { packageFiles, writePackageFiles } from './emit/coreml/package.ts';
 import type { Target as Deployment } from './emit/coreml/target.ts';
 import { buildOnnxModel } from './emit/onnx/build-model.ts';
 import { plannedFiles, writeOnnx } from './emit/onnx/write-onnx.ts';
 import type { Precision } from './quantize/precision.ts';
+import type { Checkpoint } from './weights/checkpoint.ts';
 
 /** What decides an artifact's bytes besides its graph. */
 export interface TargetOptions {
@@ -49,9 +49,17 @@ export interface Target {
   /** The nearest precision it has. */
   precision(wanted: Precision): Precision;
   /** Completes an output folder for the format's consumers; gives the folder, relative to the output, and what it wrote there. */
-  bundle(checkpoint: Checkpoint, artifacts: readonly BundledArtifact[], output: string, context: Context): Promise<{ readonly folder: string; readonly files: WrittenFile[] }>;
+  bundle(
+    checkpoint: Checkpoint,
+    artifacts: readonly BundledArtifact[],
+    output: string,
+    context: Context,
+  ): Promise<{ readonly folder: string; readonly files: WrittenFile[] }>;
   /** The artifact of a model, or those of its chunks, and what the user should know of them. Throws `ChunkBudgetError`. */
-  plan(model: Model, options: TargetOptions): { readonly artifacts: PlannedArtifact[]; readonly note?: string | undefined };
+  plan(
+    model: Model,
+    options: TargetOptions,
+  ): { readonly artifacts: PlannedArtifact[]; readonly note?: string | undefined };
 }
 
 export const targetNames = ['onnx', 'coreml'] as const;
@@ -91,7 +99,8 @@ export const targets: { readonly [K in TargetName]: Target } = {
     plan({ name, graph }, { modelVersion, deployment, maxChunkBytes }) {
       const description = describeModel(name, modelVersion);
       const { planned, read } = buildCoreMl(graph, { target: deployment, description });
-      const split = (contents: typeof planned) => (maxChunkBytes === undefined ? [contents] : splitMil(builtSource(name, contents), maxChunkBytes));
+      const split = (contents: typeof planned) =>
+        maxChunkBytes === undefined ? [contents] : splitMil(builtSource(name, contents), maxChunkBytes);
       const parts = split(planned);
       let final: Promise<typeof parts> | undefined;
       const artifacts = parts.map((part, index) => ({
@@ -101,16 +110,27 @@ export const targets: { readonly [K in TargetName]: Target } = {
         async write(folder: string, onBytes: (count: number) => void) {
           final ??= read().then(split);
           const contents = (await final)[index];
-          if (!contents) throw new Error(`${name} has ${parts.length} chunks in the plan and fewer when written`);
+          if (!contents)
+            throw new Error(`${name} has ${parts.length} chunks in the plan and fewer when written`);
           return writePackageFiles(folder, contents, onBytes);
         },
       }));
-      return { artifacts, note: maxChunkBytes === undefined ? undefined : chunkCountNote(parts.length, maxChunkBytes) };
+      return {
+        artifacts,
+        note: maxChunkBytes === undefined ? undefined : chunkCountNote(parts.length, maxChunkBytes),
+      };
     },
     async bundle(checkpoint, artifacts, output, context) {
       const packages = artifacts.map(({ name, path, files }) => ({ name, path: join(output, path), files }));
       const tokenizer = checkpoint.folders.get('tokenizer') ?? [];
-      return { folder: 'Resources', files: await bundleSwiftResources({ packages, tokenizer, compiler: 'own' }, join(output, 'Resources'), context) };
+      return {
+        folder: 'Resources',
+        files: await bundleSwiftResources(
+          { packages, tokenizer, compiler: 'own' },
+          join(output, 'Resources'),
+          context,
+        ),
+      };
     },
   },
 };

@@ -14,7 +14,9 @@ export const bundleCommand: Command = {
   async run(argv, report) {
     // yargs checked the types that `declare` gave each option.
     const { dir, tokenizer, compiler } = argv as Arguments;
-    const { folder, files } = await report.follow(['bundle'], (context) => bundlePackages({ folder: dir, tokenizer, compiler }, context));
+    const { folder, files } = await report.follow(['bundle'], (context) =>
+      bundlePackages({ folder: dir, tokenizer, compiler }, context),
+    );
     const rows = files.map(({ name, byteLength }) => [name, formatBytes(byteLength)]);
     report.result({ folder, files }, `${alignColumns([['file', 'size'], ...rows])}\n\nWritten to ${folder}`);
     return 0;
@@ -23,8 +25,19 @@ export const bundleCommand: Command = {
 
 function declare(yargs: Argv) {
   return yargs
-    .positional('dir', { type: 'string', demandOption: true, describe: 'A folder with packages, ours or those of Apple’s converter' })
-    .option('tokenizer', { type: 'string', describe: 'A folder with vocab.json and merges.txt [default: DIR/onnx/tokenizer]' })
-    .option('compiler', { choices: compilers, default: 'own' as const, describe: 'own: any machine, experimental until confirmed on devices; apple: a Mac with Xcode' })
+    .positional('dir', {
+      type: 'string',
+      demandOption: true,
+      describe: 'A folder with packages, ours or those of Apple’s converter',
+    })
+    .option('tokenizer', {
+      type: 'string',
+      describe: 'A folder with vocab.json and merges.txt [default: DIR/onnx/tokenizer]',
+    })
+    .option('compiler', {
+      choices: compilers,
+      default: 'own' as const,
+      describe: 'own: any machine, experimental until confirmed on devices; apple: a Mac with Xcode',
+    })
     .example('$0 bundle ./out', 'writes ./out/Resources');
 }

@@ -24,8 +24,15 @@ export const chunkCommand: Command = {
 
 function declare(yargs: Argv) {
   return yargs
-    .positional('artifact', { type: 'string', demandOption: true, describe: 'A model.onnx, or the folder it is in' })
+    .positional('artifact', {
+      type: 'string',
+      demandOption: true,
+      describe: 'A model.onnx, or the folder it is in',
+    })
     .option('max-chunk-size', { type: 'string', default: '1GB', describe: 'Largest chunk' })
     .option('force', { type: 'boolean', default: false, describe: 'Replace chunks that exist' })
-    .example('$0 chunk ./out/onnx/unet --max-chunk-size 500MB', 'writes ./out/onnx/unet_chunk1, unet_chunk2, …');
+    .example(
+      '$0 chunk ./out/onnx/unet --max-chunk-size 500MB',
+      'writes ./out/onnx/unet_chunk1, unet_chunk2, …',
+    );
 }

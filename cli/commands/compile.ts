@@ -20,9 +20,24 @@ export const compileCommand: Command = {
 
 function declare(yargs: Argv) {
   return yargs
-    .positional('package', { type: 'string', demandOption: true, describe: 'A .mlpackage, ours or another tool’s' })
-    .option('output', { alias: 'o', type: 'string', describe: 'The .mlmodelc to write [default: beside the package]' })
-    .option('compiler', { choices: compilers, default: 'own' as const, describe: 'own: any machine, experimental until confirmed on devices; apple: a Mac with Xcode' })
+    .positional('package', {
+      type: 'string',
+      demandOption: true,
+      describe: 'A .mlpackage, ours or another tool’s',
+    })
+    .option('output', {
+      alias: 'o',
+      type: 'string',
+      describe: 'The .mlmodelc to write [default: beside the package]',
+    })
+    .option('compiler', {
+      choices: compilers,
+      default: 'own' as const,
+      describe: 'own: any machine, experimental until confirmed on devices; apple: a Mac with Xcode',
+    })
     .option('force', { type: 'boolean', default: false, describe: 'Replace a bundle that exists' })
-    .example('$0 compile Unet.mlpackage', 'writes Unet.mlmodelc; examples/compare-with-apple.sh compares it with Apple’s on a Mac');
+    .example(
+      '$0 compile Unet.mlpackage',
+      'writes Unet.mlmodelc; examples/compare-with-apple.sh compares it with Apple’s on a Mac',
+    );
 }

@@ -1,13 +1,19 @@
 import type { Argv } from 'yargs';
 import { attentionImplementations } from '../../src/convert/blocks/attention.ts';
 import type { ModelName, Sizes } from '../../src/convert/contracts/contract.ts';
-import { type ConvertedArtifact, type ConvertOptions, type ConvertResult, conversionStages, convertCheckpoint, convertDefaults } from '../../src/convert-checkpoint.ts';
+import {
+  type ConvertedArtifact,
+  type ConvertOptions,
+  type ConvertResult,
+  conversionStages,
+  convertCheckpoint,
+  convertDefaults,
+} from '../../src/convert-checkpoint.ts';
 import { RequestError } from '../../src/errors.ts';
 import { alignColumns, formatBytes } from '../../src/format.ts';
 import { precisions } from '../../src/quantize/precision.ts';
 import { type TargetName, targetNames } from '../../src/targets.ts';
 import { parseBytes } from '../options.ts';
-import type { Report } from '../report.ts';
 import type { Command } from './command.ts';
 import { describeVerdicts } from './validate.ts';
 
@@ -21,8 +27,13 @@ export const convertCommand: Command = {
   async run(argv, report) {
     // yargs checked the types that `declare` gave each option.
     const options = request(argv as Arguments);
-    if (argv['compute-unit'] !== undefined) report.note('--compute-unit has no effect: the compute unit is chosen by the app that loads the model.');
-    const result = await report.follow(conversionStages(options), (context) => convertCheckpoint(options, context));
+    if (argv['compute-unit'] !== undefined)
+      report.note(
+        '--compute-unit has no effect: the compute unit is chosen by the app that loads the model.',
+      );
+    const result = await report.follow(conversionStages(options), (context) =>
+      convertCheckpoint(options, context),
+    );
     report.result(result, options.dryRun ? describePlan(result) : describeResult(result));
     return 0;
   },
@@ -43,41 +54,102 @@ const deploymentNames = Object.keys(deployments) as (keyof typeof deployments)[]
 
 function declare(yargs: Argv) {
   return yargs
-    .option('model-version', { type: 'string', demandOption: true, describe: 'The checkpoint: a diffusers folder' })
-    .option('output', { alias: 'o', type: 'string', describe: 'Output folder [default: ./<name of the checkpoint>]' })
-    .option('target', { type: 'string', describe: 'What to write, comma-separated', default: targetNames.join(',') })
-    .option('attention', { alias: 'attention-implementation', choices: attentionImplementations, describe: 'How attention is built [default: SPLIT_EINSUM for Core ML, ORIGINAL for ONNX]' })
+    .option('model-version', {
+      type: 'string',
+      demandOption: true,
+      describe: 'The checkpoint: a diffusers folder',
+    })
+    .option('output', {
+      alias: 'o',
+      type: 'string',
+      describe: 'Output folder [default: ./<name of the checkpoint>]',
+    })
+    .option('target', {
+      type: 'string',
+      describe: 'What to write, comma-separated',
+      default: targetNames.join(','),
+    })
+    .option('attention', {
+      alias: 'attention-implementation',
+      choices: attentionImplementations,
+      describe: 'How attention is built [default: SPLIT_EINSUM for Core ML, ORIGINAL for ONNX]',
+    })
     .option('convert-text-encoder', { type: 'boolean', describe: 'Convert the text encoder' })
     .option('convert-unet', { type: 'boolean', describe: 'Convert the UNet' })
     .option('convert-vae-decoder', { type: 'boolean', describe: 'Convert the VAE decoder' })
     .option('convert-vae-encoder', { type: 'boolean', describe: 'Convert the VAE encoder' })
-    .option('precision', { choices: precisions, default: convertDefaults.precision, describe: 'Weights and computation; float16-weights: stored in float16, computed in float32' })
+    .option('precision', {
+      choices: precisions,
+      default: convertDefaults.precision,
+      describe: 'Weights and computation; float16-weights: stored in float16, computed in float32',
+    })
     .option('chunk-unet', { type: 'boolean', default: false, describe: 'Cut the UNet into chunks' })
     .option('max-chunk-size', { type: 'string', default: '1GB', describe: 'Largest chunk' })
-    .option('latent-h', { type: 'number', describe: 'Fix the latent height (picture height / 8) [default: the config’s for Core ML, free for ONNX]' })
+    .option('latent-h', {
+      type: 'number',
+      describe:
+        'Fix the latent height (picture height / 8) [default: the config’s for Core ML, free for ONNX]',
+    })
     .option('latent-w', { type: 'number', describe: 'Fix the latent width (picture width / 8)' })
-    .option('text-token-sequence-length', { type: 'number', describe: 'Fix the number of text tokens the UNet reads [default: 77 for Core ML, free for ONNX]' })
-    .option('unet-batch-one', { type: 'boolean', default: false, describe: 'Core ML: a UNet for one row instead of two' })
-    .option('min-deployment-target', { choices: deploymentNames, default: 'macOS13' as const, describe: 'Core ML: the oldest system that is to load it' })
-    .option('variant', { choices: ['fp16', 'non_ema'] as const, describe: 'Which weights, where the checkpoint has several' })
-    .option('check-output-correctness', { type: 'boolean', default: false, describe: 'Run what was written against the float32 reference' })
+    .option('text-token-sequence-length', {
+      type: 'number',
+      describe: 'Fix the number of text tokens the UNet reads [default: 77 for Core ML, free for ONNX]',
+    })
+    .option('unet-batch-one', {
+      type: 'boolean',
+      default: false,
+      describe: 'Core ML: a UNet for one row instead of two',
+    })
+    .option('min-deployment-target', {
+      choices: deploymentNames,
+      default: 'macOS13' as const,
+      describe: 'Core ML: the oldest system that is to load it',
+    })
+    .option('variant', {
+      choices: ['fp16', 'non_ema'] as const,
+      describe: 'Which weights, where the checkpoint has several',
+    })
+    .option('check-output-correctness', {
+      type: 'boolean',
+      default: false,
+      describe: 'Run what was written against the float32 reference',
+    })
     .option('min-psnr', { type: 'number', default: 35, describe: 'Lowest PSNR in dB that passes the check' })
-    .option('bundle-resources-for-swift-cli', { type: 'boolean', describe: 'Accepted for command lines of Apple’s tool: bundling is on' })
-    .option('bundle', { type: 'boolean', default: true, describe: 'Complete the folder for its consumers (--no-bundle: models only)' })
+    .option('bundle-resources-for-swift-cli', {
+      type: 'boolean',
+      describe: 'Accepted for command lines of Apple’s tool: bundling is on',
+    })
+    .option('bundle', {
+      type: 'boolean',
+      default: true,
+      describe: 'Complete the folder for its consumers (--no-bundle: models only)',
+    })
     .option('dry-run', { type: 'boolean', default: false, describe: 'Show what would be written, and stop' })
     .option('force', { type: 'boolean', default: false, describe: 'Replace results that exist' })
-    .group(['convert-text-encoder', 'convert-unet', 'convert-vae-decoder', 'convert-vae-encoder'], 'Models (all that the checkpoint has, unless some are named):')
+    .group(
+      ['convert-text-encoder', 'convert-unet', 'convert-vae-decoder', 'convert-vae-encoder'],
+      'Models (all that the checkpoint has, unless some are named):',
+    )
     .group(['latent-h', 'latent-w', 'text-token-sequence-length', 'unet-batch-one'], 'Sizes:')
     .group(['check-output-correctness', 'min-psnr'], 'Checking:')
-    .option('compute-unit', { type: 'string', describe: 'Accepted for command lines of Apple’s tool; has no effect' })
+    .option('compute-unit', {
+      type: 'string',
+      describe: 'Accepted for command lines of Apple’s tool; has no effect',
+    })
     .example('$0 --model-version ./stable-diffusion-v1-5', 'everything, in float16')
     .example('$0 --model-version ./sd15 --chunk-unet --attention SPLIT_EINSUM', 'a UNet in chunks under 1 GB')
-    .example('$0 --model-version ./sd15 --convert-unet --precision float16-weights', 'one model: half the size, full accuracy on a CPU');
+    .example(
+      '$0 --model-version ./sd15 --convert-unet --precision float16-weights',
+      'one model: half the size, full accuracy on a CPU',
+    );
 }
 
 function request(argv: Arguments): ConvertOptions {
-  if (argv['model-version'] === '') throw new RequestError({ problem: '--model-version names nothing.', advice: 'Name a diffusers folder.' });
-  const models = (['text_encoder', 'unet', 'vae_decoder', 'vae_encoder'] as const).filter((name) => argv[`convert-${name.replace('_', '-')}`]);
+  if (argv['model-version'] === '')
+    throw new RequestError({ problem: '--model-version names nothing.', advice: 'Name a diffusers folder.' });
+  const models = (['text_encoder', 'unet', 'vae_decoder', 'vae_encoder'] as const).filter(
+    (name) => argv[`convert-${name.replace('_', '-')}`],
+  );
   return {
     modelVersion: argv['model-version'],
     output: argv.output,
@@ -101,7 +173,9 @@ function sizes(argv: Arguments): Sizes {
     ...(argv['latent-h'] === undefined ? {} : { latentHeight: argv['latent-h'] }),
     ...(argv['latent-w'] === undefined ? {} : { latentWidth: argv['latent-w'] }),
     ...(argv['unet-batch-one'] ? { unetBatch: 1 } : {}),
-    ...(argv['text-token-sequence-length'] === undefined ? {} : { textTokens: argv['text-token-sequence-length'] }),
+    ...(argv['text-token-sequence-length'] === undefined
+      ? {}
+      : { textTokens: argv['text-token-sequence-length'] }),
   };
 }
 
@@ -109,7 +183,10 @@ function parseTargets(text: string): TargetName[] {
   return text.split(',').map((part) => {
     const target = targetNames.find((name) => name === part.trim());
     if (target) return target;
-    throw new RequestError({ problem: `--target ${part} is not a target.`, advice: `Choose from ${targetNames.join(', ')}.` });
+    throw new RequestError({
+      problem: `--target ${part} is not a target.`,
+      advice: `Choose from ${targetNames.join(', ')}.`,
+    });
   });
 }
 

@@ -38,7 +38,10 @@ export function describeVerdicts(verdicts: readonly Verdict[]): string {
   );
   const failed = verdicts.filter(({ pass }) => !pass).map(({ model }) => model);
   return [
-    alignColumns([['model', 'output', 'inputs', 'PSNR dB', 'Apple’s dB', 'max error', 'not finite', ''], ...rows]),
+    alignColumns([
+      ['model', 'output', 'inputs', 'PSNR dB', 'Apple’s dB', 'max error', 'not finite', ''],
+      ...rows,
+    ]),
     failed.length === 0 ? 'Every output passes.' : `Too far from the reference: ${failed.join(', ')}.`,
   ].join('\n\n');
 }

@@ -32,9 +32,14 @@ export async function bundlePackages(
       advice: 'Name the output folder of a conversion with --target coreml.',
     });
   }
-  const files = (await exists(tokenizer)) ? (await listFolder(tokenizer)).map((name) => join(tokenizer, name)) : [];
+  const files = (await exists(tokenizer))
+    ? (await listFolder(tokenizer)).map((name) => join(tokenizer, name))
+    : [];
   const resources = join(folder, 'Resources');
-  return { folder: resources, files: await bundleSwiftResources({ packages, tokenizer: files, compiler }, resources, context) };
+  return {
+    folder: resources,
+    files: await bundleSwiftResources({ packages, tokenizer: files, compiler }, resources, context),
+  };
 }
 
 /** `Stable_Diffusion_version_x_unet_chunk1.mlpackage` → `unet_chunk1`. */

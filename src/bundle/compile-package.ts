@@ -21,17 +21,35 @@ export interface CompileRequest {
 }
 
 /** Compiles a package and gives the bundle's path. Throws `OutputExistsError`, and as the compiler does. */
-export async function compilePackage({ package: path, output, compiler, force }: CompileRequest): Promise<string> {
+export async function compilePackage({
+  package: path,
+  output,
+  compiler,
+  force,
+}: CompileRequest): Promise<string> {
   const source = path.replace(/\/+$/, '');
-  if (!(await exists(source))) throw new NotFoundError({ problem: `${path} does not exist.`, advice: 'Name a .mlpackage.' });
-  if (!source.endsWith('.mlpackage')) throw new RequestError({ problem: `${basename(path)} is not a .mlpackage.`, advice: 'Only packages are compiled.' });
+  if (!(await exists(source)))
+    throw new NotFoundError({ problem: `${path} does not exist.`, advice: 'Name a .mlpackage.' });
+  if (!source.endsWith('.mlpackage'))
+    throw new RequestError({
+      problem: `${basename(path)} is not a .mlpackage.`,
+      advice: 'Only packages are compiled.',
+    });
   const bundle = output ?? source.replace(/\.mlpackage$/, '.mlmodelc');
-  if (!force && (await exists(bundle))) throw new OutputExistsError({ problem: `${bundle} exists already.`, advice: 'Pass --force to replace it.' });
+  if (!force && (await exists(bundle)))
+    throw new OutputExistsError({
+      problem: `${bundle} exists already.`,
+      advice: 'Pass --force to replace it.',
+    });
   await compileWith(compiler, source, bundle);
   return bundle;
 }
 
 /** Compiles a package with one of the compilers; the bundle appears when it is complete. */
-export async function compileWith(compiler: Compiler, packagePath: string, bundlePath: string): Promise<void> {
+export async function compileWith(
+  compiler: Compiler,
+  packagePath: string,
+  bundlePath: string,
+): Promise<void> {
   await (compiler === 'apple' ? compileWithApple : compileMlPackage)(packagePath, bundlePath);
 }

@@ -17,7 +17,11 @@ export interface BundledModel {
  * config, the scheduler, the tokenizer, and a `model_index.json` that names what is there. Gives the files it wrote, by
  * path below the folder.
  */
-export async function bundleOnnxFolder(checkpoint: Checkpoint, models: readonly BundledModel[], folder: string): Promise<WrittenFile[]> {
+export async function bundleOnnxFolder(
+  checkpoint: Checkpoint,
+  models: readonly BundledModel[],
+  folder: string,
+): Promise<WrittenFile[]> {
   const written: WrittenFile[] = [];
   const copy = async (from: string, name: string): Promise<void> => {
     written.push({ name, ...(await copyHashed(from, join(folder, name))) });
@@ -26,7 +30,9 @@ export async function bundleOnnxFolder(checkpoint: Checkpoint, models: readonly 
   for (const [name, files] of checkpoint.folders) {
     for (const file of files) await copy(file, `${name}/${basename(file)}`);
   }
-  const index = new TextEncoder().encode(`${JSON.stringify(await modelIndex(checkpoint, folder), null, 2)}\n`);
+  const index = new TextEncoder().encode(
+    `${JSON.stringify(await modelIndex(checkpoint, folder), null, 2)}\n`,
+  );
   const hashed = await writeHashed(join(folder, 'model_index.json'), (write) => write(index, 0));
   return [...written, { name: 'model_index.json', ...hashed }];
 }
@@ -36,8 +42,12 @@ async function modelIndex(checkpoint: Checkpoint, folder: string): Promise<Recor
   const present = new Set((await exists(folder)) ? await listFolder(folder) : []);
   const names = [...present].map((name) => name.replace(/_chunk\d+$/, ''));
   const parts = new Set(names.map((name) => (name.startsWith('vae_') ? 'vae' : name)));
-  const entries = Object.entries(checkpoint.modelIndex).map(([key, value]) => [key, !Array.isArray(value) || parts.has(key) ? value : [null, null]]);
+  const entries = Object.entries(checkpoint.modelIndex).map(([key, value]) => [
+    key,
+    !Array.isArray(value) || parts.has(key) ? value : [null, null],
+  ]);
   const index: Record<string, unknown> = Object.fromEntries(entries);
-  if (!parts.has('safety_checker') && 'requires_safety_checker' in index) index.requires_safety_checker = false;
+  if (!parts.has('safety_checker') && 'requires_safety_checker' in index)
+    index.requires_safety_checker = false;
   return index;
 }

@@ -42,8 +42,14 @@ const recipes: { readonly [K in ModelName]: Recipe } = {
   text_encoder: {
     component: 'text_encoder',
     title: 'the text encoder',
-    ignored: [{ names: /^text_model\.embeddings\.position_ids$/, reason: 'the numbers 0 … 76, which old versions of transformers saved' }],
-    build: (at, component, { contract, sizes }) => contract.text_encoder(at, clipTextConfig(component), sizes),
+    ignored: [
+      {
+        names: /^text_model\.embeddings\.position_ids$/,
+        reason: 'the numbers 0 … 76, which old versions of transformers saved',
+      },
+    ],
+    build: (at, component, { contract, sizes }) =>
+      contract.text_encoder(at, clipTextConfig(component), sizes),
   },
   unet: {
     component: 'unet',
@@ -100,7 +106,10 @@ function ownSizes({ components }: Checkpoint): Sizes {
 function convertModel(checkpoint: Checkpoint, name: ModelName, options: ConvertOptions): Model {
   const recipe = recipes[name];
   const component = requireComponent(checkpoint, recipe.component);
-  const weights = new WeightBook(recipe.title, recipe.component === 'vae' ? withPresentNames(component.weights) : component.weights);
+  const weights = new WeightBook(
+    recipe.title,
+    recipe.component === 'vae' ? withPresentNames(component.weights) : component.weights,
+  );
   const graph = recipe.build(new Scope(new GraphBuilder(), weights), component, options);
   weights.finish(recipe.ignored);
   return { name, component, graph };
@@ -108,7 +117,9 @@ function convertModel(checkpoint: Checkpoint, name: ModelName, options: ConvertO
 
 /** Attention in chunks of queries needs to know how many there are. */
 function fixedWhereNeeded(sizes: Sizes, attention: AttentionImplementation, sampleSize: number): Sizes {
-  return attention === 'SPLIT_EINSUM_V2' ? { latentHeight: sampleSize, latentWidth: sampleSize, ...sizes } : sizes;
+  return attention === 'SPLIT_EINSUM_V2'
+    ? { latentHeight: sampleSize, latentWidth: sampleSize, ...sizes }
+    : sizes;
 }
 
 function checkLatentSizes(sizes: Sizes, multiple: number): void {

@@ -50,7 +50,9 @@ export const generateStages = ['encode', 'denoise', 'decode'] as const;
 export async function generate(request: GenerateRequest, context: Context = {}): Promise<GeneratedImage[]> {
   const folder = (await exists(join(request.input, 'onnx'))) ? join(request.input, 'onnx') : request.input;
   const { unet, vae, schedulerConfig } = await readConfigs(folder);
-  const scheduler = createScheduler(request.scheduler ? { ...schedulerConfig, _class_name: request.scheduler } : schedulerConfig);
+  const scheduler = createScheduler(
+    request.scheduler ? { ...schedulerConfig, _class_name: request.scheduler } : schedulerConfig,
+  );
   const tokenizer = await openTokenizer(join(folder, 'tokenizer'));
 
   const guided = request.guidanceScale > 1;
@@ -58,7 +60,10 @@ export async function generate(request: GenerateRequest, context: Context = {}):
   const hiddenStates = await inStage('encode', context, () =>
     withNetwork(folder, 'text_encoder', async (encoder) => {
       const rows = prompts.map((prompt) => tokenizer.encode(prompt, { maxLength: 77 }));
-      return { output: await encodePrompts(encoder, rows), detail: prompts.map((prompt) => `“${prompt}”`).join(' against ') };
+      return {
+        output: await encodePrompts(encoder, rows),
+        detail: prompts.map((prompt) => `“${prompt}”`).join(' against '),
+      };
     }),
   );
 
@@ -73,7 +78,14 @@ export async function generate(request: GenerateRequest, context: Context = {}):
       for (const data of noises) {
         const noise = { dtype: 'f32', shape, data } as const;
         const { guidanceScale, steps } = request;
-        output.push(await denoise(network, scheduler, { noise, hiddenStates, guidanceScale, steps, normal: (n) => rng.normal(n) }, context));
+        output.push(
+          await denoise(
+            network,
+            scheduler,
+            { noise, hiddenStates, guidanceScale, steps, normal: (n) => rng.normal(n) },
+            context,
+          ),
+        );
       }
       return { output, detail: `${scheduler.timesteps.length} × ${request.imageCount} runs of the UNet` };
     }),
@@ -108,11 +120,18 @@ async function readConfigs(folder: string) {
   };
 }
 
-function parse<Schema extends z.ZodType>(schema: Schema, config: JsonObject, where: string): z.output<Schema> {
+function parse<Schema extends z.ZodType>(
+  schema: Schema,
+  config: JsonObject,
+  where: string,
+): z.output<Schema> {
   const result = schema.safeParse(config);
   if (result.success) return result.data;
   const [issue] = result.error.issues;
-  throw new ConfigError({ problem: `the config in ${where} does not say ${issue?.path.join('.')}.`, advice: 'Convert the checkpoint again.' });
+  throw new ConfigError({
+    problem: `the config in ${where} does not say ${issue?.path.join('.')}.`,
+    advice: 'Convert the checkpoint again.',
+  });
 }
 
 /** The tokenizer in a folder of a conversion or checkpoint. Throws `NotFoundError` and what the tokenizer throws. */
@@ -132,7 +151,11 @@ export async function openTokenizer(folder: string): Promise<ClipTokenizer> {
 }
 
 /** Loads a network (from its chunks, where it is in chunks), uses it, and gives its memory back. */
-async function withNetwork<T>(folder: string, name: string, use: (network: Runner) => Promise<T>): Promise<T> {
+async function withNetwork<T>(
+  folder: string,
+  name: string,
+  use: (network: Runner) => Promise<T>,
+): Promise<T> {
   const network = await openChain(await networkFolders(folder, name), { optimize: true });
   try {
     return await use(network);
@@ -143,13 +166,20 @@ async function withNetwork<T>(folder: string, name: string, use: (network: Runne
 
 /** The folders of a network's chunks, or its own. Throws `NotFoundError` where there are neither. */
 async function networkFolders(folder: string, name: string): Promise<string[]> {
-  if (!(await exists(folder))) throw new NotFoundError({ problem: `${folder} does not exist.`, advice: 'Name the output folder of a conversion.' });
+  if (!(await exists(folder)))
+    throw new NotFoundError({
+      problem: `${folder} does not exist.`,
+      advice: 'Name the output folder of a conversion.',
+    });
   const names = await listFolder(folder);
   const chunks = names.filter((each) => new RegExp(`^${name}_chunk\\d+$`).test(each));
   chunks.sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
   const found = chunks.length > 0 ? chunks : names.filter((each) => each === name);
   if (found.length > 0) return found.map((each) => join(folder, each));
-  throw new NotFoundError({ problem: `${folder} has no ${name}.`, advice: `Convert it too: sdconvert --model-version … --convert-${name.replace('_', '-')}` });
+  throw new NotFoundError({
+    problem: `${folder} has no ${name}.`,
+    advice: `Convert it too: sdconvert --model-version … --convert-${name.replace('_', '-')}`,
+  });
 }
 
 /** What the UNet was made for, or the config's size where it takes any. */
@@ -160,13 +190,19 @@ function latentShape(unet: Runner, config: z.output<typeof unetSchema>): number[
     return typeof size === 'number' ? size : config.sample_size;
   };
   if (config.in_channels !== 4) {
-    throw new RequestError({ problem: `this UNet reads ${config.in_channels} channels, which text-to-image cannot feed.`, advice: 'It is made for inpainting or editing.' });
+    throw new RequestError({
+      problem: `this UNet reads ${config.in_channels} channels, which text-to-image cannot feed.`,
+      advice: 'It is made for inpainting or editing.',
+    });
   }
   return [1, config.in_channels, side(2), side(3)];
 }
 
 /** As Apple's StableDiffusionSample names its pictures: the prompt's first 75 characters, index, seed. */
 function fileName({ prompt, imageCount, seed }: GenerateRequest, index: number): string {
-  const words = prompt.slice(0, 75).replaceAll(' ', '_').replaceAll(/[/\\\0]/g, '_');
+  const words = prompt
+    .slice(0, 75)
+    .replaceAll(' ', '_')
+    .replaceAll(/[/\\\0]/g, '_');
   return [words, ...(imageCount > 1 ? [String(index)] : []), String(seed), 'final', 'png'].join('.');
 }

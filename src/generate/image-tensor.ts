@@ -6,7 +6,11 @@ import { roundHalfEven } from './round-half-even.ts';
  * The picture in a decoder's output: float32 [3, H, W] (or [1, 3, H, W]) from −1 to 1, cut off beyond, to bytes.
  * Rounds in float32, halves to even, as diffusers' image processor does. Throws `ShapeError` on another size.
  */
-export function imageFromTensor(tensor: Float32Array, width: number, height: number): Image & { readonly channels: 3 } {
+export function imageFromTensor(
+  tensor: Float32Array,
+  width: number,
+  height: number,
+): Image & { readonly channels: 3 } {
   const plane = width * height;
   if (tensor.length !== 3 * plane) {
     throw new ShapeError({

@@ -7,10 +7,15 @@ import type { Scheduler } from './schedulers/scheduler.ts';
 /** The steps from a prompt to a picture, as diffusers' StableDiffusionPipeline takes them, each running one network. */
 
 /** Prompts already cut into token ids → their hidden states [rows,77,C]. */
-export async function encodePrompts(textEncoder: Runner, rows: readonly (readonly number[])[]): Promise<TensorData<'f32'>> {
+export async function encodePrompts(
+  textEncoder: Runner,
+  rows: readonly (readonly number[])[],
+): Promise<TensorData<'f32'>> {
   const tokens = rows[0]?.length ?? 0;
   const ids = BigInt64Array.from(rows.flat(), BigInt);
-  const outputs = await textEncoder.run(new Map([['input_ids', { dtype: 'i64', shape: [rows.length, tokens], data: ids }]]));
+  const outputs = await textEncoder.run(
+    new Map([['input_ids', { dtype: 'i64', shape: [rows.length, tokens], data: ids }]]),
+  );
   return float32(outputs, 'last_hidden_state', textEncoder);
 }
 
@@ -43,7 +48,13 @@ export async function denoise(
   let latents: Float32Array = noise.data.map((value) => value * scheduler.initNoiseSigma);
   for (const [step, timestep] of scheduler.timesteps.entries()) {
     throwIfInterrupted(context.signal);
-    context.onProgress?.({ type: 'progress', stage: 'denoise', what: `step ${step + 1} of ${scheduler.timesteps.length}`, done: step, total: scheduler.timesteps.length });
+    context.onProgress?.({
+      type: 'progress',
+      stage: 'denoise',
+      what: `step ${step + 1} of ${scheduler.timesteps.length}`,
+      done: step,
+      total: scheduler.timesteps.length,
+    });
     const sample = repeat(scheduler.scaleModelInput(latents, timestep), rows);
     const outputs = await unet.run(
       new Map<string, TensorData>([
@@ -54,15 +65,28 @@ export async function denoise(
     );
     const predicted = float32(outputs, 'out_sample', unet).data;
     const noisePrediction = rows === 1 ? predicted : guide(predicted, guidanceScale);
-    latents = scheduler.step(noisePrediction, timestep, latents, scheduler.needsNoise ? { noise: request.normal(latents.length) } : {});
+    latents = scheduler.step(
+      noisePrediction,
+      timestep,
+      latents,
+      scheduler.needsNoise ? { noise: request.normal(latents.length) } : {},
+    );
     onStep(latents);
   }
   return { dtype: 'f32', shape: noise.shape, data: latents };
 }
 
 /** Latents [1,C,h,w] → a picture [1,3,8h,8w] in −1…1 (and a little beyond). */
-export async function decodeLatents(vaeDecoder: Runner, latents: TensorData<'f32'>, scalingFactor: number): Promise<TensorData<'f32'>> {
-  const scaled = { dtype: 'f32', shape: latents.shape, data: latents.data.map((value) => value / scalingFactor) } as const;
+export async function decodeLatents(
+  vaeDecoder: Runner,
+  latents: TensorData<'f32'>,
+  scalingFactor: number,
+): Promise<TensorData<'f32'>> {
+  const scaled = {
+    dtype: 'f32',
+    shape: latents.shape,
+    data: latents.data.map((value) => value / scalingFactor),
+  } as const;
   return float32(await vaeDecoder.run(new Map([['latent_sample', scaled]])), 'sample', vaeDecoder);
 }
 
@@ -81,7 +105,11 @@ function repeat(data: Float32Array, times: number): Float32Array {
   return repeated;
 }
 
-function float32(outputs: ReadonlyMap<string, TensorData>, name: string, { path }: Runner): TensorData<'f32'> {
+function float32(
+  outputs: ReadonlyMap<string, TensorData>,
+  name: string,
+  { path }: Runner,
+): TensorData<'f32'> {
   const tensor = outputs.get(name);
   if (tensor?.dtype === 'f32') return tensor;
   throw new RequestError({

@@ -52,8 +52,16 @@ export function softmax(x: Tensor, axis: number): Tensor {
 }
 
 /** a·b over the last two axes, either read transposed. */
-export function matmul(a: Tensor, b: Tensor, read: { transposeA?: boolean; transposeB?: boolean } = {}): Tensor {
-  return apply({ kind: 'matmul', transposeA: read.transposeA ?? false, transposeB: read.transposeB ?? false }, a, b);
+export function matmul(
+  a: Tensor,
+  b: Tensor,
+  read: { transposeA?: boolean; transposeB?: boolean } = {},
+): Tensor {
+  return apply(
+    { kind: 'matmul', transposeA: read.transposeA ?? false, transposeB: read.transposeB ?? false },
+    a,
+    b,
+  );
 }
 
 export function einsum(equation: string, a: Tensor, b: Tensor): Tensor {
@@ -66,7 +74,9 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
 
 /** The elements of x in the shape of `like`. */
 export function reshapeLike(x: Tensor, like: Tensor): Tensor {
-  const free = like.shape.filter((dim, axis) => typeof dim !== 'number' && !(axis in x.shape && sameDim(dim, dimAt(x.shape, axis))));
+  const free = like.shape.filter(
+    (dim, axis) => typeof dim !== 'number' && !(axis in x.shape && sameDim(dim, dimAt(x.shape, axis))),
+  );
   return free.length <= 1 ? reshape(x, like.shape) : apply({ kind: 'reshape_like' }, x, like);
 }
 

@@ -15,7 +15,9 @@ export function printGraph(graph: Graph): string {
     if (op.kind === 'weight' || op.kind === 'constant') return [];
     const type = `${tensor.dtype} ${formatShape(tensor.shape)}`;
     if (op.kind === 'input') return [`input ${name}: ${type}`];
-    return [`${name} = ${op.kind}(${tensor.inputs.map(printOperand).join(', ')})${printAttributes(op)}: ${type}`];
+    return [
+      `${name} = ${op.kind}(${tensor.inputs.map(printOperand).join(', ')})${printAttributes(op)}: ${type}`,
+    ];
   });
   return [...lines, ...graph.outputs.map(({ name, tensor }) => `return ${name} = ${tensor.name}`)].join('\n');
 }

@@ -24,7 +24,9 @@ export function withPrecision(graph: Graph, precision: Precision): Graph {
       return splitFloat16Factors(inFloat16(graph));
     case 'float16-weights':
       return rewrite(graph, (builder, tensor, inputs) =>
-        tensor.op.kind === 'weight' ? cast(copyInto(builder, { ...tensor, dtype: 'f16' }, []), 'f32') : copyInto(builder, tensor, inputs),
+        tensor.op.kind === 'weight'
+          ? cast(copyInto(builder, { ...tensor, dtype: 'f16' }, []), 'f32')
+          : copyInto(builder, tensor, inputs),
       );
   }
 }
@@ -44,7 +46,11 @@ function inFloat16(graph: Graph): Graph {
         // To integers from what is there: a token id of 49407, given as float32, has no float16.
         return isFloat(op.to) ? inDType(builder, onlyOne(inputs), dtype) : copyInto(builder, tensor, inputs);
       default:
-        return copyInto(builder, tensor, inputs.map((input) => fractionIn(builder, input, dtype)));
+        return copyInto(
+          builder,
+          tensor,
+          inputs.map((input) => fractionIn(builder, input, dtype)),
+        );
     }
   });
 }

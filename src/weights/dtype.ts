@@ -1,5 +1,5 @@
 /** The element types a tensor can have. Each file format's own spelling lives in that format's reader or writer. */
-export const byteWidths = {
+const byteWidths = {
   f64: 8,
   f32: 4,
   f16: 2,

@@ -16,7 +16,9 @@ export async function hashFile(path: string, signal?: AbortSignal): Promise<stri
   try {
     return await new Promise((resolve, reject) => {
       worker.once('message', resolve).once('error', reject);
-      worker.once('exit', () => reject(new InterruptedError({ problem: `interrupted while hashing ${path}.` })));
+      worker.once('exit', () =>
+        reject(new InterruptedError({ problem: `interrupted while hashing ${path}.` })),
+      );
     });
   } finally {
     signal?.removeEventListener('abort', stop);

@@ -13,7 +13,10 @@ export type WriteForward = (bytes: Uint8Array, offset: number) => Promise<void>;
 const ZEROS = new Uint8Array(4096);
 
 /** Writes a file from beginning to end, hashing on the way. Throws as `writeFile` does. */
-export async function writeHashed(path: string, fill: (write: WriteForward) => Promise<void>): Promise<Hashed> {
+export async function writeHashed(
+  path: string,
+  fill: (write: WriteForward) => Promise<void>,
+): Promise<Hashed> {
   const hash = createHash('sha256');
   let position = 0;
   await writeFile(path, (sink) =>

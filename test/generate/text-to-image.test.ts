@@ -7,8 +7,8 @@ import { createScheduler } from '../../src/generate/schedulers/create-scheduler.
 import { decodeLatents, denoise, encodePrompts } from '../../src/generate/text-to-image.ts';
 import { openChain } from '../../src/validate/chain.ts';
 import { psnr } from '../../src/validate/psnr.ts';
-import { openSafetensors } from '../../src/weights/safetensors-file.ts';
 import { parsePythonJson, readJsonObject } from '../../src/weights/python-json.ts';
+import { openSafetensors } from '../../src/weights/safetensors-file.ts';
 import { readTensor, type TensorData } from '../../src/weights/tensor-data.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
@@ -25,21 +25,30 @@ describe('the committed checkpoint draws what diffusers drew', () => {
     folder = await converted(join(root, 'models/sd-shapes'));
   });
 
-  test.for(['p0__dpm20__g3', 'p1__dpm20__g3', 'p2__dpm20__g3', 'p3__dpm20__g3'])('%s: latents and picture', async (name) => {
-    const { tensors, metadata } = await readGolden(join(root, 'test/goldens/sd-shapes', `${name}.safetensors`));
-    const scheduler = createScheduler(await readJsonObject(join(root, 'models/sd-shapes/scheduler/scheduler_config.json')));
-    const hiddenStates = await encode(folder, [metadata.negative_prompt ?? '', metadata.prompt ?? '']);
-    const { latents, image } = await draw(folder, scheduler, {
-      noise: need(tensors, 'initial_noise'),
-      hiddenStates,
-      guidanceScale: Number(metadata.guidance_scale),
-      steps: Number(metadata.num_inference_steps),
-      scalingFactor: 0.26732906699180603,
-    });
-    expect(relativeError(need(tensors, 'final_latents').data, latents.data)).toBeLessThan(LATENTS_TOLERANCE);
-    // Measured: 96 … 118 dB.
-    expect(psnr(need(tensors, 'image').data, image.data)).toBeGreaterThan(80);
-  });
+  test.for(['p0__dpm20__g3', 'p1__dpm20__g3', 'p2__dpm20__g3', 'p3__dpm20__g3'])(
+    '%s: latents and picture',
+    async (name) => {
+      const { tensors, metadata } = await readGolden(
+        join(root, 'test/goldens/sd-shapes', `${name}.safetensors`),
+      );
+      const scheduler = createScheduler(
+        await readJsonObject(join(root, 'models/sd-shapes/scheduler/scheduler_config.json')),
+      );
+      const hiddenStates = await encode(folder, [metadata.negative_prompt ?? '', metadata.prompt ?? '']);
+      const { latents, image } = await draw(folder, scheduler, {
+        noise: need(tensors, 'initial_noise'),
+        hiddenStates,
+        guidanceScale: Number(metadata.guidance_scale),
+        steps: Number(metadata.num_inference_steps),
+        scalingFactor: 0.26732906699180603,
+      });
+      expect(relativeError(need(tensors, 'final_latents').data, latents.data)).toBeLessThan(
+        LATENTS_TOLERANCE,
+      );
+      // Measured: 96 … 118 dB.
+      expect(psnr(need(tensors, 'image').data, image.data)).toBeGreaterThan(80);
+    },
+  );
 });
 
 describe.skipIf(!existsSync(shared))('whole runs that diffusers recorded (shared beside the clone)', () => {
@@ -48,21 +57,32 @@ describe.skipIf(!existsSync(shared))('whole runs that diffusers recorded (shared
     folder = await converted(join(shared, 'checkpoints/sd15'));
   });
 
-  test.for(['PNDM', 'DPMSolverMultistep', 'DDIM', 'EulerDiscrete', 'LMSDiscrete'])('%s, 20 steps at guidance 7.5', async (name) => {
-    const { tensors, metadata } = await readGolden(join(shared, `goldens/e2e/sd15__${name}__20.safetensors`));
-    // as: the recorded config is a JSON object.
-    const config = parsePythonJson(metadata.config ?? '', name) as Record<string, unknown>;
-    const { latents, image } = await draw(folder, createScheduler({ ...config, _class_name: metadata.scheduler_class }), {
-      noise: need(tensors, 'initial_noise'),
-      hiddenStates: need(tensors, 'encoder_hidden_states_diffusers'),
-      guidanceScale: 7.5,
-      steps: 20,
-      scalingFactor: 0.18215,
-    });
-    const recorded = need(tensors, 'latents').data;
-    expect(relativeError(recorded.subarray(-latents.data.length), latents.data)).toBeLessThan(LATENTS_TOLERANCE);
-    expect(psnr(need(tensors, 'image').data, image.data)).toBeGreaterThan(60);
-  });
+  test.for(['PNDM', 'DPMSolverMultistep', 'DDIM', 'EulerDiscrete', 'LMSDiscrete'])(
+    '%s, 20 steps at guidance 7.5',
+    async (name) => {
+      const { tensors, metadata } = await readGolden(
+        join(shared, `goldens/e2e/sd15__${name}__20.safetensors`),
+      );
+      // as: the recorded config is a JSON object.
+      const config = parsePythonJson(metadata.config ?? '', name) as Record<string, unknown>;
+      const { latents, image } = await draw(
+        folder,
+        createScheduler({ ...config, _class_name: metadata.scheduler_class }),
+        {
+          noise: need(tensors, 'initial_noise'),
+          hiddenStates: need(tensors, 'encoder_hidden_states_diffusers'),
+          guidanceScale: 7.5,
+          steps: 20,
+          scalingFactor: 0.18215,
+        },
+      );
+      const recorded = need(tensors, 'latents').data;
+      expect(relativeError(recorded.subarray(-latents.data.length), latents.data)).toBeLessThan(
+        LATENTS_TOLERANCE,
+      );
+      expect(psnr(need(tensors, 'image').data, image.data)).toBeGreaterThan(60);
+    },
+  );
 });
 
 interface Drawing {
@@ -73,9 +93,18 @@ interface Drawing {
   readonly scalingFactor: number;
 }
 
-async function draw(folder: string, scheduler: ReturnType<typeof createScheduler>, { scalingFactor, ...request }: Drawing) {
+async function draw(
+  folder: string,
+  scheduler: ReturnType<typeof createScheduler>,
+  { scalingFactor, ...request }: Drawing,
+) {
   const unet = await openChain([join(folder, 'onnx/unet')], { optimize: true });
-  const latents = await denoise(unet, scheduler, { ...request, normal: (count) => new Float32Array(count) }, {});
+  const latents = await denoise(
+    unet,
+    scheduler,
+    { ...request, normal: (count) => new Float32Array(count) },
+    {},
+  );
   await unet.close();
   const decoder = await openChain([join(folder, 'onnx/vae_decoder')], { optimize: true });
   const image = await decodeLatents(decoder, latents, scalingFactor);
@@ -101,7 +130,8 @@ async function converted(modelVersion: string): Promise<string> {
 async function readGolden(path: string) {
   const file = await openSafetensors(path);
   const tensors = new Map<string, TensorData<'f32'>>();
-  for (const [name, weight] of file.weights) if (weight.dtype === 'f32') tensors.set(name, await readTensor(weight, 'f32'));
+  for (const [name, weight] of file.weights)
+    if (weight.dtype === 'f32') tensors.set(name, await readTensor(weight, 'f32'));
   await file.close();
   return { tensors, metadata: file.metadata };
 }

@@ -62,7 +62,9 @@ describe('running artifacts', () => {
   test('what lies beside the inputs is left alone', async () => {
     const tensors = await recorded('unet.t21');
     const more = new Map([...tensors, ...(await recorded('vae_decoder'))]);
-    expect(await runArtifacts([at('whole', 'unet')], more)).toEqual(await runArtifacts([at('whole', 'unet')], tensors));
+    expect(await runArtifacts([at('whole', 'unet')], more)).toEqual(
+      await runArtifacts([at('whole', 'unet')], tensors),
+    );
   });
 
   test('what is not there or cannot be run is named', async () => {

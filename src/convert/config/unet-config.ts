@@ -4,8 +4,11 @@ import { checkLevels, checkSizes, parseConfig } from './parse-config.ts';
 
 const blockType = (...names: [string, ...string[]]) => z.array(z.enum(names, { error: names.join(' or ') }));
 const count = z.int().min(1, { error: 'a number of at least 1' });
-const countPerLevel = z.union([count, z.array(count)], { error: 'a number of at least 1, or a list of them' });
-const only = <T extends string | number | boolean | null>(value: T) => z.literal(value, { error: JSON.stringify(value) }).default(value as never);
+const countPerLevel = z.union([count, z.array(count)], {
+  error: 'a number of at least 1, or a list of them',
+});
+const only = <T extends string | number | boolean | null>(value: T) =>
+  z.literal(value, { error: JSON.stringify(value) }).default(value as never);
 
 /** UNet2DConditionModel as in SD 1.x and 2.x; defaults are diffusers' own for keys that older files leave out. */
 const schema = z.object({
@@ -47,7 +50,8 @@ const schema = z.object({
 });
 
 /** What the UNet's graph needs to know beyond the header; lists have one entry a level, outermost first. */
-export interface UNetConfig extends Omit<z.output<typeof schema>, 'attention_head_dim' | 'transformer_layers_per_block'> {
+export interface UNetConfig
+  extends Omit<z.output<typeof schema>, 'attention_head_dim' | 'transformer_layers_per_block'> {
   /** Attention heads of each level. */
   readonly heads: readonly number[];
   /** Transformer blocks in each attention of a level. */
@@ -58,12 +62,22 @@ export interface UNetConfig extends Omit<z.output<typeof schema>, 'attention_hea
 export function unetConfig(component: Component): UNetConfig {
   const { attention_head_dim, transformer_layers_per_block, ...config } = parseConfig(schema, component);
   const { block_out_channels: channels, down_block_types, up_block_types } = config;
-  checkLevels(component, channels.length, { down_block_types, up_block_types, attention_head_dim, transformer_layers_per_block });
+  checkLevels(component, channels.length, {
+    down_block_types,
+    up_block_types,
+    attention_head_dim,
+    transformer_layers_per_block,
+  });
   const firstAttention = down_block_types.indexOf('CrossAttnDownBlock2D');
   checkSizes(component, [
     { key: 'in_channels', value: config.in_channels, weight: 'conv_in.weight', axis: 1 },
     { key: 'out_channels', value: config.out_channels, weight: 'conv_out.weight', axis: 0 },
-    ...channels.map((value, level) => ({ key: `block_out_channels[${level}]`, value, weight: `down_blocks.${level}.resnets.0.conv1.weight`, axis: 0 })),
+    ...channels.map((value, level) => ({
+      key: `block_out_channels[${level}]`,
+      value,
+      weight: `down_blocks.${level}.resnets.0.conv1.weight`,
+      axis: 0,
+    })),
     {
       key: 'cross_attention_dim',
       value: config.cross_attention_dim,
@@ -71,6 +85,11 @@ export function unetConfig(component: Component): UNetConfig {
       axis: 1,
     },
   ]);
-  const perLevel = (value: number | number[]) => (typeof value === 'number' ? channels.map(() => value) : value);
-  return { ...config, heads: perLevel(attention_head_dim), transformer_layers: perLevel(transformer_layers_per_block) };
+  const perLevel = (value: number | number[]) =>
+    typeof value === 'number' ? channels.map(() => value) : value;
+  return {
+    ...config,
+    heads: perLevel(attention_head_dim),
+    transformer_layers: perLevel(transformer_layers_per_block),
+  };
 }

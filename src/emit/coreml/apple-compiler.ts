@@ -10,7 +10,9 @@ import { createFolder, listFolder, movePath, removePath } from '../../weights/di
  */
 export async function compileWithApple(packagePath: string, bundlePath: string): Promise<void> {
   await createFolder(bundlePath, async (folder) => {
-    await promisify(execFile)('xcrun', ['coremlcompiler', 'compile', packagePath, folder]).catch(explain(packagePath));
+    await promisify(execFile)('xcrun', ['coremlcompiler', 'compile', packagePath, folder]).catch(
+      explain(packagePath),
+    );
     // It makes a folder of its own, named after the package.
     const made = join(folder, basename(packagePath).replace(/\.mlpackage$/, '.mlmodelc'));
     for (const name of await listFolder(made)) await movePath(join(made, name), join(folder, name));
@@ -30,7 +32,10 @@ function explain(packagePath: string): (error: NodeJS.ErrnoException & { stderr?
       );
     }
     throw new UnsupportedModelError(
-      { problem: `Apple’s compiler refused ${packagePath}.`, details: { 'it says': error.stderr?.trim() || error.message } },
+      {
+        problem: `Apple’s compiler refused ${packagePath}.`,
+        details: { 'it says': error.stderr?.trim() || error.message },
+      },
       { cause: error },
     );
   };

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { basename, dirname, join, parse } from 'node:path';
-import { BLOCK_BYTES, type ByteSink } from '../../weights/bytes.ts';
+import { BLOCK_BYTES } from '../../weights/bytes.ts';
 import { createFolder, linkFile, openFile, writeFile } from '../../weights/disk.ts';
 import { writeContainer } from './compiled-container.ts';
 import { compiledMetadata } from './compiled-metadata.ts';
@@ -140,4 +140,3 @@ async function writePieces(path: string, pieces: Iterable<string>): Promise<void
     await flush();
   });
 }
-

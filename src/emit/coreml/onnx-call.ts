@@ -1,7 +1,7 @@
 import type { UnsupportedModelError } from '../../errors.ts';
 import type { OnnxWriter } from '../onnx/onnx-writer.ts';
 import type { Elements } from './mil-elements.ts';
-import type { MilTensorType } from './mil-program.ts';
+import { type MilTensorType, tensorTypeOf } from './mil-program.ts';
 import type { Binding, Operation } from './mil-schema.ts';
 import type { OnnxProgram } from './onnx-program.ts';
 
@@ -53,11 +53,12 @@ export class OnnxCall {
     });
   }
 
-  /** The type of a value that a parameter has by name. */
+  /** The type of the value that a parameter has. Throws when it has none. */
   typeOf(parameter: string): MilTensorType {
-    const [binding] = this.#bindings(parameter);
-    if (binding?.name === undefined) throw this.refuse(`its ${parameter} is not a value that has a name`);
-    return this.#program.typeOf(binding.name);
+    const [{ name, value } = {}] = this.#bindings(parameter);
+    const type = name === undefined ? tensorTypeOf(value?.type ?? null) : this.#program.typeOf(name);
+    if (!type) throw this.refuse(`it has no ${parameter}`);
+    return type;
   }
 
   rankOf(parameter: string): number {

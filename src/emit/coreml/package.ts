@@ -60,7 +60,9 @@ export async function writePackageFiles(
   onBytes: (count: number) => void,
 ): Promise<WrittenFile[]> {
   const bytes = encodeModel(model);
-  const stored = await writeHashed(join(folder, WEIGHT_FILE), (write) => writeWeightFile(weights, write, onBytes));
+  const stored = await writeHashed(join(folder, WEIGHT_FILE), (write) =>
+    writeWeightFile(weights, write, onBytes),
+  );
   const written: WrittenFile[] = [{ name: WEIGHT_FILE, ...stored }];
   for (const [name, content] of [
     [MODEL_FILE, bytes],

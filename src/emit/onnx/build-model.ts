@@ -2,10 +2,24 @@ import type { Graph } from '../../graph/graph.ts';
 import { formatDim, isFixed, type Shape } from '../../graph/shape.ts';
 import type { Tensor } from '../../graph/tensor.ts';
 import { byteSize, type DType } from '../../weights/dtype.ts';
-import { type DataFile, layOutTensors, type Placement, placements, type StoredTensor } from './external-data.ts';
+import {
+  type DataFile,
+  layOutTensors,
+  type Placement,
+  placements,
+  type StoredTensor,
+} from './external-data.ts';
 import { lower } from './lower.ts';
 import { OnnxWriter } from './onnx-writer.ts';
-import { dataTypes, IR_VERSION, type ModelProto, OPSET, onnx, type TensorProto, type ValueInfoProto } from './proto.ts';
+import {
+  dataTypes,
+  IR_VERSION,
+  type ModelProto,
+  OPSET,
+  onnx,
+  type TensorProto,
+  type ValueInfoProto,
+} from './proto.ts';
 
 /** An ONNX model ready to be written: the message, and the files its weights go to. */
 export interface OnnxModel {
@@ -23,14 +37,24 @@ export function buildOnnxModel(graph: Graph, metadata: OnnxMetadata): OnnxModel 
   const write = new OnnxWriter(rename);
 
   for (const tensor of graph.tensors) {
-    if (tensor.op.kind === 'constant') write.constant(tensor.name, tensor.op.data, tensor.dtype, fixedShape(tensor));
-    else lower(write, tensor, tensor.inputs.map((input) => rename(input.name)));
+    if (tensor.op.kind === 'constant')
+      write.constant(tensor.name, tensor.op.data, tensor.dtype, fixedShape(tensor));
+    else
+      lower(
+        write,
+        tensor,
+        tensor.inputs.map((input) => rename(input.name)),
+      );
   }
   for (const [output, name] of aliases) write.node('Identity', [rename(name)], output);
 
   const dataFiles = layOutTensors(graph.tensors.flatMap(storedTensor), 'model.onnx_data');
-  const external = [...placements(dataFiles)].map(([name, placement]) => externalTensor(graphTensor(graph, name), placement));
-  const computed = graph.tensors.filter(({ op }) => op.kind !== 'input' && op.kind !== 'weight' && op.kind !== 'constant');
+  const external = [...placements(dataFiles)].map(([name, placement]) =>
+    externalTensor(graphTensor(graph, name), placement),
+  );
+  const computed = graph.tensors.filter(
+    ({ op }) => op.kind !== 'input' && op.kind !== 'weight' && op.kind !== 'constant',
+  );
   const outputs = new Set(graph.outputs.map(({ name }) => name));
   return {
     dataFiles,
@@ -41,7 +65,9 @@ export function buildOnnxModel(graph: Graph, metadata: OnnxMetadata): OnnxModel 
         initializer: [...write.initializers, ...external],
         input: graph.inputs.map((tensor) => valueInfo(tensor.name, tensor)),
         output: graph.outputs.map(({ name, tensor }) => valueInfo(name, tensor)),
-        valueInfo: computed.filter(({ name }) => !outputs.has(rename(name))).map((tensor) => valueInfo(rename(tensor.name), tensor)),
+        valueInfo: computed
+          .filter(({ name }) => !outputs.has(rename(name)))
+          .map((tensor) => valueInfo(rename(tensor.name), tensor)),
       },
       metadata,
     ),
@@ -61,12 +87,17 @@ export function modelProto(graph: NonNullable<ModelProto['graph']>, metadata: On
 
 /** Declares a value's dtype and shape; free sizes keep their symbols. */
 export function valueInfo(name: string, { dtype, shape }: { dtype: DType; shape: Shape }): ValueInfoProto {
-  const dim = shape.map((size) => (typeof size === 'number' ? { dimValue: size } : { dimParam: formatDim(size) }));
+  const dim = shape.map((size) =>
+    typeof size === 'number' ? { dimValue: size } : { dimParam: formatDim(size) },
+  );
   return { name, type: { tensorType: { elemType: dataTypes[dtype], shape: { dim } } } };
 }
 
 /** A tensor whose bytes lie in a data file. */
-export function externalTensor({ name, dtype, dims }: { name: string; dtype: DType; dims: readonly number[] }, placement: Placement): TensorProto {
+export function externalTensor(
+  { name, dtype, dims }: { name: string; dtype: DType; dims: readonly number[] },
+  placement: Placement,
+): TensorProto {
   return {
     name,
     dims: [...dims],
@@ -81,7 +112,10 @@ export function externalTensor({ name, dtype, dims }: { name: string; dtype: DTy
  * cannot be (the tensor is an input or a weight, or has taken the name of another output), an Identity node is the
  * output: `aliases`.
  */
-function namesInFile(graph: Graph): { names: ReadonlyMap<string, string>; aliases: readonly (readonly [string, string])[] } {
+function namesInFile(graph: Graph): {
+  names: ReadonlyMap<string, string>;
+  aliases: readonly (readonly [string, string])[];
+} {
   const names = new Map<string, string>();
   const aliases: (readonly [string, string])[] = [];
   for (const { name, tensor } of graph.outputs) {

@@ -87,35 +87,10 @@ test('ORIGINAL: all heads at once, in any size of image', () => {
 });
 
 test('SPLIT_EINSUM: a head at a time, channels first', () => {
-  expect(printed('SPLIT_EINSUM', [2, 8, 4, 4], [2, 12, 1, 77])).toMatchInlineSnapshot(`
-    "input x: f32 [2, 8, 4, 4]
-    input context: f32 [2, 12, 1, 77]
-    norm = group_norm(x, norm.weight [8], norm.bias [8]) groups=4 epsilon=0.000001: f32 [2, 8, 4, 4]
-    norm/reshape = reshape(norm) shape=[2, 8, 1, 16]: f32 [2, 8, 1, 16]
-    proj_in = conv2d(norm/reshape, proj_in.weight [8, 8, 1, 1], proj_in.bias [8]) stride=1 pads=0: f32 [2, 8, 1, 16]
-    transformer_blocks.0.norm1 = layer_norm(proj_in, transformer_blocks.0.norm1.weight [8], transformer_blocks.0.norm1.bias [8]) axis=1 epsilon=0.00001: f32 [2, 8, 1, 16]
-    transformer_blocks.0.attn1.to_q = conv2d(transformer_blocks.0.norm1, transformer_blocks.0.attn1.to_q.weight [8, 8, 1, 1]) stride=1 pads=0: f32 [2, 8, 1, 16]
-    transformer_blocks.0.attn1.to_k = conv2d(transformer_blocks.0.norm1, transformer_blocks.0.attn1.to_k.weight [8, 8, 1, 1]) stride=1 pads=0: f32 [2, 8, 1, 16]
-    transformer_blocks.0.attn1.to_v = conv2d(transformer_blocks.0.norm1, transformer_blocks.0.attn1.to_v.weight [8, 8, 1, 1]) stride=1 pads=0: f32 [2, 8, 1, 16]
-    transformer_blocks.0.attn1.to_q/mul = mul(transformer_blocks.0.attn1.to_q, 0.5): f32 [2, 8, 1, 16]
-    transformer_blocks.0.attn1.to_k/transpose = transpose(transformer_blocks.0.attn1.to_k) perm=[0, 3, 2, 1]: f32 [2, 16, 1, 8]
-    transformer_blocks.0.attn1.to_q/slice = slice(transformer_blocks.0.attn1.to_q/mul) axis=1 start=0 end=4: f32 [2, 4, 1, 16]
-    transformer_blocks.0.attn1.to_k/slice = slice(transformer_blocks.0.attn1.to_k/transpose) axis=3 start=0 end=4: f32 [2, 16, 1, 4]
-    transformer_blocks.0.attn1.to_v/slice = slice(transformer_blocks.0.attn1.to_v) axis=1 start=0 end=4: f32 [2, 4, 1, 16]
-    transformer_blocks.0.attn1.to_q/slice_2 = slice(transformer_blocks.0.attn1.to_q/mul) axis=1 start=4 end=8: f32 [2, 4, 1, 16]
-    transformer_blocks.0.attn1.to_k/slice_2 = slice(transformer_blocks.0.attn1.to_k/transpose) axis=3 start=4 end=8: f32 [2, 16, 1, 4]
-    transformer_blocks.0.attn1.to_v/slice_2 = slice(transformer_blocks.0.attn1.to_v) axis=1 start=4 end=8: f32 [2, 4, 1, 16]
-    transformer_blocks.0.attn1.to_k/einsum = einsum(transformer_blocks.0.attn1.to_k/slice, transformer_blocks.0.attn1.to_q/slice) equation=bkhc,bchq->bkhq: f32 [2, 16, 1, 16]
-    transformer_blocks.0.attn1.to_k/softmax = softmax(transformer_blocks.0.attn1.to_k/einsum) axis=1: f32 [2, 16, 1, 16]
-    transformer_blocks.0.attn1.to_v/einsum = einsum(transformer_blocks.0.attn1.to_v/slice, transformer_blocks.0.attn1.to_k/softmax) equation=bchk,bkhq->bchq: f32 [2, 4, 1, 16]
-    transformer_blocks.0.attn1.to_k/einsum_2 = einsum(transformer_blocks.0.attn1.to_k/slice_2, transformer_blocks.0.attn1.to_q/slice_2) equation=bkhc,bchq->bkhq: f32 [2, 16, 1, 16]
-    transformer_blocks.0.attn1.to_k/softmax_2 = softmax(transformer_blocks.0.attn1.to_k/einsum_2) axis=1: f32 [2, 16, 1, 16]
-    transformer_blocks.0.attn1.to_v/einsum_2 = einsum(transformer_blocks.0.attn1.to_v/slice_2, transformer_blocks.0.attn1.to_k/softmax_2) equation=bchk,bkhq->bchq: f32 [2, 4, 1, 16]
-    transformer_blocks.0.attn1.to_v/concat = concat(transformer_blocks.0.attn1.to_v/einsum, transformer_blocks.0.attn1.to_v/einsum_2) axis=1: f32 [2, 8, 1, 16]
-    transformer_blocks.0.attn1.to_out.0 = conv2d(transformer_blocks.0.attn1.to_v/concat, transformer_blocks.0.attn1.to_out.0.weight [8, 8, 1, 1], transformer_blocks.0.attn1.to_out.0.bias [8]) stride=1 pads=0: f32 [2, 8, 1, 16]
-    proj_in/add = add(proj_in, transformer_blocks.0.attn1.to_out.0): f32 [2, 8, 1, 16]
-    transformer_blocks.0.norm2 = layer_norm(proj_in/add, transformer_blocks.0.norm2.weight [8], transformer_blocks.0.norm2.bias [8]) axis=1 epsilon=0.00001: f32 [2, 8, 1, 16]
-    transformer_blocks.0.attn2.to_q = conv2d(transformer_blocks.0.norm2, transformer_blocks.0.attn2.to_q.weight [8, 8, 1, 1]) stride=1 pads=0: f32 [2, 8, 1, 16]
+  const lines = printed('SPLIT_EINSUM', [2, 8, 4, 4], [2, 12, 1, 77]).split('\n');
+  const attention = lines.filter((line) => line.startsWith('transformer_blocks.0.attn2'));
+  expect(attention.join('\n')).toMatchInlineSnapshot(`
+    "transformer_blocks.0.attn2.to_q = conv2d(transformer_blocks.0.norm2, transformer_blocks.0.attn2.to_q.weight [8, 8, 1, 1]) stride=1 pads=0: f32 [2, 8, 1, 16]
     transformer_blocks.0.attn2.to_k = conv2d(context, transformer_blocks.0.attn2.to_k.weight [8, 12, 1, 1]) stride=1 pads=0: f32 [2, 8, 1, 77]
     transformer_blocks.0.attn2.to_v = conv2d(context, transformer_blocks.0.attn2.to_v.weight [8, 12, 1, 1]) stride=1 pads=0: f32 [2, 8, 1, 77]
     transformer_blocks.0.attn2.to_q/mul = mul(transformer_blocks.0.attn2.to_q, 0.5): f32 [2, 8, 1, 16]
@@ -133,20 +108,7 @@ test('SPLIT_EINSUM: a head at a time, channels first', () => {
     transformer_blocks.0.attn2.to_k/softmax_2 = softmax(transformer_blocks.0.attn2.to_k/einsum_2) axis=1: f32 [2, 77, 1, 16]
     transformer_blocks.0.attn2.to_v/einsum_2 = einsum(transformer_blocks.0.attn2.to_v/slice_2, transformer_blocks.0.attn2.to_k/softmax_2) equation=bchk,bkhq->bchq: f32 [2, 4, 1, 16]
     transformer_blocks.0.attn2.to_v/concat = concat(transformer_blocks.0.attn2.to_v/einsum, transformer_blocks.0.attn2.to_v/einsum_2) axis=1: f32 [2, 8, 1, 16]
-    transformer_blocks.0.attn2.to_out.0 = conv2d(transformer_blocks.0.attn2.to_v/concat, transformer_blocks.0.attn2.to_out.0.weight [8, 8, 1, 1], transformer_blocks.0.attn2.to_out.0.bias [8]) stride=1 pads=0: f32 [2, 8, 1, 16]
-    proj_in/add_2 = add(proj_in/add, transformer_blocks.0.attn2.to_out.0): f32 [2, 8, 1, 16]
-    transformer_blocks.0.norm3 = layer_norm(proj_in/add_2, transformer_blocks.0.norm3.weight [8], transformer_blocks.0.norm3.bias [8]) axis=1 epsilon=0.00001: f32 [2, 8, 1, 16]
-    transformer_blocks.0.ff.net.0.proj = conv2d(transformer_blocks.0.norm3, transformer_blocks.0.ff.net.0.proj.weight [64, 8, 1, 1], transformer_blocks.0.ff.net.0.proj.bias [64]) stride=1 pads=0: f32 [2, 64, 1, 16]
-    transformer_blocks.0.ff.net.0.proj/slice = slice(transformer_blocks.0.ff.net.0.proj) axis=1 start=0 end=32: f32 [2, 32, 1, 16]
-    transformer_blocks.0.ff.net.0.proj/slice_2 = slice(transformer_blocks.0.ff.net.0.proj) axis=1 start=32 end=64: f32 [2, 32, 1, 16]
-    transformer_blocks.0.ff.net.0.proj/gelu = gelu(transformer_blocks.0.ff.net.0.proj/slice_2): f32 [2, 32, 1, 16]
-    transformer_blocks.0.ff.net.0.proj/mul = mul(transformer_blocks.0.ff.net.0.proj/slice, transformer_blocks.0.ff.net.0.proj/gelu): f32 [2, 32, 1, 16]
-    transformer_blocks.0.ff.net.2 = conv2d(transformer_blocks.0.ff.net.0.proj/mul, transformer_blocks.0.ff.net.2.weight [8, 32, 1, 1], transformer_blocks.0.ff.net.2.bias [8]) stride=1 pads=0: f32 [2, 8, 1, 16]
-    proj_in/add_3 = add(proj_in/add_2, transformer_blocks.0.ff.net.2): f32 [2, 8, 1, 16]
-    proj_out = conv2d(proj_in/add_3, proj_out.weight [8, 8, 1, 1], proj_out.bias [8]) stride=1 pads=0: f32 [2, 8, 1, 16]
-    proj_out/reshape = reshape(proj_out) shape=[2, 8, 4, 4]: f32 [2, 8, 4, 4]
-    proj_out/add = add(proj_out/reshape, x): f32 [2, 8, 4, 4]
-    return y = proj_out/add"
+    transformer_blocks.0.attn2.to_out.0 = conv2d(transformer_blocks.0.attn2.to_v/concat, transformer_blocks.0.attn2.to_out.0.weight [8, 8, 1, 1], transformer_blocks.0.attn2.to_out.0.bias [8]) stride=1 pads=0: f32 [2, 8, 1, 16]"
   `);
 });
 

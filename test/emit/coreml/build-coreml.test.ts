@@ -20,7 +20,11 @@ function planCoreMl(graph: Graph, request: CoreMlOptions): PackageFile[] {
 
 async function emitCoreMl(
   graph: Graph,
-  { path, onBytes = () => {}, ...request }: CoreMlOptions & { path: string; onBytes?: (count: number) => void },
+  {
+    path,
+    onBytes = () => {},
+    ...request
+  }: CoreMlOptions & { path: string; onBytes?: (count: number) => void },
 ): Promise<{ files: PackageFile[] }> {
   const contents = await buildCoreMl(graph, request).read();
   await writePackage(path, contents, onBytes);

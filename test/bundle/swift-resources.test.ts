@@ -1,0 +1,155 @@
+import { createHash } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { bundleSwiftResources, type SwiftPackage } from '../../src/bundle/swift-resources.ts';
+import type { ProgressEvent } from '../../src/context.ts';
+import type { ArtifactName } from '../../src/emit/artifact.ts';
+import { writePackage, writePackageFiles } from '../../src/emit/coreml/package.ts';
+import { openMlModelC } from '../../src/emit/coreml/read-bundle.ts';
+import { InterruptedError, NotFoundError } from '../../src/errors.ts';
+import { layeredModel } from '../chunk/layered-model.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+import { rejectionOf } from '../support/thrown-by.ts';
+
+const inFolder = temporaryFolder();
+
+async function packagesOf(folder: string, names: readonly ArtifactName[]): Promise<SwiftPackage[]> {
+  return Promise.all(
+    names.map(async (name) => {
+      const path = inFolder(folder, `Stable_Diffusion_version_x_${name}.mlpackage`);
+      await writePackage(path, layeredModel(), () => {});
+      return { name, path };
+    }),
+  );
+}
+
+function tokenizerOf(folder: string): string[] {
+  mkdirSync(inFolder(folder, 'tokenizer'), { recursive: true });
+  return Object.entries({
+    'merges.txt': '#version: 0.2\n',
+    'special_tokens_map.json': '{}',
+    'vocab.json': '{"a</w>":320}',
+  }).map(([name, text]) => {
+    writeFileSync(inFolder(folder, 'tokenizer', name), text);
+    return inFolder(folder, 'tokenizer', name);
+  });
+}
+
+const sha256 = (path: string): string => createHash('sha256').update(readFileSync(path)).digest('hex');
+
+test("Resources has what Apple's Swift package looks for, and every file is accounted for", async () => {
+  const packages = await packagesOf('whole', ['text_encoder', 'unet', 'vae_decoder', 'vae_encoder']);
+  const folder = inFolder('whole', 'Resources');
+  const written = await bundleSwiftResources(
+    { packages, tokenizer: tokenizerOf('whole'), compiler: 'own' },
+    folder,
+  );
+  expect(readdirSync(folder)).toEqual([
+    'TextEncoder.mlmodelc',
+    'Unet.mlmodelc',
+    'VAEDecoder.mlmodelc',
+    'VAEEncoder.mlmodelc',
+    'merges.txt',
+    'vocab.json',
+  ]);
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) =>
+    entry.isFile(),
+  );
+  const paths = files.map(({ parentPath, name }) => join(parentPath, name).slice(folder.length + 1));
+  expect(written.map(({ name }) => name).sort()).toEqual(paths.sort());
+  for (const { name, byteLength, sha256: hash } of written) {
+    expect(byteLength, name).toBe(statSync(join(folder, name)).size);
+    expect(hash, name).toBe(sha256(join(folder, name)));
+  }
+  const opened = await openMlModelC(join(folder, 'Unet.mlmodelc'));
+  expect(opened.description.input.map(({ name }) => name)).toEqual(['x', 'unread', 'text']);
+  await opened.close();
+});
+
+test('a network is there whole or in chunks, never both: the last bundling counts, and chunks win over their whole', async () => {
+  const [whole] = await packagesOf('both', ['unet']);
+  const chunks = await packagesOf('both', ['unet_chunk1', 'unet_chunk2', 'unet_chunk3']);
+  const folder = inFolder('both', 'Resources');
+  mkdirSync(join(folder, 'controlnet'), { recursive: true });
+  const bundled = async (packages: readonly (SwiftPackage | undefined)[]): Promise<string[]> => {
+    const some = packages.filter((each) => each !== undefined);
+    await bundleSwiftResources({ packages: some, tokenizer: [], compiler: 'own' }, folder);
+    return readdirSync(folder);
+  };
+  expect(await bundled([whole])).toEqual(['Unet.mlmodelc', 'controlnet']);
+  const three = ['UnetChunk1.mlmodelc', 'UnetChunk2.mlmodelc', 'UnetChunk3.mlmodelc', 'controlnet'];
+  expect(await bundled([whole, ...chunks])).toEqual(three);
+  const two = ['UnetChunk1.mlmodelc', 'UnetChunk2.mlmodelc', 'controlnet'];
+  expect(await bundled(chunks.slice(0, 2))).toEqual(two);
+  expect(await bundled([whole])).toEqual(['Unet.mlmodelc', 'controlnet']);
+  // Another network leaves the UNet alone.
+  expect(await bundled(await packagesOf('both', ['vae_decoder']))).toEqual([
+    'Unet.mlmodelc',
+    'VAEDecoder.mlmodelc',
+    'controlnet',
+  ]);
+});
+
+test('bundling again gives the same bytes, and replaces what is stale', async () => {
+  const packages = await packagesOf('again', ['unet']);
+  const folder = inFolder('again', 'Resources');
+  const bundle = () =>
+    bundleSwiftResources({ packages, tokenizer: tokenizerOf('again'), compiler: 'own' }, folder);
+  const first = await bundle();
+  writeFileSync(join(folder, 'Unet.mlmodelc', 'model.mil'), 'stale');
+  writeFileSync(join(folder, 'Unet.mlmodelc', 'left over'), 'stale');
+  writeFileSync(join(folder, 'vocab.json'), 'stale');
+  expect(await bundle()).toEqual(first);
+  for (const { name, sha256: hash } of first) expect(sha256(join(folder, name)), name).toBe(hash);
+  expect(readdirSync(join(folder, 'Unet.mlmodelc'))).not.toContain('left over');
+});
+
+test('weights that were hashed when the package was written are not read again', async () => {
+  const path = inFolder('known', 'unet.mlpackage');
+  const files = await writePackageFiles(path, layeredModel(), () => {});
+  const marked = files.map((file) => ({
+    ...file,
+    sha256: file.name.endsWith('weight.bin') ? 'known' : file.sha256,
+  }));
+  const packages = [{ name: 'unet', path, files: marked }] as const;
+  const written = await bundleSwiftResources(
+    { packages, tokenizer: [], compiler: 'own' },
+    inFolder('known', 'Resources'),
+  );
+  expect(written.filter(({ sha256: hash }) => hash === 'known').map(({ name }) => name)).toEqual([
+    'Unet.mlmodelc/weights/weight.bin',
+  ]);
+});
+
+test('a tokenizer that lacks a file is told of', async () => {
+  const packages = await packagesOf('untold', ['unet']);
+  const tokenizer = tokenizerOf('untold').filter((path) => !path.endsWith('merges.txt'));
+  const events: ProgressEvent[] = [];
+  const folder = inFolder('untold', 'Resources');
+  const written = await bundleSwiftResources({ packages, tokenizer, compiler: 'own' }, folder, {
+    onProgress: (event) => events.push(event),
+  });
+  expect(events).toEqual([
+    { type: 'progress', stage: 'bundle', what: 'Unet.mlmodelc', done: 0, total: 1 },
+    { type: 'note', message: `the tokenizer has no merges.txt: ${folder} cannot be loaded without it.` },
+  ]);
+  expect(written.at(-1)?.name).toBe('vocab.json');
+});
+
+test('work that fails or is interrupted leaves earlier bundles as they were, and no half one', async () => {
+  const packages = await packagesOf('stopped', ['text_encoder', 'unet']);
+  const folder = inFolder('stopped', 'Resources');
+  const resources = { packages, tokenizer: [], compiler: 'own' } as const;
+  const controller = new AbortController();
+  const work = bundleSwiftResources(resources, folder, {
+    signal: controller.signal,
+    onProgress: () => controller.abort(),
+  });
+  expect(await rejectionOf(work)).toBeInstanceOf(InterruptedError);
+  expect(readdirSync(folder)).toEqual(['TextEncoder.mlmodelc']);
+  const missing = { name: 'vae_decoder', path: inFolder('stopped', 'missing.mlpackage') } as const;
+  const failing = bundleSwiftResources({ ...resources, packages: [missing] }, folder);
+  expect(await rejectionOf(failing)).toBeInstanceOf(NotFoundError);
+  expect(readdirSync(folder)).toEqual(['TextEncoder.mlmodelc']);
+});
