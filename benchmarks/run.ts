@@ -24,13 +24,15 @@ const ROUNDS = 3;
 
 const script = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
-const convert = [script('../cli/main.ts'), 'convert', '--target', 'onnx', '--quiet'];
+const convert = [script('../cli/main.ts'), 'convert', '--quiet'];
 
 const conversions: Readonly<Record<string, readonly string[]>> = {
-  'float16 (default)': ['--precision', 'float16'],
-  'float16, chunks, SPLIT_EINSUM': ['--precision', 'float16', '--chunk-unet', '--attention', 'SPLIT_EINSUM'],
-  'float16-weights': ['--precision', 'float16-weights'],
-  float32: ['--precision', 'float32'],
+  'ONNX, float16': ['--target', 'onnx'],
+  'ONNX, float16, chunks, SPLIT_EINSUM': ['--target', 'onnx', '--chunk-unet', '--attention', 'SPLIT_EINSUM'],
+  'ONNX, float16-weights': ['--target', 'onnx', '--precision', 'float16-weights'],
+  'ONNX, float32': ['--target', 'onnx', '--precision', 'float32'],
+  'Core ML, float16, chunks, Resources': ['--target', 'coreml', '--chunk-unet'],
+  'both, float16, chunks (default)': ['--chunk-unet'],
 };
 
 const results = (name: string): string => script(`results/${name}.csv`);

@@ -8,6 +8,7 @@ import type { Target as Deployment } from './emit/coreml/target.ts';
 import { type ArtifactToEmit, artifactBytes, emitArtifacts } from './emit-artifacts.ts';
 import { ValidationError } from './errors.ts';
 import { count, formatBytes } from './format.ts';
+import { verifyGraph } from './graph/verify.ts';
 import { Pipeline, type Stage } from './pipeline.ts';
 import { addProvenance, readProvenance } from './provenance.ts';
 import { type Precision, withPrecision } from './quantize/precision.ts';
@@ -191,12 +192,9 @@ function quantize(request: ConvertRequest): Stage<Converted, Quantized> {
     async run({ checkpoint, models }) {
       const output = models.map(({ model, target, attention }) => {
         const precision = targets[target].precision(request.precision);
-        return {
-          target,
-          attention,
-          precision,
-          model: { ...model, graph: withPrecision(model.graph, precision) },
-        };
+        const graph = withPrecision(model.graph, precision);
+        verifyGraph(graph);
+        return { target, attention, precision, model: { ...model, graph } };
       });
       const precisions = [...new Set(output.map(({ precision }) => precision))].join(', ');
       return { output: { checkpoint, models: output }, detail: precisions };

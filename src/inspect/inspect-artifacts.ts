@@ -109,8 +109,8 @@ async function folderSize(folder: string): Promise<number> {
   return (await filesIn(folder)).reduce((sum, { byteLength }) => sum + byteLength, 0);
 }
 
-/** The networks that a picture needs; Core ML's are called `TextEncoder`, or `…_text_encoder`. */
-const needed = ['textencoder', 'unet', 'vaedecoder'];
+/** The networks that a picture needs. */
+const needed = ['text_encoder', 'unet', 'vae_decoder'];
 
 function nextStep(
   path: string,
@@ -118,14 +118,14 @@ function nextStep(
   problems: readonly string[],
 ): ArtifactsInspection['next'] {
   if (problems.length > 0) return { advice: 'Convert it again with --force, or copy it again.' };
-  const names = artifacts.map((artifact) =>
-    basename(artifact.path)
-      .replace(/(_?chunk\d+)?(\.\w+)?$/i, '')
-      .replaceAll('_', '')
-      .toLowerCase(),
-  );
-  if (needed.every((network) => names.some((name) => name.endsWith(network)))) {
+  const drawable = artifacts
+    .filter(({ format }) => format === 'onnx')
+    .map((artifact) => basename(artifact.path).replace(/_chunk\d+$/, ''));
+  if (needed.every((network) => drawable.includes(network))) {
     return nextCommand('generate', '-i', path, '--prompt', 'an astronaut riding a horse');
+  }
+  if (artifacts.some(({ format }) => format !== 'onnx')) {
+    return nextCommand('validate', path, '--reference', 'CHECKPOINT');
   }
   const [largest] = artifacts.toSorted((a, b) => b.byteLength - a.byteLength);
   if (!largest) return { advice: 'It holds no model: convert again.' };

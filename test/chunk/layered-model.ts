@@ -6,8 +6,8 @@ import { type Blob, WeightFileLayout } from '../../src/emit/coreml/weight-file.t
 
 /** How a layered model is written. */
 export interface LayeredOptions {
+  /** 7 is iOS 16; 9 is iOS 18, where the parts of a palette are parameters and elements may be narrower than a byte. */
   readonly specificationVersion?: 7 | 9;
-  readonly opset?: 'ios16' | 'ios18';
   /** Statements at the beginning of the program. */
   readonly first?: string;
   /** What follows `y` among the outputs: `, early`. */
@@ -22,11 +22,11 @@ export interface LayeredOptions {
  */
 export function layeredModel({
   specificationVersion = 7,
-  opset = 'ios16',
   first = '',
   moreOutputs = '',
   change = (model) => model,
 }: LayeredOptions = {}): PackageContents {
+  const isNew = specificationVersion === 9;
   const weights = new WeightFileLayout();
   const blob = (type: string, name: string, dtype: Blob['dtype'], bytes: Uint8Array): string => {
     const offset = weights.add({ name, dtype, byteLength: bytes.length, stream: () => [bytes] });
@@ -35,19 +35,25 @@ export function layeredModel({
   const constant = (type: string, name: string, value: string): string =>
     `tensor<${type}> ${name} = const()[name = ${literal('string', `"${name}"`)}, val = ${value}];`;
   const literal = (type: string, value: string): string =>
-    specificationVersion >= 9 ? `${type}(${value})` : `tensor<${type}, []>(${value})`;
+    isNew ? `${type}(${value})` : `tensor<${type}, []>(${value})`;
   const dense = (name: string, seed: number): string =>
     constant('fp16, [16, 16]', name, blob('fp16, [16, 16]', name, 'fp16', halves(256, seed)));
   const palettized = (name: string, seed: number): string => {
-    const indices = blob('uint8, [192]', name, 'uint8', noise(192, seed));
-    const lut = blob('fp16, [64]', name, 'fp16', halves(64, seed));
-    const shape = 'tensor<uint32, [2]>([16, 16])';
-    return `tensor<fp16, [16, 16]> ${name} = constexpr_lut_to_dense()[indices = ${indices}, lut = ${lut}, name = ${literal('string', `"${name}"`)}, shape = ${shape}];`;
+    const indices = noise(192, seed);
+    const lut = halves(64, seed);
+    const attribute = `name = ${literal('string', `"${name}"`)}`;
+    if (isNew) {
+      const parameters = `indices = ${blob('uint6, [16, 16]', name, 'uint6', indices)}, lut = ${blob('fp16, [1, 1, 64, 1]', name, 'fp16', lut)}`;
+      return `tensor<fp16, [16, 16]> ${name} = constexpr_lut_to_dense(${parameters})[${attribute}];`;
+    }
+    const parameters = `indices = ${blob('uint8, [192]', name, 'uint8', indices)}, lut = ${blob('fp16, [64]', name, 'fp16', lut)}`;
+    const shape = 'shape = tensor<uint32, [2]>([16, 16])';
+    return `tensor<fp16, [16, 16]> ${name} = constexpr_lut_to_dense()[${parameters}, ${attribute}, ${shape}];`;
   };
   const bias = constant('fp16, [16]', 'bias', blob('fp16, [16]', 'bias', 'fp16', halves(16, 9)));
   const linear = (name: string, weight: string, x: string): string =>
     `tensor<fp16, [2, 16]> ${name} = linear(bias = bias, weight = ${weight}, x = ${x})[name = ${literal('string', `"${name}"`)}];`;
-  const text = `program(${specificationVersion >= 9 ? '1.3' : '1.0'}){func main<${opset}>(tensor<fp16, [2, 16]> x, tensor<fp16, [2, 16]> unread, tensor<fp16, [16, 2]> text) {
+  const text = `program(${isNew ? '1.3' : '1.0'}){func main<${isNew ? 'ios18' : 'ios16'}>(tensor<fp16, [2, 16]> x, tensor<fp16, [2, 16]> unread, tensor<fp16, [16, 2]> text) {
     ${first}
     ${constant('int32, [2]', 'perm', 'tensor<int32, [2]>([1, 0])')}
     tensor<fp16, [2, 16]> laid_out = transpose(perm = perm, x = text);

@@ -15,7 +15,7 @@ const rows: readonly [keyof typeof recorded, AttentionImplementation, Precision,
   ['sd15-wide', 'ORIGINAL', 'float32', 115], // 123.6
   ['sd15-wide', 'SPLIT_EINSUM', 'float32', 115], // 123.6
   ['sd15-wide', 'ORIGINAL', 'float16-weights', 115], // 123.6: the checkpoint is float16
-  ['sd21', 'SPLIT_EINSUM_V2', 'float32', 117], // 125.4
+  ['sd21', 'SPLIT_EINSUM_V2', 'float32', 117], // 125.4: at 256 tokens the same as SPLIT_EINSUM (blocks/attention.test.ts has more)
   ['sd21', 'SPLIT_EINSUM', 'float16', 60], // 68.0
   ['sd-shapes', 'ORIGINAL', 'float32', 133], // 141.5
   ['sd-shapes', 'ORIGINAL', 'float16', 82], // 90.5

@@ -102,16 +102,15 @@ test("another exporter's folder and Apple's are found by their models", async ()
   ]);
 });
 
+test('an ONNX folder with all that a picture needs leads to drawing one', async () => {
+  const models = ['text_encoder', 'unet_chunk1', 'unet_chunk2', 'vae_decoder'];
+  const path = write('onnx', Object.fromEntries(models.map((model) => [`onnx/${model}/model.onnx`, 1])));
+  expect((await inspectArtifacts(path)).next).toEqual({
+    command: `sdconvert generate -i ${path} --prompt 'an astronaut riding a horse'`,
+  });
+});
+
 test.for([
-  [
-    'onnx',
-    [
-      'onnx/text_encoder/model.onnx',
-      'onnx/unet_chunk1/model.onnx',
-      'onnx/unet_chunk2/model.onnx',
-      'onnx/vae_decoder/model.onnx',
-    ],
-  ],
   [
     'packages',
     [
@@ -129,10 +128,10 @@ test.for([
       'VAEDecoder.mlmodelc/model.mil',
     ],
   ],
-] as const)('a folder with all that a picture needs (%s) leads to drawing one', async ([folder, files]) => {
+] as const)('a folder of Core ML models (%s) leads to checking them', async ([folder, files]) => {
   const path = write(folder, Object.fromEntries(files.map((file) => [file, 1])));
   expect((await inspectArtifacts(path)).next).toEqual({
-    command: `sdconvert generate -i ${path} --prompt 'an astronaut riding a horse'`,
+    command: `sdconvert validate ${path} --reference CHECKPOINT`,
   });
 });
 

@@ -48,7 +48,7 @@ type Row<K extends OpKind> = OpCase & {
   readonly attributes: K extends SourceKind ? object : OpAttributes[K];
 };
 
-export const opCases: { readonly [K in OpKind]: readonly [Row<K>, ...Row<K>[]] } = {
+const opCases: { readonly [K in OpKind]: readonly [Row<K>, ...Row<K>[]] } = {
   input: [
     {
       attributes: {},

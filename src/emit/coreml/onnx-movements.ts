@@ -36,11 +36,15 @@ export const movements: Readonly<Record<string, OnnxLowering>> = {
     }
   },
 
+  /** Scalars become a vector. */
   concat(op) {
     if (op.flag('interleave')) throw op.refuse('it interleaves');
     const values = op.operands('values');
-    if (op.resultType().shape.length > 0) return op.result('Concat', values, { axis: op.int('axis', 0) });
-    throw op.refuse('it joins scalars');
+    const areScalars = op.rankOf('values') === 0;
+    const parts = areScalars
+      ? values.map((each) => op.step('Unsqueeze', [each, op.write.int64s([0])]))
+      : values;
+    op.result('Concat', parts, { axis: op.int('axis', 0) });
   },
 
   stack(op) {

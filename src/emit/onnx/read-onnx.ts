@@ -1,7 +1,8 @@
 import { dirname, join } from 'node:path';
 import { FileFormatError } from '../../errors.ts';
-import { BLOCK_BYTES, type ByteSource } from '../../weights/bytes.ts';
+import type { ByteSource } from '../../weights/bytes.ts';
 import { openFile } from '../../weights/disk.ts';
+import { streamBytes } from '../../weights/stream-bytes.ts';
 import type { OnnxModel } from './build-model.ts';
 import type { DataFile, StoredTensor } from './external-data.ts';
 import { type ModelProto, onnx, type TensorProto } from './proto.ts';
@@ -130,17 +131,4 @@ function placeOf(
     },
     advice: 'Do not use this file: ONNX data must lie beside its model.',
   });
-}
-
-async function* streamBytes(
-  source: ByteSource,
-  offset: number,
-  byteLength: number,
-): AsyncGenerator<Uint8Array> {
-  const buffer = new Uint8Array(Math.min(BLOCK_BYTES, byteLength));
-  for (let done = 0; done < byteLength; done += buffer.length) {
-    const block = buffer.subarray(0, Math.min(buffer.length, byteLength - done));
-    await source.read(block, offset + done);
-    yield block;
-  }
 }

@@ -552,6 +552,7 @@ beforeAll(async () => {
     tensor<fp32, [2, 4, 3]> turned = transpose(x = rows, perm = tensor<int32, [3]>([0, 2, 1]));
     tensor<fp32, [2, 5, 4]> upright = transpose(x = columns, perm = tensor<int32, [3]>([0, 2, 1]));
     tensor<fp32, [2, 4]> flat = slice_by_index(x = kernel, begin = tensor<int32, [4]>([0, 0, 0, 0]), end = tensor<int32, [4]>([2, 4, 1, 1]), squeeze_mask = tensor<bool, [4]>([false, false, true, true]));
+    int32 one = const()[val = int32(1)];
     tensor<fp32, [4]> variances = square(x = channels);
     tensor<fp32, [2, 3]> halves = const()[val = tensor<fp32, [2, 3]>([[-2.5, -1.5, -0.5], [0.5, 1.5, 1.6]])];
     tensor<fp32, [2, 3]> big = const()[val = tensor<fp32, [2, 3]>([[-3, 0, 1], [5, 6, 9]])];
