@@ -382,6 +382,13 @@ const cases: readonly Case[] = [
     [-1.5, 0.5, 0.5, 1, 2, -1],
   ),
 
+  one(
+    'scatter_nd',
+    'data = x, indices = nowhere, updates = nothing, mode = string("update")',
+    'fp32 [2, 3]',
+    x,
+  ),
+
   one('reshape', 'x = x, shape = tensor<int32, [2]>([3, -1])', 'fp32 [3, 2]', x),
   one('reshape', 'x = x, shape = tensor<int32, [2]>([0, 3])', 'fp32 [2, 3]', x),
   one('reshape', 'x = x, shape = shape', 'fp32 [3, 2]', x),
@@ -552,6 +559,11 @@ beforeAll(async () => {
     tensor<fp32, [2, 4, 3]> turned = transpose(x = rows, perm = tensor<int32, [3]>([0, 2, 1]));
     tensor<fp32, [2, 5, 4]> upright = transpose(x = columns, perm = tensor<int32, [3]>([0, 2, 1]));
     tensor<fp32, [2, 4]> flat = slice_by_index(x = kernel, begin = tensor<int32, [4]>([0, 0, 0, 0]), end = tensor<int32, [4]>([2, 4, 1, 1]), squeeze_mask = tensor<bool, [4]>([false, false, true, true]));
+    tensor<int32, [2, 3]> zeros = sub(x = i, y = i);
+    tensor<int32, [?, 2]> nowhere = non_zero(x = zeros);
+    tensor<int32, [2]> places = shape(x = nowhere);
+    tensor<int32, [1]> found = slice_by_size(x = places, begin = tensor<int32, [1]>([0]), size = tensor<int32, [1]>([1]));
+    tensor<fp32, [?]> nothing = fill(shape = found, value = fp32(0));
     int32 one = const()[val = int32(1)];
     tensor<fp32, [4]> variances = square(x = channels);
     tensor<fp32, [2, 3]> halves = const()[val = tensor<fp32, [2, 3]>([[-2.5, -1.5, -0.5], [0.5, 1.5, 1.6]])];
