@@ -1,4 +1,5 @@
 import { basename, join, resolve } from 'node:path';
+import type { Compiler } from './bundle/compile-package.ts';
 import type { Context } from './context.ts';
 import type { AttentionImplementation } from './convert/blocks/attention.ts';
 import type { ModelName, Sizes } from './convert/contracts/contract.ts';
@@ -40,6 +41,8 @@ export interface ConvertRequest {
   readonly minPsnr?: number | undefined;
   /** Whether to complete the folder for its consumers. */
   readonly bundle: boolean;
+  /** Who compiles Core ML packages for `Resources`. */
+  readonly compiler: Compiler;
   /** Which of several weight files to take. */
   readonly variant?: Variant | undefined;
   /** Whether to replace what is there. */
@@ -54,6 +57,7 @@ export const convertDefaults = {
   precision: 'float16',
   sizes: {},
   deployment: 'macOS13',
+  compiler: 'own',
   bundle: true,
   force: false,
   dryRun: false,
@@ -298,7 +302,12 @@ function bundle(request: ConvertRequest): Stage<Emitted, Emitted> {
         const own = artifacts
           .filter(({ target }) => target === name)
           .map((artifact) => ({ ...artifact, files: known.artifacts[artifact.path]?.files ?? [] }));
-        const { folder, files } = await targets[name].bundle(checkpoint, own, output, context);
+        const { folder, files } = await targets[name].bundle(
+          checkpoint,
+          own,
+          { output, compiler: request.compiler },
+          context,
+        );
         // What earlier runs bundled there stays on record.
         const all = new Map(
           [...(known.artifacts[folder]?.files ?? []), ...files].map((file) => [file.name, file]),

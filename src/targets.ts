@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { Compiler } from './bundle/compile-package.ts';
 import { bundleOnnxFolder } from './bundle/onnx-folder.ts';
 import { bundleSwiftResources } from './bundle/swift-resources.ts';
 import { chunkCountNote, splitMil } from './chunk/split-mil.ts';
@@ -52,7 +53,7 @@ export interface Target {
   bundle(
     checkpoint: Checkpoint,
     artifacts: readonly BundledArtifact[],
-    output: string,
+    place: { readonly output: string; readonly compiler: Compiler },
     context: Context,
   ): Promise<{ readonly folder: string; readonly files: WrittenFile[] }>;
   /** The artifact of a model, or those of its chunks, and what the user should know of them. Throws `ChunkBudgetError`. */
@@ -82,7 +83,7 @@ export const targets: { readonly [K in TargetName]: Target } = {
       }));
       return { artifacts };
     },
-    async bundle(checkpoint, artifacts, output) {
+    async bundle(checkpoint, artifacts, { output }) {
       const models = artifacts.flatMap(({ name, model }) => {
         const configFile = checkpoint.components.get(componentOf(model))?.configFile;
         return configFile ? [{ folder: name, configFile }] : [];
@@ -120,13 +121,13 @@ export const targets: { readonly [K in TargetName]: Target } = {
         note: maxChunkBytes === undefined ? undefined : chunkCountNote(parts.length, maxChunkBytes),
       };
     },
-    async bundle(checkpoint, artifacts, output, context) {
+    async bundle(checkpoint, artifacts, { output, compiler }, context) {
       const packages = artifacts.map(({ name, path, files }) => ({ name, path: join(output, path), files }));
       const tokenizer = checkpoint.folders.get('tokenizer') ?? [];
       return {
         folder: 'Resources',
         files: await bundleSwiftResources(
-          { packages, tokenizer, compiler: 'own' },
+          { packages, tokenizer, compiler },
           join(output, 'Resources'),
           context,
         ),

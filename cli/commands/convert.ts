@@ -1,4 +1,5 @@
 import type { Argv } from 'yargs';
+import { compilers } from '../../src/bundle/compile-package.ts';
 import { attentionImplementations } from '../../src/convert/blocks/attention.ts';
 import type { ModelName, Sizes } from '../../src/convert/contracts/contract.ts';
 import {
@@ -105,6 +106,12 @@ function declare(yargs: Argv) {
       default: 'macOS13' as const,
       describe: 'Core ML: the oldest system that is to load it',
     })
+    .option('compiler', {
+      choices: compilers,
+      default: convertDefaults.compiler,
+      describe:
+        'Core ML: who compiles Resources; own: any machine, experimental until confirmed on devices; apple: a Mac with Xcode',
+    })
     .option('variant', {
       choices: ['fp16', 'non_ema'] as const,
       describe: 'Which weights, where the checkpoint has several',
@@ -162,6 +169,7 @@ function request(argv: Arguments): ConvertOptions {
     deployment: deployments[argv['min-deployment-target']],
     minPsnr: argv['check-output-correctness'] ? argv['min-psnr'] : undefined,
     bundle: argv.bundle,
+    compiler: argv.compiler,
     variant: argv.variant,
     force: argv.force,
     dryRun: argv['dry-run'],

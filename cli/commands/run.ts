@@ -15,9 +15,16 @@ export const runCommand: Command = {
   options: declare,
   async run(argv, report) {
     // yargs checked the types that `declare` gave each option.
-    const { artifacts, inputs: path, outputs: target } = argv as Arguments;
+    const {
+      artifacts,
+      inputs: path,
+      outputs: target,
+      'round-to-float16': roundToFloat16,
+    } = argv as Arguments;
     const inputs = await readTensors(path);
-    const outputs = await report.follow(['run'], (context) => runArtifacts(artifacts, inputs, context));
+    const outputs = await report.follow(['run'], (context) =>
+      runArtifacts(artifacts, inputs, { ...context, roundToFloat16 }),
+    );
     await writeSafetensors(
       target,
       [...outputs].map(([name, tensor]) => ({ name, ...tensor })),
@@ -37,7 +44,7 @@ function declare(yargs: Argv) {
       type: 'string',
       array: true,
       demandOption: true,
-      describe: 'A model.onnx or its folder; several run one after another',
+      describe: 'A model.onnx or its folder, a .mlpackage or .mlmodelc; several run one after another',
     })
     .option('inputs', {
       type: 'string',
@@ -48,6 +55,11 @@ function declare(yargs: Argv) {
       type: 'string',
       demandOption: true,
       describe: 'Where to write the outputs (.safetensors)',
+    })
+    .option('round-to-float16', {
+      type: 'boolean',
+      default: false,
+      describe: 'Core ML: round to float16 after every operation, so that overflow shows',
     })
     .example(
       '$0 run out/onnx/unet_chunk1 out/onnx/unet_chunk2 --inputs in.safetensors --outputs out.safetensors',

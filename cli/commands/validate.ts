@@ -13,9 +13,9 @@ export const validateCommand: Command = {
   options: declare,
   async run(argv, report) {
     // yargs checked the types that `declare` gave each option.
-    const { path, reference, 'min-psnr': minPsnr } = argv as Arguments;
+    const { path, reference, 'min-psnr': minPsnr, 'round-to-float16': roundToFloat16 } = argv as Arguments;
     const verdicts = await report.follow(['validate'], (context) =>
-      validate({ artifact: path, reference, minPsnr }, context),
+      validate({ artifact: path, reference, minPsnr, roundToFloat16 }, context),
     );
     report.result({ verdicts }, describeVerdicts(verdicts));
     return verdicts.every(({ pass }) => pass) ? 0 : 1;
@@ -51,7 +51,7 @@ function declare(yargs: Argv) {
     .positional('path', {
       type: 'string',
       demandOption: true,
-      describe: 'A conversion’s output folder, one model’s folder, or an .onnx file',
+      describe: 'A conversion’s output folder, one model’s folder, an .onnx, .mlpackage or .mlmodelc',
     })
     .option('reference', {
       type: 'string',
@@ -63,6 +63,11 @@ function declare(yargs: Argv) {
       type: 'number',
       default: 35,
       describe: 'Lowest PSNR in dB that passes: 20·log10(max|reference| / rmse)',
+    })
+    .option('round-to-float16', {
+      type: 'boolean',
+      default: false,
+      describe: 'Core ML: round to float16 after every operation, so that overflow shows',
     })
     .example(
       '$0 validate ./out --reference ./stable-diffusion-v1-5',

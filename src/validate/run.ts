@@ -1,7 +1,10 @@
 import { type Context, throwIfInterrupted } from '../context.ts';
 import { openChain } from './chain.ts';
 import { feedsFor } from './feeds.ts';
-import type { RunnerOptions, TensorMap } from './runner.ts';
+import { noteNonFinite, type RunnerOptions, type TensorMap } from './runner.ts';
+
+/** How artifacts are run: see `RunnerOptions`. */
+export type RunOptions = Partial<Pick<RunnerOptions, 'optimize' | 'roundToFloat16'>>;
 
 /**
  * Runs one model, or the chunks of one in order, on one set of inputs. These may have either contract's names, dtypes and
@@ -13,10 +16,11 @@ import type { RunnerOptions, TensorMap } from './runner.ts';
 export async function runArtifacts(
   paths: readonly string[],
   inputs: TensorMap,
-  { optimize = false, signal, onProgress }: Partial<RunnerOptions> & Context = {},
+  { optimize = false, roundToFloat16 = false, ...context }: RunOptions & Context = {},
 ): Promise<TensorMap> {
+  const { signal, onProgress } = context;
   throwIfInterrupted(signal);
-  const model = await openChain(paths, { optimize });
+  const model = await openChain(paths, { optimize, roundToFloat16, onNonFinite: noteNonFinite(context) });
   try {
     const feeds = feedsFor(model, inputs);
     throwIfInterrupted(signal);

@@ -1,3 +1,4 @@
+import type { Context } from '../context.ts';
 import type { DType } from '../weights/dtype.ts';
 import type { TensorData } from '../weights/tensor-data.ts';
 
@@ -49,4 +50,13 @@ export interface NonFiniteValue {
   readonly value: string;
   /** The operation that gave it: `conv`. */
   readonly operation: string;
+}
+
+/** Passes on, as a note, where a model's first value that is not finite is. */
+export function noteNonFinite({ onProgress }: Context): (found: NonFiniteValue) => void {
+  return ({ path, value, operation }) =>
+    onProgress?.({
+      type: 'note',
+      message: `in float16, ${value} (${operation}) is the first value of ${path} that is not finite.`,
+    });
 }

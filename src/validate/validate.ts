@@ -7,7 +7,13 @@ import { type FoundModel, findModels } from './find-models.ts';
 import { type ModelSettings, readModelSettings } from './model-settings.ts';
 import { inputSizes, realisticCases } from './realistic-inputs.ts';
 import { openReference, type Reference, type RunnableReference } from './reference.ts';
-import type { ModelBorders, Runner, TensorMap } from './runner.ts';
+import {
+  type ModelBorders,
+  noteNonFinite,
+  type Runner,
+  type RunnerOptions,
+  type TensorMap,
+} from './runner.ts';
 import { networkOf } from './tensor-names.ts';
 import { judge, type OutputVerdict, type Verdict } from './verdict.ts';
 
@@ -19,6 +25,8 @@ export interface ValidateRequest {
   readonly reference: string;
   /** The lowest PSNR in dB that passes. */
   readonly minPsnr: number;
+  /** Core ML models: round what they declare float16, operation by operation, so that overflow shows. */
+  readonly roundToFloat16?: boolean;
 }
 
 /**
@@ -44,7 +52,10 @@ export async function validate(request: ValidateRequest, context: Context = {}):
         total: models.length,
       });
       verdicts.push(
-        await withChain(model.paths, (runner) => validateModel(model, runner, reference, request, context)),
+        await withChain(model.paths, (runner) => validateModel(model, runner, reference, request, context), {
+          roundToFloat16: request.roundToFloat16 ?? false,
+          onNonFinite: noteNonFinite(context),
+        }),
       );
     }
     return verdicts;
@@ -141,10 +152,14 @@ async function hiddenStates(
 
 /**
  * Lets `use` run a chain: not optimised, so that the weights stay on the disk. (It would not change what is measured:
- * onnxruntime computes float16 models in float32 on a CPU either way, so an overflow of float16 does not show here.)
+ * onnxruntime computes float16 models in float32 on a CPU either way, so an overflow of float16 does not show here; of Core ML models it does, with `roundToFloat16`.)
  */
-async function withChain<T>(paths: readonly string[], use: (model: Runner) => Promise<T>): Promise<T> {
-  const model = await openChain(paths, { optimize: false });
+async function withChain<T>(
+  paths: readonly string[],
+  use: (model: Runner) => Promise<T>,
+  options: Omit<RunnerOptions, 'optimize'> = {},
+): Promise<T> {
+  const model = await openChain(paths, { ...options, optimize: false });
   try {
     return await use(model);
   } finally {
