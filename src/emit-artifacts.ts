@@ -44,6 +44,8 @@ export async function emitArtifacts(
     let done = 0;
     for (const { component, artifact, options } of anew) {
       const hashed = sources.of(component); // in a thread of its own, beside the writing
+      // When writing fails first nobody awaits it, and its failure must not count as unhandled.
+      hashed.catch(() => {});
       let record: ArtifactRecord | undefined;
       await createFolder(join(output, artifact.path), async (folder) => {
         const files = await artifact.write(folder, (bytes) => {
@@ -130,10 +132,7 @@ class SourceHashes {
       this.#hashes.set(file, hash);
       return [relative(this.#checkpoint.path, file), await hash];
     });
-    const all = Promise.all(hashes);
-    // Whoever awaits the result sees a failure; until then it must not count as unhandled.
-    all.catch(() => {});
-    return Object.fromEntries(await all);
+    return Object.fromEntries(await Promise.all(hashes));
   }
 
   /** Waits for the threads to end, whether anybody still wants their results or not. */
