@@ -4,7 +4,7 @@ import { extname, join, parse, resolve } from 'node:path';
 import type { MilModel } from '../emit/coreml/mil-model.ts';
 import { openMlModelC } from '../emit/coreml/read-bundle.ts';
 import { openMlPackage } from '../emit/coreml/read-package.ts';
-import { FINITE, milToOnnx, type OnnxOfProgram, type TracedValue } from '../emit/coreml/to-onnx.ts';
+import { milToOnnx, NOT_FINITE, type OnnxOfProgram, type TracedValue } from '../emit/coreml/to-onnx.ts';
 import { onnx } from '../emit/onnx/proto.ts';
 import { FileFormatError, UnsupportedModelError } from '../errors.ts';
 import { removePath, writeFile } from '../weights/disk.ts';
@@ -59,12 +59,12 @@ function runnerOf(
   return {
     path,
     inputs: session.inputs,
-    outputs: session.outputs.filter(({ name }) => name !== FINITE),
+    outputs: session.outputs.filter(({ name }) => name !== NOT_FINITE),
     async run(feeds) {
       const outputs = new Map(await session.run(feeds));
-      const finite = outputs.get(FINITE);
-      outputs.delete(FINITE);
-      const found = finite && firstNonFinite(trace, numbersOf(finite));
+      const flags = outputs.get(NOT_FINITE);
+      outputs.delete(NOT_FINITE);
+      const found = flags && firstNonFinite(trace, numbersOf(flags));
       if (found) onNonFinite?.({ path, value: found.name, operation: found.operation });
       return outputs;
     },
@@ -106,15 +106,14 @@ async function openSession(
 }
 
 /** The first value that is not finite although all that it was made of is: where it comes from. */
-function firstNonFinite(trace: readonly TracedValue[], sums: ArrayLike<number>): TracedValue | undefined {
+function firstNonFinite(trace: readonly TracedValue[], flags: ArrayLike<number>): TracedValue | undefined {
   const tainted = new Set<string>();
   for (const value of trace) {
     const { name, operation, inputs, index } = value;
     const inherits = inputs.some((input) => tainted.has(input));
-    const fine = index === undefined ? !inherits : sums[index] === 0;
-    if (fine) continue;
-    if (index !== undefined && !inherits && operation !== 'const') return value;
-    tainted.add(name);
+    const isTainted = index === undefined ? inherits : flags[index] === 1;
+    if (isTainted && index !== undefined && !inherits && operation !== 'const') return value;
+    if (isTainted) tainted.add(name);
   }
   return undefined;
 }

@@ -28,7 +28,7 @@ export interface ToOnnxOptions {
 
 /** An ML Program as ONNX. Its weights lie in the program's weight files, but for the compressed ones: those, decoded, are `dataFiles`. */
 export interface OnnxOfProgram extends OnnxModel {
-  /** With `roundToFloat16`, what the output `finite` of the model says something about. */
+  /** With `roundToFloat16`, what the output `NOT_FINITE` of the model says something about. */
   readonly trace: readonly TracedValue[];
 }
 
@@ -38,12 +38,12 @@ export interface TracedValue {
   /** The type of the operation that gives it: `conv`. */
   readonly operation: string;
   readonly inputs: readonly string[];
-  /** Where the output `finite` says whether it is: 0, or NaN. Values that were only moved have no place in it. */
+  /** Its place in the output `NOT_FINITE`; values that were only moved have none. */
   readonly index?: number;
 }
 
-/** The output, float32 [n], that says which values are finite. No value of a program can have this name. */
-export const FINITE = '/finite';
+/** The output, bool [n], that says which values hold an infinity or a NaN. No value of a program can have this name. */
+export const NOT_FINITE = '/not_finite';
 
 /**
  * The ONNX model, of opset 21, that computes what the function `main` of an ML Program does. Fractions are float32,
@@ -102,7 +102,8 @@ function writeOperation(program: OnnxProgram, operation: Operation, tracer: Trac
   const computes = Object.hasOwn(computations, operation.type);
   const results = operation.outputs.map(({ name }) => {
     const { dtype } = program.typeOf(name);
-    const final = program.kindOf(name, dtype) === 'i64' ? `${name}/int64` : name;
+    // The plain names are those of inputs and outputs, which differ from the values inside in their dtypes.
+    const final = `${name}/${program.kindOf(name, dtype)}`;
     return { name, final, rounds: tracer !== undefined && computes && dtype === 'fp16' };
   });
   const targets = results.map(({ final, rounds }) => (rounds ? `${final}/exact` : final));
@@ -124,14 +125,10 @@ function writeInput(program: OnnxProgram, input: NamedValueType, tracer: Tracer 
   const { name } = input;
   const type = program.typeOf(name);
   const kind = program.kindOf(name, type.dtype);
-  let known = name;
-  if (kind === 'i64') {
-    known = program.write.node1('Cast', [name], `${name}/int64`, { to: dataTypes.i64 });
-  } else if (tracer && type.dtype === 'fp16') {
-    known = `${name}/rounded`;
-    roundToFloat16(program, name, known);
-  }
-  program.define(name, known);
+  const inside = `${name}/${kind}`;
+  if (tracer && type.dtype === 'fp16') roundToFloat16(program, name, inside);
+  else program.write.node('Cast', [name], inside, { to: dataTypes[kind] });
+  program.define(name, inside);
   tracer?.addInput(name);
   return valueInfo(program, name, type);
 }
@@ -139,8 +136,7 @@ function writeInput(program: OnnxProgram, input: NamedValueType, tracer: Tracer 
 function writeOutput(program: OnnxProgram, name: string): ValueInfoProto {
   const type = program.typeOf(name);
   const dtype = borderDType(program, name, type.dtype);
-  const inside = program.nameOf(name);
-  if (inside !== name) program.write.node('Cast', [inside], name, { to: dataTypes[dtype] });
+  program.write.node('Cast', [program.nameOf(name)], name, { to: dataTypes[dtype] });
   return valueInfo(program, name, type);
 }
 
@@ -191,11 +187,11 @@ const masking = new Set(['add', 'sub', 'mul', 'real_div', 'maximum', 'minimum', 
 /** onnxruntime takes time in the square of the inputs of a node to load it: 24 s for 8,000, 2 s with groups of this size. */
 const MOST_JOINED = 64;
 
-/** Adds to a program what finds values that are not finite: x · 0 is NaN for them, and so is the sum over a tensor. */
+/** Adds to a program what finds values that are not finite. */
 class Tracer {
   readonly trace: TracedValue[] = [];
   readonly #program: OnnxProgram;
-  readonly #sums: string[] = [];
+  readonly #flags: string[] = [];
   readonly #constants = new Set<string>();
 
   constructor(program: OnnxProgram) {
@@ -203,43 +199,61 @@ class Tracer {
   }
 
   addInput(name: string): void {
-    this.#add(name, 'input', [], true);
+    this.#addComputed(name, 'input', []);
   }
 
-  add(operation: Operation, computes: boolean): void {
-    const inputs = Object.values(operation.inputs).flatMap(({ arguments: bindings }) =>
+  add({ type, inputs, outputs }: Operation, computes: boolean): void {
+    const names = Object.values(inputs).flatMap(({ arguments: bindings }) =>
       bindings.flatMap(({ name }) => name ?? []),
     );
-    if (masking.has(operation.type)) for (const name of inputs) this.#addConstant(name);
-    for (const { name } of operation.outputs) this.#add(name, operation.type, inputs, computes);
+    if (masking.has(type)) for (const name of names) this.#addConstant(name);
+    for (const { name } of outputs) {
+      if (computes) this.#addComputed(name, type, names);
+      else this.trace.push({ name, operation: type, inputs: names });
+    }
   }
 
   finish(): ValueInfoProto[] {
     const { write } = this.#program;
-    const parts = Array.from({ length: Math.ceil(this.#sums.length / MOST_JOINED) }, (_, part) => {
-      const sums = this.#sums.slice(part * MOST_JOINED, (part + 1) * MOST_JOINED);
-      return write.node1('Concat', sums, `${FINITE}/${part}`, { axis: 0 });
+    const parts = Array.from({ length: Math.ceil(this.#flags.length / MOST_JOINED) }, (_, part) => {
+      const flags = this.#flags.slice(part * MOST_JOINED, (part + 1) * MOST_JOINED);
+      return write.node1('Concat', flags, `${NOT_FINITE}/${part}`, { axis: 0 });
     });
-    write.node('Concat', parts, FINITE, { axis: 0 });
-    const dim = [{ dimValue: this.#sums.length }];
-    return [{ name: FINITE, type: { tensorType: { elemType: dataTypes.f32, shape: { dim } } } }];
+    write.node('Concat', parts, NOT_FINITE, { axis: 0 });
+    const dim = [{ dimValue: this.#flags.length }];
+    return [{ name: NOT_FINITE, type: { tensorType: { elemType: dataTypes.bool, shape: { dim } } } }];
   }
 
   #addConstant(name: string): void {
     if (!this.#program.isConstant(name) || this.#constants.has(name)) return;
     this.#constants.add(name);
-    this.#add(name, 'const', [], true);
+    if (this.#isFraction(name)) this.#addFlag(name, 'const', []);
   }
 
-  #add(name: string, operation: string, inputs: readonly string[], computes: boolean): void {
-    if (!computes || !isFraction(this.#program.typeOf(name).dtype)) {
+  #addComputed(name: string, operation: string, inputs: readonly string[]): void {
+    if (!this.#isFraction(name)) {
       this.trace.push({ name, operation, inputs });
       return;
     }
+    const flag = this.#addFlag(name, operation, inputs);
+    // What reads the value waits for its flag. Otherwise onnxruntime computes the flags last, and keeps all values until then.
+    const value = this.#program.nameOf(name);
+    this.#program.define(name, this.#program.write.node1('Where', [flag, value, value], `${name}/traced`));
+  }
+
+  /** x · 0 is NaN where x is not finite, and so is the sum of a tensor of it. */
+  #addFlag(name: string, operation: string, inputs: readonly string[]): string {
     const { write } = this.#program;
     const zeros = write.node1('Mul', [this.#program.nameOf(name), this.#program.scalar(0)], `${name}/zeros`);
     const row = write.node1('Reshape', [zeros, write.int64s([-1])], `${name}/row`);
-    this.trace.push({ name, operation, inputs, index: this.#sums.length });
-    this.#sums.push(write.node1('ReduceSum', [row], `${name}/finite`, { keepdims: 1 }));
+    const sum = write.node1('ReduceSum', [row], `${name}/sum`, { keepdims: 1 });
+    const flag = write.node1('IsNaN', [sum], `${name}/not_finite`);
+    this.trace.push({ name, operation, inputs, index: this.#flags.length });
+    this.#flags.push(flag);
+    return flag;
+  }
+
+  #isFraction(name: string): boolean {
+    return isFraction(this.#program.typeOf(name).dtype);
   }
 }
