@@ -165,9 +165,10 @@ function run(args: readonly string[], isTimeToStop: (stdout: string) => boolean)
     cwd: temporary(),
   });
   let [stdout, stderr] = ['', ''];
+  let isStopped = false; // once: a second Ctrl-C ends it at once
   child.stdout.on('data', (chunk) => {
     stdout += chunk;
-    if (isTimeToStop(stdout)) child.kill('SIGINT');
+    if (!isStopped && isTimeToStop(stdout)) isStopped = child.kill('SIGINT');
   });
   child.stderr.on('data', (chunk) => {
     stderr += chunk;

@@ -134,6 +134,9 @@ function numbersOf(dtype: MilDType, { buffer, length }: Uint8Array, count: numbe
 
 /** `count` numbers of 1 to 8 bits from one stream of bits, each byte's lowest bit first. */
 function unpackBits(bytes: Numbers, bits: number, count: number): Uint8Array {
+  if (!(bits >= 1 && bits <= 8 && Number.isInteger(bits)) || bytes.length * 8 < bits * count) {
+    throw new Error(`${bytes.length} bytes are not ${count} numbers of ${bits} bits`);
+  }
   if (bits === 8 && bytes instanceof Uint8Array) return bytes;
   const mask = (1 << bits) - 1;
   const numbers = new Uint8Array(count);

@@ -1,5 +1,5 @@
 import { join, relative, resolve, sep } from 'node:path';
-import { UnsupportedModelError } from '../../errors.ts';
+import { FileFormatError, SdConvertError, UnsupportedModelError } from '../../errors.ts';
 import { type DType, elementCount } from '../../weights/dtype.ts';
 import { externalTensor, modelProto } from '../onnx/build-model.ts';
 import { layOutTensors, placements, type StoredTensor } from '../onnx/external-data.ts';
@@ -101,14 +101,15 @@ export class OnnxProgram {
     if (!type) throw this.unsupported(`the constant ${name} is not a tensor`);
     const kind = this.kindOf(name, type.dtype);
     const dims = fixedShape(type);
-    if (!value.blobFileValue) return this.#initializer(name, kind, dims, immediateElements(value) ?? []);
+    const inside = `${name}/${kind}`;
+    if (!value.blobFileValue) return this.#initializer(inside, kind, dims, immediateElements(value) ?? []);
     const stored = storedDTypes[type.dtype];
     if (!stored) throw this.unsupported(`${type.dtype} as the type of the constant ${name}`);
     const { file, offset, byteLength } = this.#weights.find(value.blobFileValue);
-    const raw = stored === kind ? name : `${name}/stored`;
+    const raw = stored === kind ? inside : `${name}/stored`;
     const place = { location: this.#locate(file.name), offset, length: byteLength };
     this.#inPlace.push(externalTensor({ name: raw, dtype: stored, dims }, place));
-    return this.#asKind(kind, raw, stored, name);
+    return this.#asKind(kind, raw, stored, inside);
   }
 
   /** The name of a float32 tensor [] of a number. */
@@ -167,15 +168,19 @@ export class OnnxProgram {
       throw this.unsupported(`${dtype} as the type of the weight ${name}`);
     const source: ConstantSource = { weights: this.#weights, operationOf: (each) => this.#origins.get(each) };
     const output = operation.outputs.findIndex((each) => each.name === name);
+    const { path } = this;
     async function* stream() {
-      const constant = (await decodeConstants(operation, source))[output];
+      const constants = await decodeConstants(operation, source).catch((error: unknown) => {
+        throw error instanceof SdConvertError ? error : undecodable(path, name, error);
+      });
+      const constant = constants[output];
       if (constant) yield denseBytes(constant);
     }
     const stored = dtype === 'fp16' ? 'f16' : 'f32';
-    const raw = stored === 'f32' ? name : `${name}/stored`;
+    const raw = stored === 'f32' ? `${name}/f32` : `${name}/stored`;
     const byteLength = elementCount(dims) * (stored === 'f16' ? 2 : 4);
     this.#decoded.push({ name: raw, dtype: stored, dims, byteLength, stream });
-    return this.#asKind('f32', raw, stored, name);
+    return this.#asKind('f32', raw, stored, `${name}/f32`);
   }
 
   #asKind(kind: Kind, raw: string, stored: DType, name: string): string {
@@ -222,4 +227,15 @@ function kindOfType(type: ValueType | null): string {
   if (type?.listType) return 'a list';
   if (type?.tupleType) return 'a tuple';
   return type?.dictionaryType ? 'a dictionary' : 'of a type that is not known';
+}
+
+function undecodable(path: string, name: string, cause: unknown): FileFormatError {
+  return new FileFormatError(
+    {
+      problem: `${path} is not a valid ML Program: a compressed weight contradicts itself.`,
+      details: { weight: name, found: cause instanceof Error ? cause.message : String(cause) },
+      advice: 'It is damaged, or was written by a faulty tool: get it again, or convert it again.',
+    },
+    { cause },
+  );
 }

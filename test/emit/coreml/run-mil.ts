@@ -1,8 +1,8 @@
-import type { MilDType } from '../../../src/emit/coreml/mil-dtype.ts';
+import { type MilDType, milElement } from '../../../src/emit/coreml/mil-dtype.ts';
 import { openCoreMlRunner } from '../../../src/validate/coreml-runner.ts';
 import type { RunnerOptions, TensorMap } from '../../../src/validate/runner.ts';
 import type { TensorData } from '../../../src/weights/tensor-data.ts';
-import { smallModel, writeSmallPackage } from './small-package.ts';
+import { feature, smallModel, writeSmallPackage } from './small-package.ts';
 
 /** A small ML Program: what it is given, its operations as text, and which of their values it gives. */
 export interface SmallProgram {
@@ -21,7 +21,12 @@ export function writeProgram(folder: string, program: SmallProgram): string {
     return `tensor<${given === 'i32' ? 'int32' : dtype}, [${shape.join(', ')}]> ${name}`;
   });
   const text = `program(1.3){func main<ios18>(${parameters.join(', ')}){${operations}}->(${outputs.join(', ')});}`;
-  return writeSmallPackage(folder, { model: smallModel({ text, specificationVersion: 9 }), weights });
+  const model = smallModel({ text, specificationVersion: 9 });
+  const input = Object.entries(inputs).map(([name, { dtype: given, shape }]) =>
+    feature(name, shape, milElement(given === 'i32' ? 'int32' : dtype).array),
+  );
+  const description = model.description && { ...model.description, input };
+  return writeSmallPackage(folder, { model: { ...model, description }, weights });
 }
 
 /** Writes a program as a package and runs it. */
