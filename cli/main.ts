@@ -6,6 +6,9 @@ import { version } from '../src/version.ts';
 import { commandNames, commands } from './commands.ts';
 import { createReport, type Report } from './report.ts';
 
+// onnxruntime would leave telemetry files in the temporary folder; it reads this when it is loaded, in its worker.
+process.env.ORT_DISABLE_TELEMETRY ??= '1';
+
 process.exitCode = await main(hideBin(process.argv));
 
 /** Runs a command line and gives the exit code: 0 done, 1 the input or request is at fault, 2 our fault, 130 interrupted. */
