@@ -40,7 +40,6 @@ export async function emitArtifacts(
     const byteLength = anew.reduce((sum, { artifact }) => sum + artifactBytes(artifact), 0);
     await checkFreeSpace(output, byteLength);
 
-    if (force) await removeOtherChunks(output, artifacts);
     let done = 0;
     for (const { component, artifact, options } of anew) {
       const hashed = sources.of(component); // in a thread of its own, beside the writing
@@ -63,6 +62,8 @@ export async function emitArtifacts(
       });
       if (record) await addProvenance(output, { [artifact.path]: record });
     }
+    // Last: an interruption must not leave a chain without its end.
+    if (force) await removeOtherChunks(output, artifacts);
     return { kept, byteLength };
   } finally {
     await sources.settle();
@@ -126,8 +127,8 @@ class SourceHashes {
   }
 
   /** Of a component's files, by path relative to the checkpoint. */
-  async of({ files }: Component): Promise<Record<string, string>> {
-    const hashes = files.map(async (file): Promise<[string, string]> => {
+  async of({ files, configFile }: Component): Promise<Record<string, string>> {
+    const hashes = [...files, configFile].map(async (file): Promise<[string, string]> => {
       const hash = this.#hashes.get(file) ?? hashFile(file, this.#signal);
       this.#hashes.set(file, hash);
       return [relative(this.#checkpoint.path, file), await hash];

@@ -40,7 +40,10 @@ test('sdconvert.json has the size and SHA-256 of every other file there is, and 
   );
   expect(Object.fromEntries(recorded)).toEqual(hashes(whole, 'sdconvert.json'));
   const unet = 'unet/diffusion_pytorch_model.safetensors';
-  expect(artifacts['onnx/unet_chunk1']?.source).toEqual({ [unet]: sha256(join(modelVersion, unet)) });
+  expect(artifacts['onnx/unet_chunk1']?.source).toEqual({
+    [unet]: sha256(join(modelVersion, unet)),
+    'unet/config.json': sha256(join(modelVersion, 'unet/config.json')),
+  });
 });
 
 test('a second run keeps what is there, and says so', async () => {

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { FileFormatError, NotFoundError, RequestError, type SdConvertError } from '../errors.ts';
@@ -62,7 +61,8 @@ class OrtThread {
     this.#worker.on('message', (reply: OrtReply) => this.#waiting.shift()?.(reply));
     this.#worker.on('error', (error) => this.#end(String(error)));
     this.#worker.on('exit', () => this.#end('it has been closed'));
-    this.#exit = once(this.#worker, 'exit');
+    // Not events.once, which rejects when the worker fails first.
+    this.#exit = new Promise((done) => this.#worker.once('exit', done));
   }
 
   nextReply(): Promise<OrtReply> {
