@@ -1,22 +1,8 @@
-import {
-  add,
-  argmax,
-  cast,
-  equal,
-  gatherNd,
-  gelu,
-  matmul,
-  mul,
-  reshape,
-  scale,
-  sigmoid,
-  softmax,
-  transpose,
-} from '../graph/functions.ts';
+import { add, argmax, cast, equal, gatherNd } from '../graph/functions.ts';
 import { embedding, layerNorm, linear } from '../graph/layers.ts';
 import type { Scope } from '../graph/scope.ts';
-import { dimAt, type Shape } from '../graph/shape.ts';
 import type { Tensor } from '../graph/tensor.ts';
+import { clipLayer } from './blocks/clip-layer.ts';
 import type { ClipTextConfig } from './config/clip-text-config.ts';
 
 /** What a CLIP text encoder gives. */
@@ -40,17 +26,7 @@ export function clipText(at: Scope, inputIds: Tensor, config: ClipTextConfig): C
   let h = add(embedding(model.in('embeddings.token_embedding'), ids), positions); // [B,S,C]
   const hidden_states = [h];
   for (let layer = 0; layer < config.num_hidden_layers; layer++) {
-    const block = model.in(`encoder.layers.${layer}`);
-    h = add(
-      h,
-      selfAttention(
-        block.in('self_attn'),
-        layerNorm(block.in('layer_norm1'), h, norm),
-        mask,
-        config.num_attention_heads,
-      ),
-    );
-    h = add(h, mlp(block.in('mlp'), layerNorm(block.in('layer_norm2'), h, norm), config.hidden_act));
+    h = clipLayer(model.in(`encoder.layers.${layer}`), h, config, mask);
     hidden_states.push(h);
   }
 
@@ -62,23 +38,14 @@ export function clipText(at: Scope, inputIds: Tensor, config: ClipTextConfig): C
   };
 }
 
-/** Attention of each token to itself and those before it, in heads of rank 4, [B,heads,S,d]. */
-function selfAttention(at: Scope, x: Tensor, mask: Tensor, heads: number): Tensor {
-  const [batch, tokens, width] = [dimAt(x.shape, 0), dimAt(x.shape, 1), Number(dimAt(x.shape, 2))];
-  const split: Shape = [batch, tokens, heads, width / heads];
-  const inHeads = (name: string, project = (h: Tensor) => h): Tensor =>
-    transpose(reshape(project(linear(at.in(name), x)), split), [0, 2, 1, 3]);
-
-  const q = inHeads('q_proj', (h) => scale(h, (width / heads) ** -0.5));
-  const scores = add(matmul(q, inHeads('k_proj'), { transposeB: true }), mask);
-  const mixed = matmul(softmax(scores, 3), inHeads('v_proj'));
-  return linear(at.in('out_proj'), reshape(transpose(mixed, [0, 2, 1, 3]), x.shape));
-}
-
-function mlp(at: Scope, x: Tensor, activation: ClipTextConfig['hidden_act']): Tensor {
-  const h = linear(at.in('fc1'), x);
-  // quick_gelu is OpenAI CLIP's approximation of GELU: x·σ(1.702x)
-  return linear(at.in('fc2'), activation === 'gelu' ? gelu(h) : mul(h, sigmoid(scale(h, 1.702))));
+/** CLIPTextModelWithProjection: the same, and the pooled embedding projected to where pictures are embedded too [B,P]. */
+export function clipTextWithProjection(
+  at: Scope,
+  inputIds: Tensor,
+  config: ClipTextConfig,
+): ClipTextOutputs & { readonly text_embeds: Tensor } {
+  const outputs = clipText(at, inputIds, config);
+  return { ...outputs, text_embeds: linear(at.in('text_projection'), outputs.pooled, { bias: false }) };
 }
 
 /** 0 where a token may look, −10⁴ where not [1,1,S,S]: far enough below any score that its weight is exactly 0, and inside float16's range. */

@@ -27,6 +27,15 @@ export function equal(a: Tensor, b: Tensor): Tensor {
   return apply({ kind: 'equal' }, a, b);
 }
 
+/** x > `value`, as bool. */
+export function greaterScalar(x: Tensor, value: number): Tensor {
+  return apply({ kind: 'greater' }, x, scalar(x, value));
+}
+
+export function relu(x: Tensor): Tensor {
+  return apply({ kind: 'relu' }, x);
+}
+
 export function silu(x: Tensor): Tensor {
   return apply({ kind: 'silu' }, x);
 }
@@ -39,6 +48,10 @@ export function gelu(x: Tensor): Tensor {
   return apply({ kind: 'gelu' }, x);
 }
 
+export function tanh(x: Tensor): Tensor {
+  return apply({ kind: 'tanh' }, x);
+}
+
 export function sin(x: Tensor): Tensor {
   return apply({ kind: 'sin' }, x);
 }
@@ -49,6 +62,16 @@ export function cos(x: Tensor): Tensor {
 
 export function softmax(x: Tensor, axis: number): Tensor {
   return apply({ kind: 'softmax', axis }, x);
+}
+
+/** x / max(‖x‖, `epsilon`), where ‖x‖ is the Euclidean length along an axis. */
+export function normalize(x: Tensor, { axis, epsilon }: { axis: number; epsilon: number }): Tensor {
+  return apply({ kind: 'normalize', axis }, x, scalar(x, epsilon));
+}
+
+/** The largest element along an axis, whose size becomes 1. */
+export function reduceMax(x: Tensor, axis: number): Tensor {
+  return apply({ kind: 'reduce_max', axis }, x);
 }
 
 /** a·b over the last two axes, either read transposed. */
@@ -93,6 +116,15 @@ export function concat(tensors: readonly Tensor[], axis: number): Tensor {
 /** Elements `start` … `end`−1 of an axis. */
 export function slice(x: Tensor, axis: number, start: number, end: number): Tensor {
   return apply({ kind: 'slice', axis, start, end }, x);
+}
+
+/** x with `before` and `after` elements of `value` around it along an axis. */
+export function pad(
+  x: Tensor,
+  axis: number,
+  { before = 0, after = 0, value = 0 }: { before?: number; after?: number; value?: number },
+): Tensor {
+  return apply({ kind: 'pad', axis, before, after }, x, scalar(x, value));
 }
 
 export function cast(x: Tensor, to: DType): Tensor {

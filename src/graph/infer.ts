@@ -4,6 +4,7 @@ import type { ComputedOp, OpOf } from './op.ts';
 import {
   type Dim,
   dimAt,
+  fixedDimAt,
   formatShape,
   multiplyDims,
   type Shape,
@@ -86,13 +87,13 @@ const rules: { readonly [K in ComputedOp['kind']]: Rule<K> } = {
   },
   add: elementwise,
   mul: elementwise,
-  equal: (_, [a, b]) => {
-    sameDType(a, b);
-    return { dtype: 'bool', shape: broadcast(typeOf(a).shape, typeOf(b).shape) };
-  },
+  equal: comparison,
+  greater: comparison,
+  relu: unary,
   silu: unary,
   sigmoid: unary,
   gelu: unary,
+  tanh: unary,
   sin: unary,
   cos: unary,
   softmax({ axis }, [x]) {
@@ -114,6 +115,17 @@ const rules: { readonly [K in ComputedOp['kind']]: Rule<K> } = {
     expectVector(weight, size, 'weight');
     expectVector(bias, size, 'bias');
     return { dtype: sameDType(x, weight, bias), shape: typeOf(x).shape };
+  },
+  normalize({ axis }, [x, epsilon]) {
+    const { shape } = typeOf(x);
+    expectAxis(axis, shape);
+    expectNumber(epsilon, 'epsilon');
+    return { dtype: sameDType(x, epsilon), shape };
+  },
+  reduce_max({ axis }, [x]) {
+    const { dtype, shape } = typeOf(x);
+    expectAxis(axis, shape);
+    return { dtype, shape: shape.map((dim, at) => (at === axis ? 1 : dim)) };
   },
   reshape({ shape }, [x]) {
     const { dtype, shape: from } = typeOf(x);
@@ -171,6 +183,20 @@ const rules: { readonly [K in ComputedOp['kind']]: Rule<K> } = {
     );
     return { dtype, shape: shape.map((dim, at) => (at === axis ? end - start : dim)) };
   },
+  pad({ axis, before, after }, [x, value]) {
+    const { shape } = typeOf(x);
+    expectAxis(axis, shape);
+    const size = fixedDimAt(shape, axis);
+    expect(
+      [before, after].every((count) => Number.isInteger(count) && count >= 0),
+      () => `${before} and ${after} are not numbers of elements`,
+    );
+    expectNumber(value, 'value');
+    return {
+      dtype: sameDType(x, value),
+      shape: shape.map((dim, at) => (at === axis ? before + size + after : dim)),
+    };
+  },
   cast: ({ to }, [x]) => ({ dtype: to, shape: typeOf(x).shape }),
   upsample_nearest({ scale }, [x]) {
     const { dtype, shape } = ranked(x, 4, 'x');
@@ -227,6 +253,11 @@ function elementwise(_: object, [a, b]: readonly TensorType[]): TensorType {
   return { dtype: sameDType(a, b), shape: broadcast(typeOf(a).shape, typeOf(b).shape) };
 }
 
+function comparison(_: object, [a, b]: readonly TensorType[]): TensorType {
+  sameDType(a, b);
+  return { dtype: 'bool', shape: broadcast(typeOf(a).shape, typeOf(b).shape) };
+}
+
 function unary(_: object, [x]: readonly TensorType[]): TensorType {
   return typeOf(x);
 }
@@ -251,6 +282,16 @@ function expectVector(input: TensorType | undefined, size: Dim, what: string): v
     !input || sameShape(input.shape, [size]),
     () => `the ${what} ${formatShape(typeOf(input).shape)} is not ${formatShape([size])}`,
   );
+}
+
+/** These operations' axes are counted from the front. */
+function expectAxis(axis: number, shape: Shape): void {
+  expect(axis in shape, () => `${formatShape(shape)} has no axis ${axis}`);
+}
+
+function expectNumber(input: TensorType | undefined, what: string): void {
+  const { shape } = typeOf(input);
+  expect(shape.length === 0, () => `the ${what} ${formatShape(shape)} is not a single number`);
 }
 
 /** The inputs that are there: a bias may be left out. */

@@ -5,12 +5,16 @@ import type { Tensor } from './tensor.ts';
 /** The operations that read weights: `at` is the module, named as in diffusers. */
 
 /** Convolution of x [B,C,H,W]; `pad` is the same on all sides or given for each. */
-export function conv2d(at: Scope, x: Tensor, window: { stride?: number; pad?: number | Pads } = {}): Tensor {
-  const { stride = 1, pad = 0 } = window;
+export function conv2d(
+  at: Scope,
+  x: Tensor,
+  options: { stride?: number; pad?: number | Pads; bias?: boolean } = {},
+): Tensor {
+  const { stride = 1, pad = 0, bias = true } = options;
   const pads = typeof pad === 'number' ? { top: pad, left: pad, bottom: pad, right: pad } : pad;
   return at.builder.apply(
     { kind: 'conv2d', stride, pads },
-    [x, at.weight('weight'), at.weight('bias')],
+    [x, at.weight('weight'), ...(bias ? [at.weight('bias')] : [])],
     at.path,
   );
 }
@@ -27,8 +31,9 @@ export function pointwise(at: Scope, x: Tensor, { bias }: { bias: boolean } = { 
 }
 
 /** A linear layer over the last axis of x […,I]. */
-export function linear(at: Scope, x: Tensor): Tensor {
-  return at.builder.apply({ kind: 'linear' }, [x, at.weight('weight'), at.weight('bias')], at.path);
+export function linear(at: Scope, x: Tensor, { bias }: { bias: boolean } = { bias: true }): Tensor {
+  const weights = [at.weight('weight'), ...(bias ? [at.weight('bias')] : [])];
+  return at.builder.apply({ kind: 'linear' }, [x, ...weights], at.path);
 }
 
 /** Normalises each of `groups` groups of channels of x [B,C,H,W] to mean 0 and variance 1, then scales and shifts each channel. */

@@ -35,13 +35,18 @@ export interface OpAttributes {
   /** inputs: a, b of the same dtype, broadcast as NumPy does */
   add: object;
   mul: object;
-  /** inputs: a, b of the same dtype → bool */
+  /** inputs: a, b of the same dtype, broadcast → bool */
   equal: object;
+  /** inputs: a, b of the same dtype, broadcast → a > b, bool */
+  greater: object;
+  /** max(x, 0) */
+  relu: object;
   /** x·σ(x) */
   silu: object;
   sigmoid: object;
   /** x·Φ(x), exact (erf) */
   gelu: object;
+  tanh: object;
   sin: object;
   cos: object;
   softmax: { readonly axis: number };
@@ -49,6 +54,10 @@ export interface OpAttributes {
   group_norm: { readonly groups: number; readonly epsilon: number };
   /** inputs: x, weight [n], bias [n]; mean and variance over one axis of size n */
   layer_norm: { readonly axis: number; readonly epsilon: number };
+  /** inputs: x, epsilon []; the vectors along one axis, each divided by its Euclidean length or by epsilon, whichever is larger */
+  normalize: { readonly axis: number };
+  /** The largest element along one axis; its size becomes 1. */
+  reduce_max: { readonly axis: number };
   reshape: { readonly shape: Shape };
   /** inputs: x, like; the elements of x in the shape of `like`: for shapes with two free sizes, which `reshape` cannot say statically */
   reshape_like: object;
@@ -56,6 +65,8 @@ export interface OpAttributes {
   concat: { readonly axis: number };
   /** Elements `start` … `end`−1 of one axis. */
   slice: { readonly axis: number; readonly start: number; readonly end: number };
+  /** inputs: x, value []; `before` and `after` elements of `value` added around x along one axis */
+  pad: { readonly axis: number; readonly before: number; readonly after: number };
   cast: { readonly to: DType };
   /** Nearest-neighbour doubling of the last two axes. */
   upsample_nearest: { readonly scale: number };

@@ -10,7 +10,7 @@ export const precisions = ['float32', 'float16', 'float16-weights'] as const;
 
 /**
  * - `float32`: stored and computed in float32.
- * - `float16`: stored and computed in float16, but for the sinusoids of the time embedding.
+ * - `float16`: stored and computed in float16, but for the sinusoids of the time embedding and what follows a normalized vector.
  * - `float16-weights`: stored in float16, computed in float32.
  */
 export type Precision = (typeof precisions)[number];
@@ -56,13 +56,21 @@ function inFloat16(graph: Graph): Graph {
 }
 
 /**
- * The sinusoids and what they are computed from: a timestep of 981 times a frequency has a spacing of 0.5 in float16,
- * which leaves 25 dB of the embedding; in float32 it costs a few hundred multiplications.
+ * - The sinusoids and what they are computed from: a timestep of 981 times a frequency has a spacing of 0.5 in float16,
+ *   which leaves 25 dB of the embedding; in float32 it costs a few hundred multiplications.
+ * - Vectors that are normalized and what is computed from them, in the safety checker: the squares of a vector longer
+ *   than 255 leave float16's range, and its cosines are held against thresholds to three digits after the point, where
+ *   float16 has hardly four. They are 20 numbers, and a picture that is to be given out in float32 anyway.
  */
 function needingFloat32(graph: Graph): ReadonlySet<Tensor> {
-  const wide = new Set(graph.tensors.filter(({ op }) => op.kind === 'sin' || op.kind === 'cos'));
-  for (const tensor of wide) for (const input of tensor.inputs) wide.add(input);
-  return wide;
+  const angles = new Set(graph.tensors.filter(({ op }) => op.kind === 'sin' || op.kind === 'cos'));
+  for (const tensor of angles) for (const input of tensor.inputs) angles.add(input);
+  const cosines = new Set<Tensor>();
+  for (const tensor of graph.tensors) {
+    if (tensor.op.kind === 'normalize' || tensor.inputs.some((input) => cosines.has(input)))
+      cosines.add(tensor);
+  }
+  return new Set([...angles, ...cosines]);
 }
 
 /** A fraction in another dtype; integers and booleans as they are. */

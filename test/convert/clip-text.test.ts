@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { clipText } from '../../src/convert/clip-text.ts';
 import { type ClipTextConfig, clipTextConfig } from '../../src/convert/config/clip-text-config.ts';
+import type { ModelName } from '../../src/convert/contracts/contract.ts';
 import { buildOnnxModel } from '../../src/emit/onnx/build-model.ts';
 import { type Graph, GraphBuilder } from '../../src/graph/graph.ts';
 import { Scope } from '../../src/graph/scope.ts';
@@ -34,6 +35,27 @@ test.each(rows)(
   async (name, precision, floor) => {
     const graph = withPrecision(networks.graph(name, 'text_encoder'), precision);
     expect(await networks.agreement(name, 'text_encoder', graph)).toBeGreaterThan(floor);
+  },
+);
+
+test.each<[ModelName, Precision, floor: number]>([
+  ['text_encoder', 'float32', 125], // 133.3
+  ['text_encoder', 'float16', 59], // 67.2
+  ['text_encoder_2', 'float32', 123], // 131.7
+  ['text_encoder_2', 'float16', 58], // 66.0
+])(
+  'sdxl’s %s in %s gives transformers’ outputs and last hidden state but one to %d dB',
+  async (model, precision, floor) => {
+    const graph = withPrecision(networks.graph('sdxl', model), precision);
+    expect(await networks.agreement('sdxl', model, graph)).toBeGreaterThan(floor);
+  },
+);
+
+test.each(['text_encoder', 'text_encoder_2'] as const)(
+  'the Core ML package of sdxl’s %s gives the last hidden state but one and the pooled output to 123 dB',
+  async (model) => {
+    const found = await networks.coreMlAgreement('sdxl', model, { precision: 'float32' });
+    expect(found).toBeGreaterThan(123); // 132.9 and 131.0
   },
 );
 

@@ -9,7 +9,7 @@ import {
   componentOf,
   convert,
   type Model,
-  modelNames,
+  modelsOf,
 } from '../../src/convert/convert.ts';
 import {
   MissingWeightError,
@@ -22,7 +22,7 @@ import {
 import { verifyGraph } from '../../src/graph/verify.ts';
 import type { Checkpoint, Component } from '../../src/weights/checkpoint.ts';
 import type { Weight } from '../../src/weights/weight.ts';
-import { fullSizeCheckpoint } from '../support/full-size.ts';
+import { type FullSizeModel, fullSizeCheckpoint } from '../support/full-size.ts';
 import { headerCheckpoint } from '../support/header-checkpoint.ts';
 import { unreadWeight } from '../support/memory-weight.ts';
 import { thrownBy } from '../support/thrown-by.ts';
@@ -31,24 +31,59 @@ const contracts = { optimum: optimumContract, apple: appleContract };
 const latent64 = { latentHeight: 64, latentWidth: 64 };
 const plain: ConvertOptions = { contract: optimumContract, attention: 'ORIGINAL', sizes: {} };
 
-describe.each(['sd15', 'sd21', 'sd21-base'] as const)('%s at full size', (name) => {
-  const checkpoint = fullSizeCheckpoint(name);
+const fullSize: Readonly<Record<FullSizeModel, readonly ModelName[]>> = {
+  sd15: ['text_encoder', 'unet', 'vae_decoder', 'vae_encoder'],
+  'sd15-inpainting': ['unet'],
+  sd21: ['text_encoder', 'unet', 'vae_decoder', 'vae_encoder'],
+  'sd21-base': ['text_encoder', 'unet', 'vae_decoder', 'vae_encoder'],
+  sdxl: ['text_encoder', 'text_encoder_2', 'unet', 'vae_decoder', 'vae_encoder'],
+  'sdxl-refiner': ['text_encoder_2', 'unet'],
+  'controlnet-sd15': ['controlnet'],
+  'controlnet-sd21': ['controlnet'],
+  'controlnet-sdxl': ['controlnet'],
+  'safety-checker': ['safety_checker'],
+  taesd: ['vae_decoder', 'vae_encoder'],
+};
 
-  describe.each(Object.entries(contracts))('for %s', (_, contract) => {
-    test.each(attentionImplementations)(
-      'builds with %s, uses every weight once and reads none',
-      (attention) => {
-        const models = convert(checkpoint, { contract, attention, sizes: latent64 });
-        expect(models.map((model) => model.name)).toEqual(modelNames);
-        for (const { graph } of models) verifyGraph(graph);
-        for (const [component, { weights }] of checkpoint.components) {
-          const used = models.filter((model) => componentOf(model.name) === component).flatMap(weightNames);
-          expect(used.toSorted()).toEqual([...weights.keys()].sort());
-        }
-      },
-    );
-  });
-});
+// as: Object.entries forgets which keys there are.
+describe.each(Object.entries(fullSize) as [FullSizeModel, ModelName[]][])(
+  '%s at full size',
+  (name, names) => {
+    const checkpoint = fullSizeCheckpoint(name);
+
+    describe.each(Object.entries(contracts))('for %s', (_, contract) => {
+      test.each(attentionImplementations)(
+        'builds with %s, uses every weight once and reads none',
+        (attention) => {
+          // Neither square, nor a power of two: 96 · 64 tokens and a half, a quarter, an eighth of each side.
+          const sizes = { latentHeight: 96, latentWidth: 64 };
+          const models = convert(checkpoint, { contract, attention, sizes });
+          expect(models.map((model) => model.name)).toEqual(names);
+          for (const { graph } of models) verifyGraph(graph);
+          for (const [component, { weights }] of checkpoint.components) {
+            const used = models.filter((model) => componentOf(model.name) === component).flatMap(weightNames);
+            expect(used.toSorted()).toEqual([...weights.keys()].sort());
+          }
+        },
+      );
+    });
+  },
+);
+
+describe.each(['sd15', 'sd15-inpainting', 'sd21', 'sdxl', 'sdxl-refiner'] as const)(
+  'the UNet of %s',
+  (name) => {
+    test('takes a ControlNet’s residuals in both contracts, with the same weights', () => {
+      for (const contract of Object.values(contracts)) {
+        const models: ModelName[] = ['unet', 'control-unet'];
+        const [alone, controlled] = convert(fullSizeCheckpoint(name), { ...plain, contract, models });
+        if (!alone || !controlled) throw new Error('not both were converted');
+        verifyGraph(controlled.graph);
+        expect(weightNames(controlled)).toEqual(weightNames(alone));
+      }
+    });
+  },
+);
 
 describe('a checkpoint that is not exactly of this network', () => {
   const components = fullSizeCheckpoint('sd15').components;
@@ -153,6 +188,77 @@ describe('a checkpoint that is not exactly of this network', () => {
   }
 });
 
+describe('what a checkpoint has', () => {
+  const one = headerComponentOf('unet', 'sd15');
+  const withControlNets = (names: readonly string[]): Checkpoint => ({
+    ...headerCheckpoint({}),
+    components: new Map(['unet', ...names].map((name) => [name, { ...one, name }])),
+  });
+
+  test('are the networks of its folders, in the order they run, several ControlNets by their numbers', () => {
+    expect(modelsOf(fullSizeCheckpoint('sdxl'))).toEqual(fullSize.sdxl);
+    expect(modelsOf(withControlNets(['controlnet', 'controlnet_1', 'controlnet_10', 'refiner']))).toEqual([
+      'controlnet',
+      'controlnet_1',
+      'controlnet_10',
+      'unet',
+      'refiner',
+    ]);
+  });
+
+  test('is one UNet: that for a ControlNet where it is asked for', () => {
+    const checkpoint = withControlNets(['controlnet']);
+    expect(modelsOf(checkpoint, { controlledUnet: true })).toEqual(['controlnet', 'control-unet']);
+    const sd15 = convert(fullSizeCheckpoint('sd15'), { ...plain, controlledUnet: true });
+    expect(sd15.map(({ name }) => name)).toEqual([
+      'text_encoder',
+      'control-unet',
+      'vae_decoder',
+      'vae_encoder',
+    ]);
+  });
+
+  test('each network has its own folder; the UNet for a ControlNet is made of the UNet', () => {
+    const names: ModelName[] = ['control-unet', 'refiner', 'controlnet', 'controlnet_2', 'vae_encoder'];
+    expect(names.map(componentOf)).toEqual(['unet', 'refiner', 'controlnet', 'controlnet_2', 'vae']);
+  });
+});
+
+describe('a VAE that overflows float16', () => {
+  const reasons = (checkpoint: Checkpoint) =>
+    convert(checkpoint, { ...plain, attention: 'ORIGINAL' }).map(
+      ({ name, needsFloat32 }) => `${name}: ${needsFloat32 ?? '-'}`,
+    );
+
+  test('is that of Stable Diffusion XL, both ways, and nothing else of it', () => {
+    const reason = 'The VAE of Stable Diffusion XL overflows float16.';
+    expect(reasons(fullSizeCheckpoint('sdxl'))).toEqual([
+      'text_encoder: -',
+      'text_encoder_2: -',
+      'unet: -',
+      `vae_decoder: ${reason}`,
+      `vae_encoder: ${reason}`,
+    ]);
+    expect(reasons(fullSizeCheckpoint('sd15')).join()).not.toContain(reason);
+  });
+
+  test('does not any more where its config says that it was repaired', () => {
+    const checkpoint = fullSizeCheckpoint('sdxl');
+    const vae = headerComponentOf('vae', 'sdxl');
+    const repaired = { ...vae, config: { ...vae.config, force_upcast: false } };
+    const components = new Map(checkpoint.components).set('vae', repaired);
+    expect(reasons({ ...checkpoint, components }).join()).not.toContain('overflows');
+  });
+
+  test('is told by the pipeline where there is nothing else of XL', () => {
+    const vae = headerComponentOf('vae', 'sdxl');
+    const alone = { ...headerCheckpoint({}), components: new Map([['vae', vae]]) };
+    const modelIndex = { _class_name: 'StableDiffusionXLImg2ImgPipeline' };
+    expect(reasons(alone).join()).not.toContain('overflows');
+    expect(reasons({ ...alone, modelIndex }).join()).toContain('overflows');
+  });
+});
+
 describe('what is asked for', () => {
   const checkpoint = fullSizeCheckpoint('sd15');
   const unetOnly = {
@@ -195,6 +301,25 @@ describe('what is asked for', () => {
     },
   );
 
+  test('in a size that suits Stable Diffusion XL, which halves it twice, and not SD 1.5', () => {
+    const sizes = { latentHeight: 108, latentWidth: 60 };
+    const xl = fullSizeCheckpoint('sdxl');
+    for (const attention of attentionImplementations) {
+      const [model] = convert(xl, { ...plain, attention, sizes, models: ['control-unet'] });
+      expect(model?.graph.outputs[0]?.tensor.shape.slice(2)).toEqual([108, 60]);
+    }
+    expect(thrownBy(() => convert(unetOnly, { ...plain, sizes })).problem).toContain('a multiple of 8');
+    const error = thrownBy(() => convert(xl, { ...plain, sizes: { latentHeight: 62 }, models: ['unet'] }));
+    expect(error.problem).toContain('halves it 2 times, so it must be a multiple of 4');
+  });
+
+  test('of a ControlNet alone in chunks of queries, which have to know how many there are', () => {
+    const controlnet = fullSizeCheckpoint('controlnet-sd15');
+    const error = thrownBy(() => convert(controlnet, { ...plain, attention: 'SPLIT_EINSUM_V2' }));
+    expect(error).toBeInstanceOf(RequestError);
+    expect(error.problem).toContain('in the attention SPLIT_EINSUM_V2 a ControlNet has a fixed size');
+  });
+
   test('in a size that it can halve is built', () => {
     for (const size of [8, 48, 128]) {
       const [model] = convert(unetOnly, { ...plain, sizes: { latentHeight: size, latentWidth: 64 } });
@@ -202,6 +327,12 @@ describe('what is asked for', () => {
     }
   });
 });
+
+function headerComponentOf(component: string, model: FullSizeModel): Component {
+  const found = fullSizeCheckpoint(model).components.get(component);
+  if (!found) throw new Error(`${model} has no ${component}`);
+  return found;
+}
 
 function weightNames({ graph }: Model): string[] {
   return graph.tensors.flatMap(({ op, name }) => (op.kind === 'weight' ? [name] : []));

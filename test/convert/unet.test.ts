@@ -17,6 +17,9 @@ const rows: readonly [keyof typeof recorded, AttentionImplementation, Precision,
   ['sd15-wide', 'ORIGINAL', 'float16-weights', 115], // 123.6: the checkpoint is float16
   ['sd21', 'SPLIT_EINSUM_V2', 'float32', 117], // 125.4: at 256 tokens the same as SPLIT_EINSUM (blocks/attention.test.ts has more)
   ['sd21', 'SPLIT_EINSUM', 'float16', 60], // 68.0
+  // diffusers 0.35.2 and 0.42.1 agree to 111.2 dB: the sinusoids of sizes of 1024 are off by up to 6e-5.
+  ['sdxl', 'SPLIT_EINSUM', 'float32', 102], // 110.9
+  ['sdxl', 'ORIGINAL', 'float16', 48], // 56.3
   ['sd-shapes', 'ORIGINAL', 'float32', 133], // 141.5
   ['sd-shapes', 'ORIGINAL', 'float16', 82], // 90.5
 ];
@@ -28,6 +31,16 @@ test.each(rows)(
     expect(await networks.agreement(name, 'unet', graph)).toBeGreaterThan(floor);
   },
 );
+
+test('with a ControlNet’s residuals sdxl gives diffusers’ noise to 104 dB', async () => {
+  const graph = networks.graph('sdxl', 'control-unet');
+  expect(await networks.agreement('sdxl', 'control-unet', graph)).toBeGreaterThan(104); // 112.7
+});
+
+test('sdxl’s Core ML package gives diffusers’ noise to 102 dB', async () => {
+  const options = { attention: 'SPLIT_EINSUM', precision: 'float32' } as const;
+  expect(await networks.coreMlAgreement('sdxl', 'unet', options)).toBeGreaterThan(102); // 111.4
+});
 
 describe('the floors are tight: a wrong UNet falls below them', () => {
   test.each<[string, (op: Op) => Op]>([

@@ -74,6 +74,13 @@ describe('free sizes stay free', () => {
       [batch, 8, height, width],
     ],
     [
+      'a row is put before each of them',
+      { kind: 'pad', axis: 1, before: 1, after: 0 },
+      [[batch, 256, 8], []],
+      [batch, 257, 8],
+    ],
+    ['the largest of each row is found', { kind: 'reduce_max', axis: 1 }, [[batch, 17]], [batch, 1]],
+    [
       'one element broadcasts to them',
       { kind: 'add' },
       [
@@ -178,6 +185,11 @@ describe('what does not fit is refused with its place, and with what it is', () 
       { kind: 'layer_norm', axis: -1, epsilon: 1e-5 },
       [f32([2, 4]), f32([4]), f32([5])],
     ],
+    ['[2, 4] has no axis 2', { kind: 'normalize', axis: 2 }, [f32([2, 4]), f32([])]],
+    ['the epsilon [1] is not a single number', { kind: 'normalize', axis: 1 }, [f32([2, 4]), f32([1])]],
+    ['f32 and f16 are not one dtype', { kind: 'normalize', axis: 1 }, [f32([2, 4]), typed('f16', [])]],
+    ['[2, 4] has no axis -1', { kind: 'reduce_max', axis: -1 }, [f32([2, 4])]],
+    ['f32 and f16 are not one dtype', { kind: 'greater' }, [f32([2]), typed('f16', [])]],
     ['axis 4 of [2, 4]', { kind: 'layer_norm', axis: 4, epsilon: 1e-5 }, [f32([2, 4]), f32([4]), f32([4])]],
     [
       'f16 and f32 and f32 are not one dtype',
@@ -210,6 +222,22 @@ describe('what does not fit is refused with its place, and with what it is', () 
       [f32([2, height])],
     ],
     ['axis -1 is not counted from the front', { kind: 'slice', axis: -1, start: 0, end: 2 }, [f32([2, 8])]],
+    ['[2, 8] has no axis -1', { kind: 'pad', axis: -1, before: 0, after: 1 }, [f32([2, 8]), f32([])]],
+    [
+      '-1 and 0.5 are not numbers of elements',
+      { kind: 'pad', axis: 1, before: -1, after: 0.5 },
+      [f32([2, 8]), f32([])],
+    ],
+    [
+      'axis 1 of [2, height] has no fixed size',
+      { kind: 'pad', axis: 1, before: 0, after: 1 },
+      [f32([2, height]), f32([])],
+    ],
+    [
+      'the value [2] is not a single number',
+      { kind: 'pad', axis: 1, before: 0, after: 1 },
+      [f32([2, 8]), f32([2])],
+    ],
     ['x [2, 8] is not of rank 4', { kind: 'upsample_nearest', scale: 2 }, [f32([2, 8])]],
     ['the indices are not integers', { kind: 'embedding' }, [f32([9, 4]), f32([2])]],
     ['table [9] is not of rank 2', { kind: 'embedding' }, [f32([9]), typed('i32', [2])]],

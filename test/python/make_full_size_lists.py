@@ -1,4 +1,5 @@
-"""Writes the configs and tensor lists of Stable Diffusion 1.5, 2.1 and 2.1-base, as diffusers and transformers do.
+"""Writes the configs and tensor lists of published models, as diffusers and transformers do: Stable Diffusion 1.5, its
+inpainting model, 2.1, 2.1-base, XL and its refiner, ControlNets for 1.5, 2.1 and XL, the safety checker and TAESD.
 
     python make_full_size_lists.py ../fixtures/full-size
 
@@ -13,8 +14,9 @@ from collections import Counter
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel
+from diffusers import AutoencoderKL, AutoencoderTiny, ControlNetModel, UNet2DConditionModel
+from diffusers.pipelines.stable_diffusion import StableDiffusionSafetyChecker
+from transformers import CLIPConfig, CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, PreTrainedModel
 
 # As in the published files. An end of 2 is no token of CLIP's: it makes transformers pool at the largest id.
 LEGACY_IDS = {"bos_token_id": 0, "eos_token_id": 2}
@@ -22,65 +24,119 @@ TEXT_L = LEGACY_IDS | {"hidden_size": 768, "intermediate_size": 3072, "projectio
 TEXT_L |= {"num_attention_heads": 12, "hidden_act": "quick_gelu"}
 TEXT_H = LEGACY_IDS | {"hidden_size": 1024, "intermediate_size": 4096, "projection_dim": 512, "num_hidden_layers": 23}
 TEXT_H |= {"num_attention_heads": 16, "hidden_act": "gelu"}
+TEXT_G = LEGACY_IDS | {"hidden_size": 1280, "intermediate_size": 5120, "projection_dim": 1280, "num_hidden_layers": 32}
+TEXT_G |= {"num_attention_heads": 20, "hidden_act": "gelu"}
 
-UNET_1 = {"sample_size": 64, "cross_attention_dim": 768, "attention_head_dim": 8}
-UNET_2 = {"cross_attention_dim": 1024, "attention_head_dim": [5, 10, 20, 20], "use_linear_projection": True}
+# What a UNet and the ControlNets for it have in common.
+PATH_1 = {"cross_attention_dim": 768, "attention_head_dim": 8}
+PATH_2 = {"cross_attention_dim": 1024, "attention_head_dim": [5, 10, 20, 20], "use_linear_projection": True}
+PATH_XL = {"block_out_channels": [320, 640, 1280], "attention_head_dim": [5, 10, 20], "use_linear_projection": True}
+PATH_XL |= {"down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"]}
+PATH_XL |= {"transformer_layers_per_block": [1, 2, 10], "cross_attention_dim": 2048, "addition_embed_type": "text_time"}
+PATH_XL |= {"addition_time_embed_dim": 256, "projection_class_embeddings_input_dim": 2816}
+
+UNET_XL = {"sample_size": 128, "up_block_types": ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"]}
+UNET_REFINER = PATH_XL | {"block_out_channels": [384, 768, 1536, 1536], "attention_head_dim": [6, 12, 24, 24]}
+UNET_REFINER |= {"down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"]}
+UNET_REFINER |= {"up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"]}
+UNET_REFINER |= {"transformer_layers_per_block": 4, "cross_attention_dim": 1280, "sample_size": 128}
+UNET_REFINER |= {"projection_class_embeddings_input_dim": 2560}
+
+# CLIP ViT-L/14
+VISION_L = {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24, "num_attention_heads": 16}
+VISION_L |= {"patch_size": 14}
 
 MODELS = {
-    "sd15": (TEXT_L, UNET_1, 512),
-    "sd21": (TEXT_H, UNET_2 | {"sample_size": 96, "upcast_attention": True}, 768),
-    "sd21-base": (TEXT_H, UNET_2 | {"sample_size": 64}, 768),
+    "sd15": {"text_encoder": TEXT_L, "unet": PATH_1 | {"sample_size": 64}, "vae": {"sample_size": 512}},
+    "sd21": {
+        "text_encoder": TEXT_H,
+        "unet": PATH_2 | {"sample_size": 96, "upcast_attention": True},
+        "vae": {"sample_size": 768},
+    },
+    "sd21-base": {"text_encoder": TEXT_H, "unet": PATH_2 | {"sample_size": 64}, "vae": {"sample_size": 768}},
+    "sd15-inpainting": {"unet": PATH_1 | {"sample_size": 64, "in_channels": 9}},
+    "sdxl": {
+        "text_encoder": TEXT_L,
+        "text_encoder_2": TEXT_G,
+        "unet": PATH_XL | UNET_XL,
+        "vae": {"sample_size": 1024, "scaling_factor": 0.13025},
+    },
+    "sdxl-refiner": {"text_encoder_2": TEXT_G, "unet": UNET_REFINER},
+    "controlnet-sd15": {"controlnet": PATH_1},
+    "controlnet-sd21": {"controlnet": PATH_2},
+    "controlnet-sdxl": {"controlnet": PATH_XL},
+    "safety-checker": {"safety_checker": {"projection_dim": 768, "vision_config": VISION_L}},
+    "taesd": {"vae": {"tiny": True}},
 }
 
 # Millions of parameters of each part, counted elsewhere: a list that differs is of another model.
 VAE = {"encoder": 34.16, "decoder": 49.49}
 MILLIONS = {
-    "sd15": {"text_model": 123.06, "unet": 859.52} | VAE,
-    "sd21": {"text_model": 340.39, "unet": 865.91} | VAE,
-    "sd21-base": {"text_model": 340.39, "unet": 865.91} | VAE,
+    "sd15": {"text_encoder": 123.06, "unet": 859.52} | VAE,
+    "sd21": {"text_encoder": 340.39, "unet": 865.91} | VAE,
+    "sd21-base": {"text_encoder": 340.39, "unet": 865.91} | VAE,
+    "sd15-inpainting": {"unet": 859.54},
+    "sdxl": {"text_encoder": 123.06, "text_encoder_2": 694.66, "unet": 2567.46} | VAE,
+    "sdxl-refiner": {"text_encoder_2": 694.66, "unet": 2259.53},
+    "controlnet-sd15": {"controlnet": 361.28},
+    "controlnet-sd21": {"controlnet": 364.23},
+    "controlnet-sdxl": {"controlnet": 1251.01},
+    "safety-checker": {"safety_checker": 303.98},
+    "taesd": {"encoder": 1.22, "decoder": 1.22},
 }
 
 
-def components(text, unet, picture_size):
-    with torch.device("meta"):
-        yield "text_encoder", CLIPTextModel(CLIPTextConfig(**text))
-        yield "unet", UNet2DConditionModel(**unet)
-        yield (
-            "vae",
-            AutoencoderKL(
-                block_out_channels=[128, 256, 512, 512],
-                down_block_types=["DownEncoderBlock2D"] * 4,
-                up_block_types=["UpDecoderBlock2D"] * 4,
-                layers_per_block=2,
-                latent_channels=4,
-                sample_size=picture_size,
-            ),
-        )
+def vae(tiny=False, **settings):
+    if tiny:
+        return AutoencoderTiny(**settings)
+    return AutoencoderKL(
+        block_out_channels=[128, 256, 512, 512],
+        down_block_types=["DownEncoderBlock2D"] * 4,
+        up_block_types=["UpDecoderBlock2D"] * 4,
+        layers_per_block=2,
+        latent_channels=4,
+        **settings,
+    )
+
+
+CLASSES = {
+    "text_encoder": lambda **settings: CLIPTextModel(CLIPTextConfig(**settings)),
+    "text_encoder_2": lambda **settings: CLIPTextModelWithProjection(CLIPTextConfig(**settings)),
+    "unet": UNet2DConditionModel,
+    "controlnet": ControlNetModel,
+    "vae": vae,
+    "safety_checker": lambda **settings: StableDiffusionSafetyChecker(CLIPConfig(**settings)),
+}
 
 
 def config_of(model):
-    if isinstance(model, CLIPTextModel):
-        return model.config.to_diff_dict() | {"architectures": ["CLIPTextModel"]}
+    if isinstance(model, PreTrainedModel):
+        return model.config.to_diff_dict() | {"architectures": [type(model).__name__]}
     return json.loads(model.to_json_string())
 
 
 def part_of(component, key):
+    """A VAE is two networks."""
+    if component != "vae":
+        return component
     first = key.partition(".")[0]
-    return {"quant_conv": "encoder", "post_quant_conv": "decoder"}.get(first, first) if component != "unet" else "unet"
+    return {"quant_conv": "encoder", "post_quant_conv": "decoder"}.get(first, first)
 
 
 def main():
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    for name, settings in MODELS.items():
+    for name, components in MODELS.items():
         lines = []
-        for component, model in components(*settings):
+        for component, settings in components.items():
+            with torch.device("meta"):
+                model = CLASSES[component](**settings)
             weights = {key: list(tensor.shape) for key, tensor in sorted(model.state_dict().items())}
             counts = Counter()
             for key, shape in weights.items():
                 counts[part_of(component, key)] += math.prod(shape)
             for part, count in counts.items():
-                print(f"{name:9} {part:10} {count / 1e6:7.2f} M parameters")
+                print(f"{name:15} {part:14} {count / 1e6:7.2f} M parameters")
                 if round(count / 1e6, 2) != MILLIONS[name][part]:
                     sys.exit(f"expected {MILLIONS[name][part]} M parameters")
             entry = {"config": config_of(model), "weights": weights}

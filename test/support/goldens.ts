@@ -43,13 +43,31 @@ const outputNames: Readonly<Record<string, string>> = {
   sample: 'image',
   latent_parameters: 'latent',
   pooler_output: 'pooled_outputs',
+  text_embeds: 'pooled_outputs',
 };
+
+/** What a golden calls a ControlNet's residual: one numbering for the skip connections and, last, the middle. */
+function residualName(name: string, tensors: Golden['tensors']): string | undefined {
+  const down = /^down_block_(?:additional_residual|res_sample)_(\d+)$/.exec(name);
+  if (down) return `additional_residual_${down[1]}`;
+  if (!/^mid_block_(additional_residual|res_sample)$/.test(name)) return undefined;
+  const recorded = Object.keys(tensors).map((key) => /^additional_residual_(\d+)/.exec(key)?.[1] ?? -1);
+  return `additional_residual_${Math.max(...recorded.map(Number))}`;
+}
+
+/** The outputs that goldens have: of a text encoder's hidden states, the last but one. */
+export function recordedOutputs(outputs: readonly string[]): string[] {
+  const hidden = outputs.filter((output) => output.startsWith('hidden_states.'));
+  const read = hidden.at(-2);
+  return outputs.filter((output) => !hidden.includes(output) || output === read);
+}
 
 /** A golden's inputs as a model of optimum's contract takes them. */
 export function feedsOf({ tensors }: Golden, inputs: readonly string[]): Tensors {
   return Object.fromEntries(
     inputs.map((input) => {
-      const [name = ''] = (inputNames[input] ?? [input]).filter((each) => each in tensors);
+      const names = inputNames[input] ?? [residualName(input, tensors) ?? input];
+      const [name = ''] = names.filter((each) => each in tensors);
       return [input, asFed(input, tensors[name])];
     }),
   );
@@ -60,9 +78,17 @@ export function feedsOf({ tensors }: Golden, inputs: readonly string[]): Tensors
  * that is asked for: `''` for none, `'_w16'` for weights rounded to float16.
  */
 export function expectedOf({ name, tensors }: Golden, output: string, rounding: '' | '_w16'): Float32Array {
-  const recorded = tensors[`${outputNames[output] ?? output}${rounding}`];
+  const known = output.startsWith('hidden_states.') ? 'hidden_embeds' : outputNames[output];
+  const recorded = tensors[`${known ?? residualName(output, tensors) ?? output}${rounding}`];
   if (recorded?.dtype !== 'f32') throw new Error(`${name} has no ${output}${rounding}`);
   return recorded.data;
+}
+
+/** A float32 tensor of a golden, by its own name. */
+export function floatsOf({ name, tensors }: Golden, tensor: string): TensorData<'f32'> {
+  const found = tensors[tensor];
+  if (found?.dtype !== 'f32') throw new Error(`${name} has no ${tensor}`);
+  return found;
 }
 
 function asFed(input: string, tensor: TensorData | undefined): Tensors[string] {

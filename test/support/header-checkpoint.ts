@@ -1,7 +1,7 @@
 import { GraphBuilder } from '../../src/graph/graph.ts';
 import { Scope } from '../../src/graph/scope.ts';
 import { WeightBook } from '../../src/graph/weight-book.ts';
-import type { Checkpoint, Component } from '../../src/weights/checkpoint.ts';
+import { type Checkpoint, type Component, natureOf } from '../../src/weights/checkpoint.ts';
 import type { JsonObject } from '../../src/weights/python-json.ts';
 import type { Weight } from '../../src/weights/weight.ts';
 import { unreadWeight } from './memory-weight.ts';
@@ -18,13 +18,18 @@ export function headerCheckpoint(
   components: Readonly<Record<string, HeaderComponent>>,
   name = 'headers',
 ): Checkpoint {
+  const opened = new Map(
+    Object.entries(components).map(([key, value]) => [key, headerComponent(key, value)]),
+  );
   return {
     name,
     path: name,
     modelIndex: {},
-    components: new Map(Object.entries(components).map(([key, value]) => [key, headerComponent(key, value)])),
+    components: opened,
     folders: new Map(),
     missing: [],
+    ...natureOf(opened),
+    notes: [],
     close: async () => {},
   };
 }
@@ -32,7 +37,8 @@ export function headerCheckpoint(
 /** One component of such a checkpoint. */
 export function headerComponent(name: string, { config, weights }: HeaderComponent): Component {
   const configFile = `${name}/config.json`;
-  return { name, className: '', config, configFile, weights: headerWeights(weights), files: [] };
+  const className = String(config._class_name ?? '');
+  return { name, className, config, configFile, weights: headerWeights(weights), files: [] };
 }
 
 /** The root of a network whose weights are known by their shapes alone. */

@@ -197,6 +197,25 @@ const opCases: { readonly [K in OpKind]: readonly [Row<K>, ...Row<K>[]] } = {
       reference: (a, b) => a.all.map((value) => Number(value === b.at())),
     },
   ],
+  greater: [
+    {
+      with: 'equal ones among them, which are not',
+      attributes: {},
+      operands: [given([2, 3], [-1, 0, 0.5, 2 ** -14, 7, -0.5]), constant([3], [0, 0, 0.5])],
+      type: 'bool [2, 3]',
+      written: { onnx: 'y = Greater(x0, c1)' },
+      reference: (a, b) => fill([2, 3], (i, j) => Number(a.at(i, j) > b.at(j))),
+    },
+  ],
+  relu: [
+    {
+      attributes: {},
+      operands: [wide(40, 8)],
+      type: 'f32 [40]',
+      written: { onnx: 'y = Relu(x0)' },
+      reference: ({ all }) => all.map((value) => Math.max(value, 0)),
+    },
+  ],
   silu: [
     {
       attributes: {},
@@ -222,6 +241,15 @@ const opCases: { readonly [K in OpKind]: readonly [Row<K>, ...Row<K>[]] } = {
       type: 'f32 [40]',
       written: { onnx: 'y = Gelu(x0) approximate=none' },
       reference: ({ all }) => all.map((value) => (value * (1 + erf(value / Math.SQRT2))) / 2),
+    },
+  ],
+  tanh: [
+    {
+      attributes: {},
+      operands: [wide(40, 4)],
+      type: 'f32 [40]',
+      written: { onnx: 'y = Tanh(x0)' },
+      reference: ({ all }) => all.map(Math.tanh),
     },
   ],
   sin: [
@@ -310,6 +338,45 @@ const opCases: { readonly [K in OpKind]: readonly [Row<K>, ...Row<K>[]] } = {
         }),
     },
   ],
+  normalize: [
+    {
+      attributes: { axis: 1 },
+      operands: [x(2, 5), constant([], [1e-12])],
+      type: 'f32 [2, 5]',
+      written: {
+        onnx: lines(
+          'y/length = ReduceL2(x0, [1]) keepdims=1',
+          'y/divisor = Max(y/length, c1)',
+          'y = Div(x0, y/divisor)',
+        ),
+      },
+      reference: (x) =>
+        fill([2, 5], (i, j) => x.at(i, j) / Math.sqrt(windowSum([5], (each) => x.at(i, each) ** 2))),
+    },
+    {
+      with: 'a vector whose squares float16 could not hold, one of zeros and one shorter than epsilon',
+      attributes: { axis: 0 },
+      operands: [given([2, 3], [40960, 0, 0.125, 30720, 0, 0]), constant([], [0.25])],
+      type: 'f32 [2, 3]',
+      written: {
+        onnx: lines(
+          'y/length = ReduceL2(x0, [0]) keepdims=1',
+          'y/divisor = Max(y/length, c1)',
+          'y = Div(x0, y/divisor)',
+        ),
+      },
+      reference: () => [0.8, 0, 0.5, 0.6, 0, 0],
+    },
+  ],
+  reduce_max: [
+    {
+      attributes: { axis: 1 },
+      operands: [x(2, 3, 4)],
+      type: 'f32 [2, 1, 4]',
+      written: { onnx: 'y = ReduceMax(x0, [1]) keepdims=1' },
+      reference: (x) => fill([2, 4], (i, k) => Math.max(x.at(i, 0, k), x.at(i, 1, k), x.at(i, 2, k))),
+    },
+  ],
   reshape: [
     {
       attributes: { shape: [3, 1, 4] },
@@ -354,6 +421,15 @@ const opCases: { readonly [K in OpKind]: readonly [Row<K>, ...Row<K>[]] } = {
       type: 'f32 [2, 3, 2]',
       written: { onnx: 'y = Slice(x0, [2], [5], [1])' },
       reference: (x) => fill([2, 3, 2], (i, j, k) => x.at(i, j + 2, k)),
+    },
+  ],
+  pad: [
+    {
+      attributes: { axis: 1, before: 1, after: 2 },
+      operands: [x(2, 3, 2), constant([], [-30])],
+      type: 'f32 [2, 6, 2]',
+      written: { onnx: 'y = Pad(x0, [0, 1, 0, 0, 2, 0], c1) mode=constant' },
+      reference: (x) => fill([2, 6, 2], (i, j, k) => (j < 1 || j > 3 ? -30 : x.at(i, j - 1, k))),
     },
   ],
   cast: [

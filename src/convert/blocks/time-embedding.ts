@@ -13,7 +13,8 @@ export interface TimestepOptions {
 
 /**
  * Sinusoids of a timestep (Vaswani et al. 2017, §3.5, as Ho et al. 2020 use them): angles t·10000^(−i/(n−shift)),
- * i = 0 … n−1, n = channels/2. `timestep` is float32 [B] or a scalar; the result is [B,channels], or [1,channels] for a scalar.
+ * i = 0 … n−1, n = channels/2. `timestep` is float32 [B] or a scalar; the result is [B,channels], or [1,channels] for a
+ * scalar. Several numbers a row, [B,N], give [B,N,channels].
  */
 export function timestepEmbedding(
   timestep: Tensor,
@@ -26,7 +27,10 @@ export function timestepEmbedding(
   );
   const column = timestep.shape.length === 0 ? timestep : reshape(timestep, [...timestep.shape, 1]);
   const angles = mul(column, timestep.builder.constant(frequencies, [1, half], 'time_proj/frequencies'));
-  return concat(flip_sin_to_cos ? [cos(angles), sin(angles)] : [sin(angles), cos(angles)], 1);
+  return concat(
+    flip_sin_to_cos ? [cos(angles), sin(angles)] : [sin(angles), cos(angles)],
+    angles.shape.length - 1,
+  );
 }
 
 /** Linear → SiLU → Linear. */

@@ -54,9 +54,12 @@ const lowerings: { readonly [K in OpKind]: Lowering<K> } = {
   add: (write, result, _, [x, y]) => write.operation('add', { x, y }, result),
   mul: (write, result, _, [x, y]) => write.operation('mul', { x, y }, result),
   equal: (write, result, _, [x, y]) => write.operation('equal', { x, y }, result),
+  greater: (write, result, _, [x, y]) => write.operation('greater', { x, y }, result),
+  relu: (write, result, _, [x]) => write.operation('relu', { x }, result),
   silu: (write, result, _, [x]) => write.operation('silu', { x }, result),
   sigmoid: (write, result, _, [x]) => write.operation('sigmoid', { x }, result),
   gelu: (write, result, _, [x]) => write.operation('gelu', { x, mode: text('EXACT') }, result),
+  tanh: (write, result, _, [x]) => write.operation('tanh', { x }, result),
   sin: (write, result, _, [x]) => write.operation('sin', { x }, result),
   cos: (write, result, _, [x]) => write.operation('cos', { x }, result),
   softmax: (write, result, { axis }, [x]) =>
@@ -89,6 +92,17 @@ const lowerings: { readonly [K in OpKind]: Lowering<K> } = {
     write.operation('layer_norm', { x, axes, gamma, beta, epsilon: fraction(result.dtype, epsilon) }, result);
   },
 
+  normalize(write, result, { axis }, [x, epsilon]) {
+    const one = result.shape.map((size, at) => (at === axis ? 1 : size));
+    const along = { axes: int32s([axis]), keep_dims: bool(true) };
+    const length = write.step(result, 'length', one, 'reduce_l2_norm', { x, ...along });
+    const divisor = write.step(result, 'divisor', one, 'maximum', { x: length, y: epsilon });
+    write.operation('real_div', { x, y: divisor }, result);
+  },
+
+  reduce_max: (write, result, { axis }, [x]) =>
+    write.operation('reduce_max', { x, axes: int32s([axis]), keep_dims: bool(true) }, result),
+
   reshape: (write, result, _, [x]) => write.operation('reshape', { x, shape: int32s(result.shape) }, result),
   reshape_like: (write, result, _, [x]) =>
     write.operation('reshape', { x, shape: int32s(result.shape) }, result),
@@ -103,6 +117,11 @@ const lowerings: { readonly [K in OpKind]: Lowering<K> } = {
     const first = result.shape.map((_, at) => (at === axis ? start : 0));
     const stop = result.shape.map((size, at) => (at === axis ? end : size));
     write.operation('slice_by_index', { x, begin: int32s(first), end: int32s(stop) }, result);
+  },
+
+  pad(write, result, { axis, before, after }, [x, constant_val]) {
+    const pad = int32s(result.shape.flatMap((_, at) => (at === axis ? [before, after] : [0, 0])));
+    write.operation('pad', { x, pad, mode: text('constant'), constant_val }, result);
   },
 
   cast: (write, result, { to }, [x]) => write.operation('cast', { x, dtype: text(toMilDType(to)) }, result),

@@ -48,12 +48,16 @@ const lowerings: { readonly [K in OpKind]: Lowering<K> } = {
   mul: (write, { name }, _, inputs) => write.node('Mul', inputs, name),
   equal: (write, { name }, _, inputs) => write.node('Equal', inputs, name),
 
+  greater: (write, { name }, _, inputs) => write.node('Greater', inputs, name),
+  relu: (write, { name }, _, inputs) => write.node('Relu', inputs, name),
+
   silu(write, { name }, _, [x = '']) {
     write.node('Mul', [x, write.node1('Sigmoid', [x], `${name}/sigmoid`)], name);
   },
 
   sigmoid: (write, { name }, _, inputs) => write.node('Sigmoid', inputs, name),
   gelu: (write, { name }, _, inputs) => write.node('Gelu', inputs, name, { approximate: 'none' }),
+  tanh: (write, { name }, _, inputs) => write.node('Tanh', inputs, name),
   sin: (write, { name }, _, inputs) => write.node('Sin', inputs, name),
   cos: (write, { name }, _, inputs) => write.node('Cos', inputs, name),
   softmax: (write, { name }, { axis }, inputs) => write.node('Softmax', inputs, name, { axis }),
@@ -75,6 +79,15 @@ const lowerings: { readonly [K in OpKind]: Lowering<K> } = {
     write.node('Transpose', [normed], name, { perm: back });
   },
 
+  normalize(write, { name }, { axis }, [x = '', epsilon = '']) {
+    const length = write.node1('ReduceL2', [x, write.int64s([axis])], `${name}/length`, { keepdims: 1 });
+    write.node('Div', [x, write.node1('Max', [length, epsilon], `${name}/divisor`)], name);
+  },
+
+  reduce_max(write, { name }, { axis }, [x = '']) {
+    write.node('ReduceMax', [x, write.int64s([axis])], name, { keepdims: 1 });
+  },
+
   reshape(write, { name, inputs: [x] }, { shape }, [input = '']) {
     write.node('Reshape', [input, write.int64s(reshapeTarget(shape, x?.shape ?? []))], name);
   },
@@ -88,6 +101,11 @@ const lowerings: { readonly [K in OpKind]: Lowering<K> } = {
 
   slice(write, { name }, { axis, start, end }, [x = '']) {
     write.node('Slice', [x, write.int64s([start]), write.int64s([end]), write.int64s([axis])], name);
+  },
+
+  pad(write, { name, shape }, { axis, before, after }, [x = '', value = '']) {
+    const sizes = [before, after].flatMap((size) => shape.map((_, at) => (at === axis ? size : 0)));
+    write.node('Pad', [x, write.int64s(sizes), value], name, { mode: 'constant' });
   },
 
   cast: (write, { name }, { to }, inputs) => write.node('Cast', inputs, name, { to: write.dataType(to) }),

@@ -23,6 +23,8 @@ const weights = {
   'down_blocks.0.resnets.0.conv1.weight': [320, 320, 3, 3],
   'down_blocks.1.resnets.0.conv1.weight': [640, 320, 3, 3],
   'down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k.weight': [320, 768],
+  'time_embedding.cond_proj.weight': [320, 256],
+  'add_embedding.linear_1.weight': [1280, 2816],
 };
 
 test('a config that says the least has the defaults of diffusers', () => {
@@ -43,6 +45,56 @@ test('one number of heads holds for all levels, a list says them one by one', ()
   expect(read({ ...least, transformer_layers_per_block: [1, 2] }).transformer_layers).toEqual([1, 2]);
 });
 
+test('null says as little as nothing, where diffusers writes it for what it leaves to a default', () => {
+  const nulls = {
+    upcast_attention: null,
+    mid_block_only_cross_attention: null,
+    addition_embed_type: null,
+    addition_time_embed_dim: null,
+    projection_class_embeddings_input_dim: null,
+    reverse_transformer_layers_per_block: null,
+    time_cond_proj_dim: null,
+    num_attention_heads: null,
+    encoder_hid_dim: null,
+  };
+  expect(read({ ...least, ...nulls })).toMatchObject({ added: null, time_cond_proj_dim: null });
+});
+
+describe('SDXL is told sizes beside the text', () => {
+  const xl = { addition_embed_type: 'text_time', addition_time_embed_dim: 256 };
+
+  test.each<[string, JsonObject, object]>([
+    [
+      'the base six numbers',
+      { cross_attention_dim: 2048, projection_class_embeddings_input_dim: 2816 },
+      { text: 1280, ids: 6, channels: 256 },
+    ],
+    [
+      'the refiner five',
+      { cross_attention_dim: 1280, projection_class_embeddings_input_dim: 2560 },
+      { text: 1280, ids: 5, channels: 256 },
+    ],
+  ])('%s', (_, config, added) => {
+    expect(read({ ...least, ...xl, ...config }, {}).added).toEqual(added);
+  });
+
+  test.each(['addition_time_embed_dim', 'projection_class_embeddings_input_dim'])(
+    'a config that leaves out %s is refused',
+    (key) => {
+      const config = { ...least, ...xl, projection_class_embeddings_input_dim: 2816, [key]: null };
+      const error = thrownBy(() => read(config));
+      expect(error).toBeInstanceOf(ConfigError);
+      expect(error.problem).toBe(`the config of the unet does not say ${key}.`);
+    },
+  );
+
+  test('a config with no room for the text is refused', () => {
+    const error = thrownBy(() => read({ ...least, ...xl, projection_class_embeddings_input_dim: 1536 }, {}));
+    expect(error).toBeInstanceOf(ConfigError);
+    expect(error.problem).toContain('6 numbers of 256 channels do not fit');
+  });
+});
+
 test('keys that say nothing about the graph are left alone', () => {
   expect(() => read({ ...least, _diffusers_version: '0.6.0', dropout: 0.1, made_by: 'me' })).not.toThrow();
 });
@@ -51,10 +103,16 @@ describe('what is not supported is refused with its key, its value and what woul
   test.each<[string, unknown, string]>([
     ['act_fn', 'mish', '"silu"'],
     ['class_embed_type', 'timestep', 'null'],
-    ['addition_embed_type', 'text_time', 'null'],
-    ['time_cond_proj_dim', 256, 'null'],
+    ['num_class_embeds', 1000, 'null'],
+    ['addition_embed_type', 'image', 'null or "text_time"'],
+    ['encoder_hid_dim', 4096, 'null'],
+    ['encoder_hid_dim_type', 'text_proj', 'null'],
+    ['time_cond_proj_dim', true, 'a number or null'],
+    ['cross_attention_dim', [768, 1024], 'a number'],
+    ['mid_block_only_cross_attention', true, 'null or false'],
+    ['reverse_transformer_layers_per_block', [10, 2, 1], 'null'],
     ['num_attention_heads', 8, 'null'],
-    ['mid_block_type', 'UNetMidBlock2D', '"UNetMidBlock2DCrossAttn"'],
+    ['mid_block_type', 'UNetMidBlock2DSimpleCrossAttn', 'UNetMidBlock2DCrossAttn, UNetMidBlock2D or null'],
     ['resnet_time_scale_shift', 'scale_shift', '"default"'],
     ['only_cross_attention', true, 'false'],
     ['conv_in_kernel', 5, '3'],
@@ -113,6 +171,18 @@ describe('a config that contradicts the weights beside it is refused', () => {
       1024,
       'cross_attention_dim is 1024, but the weights are made for 768',
       'down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k.weight [320, 768]',
+    ],
+    [
+      'time_cond_proj_dim',
+      512,
+      'time_cond_proj_dim is 512, but the weights are made for 256',
+      'time_embedding.cond_proj.weight [320, 256]',
+    ],
+    [
+      'projection_class_embeddings_input_dim',
+      2560,
+      'projection_class_embeddings_input_dim is 2560, but the weights are made for 2816',
+      'add_embedding.linear_1.weight [1280, 2816]',
     ],
   ])('in %s', (key, value, problem, weight) => {
     const error = thrownBy(() => read({ ...least, [key]: value }));

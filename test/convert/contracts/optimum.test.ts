@@ -4,7 +4,7 @@ import type { ModelName, Sizes } from '../../../src/convert/contracts/contract.t
 import { optimumContract } from '../../../src/convert/contracts/optimum.ts';
 import { convert } from '../../../src/convert/convert.ts';
 import { formatShape } from '../../../src/graph/shape.ts';
-import { fullSizeCheckpoint } from '../../support/full-size.ts';
+import { type FullSizeModel, fullSizeCheckpoint } from '../../support/full-size.ts';
 
 test('the models have the inputs and outputs that optimum’s pipelines feed and read, in every attention', () => {
   for (const attention of attentionImplementations) {
@@ -30,6 +30,59 @@ test('the models have the inputs and outputs that optimum’s pipelines feed and
       'out out_sample f32 [batch_size, 4, height, width]',
     ]);
   }
+});
+
+test('Stable Diffusion XL has what optimum exports of it', () => {
+  const hidden = (layers: number, width: number) =>
+    Array.from({ length: layers + 1 }, (_, i) => `out hidden_states.${i} f32 [batch_size, 77, ${width}]`);
+  expect(borders('text_encoder', 'ORIGINAL', {}, 'sdxl')).toEqual([
+    'in  input_ids i64 [batch_size, 77]',
+    'out last_hidden_state f32 [batch_size, 77, 768]',
+    'out pooler_output f32 [batch_size, 768]',
+    ...hidden(12, 768),
+  ]);
+  expect(borders('text_encoder_2', 'ORIGINAL', {}, 'sdxl')).toEqual([
+    'in  input_ids i64 [batch_size, 77]',
+    'out text_embeds f32 [batch_size, 1280]',
+    'out last_hidden_state f32 [batch_size, 77, 1280]',
+    ...hidden(32, 1280),
+  ]);
+  expect(borders('unet', 'ORIGINAL', {}, 'sdxl')).toEqual([
+    'in  sample f32 [batch_size, 4, height, width]',
+    'in  timestep f32 []',
+    'in  encoder_hidden_states f32 [batch_size, sequence_length, 2048]',
+    'in  text_embeds f32 [batch_size, 1280]',
+    'in  time_ids f32 [batch_size, 6]',
+    'out out_sample f32 [batch_size, 4, height, width]',
+  ]);
+  expect(borders('unet', 'ORIGINAL', {}, 'sdxl-refiner')).toContain('in  time_ids f32 [batch_size, 5]');
+});
+
+test('a UNet for a ControlNet reads what the ControlNet gives, in diffusers’ names', () => {
+  const residuals = borders('controlnet', 'ORIGINAL', {}, 'controlnet-sdxl');
+  expect(residuals).toEqual([
+    'in  sample f32 [batch_size, 4, height, width]',
+    'in  timestep f32 []',
+    'in  encoder_hidden_states f32 [batch_size, sequence_length, 2048]',
+    'in  text_embeds f32 [batch_size, 1280]',
+    'in  time_ids f32 [batch_size, 6]',
+    'in  controlnet_cond f32 [batch_size, 3, height * 8, width * 8]',
+    'out down_block_res_sample_0 f32 [batch_size, 320, height, width]',
+    'out down_block_res_sample_1 f32 [batch_size, 320, height, width]',
+    'out down_block_res_sample_2 f32 [batch_size, 320, height, width]',
+    'out down_block_res_sample_3 f32 [batch_size, 320, height / 2, width / 2]',
+    'out down_block_res_sample_4 f32 [batch_size, 640, height / 2, width / 2]',
+    'out down_block_res_sample_5 f32 [batch_size, 640, height / 2, width / 2]',
+    'out down_block_res_sample_6 f32 [batch_size, 640, height / 4, width / 4]',
+    'out down_block_res_sample_7 f32 [batch_size, 1280, height / 4, width / 4]',
+    'out down_block_res_sample_8 f32 [batch_size, 1280, height / 4, width / 4]',
+    'out mid_block_res_sample f32 [batch_size, 1280, height / 4, width / 4]',
+  ]);
+  expect(borders('control-unet', 'ORIGINAL', {}, 'sdxl').slice(5, -1)).toEqual(
+    residuals
+      .slice(6)
+      .map((line) => line.replace('out ', 'in  ').replace('res_sample', 'additional_residual')),
+  );
 });
 
 test('an attention in chunks of queries fixes height and width: to the config’s, or to those that are asked for', () => {
@@ -66,10 +119,11 @@ function borders(
   model: ModelName,
   attention: (typeof attentionImplementations)[number],
   sizes: Sizes = {},
+  name: FullSizeModel = 'sd15',
 ): string[] {
   const options = { models: [model], contract: optimumContract, attention, sizes };
-  return convert(fullSizeCheckpoint('sd15'), options).flatMap(({ graph }) => [
-    ...graph.inputs.map(({ name, dtype, shape }) => `in  ${name} ${dtype} ${formatShape(shape)}`),
-    ...graph.outputs.map(({ name, tensor }) => `out ${name} ${tensor.dtype} ${formatShape(tensor.shape)}`),
+  return convert(fullSizeCheckpoint(name), options).flatMap(({ graph }) => [
+    ...graph.inputs.map(({ name: at, dtype, shape }) => `in  ${at} ${dtype} ${formatShape(shape)}`),
+    ...graph.outputs.map(({ name: at, tensor }) => `out ${at} ${tensor.dtype} ${formatShape(tensor.shape)}`),
   ]);
 }

@@ -10,8 +10,13 @@ import {
   equal,
   gatherNd,
   gelu,
+  greaterScalar,
   matmul,
   mul,
+  normalize,
+  pad,
+  reduceMax,
+  relu,
   reshape,
   scale,
   sigmoid,
@@ -19,6 +24,7 @@ import {
   sin,
   slice,
   softmax,
+  tanh,
   transpose,
   upsampleNearest,
 } from '../../../src/graph/functions.ts';
@@ -89,9 +95,16 @@ const rows: { readonly [K in OpKind]: Row } = {
     graph: graphOf({ a: i32(1, 3) }, ({ a }) => cast(equal(a, a), 'i32')),
     written: 'a_equal = equal(x=a, y=a): bool [1, 3]\ny = cast(dtype="int32", x=a_equal): int32 [1, 3]',
   },
+  greater: {
+    graph: unary(f16(2, 3), (x) => cast(greaterScalar(x, 0), 'f16')),
+    written:
+      'x_greater = greater(x=x, y=fp16 0): bool [2, 3]\ny = cast(dtype="fp16", x=x_greater): fp16 [2, 3]',
+  },
+  relu: { graph: unary(f16(2), relu), written: 'y = relu(x=x): fp16 [2]' },
   silu: { graph: unary(f16(2), silu), written: 'y = silu(x=x): fp16 [2]' },
   sigmoid: { graph: unary(f16(2), sigmoid), written: 'y = sigmoid(x=x): fp16 [2]' },
   gelu: { graph: unary(f16(2), gelu), written: 'y = gelu(mode="EXACT", x=x): fp16 [2]' },
+  tanh: { graph: unary(f16(2), tanh), written: 'y = tanh(x=x): fp16 [2]' },
   sin: { graph: unary(f16(2), sin), written: 'y = sin(x=x): fp16 [2]' },
   cos: { graph: unary(f16(2), cos), written: 'y = cos(x=x): fp16 [2]' },
   softmax: {
@@ -114,6 +127,18 @@ const rows: { readonly [K in OpKind]: Row } = {
       'y = layer_norm(axes=int32 [1], beta=fp16 [12] in the file, epsilon=fp16 0.000010013580322265625, ' +
       'gamma=fp16 [12] in the file, x=x): fp16 [1, 12, 1, 5]',
   },
+  normalize: {
+    graph: unary({ dtype: 'f32', shape: [2, 5] }, (x) => normalize(x, { axis: 1, epsilon: 2 ** -40 })),
+    written: [
+      'y_length = reduce_l2_norm(axes=int32 [1], keep_dims=true, x=x): fp32 [2, 1]',
+      'y_divisor = maximum(x=y_length, y=fp32 9.094947017729282e-13): fp32 [2, 1]',
+      'y = real_div(x=x, y=y_divisor): fp32 [2, 5]',
+    ].join('\n'),
+  },
+  reduce_max: {
+    graph: unary(f16(2, 5), (x) => reduceMax(x, 1)),
+    written: 'y = reduce_max(axes=int32 [1], keep_dims=true, x=x): fp16 [2, 1]',
+  },
   reshape: {
     graph: unary(f16(2, 6), (x) => reshape(x, [2, 3, 2])),
     written: 'y = reshape(shape=int32 [2, 3, 2], x=x): fp16 [2, 3, 2]',
@@ -135,6 +160,11 @@ const rows: { readonly [K in OpKind]: Row } = {
   slice: {
     graph: unary(f16(2, 8, 1, 5), (x) => slice(x, 1, 2, 4)),
     written: 'y = slice_by_index(begin=int32 [0, 2, 0, 0], end=int32 [2, 4, 1, 5], x=x): fp16 [2, 2, 1, 5]',
+  },
+  pad: {
+    graph: unary(f16(2, 3, 4), (x) => pad(x, 1, { before: 1, after: 2, value: -30 })),
+    written:
+      'y = pad(constant_val=fp16 -30, mode="constant", pad=int32 [0, 0, 1, 2, 0, 0], x=x): fp16 [2, 6, 4]',
   },
   cast: { graph: unary(f16(2), (x) => cast(x, 'f32')), written: 'y = cast(dtype="fp32", x=x): fp32 [2]' },
   upsample_nearest: {

@@ -1,0 +1,159 @@
+import { z } from 'zod';
+import { ConfigError } from '../../errors.ts';
+import type { Component } from '../../weights/checkpoint.ts';
+import { checkLevels, checkSizes, type StatedSize } from './parse-config.ts';
+
+export const blockType = (...names: [string, ...string[]]) =>
+  z.array(z.enum(names, { error: names.join(' or ') }));
+const heads = z.int().min(1, { error: 'a number of at least 1' });
+const depth = z.int().min(0, { error: 'a number of at least 0' });
+const perLevel = (number: z.ZodInt, least: number) =>
+  z.union([number, z.array(number)], { error: `a number of at least ${least}, or a list of them` });
+const sizeOrNull = z.int({ error: 'a number or null' }).nullable().default(null);
+
+/** A key that has to say `value` where it says anything. */
+export const only = <T extends string | number | boolean | null>(value: T) =>
+  z.literal(value, { error: JSON.stringify(value) }).default(value as never);
+
+/** What the configs of UNet2DConditionModel and ControlNetModel say alike; defaults are diffusers' own for keys that older files leave out. */
+export const contractingPathSchema = z.object({
+  in_channels: z.int(),
+  flip_sin_to_cos: z.boolean().default(true),
+  freq_shift: z.number().default(0),
+  down_block_types: blockType('CrossAttnDownBlock2D', 'DownBlock2D'),
+  mid_block_type: z
+    .enum(['UNetMidBlock2DCrossAttn', 'UNetMidBlock2D'], {
+      error: 'UNetMidBlock2DCrossAttn, UNetMidBlock2D or null',
+    })
+    .nullable()
+    .default('UNetMidBlock2DCrossAttn'),
+  block_out_channels: z.array(z.int()),
+  layers_per_block: z.int(),
+  norm_num_groups: z.int().default(32),
+  norm_eps: z.number().default(1e-5),
+  cross_attention_dim: z.int({ error: 'a number' }),
+  transformer_layers_per_block: perLevel(depth, 0).default(1),
+  // diffusers' name for what is the number of heads, kept for old files; `num_attention_heads` was never filled in for these models
+  attention_head_dim: perLevel(heads, 1).default(8),
+  num_attention_heads: only(null),
+  addition_embed_type: z.literal('text_time', { error: 'null or "text_time"' }).nullable().default(null),
+  addition_time_embed_dim: sizeOrNull,
+  projection_class_embeddings_input_dim: sizeOrNull,
+  act_fn: only('silu'),
+  mid_block_scale_factor: only(1),
+  downsample_padding: only(1),
+  only_cross_attention: only(false),
+  class_embed_type: only(null),
+  num_class_embeds: only(null),
+  encoder_hid_dim: only(null),
+  encoder_hid_dim_type: only(null),
+  resnet_time_scale_shift: only('default'),
+});
+
+type Parsed = z.output<typeof contractingPathSchema>;
+
+/** The sizes that SDXL's networks are told beside the text: `text_embeds` [B,text], and `ids` numbers in `channels` sinusoids each. */
+export interface AddedConditions {
+  readonly text: number;
+  readonly ids: number;
+  readonly channels: number;
+}
+
+/** What the way down needs to know beyond the header; lists have one entry a level, outermost first. */
+export interface ContractingPathConfig
+  extends Pick<
+    Parsed,
+    | 'in_channels'
+    | 'flip_sin_to_cos'
+    | 'freq_shift'
+    | 'down_block_types'
+    | 'mid_block_type'
+    | 'block_out_channels'
+    | 'layers_per_block'
+    | 'norm_num_groups'
+    | 'norm_eps'
+    | 'cross_attention_dim'
+  > {
+  /** Attention heads of each level. */
+  readonly heads: readonly number[];
+  /** Transformer blocks in each attention of a level. */
+  readonly transformer_layers: readonly number[];
+  /** SDXL's; `null` in other families. */
+  readonly added: AddedConditions | null;
+}
+
+/** Lists and sizes of a parsed config, held against each other and against the weights. Throws `ConfigError`. */
+export function contractingPathConfig(component: Component, parsed: Parsed): ContractingPathConfig {
+  const { attention_head_dim, transformer_layers_per_block, block_out_channels: channels } = parsed;
+  const { down_block_types } = parsed;
+  checkLevels(component, channels.length, {
+    down_block_types,
+    attention_head_dim,
+    transformer_layers_per_block,
+  });
+  checkSizes(component, statedSizes(parsed));
+  const levels = (value: number | number[]) =>
+    typeof value === 'number' ? channels.map(() => value) : value;
+  return {
+    ...parsed,
+    heads: levels(attention_head_dim),
+    transformer_layers: levels(transformer_layers_per_block),
+    added: addedConditions(component, parsed),
+  };
+}
+
+function statedSizes(parsed: Parsed): StatedSize[] {
+  const { block_out_channels, projection_class_embeddings_input_dim: added } = parsed;
+  const firstAttention = parsed.down_block_types.indexOf('CrossAttnDownBlock2D');
+  return [
+    { key: 'in_channels', value: parsed.in_channels, weight: 'conv_in.weight', axis: 1 },
+    ...block_out_channels.map((value, level) => ({
+      key: `block_out_channels[${level}]`,
+      value,
+      weight: `down_blocks.${level}.resnets.0.conv1.weight`,
+      axis: 0,
+    })),
+    {
+      key: 'cross_attention_dim',
+      value: parsed.cross_attention_dim,
+      weight: `down_blocks.${firstAttention}.attentions.0.transformer_blocks.0.attn2.to_k.weight`,
+      axis: 1,
+    },
+    ...(added === null
+      ? []
+      : [
+          {
+            key: 'projection_class_embeddings_input_dim',
+            value: added,
+            weight: 'add_embedding.linear_1.weight',
+            axis: 1,
+          },
+        ]),
+  ];
+}
+
+/**
+ * The config says how wide text and numbers are together. SDXL reads six numbers (sizes of the original, of the crop and
+ * of the picture), its refiner five (a score instead of the picture's size); the refiner is told by its one text encoder,
+ * whose pooled text is as wide as its tokens.
+ */
+function addedConditions(component: Component, parsed: Parsed): AddedConditions | null {
+  if (parsed.addition_embed_type === null) return null;
+  const { addition_time_embed_dim: channels, projection_class_embeddings_input_dim: width } = parsed;
+  if (channels === null || width === null) {
+    const key = channels === null ? 'addition_time_embed_dim' : 'projection_class_embeddings_input_dim';
+    throw new ConfigError({
+      problem: `the config of the ${component.name} does not say ${key}.`,
+      details: { file: component.configFile, 'needed for': 'addition_embed_type = "text_time"' },
+      advice: 'The file is incomplete. Download it again.',
+    });
+  }
+  const ids = width - parsed.cross_attention_dim === 5 * channels ? 5 : 6;
+  const text = width - ids * channels;
+  if (text > 0) return { text, ids, channels };
+  throw new ConfigError({
+    problem: `the config of the ${component.name} contradicts itself: ${ids} numbers of ${channels} channels do not fit into projection_class_embeddings_input_dim = ${width}.`,
+    details: { file: component.configFile },
+    advice: 'Download the file again, or take it from where the weights come from.',
+  });
+}

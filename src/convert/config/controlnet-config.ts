@@ -1,0 +1,50 @@
+import { z } from 'zod';
+import type { Component } from '../../weights/checkpoint.ts';
+import {
+  type ContractingPathConfig,
+  contractingPathConfig,
+  contractingPathSchema,
+} from './contracting-path-config.ts';
+import { checkSizes, parseConfig } from './parse-config.ts';
+
+/** ControlNetModel as for SD 1.x, 2.x and XL; defaults are diffusers' own. */
+const schema = contractingPathSchema.extend({
+  conditioning_channels: z.int().default(3),
+  conditioning_embedding_out_channels: z.array(z.int()).min(1).default([16, 32, 96, 256]),
+  controlnet_conditioning_channel_order: z.enum(['rgb', 'bgr'], { error: '"rgb" or "bgr"' }).default('rgb'),
+  global_pool_conditions: z
+    .literal(false, { error: 'false: a ControlNet whose residuals are averaged over the picture is not' })
+    .default(false),
+});
+
+type Parsed = z.output<typeof schema>;
+
+/** What a ControlNet's graph needs to know beyond the header. */
+export interface ControlNetConfig
+  extends ContractingPathConfig,
+    Pick<
+      Parsed,
+      | 'conditioning_channels'
+      | 'conditioning_embedding_out_channels'
+      | 'controlnet_conditioning_channel_order'
+    > {}
+
+/** Reads and checks a ControlNet's config. Throws `ConfigError`. */
+export function controlnetConfig(component: Component): ControlNetConfig {
+  const parsed = parseConfig(schema, component);
+  checkSizes(component, [
+    {
+      key: 'conditioning_channels',
+      value: parsed.conditioning_channels,
+      weight: 'controlnet_cond_embedding.conv_in.weight',
+      axis: 1,
+    },
+    ...parsed.conditioning_embedding_out_channels.slice(1).map((value, level) => ({
+      key: `conditioning_embedding_out_channels[${level + 1}]`,
+      value,
+      weight: `controlnet_cond_embedding.blocks.${2 * level + 1}.weight`,
+      axis: 0,
+    })),
+  ]);
+  return { ...parsed, ...contractingPathConfig(component, parsed) };
+}

@@ -1,0 +1,43 @@
+import { z } from 'zod';
+import type { Component } from '../../weights/checkpoint.ts';
+import { checkSizes, parseConfig } from './parse-config.ts';
+
+/** CLIPVisionModel; defaults are transformers' own. */
+const visionSchema = z.object({
+  hidden_size: z.int().default(768),
+  intermediate_size: z.int().default(3072),
+  num_hidden_layers: z.int().default(12),
+  num_attention_heads: z.int().min(1).default(12),
+  num_channels: z.int().default(3),
+  image_size: z.int().default(224),
+  patch_size: z.int().default(32),
+  hidden_act: z.enum(['quick_gelu', 'gelu'], { error: '"quick_gelu" or "gelu"' }).default('quick_gelu'),
+  layer_norm_eps: z.number().default(1e-5),
+});
+
+/** StableDiffusionSafetyChecker: a CLIPConfig, of which it uses the half that sees. */
+const schema = z.object({ projection_dim: z.int().default(512), vision_config: visionSchema });
+
+export type ClipVisionConfig = z.output<typeof visionSchema>;
+export type SafetyCheckerConfig = z.output<typeof schema>;
+
+/** Reads and checks the safety checker's config. Throws `ConfigError`. */
+export function safetyCheckerConfig(component: Component): SafetyCheckerConfig {
+  const config = parseConfig(schema, component);
+  const { vision_config: vision } = config;
+  const embeddings = 'vision_model.vision_model.embeddings';
+  const patch = `${embeddings}.patch_embedding.weight`;
+  checkSizes(component, [
+    { key: 'projection_dim', value: config.projection_dim, weight: 'visual_projection.weight', axis: 0 },
+    { key: 'vision_config.hidden_size', value: vision.hidden_size, weight: patch, axis: 0 },
+    { key: 'vision_config.num_channels', value: vision.num_channels, weight: patch, axis: 1 },
+    { key: 'vision_config.patch_size', value: vision.patch_size, weight: patch, axis: 2 },
+    {
+      key: 'vision_config.intermediate_size',
+      value: vision.intermediate_size,
+      weight: 'vision_model.vision_model.encoder.layers.0.mlp.fc1.weight',
+      axis: 0,
+    },
+  ]);
+  return config;
+}

@@ -1,0 +1,74 @@
+import type { AttentionImplementation } from '../../src/convert/blocks/attention.ts';
+import { appleContract } from '../../src/convert/contracts/apple.ts';
+import type { Contract, ModelName, Sizes } from '../../src/convert/contracts/contract.ts';
+import { optimumContract } from '../../src/convert/contracts/optimum.ts';
+import { convert } from '../../src/convert/convert.ts';
+import { buildCoreMl } from '../../src/emit/coreml/build-coreml.ts';
+import { writePackage } from '../../src/emit/coreml/package.ts';
+import { buildOnnxModel } from '../../src/emit/onnx/build-model.ts';
+import { writeOnnx } from '../../src/emit/onnx/write-onnx.ts';
+import type { Graph } from '../../src/graph/graph.ts';
+import { type Precision, withPrecision } from '../../src/quantize/precision.ts';
+import { openRunner } from '../../src/validate/open-runner.ts';
+import type { Runner } from '../../src/validate/runner.ts';
+import type { Checkpoint } from '../../src/weights/checkpoint.ts';
+
+/** Which network, and how it is to be written. */
+export interface NetworkRequest {
+  readonly model: ModelName;
+  readonly format: 'onnx' | 'coreml';
+  readonly precision: Precision;
+  readonly attention?: AttentionImplementation;
+  readonly sizes?: Sizes;
+  /** Instead of the format's own. */
+  readonly contract?: Contract;
+  /** Makes another graph of it before it is written: a wrong one. */
+  readonly change?: (graph: Graph) => Graph;
+}
+
+/** Converts one network of a checkpoint, writes it as a consumer would find it in `folder`, and opens what was written. The caller closes it. */
+export async function writtenNetwork(
+  checkpoint: Checkpoint,
+  {
+    model,
+    format,
+    precision,
+    attention = 'ORIGINAL',
+    sizes = {},
+    contract = formats[format].contract,
+    change = (graph) => graph,
+  }: NetworkRequest,
+  folder: string,
+): Promise<Runner> {
+  const [converted] = convert(checkpoint, { contract, attention, sizes, models: [model] });
+  if (!converted) throw new Error('nothing was converted');
+  const path = `${folder}${formats[format].ending}`;
+  await formats[format].write(withPrecision(change(converted.graph), precision), path);
+  // What a package declares float16, Core ML computes in float16.
+  return openRunner(path, { optimize: false, roundToFloat16: precision === 'float16' });
+}
+
+const description = {
+  shortDescription: '',
+  author: '',
+  license: '',
+  version: '',
+  features: {},
+  userDefined: {},
+};
+
+const formats = {
+  onnx: {
+    contract: optimumContract,
+    ending: '',
+    write: (graph: Graph, path: string) => writeOnnx(buildOnnxModel(graph, {}), path, () => {}),
+  },
+  coreml: {
+    contract: appleContract,
+    ending: '.mlpackage',
+    async write(graph: Graph, path: string) {
+      const contents = await buildCoreMl(graph, { target: 'macOS13', description }).read();
+      await writePackage(path, contents, () => {});
+    },
+  },
+};
