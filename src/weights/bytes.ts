@@ -25,5 +25,11 @@ export interface ByteSink {
   discard(): Promise<void>;
 }
 
+/** A stretch of a source. */
+export interface ByteRange {
+  readonly offset: number;
+  readonly bytes: number;
+}
+
 /** Bytes of one streaming block: the size at which conversion was measured fastest (it stays in the cache). */
 export const BLOCK_BYTES = 1 << 20;

@@ -1,35 +1,19 @@
 import { basename, join, resolve } from 'node:path';
 import { NotFoundError } from '../errors.ts';
-import {
-  type ComponentWeights,
-  findWeightFile,
-  openComponentWeights,
-  type Variant,
-} from './component-weights.ts';
+import { type Component, type OpenComponent, openComponentFolder } from './component.ts';
+import { findWeightFile, type Variant } from './component-weights.ts';
 import { listFolder, pathKind } from './disk.ts';
+import { type Family, familyOf, kindOf, type UNetKind } from './family.ts';
 import { type ModelPart, readModelIndex } from './model-index.ts';
-import { type JsonObject, readJsonObject } from './python-json.ts';
+import type { JsonObject } from './python-json.ts';
 import { isWeightless } from './recognize.ts';
-import type { Weight } from './weight.ts';
+import { openSingleFile } from './single-file/open-single-file.ts';
 
-/** A network of a checkpoint: its configuration, and its weights unread. */
-export interface Component {
-  /** Its folder: `unet`, `vae`, `text_encoder`, … */
-  readonly name: string;
-  /** Its class in model_index.json, e.g. `UNet2DConditionModel`. */
-  readonly className: string;
-  readonly config: JsonObject;
-  /** The file that `config` comes from, for error messages. */
-  readonly configFile: string;
-  /** Every tensor by name. */
-  readonly weights: ReadonlyMap<string, Weight>;
-  /** The weight files, by path. */
-  readonly files: readonly string[];
-}
+export type { Component } from './component.ts';
 
-/** An open diffusers folder. */
+/** An open diffusers folder, or a single file read as one. */
 export interface Checkpoint {
-  /** The folder's own name. */
+  /** The folder's own name; a file's without its ending. */
   readonly name: string;
   readonly path: string;
   readonly modelIndex: JsonObject;
@@ -39,6 +23,12 @@ export interface Checkpoint {
   readonly folders: ReadonlyMap<string, readonly string[]>;
   /** What model_index.json names but is not on the disk: a checkpoint may be downloaded in parts. */
   readonly missing: readonly string[];
+  /** By the UNet; `undefined` without one. */
+  readonly family: Family | undefined;
+  /** What the UNet was trained for; `undefined` without one, or for something else. */
+  readonly kind: UNetKind | undefined;
+  /** What was assumed or left aside, a sentence each, for the user to know. */
+  readonly notes: readonly string[];
   close(): Promise<void>;
 }
 
@@ -48,19 +38,21 @@ export interface CheckpointOptions {
 }
 
 /**
- * Opens a diffusers folder of Stable Diffusion 1.x or 2.x, reading configurations and tensor headers only. Throws
- * `NotFoundError`, `FileFormatError`, `ConfigError`, or `UnsupportedModelError` that says what was given instead.
+ * Opens a checkpoint of Stable Diffusion, a diffusers folder or a single file (.safetensors, .ckpt), reading
+ * configurations and tensor headers only. Throws `NotFoundError`, `FileFormatError`, `ConfigError`, or
+ * `UnsupportedModelError` that says what was given instead.
  */
 export async function openCheckpoint(path: string, options: CheckpointOptions = {}): Promise<Checkpoint> {
+  if ((await pathKind(path)) === 'file') return openSingleFile(path);
   const { modelIndex, parts } = await readModelIndex(path);
   const { present, missing } = await lookForFolders(path, parts);
   if (options.variant) await checkVariant(path, present, options.variant);
 
   const components = new Map<string, Component>();
   const folders = new Map<string, readonly string[]>();
-  const opened: ComponentWeights[] = [];
+  const opened: OpenComponent[] = [];
   const close = async () => {
-    await Promise.all(opened.map((weights) => weights.close()));
+    await Promise.all(opened.map((component) => component.close()));
   };
   try {
     for (const { name, className, folder } of present) {
@@ -68,25 +60,30 @@ export async function openCheckpoint(path: string, options: CheckpointOptions = 
         folders.set(name, await listFiles(folder));
         continue;
       }
-      const configFile = join(folder, 'config.json');
-      const config = await readJsonObject(configFile);
-      const component = await openComponentWeights(folder, options.variant);
+      const component = await openComponentFolder(folder, { name, className }, options.variant);
       opened.push(component);
-      const { files, weights } = component;
-      components.set(name, { name, className, config, configFile, weights, files });
+      components.set(name, component);
     }
   } catch (error) {
     await close();
     throw error;
   }
-  return { name: basename(resolve(path)), path, modelIndex, components, folders, missing, close };
+  const name = basename(resolve(path));
+  return { name, path, modelIndex, components, folders, missing, ...natureOf(components), notes: [], close };
+}
+
+/** The family and kind of a checkpoint with these components. */
+export function natureOf(components: ReadonlyMap<string, Component>): Pick<Checkpoint, 'family' | 'kind'> {
+  const unet = components.get('unet')?.weights ?? new Map();
+  return { family: familyOf(unet), kind: kindOf(unet) };
 }
 
 /** A component that is needed. Throws `NotFoundError` when the checkpoint has none, or not on this disk. */
 export function requireComponent(checkpoint: Checkpoint, name: string): Component {
   const component = checkpoint.components.get(name);
   if (component) return component;
-  if (checkpoint.missing.includes(name)) throw notDownloaded(checkpoint.path, [name]);
+  const isFolder = [...checkpoint.components.values()].every(({ adapted }) => !adapted);
+  if (isFolder && checkpoint.missing.includes(name)) throw notDownloaded(checkpoint.path, [name]);
   throw new NotFoundError({
     problem: `${checkpoint.path} has no ${name}.`,
     details: { 'it has': [...checkpoint.components.keys()].join(', ') },

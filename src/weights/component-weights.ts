@@ -1,12 +1,14 @@
 import { join } from 'node:path';
-import { FileFormatError, NotFoundError, UnsupportedModelError } from '../errors.ts';
+import { FileFormatError, NotFoundError } from '../errors.ts';
 import { listFolder } from './disk.ts';
 import { isJsonObject, readJsonObject } from './python-json.ts';
-import { openSafetensors, type SafetensorsFile } from './safetensors-file.ts';
 import type { Weight } from './weight.ts';
+import { openWeightFile, type WeightFile } from './weight-file.ts';
 
 /** The alternative sets of weights that checkpoints carry beside the plain one. */
-export type Variant = 'fp16' | 'non_ema';
+export const variants = ['fp16', 'non_ema'] as const;
+
+export type Variant = (typeof variants)[number];
 
 /** The weights of one component: every tensor of its file, or of all its shards. */
 export interface ComponentWeights {
@@ -16,24 +18,30 @@ export interface ComponentWeights {
   close(): Promise<void>;
 }
 
-/** Names that diffusers and transformers give to weights: one file, or the index of several shards. */
-const plainNames = [
+/** Names that diffusers and transformers give to weights: one file, or the index of several shards; the preferred first. */
+export const weightFileNames = [
   'diffusion_pytorch_model.safetensors',
   'model.safetensors',
   'diffusion_pytorch_model.safetensors.index.json',
   'model.safetensors.index.json',
+  'diffusion_pytorch_model.bin',
+  'pytorch_model.bin',
+  'diffusion_pytorch_model.bin.index.json',
+  'pytorch_model.bin.index.json',
 ];
 
 /** The file (or shard index) in a component's folder that holds a variant, or the plain weights; `undefined` if none does. */
 export function findWeightFile(names: readonly string[], variant?: Variant): string | undefined {
-  const wanted = variant ? plainNames.map((name) => name.replace(/\.\w+$/, `.${variant}$&`)) : plainNames;
+  const wanted = variant
+    ? weightFileNames.map((name) => name.replace(/\.\w+$/, `.${variant}$&`))
+    : weightFileNames;
   return wanted.find((name) => names.includes(name));
 }
 
 /**
  * Opens a component's weights: those of `variant` where the folder has them, else the plain ones, else float16 ones
- * when there is nothing else. Throws `NotFoundError` when there are none, `UnsupportedModelError` when they are not
- * safetensors, `FileFormatError` when shards are missing or disagree with their index.
+ * when there is nothing else; of each, safetensors rather than PyTorch's .bin. Throws `NotFoundError` when there are none
+ * or shards are missing, `FileFormatError` when shards disagree with their index, and what `openWeightFile` throws.
  */
 export async function openComponentWeights(folder: string, variant?: Variant): Promise<ComponentWeights> {
   const names = await listFolder(folder);
@@ -74,10 +82,10 @@ async function readIndex(index: string): Promise<ReadonlyMap<string, string>> {
   const { weight_map: map } = await readJsonObject(index);
   if (!isJsonObject(map)) throw new FileFormatError({ problem: `${index} has no weight_map.` });
   const pairs = Object.entries(map).map(([tensor, shard]): [string, string] => {
-    if (typeof shard === 'string' && /^[^/\\:]+\.safetensors$/.test(shard) && !shard.includes('..'))
+    if (typeof shard === 'string' && /^[^/\\:]+\.(safetensors|bin)$/.test(shard) && !shard.includes('..'))
       return [tensor, shard];
     throw new FileFormatError({
-      problem: `${index} names a weight file that is not a plain .safetensors file name.`,
+      problem: `${index} names a weight file that is not a plain .safetensors or .bin file name.`,
       details: { tensor, found: typeof shard === 'string' ? JSON.stringify(shard) : `a ${typeof shard}` },
       advice: 'Do not use this checkpoint unless you trust where it comes from.',
     });
@@ -113,14 +121,14 @@ function checkIndex(
 
 /** Opens all of the files, or none. */
 async function openFiles(paths: readonly string[]): Promise<ComponentWeights> {
-  const opened: SafetensorsFile[] = [];
+  const opened: WeightFile[] = [];
   const close = async () => {
     await Promise.all(opened.map((file) => file.close()));
   };
   const weights = new Map<string, Weight>();
   try {
     for (const path of paths) {
-      const file = await openSafetensors(path);
+      const file = await openWeightFile(path);
       opened.push(file);
       for (const weight of file.weights.values()) {
         const other = weights.get(weight.name);
@@ -144,18 +152,11 @@ function inTwoFiles(weight: Weight, other: Weight): FileFormatError {
 }
 
 function noWeights(folder: string, names: readonly string[]): Error {
-  if (names.some((name) => /\.(bin|ckpt|pt|pth)$/.test(name))) {
-    return new UnsupportedModelError({
-      problem: `${folder} has its weights only as .bin, which is not supported yet.`,
-      details: { found: names.join(', ') },
-      advice: 'Use the safetensors: most models on the Hub have them beside the .bin files.',
-    });
-  }
-  const variants = names.filter((name) => name.endsWith('.safetensors'));
+  const variants = names.filter((name) => /\.(safetensors|bin)$/.test(name));
   return new NotFoundError({
     problem: `${folder} has no weights under a name that is known.`,
     details: {
-      expected: plainNames.slice(0, 2).join(' or '),
+      expected: weightFileNames.slice(0, 2).join(' or '),
       found: names.length > 0 ? names.join(', ') : 'an empty folder',
     },
     advice:

@@ -1,11 +1,11 @@
 import { constants, promises as fs } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { dirname, relative, resolve } from 'node:path';
 import { DiskSpaceError, FileFormatError, NotFoundError, RequestError, SdConvertError } from '../errors.ts';
 import type { ByteSink, ByteSource } from './bytes.ts';
 
 /**
  * The only file that touches the disk. What is written appears under its name only when it is complete: it grows in a
- * temporary sibling (`<name>.tmp-<process id>`) that is renamed at the end.
+ * temporary sibling (`<name>.tmp-<process id>-<number>`) that is renamed at the end.
  */
 
 /** Opens a file for reads at any offset. Throws `NotFoundError`, or `RequestError` for a folder or a forbidden file. */
@@ -44,14 +44,7 @@ export async function createFile(path: string): Promise<ByteSink> {
   let isOpen = true;
   return {
     name: path,
-    async write(bytes, offset) {
-      for (let written = 0; written < bytes.length; ) {
-        const { bytesWritten } = await handle
-          .write(bytes, written, bytes.length - written, offset + written)
-          .catch(rethrow('write', path));
-        written += bytesWritten;
-      }
-    },
+    write: (bytes, offset) => writeAll(handle, path, bytes, offset),
     async close() {
       isOpen = false;
       await handle.close().catch(rethrow('write', path));
@@ -96,10 +89,71 @@ export async function copyFile(from: string, to: string): Promise<void> {
   await replaceFile(to, (growing) => fs.copyFile(from, growing, constants.COPYFILE_FICLONE));
 }
 
-/** Gives a file a second name, or copies it where the disk has no links. Throws as `copyFile` does. */
+/** Gives a file (not a link to it) a second name, or copies it where the disk has no links. Throws as `copyFile` does. */
 export async function linkFile(from: string, to: string): Promise<void> {
   await makeFolder(dirname(to));
-  await fs.link(from, to).catch(() => copyFile(from, to));
+  const file = await fs.realpath(from).catch(rethrow('read', from));
+  await fs.link(file, to).catch(() => copyFile(file, to));
+}
+
+/**
+ * Lets `path`, replacing what was there, lead to a file by a relative link, so that a folder with both can be moved; or
+ * gives the file a second name where links are not allowed. Throws as `copyFile` does.
+ */
+export async function pointTo(target: string, path: string): Promise<void> {
+  await makeFolder(dirname(path));
+  const growing = temporarySibling(path);
+  await fs.rm(growing, { force: true });
+  await fs.symlink(relative(dirname(path), target), growing).catch(() => linkFile(target, growing));
+  await fs.rename(growing, path).catch(rethrow('write', path));
+}
+
+/** A file under its own name that is written in steps, now and by later runs. */
+export interface GrowingFile {
+  /** Bytes that earlier runs left. */
+  readonly size: number;
+  write(bytes: Uint8Array, offset: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Opens a file to go on writing it, or starts one. Throws as `createFile` does. */
+export async function growFile(path: string): Promise<GrowingFile> {
+  await makeFolder(dirname(path));
+  const handle = await fs.open(path, constants.O_WRONLY | constants.O_CREAT).catch(rethrow('write', path));
+  return {
+    size: (await handle.stat()).size,
+    write: (bytes, offset) => writeAll(handle, path, bytes, offset),
+    close: () => handle.close(),
+  };
+}
+
+/** Makes a small file unless there is one: `false` when there is. Of several callers at once only one gets `true`. */
+export async function createOnce(path: string, text: string): Promise<boolean> {
+  await makeFolder(dirname(path));
+  try {
+    await fs.writeFile(path, text, { flag: 'wx' });
+    return true;
+  } catch (error) {
+    if (errorCode(error) === 'EEXIST') return false;
+    return rethrow('write', path)(error);
+  }
+}
+
+/** Marks a file as changed now; a file that is gone is fine. */
+export async function touchFile(path: string): Promise<void> {
+  const now = new Date();
+  await fs.utimes(path, now, now).catch(() => {});
+}
+
+/** Bytes of a file, and when it was last changed (milliseconds since 1970); `undefined` when there is none. */
+export async function lookAtFile(path: string): Promise<{ size: number; changed: number } | undefined> {
+  try {
+    const found = await fs.stat(path);
+    return found.isFile() ? { size: found.size, changed: found.mtimeMs } : undefined;
+  } catch (error) {
+    if (isAbsent(error)) return undefined;
+    return rethrow('read', path)(error);
+  }
 }
 
 /** Whether a path leads to a file or a folder (through links), or to nothing: `undefined`. */
@@ -134,16 +188,43 @@ export async function makeFolder(path: string): Promise<void> {
 export async function createFolder(path: string, fill: (growing: string) => Promise<void>): Promise<void> {
   if ((await pathKind(path)) === 'file') throw fileInsteadOfFolder(path);
   const growing = temporarySibling(path);
-  const replaced = `${growing}-replaced`;
+  const firstMade = await fs.mkdir(growing, { recursive: true }).catch(rethrow('write', path));
   try {
-    await makeFolder(growing);
     await fill(growing);
-    if (await exists(path)) await fs.rename(path, replaced).catch(rethrow('write', path));
-    await fs.rename(growing, path).catch(rethrow('write', path));
-    await removePath(replaced);
+    await replaceFolder(growing, path);
   } catch (error) {
     await removePath(growing);
+    await removeEmptyFolders(dirname(growing), firstMade);
     throw error;
+  }
+}
+
+/** Puts a folder in the place of another, which comes back when that fails. */
+async function replaceFolder(growing: string, path: string): Promise<void> {
+  const replaced = `${growing}-replaced`;
+  const isThere = await exists(path);
+  if (isThere) await fs.rename(path, replaced).catch(rethrow('write', path));
+  try {
+    await fs.rename(growing, path);
+  } catch (error) {
+    if (isThere) await fs.rename(replaced, path);
+    rethrow('write', path)(error);
+  }
+  await removePath(replaced);
+}
+
+/** Removes folders that were made on the way to one that does not come, up to the first that was made. */
+async function removeEmptyFolders(folder: string, firstMade: string | undefined): Promise<void> {
+  if (firstMade === undefined) return;
+  for (let each = resolve(folder); each.startsWith(resolve(firstMade)); each = dirname(each)) {
+    // One that is not empty is somebody's.
+    if (
+      !(await fs.rmdir(each).then(
+        () => true,
+        () => false,
+      ))
+    )
+      return;
   }
 }
 
@@ -165,6 +246,20 @@ export async function freeBytes(path: string): Promise<number> {
   return disk.bavail * disk.bsize;
 }
 
+async function writeAll(
+  handle: fs.FileHandle,
+  path: string,
+  bytes: Uint8Array,
+  offset: number,
+): Promise<void> {
+  for (let written = 0; written < bytes.length; ) {
+    const { bytesWritten } = await handle
+      .write(bytes, written, bytes.length - written, offset + written)
+      .catch(rethrow('write', path));
+    written += bytesWritten;
+  }
+}
+
 async function replaceFile(path: string, fill: (growing: string) => Promise<void>): Promise<void> {
   if ((await pathKind(path)) === 'folder') throw folderInsteadOfFile(path);
   await makeFolder(dirname(path));
@@ -178,8 +273,11 @@ async function replaceFile(path: string, fill: (growing: string) => Promise<void
   }
 }
 
+let siblings = 0;
+
+/** A name of its own each time: parts of one process may write the same file at once. */
 function temporarySibling(path: string): string {
-  return `${path}.tmp-${process.pid}`;
+  return `${path}.tmp-${process.pid}-${++siblings}`;
 }
 
 /** Turns what the operating system reports into an error that says what to do; for `.catch()`. */
@@ -187,8 +285,13 @@ function rethrow(action: 'read' | 'write', path: string): (error: unknown) => ne
   return (error) => {
     const cause = { cause: error };
     switch (errorCode(error)) {
-      case 'ENOENT':
       case 'ENOTDIR':
+        if (action === 'read') throw notFound(path, cause);
+        throw new RequestError(
+          { problem: `${path} cannot be written: what should be a folder on the way to it is a file.` },
+          cause,
+        );
+      case 'ENOENT':
         throw notFound(path, cause);
       case 'EISDIR':
         throw folderInsteadOfFile(path, cause);

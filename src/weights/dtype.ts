@@ -4,6 +4,8 @@ const byteWidths = {
   f32: 4,
   f16: 2,
   bf16: 2,
+  f8_e4m3: 1,
+  f8_e5m2: 1,
   i64: 8,
   i32: 4,
   i16: 2,
@@ -15,7 +17,7 @@ const byteWidths = {
   bool: 1,
 } as const;
 
-/** Element type of a tensor. */
+/** Element type of a tensor. The 8-bit floats are of checkpoints only: no graph computes with them. */
 export type DType = keyof typeof byteWidths;
 
 /** Bytes of one element. */
@@ -25,7 +27,7 @@ export function byteWidth(dtype: DType): number {
 
 /** The element types that hold fractions. */
 export function isFloat(dtype: DType): boolean {
-  return dtype === 'f64' || dtype === 'f32' || dtype === 'f16' || dtype === 'bf16';
+  return /^b?f\d/.test(dtype); // f32, bf16, f8_e4m3
 }
 
 /** Number of elements in a tensor of this shape; 1 for a scalar (`[]`). */

@@ -1,27 +1,38 @@
 import { Worker } from 'node:worker_threads';
-import { InterruptedError } from '../errors.ts';
+import { throwIfInterrupted } from '../context.ts';
+import * as errors from '../errors.ts';
+import type { HashReply } from './hash-worker.ts';
 
 /**
  * SHA-256 of a file, in hexadecimal, computed in another thread, so that it costs a conversion no time (hashing takes
- * about 0.5 s of CPU a gigabyte). Throws `InterruptedError` when the signal aborts it, and what reading the file throws.
+ * about 0.5 s of CPU a gigabyte). Throws `InterruptedError` when the signal aborts it, and as `openFile` and its reads do.
  */
 export async function hashFile(path: string, signal?: AbortSignal): Promise<string> {
+  throwIfInterrupted(signal);
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   const worker = new Worker(new URL(`./hash-worker.${extension}`, import.meta.url), {
     workerData: path,
     resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 },
   });
   const stop = (): void => void worker.terminate();
-  signal?.addEventListener('abort', stop, { once: true });
   try {
-    return await new Promise((resolve, reject) => {
+    signal?.addEventListener('abort', stop, { once: true });
+    const reply = await new Promise<HashReply>((resolve, reject) => {
       worker.once('message', resolve).once('error', reject);
       worker.once('exit', () =>
-        reject(new InterruptedError({ problem: `interrupted while hashing ${path}.` })),
+        reject(new errors.InterruptedError({ problem: `interrupted while hashing ${path}.` })),
       );
     });
+    if ('failed' in reply) throw revived(reply.failed);
+    return reply.sha256;
   } finally {
     signal?.removeEventListener('abort', stop);
     await worker.terminate();
   }
+}
+
+/** An error of the other thread, in its class. */
+function revived({ name, advice, ...parts }: Extract<HashReply, { failed: unknown }>['failed']): Error {
+  const kind = Object.values(errors).find((each) => each.name === name) ?? errors.SdConvertError;
+  return new kind({ ...parts, ...(advice === undefined ? {} : { advice }) });
 }

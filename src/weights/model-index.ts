@@ -1,9 +1,9 @@
 import { basename, join, resolve } from 'node:path';
 import { ConfigError, NotFoundError, UnsupportedModelError } from '../errors.ts';
 import { listFolder, pathKind } from './disk.ts';
+import { parseHubId } from './hub/hub-id.ts';
 import { type JsonObject, readJsonObject } from './python-json.ts';
-import { isSupportedPipeline, isWeightless, recognizePipeline, recognizeWeights } from './recognize.ts';
-import { openSafetensors } from './safetensors-file.ts';
+import { isWeightless, recognizePipeline, supportedPipelines } from './recognize.ts';
 
 /** What model_index.json says of a checkpoint. */
 export interface ModelIndex {
@@ -21,7 +21,7 @@ export interface ModelPart {
 
 /**
  * Reads model_index.json. Throws `NotFoundError`, `FileFormatError`, `ConfigError` when it contradicts itself, or
- * `UnsupportedModelError` that says what was given instead of a Stable Diffusion 1.x or 2.x folder.
+ * `UnsupportedModelError` that says what was given instead of a folder of Stable Diffusion.
  */
 export async function readModelIndex(path: string): Promise<ModelIndex> {
   const kind = await pathKind(path);
@@ -29,10 +29,12 @@ export async function readModelIndex(path: string): Promise<ModelIndex> {
     throw new NotFoundError({
       problem: `${path} does not exist.`,
       details: { 'looked for': resolve(path) },
-      advice: 'Check the spelling of the path, or download the checkpoint first.',
+      advice:
+        path.includes('/') && parseHubId(path)
+          ? `If it is a model on the Hub, bring it here first: sdconvert download ${path}. If it is a path, check its spelling.`
+          : 'Check the spelling of the path, or download the checkpoint first.',
     });
   }
-  if (kind === 'file') throw await notAFolder(path);
   const file = join(path, 'model_index.json');
   if ((await pathKind(file)) !== 'file') throw await noModelIndex(path);
 
@@ -41,10 +43,10 @@ export async function readModelIndex(path: string): Promise<ModelIndex> {
   if (typeof className !== 'string') {
     throw new ConfigError({ problem: `${file} does not say which pipeline it is: _class_name is missing.` });
   }
-  if (isSupportedPipeline(className)) return { modelIndex, parts: listParts(path, file, modelIndex) };
+  if (supportedPipelines.includes(className)) return { modelIndex, parts: listParts(path, file, modelIndex) };
   const { what, advice } = recognizePipeline(className) ?? {
     what: 'of a kind that is not supported',
-    advice: 'Use a checkpoint of Stable Diffusion 1.x or 2.x.',
+    advice: 'Use a checkpoint of Stable Diffusion 1.x, 2.x or XL.',
   };
   throw new UnsupportedModelError({
     problem: `${path} is ${what}.`,
@@ -53,19 +55,11 @@ export async function readModelIndex(path: string): Promise<ModelIndex> {
   });
 }
 
-async function notAFolder(path: string): Promise<Error> {
-  const file = await openSafetensors(path);
-  await file.close();
-  const { what, advice } = recognizeWeights(file.weights.keys()) ?? {
-    what: 'not a checkpoint that is known',
-    advice: 'Give a diffusers folder: one that holds model_index.json.',
-  };
-  return new UnsupportedModelError({
-    problem: `${path} is ${what}.`,
-    details: { tensors: `${file.weights.size}, the first is ${file.weights.keys().next().value}` },
-    advice,
-  });
-}
+/** What to do with a component alone, by its class. */
+const componentAdvice: ReadonlyMap<string, string> = new Map([
+  ['AutoencoderKL', 'Name the checkpoint that it is for, and this with --custom-vae-version.'],
+  ['ControlNetModel', 'Name the checkpoint that it was made for, and this with --convert-controlnet.'],
+]);
 
 async function noModelIndex(path: string): Promise<Error> {
   const names = await listFolder(path);
@@ -85,7 +79,17 @@ async function noModelIndex(path: string): Promise<Error> {
     return new UnsupportedModelError({
       problem: `${path} is one component, not a whole checkpoint.`,
       details: { found: found ?? 'a config.json that does not say of what' },
-      advice: 'Give the folder that holds model_index.json, usually the one above.',
+      advice:
+        (typeof found === 'string' && componentAdvice.get(found)) ||
+        'Give the folder that holds model_index.json, usually the one above.',
+    });
+  }
+  const files = names.filter((name) => /\.(safetensors|ckpt)$/.test(name));
+  if (files.length > 0) {
+    return new NotFoundError({
+      problem: `${path} is a folder of weight files, not a diffusers checkpoint: it has no model_index.json.`,
+      details: { found: names.slice(0, 12).join(', ') },
+      advice: `Give one of its files: ${files.slice(0, 6).join(' or ')}.`,
     });
   }
   return new NotFoundError({

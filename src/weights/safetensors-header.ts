@@ -2,8 +2,10 @@ import { inspect } from 'node:util';
 import { FileFormatError, UnsupportedModelError } from '../errors.ts';
 import type { ByteSource } from './bytes.ts';
 import { byteWidth, type DType } from './dtype.ts';
+import { countBytes, excerpt, quote } from './error-text.ts';
 import { duplicateKey } from './json-text.ts';
 import { isJsonObject } from './python-json.ts';
+import { refuseScaledFloat8 } from './scaled-float8.ts';
 import { sniff } from './sniff.ts';
 
 /**
@@ -35,6 +37,8 @@ export const safetensorsDTypes: Readonly<Record<string, DType>> = {
   BOOL: 'bool',
   U8: 'u8',
   I8: 'i8',
+  F8_E5M2: 'f8_e5m2',
+  F8_E4M3: 'f8_e4m3',
   I16: 'i16',
   U16: 'u16',
   F16: 'f16',
@@ -55,7 +59,8 @@ export const LENGTH_BYTES = 8;
 
 /**
  * Reads and checks a header; the data is not touched. Throws `FileFormatError` for anything that is not a whole and
- * consistent safetensors file, `UnsupportedModelError` for tensors of a dtype that is not converted (8-bit floats).
+ * consistent safetensors file, `UnsupportedModelError` for tensors of a dtype that is not converted, and for 8-bit floats
+ * with scales.
  */
 export async function readSafetensorsHeader(source: ByteSource): Promise<SafetensorsHeader> {
   const length = await readHeaderLength(source);
@@ -68,6 +73,7 @@ export async function readSafetensorsHeader(source: ByteSource): Promise<Safeten
     .map(([name, entry]) => readEntry(name, entry, dataStart, source.name))
     .sort((a, b) => a.offset - b.offset || a.bytes - b.bytes);
   checkLayout(entries, dataStart, source);
+  refuseScaledFloat8(entries, source.name);
   return {
     metadata: readMetadata(__metadata__, source.name),
     entries: new Map(entries.map((entry) => [entry.name, entry])),
@@ -75,7 +81,7 @@ export async function readSafetensorsHeader(source: ByteSource): Promise<Safeten
 }
 
 async function readHeaderLength(source: ByteSource): Promise<number> {
-  const start = new Uint8Array(Math.min(source.size, 256));
+  const start = new Uint8Array(Math.min(source.size, 512));
   await source.read(start, 0);
   if (start.length === 0) {
     throw new FileFormatError({ problem: `${source.name} is empty.`, advice: downloadAgain });
@@ -136,8 +142,8 @@ function readEntry(name: string, value: unknown, dataStart: number, file: string
   if (end - begin !== bytes) {
     throw broken(file, "a tensor's shape does not match its bytes", {
       tensor,
-      expected: `${count(bytes)} for ${spelling} ${excerpt(`[${shape}]`)}`,
-      found: end < begin ? `offsets that run backwards, ${begin} to ${end}` : count(end - begin),
+      expected: `${countBytes(bytes)} for ${spelling} ${excerpt(`[${shape}]`)}`,
+      found: end < begin ? `offsets that run backwards, ${begin} to ${end}` : countBytes(end - begin),
     });
   }
   return { name, dtype, shape, offset: dataStart + begin, bytes };
@@ -151,7 +157,7 @@ function checkLayout(entries: readonly TensorEntry[], dataStart: number, source:
     const tensor = quote(name);
     if (offset < end) throw broken(source.name, 'two tensors overlap', { first: before, second: tensor });
     if (offset > end) {
-      throw broken(source.name, `there is a hole of ${count(offset - end)} between tensors`, {
+      throw broken(source.name, `there is a hole of ${countBytes(offset - end)} between tensors`, {
         after: before,
         before: tensor,
       });
@@ -162,8 +168,8 @@ function checkLayout(entries: readonly TensorEntry[], dataStart: number, source:
   if (end > source.size) throw truncated(source, end);
   if (end < source.size) {
     throw broken(source.name, 'there are bytes after the last tensor', {
-      expected: count(end),
-      found: count(source.size),
+      expected: countBytes(end),
+      found: countBytes(source.size),
     });
   }
 }
@@ -194,8 +200,8 @@ function broken(file: string, what: string, details: Readonly<Record<string, str
 
 function truncated(source: ByteSource, needed: number, atLeast = ''): FileFormatError {
   return new FileFormatError({
-    problem: `${source.name} is cut short: ${atLeast}${count(needed - source.size)} are missing.`,
-    details: { expected: `${atLeast}${count(needed)}`, found: count(source.size) },
+    problem: `${source.name} is cut short: ${atLeast}${countBytes(needed - source.size)} are missing.`,
+    details: { expected: `${atLeast}${countBytes(needed)}`, found: countBytes(source.size) },
     advice: `The download or copy was interrupted. ${downloadAgain}`,
   });
 }
@@ -225,17 +231,4 @@ function beginning(start: Uint8Array): string {
   const text = new TextDecoder('latin1').decode(start.subarray(0, 60));
   if (/^[\t\r\n -~]+$/.test(text)) return JSON.stringify(text);
   return [...start.subarray(0, 16)].map((byte) => byte.toString(16).padStart(2, '0')).join(' ');
-}
-
-function quote(name: string): string {
-  return excerpt(JSON.stringify(name));
-}
-
-/** A stranger's text may be 100 MB long. */
-function excerpt(text: string): string {
-  return text.length <= 120 ? text : `${text.slice(0, 119)}…`;
-}
-
-function count(bytes: number): string {
-  return `${bytes.toLocaleString('en-US')} bytes`;
 }

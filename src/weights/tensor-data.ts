@@ -1,12 +1,14 @@
 import { byteSize, byteWidth, type DType } from './dtype.ts';
 import type { Weight } from './weight.ts';
 
-/** The typed array that holds each dtype's elements; float16 and bfloat16 as their 16 bits, booleans as 0 and 1. */
+/** The typed array that holds each dtype's elements; floats of 16 and 8 bits as their bits, booleans as 0 and 1. */
 const arrays = {
   f64: Float64Array,
   f32: Float32Array,
   f16: Uint16Array,
   bf16: Uint16Array,
+  f8_e4m3: Uint8Array,
+  f8_e5m2: Uint8Array,
   i64: BigInt64Array,
   i32: Int32Array,
   i16: Int16Array,
@@ -24,6 +26,8 @@ interface ElementArrays {
   f32: Float32Array;
   f16: Uint16Array;
   bf16: Uint16Array;
+  f8_e4m3: Uint8Array;
+  f8_e5m2: Uint8Array;
   i64: BigInt64Array;
   i32: Int32Array;
   i16: Int16Array;

@@ -110,6 +110,29 @@ describe('what is not a whole checkpoint is called by its name', () => {
     expect(error.details).toEqual({ found: 'cat.jpg, dog.jpg' });
   });
 
+  test('a folder of single files', async () => {
+    const path = await write('downloads', { 'a.safetensors': [one('a')], 'b.ckpt': '', 'cat.jpg': '' });
+    const error = await refusal(path);
+    expect(error).toBeInstanceOf(NotFoundError);
+    expect(error.advice).toBe('Give one of its files: a.safetensors or b.ckpt.');
+  });
+
+  test('a model on the Hub that is not on this disk', async () => {
+    const error = await refusal('somebody/some-model');
+    expect(error.problem).toBe('somebody/some-model does not exist.');
+    expect(error.advice).toContain('on the Hub');
+  });
+
+  test.each([
+    ['AutoencoderKL', '--custom-vae-version'],
+    ['ControlNetModel', '--convert-controlnet'],
+  ])('the folder of a %s, and what to do with it', async (className, option) => {
+    const error = await refusal(
+      await write(`alone-${className}`, { 'config.json': { _class_name: className } }),
+    );
+    expect(error.advice).toContain(option);
+  });
+
   test('the folder of one component', async () => {
     const error = await refusal(
       await write('component', { 'config.json': { _class_name: 'AutoencoderKL' } }),
@@ -134,29 +157,16 @@ describe('what is not a whole checkpoint is called by its name', () => {
     ['unet.down_blocks.0.attentions.0.to_q.lora_A.weight', 'a LoRA, not a checkpoint'],
     ['down_blocks.0.attn1.processor.to_q_lora.down.weight', 'a LoRA, not a checkpoint'],
     [
-      'model.diffusion_model.input_blocks.0.0.weight',
-      'a single-file checkpoint; only diffusers folders are supported so far',
-    ],
-    [
-      'first_stage_model.encoder.conv_in.weight',
-      'a single-file checkpoint; only diffusers folders are supported so far',
-    ],
-    [
       'model.diffusion_model.joint_blocks.0.x_block.attn.qkv.weight',
-      'a Flux or Stable Diffusion 3 transformer, which is not supported',
+      'Stable Diffusion 3, which is not supported',
     ],
-    [
-      'double_blocks.0.img_attn.qkv.weight',
-      'a Flux or Stable Diffusion 3 transformer, which is not supported',
-    ],
+    ['double_blocks.0.img_attn.qkv.weight', 'a Flux model, or one built like it, which is not supported'],
     ['controlnet_cond_embedding.conv_in.weight', 'a ControlNet alone'],
     ['control_model.input_blocks.0.0.weight', 'a ControlNet alone'],
-    ['time_embedding.linear_1.weight', 'a UNet alone'],
-    ['decoder.conv_in.weight', 'a VAE alone'],
     ['text_model.embeddings.token_embedding.weight', 'a text encoder alone'],
     ['emb_params', 'a textual inversion, not a checkpoint'],
     ['lorax.weight', 'not a checkpoint that is known'],
-  ])('a single file with %s', async (name, what) => {
+  ])('a file with %s', async (name, what) => {
     const path = join(
       await write('single', { [`${name}.safetensors`]: [one(name), one('zzz')] }),
       `${name}.safetensors`,
@@ -175,16 +185,19 @@ describe('what is not a whole checkpoint is called by its name', () => {
     expect((await refusal(path)).problem).toContain('a ControlNet alone');
   });
 
-  test('a .ckpt', async () => {
+  test('half a .ckpt', async () => {
     const path = join(await write('ckpt', { 'v1-5.ckpt': 'PK\x03\x04\0\0\0\0\0\0' }), 'v1-5.ckpt');
-    expect((await refusal(path)).problem).toContain('zip archive');
+    expect((await refusal(path)).problem).toContain('cut short or damaged');
   });
 
   test.each([
-    ['StableDiffusionXLPipeline', 'Stable Diffusion XL, which is not supported yet'],
+    ['StableDiffusionXLAdapterPipeline', 'a special pipeline of Stable Diffusion XL, which is not supported'],
     ['StableDiffusion3Pipeline', 'Stable Diffusion 3, which is not supported'],
     ['FluxPipeline', 'a Flux model, which is not supported'],
-    ['StableDiffusionInpaintPipeline', 'an inpainting model, which is not supported yet'],
+    [
+      'StableDiffusionControlNetImg2ImgPipeline',
+      'a special pipeline with a ControlNet, which is not supported',
+    ],
     ['StableVideoDiffusionPipeline', 'a video model, which is not supported'],
     ['PixArtAlphaPipeline', 'of a kind that is not supported'],
   ])('%s', async (className, what) => {
@@ -241,12 +254,10 @@ describe('a part that is missing', () => {
     expect(error.details.found).toBe('config.json');
   });
 
-  test('a network with .bin weights only is told to use safetensors', async () => {
+  test('a network whose .bin weights are something else', async () => {
     const { [`unet/${weightName}.safetensors`]: _, ...rest } = smallest;
-    const error = await refusal(await write('bin', { ...rest, [`unet/${weightName}.bin`]: 'PK' }));
-    expect(error).toBeInstanceOf(UnsupportedModelError);
-    expect(error.problem).toContain('only as .bin');
-    expect(error.advice).toContain('safetensors');
+    const error = await refusal(await write('bin', { ...rest, [`unet/${weightName}.bin`]: '<html>' }));
+    expect(error.problem).toContain(`${weightName}.bin is a web page`);
   });
 });
 
@@ -394,7 +405,7 @@ describe('weights in several files', () => {
     const folder = await write('elsewhere-shard', { ...sharded, [indexName]: { weight_map: { b: name } } });
     const error = await refusal(folder);
     expect(error).toBeInstanceOf(FileFormatError);
-    expect(error.problem).toContain('not a plain .safetensors file name');
+    expect(error.problem).toContain('not a plain .safetensors or .bin file name');
   });
 
   test('whose index is something else', async () => {

@@ -2,6 +2,8 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { BlockConverter } from '../../src/weights/convert-dtype.ts';
 import { blockConverter, float16Bits, float16Value } from '../../src/weights/convert-dtype.ts';
 import type { DType } from '../../src/weights/dtype.ts';
+import { openSafetensors } from '../../src/weights/safetensors-file.ts';
+import { readTensor } from '../../src/weights/tensor-data.ts';
 
 // The oracle for float16 is the engine's own: DataView.getFloat16 and Float16Array follow IEEE 754 binary16.
 
@@ -32,7 +34,7 @@ function nextFloat32(value: number, step: 1 | -1): number {
 }
 
 function convert(from: DType, to: DType, source: ArrayBufferView, converterOf = blockConverter): ArrayBuffer {
-  const widths: Partial<Record<DType, number>> = { f64: 8, f32: 4, f16: 2, bf16: 2 };
+  const widths: Partial<Record<DType, number>> = { f64: 8, f32: 4, f16: 2, bf16: 2, f8_e4m3: 1, f8_e5m2: 1 };
   const elements = source.byteLength / (widths[from] ?? 1);
   const target = new ArrayBuffer(elements * (widths[to] ?? 1));
   const converter: BlockConverter | undefined = converterOf(from, to);
@@ -136,4 +138,19 @@ test('float64 → float32 rounds to nearest even', () => {
 test('a copy keeps every bit, also of a NaN', () => {
   const codes = Uint16Array.of(0x7e01, 0xfe00, 0x0001);
   expect(new Uint16Array(convert('f16', 'f16', codes))).toEqual(codes);
+});
+
+test.each(['e4m3', 'e5m2'])('every 8-bit float %s is the number that torch makes of it', async (name) => {
+  // Written by test/python/make_torch_files.py.
+  const path = new URL('../fixtures/torch/float8-values.safetensors', import.meta.url).pathname;
+  const file = await openSafetensors(path);
+  const [codes, f32, f16] = [name, `${name}.f32`, `${name}.f16`].map((key) => file.weights.get(key));
+  if (!codes || !f32 || !f16) throw new Error(`no ${name}`);
+  expect(codes).toMatchObject({ dtype: `f8_${name}`, shape: [256] });
+  const ours = (await readTensor(codes, 'f32')).data;
+  expect(ours).toEqual((await readTensor(f32, 'f32')).data);
+  expect([...ours].filter(Number.isNaN)).toHaveLength(name === 'e4m3' ? 2 : 6);
+  const values = Float32Array.from((await readTensor(codes, 'f16')).data, float16Value);
+  expect(values).toEqual(Float32Array.from((await readTensor(f16, 'f16')).data, float16Value));
+  await file.close();
 });

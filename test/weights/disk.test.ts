@@ -10,12 +10,17 @@ import {
 import {
   copyFile,
   createFile,
+  createFolder,
+  createOnce,
   exists,
   freeBytes,
+  growFile,
+  linkFile,
   listFolder,
   makeFolder,
   openFile,
   pathKind,
+  pointTo,
   readText,
   removePath,
   writeText,
@@ -175,4 +180,105 @@ describe('looking around', () => {
     await removePath(at('old'));
     expect(await exists(at('old'))).toBe(false);
   });
+});
+
+describe('a folder that is made', () => {
+  test('comes back when the one that was to replace it cannot be put there', async () => {
+    await writeText(at('kept/file'), 'old');
+    const rename = fs.rename;
+    vi.spyOn(fs, 'rename')
+      .mockImplementationOnce(rename) // the old one away
+      .mockRejectedValueOnce(systemError('EACCES')); // the new one there
+    const replacing = createFolder(at('kept'), (growing) => writeText(`${growing}/file`, 'new'));
+    await expect(replacing).rejects.toThrow(RequestError);
+    expect(await readText(at('kept/file'))).toBe('old');
+    expect((await listFolder(at())).filter((name) => name.startsWith('kept'))).toEqual(['kept']);
+  });
+
+  test('leaves no parents behind when it is not completed, but what others put there', async () => {
+    const fails = async () => {
+      throw new Error('stop');
+    };
+    await expect(createFolder(at('a/b/c'), fails)).rejects.toThrow('stop');
+    expect(await exists(at('a'))).toBe(false);
+    await makeFolder(at('a'));
+    await expect(createFolder(at('a/b/c'), fails)).rejects.toThrow('stop');
+    expect(await listFolder(at('a'))).toEqual([]);
+    const joined = createFolder(at('d/e'), async () => {
+      await writeText(at('d/f'), 'of somebody');
+      throw new Error('stop');
+    });
+    await expect(joined).rejects.toThrow('stop');
+    expect(await listFolder(at('d'))).toEqual(['f']);
+  });
+
+  test('cannot be below a file, and says which path', async () => {
+    await writeText(at('is-file'), '');
+    const below = createFolder(at('is-file/below'), async () => {});
+    await expect(below).rejects.toThrow(RequestError);
+    await expect(below).rejects.toThrow(`${at('is-file/below')} cannot be written`);
+  });
+});
+
+describe('links', () => {
+  test('lead from one place to another however the folder of both is moved', async () => {
+    await writeText(at('links/blobs/abc'), 'x');
+    await pointTo(at('links/blobs/abc'), at('links/snapshots/1/unet/config.json'));
+    await fs.rename(at('links'), at('moved'));
+    expect(await readText(at('moved/snapshots/1/unet/config.json'))).toBe('x');
+  });
+
+  test('replace what was there', async () => {
+    await writeText(at('target'), 'new');
+    await writeText(at('pointer'), 'old');
+    await pointTo(at('target'), at('pointer'));
+    expect(await readText(at('pointer'))).toBe('new');
+    expect(await readText(at('target'))).toBe('new');
+  });
+
+  test('are second names where the system allows no links', async () => {
+    await writeText(at('named'), 'x');
+    vi.spyOn(fs, 'symlink').mockRejectedValue(systemError('EPERM'));
+    await pointTo(at('named'), at('folder/second'));
+    expect((await fs.lstat(at('folder/second'))).nlink).toBe(2);
+  });
+
+  test('are copies where it allows neither', async () => {
+    await writeText(at('only'), 'x');
+    vi.spyOn(fs, 'symlink').mockRejectedValue(systemError('EPERM'));
+    vi.spyOn(fs, 'link').mockRejectedValue(systemError('EPERM'));
+    await pointTo(at('only'), at('folder/copy'));
+    expect(await readText(at('folder/copy'))).toBe('x');
+  });
+
+  test('give their file, not themselves, a second name', async () => {
+    await writeText(at('file'), 'x');
+    await pointTo(at('file'), at('link'));
+    await linkFile(at('link'), at('elsewhere/name'));
+    expect((await fs.lstat(at('elsewhere/name'))).isFile()).toBe(true);
+  });
+});
+
+test('a file that grows keeps what an earlier run wrote', async () => {
+  const bytes = new TextEncoder();
+  for (const [text, offset] of [
+    ['abcdef', 0],
+    ['XY', 2],
+  ] as const) {
+    const file = await growFile(at('growing'));
+    expect(file.size).toBe(offset === 0 ? 0 : 6);
+    await file.write(bytes.encode(text), offset);
+    await file.close();
+  }
+  expect(await readText(at('growing'))).toBe('abXYef');
+});
+
+test('of several that make a file at once, one made it', async () => {
+  const made = await Promise.all(['a', 'b', 'c'].map((text) => createOnce(at('locks/one'), text)));
+  expect(made.filter(Boolean)).toHaveLength(1);
+});
+
+test('parts of one process may write the same file at once', async () => {
+  await Promise.all(['a', 'b', 'c'].map((text) => writeText(at('contended'), text)));
+  expect(await listFolder(at())).not.toContainEqual(expect.stringContaining('.tmp-'));
 });

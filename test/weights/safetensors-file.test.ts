@@ -3,22 +3,23 @@ import { expect, test, vi } from 'vitest';
 import { FileFormatError, NotFoundError, UnsupportedModelError } from '../../src/errors.ts';
 import { BLOCK_BYTES } from '../../src/weights/bytes.ts';
 import { byteWidth } from '../../src/weights/dtype.ts';
-import { openSafetensors, type SafetensorsFile } from '../../src/weights/safetensors-file.ts';
+import { openSafetensors } from '../../src/weights/safetensors-file.ts';
 import { type NamedTensor, writeSafetensors } from '../../src/weights/safetensors-writer.ts';
 import { readTensor } from '../../src/weights/tensor-data.ts';
 import type { Weight } from '../../src/weights/weight.ts';
+import type { WeightFile } from '../../src/weights/weight-file.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const at = temporaryFolder();
 const vae = new URL('../../models/sd-shapes/vae/diffusion_pytorch_model.safetensors', import.meta.url)
   .pathname;
 
-async function fileOf(name: string, ...tensors: NamedTensor[]): Promise<SafetensorsFile> {
+async function fileOf(name: string, ...tensors: NamedTensor[]): Promise<WeightFile> {
   await writeSafetensors(at(name), tensors);
   return openSafetensors(at(name));
 }
 
-function weightOf(file: SafetensorsFile, name: string): Weight {
+function weightOf(file: WeightFile, name: string): Weight {
   const weight = file.weights.get(name);
   if (!weight) throw new Error(`no ${name}`);
   return weight;

@@ -119,10 +119,28 @@ describe('a broken header is refused', () => {
   });
 });
 
-test('8-bit floats are refused by their name, with what to use instead', async () => {
-  const error = await refusal(fileWith('{"t":{"dtype":"F8_E4M3","shape":[4],"data_offsets":[0,4]}}', 4));
+test('8-bit floats are read', async () => {
+  const header =
+    '{"a":{"dtype":"F8_E4M3","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"F8_E5M2","shape":[],"data_offsets":[4,5]}}';
+  const { entries } = await read(fileWith(header, 5));
+  expect([...entries.values()].map(({ dtype }) => dtype)).toEqual(['f8_e4m3', 'f8_e5m2']);
+});
+
+test.each(['scaled_fp8', 'unet.to_q.scale_weight', 'unet.to_q.weight_scale', 'unet.to_q.input_scale'])(
+  '8-bit floats beside %s are refused: they are not the weights',
+  async (name) => {
+    const header = `{"w":{"dtype":"F8_E4M3","shape":[4],"data_offsets":[0,4]},"${name}":{"dtype":"F32","shape":[],"data_offsets":[4,8]}}`;
+    const error = await refusal(fileWith(header, 8));
+    expect(error).toBeInstanceOf(UnsupportedModelError);
+    expect(error.problem).toBe('memory.safetensors holds scaled 8-bit floats, which are not supported.');
+    expect(error.details.tensor).toBe(`"${name}"`);
+  },
+);
+
+test('other small floats are refused by their name, with what to use instead', async () => {
+  const error = await refusal(fileWith('{"t":{"dtype":"F8_E8M0","shape":[4],"data_offsets":[0,4]}}', 4));
   expect(error).toBeInstanceOf(UnsupportedModelError);
-  expect(error.problem).toBe('memory.safetensors holds F8_E4M3 weights, which are not supported.');
+  expect(error.problem).toBe('memory.safetensors holds F8_E8M0 weights, which are not supported.');
   expect(error.advice).toContain('float16');
 });
 
@@ -149,13 +167,8 @@ describe('what people have in hand instead is called by its name', () => {
       'git lfs pull',
     ],
     ['a web page', '\n<!DOCTYPE html>\n<html><head><title>401</title>', 'a web page', 'needs a token'],
-    ['a zipped .ckpt', `PK\x03\x04\0\0\x08\x08${zeros}`, 'a zip archive', '.safetensors'],
-    [
-      'a pickled .ckpt',
-      `\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.${zeros}`,
-      'a Python pickle',
-      '.safetensors',
-    ],
+    ['a zipped .ckpt', `PK\x03\x04\0\0\x08\x08${zeros}`, 'a zip archive', 'right file'],
+    ['a pickled .ckpt', `\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.${zeros}`, 'a Python pickle', 'right file'],
     ['a GGUF file', `GGUF\x03\0\0\0${zeros}`, 'a GGUF file', '.safetensors'],
     ['a server’s answer', 'Entry not found', 'is not a safetensors file', 'right file'],
     ['another binary file', `\x89PNG\r\n\x1a\n${zeros}`, 'is not a safetensors file', 'right file'],

@@ -1,0 +1,25 @@
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** `assets/` at the package's root, two folders up from here; the build puts this file one folder deeper. */
+const root = fileURLToPath(
+  new URL(import.meta.url.endsWith('.ts') ? '../../assets' : '../../../assets', import.meta.url),
+);
+
+/** The path of a file that comes with sdconvert: `assetPath('families', 'sd1', 'unet', 'config.json')`. */
+export function assetPath(...names: readonly string[]): string {
+  return join(root, ...names);
+}
+
+/** CLIP's vocabulary is one for all; what fills a prompt up differs. */
+type Padding = 'pad-end-of-text' | 'pad-exclamation-mark';
+
+/** The files of a CLIP tokenizer. */
+export function tokenizerFiles(padding: Padding): readonly string[] {
+  return [
+    assetPath('tokenizers', 'merges.txt'),
+    assetPath('tokenizers', padding, 'special_tokens_map.json'),
+    assetPath('tokenizers', padding, 'tokenizer_config.json'),
+    assetPath('tokenizers', 'vocab.json'),
+  ];
+}

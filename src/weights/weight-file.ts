@@ -1,0 +1,51 @@
+import type { ByteSource } from './bytes.ts';
+import { openFile } from './disk.ts';
+import { readSafetensors } from './safetensors-file.ts';
+import { weightFormat } from './sniff.ts';
+import { readTorchLegacy } from './torch-legacy.ts';
+import { readTorchZip } from './torch-zip.ts';
+import type { Weight } from './weight.ts';
+
+/** What a file of tensors holds; the tensors are unread. */
+export interface TensorsOfFile {
+  /** What the file says about itself; torch files say nothing. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Every tensor by name, in the order of the data, so that reading them in turn reads the file from start to end. */
+  readonly weights: ReadonlyMap<string, Weight>;
+}
+
+/** An open weight file, whatever its format: its directory is in memory, its tensors are streamed on request. */
+export interface WeightFile extends TensorsOfFile {
+  readonly path: string;
+  /** Bytes of the whole file. */
+  readonly size: number;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a safetensors file or a PyTorch file (.ckpt, .bin, .pt, .pth), told apart by their first bytes and never by
+ * their extension. Nothing in a file is ever run. Throws `NotFoundError`, `FileFormatError` with what the file really
+ * is, or `UnsupportedModelError` for what is intact but not read.
+ */
+export async function openWeightFile(path: string): Promise<WeightFile> {
+  const source = await openFile(path);
+  try {
+    return { path, size: source.size, ...(await readTensors(source)), close: () => source.close() };
+  } catch (error) {
+    await source.close();
+    throw error;
+  }
+}
+
+async function readTensors(source: ByteSource): Promise<TensorsOfFile> {
+  const start = new Uint8Array(Math.min(source.size, 16));
+  await source.read(start, 0);
+  switch (weightFormat(start)) {
+    case 'torch-zip':
+      return readTorchZip(source);
+    case 'torch-legacy':
+      return readTorchLegacy(source);
+    default:
+      return readSafetensors(source); // which says what anything else is
+  }
+}
