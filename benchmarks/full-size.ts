@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { Checkpoint, Component } from '../src/weights/checkpoint.ts';
+import { type Checkpoint, type Component, natureOf } from '../src/weights/checkpoint.ts';
 import type { Weight } from '../src/weights/weight.ts';
 
 /** A network at its real size: its configuration and the shape of every tensor, without numbers. */
@@ -44,6 +44,8 @@ export function fullSizeCheckpoint(model: FullSizeModel): Checkpoint {
     components: new Map(components),
     folders: new Map(),
     missing: [],
+    ...natureOf(new Map(components)),
+    notes: [],
     close: async () => {},
   };
 }

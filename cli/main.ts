@@ -3,11 +3,22 @@ import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { InterruptedError, RequestError, SdConvertError } from '../src/errors.ts';
 import { version } from '../src/version.ts';
+import { checkValues } from './check-values.ts';
 import { commandNames, commands } from './commands.ts';
 import { createReport, type Report } from './report.ts';
+import { inOurWords } from './wordings.ts';
 
-// onnxruntime would leave telemetry files in the temporary folder; it reads this when it is loaded, in its worker.
-process.env.ORT_DISABLE_TELEMETRY ??= '1';
+// Whoever reads may stop reading: that is no failure. Any other error of writing is one, and stderr may still tell.
+process.stderr.on('error', () => {});
+process.stdout
+  .on('error', () => {})
+  .once('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') return;
+    process.stderr.write(`The result cannot be written to stdout: ${error.message}.\n`);
+    process.once('exit', () => {
+      process.exitCode ||= 1;
+    });
+  });
 
 process.exitCode = await main(hideBin(process.argv));
 
@@ -21,7 +32,9 @@ async function main(args: readonly string[]): Promise<number> {
     let exitCode = 0;
     const cli = yargs([...args])
       .scriptName('sdconvert')
-      .usage('$0 [command] [options]\n\nStable Diffusion checkpoints to ONNX, proven right, on any machine.')
+      .usage(
+        '$0 [command] [options]\n\nStable Diffusion checkpoints to ONNX and Core ML, proven right, on any machine.',
+      )
       .version(version)
       .option('json', {
         type: 'boolean',
@@ -37,15 +50,14 @@ async function main(args: readonly string[]): Promise<number> {
         describe: 'Show what an unexpected error came from',
       })
       .strict()
+      .check(checkValues)
+      .locale('en') // of the messages that `inOurWords` knows
       .demandCommand(0, 0)
       .wrap(Math.min(110, process.stdout.columns ?? 100))
       .epilogue('Each command has its own --help with an example: sdconvert validate --help')
       .exitProcess(false)
       .fail((message, error) => {
-        throw (
-          error ??
-          new RequestError({ problem: `${message.replace(/\.?$/, '.')}`, advice: 'See sdconvert --help.' })
-        );
+        throw error ?? new RequestError({ problem: inOurWords(message), advice: seeHelp(args[0]) });
       });
     for (const command of commands) {
       cli.command(command.usage, command.summary, command.options, async (argv) => {
@@ -63,6 +75,11 @@ async function main(args: readonly string[]): Promise<number> {
     if (stop.signal.aborted) process.exit(130); // the second time, at once
     stop.abort();
   }
+}
+
+function seeHelp(word: string | undefined): string {
+  const command = word !== undefined && commandNames.includes(word) ? ` ${word}` : '';
+  return `See sdconvert${command} --help.`;
 }
 
 /** A first word that is no option must be a command; yargs would take it for an argument of the default one. */

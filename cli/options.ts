@@ -11,3 +11,9 @@ export function parseBytes(text: string, option: string): number {
     advice: 'Write it as 1GB, 800MB or a number of bytes.',
   });
 }
+
+/** A number option that counts something. Throws `RequestError` unless it is whole and at least `least`. */
+export function wholeNumber(value: number, option: string, least: number): number {
+  if (Number.isSafeInteger(value) && value >= least) return value;
+  throw new RequestError({ problem: `${option} ${value} is not a whole number of at least ${least}.` });
+}

@@ -38,7 +38,7 @@ async function demo(): Promise<number> {
     minPsnr: 35,
     force: true,
   } as const;
-  const { artifacts, verdicts } = await report.follow(conversionStages(options), (context) =>
+  const { artifacts, verdicts } = await report.follow(await conversionStages(options), (context) =>
     convertCheckpoint(options, context),
   );
   const converted = secondsSince(start);

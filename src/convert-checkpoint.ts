@@ -2,35 +2,48 @@ import { basename, join, resolve } from 'node:path';
 import type { Compiler } from './bundle/compile-package.ts';
 import type { Context } from './context.ts';
 import type { AttentionImplementation } from './convert/blocks/attention.ts';
-import type { ModelName, Sizes } from './convert/contracts/contract.ts';
-import { convert, type Model } from './convert/convert.ts';
+import { type ModelKind, type ModelName, modelKind, type Sizes } from './convert/contracts/contract.ts';
+import { convert, type Model, modelsOf } from './convert/convert.ts';
 import type { ArtifactName } from './emit/artifact.ts';
 import type { Target as Deployment } from './emit/coreml/target.ts';
-import { type ArtifactToEmit, artifactBytes, emitArtifacts } from './emit-artifacts.ts';
+import { readProvenance, recordBundle } from './emit/provenance.ts';
+import { type ArtifactToEmit, artifactBytes, emitArtifacts, planEmission } from './emit-artifacts.ts';
 import { ValidationError } from './errors.ts';
 import { count, formatBytes } from './format.ts';
 import { verifyGraph } from './graph/verify.ts';
+import {
+  type LocatedModels,
+  locateModels,
+  type ModelSources,
+  modelsOnHub,
+  openModels,
+} from './open-models.ts';
 import { Pipeline, type Stage } from './pipeline.ts';
-import { addProvenance, readProvenance } from './provenance.ts';
+import type { QuantizationOptions } from './quantize/plan.ts';
 import { type Precision, withPrecision } from './quantize/precision.ts';
 import { type TargetName, targetNames, targets } from './targets.ts';
-import { validate } from './validate/validate.ts';
+import type { FoundModel } from './validate/find-models.ts';
+import { checkpointReference } from './validate/reference.ts';
+import { validateModels } from './validate/validate.ts';
 import type { Verdict } from './validate/verdict.ts';
-import { type Checkpoint, openCheckpoint } from './weights/checkpoint.ts';
-import type { Variant } from './weights/component-weights.ts';
+import type { Checkpoint } from './weights/checkpoint.ts';
 import { freeBytes } from './weights/disk.ts';
+import { familyTitles } from './weights/family.ts';
 
 /** What to convert, and how; `convertDefaults` fills in what is left out. */
-export interface ConvertRequest {
-  /** A diffusers folder. */
-  readonly modelVersion: string;
+export interface ConvertRequest extends ModelSources {
   /** Where the artifacts go; `./<name of the checkpoint>` when left out. */
   readonly output?: string | undefined;
   readonly targets: readonly TargetName[];
   /** One attention for all targets; each target's own choice when left out. */
   readonly attention?: AttentionImplementation | undefined;
-  /** Which networks; all that the checkpoint has when left out. */
+  /**
+   * Which networks; all that the checkpoint has when left out. `text_encoder` stands for both of Stable Diffusion XL's,
+   * `unet` for the UNet in the form that is asked for and for the refiner's; the ControlNets that are named always come.
+   */
   readonly models?: readonly ModelName[] | undefined;
+  /** Whether the UNet is to take a ControlNet's residuals: `control-unet` instead of `unet`. */
+  readonly controlledUnet?: boolean | undefined;
   readonly precision: Precision;
   /** Bytes of weights that no chunk of the UNet may exceed; the UNet stays whole when left out. */
   readonly maxChunkBytes?: number | undefined;
@@ -43,8 +56,8 @@ export interface ConvertRequest {
   readonly bundle: boolean;
   /** Who compiles Core ML packages for `Resources`. */
   readonly compiler: Compiler;
-  /** Which of several weight files to take. */
-  readonly variant?: Variant | undefined;
+  /** Weights with fewer bits; as `precision` says when left out. */
+  readonly quantization?: QuantizationOptions | undefined;
   /** Whether to replace what is there. */
   readonly force: boolean;
   /** Whether to stop before anything is written. */
@@ -70,6 +83,8 @@ export type ConvertOptions = Pick<ConvertRequest, 'modelVersion'> & Partial<Conv
 export interface ConvertResult {
   readonly output: string;
   readonly artifacts: readonly ConvertedArtifact[];
+  /** What completes the folder for its consumers, relative to the output. */
+  readonly bundled: readonly string[];
   readonly verdicts: readonly Verdict[];
 }
 
@@ -98,26 +113,27 @@ export async function convertCheckpoint(
   const request = { ...convertDefaults, ...options };
   const opened: Checkpoint[] = [];
   try {
-    return await conversion(request, opened).run(request, context);
+    const located = await locateModels(request, context);
+    return await conversion(request, opened).run(located, context);
   } finally {
     for (const checkpoint of opened) await checkpoint.close();
   }
 }
 
 /** The names of the stages that a request goes through, in order. */
-export function conversionStages(options: ConvertOptions): readonly string[] {
-  return conversion({ ...convertDefaults, ...options }, []).stages;
+export async function conversionStages(options: ConvertOptions): Promise<readonly string[]> {
+  const { stages } = conversion({ ...convertDefaults, ...options }, []);
+  return (await modelsOnHub(options)).length > 0 ? ['download', ...stages] : stages;
 }
 
-function conversion(request: ConvertRequest, opened: Checkpoint[]): Pipeline<ConvertRequest, ConvertResult> {
-  const planned = Pipeline.from(open(opened))
+function conversion(request: ConvertRequest, opened: Checkpoint[]): Pipeline<LocatedModels, ConvertResult> {
+  const planned = Pipeline.from(open(request, opened))
     .to(convertStage(request))
     .to(quantize(request))
     .to(chunk(request));
-  if (request.dryRun) return planned.to(plan);
+  if (request.dryRun) return planned.to(plan(request));
   const emitted = planned.to(emit(request));
-  const validated =
-    request.minPsnr === undefined ? emitted : emitted.to(validateStage(request, request.minPsnr));
+  const validated = request.minPsnr === undefined ? emitted : emitted.to(validateStage(request.minPsnr));
   return request.bundle ? validated.to(bundle(request)) : validated;
 }
 
@@ -150,17 +166,19 @@ interface Emitted extends ConvertResult {
   readonly checkpoint: Checkpoint;
 }
 
-function open(opened: Checkpoint[]): Stage<ConvertRequest, Checkpoint> {
+function open(request: ConvertRequest, opened: Checkpoint[]): Stage<LocatedModels, Checkpoint> {
   return {
     name: 'open',
-    async run({ modelVersion, variant }) {
-      const checkpoint = await openCheckpoint(modelVersion, variant ? { variant } : {});
+    async run(located, context) {
+      const checkpoint = await openModels(request, located, context);
       opened.push(checkpoint);
+      for (const message of checkpoint.notes) context.onProgress?.({ type: 'note', message });
       const weights = [...checkpoint.components.values()].map((component) => component.weights.size);
       const tensors = weights.reduce((sum, size) => sum + size, 0);
+      const family = checkpoint.family ? `${familyTitles[checkpoint.family]}: ` : '';
       return {
         output: checkpoint,
-        detail: `${checkpoint.name}: ${[...checkpoint.components.keys()].join(', ')}, ${tensors.toLocaleString('en')} tensors`,
+        detail: `${checkpoint.name}, ${family}${[...checkpoint.components.keys()].join(', ')}, ${tensors.toLocaleString('en')} tensors`,
       };
     },
   };
@@ -176,7 +194,7 @@ function convertStage(request: ConvertRequest): Stage<Checkpoint, Converted> {
           contract: targets[target].contract,
           attention,
           sizes: request.sizes,
-          models: request.models,
+          models: namedModels(request, checkpoint),
         };
         return convert(checkpoint, options).map((model) => ({ model, target, attention }));
       });
@@ -190,33 +208,74 @@ function convertStage(request: ConvertRequest): Stage<Checkpoint, Converted> {
   };
 }
 
+/** The networks that are asked for: what they are named by, themselves or as parts. */
+function namedModels(
+  { models, controlledUnet, controlnets = [] }: ConvertRequest,
+  checkpoint: Checkpoint,
+): ModelName[] {
+  const all = modelsOf(checkpoint, { controlledUnet: controlledUnet || models?.includes('control-unet') });
+  if (!models) return all;
+  const isNamed = (name: ModelName, wanted: ModelName): boolean => name === wanted || partOf(name) === wanted;
+  const chosen = all.filter(
+    (name) =>
+      models.some((wanted) => isNamed(name, wanted)) ||
+      (modelKind(name) === 'controlnet' && controlnets.length > 0),
+  );
+  // What is not there is refused by what opens it.
+  return [...chosen, ...models.filter((wanted) => !all.some((name) => isNamed(name, wanted)))];
+}
+
+/** What a network is named by when only some are converted. */
+function partOf(name: ModelName): ModelKind {
+  const kind = modelKind(name);
+  if (kind === 'text_encoder_2') return 'text_encoder';
+  if (kind === 'control-unet' || kind === 'refiner') return 'unet';
+  return kind;
+}
+
 function quantize(request: ConvertRequest): Stage<Converted, Quantized> {
   return {
     name: 'quantize',
-    async run({ checkpoint, models }) {
+    async run({ checkpoint, models }, { onProgress }) {
+      const wide = new Map<string, ModelName[]>();
       const output = models.map(({ model, target, attention }) => {
-        const precision = targets[target].precision(request.precision);
+        const wanted = targets[target].precision(request.precision);
+        const precision =
+          model.needsFloat32 === undefined || wanted === 'float16-weights' ? wanted : 'float32';
+        if (model.needsFloat32 !== undefined && precision !== wanted)
+          wide.set(model.needsFloat32, [...(wide.get(model.needsFloat32) ?? []), model.name]);
         const graph = withPrecision(model.graph, precision);
         verifyGraph(graph);
         return { target, attention, precision, model: { ...model, graph } };
       });
+      for (const [reason, names] of wide)
+        onProgress?.({ type: 'note', message: `${[...new Set(names)].join(' and ')} in float32: ${reason}` });
       const precisions = [...new Set(output.map(({ precision }) => precision))].join(', ');
-      return { output: { checkpoint, models: output }, detail: precisions };
+      const { bits } = request.quantization ?? {};
+      const detail = bits === undefined ? precisions : `${precisions}, weights of ${bits} bits`;
+      return { output: { checkpoint, models: output }, detail };
     },
   };
 }
+
+/** What gets fewer bits, as with Apple's tool: a VAE or a safety checker would save little and lose much. */
+const quantizedParts: ReadonlySet<ModelKind> = new Set(['text_encoder', 'unet', 'controlnet']);
 
 function chunk(request: ConvertRequest): Stage<Quantized, Planned> {
   return {
     name: 'chunk',
     async run({ checkpoint, models }, { onProgress }) {
       const planned = models.flatMap(({ model, target, attention, precision }) => {
-        const maxChunkBytes = model.name === 'unet' ? request.maxChunkBytes : undefined;
+        const part = partOf(model.name);
+        const maxChunkBytes = part === 'unet' ? request.maxChunkBytes : undefined;
+        const quantization = quantizedParts.has(part) ? request.quantization : undefined;
         const { deployment } = request;
         const { artifacts, note } = targets[target].plan(model, {
           modelVersion: checkpoint.name,
+          xl: checkpoint.family === 'sdxl' || checkpoint.family === 'sdxl-refiner',
           attention,
           precision,
+          quantization,
           maxChunkBytes,
           deployment,
         });
@@ -225,6 +284,8 @@ function chunk(request: ConvertRequest): Stage<Quantized, Planned> {
           attention,
           precision,
           maxChunkBytes,
+          quantization,
+          loras: request.loras?.map(({ path, scale }) => [basename(path), scale]),
           ...(target === 'coreml' ? { deployment } : {}),
           ...request.sizes,
         };
@@ -248,15 +309,27 @@ function chunk(request: ConvertRequest): Stage<Quantized, Planned> {
   };
 }
 
-const plan: Stage<Planned, ConvertResult> = {
-  name: 'plan',
-  async run({ output, artifacts }) {
-    const bytes = artifacts.reduce((sum, { artifact }) => sum + artifactBytes(artifact), 0);
-    const converted = artifacts.map((each) => describeArtifact(each, false));
-    const detail = `${formatBytes(bytes)} would be written to ${output} (${formatBytes(await freeBytes(output))} free)`;
-    return { output: { output, artifacts: converted, verdicts: [] }, detail };
-  },
-};
+function plan(request: ConvertRequest): Stage<Planned, ConvertResult> {
+  return {
+    name: 'plan',
+    async run({ checkpoint, output, artifacts }, context) {
+      const place = { output, force: request.force };
+      const { kept, otherForms, obstacle } = await planEmission(checkpoint, artifacts, place, context);
+      const note = (message: string) => context.onProgress?.({ type: 'note', message });
+      if (obstacle) note(`the conversion would stop: ${obstacle.problem} ${obstacle.advice ?? ''}`);
+      else
+        for (const path of otherForms)
+          note(`${path} would be removed: it is another form of what is written.`);
+      const bytes = artifacts
+        .filter(({ artifact }) => !kept.has(artifact))
+        .reduce((sum, { artifact }) => sum + artifactBytes(artifact), 0);
+      const converted = artifacts.map((each) => describeArtifact(each, kept.has(each.artifact)));
+      const bundled = request.bundle ? bundledPaths(request, checkpoint, converted) : [];
+      const detail = `${formatBytes(bytes)} would be written to ${output} (${formatBytes(await freeBytes(output))} free)`;
+      return { output: { output, artifacts: converted, bundled, verdicts: [] }, detail };
+    },
+  };
+}
 
 function emit({ force }: ConvertRequest): Stage<Planned, Emitted> {
   return {
@@ -265,21 +338,19 @@ function emit({ force }: ConvertRequest): Stage<Planned, Emitted> {
       const { kept, byteLength } = await emitArtifacts(checkpoint, artifacts, { output, force }, context);
       const converted = artifacts.map((each) => describeArtifact(each, kept.has(each.artifact)));
       return {
-        output: { checkpoint, output, artifacts: converted, verdicts: [] },
+        output: { checkpoint, output, artifacts: converted, bundled: [], verdicts: [] },
         detail: `${formatBytes(byteLength)} to ${output}`,
       };
     },
   };
 }
 
-function validateStage(request: ConvertRequest, minPsnr: number): Stage<Emitted, Emitted> {
+function validateStage(minPsnr: number): Stage<Emitted, Emitted> {
   return {
     name: 'validate',
     async run(emitted, context) {
-      const verdicts = await validate(
-        { artifact: emitted.output, reference: request.modelVersion, minPsnr },
-        context,
-      );
+      const reference = checkpointReference(emitted.checkpoint, context);
+      const verdicts = await validateModels(foundModels(emitted), reference, { minPsnr }, context);
       const failed = verdicts.filter(({ pass }) => !pass);
       if (failed.length > 0) throw tooFar(failed, minPsnr);
       const lowest = Math.min(...verdicts.map(lowestPsnr));
@@ -298,26 +369,40 @@ function bundle(request: ConvertRequest): Stage<Emitted, Emitted> {
       const { checkpoint, output, artifacts } = emitted;
       const folders: string[] = [];
       for (const name of request.targets) {
-        const known = await readProvenance(output);
+        const known = (await readProvenance(output))?.artifacts ?? {};
         const own = artifacts
           .filter(({ target }) => target === name)
-          .map((artifact) => ({ ...artifact, files: known.artifacts[artifact.path]?.files ?? [] }));
-        const { folder, files } = await targets[name].bundle(
-          checkpoint,
-          own,
-          { output, compiler: request.compiler },
-          context,
-        );
-        // What earlier runs bundled there stays on record.
-        const all = new Map(
-          [...(known.artifacts[folder]?.files ?? []), ...files].map((file) => [file.name, file]),
-        );
-        await addProvenance(output, { [folder]: { source: {}, options: {}, files: [...all.values()] } });
+          .map((artifact) => ({ ...artifact, files: known[artifact.path]?.files ?? [] }));
+        const place = { output, compiler: request.compiler };
+        const { folder, files } = await targets[name].bundle(checkpoint, own, place, context);
+        await recordBundle(output, folder, files);
         folders.push(join(output, folder));
       }
-      return { output: emitted, detail: folders.join(', ') };
+      const bundled = bundledPaths(request, checkpoint, artifacts);
+      return { output: { ...emitted, bundled }, detail: folders.join(', ') };
     },
   };
+}
+
+/** What bundling writes, relative to the output. */
+function bundledPaths(
+  { targets: names }: ConvertRequest,
+  checkpoint: Checkpoint,
+  artifacts: readonly ConvertedArtifact[],
+): string[] {
+  return names.flatMap((name) => {
+    const own = artifacts.filter(({ target }) => target === name);
+    return targets[name].bundledPaths(checkpoint, own);
+  });
+}
+
+/** The models that were written or kept, chunks together. */
+function foundModels({ output, artifacts }: Emitted): FoundModel[] {
+  const groups = Map.groupBy(artifacts, ({ target, model }) => `${target} ${model}`);
+  return [...groups.values()].flatMap((parts) => {
+    const paths = parts.map(({ path }) => join(output, path));
+    return parts.slice(0, 1).map(({ model }) => ({ name: model, paths, root: output }));
+  });
 }
 
 function describeArtifact(

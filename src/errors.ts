@@ -30,6 +30,12 @@ export class SdConvertError extends Error {
 /** A file, folder or model that is not there. */
 export class NotFoundError extends SdConvertError {}
 
+/** A repository that the Hub does not have, or does not show. */
+export class RepositoryNotFoundError extends NotFoundError {}
+
+/** A download that did not come through: no connection, a server that refuses, bytes that are not the file's. */
+export class DownloadError extends SdConvertError {}
+
 /** A file that is there but is not what its name says: truncated, hostile, an HTML page, a Git-LFS pointer. */
 export class FileFormatError extends SdConvertError {}
 

@@ -1,4 +1,6 @@
 /** The public API: one function a command, and the pieces that stand on their own. */
+export { type BundleRequest, bundlePackages as bundle } from './bundle/bundle-packages.ts';
+export { type CompileRequest, type Compiler, compilePackage as compile } from './bundle/compile-package.ts';
 export { type ChunkRequest, chunkArtifact as chunk, type WrittenChunk } from './chunk/chunk-artifact.ts';
 export type { Context, ProgressEvent } from './context.ts';
 export { type AttentionImplementation, attentionImplementations } from './convert/blocks/attention.ts';
@@ -20,7 +22,7 @@ export { type Precision, precisions } from './quantize/precision.ts';
 export { createRng, type Rng, type RngKind } from './random/random.ts';
 export { type Comparison, compare, psnr } from './validate/psnr.ts';
 export { runArtifacts as run } from './validate/run.ts';
-export { validate } from './validate/validate.ts';
+export { type ValidateRequest, validate } from './validate/validate.ts';
 export type { Verdict } from './validate/verdict.ts';
 export { type Checkpoint, type Component, openCheckpoint } from './weights/checkpoint.ts';
 export type { TensorData } from './weights/tensor-data.ts';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Compiler } from './bundle/compile-package.ts';
-import { bundleOnnxFolder } from './bundle/onnx-folder.ts';
-import { bundleSwiftResources } from './bundle/swift-resources.ts';
+import { type BundledModel, bundleOnnxFolder, onnxFolderFiles } from './bundle/onnx-folder.ts';
+import { bundleSwiftResources, swiftResourcePaths } from './bundle/swift-resources.ts';
 import { chunkCountNote, splitMil } from './chunk/split-mil.ts';
 import { splitOnnx } from './chunk/split-onnx.ts';
 import type { Context } from './context.ts';
@@ -15,9 +15,13 @@ import { buildCoreMl } from './emit/coreml/build-coreml.ts';
 import { builtSource } from './emit/coreml/copy-weights.ts';
 import { describeModel } from './emit/coreml/describe-model.ts';
 import { packageFiles, writePackageFiles } from './emit/coreml/package.ts';
+import { quantizeMil } from './emit/coreml/quantize-mil.ts';
+import { CONTROLNET_PREFIX } from './emit/coreml/swift-names.ts';
 import type { Target as Deployment } from './emit/coreml/target.ts';
 import { buildOnnxModel } from './emit/onnx/build-model.ts';
+import { quantizeOnnx } from './emit/onnx/quantize-onnx.ts';
 import { plannedFiles, writeOnnx } from './emit/onnx/write-onnx.ts';
+import { planQuantization, type QuantizationOptions } from './quantize/plan.ts';
 import type { Precision } from './quantize/precision.ts';
 import type { Checkpoint } from './weights/checkpoint.ts';
 
@@ -25,8 +29,12 @@ import type { Checkpoint } from './weights/checkpoint.ts';
 export interface TargetOptions {
   /** The checkpoint's name. */
   readonly modelVersion: string;
+  /** Whether it is of Stable Diffusion XL. */
+  readonly xl: boolean;
   readonly attention: AttentionImplementation;
   readonly precision: Precision;
+  /** Fewer bits for the weights; none when left out. */
+  readonly quantization: QuantizationOptions | undefined;
   /** Bytes of weights that no chunk may exceed; whole when left out. */
   readonly maxChunkBytes: number | undefined;
   /** The oldest system that is to load a Core ML package. */
@@ -49,6 +57,8 @@ export interface Target {
   readonly attention: AttentionImplementation;
   /** The nearest precision it has. */
   precision(wanted: Precision): Precision;
+  /** What `bundle` writes, relative to the output folder. */
+  bundledPaths(checkpoint: Checkpoint, artifacts: readonly Omit<BundledArtifact, 'files'>[]): string[];
   /** Completes an output folder for the format's consumers; gives the folder, relative to the output, and what it wrote there. */
   bundle(
     checkpoint: Checkpoint,
@@ -72,8 +82,9 @@ export const targets: { readonly [K in TargetName]: Target } = {
     contract: optimumContract,
     attention: 'ORIGINAL',
     precision: (wanted) => wanted,
-    plan({ name, graph }, { attention, precision, maxChunkBytes }) {
-      const whole = buildOnnxModel(graph, { model: name, attention, precision });
+    plan({ name, graph }, { attention, precision, quantization, maxChunkBytes }) {
+      const built = buildOnnxModel(graph, { model: name, attention, precision });
+      const whole = quantization ? quantizeOnnx(built, planQuantization(quantization)).model : built;
       const parts = maxChunkBytes === undefined ? [whole] : splitOnnx(whole, maxChunkBytes);
       const artifacts = parts.map((part, index) => ({
         name: artifactName(name, index, maxChunkBytes),
@@ -83,12 +94,12 @@ export const targets: { readonly [K in TargetName]: Target } = {
       }));
       return { artifacts };
     },
+    bundledPaths: (checkpoint, artifacts) =>
+      onnxFolderFiles(checkpoint, configured(checkpoint, artifacts)).map(({ name }) => `onnx/${name}`),
     async bundle(checkpoint, artifacts, { output }) {
-      const models = artifacts.flatMap(({ name, model }) => {
-        const configFile = checkpoint.components.get(componentOf(model))?.configFile;
-        return configFile ? [{ folder: name, configFile }] : [];
-      });
-      return { folder: 'onnx', files: await bundleOnnxFolder(checkpoint, models, join(output, 'onnx')) };
+      const folder = join(output, 'onnx');
+      const files = await bundleOnnxFolder(checkpoint, configured(checkpoint, artifacts), folder);
+      return { folder: 'onnx', files };
     },
   },
 
@@ -97,19 +108,28 @@ export const targets: { readonly [K in TargetName]: Target } = {
     attention: 'SPLIT_EINSUM',
     // Core ML computes in float16 wherever weights are float16.
     precision: (wanted) => (wanted === 'float16-weights' ? 'float16' : wanted),
-    plan({ name, graph }, { modelVersion, deployment, maxChunkBytes }) {
-      const description = describeModel(name, modelVersion);
+    plan({ name, graph, component }, { modelVersion, xl, quantization, deployment, maxChunkBytes }) {
+      const description = describeModel(name, component.id ?? modelVersion, {
+        xl,
+        outputs: graph.outputs.map((output) => output.name),
+      });
       const { planned, read } = buildCoreMl(graph, { target: deployment, description });
+      const quantized = (contents: typeof planned) =>
+        quantization
+          ? quantizeMil(builtSource(name, contents), planQuantization(quantization))
+          : { planned: contents, read: async () => contents };
       const split = (contents: typeof planned) =>
         maxChunkBytes === undefined ? [contents] : splitMil(builtSource(name, contents), maxChunkBytes);
-      const parts = split(planned);
+      const parts = split(quantized(planned).planned);
       let final: Promise<typeof parts> | undefined;
       const artifacts = parts.map((part, index) => ({
         name: artifactName(name, index, maxChunkBytes),
-        path: `Stable_Diffusion_version_${modelVersion.replaceAll('/', '_')}_${artifactName(name, index, maxChunkBytes)}.mlpackage`,
+        path: packageName(artifactName(name, index, maxChunkBytes), modelVersion, component.id),
         files: packageFiles(part),
         async write(folder: string, onBytes: (count: number) => void) {
-          final ??= read().then(split);
+          final ??= read()
+            .then((contents) => quantized(contents).read())
+            .then(split);
           const contents = (await final)[index];
           if (!contents)
             throw new Error(`${name} has ${parts.length} chunks in the plan and fewer when written`);
@@ -121,9 +141,11 @@ export const targets: { readonly [K in TargetName]: Target } = {
         note: maxChunkBytes === undefined ? undefined : chunkCountNote(parts.length, maxChunkBytes),
       };
     },
+    bundledPaths: (checkpoint, artifacts) =>
+      swiftResourcePaths(artifacts, tokenizerOf(checkpoint)).map((path) => `Resources/${path}`),
     async bundle(checkpoint, artifacts, { output, compiler }, context) {
       const packages = artifacts.map(({ name, path, files }) => ({ name, path: join(output, path), files }));
-      const tokenizer = checkpoint.folders.get('tokenizer') ?? [];
+      const tokenizer = tokenizerOf(checkpoint);
       return {
         folder: 'Resources',
         files: await bundleSwiftResources(
@@ -135,6 +157,32 @@ export const targets: { readonly [K in TargetName]: Target } = {
     },
   },
 };
+
+/** The files of the first tokenizer; a refiner has only the second. */
+function tokenizerOf({ folders }: Checkpoint): readonly string[] {
+  return folders.get('tokenizer') ?? folders.get('tokenizer_2') ?? [];
+}
+
+/** As Apple's tool names packages: after the checkpoint and the network, a ControlNet after itself. */
+function packageName(name: ArtifactName, modelVersion: string, id = modelVersion): string {
+  const stem = name.startsWith('controlnet')
+    ? `${CONTROLNET_PREFIX}${id}`
+    : `Stable_Diffusion_version_${modelVersion}_${name}`;
+  return `${stem.replaceAll('/', '_')}.mlpackage`;
+}
+
+/** The folders of models, with the configs that go into them. */
+function configured(
+  { components }: Checkpoint,
+  artifacts: readonly Omit<BundledArtifact, 'files'>[],
+): BundledModel[] {
+  return artifacts.flatMap(({ name, model }) => {
+    const component = components.get(componentOf(model));
+    if (!component) return [];
+    const { configFile, config, adapted } = component;
+    return [{ folder: name, configFile, config: adapted && config }];
+  });
+}
 
 function artifactName(model: ModelName, index: number, maxChunkBytes: number | undefined): ArtifactName {
   return maxChunkBytes === undefined ? model : `${model}_chunk${index + 1}`;

@@ -3,6 +3,7 @@ import {
   appendFileSync,
   cpSync,
   existsSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   statSync,
@@ -13,7 +14,14 @@ import { beforeAll, expect, test } from 'vitest';
 import type { ProgressEvent } from '../src/context.ts';
 import { type ConvertOptions, convertCheckpoint } from '../src/convert-checkpoint.ts';
 import { emitArtifacts } from '../src/emit-artifacts.ts';
-import { DiskSpaceError, InterruptedError, OutputExistsError, ValidationError } from '../src/errors.ts';
+import {
+  DiskSpaceError,
+  FileFormatError,
+  InterruptedError,
+  OutputExistsError,
+  ValidationError,
+} from '../src/errors.ts';
+import { version } from '../src/version.ts';
 import { openCheckpoint } from '../src/weights/checkpoint.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
 
@@ -86,6 +94,54 @@ test('what was made from other weights, or changed since, is not taken for the s
   ).rejects.toThrow('it was made from other weights');
 });
 
+test('what was made with another config, or by another version, is not taken for the same', async () => {
+  const options = { targets: ['onnx'], models: ['vae_decoder'] } satisfies Partial<ConvertOptions>;
+  const checkpoint = temporary('edited/sd-shapes');
+  cpSync(modelVersion, checkpoint, { recursive: true });
+  const output = temporary('edited/out');
+  await convertCheckpoint({ ...options, modelVersion: checkpoint, output });
+  appendFileSync(join(checkpoint, 'vae/config.json'), '\n');
+  await expect(convertCheckpoint({ ...options, modelVersion: checkpoint, output })).rejects.toThrow(
+    'it was made from another vae/config.json',
+  );
+
+  const record = join(output, 'sdconvert.json');
+  writeFileSync(record, readFileSync(record, 'utf8').replaceAll(`"${version}"`, '"0.0.1"'));
+  // Another artifact of this version does not make the older one newer.
+  await convertCheckpoint({ ...options, modelVersion, output, models: ['vae_encoder'] });
+  await expect(convertCheckpoint({ ...options, modelVersion, output })).rejects.toThrow(
+    `it was made by sdconvert 0.0.1, and this is ${version}`,
+  );
+});
+
+test.each([
+  ['whole', 'chunks', undefined, 7e6],
+  ['chunks', 'whole', 7e6, undefined],
+] as const)(
+  'a UNet that is there %s is not joined by %s, and force replaces it',
+  async (then, now, first, second) => {
+    const output = temporary(`${then}-${now}`);
+    const options = { modelVersion, output, models: ['unet'] } satisfies ConvertOptions;
+    await convertCheckpoint({ ...options, maxChunkBytes: first });
+    const attempt = convertCheckpoint({ ...options, maxChunkBytes: second });
+    await expect(attempt).rejects.toThrow(OutputExistsError);
+    await expect(attempt).rejects.toThrow('Pass --force to replace it, or another --output.');
+    await convertCheckpoint({ ...options, maxChunkBytes: second, force: true });
+    const fresh = temporary(`${now}-alone`);
+    await convertCheckpoint({ ...options, output: fresh, maxChunkBytes: second });
+    expect(hashes(output)).toEqual(hashes(fresh));
+  },
+);
+
+test('a sdconvert.json that is not ours is one clear error', async () => {
+  const output = temporary('malformed');
+  mkdirSync(output);
+  writeFileSync(join(output, 'sdconvert.json'), '{"sdconvert":"0.1.0","artifacts":{"onnx/unet":{}}}');
+  const attempt = convertCheckpoint({ modelVersion, output, targets: ['onnx'], models: ['vae_decoder'] });
+  await expect(attempt).rejects.toThrow(FileFormatError);
+  await expect(attempt).rejects.toThrow('sdconvert.json is not as sdconvert writes it.');
+});
+
 test('force replaces, and leaves no chunk of an earlier cut behind', async () => {
   const output = temporary('forced');
   const options = { modelVersion, output, targets: ['onnx'], models: ['unet'] } satisfies ConvertOptions;
@@ -121,6 +177,19 @@ test('a dry run writes nothing and knows every size to the byte', async () => {
   }
 });
 
+test('a dry run names what bundling would add, what would be kept and what is in the way', async () => {
+  const { bundled, artifacts } = await convertCheckpoint({ ...chunked, output: whole, dryRun: true });
+  expect(artifacts.every(({ kept }) => kept)).toBe(true);
+  expect(bundled).toEqual(
+    expect.arrayContaining(['Resources/UnetChunk2.mlmodelc', 'onnx/tokenizer/vocab.json']),
+  );
+  for (const path of bundled) expect(existsSync(join(whole, path)), path).toBe(true);
+  const notes: string[] = [];
+  const onProgress = (event: ProgressEvent) => void (event.type === 'note' && notes.push(event.message));
+  await convertCheckpoint({ modelVersion, output: whole, dryRun: true }, { onProgress });
+  expect(notes).toEqual([expect.stringMatching(/^the conversion would stop: .*Pass --force/)]);
+});
+
 test('interrupted while writing, it leaves nothing half-written', async () => {
   const output = temporary('interrupted');
   const stop = new AbortController();
@@ -137,6 +206,18 @@ test('interrupted while writing, it leaves nothing half-written', async () => {
     'text_encoder',
     'unet_chunk1',
   ]);
+});
+
+test('interrupted before anything is complete, it leaves no folder behind', async () => {
+  const output = temporary('interrupted-at-once');
+  const stop = new AbortController();
+  const onProgress = (event: ProgressEvent): void => {
+    if (event.type === 'progress') stop.abort();
+  };
+  await expect(
+    convertCheckpoint({ ...chunked, output }, { signal: stop.signal, onProgress }),
+  ).rejects.toThrow(InterruptedError);
+  expect(existsSync(output)).toBe(false);
 });
 
 test('a disk without room is found out before anything is written', async () => {
@@ -172,6 +253,31 @@ test('an artifact below the floor fails the conversion, naming model and dB', as
   });
   await expect(attempt).rejects.toThrow(ValidationError);
   await expect(attempt).rejects.toThrow(/vae_decoder {2}\d+\.\d dB, at least 200 dB wanted/);
+});
+
+test('the check runs what this conversion made, not what else is in the folder, against the variant it was made from', async () => {
+  const checkpoint = temporary('variants/sd-shapes');
+  cpSync(modelVersion, checkpoint, { recursive: true });
+  // The plain weights of the VAE are broken: only the variant, which is converted, can be the reference.
+  const weights = join(checkpoint, 'vae/diffusion_pytorch_model.safetensors');
+  cpSync(weights, join(checkpoint, 'vae/diffusion_pytorch_model.fp16.safetensors'));
+  const bytes = readFileSync(weights);
+  bytes.fill(0x3c, bytes.length - 200_000);
+  writeFileSync(weights, bytes);
+  const output = temporary('variants/out');
+  mkdirSync(join(output, 'onnx/unet'), { recursive: true });
+  writeFileSync(join(output, 'onnx/unet/model.onnx'), 'no model');
+  const { verdicts } = await convertCheckpoint({
+    modelVersion: checkpoint,
+    output,
+    models: ['vae_decoder'],
+    variant: 'fp16',
+    minPsnr: 35,
+  });
+  expect(verdicts.map(({ model, paths }) => [model, paths])).toEqual([
+    ['vae_decoder', [join(output, 'onnx/vae_decoder')]],
+    ['vae_decoder', [join(output, 'Stable_Diffusion_version_sd-shapes_vae_decoder.mlpackage')]],
+  ]);
 });
 
 /** SHA-256 of every file below a folder, by path. */

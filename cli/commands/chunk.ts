@@ -27,7 +27,7 @@ function declare(yargs: Argv) {
     .positional('artifact', {
       type: 'string',
       demandOption: true,
-      describe: 'A model.onnx, or the folder it is in',
+      describe: 'A UNet that is not cut yet: a model.onnx or its folder, a .mlpackage or a .mlmodelc',
     })
     .option('max-chunk-size', { type: 'string', default: '1GB', describe: 'Largest chunk' })
     .option('force', { type: 'boolean', default: false, describe: 'Replace chunks that exist' })

@@ -12,7 +12,8 @@ export const compileCommand: Command = {
   async run(argv, report) {
     // yargs checked the types that `declare` gave each option.
     const { package: path, output, compiler, force } = argv as Arguments;
-    const bundle = await compilePackage({ package: path, output, compiler, force });
+    const request = { package: path, output, compiler, force };
+    const bundle = await report.follow(['compile'], (context) => compilePackage(request, context));
     report.result({ path: bundle }, `Written to ${bundle}`);
     return 0;
   },

@@ -14,7 +14,9 @@ import { RequestError } from '../../src/errors.ts';
 import { alignColumns, formatBytes } from '../../src/format.ts';
 import { precisions } from '../../src/quantize/precision.ts';
 import { type TargetName, targetNames } from '../../src/targets.ts';
-import { parseBytes } from '../options.ts';
+import { parseLoraArgument } from '../../src/weights/lora/lora-argument.ts';
+import { declareHubOptions, hubOptions } from '../hub-options.ts';
+import { parseBytes, wholeNumber } from '../options.ts';
 import type { Command } from './command.ts';
 import { describeVerdicts } from './validate.ts';
 
@@ -27,18 +29,28 @@ export const convertCommand: Command = {
   options: declare,
   async run(argv, report) {
     // yargs checked the types that `declare` gave each option.
-    const options = request(argv as Arguments);
-    if (argv['compute-unit'] !== undefined)
-      report.note(
-        '--compute-unit has no effect: the compute unit is chosen by the app that loads the model.',
-      );
-    const result = await report.follow(conversionStages(options), (context) =>
+    const options = { ...request(argv as Arguments), hub: await hubOptions(argv as Arguments) };
+    for (const note of withoutEffect(argv as Arguments)) report.note(note);
+    const result = await report.follow(await conversionStages(options), (context) =>
       convertCheckpoint(options, context),
     );
     report.result(result, options.dryRun ? describePlan(result) : describeResult(result));
     return 0;
   },
 };
+
+/** What can be converted alone. */
+const parts = [
+  'text_encoder',
+  'unet',
+  'vae_decoder',
+  'vae_encoder',
+  'safety_checker',
+] as const satisfies ModelName[];
+
+const partFlags = parts.map((name) => `convert-${name.replaceAll('_', '-')}`);
+
+const NO_EFFECT = 'Accepted for command lines of Apple’s tool; has no effect';
 
 /** A system's name in either family, and the macOS of its generation. */
 const deployments = {
@@ -54,11 +66,15 @@ const deployments = {
 const deploymentNames = Object.keys(deployments) as (keyof typeof deployments)[];
 
 function declare(yargs: Argv) {
+  return declareHubOptions(declareConversion(yargs));
+}
+
+function declareConversion(yargs: Argv) {
   return yargs
     .option('model-version', {
       type: 'string',
       demandOption: true,
-      describe: 'The checkpoint: a diffusers folder',
+      describe: 'The checkpoint: a diffusers folder, a .safetensors or .ckpt file, or org/name on the Hub',
     })
     .option('output', {
       alias: 'o',
@@ -79,10 +95,44 @@ function declare(yargs: Argv) {
     .option('convert-unet', { type: 'boolean', describe: 'Convert the UNet' })
     .option('convert-vae-decoder', { type: 'boolean', describe: 'Convert the VAE decoder' })
     .option('convert-vae-encoder', { type: 'boolean', describe: 'Convert the VAE encoder' })
+    .option('convert-safety-checker', { type: 'boolean', describe: 'Convert the safety checker' })
+    .option('convert-controlnet', {
+      type: 'string',
+      array: true,
+      describe: 'ControlNets to convert, too: folders, files or ids on the Hub',
+    })
+    .option('unet-support-controlnet', {
+      type: 'boolean',
+      default: false,
+      describe: 'A UNet that takes the residuals of ControlNets (control-unet instead of unet)',
+    })
+    .option('refiner-version', {
+      type: 'string',
+      describe: 'The refiner of Stable Diffusion XL: its UNet is converted, too',
+    })
+    .option('custom-vae-version', {
+      type: 'string',
+      describe: 'A VAE in the place of the checkpoint’s (for SDXL: one that is safe in float16)',
+    })
+    .option('lora', {
+      type: 'string',
+      array: true,
+      describe: 'FILE or FILE:SCALE; merged into UNet and text encoders',
+    })
     .option('precision', {
       choices: precisions,
       default: convertDefaults.precision,
       describe: 'Weights and computation; float16-weights: stored in float16, computed in float32',
+    })
+    .option('quantize-nbits', {
+      type: 'number',
+      describe:
+        'Palettes of so many bits for the weights of UNet, text encoders and ControlNets: 1, 2, 3, 4, 6 or 8',
+    })
+    .option('quantized', {
+      type: 'boolean',
+      default: true,
+      describe: '--no-quantized: leave out --quantize-nbits of a script',
     })
     .option('chunk-unet', { type: 'boolean', default: false, describe: 'Cut the UNet into chunks' })
     .option('max-chunk-size', { type: 'string', default: '1GB', describe: 'Largest chunk' })
@@ -133,17 +183,32 @@ function declare(yargs: Argv) {
     })
     .option('dry-run', { type: 'boolean', default: false, describe: 'Show what would be written, and stop' })
     .option('force', { type: 'boolean', default: false, describe: 'Replace results that exist' })
+    .group(partFlags, 'Models (all that the checkpoint has, unless some are named):')
     .group(
-      ['convert-text-encoder', 'convert-unet', 'convert-vae-decoder', 'convert-vae-encoder'],
-      'Models (all that the checkpoint has, unless some are named):',
+      [
+        'refiner-version',
+        'custom-vae-version',
+        'lora',
+        'convert-controlnet',
+        'unet-support-controlnet',
+        'variant',
+      ],
+      'Beside the checkpoint:',
     )
     .group(['latent-h', 'latent-w', 'text-token-sequence-length', 'unet-batch-one'], 'Sizes:')
     .group(['check-output-correctness', 'min-psnr'], 'Checking:')
-    .option('compute-unit', {
-      type: 'string',
-      describe: 'Accepted for command lines of Apple’s tool; has no effect',
+    .option('text-encoder-hidden-size', {
+      type: 'number',
+      describe: 'Accepted for command lines of Apple’s tool: the weights say how wide the text is',
     })
+    .option('compute-unit', { type: 'string', describe: NO_EFFECT })
+    .option('xl-version', { type: 'boolean', describe: NO_EFFECT })
+    .option('sd3-version', { type: 'boolean', describe: NO_EFFECT })
     .example('$0 --model-version ./stable-diffusion-v1-5', 'everything, in float16')
+    .example(
+      '$0 --model-version dreamshaper.safetensors --lora style.safetensors:0.7',
+      'a single file, with a LoRA',
+    )
     .example('$0 --model-version ./sd15 --chunk-unet --attention SPLIT_EINSUM', 'a UNet in chunks under 1 GB')
     .example(
       '$0 --model-version ./sd15 --convert-unet --precision float16-weights',
@@ -151,18 +216,41 @@ function declare(yargs: Argv) {
     );
 }
 
-function request(argv: Arguments): ConvertOptions {
-  if (argv['model-version'] === '')
-    throw new RequestError({ problem: '--model-version names nothing.', advice: 'Name a diffusers folder.' });
-  const models = (['text_encoder', 'unet', 'vae_decoder', 'vae_encoder'] as const).filter(
-    (name) => argv[`convert-${name.replace('_', '-')}`],
+/** What Apple's command lines may carry and what it comes to here, a sentence each. */
+function withoutEffect(argv: Arguments): string[] {
+  const notes = {
+    'compute-unit': 'the compute unit is chosen by the app that loads the model',
+    'xl-version': 'what the checkpoint is shows in itself',
+    'sd3-version': 'Stable Diffusion 3 is not supported yet',
+    'text-encoder-hidden-size': 'the weights say how wide the text is',
+  } as const;
+  return Object.entries(notes).flatMap(([name, reason]) =>
+    argv[name] === undefined ? [] : [`--${name} has no effect: ${reason}.`],
   );
+}
+
+function request(argv: Arguments): ConvertOptions {
+  for (const name of ['model-version', 'refiner-version', 'custom-vae-version'] as const) {
+    if (argv[name] !== '') continue;
+    throw new RequestError({
+      problem: `--${name} names nothing.`,
+      advice: 'Name a folder, a file or an id on the Hub.',
+    });
+  }
+  const models = parts.filter((name) => argv[`convert-${name.replaceAll('_', '-')}`]);
+  const nbits = argv.quantized ? argv['quantize-nbits'] : undefined;
   return {
     modelVersion: argv['model-version'],
+    refinerVersion: argv['refiner-version'],
+    customVaeVersion: argv['custom-vae-version'],
+    controlnets: argv['convert-controlnet'],
+    controlledUnet: argv['unet-support-controlnet'],
+    loras: argv.lora?.map(parseLoraArgument),
+    quantization: nbits === undefined ? undefined : { bits: wholeNumber(nbits, '--quantize-nbits', 1) },
     output: argv.output,
     targets: parseTargets(argv.target),
     attention: argv.attention,
-    models: models.length > 0 ? (models satisfies ModelName[]) : undefined,
+    models: models.length > 0 ? models : undefined,
     precision: argv.precision,
     maxChunkBytes: argv['chunk-unet'] ? parseBytes(argv['max-chunk-size'], '--max-chunk-size') : undefined,
     sizes: sizes(argv),
@@ -177,18 +265,25 @@ function request(argv: Arguments): ConvertOptions {
 }
 
 function sizes(argv: Arguments): Sizes {
-  return {
-    ...(argv['latent-h'] === undefined ? {} : { latentHeight: argv['latent-h'] }),
-    ...(argv['latent-w'] === undefined ? {} : { latentWidth: argv['latent-w'] }),
-    ...(argv['unet-batch-one'] ? { unetBatch: 1 } : {}),
-    ...(argv['text-token-sequence-length'] === undefined
-      ? {}
-      : { textTokens: argv['text-token-sequence-length'] }),
+  const given = {
+    latentHeight: size(argv, 'latent-h'),
+    latentWidth: size(argv, 'latent-w'),
+    unetBatch: argv['unet-batch-one'] ? 1 : undefined,
+    textTokens: size(argv, 'text-token-sequence-length'),
   };
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+}
+
+function size(
+  argv: Arguments,
+  option: 'latent-h' | 'latent-w' | 'text-token-sequence-length',
+): number | undefined {
+  const value = argv[option];
+  return value === undefined ? undefined : wholeNumber(value, `--${option}`, 1);
 }
 
 function parseTargets(text: string): TargetName[] {
-  return text.split(',').map((part) => {
+  const targets = text.split(',').map((part) => {
     const target = targetNames.find((name) => name === part.trim());
     if (target) return target;
     throw new RequestError({
@@ -196,6 +291,7 @@ function parseTargets(text: string): TargetName[] {
       advice: `Choose from ${targetNames.join(', ')}.`,
     });
   });
+  return [...new Set(targets)];
 }
 
 function describeResult(result: ConvertResult): string {
@@ -204,8 +300,13 @@ function describeResult(result: ConvertResult): string {
   return [...sections, `Written to ${result.output}`].join('\n\n');
 }
 
-function describePlan({ output, artifacts }: ConvertResult): string {
-  return `${describeArtifacts(artifacts)}\n\nNothing was written. Without --dry-run this goes to ${output}, with at most about 250 MB of memory.`;
+function describePlan({ output, artifacts, bundled }: ConvertResult): string {
+  const sections = [describeArtifacts(artifacts)];
+  if (bundled.length > 0) sections.push(['and, for those who load it:', ...bundled].join('\n  '));
+  return [
+    ...sections,
+    `Nothing was written. Without --dry-run this goes to ${output}, with at most about 250 MB of memory.`,
+  ].join('\n\n');
 }
 
 function describeArtifacts(artifacts: readonly ConvertedArtifact[]): string {

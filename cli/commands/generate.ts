@@ -3,6 +3,7 @@ import { RequestError } from '../../src/errors.ts';
 import { generate, generateStages } from '../../src/generate/generate.ts';
 import { schedulerNames } from '../../src/generate/schedulers/create-scheduler.ts';
 import { rngKinds } from '../../src/random/random.ts';
+import { wholeNumber } from '../options.ts';
 import type { Command } from './command.ts';
 
 type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
@@ -91,9 +92,4 @@ function schedulerClass(name: string): string {
 
 function shortName(className: string): string {
   return className.replace(/Scheduler$/, '');
-}
-
-function wholeNumber(value: number, option: string, least: number): number {
-  if (Number.isSafeInteger(value) && value >= least) return value;
-  throw new RequestError({ problem: `${option} ${value} is not a whole number of at least ${least}.` });
 }

@@ -13,7 +13,7 @@ export const inspectCommand: Command = {
   async run(argv, report) {
     // yargs checked the types that `declare` gave each option.
     const { path } = argv as Arguments;
-    const inspection = await inspect(path);
+    const inspection = await report.follow([], (context) => inspect(path, context));
     report.result(inspection, describe(inspection));
     return 0;
   },

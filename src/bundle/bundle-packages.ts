@@ -2,6 +2,8 @@ import { join } from 'node:path';
 import type { Context } from '../context.ts';
 import { modelNames } from '../convert/convert.ts';
 import type { ArtifactName, WrittenFile } from '../emit/artifact.ts';
+import { CONTROLNET_PREFIX } from '../emit/coreml/swift-names.ts';
+import { readProvenance, recordBundle } from '../emit/provenance.ts';
 import { NotFoundError } from '../errors.ts';
 import { exists, listFolder } from '../weights/disk.ts';
 import type { Compiler } from './compile-package.ts';
@@ -16,9 +18,12 @@ export interface BundleRequest {
   readonly compiler: Compiler;
 }
 
-/** Makes `Resources` in a folder of packages that exist. Throws `NotFoundError` where there are none, and as `bundleSwiftResources` does. */
+/**
+ * Makes `Resources` in a folder of packages that exist. Throws `NotFoundError` where there are none or no such tokenizer,
+ * and as `bundleSwiftResources` does.
+ */
 export async function bundlePackages(
-  { folder, tokenizer = join(folder, 'onnx', 'tokenizer'), compiler }: BundleRequest,
+  { folder, tokenizer: wanted, compiler }: BundleRequest,
   context: Context = {},
 ): Promise<{ readonly folder: string; readonly files: readonly WrittenFile[] }> {
   const packages = (await listFolder(folder)).flatMap((file): SwiftPackage[] => {
@@ -28,23 +33,33 @@ export async function bundlePackages(
   if (packages.length === 0) {
     throw new NotFoundError({
       problem: `${folder} holds no packages of Stable Diffusion.`,
-      details: { 'looked for': `*_${modelNames.join('.mlpackage, *_')}.mlpackage, and chunks` },
+      details: {
+        'looked for': `*_${modelNames.join('.mlpackage, *_')}.mlpackage, chunks of these, and ${CONTROLNET_PREFIX}*.mlpackage`,
+      },
       advice: 'Name the output folder of a conversion with --target coreml.',
     });
   }
-  const files = (await exists(tokenizer))
-    ? (await listFolder(tokenizer)).map((name) => join(tokenizer, name))
-    : [];
+  if (wanted !== undefined && !(await exists(wanted)))
+    throw new NotFoundError({
+      problem: `${wanted} does not exist.`,
+      advice: 'Name the folder of a tokenizer.',
+    });
   const resources = join(folder, 'Resources');
-  return {
-    folder: resources,
-    files: await bundleSwiftResources({ packages, tokenizer: files, compiler }, resources, context),
-  };
+  const tokenizer = await filesOf(wanted ?? join(folder, 'onnx', 'tokenizer'));
+  const isRecorded = (await readProvenance(folder)) !== undefined;
+  const files = await bundleSwiftResources({ packages, tokenizer, compiler }, resources, context);
+  if (isRecorded) await recordBundle(folder, 'Resources', files);
+  return { folder: resources, files };
 }
 
-/** `Stable_Diffusion_version_x_unet_chunk1.mlpackage` → `unet_chunk1`. */
+async function filesOf(folder: string): Promise<string[]> {
+  return (await exists(folder)) ? (await listFolder(folder)).map((name) => join(folder, name)) : [];
+}
+
+/** `Stable_Diffusion_version_x_unet_chunk1.mlpackage` → `unet_chunk1`, `ControlNet_me_canny.mlpackage` → `controlnet`. */
 function artifactName(file: string): ArtifactName | undefined {
   const [, stem = '', chunk = ''] = /^(.*?)(_chunk\d+)?\.mlpackage$/.exec(file) ?? [];
+  if (stem.startsWith(CONTROLNET_PREFIX)) return 'controlnet';
   const model = modelNames.find((name) => stem === name || stem.endsWith(`_${name}`));
   // as: a model's name and the end of a chunk's are an artifact's name.
   return model ? (`${model}${chunk}` as ArtifactName) : undefined;

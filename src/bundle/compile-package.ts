@@ -1,6 +1,8 @@
 import { basename } from 'node:path';
+import type { Context } from '../context.ts';
 import { compileWithApple } from '../emit/coreml/apple-compiler.ts';
 import { compileMlPackage } from '../emit/coreml/compile.ts';
+import { forgetProvenance } from '../emit/provenance.ts';
 import { NotFoundError, OutputExistsError, RequestError } from '../errors.ts';
 import { exists } from '../weights/disk.ts';
 
@@ -20,13 +22,14 @@ export interface CompileRequest {
   readonly force: boolean;
 }
 
-/** Compiles a package and gives the bundle's path. Throws `OutputExistsError`, and as the compiler does. */
-export async function compilePackage({
-  package: path,
-  output,
-  compiler,
-  force,
-}: CompileRequest): Promise<string> {
+/**
+ * Compiles a package and gives the bundle's path. Throws `OutputExistsError`, `InterruptedError`, and as the compiler
+ * does.
+ */
+export async function compilePackage(
+  { package: path, output, compiler, force }: CompileRequest,
+  { signal }: Context = {},
+): Promise<string> {
   const source = path.replace(/\/+$/, '');
   if (!(await exists(source)))
     throw new NotFoundError({ problem: `${path} does not exist.`, advice: 'Name a .mlpackage.' });
@@ -41,7 +44,8 @@ export async function compilePackage({
       problem: `${bundle} exists already.`,
       advice: 'Pass --force to replace it.',
     });
-  await compileWith(compiler, source, bundle);
+  await forgetProvenance(bundle);
+  await compileWith(compiler, source, bundle, signal);
   return bundle;
 }
 
@@ -50,6 +54,7 @@ export async function compileWith(
   compiler: Compiler,
   packagePath: string,
   bundlePath: string,
+  signal?: AbortSignal,
 ): Promise<void> {
-  await (compiler === 'apple' ? compileWithApple : compileMlPackage)(packagePath, bundlePath);
+  await (compiler === 'apple' ? compileWithApple : compileMlPackage)(packagePath, bundlePath, { signal });
 }

@@ -3,13 +3,39 @@ import type { WrittenFile } from '../emit/artifact.ts';
 import type { Checkpoint } from '../weights/checkpoint.ts';
 import { copyHashed } from '../weights/copy-file.ts';
 import { exists, listFolder } from '../weights/disk.ts';
-import { writeHashed } from '../weights/write-hashed.ts';
+import type { JsonObject } from '../weights/python-json.ts';
+import { type Hashed, writeHashed } from '../weights/write-hashed.ts';
 
 /** Which component of the checkpoint a model's folder takes its config from. */
 export interface BundledModel {
   /** Folder name below `onnx/`: `unet`, `unet_chunk1`, `vae_decoder`. */
   readonly folder: string;
   readonly configFile: string;
+  /** What that file says, fitted to the weights, where it is not theirs alone. */
+  readonly config?: JsonObject | undefined;
+}
+
+const INDEX = 'model_index.json';
+
+/** A file that completes an `onnx/` folder: copied, made of JSON, or (neither) the index of what is there. */
+interface FolderFile {
+  readonly name: string;
+  readonly from?: string;
+  readonly json?: JsonObject;
+}
+
+/** The files that complete an `onnx/` folder, by path below it. */
+export function onnxFolderFiles({ folders }: Checkpoint, models: readonly BundledModel[]): FolderFile[] {
+  return [
+    ...models.map(({ folder, configFile, config }) => ({
+      name: `${folder}/config.json`,
+      ...(config ? { json: config } : { from: configFile }),
+    })),
+    ...[...folders].flatMap(([folder, files]) =>
+      files.map((from) => ({ name: `${folder}/${basename(from)}`, from })),
+    ),
+    { name: INDEX },
+  ];
 }
 
 /**
@@ -23,18 +49,20 @@ export async function bundleOnnxFolder(
   folder: string,
 ): Promise<WrittenFile[]> {
   const written: WrittenFile[] = [];
-  const copy = async (from: string, name: string): Promise<void> => {
-    written.push({ name, ...(await copyHashed(from, join(folder, name))) });
-  };
-  for (const model of models) await copy(model.configFile, `${model.folder}/config.json`);
-  for (const [name, files] of checkpoint.folders) {
-    for (const file of files) await copy(file, `${name}/${basename(file)}`);
+  for (const { name, from, json } of onnxFolderFiles(checkpoint, models)) {
+    const path = join(folder, name);
+    const write = async () =>
+      from === undefined
+        ? writeJson(path, json ?? (await modelIndex(checkpoint, folder)))
+        : copyHashed(from, path);
+    written.push({ name, ...(await write()) });
   }
-  const index = new TextEncoder().encode(
-    `${JSON.stringify(await modelIndex(checkpoint, folder), null, 2)}\n`,
-  );
-  const hashed = await writeHashed(join(folder, 'model_index.json'), (write) => write(index, 0));
-  return [...written, { name: 'model_index.json', ...hashed }];
+  return written;
+}
+
+async function writeJson(path: string, json: JsonObject): Promise<Hashed> {
+  const bytes = new TextEncoder().encode(`${JSON.stringify(json, null, 2)}\n`);
+  return writeHashed(path, (write) => write(bytes, 0));
 }
 
 /** The checkpoint's index without the components that were not converted (a safety checker, say). */

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { basename, join } from 'node:path';
+import { basename, join, parse } from 'node:path';
 import { type Context, throwIfInterrupted } from '../context.ts';
-import type { ModelName } from '../convert/contracts/contract.ts';
+import { type ModelKind, type ModelName, modelKind } from '../convert/contracts/contract.ts';
 import type { ArtifactName, WrittenFile } from '../emit/artifact.ts';
-import { swiftNames } from '../emit/coreml/swift-names.ts';
+import { CONTROLNET_PREFIX, swiftControlNetName, swiftNames } from '../emit/coreml/swift-names.ts';
+import { forgetProvenance } from '../emit/provenance.ts';
 import { copyHashed } from '../weights/copy-file.ts';
 import { listFolder, openFile, pathKind, removePath } from '../weights/disk.ts';
 import { streamBytes } from '../weights/stream-bytes.ts';
@@ -28,6 +29,15 @@ export interface SwiftResources {
 
 const TOKENIZER_FILES = ['vocab.json', 'merges.txt'] as const;
 
+/** What `Resources` gets of packages and a tokenizer's files: bundles and files, by path below it. */
+export function swiftResourcePaths(
+  packages: readonly Pick<SwiftPackage, 'name' | 'path'>[],
+  tokenizer: readonly string[],
+): string[] {
+  const files = TOKENIZER_FILES.filter((name) => tokenizer.some((path) => basename(path) === name));
+  return [...withoutChunkedWholes(packages).map(bundleFolder), ...files];
+}
+
 /**
  * Fills the `Resources` folder that Apple's Swift package and apps like Mochi Diffusion load: a compiled model for each
  * package, and the tokenizer's two files. Each appears complete or not at all, in the place of an earlier one; what else
@@ -41,19 +51,23 @@ export async function bundleSwiftResources(
 ): Promise<WrittenFile[]> {
   const written: WrittenFile[] = [];
   const wanted = withoutChunkedWholes(packages);
-  const bundles = new Set(wanted.map(({ name }) => bundleFolder(name)));
-  for (const [done, { name, path, files = [] }] of wanted.entries()) {
+  const bundles = new Set(wanted.map(bundleFolder));
+  for (const [done, swiftPackage] of wanted.entries()) {
     throwIfInterrupted(signal);
-    const bundle = bundleFolder(name);
+    const { path, files = [] } = swiftPackage;
+    const bundle = bundleFolder(swiftPackage);
     onProgress?.({ type: 'progress', stage: 'bundle', what: bundle, done, total: wanted.length });
-    await compileWith(compiler, path, join(folder, bundle));
+    await forgetProvenance(join(folder, bundle));
+    await compileWith(compiler, path, join(folder, bundle), signal);
     for (const file of await filesBelow(join(folder, bundle))) {
       const hashed = knownWeights(file, files) ?? (await hash(join(folder, bundle, file), signal));
       written.push({ name: `${bundle}/${file}`, ...hashed });
     }
   }
   for (const name of await listFolder(folder)) {
-    if (!bundles.has(name) && isReplaced(name, wanted)) await removePath(join(folder, name));
+    if (bundles.has(name) || !isReplaced(name, wanted)) continue;
+    await forgetProvenance(join(folder, name));
+    await removePath(join(folder, name));
   }
   for (const name of TOKENIZER_FILES) {
     const file = tokenizer.find((path) => basename(path) === name);
@@ -68,28 +82,35 @@ export async function bundleSwiftResources(
 }
 
 /** The packages without those of whole networks whose chunks are there. */
-function withoutChunkedWholes(packages: readonly SwiftPackage[]): SwiftPackage[] {
-  const chunked = new Set(
+function withoutChunkedWholes<P extends Pick<SwiftPackage, 'name'>>(packages: readonly P[]): P[] {
+  const chunked = new Set<string>(
     packages.filter(({ name }) => name !== networkOf(name)).map(({ name }) => networkOf(name)),
   );
   return packages.filter(({ name }) => name !== networkOf(name) || !chunked.has(name));
 }
 
-/** `unet_chunk2` → `UnetChunk2.mlmodelc`. */
-function bundleFolder(name: ArtifactName): string {
+/** `unet_chunk2` → `UnetChunk2.mlmodelc`, `ControlNet_me_canny.mlpackage` → `controlnet/MeCanny.mlmodelc`. */
+function bundleFolder({ name, path }: Pick<SwiftPackage, 'name' | 'path'>): string {
   const network = networkOf(name);
-  return `${swiftNames[network]}${name.slice(network.length).replace('_chunk', 'Chunk')}.mlmodelc`;
+  const kind = modelKind(network);
+  if (kind === 'controlnet') {
+    const id = parse(path).name;
+    const own = id.startsWith(CONTROLNET_PREFIX) ? id.slice(CONTROLNET_PREFIX.length) : id;
+    return `controlnet/${swiftControlNetName(own)}.mlmodelc`;
+  }
+  return `${swiftNames[kind]}${name.slice(network.length).replace('_chunk', 'Chunk')}.mlmodelc`;
 }
 
 function networkOf(name: ArtifactName): ModelName {
-  // as: without its chunk, a ArtifactName is a ModelName.
+  // as: without its chunk, an ArtifactName is a ModelName.
   return name.replace(/_chunk\d+$/, '') as ModelName;
 }
 
 /** Whether a folder is an earlier form (whole, or in chunks) of a network that was bundled. */
 function isReplaced(name: string, packages: readonly SwiftPackage[]): boolean {
   const stem = /^(.+?)(?:Chunk\d+)?\.mlmodelc$/.exec(name)?.[1];
-  return packages.some((each) => swiftNames[networkOf(each.name)] === stem);
+  const names: Readonly<Partial<Record<ModelKind, string>>> = swiftNames;
+  return stem !== undefined && packages.some((each) => names[modelKind(networkOf(each.name))] === stem);
 }
 
 /** The files in a folder and its folders, by path below it, sorted. */

@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 import { type Context, throwIfInterrupted } from '../context.ts';
+import { forgetProvenance } from '../emit/provenance.ts';
 import { OutputExistsError } from '../errors.ts';
 import { exists, removePath } from '../weights/disk.ts';
 import { openCuttable } from './open-cuttable.ts';
@@ -23,7 +24,7 @@ export interface WrittenChunk {
 /**
  * Cuts an existing model into chunks beside it (`unet` → `unet_chunk1`, `unet_chunk2`, …; `X.mlpackage` →
  * `X_chunk1.mlpackage`, …); its weights are copied, never decoded, and the model itself stays. A note tells when a Core ML
- * model needs more chunks than apps load. Throws `ChunkBudgetError`, `OutputExistsError`, `InterruptedError`,
+ * model needs more chunks than apps load; a sdconvert.json that knew of earlier chunks forgets them. Throws `ChunkBudgetError`, `OutputExistsError`, `InterruptedError`,
  * `NotFoundError`, `UnsupportedModelError` for a model that cannot be cut, and what reading and writing throw.
  */
 export async function chunkArtifact(
@@ -41,6 +42,7 @@ export async function chunkArtifact(
     const note = model.note(chunks.length, maxChunkBytes);
     if (note) context.onProgress?.({ type: 'note', message: note });
 
+    for (const path of new Set([...present, ...chunks.map(({ path }) => path)])) await forgetProvenance(path);
     const total = chunks.reduce((sum, { byteLength }) => sum + byteLength, 0);
     let done = 0;
     for (const { path, write } of chunks) {

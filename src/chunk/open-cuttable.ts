@@ -6,7 +6,7 @@ import { openMlModelC } from '../emit/coreml/read-bundle.ts';
 import { openMlPackage } from '../emit/coreml/read-package.ts';
 import { openOnnx } from '../emit/onnx/read-onnx.ts';
 import { plannedFiles, writeOnnx } from '../emit/onnx/write-onnx.ts';
-import { NotFoundError } from '../errors.ts';
+import { NotFoundError, RequestError } from '../errors.ts';
 import { copyHashed } from '../weights/copy-file.ts';
 import { createFolder, exists, pathKind } from '../weights/disk.ts';
 import { chunkCountNote, splitMil } from './split-mil.ts';
@@ -30,9 +30,13 @@ export interface CutPiece {
   write(path: string, onBytes: (count: number) => void): Promise<void>;
 }
 
-/** Opens a model by what it is. Throws `NotFoundError`, and what the opener of its kind throws. */
+/**
+ * Opens a model by what it is. Throws `NotFoundError`, `RequestError` for what is a chunk itself, and what the opener of
+ * its kind throws.
+ */
 export async function openCuttable(path: string): Promise<Cuttable> {
-  const { ext } = parse(resolve(path));
+  const { name, ext } = parse(resolve(path));
+  if (CHUNK.test(name)) throw isChunk(path);
   if (ext === '.mlpackage') return cuttableMil(path, await openMlPackage(path));
   if (ext === '.mlmodelc') return cuttableMil(path, await openMlModelC(path));
   const kind = await pathKind(path);
@@ -47,11 +51,26 @@ export async function openCuttable(path: string): Promise<Cuttable> {
   });
 }
 
+/** How chunks are called: `unet_chunk1`, `UnetChunk1`. */
+const CHUNK = /_?chunk\d+$/i;
+
+function isChunk(path: string): RequestError {
+  return new RequestError({
+    problem: `${path} is a chunk already.`,
+    advice: 'Cut the whole model, with a smaller --max-chunk-size.',
+  });
+}
+
 async function openOnnxModel(file: string): Promise<Cuttable> {
   const folder = dirname(file);
   const name = basename(resolve(folder));
   const config = join(folder, 'config.json');
+  if (CHUNK.test(name)) throw isChunk(folder);
   const model = await openOnnx(file);
+  if (model.proto.metadataProps?.some(({ key }) => key === 'chunk')) {
+    await model.close();
+    throw isChunk(file);
+  }
   return {
     pathOf: (number) => join(folder, '..', `${name}_chunk${number}`),
     split: (maxBytes) =>

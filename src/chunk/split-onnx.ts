@@ -1,11 +1,5 @@
-import type { OnnxModel } from '../emit/onnx/build-model.ts';
-import {
-  layOutTensors,
-  type Placement,
-  placements,
-  type StoredTensor,
-  storedSize,
-} from '../emit/onnx/external-data.ts';
+import { type OnnxModel, relocated } from '../emit/onnx/build-model.ts';
+import { layOutTensors, placements, type StoredTensor, storedSize } from '../emit/onnx/external-data.ts';
 import {
   dataTypes,
   dtypeOf,
@@ -161,16 +155,6 @@ function nodeOperation(node: NodeProto): OnnxOperation {
     (names ?? []).filter((name) => name !== ''),
   );
   return { reads: reads ?? [], writes: writes ?? [], weightBytes: 0, repeatable, node };
-}
-
-/** An initializer that knows its new place in the data files, if it is in one. */
-function relocated(tensor: TensorProto, places: ReadonlyMap<string, Placement>): TensorProto {
-  const place = places.get(nameOf(tensor));
-  if (!place) return tensor;
-  return {
-    ...tensor,
-    externalData: Object.entries(place).map(([key, value]) => ({ key, value: String(value) })),
-  };
 }
 
 function nameOf({ name }: { readonly name?: string | null }): string {

@@ -111,7 +111,8 @@ export async function generate(request: GenerateRequest, context: Context = {}):
 const unetSchema = z.object({ sample_size: z.int(), in_channels: z.int() });
 const vaeSchema = z.object({ scaling_factor: z.number().default(0.18215) });
 
-async function readConfigs(folder: string) {
+/** The settings that drawing needs, of an `onnx` folder. Throws `NotFoundError` and `ConfigError`. */
+export async function readConfigs(folder: string) {
   const unetFolder = (await networkFolders(folder, 'unet'))[0] ?? join(folder, 'unet');
   return {
     unet: parse(unetSchema, await readJsonObject(join(unetFolder, 'config.json')), unetFolder),
@@ -183,7 +184,7 @@ async function networkFolders(folder: string, name: string): Promise<string[]> {
 }
 
 /** What the UNet was made for, or the config's size where it takes any. */
-function latentShape(unet: Runner, config: z.output<typeof unetSchema>): number[] {
+export function latentShape(unet: Runner, config: z.output<typeof unetSchema>): number[] {
   const dims = unet.inputs.find(({ name }) => name === 'sample')?.dims ?? [];
   const side = (axis: number): number => {
     const size = dims[axis];

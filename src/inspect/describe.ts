@@ -1,4 +1,5 @@
 import { alignColumns, count, formatBytes } from '../format.ts';
+import type { LoraFacts } from '../weights/lora/describe-lora.ts';
 import type {
   ArtifactsInspection,
   CheckpointInspection,
@@ -6,8 +7,8 @@ import type {
   Inspection,
   OnnxInspection,
   OtherInspection,
-  SafetensorsInspection,
   ValueInspection,
+  WeightsInspection,
 } from './inspection.ts';
 import { sumOf, type WeightGroup } from './weight-groups.ts';
 
@@ -16,7 +17,8 @@ export function describe(inspection: Inspection): string {
   const problems = atMost(10, inspection.problems).join('\n');
   const paragraphs = describeKind(inspection);
   const { next } = inspection;
-  const last = `Next: ${'command' in next ? next.command : next.advice}`;
+  const where = 'where' in next && next.where ? `\n${next.where}` : '';
+  const last = `Next: ${'command' in next ? next.command : next.advice}${where}`;
   const all = inspection.kind === 'other' ? [problems, ...paragraphs] : [...paragraphs, problems];
   return [...all, last].filter((paragraph) => paragraph !== '').join('\n\n');
 }
@@ -26,8 +28,8 @@ function describeKind(inspection: Inspection): string[] {
   switch (inspection.kind) {
     case 'checkpoint':
       return describeCheckpoint(inspection);
-    case 'safetensors':
-      return describeSafetensors(inspection);
+    case 'weights':
+      return describeWeights(inspection);
     case 'onnx':
     case 'mlpackage':
     case 'mlmodelc':
@@ -43,6 +45,7 @@ function describeCheckpoint(checkpoint: CheckpointInspection): string[] {
   const { family, task, predictionType, scheduler, pipeline, latentSize, pictureSize } = checkpoint;
   const facts = {
     checkpoint: checkpoint.path,
+    format: formatText(checkpoint.format),
     family: [family ?? 'not known', task, predictionType && `predicts ${predictionType}`],
     pipeline: [pipeline, scheduler],
     pictures: pictureSize && [`${area(pictureSize)} pixels`, latentSize && `latents ${area(latentSize)}`],
@@ -71,14 +74,17 @@ function describeCheckpoint(checkpoint: CheckpointInspection): string[] {
           ['', 'all', ...sumCells(total)],
         ]),
     alignColumns(networks),
+    atMost(10, checkpoint.notes).join('\n'),
   ];
 }
 
-function describeSafetensors(file: SafetensorsInspection): string[] {
+function describeWeights(file: WeightsInspection): string[] {
   const facts = {
     weights: file.path,
+    format: formatText(file.format),
     'looks like': file.what,
     family: file.family,
+    ...(file.lora && loraLines(file.lora)),
     class: file.className,
     files: file.files.length > 1 ? `${file.files.length} shards` : null,
   };
@@ -88,6 +94,25 @@ function describeSafetensors(file: SafetensorsInspection): string[] {
     weightTable(file.weights),
     valueTable('tensor', file.values),
   ];
+}
+
+/** Only what may worry anybody. */
+function formatText(format: CheckpointInspection['format']): string | null {
+  return format === 'PyTorch' ? 'PyTorch (read as data: nothing in it was run)' : null;
+}
+
+function loraLines({ format, kinds, decomposed, ranks, networks, baseModel, unknown }: LoraFacts) {
+  return {
+    LoRA: [
+      `names of ${format}`,
+      kinds.join(', '),
+      decomposed ? 'DoRA' : null,
+      ranks.length > 0 ? `rank ${ranks.join(', ')}` : null,
+    ],
+    changes: Object.entries(networks).map(([network, weights]) => `${network} (${count(weights, 'weight')})`),
+    'made for': baseModel,
+    'not understood': unknown.length > 0 ? count(unknown.length, 'tensor') : null,
+  };
 }
 
 function describeModel(model: OnnxInspection | CoreMlInspection): string[] {

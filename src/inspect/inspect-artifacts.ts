@@ -1,7 +1,7 @@
 import { basename, join } from 'node:path';
-import { z } from 'zod';
+import { type ArtifactRecord, type Provenance, readProvenance } from '../emit/provenance.ts';
+import { FileFormatError } from '../errors.ts';
 import { exists, listFolder, pathKind } from '../weights/disk.ts';
-import { readJsonObject } from '../weights/python-json.ts';
 import { filesIn, sizeOfFile } from './file-sizes.ts';
 import type { ArtifactInspection, ArtifactsInspection } from './inspection.ts';
 import { nextCommand } from './next-command.ts';
@@ -58,34 +58,22 @@ export async function inspectArtifacts(
   };
 }
 
-/** What is read of sdconvert.json. */
-const schema = z.object({
-  sdconvert: z.string(),
-  artifacts: z.record(
-    z.string(),
-    z.object({
-      options: z.record(z.string(), z.unknown()),
-      files: z.array(z.object({ name: z.string(), byteLength: z.number() })),
-    }),
-  ),
-});
-
-type Artifacts = z.output<typeof schema>['artifacts'];
-
 async function readRecord(
   folder: string,
-): Promise<{ sdconvert: string | null; artifacts: Artifacts; problems: string[] }> {
-  const file = join(folder, 'sdconvert.json');
-  if (!(await exists(file))) return { sdconvert: null, artifacts: {}, problems: [] };
-  const { data } = schema.safeParse(await readJsonObject(file));
-  if (data) return { ...data, problems: [] };
-  return { sdconvert: null, artifacts: {}, problems: ['sdconvert.json is not as sdconvert writes it.'] };
+): Promise<Pick<Provenance, 'artifacts'> & { sdconvert: string | null; problems: string[] }> {
+  try {
+    const provenance = await readProvenance(folder);
+    return { sdconvert: null, artifacts: {}, ...provenance, problems: [] };
+  } catch (error) {
+    if (!(error instanceof FileFormatError)) throw error;
+    return { sdconvert: null, artifacts: {}, problems: [error.problem] };
+  }
 }
 
 async function missingFiles(
   folder: string,
   artifact: string,
-  files: Artifacts[string]['files'],
+  files: ArtifactRecord['files'],
 ): Promise<string[]> {
   if (!(await exists(join(folder, artifact)))) return [`${artifact} is missing.`];
   const problems: string[] = [];

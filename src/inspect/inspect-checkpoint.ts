@@ -1,18 +1,14 @@
 import { basename, join, resolve } from 'node:path';
 import { optimumContract } from '../convert/contracts/optimum.ts';
-import { componentOf, convert, modelNames } from '../convert/convert.ts';
+import { convert, modelsOf } from '../convert/convert.ts';
 import { SdConvertError } from '../errors.ts';
-import { type Checkpoint, type Component, openCheckpoint } from '../weights/checkpoint.ts';
-import {
-  type ComponentWeights,
-  findWeightFile,
-  openComponentWeights,
-  type Variant,
-} from '../weights/component-weights.ts';
+import { type Checkpoint, type Component, natureOf, openCheckpoint } from '../weights/checkpoint.ts';
+import { openComponentFolder } from '../weights/component.ts';
+import { findWeightFile, type Variant } from '../weights/component-weights.ts';
 import { exists, listFolder, pathKind } from '../weights/disk.ts';
+import { familyTitles, kindTitles } from '../weights/family.ts';
 import { type JsonObject, readJsonObject } from '../weights/python-json.ts';
 import { isWeightless } from '../weights/recognize.ts';
-import { familyOf, taskOf } from './family.ts';
 import type { CheckpointInspection, ComponentInspection, NetworkInspection } from './inspection.ts';
 import { nextCommand } from './next-command.ts';
 import { groupWeights, plainWeight, sumOf } from './weight-groups.ts';
@@ -24,32 +20,62 @@ import { groupWeights, plainWeight, sumOf } from './weight-groups.ts';
 export async function inspectCheckpoint(path: string): Promise<CheckpointInspection> {
   const modelIndex = await readJsonObject(join(path, 'model_index.json'));
   const { components, missing, problems, variants } = await readParts(path, modelIndex);
-  const [unet, vae] = ['unet', 'vae'].map((name) => components.get(name));
-  const latentSize = sizeOf(unet?.config.sample_size);
-  const scheduler = await schedulerConfig(path).catch((error) => {
+  const scheduler = await schedulerConfig(join(path, 'scheduler', 'scheduler_config.json')).catch((error) => {
     problems.push(problemOf(error));
     return null;
   });
-  const pipeline = text(modelIndex._class_name);
-  const checkpoint = { name: basename(resolve(path)), path, modelIndex, components, missing };
-  const networks = tryNetworks({ ...checkpoint, folders: new Map(), close: async () => {} });
+  const checkpoint: Checkpoint = {
+    name: basename(resolve(path)),
+    path,
+    modelIndex,
+    components,
+    folders: new Map(),
+    missing,
+    ...natureOf(components),
+    notes: [],
+    close: async () => {},
+  };
   const refusal = await openingRefusal(path);
+  if (refusal && !problems.includes(refusal.problem)) problems.push(refusal.problem);
+  return { ...describeCheckpoint(checkpoint, scheduler, refusal), variants, problems };
+}
+
+/** Looks at a checkpoint in a single file, which could be opened. */
+export async function inspectOpened(
+  checkpoint: Checkpoint,
+  format: CheckpointInspection['format'],
+): Promise<CheckpointInspection> {
+  const [file = ''] = checkpoint.folders.get('scheduler') ?? [];
+  return { ...describeCheckpoint(checkpoint, await schedulerConfig(file), undefined), format };
+}
+
+function describeCheckpoint(
+  checkpoint: Checkpoint,
+  scheduler: JsonObject | null,
+  refusal: SdConvertError | undefined,
+): CheckpointInspection {
+  const { path, modelIndex, components, missing, family, kind, notes } = checkpoint;
+  const [unet, vae] = ['unet', 'vae'].map((name) => components.get(name));
+  const latentSize = sizeOf(unet?.config.sample_size);
+  const networks = tryNetworks(checkpoint);
   return {
     kind: 'checkpoint',
+    format: 'diffusers folder',
     path,
-    pipeline,
-    family: (unet && familyOf(unet.weights)) ?? null,
-    task: (unet && taskOf(unet.weights)) ?? null,
+    pipeline: text(modelIndex._class_name),
+    family: family ? familyTitles[family] : null,
+    task: kind ? kindTitles[kind] : null,
     predictionType: scheduler && (text(scheduler.prediction_type) ?? 'epsilon'), // diffusers' default
     scheduler: scheduler && text(scheduler._class_name),
     latentSize,
     pictureSize: latentSize && vae ? inPixels(latentSize, vae) : null,
     components: [...components.values()].map(describeComponent),
-    variants,
+    variants: [],
     networks,
     missing,
-    problems: [...problems, ...(refusal && !problems.includes(refusal.problem) ? [refusal.problem] : [])],
-    next: nextStep(path, networks, refusal),
+    notes,
+    problems: [],
+    next: nextStep(checkpoint, networks, refusal),
   };
 }
 
@@ -73,20 +99,14 @@ async function readParts(path: string, modelIndex: JsonObject) {
       if (findWeightFile(names, variant)) variants.add(variant);
     }
     try {
-      components.set(name, await readComponent(name, className, folder));
+      const component = await openComponentFolder(folder, { name, className });
+      await component.close();
+      components.set(name, component);
     } catch (error) {
       problems.push(problemOf(error));
     }
   }
   return { components, missing, problems, variants: [...variants] };
-}
-
-async function readComponent(name: string, className: string, folder: string): Promise<Component> {
-  const configFile = join(folder, 'config.json');
-  const config = await readJsonObject(configFile);
-  const { weights, files, close }: ComponentWeights = await openComponentWeights(folder);
-  await close();
-  return { name, className, config, configFile, weights, files };
 }
 
 function describeComponent({ name, className, weights }: Component): ComponentInspection {
@@ -97,16 +117,14 @@ function describeComponent({ name, className, weights }: Component): ComponentIn
 /** Builds each network that the checkpoint has; that reads no weights. */
 function tryNetworks(checkpoint: Checkpoint): NetworkInspection[] {
   const options = { contract: optimumContract, attention: 'ORIGINAL', sizes: {} } as const;
-  return modelNames
-    .filter((name) => checkpoint.components.has(componentOf(name)))
-    .map((name) => {
-      try {
-        convert(checkpoint, { ...options, models: [name] });
-        return { name, problem: null };
-      } catch (error) {
-        return { name, problem: problemOf(error) };
-      }
-    });
+  return modelsOf(checkpoint).map((name) => {
+    try {
+      convert(checkpoint, { ...options, models: [name] });
+      return { name, problem: null };
+    } catch (error) {
+      return { name, problem: problemOf(error) };
+    }
+  });
 }
 
 /** Why `convert` would not open it. */
@@ -121,13 +139,18 @@ async function openingRefusal(path: string): Promise<SdConvertError | undefined>
 }
 
 function nextStep(
-  path: string,
+  { path, family }: Checkpoint,
   networks: readonly NetworkInspection[],
   refusal: SdConvertError | undefined,
 ): CheckpointInspection['next'] {
   if (refusal) return { advice: refusal.advice ?? refusal.problem };
   const good = networks.filter(({ problem }) => problem === null).map(({ name }) => name);
   if (good.length === 0) return { advice: 'None of its networks can be converted.' };
+  // A refiner continues what the base model began; alone it can only be converted.
+  if (family === 'sdxl-refiner' && good.length === networks.length) {
+    const command = nextCommand('convert', '--model-version', 'CHECKPOINT', '--refiner-version', path);
+    return { ...command, where: `CHECKPOINT is a checkpoint of ${familyTitles.sdxl}.` };
+  }
   const only = good.length === networks.length ? [] : good;
   return nextCommand(
     'convert',
@@ -137,8 +160,7 @@ function nextStep(
   );
 }
 
-async function schedulerConfig(path: string): Promise<JsonObject | null> {
-  const file = join(path, 'scheduler', 'scheduler_config.json');
+async function schedulerConfig(file: string): Promise<JsonObject | null> {
   return (await exists(file)) ? readJsonObject(file) : null;
 }
 

@@ -1,7 +1,8 @@
-import { basename, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { formatBytes } from '../format.ts';
 import { sniff } from '../weights/sniff.ts';
 import type { OtherInspection } from './inspection.ts';
+import { nextCommand } from './next-command.ts';
 
 const whatIsInspected =
   'Give a checkpoint (the folder with model_index.json), a .safetensors, an .onnx, a .mlpackage or a .mlmodelc.';
@@ -39,6 +40,12 @@ export function inspectOtherFile(path: string, byteLength: number, start: Uint8A
 
 /** What a folder is that holds no model. */
 export function inspectOtherFolder(path: string, names: readonly string[]): OtherInspection {
+  const weights = names.filter((name) => /\.(safetensors|ckpt|bin|pt|pth)$/.test(name));
+  if (weights[0] !== undefined) {
+    const holds = { holds: weights.slice(0, 12).join(', ') };
+    const folder = other(path, 'a folder of weight files', holds, '');
+    return { ...folder, next: nextCommand('inspect', join(path, weights[0])) };
+  }
   const what = names.length === 0 ? 'an empty folder' : 'a folder without a model';
   const holds = names.length === 0 ? {} : { holds: names.slice(0, 12).join(', ') };
   return other(path, what, holds, whatIsInspected);

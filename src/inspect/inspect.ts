@@ -1,4 +1,5 @@
 import { join, resolve } from 'node:path';
+import { type Context, throwIfInterrupted } from '../context.ts';
 import {
   ConfigError,
   FileFormatError,
@@ -8,13 +9,14 @@ import {
 } from '../errors.ts';
 import { findWeightFile } from '../weights/component-weights.ts';
 import { listFolder, openFile, pathKind } from '../weights/disk.ts';
-import { sniff } from '../weights/sniff.ts';
+import { parseHubId } from '../weights/hub/hub-id.ts';
+import { sniff, weightFormat } from '../weights/sniff.ts';
 import { findArtifacts, inspectArtifacts } from './inspect-artifacts.ts';
 import { inspectCheckpoint } from './inspect-checkpoint.ts';
 import { inspectCoreMl } from './inspect-core-ml.ts';
 import { inspectOnnx } from './inspect-onnx.ts';
 import { inspectOtherFile, inspectOtherFolder } from './inspect-other.ts';
-import { inspectSafetensors } from './inspect-safetensors.ts';
+import { inspectWeights } from './inspect-weights.ts';
 import type { Inspection } from './inspection.ts';
 
 export type { Inspection } from './inspection.ts';
@@ -22,21 +24,28 @@ export type { Inspection } from './inspection.ts';
 /**
  * Says what a file or folder is and what to do with it: a checkpoint, weights, an ONNX or Core ML model, a folder of
  * converted models, or something else. Reads headers only, whatever the size. What is damaged or not supported is
- * described, not thrown; throws `NotFoundError` when nothing is there, and `RequestError` when it may not be read.
+ * described, not thrown; throws `NotFoundError` when nothing is there, `RequestError` when it may not be read, and
+ * `InterruptedError`.
  *
  *     (await inspect('stable-diffusion-v1-5')).kind // 'checkpoint'
  */
-export async function inspect(path: string): Promise<Inspection> {
+export async function inspect(path: string, { signal }: Context = {}): Promise<Inspection> {
+  throwIfInterrupted(signal);
   const kind = await pathKind(path);
   if (kind === undefined) {
     throw new NotFoundError({
       problem: `${path} does not exist.`,
       details: { 'looked for': resolve(path) },
-      advice: 'Check the spelling of the path.',
+      advice:
+        path.includes('/') && parseHubId(path)
+          ? `If it is a model on the Hub, bring it here first: sdconvert download ${path}.`
+          : 'Check the spelling of the path.',
     });
   }
   try {
-    return await (kind === 'folder' ? inspectFolder(path) : inspectFile(path));
+    const inspection = await (kind === 'folder' ? inspectFolder(path) : inspectFile(path));
+    throwIfInterrupted(signal);
+    return inspection;
   } catch (error) {
     if (!isFinding(error)) throw error;
     const { problem, details, advice } = error;
@@ -60,17 +69,21 @@ async function inspectFolder(path: string): Promise<Inspection> {
   const artifacts = await findArtifacts(path);
   if (artifacts.length > 0 || names.includes('sdconvert.json')) return inspectArtifacts(path, artifacts);
   if (names.includes('model_index.json')) return inspectCheckpoint(path);
-  if (findWeightFile(names)) return inspectSafetensors(path);
+  if (findWeightFile(names) || findWeightFile(names, 'fp16')) return inspectWeights(path);
   return inspectOtherFolder(path, names);
 }
 
-/** Whether a folder of the given names has a component with safetensors. */
+/** Whether a folder of the given names has a component with weights. */
 async function hasWeights(path: string, names: readonly string[]): Promise<boolean> {
   for (const name of names) {
     const folder = join(path, name);
-    if ((await pathKind(folder)) === 'folder' && (await listFolder(folder)).some(isSafetensors)) return true;
+    if ((await pathKind(folder)) === 'folder' && (await listFolder(folder)).some(isWeightFile)) return true;
   }
   return false;
+}
+
+function isWeightFile(name: string): boolean {
+  return /\.(safetensors|ckpt|bin|pt|pth)$/.test(name);
 }
 
 async function inspectFile(path: string): Promise<Inspection> {
@@ -81,21 +94,14 @@ async function inspectFile(path: string): Promise<Inspection> {
   } finally {
     await file.close();
   }
-  const isKnown = file.size > 0 && sniff(start) === undefined;
-  if (isKnown && (isSafetensors(path) || beginsAsSafetensors(start, file.size)))
-    return inspectSafetensors(path);
-  if (isKnown && path.endsWith('.onnx')) return inspectOnnx(path);
+  if (file.size > 0 && sniffsAsWeights(path, start)) return inspectWeights(path);
+  if (file.size > 0 && sniff(start) === undefined && path.endsWith('.onnx')) return inspectOnnx(path);
   return inspectOtherFile(path, file.size, start);
 }
 
-function isSafetensors(name: string): boolean {
-  return name.endsWith('.safetensors');
-}
-
-/** Whether a file begins with a length that it can have, and a JSON object behind it. */
-function beginsAsSafetensors(start: Uint8Array, size: number): boolean {
-  if (start.length < 9 || start[8] !== 0x7b /* { */) return false;
-  return new DataView(start.buffer).getBigUint64(0, true) <= BigInt(size - 8);
+/** Whether a file's first bytes are those of weights; what only its name says may still be cut short. */
+function sniffsAsWeights(path: string, start: Uint8Array): boolean {
+  return weightFormat(start) !== undefined || (sniff(start) === undefined && path.endsWith('.safetensors'));
 }
 
 /** Whether an error says what was found at the path, and not that looking failed. */

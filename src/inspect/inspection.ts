@@ -1,13 +1,13 @@
 import type { ModelName } from '../convert/contracts/contract.ts';
 import type { Target } from '../emit/coreml/target.ts';
+import type { LoraFacts } from '../weights/lora/describe-lora.ts';
 import type { JsonObject } from '../weights/python-json.ts';
-import type { Family, Task } from './family.ts';
 import type { WeightGroup } from './weight-groups.ts';
 
 /** What `inspect` found: plain data, so that it can be printed as JSON. What is not known is `null`. */
 export type Inspection =
   | CheckpointInspection
-  | SafetensorsInspection
+  | WeightsInspection
   | OnnxInspection
   | CoreMlInspection
   | ArtifactsInspection
@@ -18,17 +18,20 @@ interface Found {
   readonly path: string;
   /** What is wrong, a sentence each. */
   readonly problems: readonly string[];
-  /** The command to run next, or what to do where no command helps. */
-  readonly next: { readonly command: string } | { readonly advice: string };
+  /** The command to run next (`where` says what is in CAPITALS in it), or what to do where no command helps. */
+  readonly next: { readonly command: string; readonly where?: string } | { readonly advice: string };
 }
 
-/** A diffusers folder. */
+/** A checkpoint: a diffusers folder or a single file. */
 export interface CheckpointInspection extends Found {
   readonly kind: 'checkpoint';
+  readonly format: 'diffusers folder' | WeightsInspection['format'];
   /** The pipeline's class in model_index.json. */
   readonly pipeline: string | null;
-  readonly family: Family | null;
-  readonly task: Task | null;
+  /** In words: `Stable Diffusion 1.x`. */
+  readonly family: string | null;
+  /** What the UNet was trained for, in words. */
+  readonly task: string | null;
   /** What the UNet predicts: `epsilon`, `v_prediction`, … */
   readonly predictionType: string | null;
   readonly scheduler: string | null;
@@ -42,6 +45,8 @@ export interface CheckpointInspection extends Found {
   readonly networks: readonly NetworkInspection[];
   /** What model_index.json names and the folder does not have. */
   readonly missing: readonly string[];
+  /** What conversions assume or leave aside, a sentence each. */
+  readonly notes: readonly string[];
 }
 
 /** A component that has weights. */
@@ -61,14 +66,17 @@ export interface NetworkInspection {
   readonly problem: string | null;
 }
 
-/** A safetensors file, or the weights of one component's folder. */
-export interface SafetensorsInspection extends Found {
-  readonly kind: 'safetensors';
+/** A file of tensors that is no checkpoint, or the folder of a component. */
+export interface WeightsInspection extends Found {
+  readonly kind: 'weights';
+  readonly format: 'safetensors' | 'PyTorch';
   /** Completes the sentence "x is …". */
   readonly what: string;
   /** The class in the config beside it. */
   readonly className: string | null;
-  readonly family: Family | null;
+  readonly family: string | null;
+  /** What is known of a LoRA. */
+  readonly lora: LoraFacts | null;
   readonly files: readonly FileSize[];
   readonly tensors: number;
   readonly parameters: number;

@@ -4,17 +4,10 @@ import { nextCommand } from './next-command.ts';
 
 /** What is told of ONNX and Core ML models in the same way. */
 
-/** Networks that are known by an input of theirs, before `networkOf` takes them for those they resemble. */
-const byInput: ReadonlyMap<string, string> = new Map([
-  ['controlnet_cond', 'controlnet'],
-  ['clip_input', 'safety_checker'],
-]);
-
 /** Which network of Stable Diffusion has these inputs. */
 export function networkNamed(inputs: readonly ValueInspection[]): string | null {
   const names = inputs.map(({ name }) => name);
-  const known = names.map((name) => byInput.get(name)).find((name) => name !== undefined);
-  const network = known ?? networkOf(names) ?? null;
+  const network = networkOf(names) ?? null;
   // A VAE's one input has a name that anybody's model might have; that it is a batch of pictures must be true as well.
   const isVae = network?.startsWith('vae_');
   return isVae && (inputs.length !== 1 || inputs[0]?.shape?.length !== 4) ? null : network;

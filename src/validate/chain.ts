@@ -1,7 +1,7 @@
 import { RequestError } from '../errors.ts';
 import type { TensorData } from '../weights/tensor-data.ts';
 import { openRunner } from './open-runner.ts';
-import type { Runner, RunnerOptions, ValueInfo } from './runner.ts';
+import type { Runner, RunnerOptions, TensorMap, ValueInfo } from './runner.ts';
 
 /**
  * Loads one model, or the chunks of one as a single model: each chunk takes what it needs, by name, from the inputs and
@@ -21,21 +21,27 @@ export async function openChain(paths: readonly string[], options: RunnerOptions
   }
   const [first, ...others] = models;
   if (!first) throw new RequestError({ problem: 'there is no model to run.', advice: 'Name at least one.' });
-  if (others.length === 0) return first;
+  return others.length === 0 ? first : chainOf(models);
+}
+
+/** Loaded models as one, as `openChain` has it; of what it is fed, each takes what it needs. */
+export function chainOf(models: readonly Runner[]): Runner {
   return {
     path: models.map(({ path }) => path).join(' → '),
     inputs: freeInputs(models),
     outputs: models.at(-1)?.outputs ?? [],
     async run(feeds) {
       const values = new Map(feeds);
-      let outputs: ReadonlyMap<string, TensorData> = new Map();
+      let outputs: TensorMap = new Map();
       for (const model of models) {
         outputs = await model.run(pick(model, values));
         for (const [name, tensor] of outputs) values.set(name, tensor);
       }
       return outputs;
     },
-    close,
+    async close() {
+      await Promise.all(models.map((model) => model.close()));
+    },
   };
 }
 
@@ -52,7 +58,7 @@ function freeInputs(models: readonly Runner[]): readonly ValueInfo[] {
 }
 
 /** The values that a model takes. */
-function pick({ inputs }: Runner, values: ReadonlyMap<string, TensorData>): ReadonlyMap<string, TensorData> {
+function pick({ inputs }: Runner, values: TensorMap): TensorMap {
   return new Map(
     inputs.flatMap(({ name }): [string, TensorData][] => {
       const tensor = values.get(name);

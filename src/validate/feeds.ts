@@ -33,9 +33,23 @@ export function recordedOutputs({ outputs }: ModelBorders, bag: TensorMap): Tens
   const siblings = outputs.map(({ name }) => name);
   const found = siblings.flatMap((name): [string, TensorData][] => {
     const tensor = bag.get(findSynonym('outputs', name, siblings, [...bag.keys()]) ?? '');
-    return tensor ? [[name, tensor]] : [];
+    return tensor ? [[name, ONE_A_ROW.has(name) ? withRank(tensor, rankOf(name, outputs)) : tensor]] : [];
   });
   return new Map(found);
+}
+
+/** Outputs of one value for each row, to which Apple's models give more dimensions of one. */
+const ONE_A_ROW: ReadonlySet<string> = new Set(['has_nsfw_concepts']);
+
+function rankOf(name: string, infos: readonly ValueInfo[]): number {
+  return infos.find((info) => info.name === name)?.dims.length ?? 0;
+}
+
+/** [B], [B,1], [B,1,1], … */
+function withRank(tensor: TensorData, rank: number): TensorData {
+  const [rows = 1, ...others] = tensor.shape;
+  if (rank === 0 || others.some((size) => size !== 1)) return tensor;
+  return { ...tensor, shape: [rows, ...Array<number>(rank - 1).fill(1)] };
 }
 
 /** A free size, and the input that first had it. */
@@ -69,6 +83,12 @@ const layouts: Readonly<Record<string, Layout>> = {
       typeof dim === 'number' ? dim : (sizes.get(dim)?.size ?? tensor.shape[0] ?? 1);
     const shape = dims.map(rows);
     return { dtype: 'f64', shape, data: new Float64Array(elementCount(shape)).fill(value) };
+  },
+
+  /** One row for each picture, or as older Core ML models have it, all rows as one. */
+  time_ids(_, tensor, { dims }) {
+    if (dims.length === tensor.shape.length || !dims.every((dim) => typeof dim === 'number')) return tensor;
+    return elementCount(dims) === elementCount(tensor.shape) ? { ...tensor, shape: dims } : tensor;
   },
 
   /** Tokens as optimum's [B,S,C] or as Apple's [B,C,1,S]. */

@@ -1,6 +1,7 @@
 import { basename, dirname, join, resolve } from 'node:path';
+import type { ModelName } from '../convert/contracts/contract.ts';
 import { modelNames } from '../convert/convert.ts';
-import { swiftNames } from '../emit/coreml/swift-names.ts';
+import { CONTROLNET_PREFIX, swiftNames } from '../emit/coreml/swift-names.ts';
 import { NotFoundError } from '../errors.ts';
 import { listFolder, pathKind } from '../weights/disk.ts';
 import { isRunnable } from './open-runner.ts';
@@ -35,7 +36,11 @@ export async function findModels(path: string, expected = modelPlaces): Promise<
       siblings.find((each) => kind === undefined && each.name === name);
     if (found) return [found];
   } else {
-    const found = [...(await modelsIn(join(path, 'onnx'))), ...(await modelsIn(path))];
+    const found = [
+      ...(await modelsIn(join(path, 'onnx'))),
+      ...(await modelsIn(path)),
+      ...(await bundledControlNets(path)),
+    ];
     if (found.length > 0) return found;
   }
   throw new NotFoundError({
@@ -63,10 +68,21 @@ async function modelsIn(root: string): Promise<FoundModel[]> {
 /** What ends the name of a model's file or folder: its chunk, its kind. */
 const ENDING = /(_?chunk\d+)?(\.onnx|\.mlpackage|\.mlmodelc)?$/i;
 
+/** Those of a Resources folder: `controlnet/X.mlmodelc`. */
+async function bundledControlNets(path: string): Promise<FoundModel[]> {
+  const folder = join(path, CONTROLNET);
+  if (await isRunnable(folder)) return []; // of an ONNX folder, where it is a model
+  return (await modelsIn(folder)).map((model) => ({ ...model, name: CONTROLNET }));
+}
+
+const CONTROLNET = 'controlnet' satisfies ModelName;
+
 /** The network in a name of ours, of Apple's converter (`Stable_Diffusion_version_x_unet`) or of its Swift package (`Unet`); else the name itself. */
 function modelName(path: string): string {
   const name = basename(resolve(path)).replace(ENDING, '');
-  return modelNames.find((network) => name === swiftNames[network] || name.endsWith(`_${network}`)) ?? name;
+  if (name.startsWith(CONTROLNET_PREFIX)) return CONTROLNET;
+  const swift: Readonly<Partial<Record<ModelName, string>>> = swiftNames;
+  return modelNames.find((network) => name === swift[network] || name.endsWith(`_${network}`)) ?? name;
 }
 
 function isChunk(path: string): boolean {

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { exists } from '../weights/disk.ts';
-import { readJsonObject } from '../weights/python-json.ts';
+import { type JsonObject, readJsonObject } from '../weights/python-json.ts';
 
 /** What realistic inputs depend on and a model's file does not say; what no config says is left out. */
 export interface ModelSettings {
@@ -14,28 +14,38 @@ export interface ModelSettings {
   readonly vocabularySize?: number;
 }
 
+const unets = ['unet', 'unet_chunk1', 'control-unet', 'control-unet_chunk1', 'refiner', 'refiner_chunk1'];
+
 /** Where a setting is: the first of these folders' config.json that has the key. */
 const places: {
   readonly [K in keyof ModelSettings]-?: { readonly folders: readonly string[]; readonly key: string };
 } = {
-  sampleSize: { folders: ['unet', 'unet_chunk1'], key: 'sample_size' },
-  textChannels: { folders: ['unet', 'unet_chunk1'], key: 'cross_attention_dim' },
+  sampleSize: { folders: unets, key: 'sample_size' },
+  textChannels: { folders: unets, key: 'cross_attention_dim' },
   scalingFactor: { folders: ['vae', 'vae_decoder'], key: 'scaling_factor' },
-  vocabularySize: { folders: ['text_encoder'], key: 'vocab_size' },
+  vocabularySize: { folders: ['text_encoder', 'text_encoder_2'], key: 'vocab_size' },
 };
 
 /**
  * Reads what the configs in a checkpoint or an ONNX folder say. Throws `FileFormatError` for a config that is not JSON.
  */
 export async function readModelSettings(root: string): Promise<ModelSettings> {
+  const folders = new Set(Object.values(places).flatMap((place) => place.folders));
+  const configs = new Map<string, JsonObject>();
+  for (const folder of folders) {
+    const file = join(root, folder, 'config.json');
+    if (await exists(file)) configs.set(folder, await readJsonObject(file));
+  }
+  return modelSettings(configs);
+}
+
+/** What configs say, by the folders they belong to. */
+export function modelSettings(configs: ReadonlyMap<string, JsonObject>): ModelSettings {
   const found: [string, number][] = [];
   for (const [setting, { folders, key }] of Object.entries(places)) {
-    for (const folder of folders) {
-      const file = join(root, folder, 'config.json');
-      if (!(await exists(file))) continue;
-      const { [key]: value } = await readJsonObject(file);
-      if (typeof value === 'number') found.push([setting, value]);
-    }
+    const values = folders.map((folder) => configs.get(folder)?.[key]);
+    const value = values.find((each) => typeof each === 'number');
+    if (value !== undefined) found.push([setting, value]);
   }
   return Object.fromEntries(found);
 }

@@ -1,6 +1,6 @@
 import { extname } from 'node:path';
-import { Worker } from 'node:worker_threads';
-import { FileFormatError, NotFoundError, RequestError, type SdConvertError } from '../errors.ts';
+import { SHARE_ENV, Worker } from 'node:worker_threads';
+import { FileFormatError, NotFoundError, RequestError, SdConvertError } from '../errors.ts';
 import { openFile } from '../weights/disk.ts';
 import type { TensorData } from '../weights/tensor-data.ts';
 import type { OrtFailure, OrtReply, OrtRequest, OrtWorkerData } from './ort-worker.ts';
@@ -18,7 +18,7 @@ export interface OnnxInMemory {
 /**
  * Loads an ONNX model to be run by onnxruntime, in a thread of its own that lives until `close`. Throws `NotFoundError`
  * when the file is not there or onnxruntime-node is not installed, `FileFormatError` when onnxruntime cannot load the
- * file; `run` throws `RequestError` for feeds that the model does not take.
+ * file; `run` throws `RequestError` for feeds that the model does not take, `SdConvertError` when onnxruntime crashes.
  */
 export async function openOnnxSession(
   model: string | OnnxInMemory,
@@ -51,16 +51,20 @@ class OrtThread {
   readonly #worker: Worker;
   readonly #exit: Promise<unknown>;
   readonly #waiting: ((reply: OrtReply) => void)[] = [];
+  #isClosing = false;
   /** Why it takes no more questions. */
-  #ended: string | undefined;
+  #ended: OrtFailure | undefined;
 
   constructor(workerData: OrtWorkerData) {
     // The worker stands beside this file: as .ts in the sources, as .js where they are compiled.
     const file = new URL(`./ort-worker${extname(import.meta.url)}`, import.meta.url);
-    this.#worker = new Worker(file, { workerData });
+    this.#worker = new Worker(file, { workerData, env: SHARE_ENV });
     this.#worker.on('message', (reply: OrtReply) => this.#waiting.shift()?.(reply));
-    this.#worker.on('error', (error) => this.#end(String(error)));
-    this.#worker.on('exit', () => this.#end('it has been closed'));
+    // Listened to for as long as it lives: a crash between two runs is told by the next.
+    this.#worker.on('error', (error) => this.#end('crash', String(error)));
+    this.#worker.on('exit', (code) =>
+      this.#end(this.#isClosing ? 'closed' : 'crash', `it ended with exit code ${code}`),
+    );
     // Not events.once, which rejects when the worker fails first.
     this.#exit = new Promise((done) => this.#worker.once('exit', done));
   }
@@ -68,7 +72,7 @@ class OrtThread {
   nextReply(): Promise<OrtReply> {
     const { promise, resolve } = Promise.withResolvers<OrtReply>();
     if (this.#ended === undefined) this.#waiting.push(resolve);
-    else resolve({ kind: 'failed', at: 'run', message: this.#ended });
+    else resolve(this.#ended);
     return promise;
   }
 
@@ -81,13 +85,14 @@ class OrtThread {
   }
 
   async close(): Promise<void> {
+    this.#isClosing = true;
     this.#worker.postMessage({ kind: 'close' } satisfies OrtRequest);
     await this.#exit;
   }
 
-  #end(reason: string): void {
-    this.#ended ??= reason;
-    for (const resolve of this.#waiting.splice(0)) resolve({ kind: 'failed', at: 'run', message: reason });
+  #end(at: OrtFailure['at'], message: string): void {
+    this.#ended ??= { kind: 'failed', at, message };
+    for (const resolve of this.#waiting.splice(0)) resolve(this.#ended);
   }
 }
 
@@ -117,6 +122,14 @@ function failure(path: string, reply: OrtReply): SdConvertError {
         problem: `${path} cannot be run with these inputs.`,
         details: { onnxruntime: found },
       });
+    case 'crash':
+      return new SdConvertError({
+        problem: `onnxruntime crashed while it had ${path} loaded.`,
+        details: { found },
+        advice: 'It may have run out of memory: close other programs, or run fewer models at a time.',
+      });
+    case 'closed':
+      return new RequestError({ problem: `${path} has been closed and cannot be run any more.` });
   }
 }
 

@@ -27,7 +27,7 @@ export type OrtReply =
 
 export interface OrtFailure {
   readonly kind: 'failed';
-  readonly at: 'import' | 'open' | 'run';
+  readonly at: 'import' | 'open' | 'run' | 'crash' | 'closed';
   readonly message: string;
 }
 
@@ -86,8 +86,7 @@ async function serve(port: MessagePort, { model, optimize }: OrtWorkerData): Pro
 
   const answer = async (request: OrtRequest): Promise<void> => {
     if (request.kind === 'close') {
-      await session.release();
-      port.close();
+      await session.release().finally(() => port.close());
       return;
     }
     const feeds = request.feeds.map(([name, tensor]) => [name, ortTensor(ort, tensor)] as const);
@@ -120,6 +119,9 @@ function reply(port: MessagePort, message: OrtReply): void {
 }
 
 async function importOnnxruntime(): Promise<typeof Ort> {
+  // Otherwise onnxruntime leaves telemetry files in the temporary folder. It reads the process's own environment, which
+  // this thread shares for that.
+  process.env.ORT_DISABLE_TELEMETRY = '1';
   // Where Float16Array exists (Node 23 and later), onnxruntime-node 1.30 wraps float16 inputs in it and then rejects
   // them (microsoft/onnxruntime#32323). This thread has its own globals: without it, float16 goes in and out as bits.
   Reflect.deleteProperty(globalThis, 'Float16Array');

@@ -1,11 +1,10 @@
-import type { ModelName } from '../convert/contracts/contract.ts';
 import { RequestError } from '../errors.ts';
 import { createRng, type Rng } from '../random/random.ts';
 import { elementCount } from '../weights/dtype.ts';
 import type { TensorData } from '../weights/tensor-data.ts';
 import type { ModelSettings } from './model-settings.ts';
-import type { ModelBorders, TensorMap } from './runner.ts';
-import { optimumInput } from './tensor-names.ts';
+import type { DeclaredDim, ModelBorders, TensorMap } from './runner.ts';
+import { type NetworkForm, optimumInput } from './tensor-names.ts';
 
 /**
  * Inputs such as a network meets in use, and the same in every run. Uniform noise, as converters often test with, hides
@@ -31,40 +30,62 @@ export interface InputSizes {
   readonly colours: number;
   readonly height: number;
   readonly width: number;
+  /** Of the pooled text that a UNet of SDXL takes; absent where it takes none. */
+  readonly pooledChannels?: number;
+  /** Numbers about the picture's size that it takes: 6, a refiner 5. */
+  readonly timeIds?: number;
+  /** Of the embedded guidance scale that a UNet of LCM takes. */
+  readonly guidanceChannels?: number;
+  /** Height and width of the picture that a safety checker sees. */
+  readonly clipSize?: number;
+  /** Shapes of the residuals that a UNet takes from a ControlNet, by its names. */
+  readonly residuals?: ReadonlyMap<string, readonly number[]>;
 }
 
+type Size = Exclude<keyof InputSizes, 'residuals'>;
+
+const denoiser = {
+  sample: ['batch', 'latentChannels', 'latentHeight', 'latentWidth'],
+  encoder_hidden_states: ['batch', 'tokens', 'textChannels'],
+  text_embeds: ['batch', 'pooledChannels'],
+  time_ids: ['batch', 'timeIds'],
+  timestep_cond: ['batch', 'guidanceChannels'],
+} as const;
+
 /** What the dimensions of each network's inputs are, in optimum's layout. */
-const dimensions: {
-  readonly [K in ModelName]: Readonly<Record<string, readonly (keyof InputSizes)[]>>;
-} = {
+const dimensions: { readonly [K in NetworkForm]: Readonly<Record<string, readonly Size[]>> } = {
   text_encoder: { input_ids: ['batch', 'tokens'] },
-  unet: {
-    sample: ['batch', 'latentChannels', 'latentHeight', 'latentWidth'],
-    encoder_hidden_states: ['batch', 'tokens', 'textChannels'],
-  },
+  unet: denoiser,
+  'control-unet': denoiser,
+  controlnet: { ...denoiser, controlnet_cond: ['batch', 'colours', 'height', 'width'] },
   vae_decoder: { latent_sample: ['batch', 'latentChannels', 'latentHeight', 'latentWidth'] },
   vae_encoder: { sample: ['batch', 'colours', 'height', 'width'] },
+  safety_checker: {
+    clip_input: ['batch', 'colours', 'clipSize', 'clipSize'],
+    images: ['batch', 'height', 'width', 'colours'],
+  },
 };
 
 /** A picture has 8 pixels for each latent in height and width. */
 const PIXELS = 8;
 
 /**
- * The sizes to run a model and its reference at: those that either declares, else those the network was trained on. The
- * text encoder and the UNet get two rows, as under classifier-free guidance. Throws `RequestError` when the two declare
+ * The sizes to run a model and its reference at: those that either declares, else those the network was trained on. All
+ * that see text get two rows, as under classifier-free guidance. Throws `RequestError` when the two declare
  * different sizes.
  */
 export function inputSizes(
-  network: ModelName,
+  network: NetworkForm,
   { sampleSize = 64, textChannels }: ModelSettings,
   models: readonly ModelBorders[],
 ): InputSizes {
-  const declared: { -readonly [K in keyof InputSizes]?: number } = {};
+  const declared: { -readonly [K in Size]?: number } = {};
   for (const { path, inputs } of models) {
     for (const { name, dims } of inputs) {
       const meanings = dimensions[network][optimumInput(name)] ?? [];
       // Where optimum has [B,S,C], Apple has [B,C,1,S].
       const isApple = meanings.length === 3 && dims.length === 4;
+      if (!isApple && meanings.length !== dims.length) continue;
       for (const [axis, meaning] of meanings.entries()) {
         const size = dims[isApple ? ([0, 3, 1][axis] ?? axis) : axis];
         if (typeof size !== 'number') continue;
@@ -73,57 +94,128 @@ export function inputSizes(
       }
     }
   }
-  return {
-    batch: network === 'text_encoder' || network === 'unet' ? 2 : 1,
+  const { latentHeight = sampleSize, latentWidth = sampleSize } = declared;
+  const sizes: InputSizes = {
+    batch: 'input_ids' in dimensions[network] || 'encoder_hidden_states' in dimensions[network] ? 2 : 1,
     tokens: 77,
     ...(textChannels !== undefined && { textChannels }),
     latentChannels: 4,
-    latentHeight: sampleSize,
-    latentWidth: sampleSize,
+    latentHeight,
+    latentWidth,
     colours: 3,
-    height: sampleSize * PIXELS,
-    width: sampleSize * PIXELS,
+    height: latentHeight * PIXELS,
+    width: latentWidth * PIXELS,
     ...declared,
   };
+  return network === 'control-unet' ? { ...sizes, residuals: residualShapes(sizes, models) } : sizes;
+}
+
+/** The shapes of a UNet's residuals, as the last of the models declares them: of that it and its like are fed. */
+function residualShapes(
+  { batch, latentHeight, latentWidth }: InputSizes,
+  models: readonly ModelBorders[],
+): ReadonlyMap<string, readonly number[]> {
+  const free = { batch_size: batch, height: latentHeight, width: latentWidth };
+  const residuals = (models.at(-1)?.inputs ?? []).filter(({ name }) => name.includes('additional_residual'));
+  return new Map(residuals.map(({ name, dims }) => [name, dims.map((dim) => boundSize(dim, free))]));
+}
+
+/** A declared size, where it is free (`height / 2`) for these sizes. Throws `RequestError` for a free size of another name. */
+function boundSize(dim: DeclaredDim, free: Readonly<Record<string, number>>): number {
+  if (typeof dim === 'number') return dim;
+  const [, name = '', divisor = '1'] = /^(\w+)(?: \/ (\d+))?$/.exec(dim) ?? [];
+  const size = free[name];
+  if (size !== undefined) return size / Number(divisor);
+  throw new RequestError({
+    problem: `nothing says how large ${dim} of a ControlNet’s residuals is.`,
+    advice: 'Compare with recorded inputs and outputs (.safetensors).',
+  });
+}
+
+/** What a reference's text encoders give for realistic prompts. */
+export interface EncodedPrompts {
+  /** Hidden states [B,S,C]: of each encoder, and of all side by side. */
+  readonly hidden: readonly TensorData[];
+  /** Pooled text [B,C], of the last encoder that projects it. */
+  readonly pooled?: TensorData | undefined;
 }
 
 /**
- * Inputs for a network at given sizes. `text` [B,S,C] is what the text encoder gave: the UNet takes its rows in turn, and
- * random numbers where it is left out or of another size. Throws `RequestError` when nothing tells its channels.
+ * Inputs for a network at given sizes. Those that attend to text take `prompts` of their own size, and random numbers
+ * where there are none. Throws `RequestError` when nothing tells the text's channels.
  */
 export function realisticCases(
-  network: ModelName,
+  network: NetworkForm,
   sizes: InputSizes,
   settings: ModelSettings,
-  text?: TensorData,
+  prompts: EncodedPrompts = { hidden: [] },
 ): InputCase[] {
   const rng = createRng('numpy', SEED);
   const { batch, latentChannels, latentHeight, latentWidth, colours, height, width } = sizes;
   const latents = (scale: number) => normal(rng, [batch, latentChannels, latentHeight, latentWidth], scale);
+  const only = (name: string, ...tensors: (readonly [string, TensorData])[]): InputCase[] => [
+    { name, tensors: new Map(tensors) },
+  ];
   switch (network) {
     case 'text_encoder':
-      return [{ name: 'prompts', tensors: new Map([['input_ids', prompts(rng, sizes, settings)]]) }];
-    case 'unet': {
-      const hiddenStates = hiddenStatesOf(rng, sizes, text);
+      return only('prompts', ['input_ids', tokenIds(rng, sizes, settings)]);
+    case 'unet':
+    case 'control-unet':
+    case 'controlnet': {
+      const conditions = conditionsOf(network, rng, sizes, prompts);
       return TIMESTEPS.map((timestep) => ({
         name: `timestep ${timestep}`,
         tensors: new Map<string, TensorData>([
           ['sample', latents(1)],
           ['timestep', { dtype: 'f32', shape: [], data: Float32Array.of(timestep) }],
-          ['encoder_hidden_states', hiddenStates],
+          ...conditions,
         ]),
       }));
     }
     case 'vae_decoder': {
       const { scalingFactor = 0.18215 } = settings;
-      return [{ name: 'latents', tensors: new Map([['latent_sample', latents(1 / scalingFactor)]]) }];
+      return only('latents', ['latent_sample', latents(1 / scalingFactor)]);
     }
     case 'vae_encoder':
-      return [
-        { name: 'picture', tensors: new Map([['sample', picture(rng, [batch, colours, height, width])]]) },
-      ];
+      return only('picture', ['sample', picture(rng, [batch, colours, height, width])]);
+    case 'safety_checker': {
+      const { clipSize = 224 } = sizes;
+      return only(
+        'picture',
+        ['clip_input', picture(rng, [batch, colours, clipSize, clipSize])],
+        ['images', channelsLast(zeroToOne(picture(rng, [batch, colours, height, width])))],
+        ['adjustment', { dtype: 'f32', shape: [1], data: Float32Array.of(0) }],
+      );
+    }
   }
 }
+
+/** What steers the denoising of latents: text, and what else the network takes. */
+function conditionsOf(
+  network: NetworkForm,
+  rng: Rng,
+  sizes: InputSizes,
+  { hidden, pooled }: EncodedPrompts,
+): [string, TensorData][] {
+  const { batch, tokens, colours, height, width, pooledChannels, timeIds, guidanceChannels } = sizes;
+  const { textChannels = hidden[0]?.shape[2] } = sizes;
+  if (textChannels === undefined) throw unknownTextChannels();
+  const conditions: [string, TensorData][] = [
+    ['encoder_hidden_states', rowsOf(rng, [batch, tokens, textChannels], hidden)],
+  ];
+  if (pooledChannels !== undefined)
+    conditions.push(['text_embeds', rowsOf(rng, [batch, pooledChannels], pooled ? [pooled] : [])]);
+  if (timeIds !== undefined) conditions.push(['time_ids', timeIdsOf(sizes, timeIds)]);
+  if (guidanceChannels !== undefined)
+    conditions.push(['timestep_cond', guidanceEmbedding(batch, guidanceChannels)]);
+  if (network === 'controlnet')
+    conditions.push(['controlnet_cond', zeroToOne(picture(rng, [batch, colours, height, width]))]);
+  for (const [name, shape] of sizes.residuals ?? []) conditions.push([name, normal(rng, shape, RESIDUALS)]);
+  return conditions;
+}
+
+/** A ControlNet adds little to what it steers. */
+const RESIDUALS = 0.1;
 
 function otherSize(path: string, name: string, expected: number, found: number): RequestError {
   return new RequestError({
@@ -139,7 +231,7 @@ const SEED = 93;
 const TIMESTEPS = [981, 501, 1];
 
 /** A few dozen token ids between begin and end in even rows, none in odd ones; CLIP pads with the end. */
-function prompts(
+function tokenIds(
   rng: Rng,
   { batch, tokens }: InputSizes,
   { vocabularySize = 49408 }: ModelSettings,
@@ -156,31 +248,50 @@ function prompts(
 
 const PROMPT_TOKENS = 40;
 
-function hiddenStatesOf(rng: Rng, sizes: InputSizes, text: TensorData | undefined): TensorData {
-  const { batch, tokens, textChannels = text?.shape[2] } = sizes;
-  if (textChannels === undefined) {
-    throw new RequestError({
-      problem: 'nothing says how many channels the encoder_hidden_states of this UNet have.',
-      advice:
-        'Compare with recorded inputs and outputs (.safetensors), or put the config.json of the UNet beside it.',
-    });
-  }
-  const shape = [batch, tokens, textChannels];
-  if (text?.dtype !== 'f32' || text.shape.slice(1).join() !== shape.slice(1).join())
-    return normal(rng, shape, 1);
+/** The rows of the first of `tensors` whose rows are of this shape, in turn; random numbers if there is none. */
+function rowsOf(rng: Rng, shape: readonly number[], tensors: readonly TensorData[]): TensorData {
+  const found = tensors.find(
+    (each) => each.dtype === 'f32' && each.shape.slice(1).join() === shape.slice(1).join(),
+  );
+  if (!found) return normal(rng, shape, 1);
   const data = Float32Array.from(
     { length: elementCount(shape) },
-    (_, i) => text.data[i % text.data.length] ?? 0,
+    (_, i) => Number(found.data[i % found.data.length]), // of float32
   );
   return { dtype: 'f32', shape, data };
 }
 
-function normal(rng: Rng, shape: readonly number[], scale: number): TensorData {
+/** SDXL's sizes: original, where it was cropped, wanted; a refiner has instead of the last how beautiful it is to be. */
+function timeIdsOf({ batch, height, width }: InputSizes, count: number): TensorData {
+  const rows = Array.from({ length: batch }, (_, row) =>
+    [height, width, 0, 0, ...(count === 5 ? [row % 2 === 0 ? 2.5 : 6] : [height, width])].slice(0, count),
+  );
+  return { dtype: 'f32', shape: [batch, count], data: Float32Array.from(rows.flat()) };
+}
+
+/** A guidance scale of 7.5 as LCM is told it (LatentConsistencyModelPipeline.get_guidance_scale_embedding in diffusers). */
+function guidanceEmbedding(batch: number, channels: number): TensorData {
+  const half = Math.floor(channels / 2);
+  const angles = Array.from({ length: half }, (_, i) => 6500 * Math.exp((-Math.log(10000) * i) / (half - 1)));
+  const row = [...angles.map(Math.sin), ...angles.map(Math.cos), ...(channels % 2 === 0 ? [] : [0])];
+  const rows = Array.from({ length: batch }, () => row);
+  return { dtype: 'f32', shape: [batch, channels], data: Float32Array.from(rows.flat()) };
+}
+
+function unknownTextChannels(): RequestError {
+  return new RequestError({
+    problem: 'nothing says how many channels the encoder_hidden_states of this UNet have.',
+    advice:
+      'Compare with recorded inputs and outputs (.safetensors), or put the config.json of the UNet beside it.',
+  });
+}
+
+function normal(rng: Rng, shape: readonly number[], scale: number): Picture {
   return { dtype: 'f32', shape, data: rng.normal(elementCount(shape)).map((value) => value * scale) };
 }
 
 /** Slow waves of colour within −1…1: [B,C,H,W]. */
-function picture(rng: Rng, shape: readonly [number, number, number, number]): TensorData {
+function picture(rng: Rng, shape: readonly [number, number, number, number]): Picture {
   const [batch, colours, height, width] = shape;
   const data = new Float32Array(elementCount(shape));
   for (let plane = 0; plane < batch * colours; plane++) {
@@ -199,3 +310,22 @@ function picture(rng: Rng, shape: readonly [number, number, number, number]): Te
 }
 
 const WAVES = 3;
+
+type Picture = Extract<TensorData, { dtype: 'f32' }>;
+
+/** −1…1 → 0…1. */
+function zeroToOne({ shape, data }: Picture): Picture {
+  return { dtype: 'f32', shape, data: data.map((value) => (value + 1) / 2) };
+}
+
+/** [B,C,H,W] → [B,H,W,C]. */
+function channelsLast({ shape, data }: Picture): Picture {
+  const [batch = 0, colours = 0, height = 0, width = 0] = shape;
+  const area = height * width;
+  const turned = new Float32Array(data.length);
+  for (let plane = 0; plane < batch * colours; plane++) {
+    const start = Math.floor(plane / colours) * colours * area + (plane % colours);
+    for (let at = 0; at < area; at++) turned[start + at * colours] = data[plane * area + at] ?? 0;
+  }
+  return { dtype: 'f32', shape: [batch, height, width, colours], data: turned };
+}

@@ -6,15 +6,17 @@ import type { ModelName } from '../convert/contracts/contract.ts';
 import { optimumContract } from '../convert/contracts/optimum.ts';
 import { componentOf, convert } from '../convert/convert.ts';
 import { buildOnnxModel } from '../emit/onnx/build-model.ts';
-import { writeOnnx } from '../emit/onnx/write-onnx.ts';
-import { NotFoundError } from '../errors.ts';
+import { plannedFiles, writeOnnx } from '../emit/onnx/write-onnx.ts';
+import { DiskSpaceError, NotFoundError } from '../errors.ts';
+import { formatBytes } from '../format.ts';
 import { type Checkpoint, openCheckpoint } from '../weights/checkpoint.ts';
-import { findWeightFile } from '../weights/component-weights.ts';
-import { exists, listFolder, pathKind, removePath } from '../weights/disk.ts';
+import { findWeightFile, type Variant } from '../weights/component-weights.ts';
+import { exists, freeBytes, listFolder, pathKind, removePath } from '../weights/disk.ts';
+import { recognizeWeights } from '../weights/recognize.ts';
 import { openSafetensors } from '../weights/safetensors-file.ts';
 import { readTensor, type TensorData } from '../weights/tensor-data.ts';
 import { type FoundModel, findModels, modelPlaces } from './find-models.ts';
-import { type ModelSettings, readModelSettings } from './model-settings.ts';
+import { type ModelSettings, modelSettings, readModelSettings } from './model-settings.ts';
 import type { TensorMap } from './runner.ts';
 
 /** What an artifact is compared with. */
@@ -23,6 +25,7 @@ export type Reference = RecordedReference | RunnableReference;
 /** Inputs, and the outputs that another program computed from them. */
 export interface RecordedReference {
   readonly kind: 'recorded';
+  readonly path: string;
   readonly tensors: TensorMap;
   close(): Promise<void>;
 }
@@ -30,13 +33,18 @@ export interface RecordedReference {
 /** Models that can be run on any inputs. */
 export interface RunnableReference {
   readonly kind: 'runnable';
+  readonly path: string;
   readonly settings: ModelSettings;
-  /** Whether it has a text encoder beside other models. */
-  readonly hasTextEncoder: boolean;
+  /** The text encoders it has beside other models, in the order in which their outputs are joined. */
+  readonly textEncoders: readonly TextEncoderName[];
   /** Lets `use` run the reference's form of a model, given as an artifact or chunks. Throws `NotFoundError`. */
   withModel<T>(model: WantedModel, use: (paths: readonly string[]) => Promise<T>): Promise<T>;
   close(): Promise<void>;
 }
+
+export type TextEncoderName = 'text_encoder' | 'text_encoder_2';
+
+const textEncoderNames: readonly TextEncoderName[] = ['text_encoder', 'text_encoder_2'];
 
 /** A model that a reference is asked for: by its folder's name, or by the network it is. */
 export interface WantedModel {
@@ -50,8 +58,16 @@ export interface WantedModel {
  * attention. Throws `NotFoundError`, `FileFormatError`, and what opening a checkpoint throws.
  */
 export async function openReference(path: string, context: Context): Promise<Reference> {
-  if (path.endsWith('.safetensors') && (await pathKind(path)) !== 'folder') return recorded(path);
+  if (path.endsWith('.safetensors') && (await pathKind(path)) !== 'folder')
+    return (await isSingleFile(path)) ? builtFrom(path, context) : recorded(path);
   return (await isCheckpoint(path)) ? builtFrom(path, context) : converted(path);
+}
+
+/** Whether a file holds a whole checkpoint, and not recorded tensors. */
+async function isSingleFile(path: string): Promise<boolean> {
+  const file = await openSafetensors(path);
+  await file.close();
+  return recognizeWeights(file.weights.keys())?.kind === 'checkpoint';
 }
 
 async function recorded(path: string): Promise<RecordedReference> {
@@ -59,7 +75,7 @@ async function recorded(path: string): Promise<RecordedReference> {
   try {
     const tensors = new Map<string, TensorData>();
     for (const [name, weight] of file.weights) tensors.set(name, await readTensor(weight, weight.dtype));
-    return { kind: 'recorded', tensors, close: async () => {} };
+    return { kind: 'recorded', path, tensors, close: async () => {} };
   } finally {
     await file.close();
   }
@@ -70,8 +86,9 @@ async function converted(path: string): Promise<RunnableReference> {
   const [only, ...others] = models;
   return {
     kind: 'runnable',
+    path,
     settings: only ? await readModelSettings(only.root) : {},
-    hasTextEncoder: models.some(({ name }) => name === 'text_encoder'),
+    textEncoders: textEncoderNames.filter((encoder) => models.some(({ name }) => name === encoder)),
     async withModel({ name }, use) {
       const found = models.find((model) => model.name === name) ?? (others.length === 0 ? only : undefined);
       if (!found) throw noSuchModel(path, name, models);
@@ -83,16 +100,22 @@ async function converted(path: string): Promise<RunnableReference> {
 
 async function builtFrom(path: string, context: Context): Promise<RunnableReference> {
   const checkpoint = await openCheckpoint(path);
+  return { ...checkpointReference(checkpoint, context), close: () => checkpoint.close() };
+}
+
+/** The networks of an open checkpoint, built anew; it stays the caller's to close. */
+export function checkpointReference(checkpoint: Checkpoint, context: Context): RunnableReference {
   return {
     kind: 'runnable',
-    settings: await readModelSettings(path),
-    hasTextEncoder: checkpoint.components.has(componentOf('text_encoder')),
+    path: checkpoint.path,
+    settings: modelSettings(new Map([...checkpoint.components].map(([name, { config }]) => [name, config]))),
+    textEncoders: textEncoderNames.filter((encoder) => checkpoint.components.has(componentOf(encoder))),
     withModel: ({ network }, use) =>
       inTemporaryFolder(async (folder) => {
         await writeReference(checkpoint, network, folder, context);
         return use([folder]);
       }),
-    close: () => checkpoint.close(),
+    close: async () => {},
   };
 }
 
@@ -105,8 +128,21 @@ async function writeReference(
 ): Promise<void> {
   const options = { models: [network], contract: optimumContract, attention: 'ORIGINAL', sizes: {} } as const;
   for (const { graph } of convert(checkpoint, options)) {
-    await writeOnnx(buildOnnxModel(graph, { model: network }), folder, () => throwIfInterrupted(signal));
+    const model = buildOnnxModel(graph, { model: network });
+    await checkFreeSpace(plannedFiles(model).reduce((sum, { byteLength }) => sum + byteLength, 0));
+    await writeOnnx(model, folder, () => throwIfInterrupted(signal));
   }
+}
+
+async function checkFreeSpace(needed: number): Promise<void> {
+  const folder = tmpdir();
+  const free = await freeBytes(folder);
+  if (needed <= free) return;
+  throw new DiskSpaceError({
+    problem: `there is no room for the float32 reference: ${formatBytes(needed)} are needed for a while, ${formatBytes(free)} are free.`,
+    details: { 'temporary folder': folder },
+    advice: 'Free some space, or name another folder in the environment variable TMPDIR (TEMP on Windows).',
+  });
 }
 
 async function inTemporaryFolder<T>(use: (folder: string) => Promise<T>): Promise<T> {
@@ -118,14 +154,20 @@ async function inTemporaryFolder<T>(use: (folder: string) => Promise<T>): Promis
   }
 }
 
-/** Whether a folder is a checkpoint; a converted folder has a model_index.json too, but no safetensors. */
+/** Whether a path is a checkpoint: a folder with weights (a converted one has a model_index.json, too), or a single file. */
 async function isCheckpoint(path: string): Promise<boolean> {
+  if ((await pathKind(path)) === 'file') return /\.(ckpt|pt|pth)$/.test(path);
   if (!(await exists(join(path, 'model_index.json')))) return false;
   for (const name of await listFolder(path)) {
     const folder = join(path, name);
-    if ((await pathKind(folder)) === 'folder' && findWeightFile(await listFolder(folder))) return true;
+    if ((await pathKind(folder)) === 'folder' && hasWeights(await listFolder(folder))) return true;
   }
   return false;
+}
+
+function hasWeights(names: readonly string[]): boolean {
+  const variants: readonly (Variant | undefined)[] = [undefined, 'fp16', 'non_ema'];
+  return variants.some((variant) => findWeightFile(names, variant) !== undefined);
 }
 
 function noSuchModel(path: string, name: string, models: readonly FoundModel[]): NotFoundError {

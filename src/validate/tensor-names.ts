@@ -1,4 +1,4 @@
-import type { ModelName } from '../convert/contracts/contract.ts';
+import { type ModelKind, type ModelName, modelKind } from '../convert/contracts/contract.ts';
 
 /**
  * What the models' inputs and outputs are called: by optimum's ONNX pipelines, by Apple's Core ML models, and in
@@ -21,6 +21,7 @@ const synonyms: { readonly [K in Side]: readonly (readonly string[])[] } = {
     ['latent_parameters', 'latent'],
     ['pooler_output', 'pooled_outputs'],
     ['text_embeds', 'pooled_outputs'], // of a text encoder with a projection
+    ['out_images', 'filtered_images'],
   ],
 };
 
@@ -101,11 +102,36 @@ function lastIndex(prefix: string, names: readonly string[]): number {
   return Math.max(-1, ...numbers.filter(Number.isInteger));
 }
 
+/** Networks as far as their inputs tell them apart: a refiner is a UNet, and one text encoder is like another. */
+export type NetworkForm = Exclude<ModelKind, 'text_encoder_2' | 'refiner'>;
+
+/** The first of these inputs, in optimum's names, that a network has says what it is. */
+const formOfInput: readonly (readonly [input: string, form: NetworkForm])[] = [
+  ['clip_input', 'safety_checker'],
+  ['controlnet_cond', 'controlnet'],
+  ['input_ids', 'text_encoder'],
+  ['mid_block_additional_residual', 'control-unet'],
+  ['additional_residual_0', 'control-unet'],
+  ['timestep', 'unet'],
+  ['latent_sample', 'vae_decoder'],
+  ['sample', 'vae_encoder'],
+];
+
 /** Which network takes inputs of these names; `undefined` for one that is not known. */
-export function networkOf(inputs: readonly string[]): ModelName | undefined {
+export function networkOf(inputs: readonly string[]): NetworkForm | undefined {
   const names = inputs.map(optimumInput);
-  if (names.includes('input_ids')) return 'text_encoder';
-  if (names.includes('timestep')) return 'unet';
-  if (names.includes('latent_sample')) return 'vae_decoder';
-  return names.includes('sample') ? 'vae_encoder' : undefined;
+  return formOfInput.find(([input]) => names.includes(input))?.[1];
+}
+
+/** The network that a model of this form is: its name, where that says more (`refiner`, `text_encoder_2`, `controlnet_1`). */
+export function networkCalled(name: string, form: NetworkForm): ModelName {
+  const [, network] = /^(refiner|text_encoder_2|controlnet(?:_\d+)?)$/.exec(name) ?? [];
+  if (network === undefined) return form;
+  const called = network as ModelName; // as: one of those in the pattern
+  return formOfKind(modelKind(called)) === form ? called : form;
+}
+
+function formOfKind(kind: ModelKind): NetworkForm {
+  if (kind === 'refiner') return 'unet';
+  return kind === 'text_encoder_2' ? 'text_encoder' : kind;
 }

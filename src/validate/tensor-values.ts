@@ -1,5 +1,5 @@
 import { RequestError } from '../errors.ts';
-import { float16Bits, float16Value } from '../weights/convert-dtype.ts';
+import { float8E4m3Value, float8E5m2Value, float16Bits, float16Value } from '../weights/convert-dtype.ts';
 import { type DType, isFloat } from '../weights/dtype.ts';
 import type { TensorData } from '../weights/tensor-data.ts';
 
@@ -10,6 +10,10 @@ export function numbersOf({ dtype, data }: TensorData): ArrayLike<number> {
       return Float32Array.from(data, float16Value);
     case 'bf16':
       return new Float32Array(Uint32Array.from(data, (bits) => bits << 16).buffer);
+    case 'f8_e4m3':
+      return Float32Array.from(data, float8E4m3Value);
+    case 'f8_e5m2':
+      return Float32Array.from(data, float8E5m2Value);
     case 'i64':
     case 'u64':
       return Float64Array.from(data, Number);

@@ -4,8 +4,8 @@ import type { TensorData } from '../weights/tensor-data.ts';
 import { openChain } from './chain.ts';
 import { feedsFor, recordedOutputs } from './feeds.ts';
 import { type FoundModel, findModels } from './find-models.ts';
-import { type ModelSettings, readModelSettings } from './model-settings.ts';
-import { inputSizes, realisticCases } from './realistic-inputs.ts';
+import { readModelSettings } from './model-settings.ts';
+import { type EncodedPrompts, inputSizes, realisticCases } from './realistic-inputs.ts';
 import { openReference, type Reference, type RunnableReference } from './reference.ts';
 import {
   type ModelBorders,
@@ -14,15 +14,20 @@ import {
   type RunnerOptions,
   type TensorMap,
 } from './runner.ts';
-import { networkOf } from './tensor-names.ts';
+import { findSynonym, networkCalled, networkOf } from './tensor-names.ts';
+import { numbersOf } from './tensor-values.ts';
 import { judge, type OutputVerdict, type Verdict } from './verdict.ts';
 
 /** What to validate, and against what. */
-export interface ValidateRequest {
+export interface ValidateRequest extends Floor {
   /** A model, one of its chunks, or a folder of models. */
   readonly artifact: string;
   /** Recorded inputs and outputs (`.safetensors`), a model or a folder of models, or a checkpoint. */
   readonly reference: string;
+}
+
+/** What passes, and how it is run. */
+export interface Floor {
   /** The lowest PSNR in dB that passes. */
   readonly minPsnr: number;
   /** Core ML models: round what they declare float16, operation by operation, so that overflow shows. */
@@ -41,40 +46,45 @@ export async function validate(request: ValidateRequest, context: Context = {}):
   const reference = await openReference(request.reference, context);
   try {
     if (reference.kind === 'recorded' && models.length > 1) throw whichModel(request, models);
-    const verdicts: Verdict[] = [];
-    for (const model of models) {
-      const { length: done } = verdicts;
-      context.onProgress?.({
-        type: 'progress',
-        stage: 'validate',
-        what: model.name,
-        done,
-        total: models.length,
-      });
-      verdicts.push(
-        await withChain(model.paths, (runner) => validateModel(model, runner, reference, request, context), {
-          roundToFloat16: request.roundToFloat16 ?? false,
-          onNonFinite: noteNonFinite(context),
-        }),
-      );
-    }
-    return verdicts;
+    return await validateModels(models, reference, request, context);
   } finally {
     await reference.close();
   }
 }
 
+/** The same for models that are known, and a reference that is open and stays so. */
+export async function validateModels(
+  models: readonly FoundModel[],
+  reference: Reference,
+  floor: Floor,
+  context: Context,
+): Promise<Verdict[]> {
+  const verdicts: Verdict[] = [];
+  const encoded = reference.kind === 'runnable' ? once(() => encodedPrompts(reference)) : undefined;
+  for (const [done, model] of models.entries()) {
+    const { name: what } = model;
+    context.onProgress?.({ type: 'progress', stage: 'validate', what, done, total: models.length });
+    const verdict = await withChain(
+      model.paths,
+      (runner) => validateModel(model, runner, { reference, encoded }, floor, context),
+      { roundToFloat16: floor.roundToFloat16 ?? false, onNonFinite: noteNonFinite(context) },
+    );
+    verdicts.push(verdict);
+  }
+  return verdicts;
+}
+
 async function validateModel(
   { name, paths, root }: FoundModel,
   candidate: Runner,
-  reference: Reference,
-  { reference: referencePath, minPsnr }: ValidateRequest,
+  { reference, encoded }: { readonly reference: Reference; readonly encoded: Encoded | undefined },
+  { minPsnr }: Floor,
   { signal }: Context,
 ): Promise<Verdict> {
   const expectations =
     reference.kind === 'recorded'
       ? recordedExpectations(candidate, reference.tensors)
-      : await computedExpectations(candidate, name, await readModelSettings(root), reference, signal);
+      : await computedExpectations({ name, root }, candidate, reference, encoded, signal);
   const outputs: OutputVerdict[] = [];
   for (const { inputs, tensors, expected } of expectations) {
     throwIfInterrupted(signal);
@@ -84,11 +94,11 @@ async function validateModel(
   }
   const compared = new Set(outputs.map((output) => output.name));
   const notCompared = candidate.outputs.map((output) => output.name).filter((each) => !compared.has(each));
-  if (compared.size === 0) throw nothingInCommon(candidate, referencePath);
+  if (compared.size === 0) throw nothingInCommon(candidate, reference.path);
   return {
     model: name,
     paths,
-    reference: referencePath,
+    reference: reference.path,
     outputs,
     notCompared,
     pass: outputs.every(({ pass }) => pass),
@@ -108,23 +118,23 @@ function recordedExpectations(candidate: Runner, tensors: TensorMap): Expectatio
 }
 
 async function computedExpectations(
+  { name, root }: Pick<FoundModel, 'name' | 'root'>,
   candidate: Runner,
-  name: string,
-  ownSettings: ModelSettings,
   reference: RunnableReference,
+  encoded: Encoded | undefined,
   signal: AbortSignal | undefined,
 ): Promise<Expectation[]> {
-  const network = networkOf(candidate.inputs.map((input) => input.name));
-  if (!network) throw unknownNetwork(candidate);
-  return reference.withModel({ name, network }, (paths) =>
+  const form = networkOf(candidate.inputs.map((input) => input.name));
+  if (!form) throw unknownNetwork(candidate);
+  return reference.withModel({ name, network: networkCalled(name, form) }, (paths) =>
     withChain(paths, async (other) => {
-      if (networkOf(other.inputs.map((input) => input.name)) !== network)
-        throw otherNetwork(candidate, other);
-      const settings = { ...ownSettings, ...reference.settings };
-      const sizes = inputSizes(network, settings, [candidate, other]);
-      const text = network === 'unet' ? await hiddenStates(reference, settings) : undefined;
+      if (networkOf(other.inputs.map((input) => input.name)) !== form) throw otherNetwork(candidate, other);
+      const settings = { ...(await readModelSettings(root)), ...reference.settings };
+      const sizes = inputSizes(form, settings, [candidate, other]);
+      const seesText = candidate.inputs.some((input) => input.name === 'encoder_hidden_states');
+      const prompts = seesText ? await encoded?.() : undefined;
       const expectations: Expectation[] = [];
-      for (const { name: inputs, tensors } of realisticCases(network, sizes, settings, text)) {
+      for (const { name: inputs, tensors } of realisticCases(form, sizes, settings, prompts)) {
         throwIfInterrupted(signal);
         const expected = recordedOutputs(candidate, await other.run(feedsFor(other, tensors)));
         expectations.push({ inputs, tensors, expected });
@@ -134,20 +144,52 @@ async function computedExpectations(
   );
 }
 
-/** What the reference's own text encoder gives for realistic prompts: [2,S,C]. */
-async function hiddenStates(
-  reference: RunnableReference,
-  settings: ModelSettings,
-): Promise<TensorData | undefined> {
-  if (!reference.hasTextEncoder) return undefined;
-  return reference.withModel({ name: 'text_encoder', network: 'text_encoder' }, (paths) =>
-    withChain(paths, async (encoder) => {
-      const sizes = inputSizes('text_encoder', settings, [encoder]);
-      const [prompts] = realisticCases('text_encoder', sizes, settings);
-      const outputs = await encoder.run(feedsFor(encoder, prompts?.tensors ?? new Map()));
-      return outputs.get('last_hidden_state');
-    }),
-  );
+type Encoded = () => Promise<EncodedPrompts>;
+
+/** What the reference's own text encoders give for realistic prompts. */
+async function encodedPrompts(reference: RunnableReference): Promise<EncodedPrompts> {
+  const hidden: TensorData[] = [];
+  let pooled: TensorData | undefined;
+  for (const name of reference.textEncoders) {
+    const outputs = await reference.withModel({ name, network: name }, (paths) =>
+      withChain(paths, async (encoder) => {
+        const sizes = inputSizes('text_encoder', reference.settings, [encoder]);
+        const [prompts] = realisticCases('text_encoder', sizes, reference.settings);
+        return encoder.run(feedsFor(encoder, prompts?.tensors ?? new Map()));
+      }),
+    );
+    const output = (wanted: string) =>
+      outputs.get(findSynonym('outputs', wanted, [wanted], [...outputs.keys()]) ?? '');
+    // SDXL attends to the last hidden state but one.
+    const states = output('hidden_embeds') ?? output('last_hidden_state');
+    if (states) hidden.push(states);
+    pooled = output('text_embeds') ?? pooled;
+  }
+  const [first, second] = hidden;
+  return { hidden: first && second ? [...hidden, sideBySide(first, second)] : hidden, pooled };
+}
+
+/** [B,S,C] and [B,S,D] → [B,S,C+D]. */
+function sideBySide(first: TensorData, second: TensorData): TensorData {
+  const [batch = 0, tokens = 0, channels = 0] = first.shape;
+  const more = second.shape[2] ?? 0;
+  const data = new Float32Array(batch * tokens * (channels + more));
+  const [left, right] = [numbersOf(first), numbersOf(second)];
+  for (let row = 0; row < batch * tokens; row++) {
+    const start = row * (channels + more);
+    for (let i = 0; i < channels; i++) data[start + i] = left[row * channels + i] ?? 0;
+    for (let i = 0; i < more; i++) data[start + channels + i] = right[row * more + i] ?? 0;
+  }
+  return { dtype: 'f32', shape: [batch, tokens, channels + more], data };
+}
+
+/** Computes something when it is first asked for, and never again. */
+function once<T>(compute: () => Promise<T>): () => Promise<T> {
+  let result: Promise<T> | undefined;
+  return () => {
+    result ??= compute();
+    return result;
+  };
 }
 
 /**

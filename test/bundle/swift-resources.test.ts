@@ -1,8 +1,13 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { bundleSwiftResources, type SwiftPackage } from '../../src/bundle/swift-resources.ts';
+import { bundlePackages } from '../../src/bundle/bundle-packages.ts';
+import {
+  bundleSwiftResources,
+  type SwiftPackage,
+  swiftResourcePaths,
+} from '../../src/bundle/swift-resources.ts';
 import type { ProgressEvent } from '../../src/context.ts';
 import type { ArtifactName } from '../../src/emit/artifact.ts';
 import { writePackage, writePackageFiles } from '../../src/emit/coreml/package.ts';
@@ -65,6 +70,47 @@ test("Resources has what Apple's Swift package looks for, and every file is acco
   const opened = await openMlModelC(join(folder, 'Unet.mlmodelc'));
   expect(opened.description.input.map(({ name }) => name)).toEqual(['x', 'unread', 'text']);
   await opened.close();
+});
+
+test('every network has the name that Apple’s Swift package looks for, and a ControlNet its own', async () => {
+  const packages = [
+    ...(await packagesOf('names', [
+      'text_encoder_2',
+      'refiner_chunk1',
+      'refiner_chunk2',
+      'control-unet',
+      'safety_checker',
+    ])),
+    ...['lllyasviel_sd-controlnet-mlsd', 'lllyasviel_control_v11p_sd15_canny'].map((id, index) => {
+      const path = inFolder('names', `ControlNet_${id}.mlpackage`);
+      return { name: index === 0 ? 'controlnet' : 'controlnet_1', path } as const;
+    }),
+  ];
+  for (const { name, path } of packages) {
+    if (name.startsWith('controlnet')) await writePackage(path, layeredModel(), () => {});
+  }
+  const folder = inFolder('names', 'Resources');
+  await bundleSwiftResources({ packages, tokenizer: [], compiler: 'own' }, folder);
+  const names = [
+    'ControlledUnet.mlmodelc',
+    'SafetyChecker.mlmodelc',
+    'TextEncoder2.mlmodelc',
+    'UnetRefinerChunk1.mlmodelc',
+    'UnetRefinerChunk2.mlmodelc',
+    'controlnet',
+  ];
+  expect(readdirSync(folder)).toEqual(names);
+  // As Python's str.title has it: a letter behind a digit is a capital, too.
+  const controlNets = ['LllyasvielControlV11PSd15Canny.mlmodelc', 'LllyasvielSdControlnetMlsd.mlmodelc'];
+  expect(readdirSync(join(folder, 'controlnet'))).toEqual(controlNets);
+  expect(swiftResourcePaths(packages, []).sort()).toEqual(
+    [...names.slice(0, -1), ...controlNets.map((name) => `controlnet/${name}`)].sort(),
+  );
+  // The same from the packages' names alone.
+  rmSync(folder, { recursive: true });
+  await bundlePackages({ folder: inFolder('names'), compiler: 'own' });
+  expect(readdirSync(folder)).toEqual(names);
+  expect(readdirSync(join(folder, 'controlnet'))).toEqual(controlNets);
 });
 
 test('a network is there whole or in chunks, never both: the last bundling counts, and chunks win over their whole', async () => {
@@ -144,7 +190,9 @@ test('work that fails or is interrupted leaves earlier bundles as they were, and
   const controller = new AbortController();
   const work = bundleSwiftResources(resources, folder, {
     signal: controller.signal,
-    onProgress: () => controller.abort(),
+    onProgress: (event) => {
+      if (event.type === 'progress' && event.what === 'Unet.mlmodelc') controller.abort();
+    },
   });
   expect(await rejectionOf(work)).toBeInstanceOf(InterruptedError);
   expect(readdirSync(folder)).toEqual(['TextEncoder.mlmodelc']);

@@ -1,12 +1,18 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import { chunkArtifact } from '../../src/chunk/chunk-artifact.ts';
 import type { Context } from '../../src/context.ts';
 import { buildOnnxModel } from '../../src/emit/onnx/build-model.ts';
 import { writeOnnx } from '../../src/emit/onnx/write-onnx.ts';
-import { ChunkBudgetError, InterruptedError, NotFoundError, OutputExistsError } from '../../src/errors.ts';
+import {
+  ChunkBudgetError,
+  InterruptedError,
+  NotFoundError,
+  OutputExistsError,
+  RequestError,
+} from '../../src/errors.ts';
 import { mul } from '../../src/graph/functions.ts';
 import { GraphBuilder } from '../../src/graph/graph.ts';
 import type { Tensor } from '../../src/graph/tensor.ts';
@@ -55,6 +61,16 @@ test('a model is named by its folder, with or without a slash, or by its file', 
     expect(chunks.map(({ path }) => basename(path))).toEqual(['unet_chunk1', 'unet_chunk2']);
   }
   expect(readdirSync(inFolder())).toEqual(['unet', 'unet_chunk1', 'unet_chunk2']);
+});
+
+test('a chunk is not cut again, whatever it is called', async () => {
+  const [first] = await cut(150_000);
+  const again = await rejectionOf(cut(50_000, { artifact: first?.path ?? '' }));
+  expect(again).toBeInstanceOf(RequestError);
+  expect(again.problem).toBe(`${first?.path} is a chunk already.`);
+  await rename(first?.path ?? '', inFolder('renamed'));
+  const renamed = await rejectionOf(cut(50_000, { artifact: inFolder('renamed') }));
+  expect(renamed.problem).toBe(`${inFolder('renamed', 'model.onnx')} is a chunk already.`);
 });
 
 test('chunks that are there are replaced only where that is asked for', async () => {

@@ -1,8 +1,18 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { commandNames } from '../../cli/commands.ts';
+import { commandNames, commands } from '../../cli/commands.ts';
+import { createReport } from '../../cli/report.ts';
+import { InterruptedError } from '../../src/errors.ts';
 import { version } from '../../src/version.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
@@ -25,7 +35,52 @@ test.each(commandNames)('%s explains itself with an example', async (name) => {
 /** What people get wrong, and the sentence they get: exit code 1, one problem, no stack. */
 const mistakes: readonly [title: string, args: () => string[], sentence: string][] = [
   ['a command that does not exist', () => ['conver'], 'there is no command called conver.'],
-  ['an option that does not exist', () => ['--model-version', model, '--chunk'], 'Unknown argument: chunk.'],
+  [
+    'an option that does not exist',
+    () => ['--model-version', model, '--chunk'],
+    'chunk is neither an option nor an argument here.',
+  ],
+  ['an option that is needed', () => ['--dry-run'], '--model-version must be given.'],
+  [
+    'a command without its argument',
+    () => ['inspect'],
+    'something is missing behind the name of the command.',
+  ],
+  [
+    'a value that is no choice',
+    () => ['--model-version', model, '--precision', 'int9'],
+    '--precision does not take "int9": choose from "float32", "float16", "float16-weights"',
+  ],
+  [
+    'an option given twice',
+    () => ['--model-version', model, '--model-version', 'other'],
+    `--model-version takes one value, but is given 2: ${model}, other.`,
+  ],
+  [
+    'a number that is none',
+    () => ['--model-version', model, '--latent-h', 'abc'],
+    '--latent-h takes a number, but is given something else.',
+  ],
+  [
+    'a number of tokens that is none',
+    () => ['--model-version', model, '--text-token-sequence-length', '0'],
+    '--text-token-sequence-length 0 is not a whole number of at least 1.',
+  ],
+  [
+    'a floor that is no number',
+    () => ['validate', model, '--reference', model, '--min-psnr', 'abc'],
+    '--min-psnr takes a number',
+  ],
+  [
+    'a guidance scale that is no number',
+    () => ['generate', '-i', model, '--prompt', 'a', '--guidance-scale', 'abc'],
+    '--guidance-scale takes a number',
+  ],
+  [
+    'a tokenizer that is not there',
+    () => ['bundle', packages(), '--tokenizer', '/no/such/tokenizer'],
+    '/no/such/tokenizer does not exist.',
+  ],
   [
     'a path that does not exist',
     () => ['--model-version', '/no/such/model'],
@@ -144,6 +199,53 @@ test('Ctrl-C ends it with 130 and leaves nothing under a final name, nor anythin
   expect(models.filter((path) => !left.includes(`${path}/model.onnx`))).toEqual([]);
 });
 
+test('a target that is named twice is written once', async () => {
+  const { code, stdout } = await sdconvert(
+    ...['--model-version', model, '--target', 'onnx,onnx', '--dry-run', '-o', temporary('twice')],
+  );
+  expect(stdout.match(/onnx\/unet\/model\.onnx /g)).toHaveLength(1);
+  expect(code).toBe(0);
+});
+
+test.each(['inspect', 'compile'])('Ctrl-C ends %s, too', async (name) => {
+  const command = commands.find(({ usage }) => [usage].flat()[0]?.startsWith(name));
+  const argv = { path: model, package: join(packages(), 'x_unet.mlpackage'), compiler: 'own', force: false };
+  const interrupted = createReport({ json: false, quiet: true }, AbortSignal.abort());
+  await expect(command?.run(argv, interrupted)).rejects.toThrow(InterruptedError);
+});
+
+test('a reader that stops reading is no failure', async () => {
+  const child = spawn(process.execPath, [join(root, 'cli/main.ts'), 'inspect', model, '--json'], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  child.stdout.destroy();
+  let stderr = '';
+  child.stderr.on('data', (chunk) => {
+    stderr += chunk;
+  });
+  const code = await new Promise((resolve) => child.once('close', resolve));
+  expect(stderr).toBe('');
+  expect(code).toBe(0);
+});
+
+test.runIf(existsSync('/dev/full'))(
+  'a result that cannot be written is one sentence, exit code 1',
+  async () => {
+    const full = openSync('/dev/full', 'w');
+    const child = spawn(process.execPath, [join(root, 'cli/main.ts'), 'inspect', model], {
+      stdio: ['ignore', full, 'pipe'],
+    });
+    let stderr = '';
+    child.stderr?.on('data', (chunk) => {
+      stderr += chunk;
+    });
+    const code = await new Promise((resolve) => child.once('close', resolve));
+    closeSync(full);
+    expect(stderr).toMatch(/^The result cannot be written to stdout: ENOSPC.*\.\n$/);
+    expect(code).toBe(1);
+  },
+);
+
 interface Ended {
   readonly code: number | null;
   readonly stdout: string;
@@ -174,6 +276,12 @@ function run(args: readonly string[], isTimeToStop: (stdout: string) => boolean)
     stderr += chunk;
   });
   return new Promise((resolve) => child.once('close', (code) => resolve({ code, stdout, stderr })));
+}
+
+/** A folder with something that is called like a package. */
+function packages(): string {
+  mkdirSync(temporary('packages/x_unet.mlpackage'), { recursive: true });
+  return temporary('packages');
 }
 
 /** A checkpoint whose UNet's weight file holds this text. */

@@ -76,7 +76,7 @@ test('a sdconvert.json that is not ours is said, and the models are listed all t
   const path = output('foreign');
   writeFileSync(at('foreign/sdconvert.json'), '{"artifacts":[]}');
   const { problems, artifacts, sdconvert } = await inspectArtifacts(path);
-  expect(problems).toEqual(['sdconvert.json is not as sdconvert writes it.']);
+  expect(problems).toEqual([`${at('foreign/sdconvert.json')} is not as sdconvert writes it.`]);
   expect(sdconvert).toBeNull();
   expect(artifacts).toHaveLength(2);
 });

@@ -22,8 +22,8 @@ size 5119840
 test.for([
   ['Git-LFS pointer', 'model.safetensors', pointer, 'git lfs pull'],
   ['web page', 'model.safetensors', '<!DOCTYPE html><html></html>', 'download it again'],
-  ['zip archive', 'model.ckpt', 'PK\x03\x04archive/data.pkl', '.safetensors'],
-  ['Python pickle', 'model.ckpt', Uint8Array.of(0x80, 2, 0x7d), '.safetensors'],
+  ['cut short or damaged', 'model.ckpt', 'PK\x03\x04archive/data.pkl', 'again'],
+  ['not a valid PyTorch file', 'model.ckpt', Uint8Array.of(0x80, 2, 0x7d), 'again'],
   ['GGUF file', 'model.gguf', 'GGUF\x03\x00\x00\x00', '.safetensors'],
   ['empty', 'model.onnx', '', 'again'],
   ['not an ONNX model', 'model.onnx', 'this is no protobuf message', 'download it again'],

@@ -88,6 +88,28 @@ describe('one recording serves both contracts', () => {
     }
   });
 
+  test('one value a row is the same with as many dimensions of one as a model declares', () => {
+    const flagged = (...dims: DeclaredDim[]) => ({
+      path: 'safety_checker',
+      inputs: [],
+      outputs: [value('has_nsfw_concepts', 'f32', ...dims)],
+    });
+    const recorded = (shape: readonly number[]) => bag({ has_nsfw_concepts: f32(shape, 1) });
+    expect(recordedOutputs(flagged('batch_size'), recorded([1, 1, 1, 1]))).toEqual(recorded([1]));
+    expect(recordedOutputs(flagged(1, 1, 1, 1), recorded([1]))).toEqual(recorded([1, 1, 1, 1]));
+  });
+
+  test('the sizes that SDXL is told are rows, or as in older Core ML models one row', () => {
+    const sizes = f32([2, 6]);
+    const told = (...dims: DeclaredDim[]) =>
+      feedsFor(
+        { path: 'unet', inputs: [value('time_ids', 'f32', ...dims)], outputs: [] },
+        bag({ time_ids: sizes }),
+      );
+    expect(told(12).get('time_ids')).toEqual({ ...sizes, shape: [12] });
+    expect(told('batch_size', 6).get('time_ids')).toEqual(sizes);
+  });
+
   test('Apple’s last residual of a ControlNet is diffusers’ residual of the middle block', () => {
     const diffusers = [
       'down_block_additional_residual_0',

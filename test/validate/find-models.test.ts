@@ -50,6 +50,30 @@ describe('the models that a path stands for', () => {
     expect(await found(`${at('output', 'onnx', 'unet')}/`)).toEqual([['unet', ['output/onnx/unet']]]);
   });
 
+  test('what Apple’s tool and its Swift package call networks is understood, ControlNets too', async () => {
+    const packages = ['text_encoder_2', 'refiner', 'control-unet', 'safety_checker'];
+    for (const name of packages) await makeFolder(at('names', `x_${name}.mlpackage`));
+    await makeFolder(at('names', 'ControlNet_me_canny.mlpackage'));
+    expect((await findModels(at('names'))).map(({ name }) => name).sort()).toEqual(
+      ['controlnet', ...packages].sort(),
+    );
+    const bundles = [
+      'TextEncoder2',
+      'UnetRefinerChunk1',
+      'UnetRefinerChunk2',
+      'ControlledUnet',
+      'SafetyChecker',
+    ];
+    for (const name of [...bundles, 'controlnet/MeCanny']) await makeFolder(at('swift', `${name}.mlmodelc`));
+    expect((await findModels(at('swift'))).map(({ name, paths }) => [name, paths.length]).sort()).toEqual([
+      ['control-unet', 1],
+      ['controlnet', 1],
+      ['refiner', 2],
+      ['safety_checker', 1],
+      ['text_encoder_2', 1],
+    ]);
+  });
+
   test('a file may have any name', async () => {
     await writeText(at('files', 'my-unet.onnx'), '');
     expect(await found(at('files', 'my-unet.onnx'))).toEqual([['my-unet', ['files/my-unet.onnx']]]);

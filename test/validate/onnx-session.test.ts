@@ -128,6 +128,10 @@ describe('a file that is no model', () => {
   });
 });
 
+function dataUrl(script: string): string {
+  return `data:text/javascript,${encodeURIComponent(script)}`;
+}
+
 describe('in a process of its own', () => {
   const script = fileURLToPath(new URL('./open-and-run.ts', import.meta.url));
   const node = (...args: string[]) => promisify(execFile)(process.execPath, args);
@@ -140,14 +144,40 @@ describe('in a process of its own', () => {
     expect(stderr).toBe('');
   });
 
+  test('no telemetry of onnxruntime is left in the temporary folder', async () => {
+    await fs.mkdir(at('tmp'));
+    const { ORT_DISABLE_TELEMETRY: _, ...env } = process.env;
+    const path = await writeEcho('telemetry.onnx');
+    await promisify(execFile)(process.execPath, ['--no-warnings', script, path], {
+      env: { ...env, TMPDIR: at('tmp') },
+    });
+    expect(await fs.readdir(at('tmp'))).toEqual([]);
+  });
+
+  test.each([
+    ['while it runs', 'run() { setImmediate(crash); return new Promise(() => {}); }'],
+    ['between two runs', 'run() { setImmediate(crash); return Promise.resolve({}); }'],
+  ])('a crash of onnxruntime %s is told as a crash, once, by the run that meets it', async (_, run) => {
+    const fake = `const crash = () => { throw new Error('out of memory'); };
+      export const env = {};
+      export const InferenceSession = { create: async () => ({ inputMetadata: [], outputMetadata: [], outputNames: [], release: async () => {}, ${run} }) };`;
+    const replace = `import { registerHooks } from 'node:module';
+      registerHooks({ resolve(specifier, context, next) { return specifier === 'onnxruntime-node' ? { url: ${JSON.stringify(dataUrl(fake))}, shortCircuit: true } : next(specifier, context); } });`;
+    const path = await writeEcho('crashes.onnx');
+    const { stdout, stderr } = await node('--no-warnings', '--import', dataUrl(replace), script, path, '2');
+    expect(stdout).toMatch(
+      /^SdConvertError: onnxruntime crashed while it had .*crashes\.onnx loaded\.\n {2}found {2}Error: out of memory\n.*memory/,
+    );
+    expect(stderr).toBe('');
+  });
+
   test('without onnxruntime-node the error says what to install', async () => {
     const hide = `import { registerHooks } from 'node:module';
       registerHooks({ resolve(specifier, context, next) { return next(specifier === 'onnxruntime-node' ? 'not-installed' : specifier, context); } });`;
-    const preload = `data:text/javascript,${encodeURIComponent(hide)}`;
     const { stdout } = await node(
       '--no-warnings',
       '--import',
-      preload,
+      dataUrl(hide),
       script,
       await writeEcho('absent.onnx'),
     );

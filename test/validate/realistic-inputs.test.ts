@@ -58,13 +58,22 @@ describe('realistic inputs', () => {
 
   test('the UNet attends to what the text encoder gave, row by row', () => {
     const data = Float32Array.from({ length: 77 * 64 }, (_, i) => i);
-    const [first] = realisticCases('unet', sizes, {}, { dtype: 'f32', shape: [1, 77, 64], data });
+    const [first] = realisticCases(
+      'unet',
+      sizes,
+      {},
+      {
+        hidden: [{ dtype: 'f32', shape: [1, 77, 64], data }],
+      },
+    );
     expect(first?.tensors.get('encoder_hidden_states')?.data).toEqual(Float32Array.from([...data, ...data]));
   });
 
   test('text of another model is not taken', () => {
     const text: TensorData = { dtype: 'f32', shape: [2, 77, 32], data: new Float32Array(2 * 77 * 32) };
-    const hidden = realisticCases('unet', sizes, {}, text)[0]?.tensors.get('encoder_hidden_states');
+    const hidden = realisticCases('unet', sizes, {}, { hidden: [text] })[0]?.tensors.get(
+      'encoder_hidden_states',
+    );
     expect(hidden?.shape).toEqual([2, 77, 64]);
     expect(deviation(hidden as TensorData)).toBeCloseTo(1, 1);
   });
@@ -72,6 +81,59 @@ describe('realistic inputs', () => {
   test('a UNet whose text channels nobody knows cannot be fed', () => {
     const { textChannels: _, ...others } = sizes;
     expect(() => realisticCases('unet', others, {})).toThrow(RequestError);
+  });
+
+  test('SDXL’s UNet takes the text of both encoders side by side, and the refiner that of the second', () => {
+    const text = (channels: number, first: number): TensorData => {
+      const data = Float32Array.from({ length: 77 * channels }, (_, i) => first + i);
+      return { dtype: 'f32', shape: [1, 77, channels], data };
+    };
+    const prompts = {
+      hidden: [text(3, 0), text(5, 1000), text(8, 2000)],
+      pooled: { ...text(5, 0), shape: [77, 5] },
+    };
+    const first = (textChannels: number, timeIds: number) =>
+      realisticCases('unet', { ...sizes, textChannels, pooledChannels: 5, timeIds }, {}, prompts)[0]?.tensors;
+    expect(first(8, 6)?.get('encoder_hidden_states')?.data[0]).toBe(2000);
+    expect(first(5, 5)?.get('encoder_hidden_states')?.data[0]).toBe(1000);
+    expect(first(8, 6)?.get('text_embeds')).toMatchObject({
+      shape: [2, 5],
+      data: Float32Array.of(0, 1, 2, 3, 4, 5, 6, 7, 8, 9),
+    });
+    expect(Array.from(numbersOf(first(8, 6)?.get('time_ids') as TensorData))).toEqual([
+      128, 192, 0, 0, 128, 192, 128, 192, 0, 0, 128, 192,
+    ]);
+    expect(Array.from(numbersOf(first(5, 5)?.get('time_ids') as TensorData))).toEqual([
+      128, 192, 0, 0, 2.5, 128, 192, 0, 0, 6,
+    ]);
+  });
+
+  test('LCM is told a guidance scale of 7.5 in sines and cosines', () => {
+    const told = realisticCases('unet', { ...sizes, guidanceChannels: 256 }, {})[0]?.tensors.get(
+      'timestep_cond',
+    );
+    expect(told?.shape).toEqual([2, 256]);
+    expect(told?.data[0]).toBeCloseTo(Math.sin(6500), 6);
+    expect(told?.data[128]).toBeCloseTo(Math.cos(6500), 6);
+    expect(told?.data[127]).toBeCloseTo(Math.sin(0.65), 6);
+  });
+
+  test('a safety checker sees one picture in both of its layouts, a ControlNet one from 0 to 1', () => {
+    const checked = realisticCases('safety_checker', { ...sizes, batch: 1, clipSize: 224 }, {})[0]?.tensors;
+    expect(checked?.get('clip_input')?.shape).toEqual([1, 3, 224, 224]);
+    expect(checked?.get('images')?.shape).toEqual([1, 128, 192, 3]);
+    expect(checked?.get('adjustment')?.data).toEqual(Float32Array.of(0));
+    const hint = realisticCases('controlnet', sizes, {})[0]?.tensors.get('controlnet_cond');
+    expect(hint?.shape).toEqual([2, 3, 128, 192]);
+    for (const picture of [checked?.get('images'), hint]) {
+      const values = Array.from(numbersOf(picture as TensorData));
+      expect(values.every((value) => value >= 0 && value <= 1)).toBe(true);
+      // Colours that follow one another along a row change slowly: 0.2 is a tenth of a wave.
+      const step = picture === hint ? 1 : 3;
+      expect(
+        Math.max(...values.slice(0, 190 * step).map((value, i) => Math.abs(value - (values[i + step] ?? 0)))),
+      ).toBeLessThan(0.2);
+    }
   });
 
   test('the decoder’s latents are divided by the scaling factor', () => {
@@ -122,6 +184,25 @@ describe('the sizes at which models are run', () => {
     const expected = { batch: 1, tokens: 77, textChannels: 768, latentHeight: 64, latentWidth: 48 };
     expect(inputSizes('unet', {}, [free, fixed])).toMatchObject(expected);
     expect(inputSizes('unet', {}, [fixed, free])).toMatchObject(expected);
+  });
+
+  test('a ControlNet’s residuals are as large as declared, or as the latents make them', () => {
+    const controlled = (...residual: (number | string)[]) =>
+      model(
+        { name: 'sample', dtype: 'f32', dims: ['batch_size', 4, 'height', 'width'] },
+        { name: 'mid_block_additional_residual', dtype: 'f32', dims: residual },
+      );
+    const free = controlled('batch_size', 1280, 'height / 8', 'width / 8');
+    expect(inputSizes('control-unet', { sampleSize: 96 }, [free]).residuals).toEqual(
+      new Map([['mid_block_additional_residual', [2, 1280, 12, 12]]]),
+    );
+    const fixed = controlled(1, 1280, 8, 8);
+    expect(inputSizes('control-unet', {}, [fixed]).residuals?.get('mid_block_additional_residual')).toEqual([
+      1, 1280, 8, 8,
+    ]);
+    expect(() => inputSizes('control-unet', {}, [controlled('batch_size', 1280, 'unknown', 8)])).toThrow(
+      RequestError,
+    );
   });
 
   test('are eight pixels for each latent', () => {

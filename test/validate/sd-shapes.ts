@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { splitOnnx } from '../../src/chunk/split-onnx.ts';
 import type { ModelName } from '../../src/convert/contracts/contract.ts';
 import { optimumContract } from '../../src/convert/contracts/optimum.ts';
-import { convert, modelNames } from '../../src/convert/convert.ts';
+import { convert } from '../../src/convert/convert.ts';
 import { buildOnnxModel, type OnnxModel } from '../../src/emit/onnx/build-model.ts';
 import { writeOnnx } from '../../src/emit/onnx/write-onnx.ts';
 import { type Precision, withPrecision } from '../../src/quantize/precision.ts';
@@ -37,7 +37,7 @@ interface Options {
 export async function writeModels(folder: string, options: Options = {}): Promise<string> {
   const {
     from = sdShapes,
-    models = modelNames,
+    models,
     precision = 'float32',
     spoilCheckpoint = (same) => same,
     spoilModel,

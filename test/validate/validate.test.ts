@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { ProgressEvent } from '../../src/context.ts';
 import type { OnnxModel } from '../../src/emit/onnx/build-model.ts';
-import { InterruptedError, NotFoundError, RequestError } from '../../src/errors.ts';
+import { DiskSpaceError, InterruptedError, NotFoundError, RequestError } from '../../src/errors.ts';
 import { validate } from '../../src/validate/validate.ts';
 import type { Verdict } from '../../src/validate/verdict.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
@@ -192,6 +192,16 @@ describe('against other models', () => {
   });
 });
 
+test('a checkpoint that has its weights only in float16 is a checkpoint', async () => {
+  const checkpoint = at('half-checkpoint');
+  await fs.cp(`${sdShapes}/vae`, `${checkpoint}/vae`, { recursive: true });
+  await fs.copyFile(`${sdShapes}/model_index.json`, `${checkpoint}/model_index.json`);
+  const weights = `${checkpoint}/vae/diffusion_pytorch_model`;
+  await fs.rename(`${weights}.safetensors`, `${weights}.fp16.safetensors`);
+  const request = { artifact: at('float32', 'vae_decoder'), reference: checkpoint, minPsnr: 100 };
+  expect(await validate(request)).toMatchObject([{ model: 'vae_decoder', pass: true }]);
+});
+
 describe('the temporary reference', () => {
   /** The folder for temporary files, empty. */
   async function temporary(): Promise<string> {
@@ -200,6 +210,16 @@ describe('the temporary reference', () => {
     expect(tmpdir()).toBe(folder);
     return folder;
   }
+
+  test('is not begun where there is no room for it', async () => {
+    const folder = await temporary();
+    const full = vi.spyOn(fs, 'statfs').mockResolvedValue({ bavail: 1, bsize: 1000 } as never); // as: the rest is not read
+    const refused = validate({ artifact: at('float32', 'unet'), reference: sdShapes, minPsnr: 35 });
+    await expect(refused).rejects.toThrow(DiskSpaceError);
+    await expect(refused).rejects.toThrow(/no room for the float32 reference: .* needed .* 1\.0 kB are free/);
+    full.mockRestore();
+    expect(await fs.readdir(folder)).toEqual([]);
+  });
 
   test('is removed when it has served', async () => {
     const folder = await temporary();

@@ -1,18 +1,26 @@
 import { execFile } from 'node:child_process';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
+import { throwIfInterrupted } from '../../context.ts';
 import { NotFoundError, UnsupportedModelError } from '../../errors.ts';
 import { createFolder, listFolder, movePath, removePath } from '../../weights/disk.ts';
 
 /**
  * Compiles a package with Apple's own compiler, which comes with Xcode; the bundle appears under `bundlePath` when it is
- * complete. Throws `NotFoundError` where there is no such compiler, `UnsupportedModelError` with its words when it refuses.
+ * complete. Throws `NotFoundError` where there is no such compiler, `UnsupportedModelError` with its words when it refuses,
+ * `InterruptedError` when `signal` aborts it.
  */
-export async function compileWithApple(packagePath: string, bundlePath: string): Promise<void> {
+export async function compileWithApple(
+  packagePath: string,
+  bundlePath: string,
+  { signal }: { readonly signal?: AbortSignal | undefined } = {},
+): Promise<void> {
   await createFolder(bundlePath, async (folder) => {
-    await promisify(execFile)('xcrun', ['coremlcompiler', 'compile', packagePath, folder]).catch(
-      explain(packagePath),
-    );
+    const args = ['coremlcompiler', 'compile', packagePath, folder];
+    await promisify(execFile)('xcrun', args, { signal }).catch((error) => {
+      throwIfInterrupted(signal);
+      explain(packagePath)(error);
+    });
     // It makes a folder of its own, named after the package.
     const made = join(folder, basename(packagePath).replace(/\.mlpackage$/, '.mlmodelc'));
     for (const name of await listFolder(made)) await movePath(join(made, name), join(folder, name));

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { basename, dirname, join, parse } from 'node:path';
+import { throwIfInterrupted } from '../../context.ts';
 import { BLOCK_BYTES } from '../../weights/bytes.ts';
 import { createFolder, linkFile, openFile, writeFile } from '../../weights/disk.ts';
 import { writeContainer } from './compiled-container.ts';
@@ -32,21 +33,25 @@ const reproducedVersions: CompilerVersions = { component: '3500.14.1', compiler:
  * in the place of one that was there. Weights are not read but linked, or copied where the disk has no links. Throws as
  * `openMlPackage` does; `UnsupportedModelError` for what cannot be compiled here: specification versions beyond 9,
  * enumerated shapes, inputs and outputs that are not arrays; `DiskSpaceError`, and `RequestError` where writing is
- * forbidden.
+ * forbidden; `InterruptedError` when `signal` aborts it.
  */
 export async function compileMlPackage(
   packagePath: string,
   bundlePath: string,
-  versions: CompilerVersions = reproducedVersions,
+  {
+    versions = reproducedVersions,
+    signal,
+  }: { readonly versions?: CompilerVersions; readonly signal?: AbortSignal | undefined } = {},
 ): Promise<void> {
+  throwIfInterrupted(signal);
   const modelFile = await packageModelFile(packagePath);
   const model = await openMlPackage(packagePath);
   try {
     const metadata = compiledMetadata(model, className(packagePath));
     const text = programText(model, versions);
     await createFolder(bundlePath, async (folder) => {
-      await writePieces(join(folder, 'model.mil'), text);
-      await writePieces(join(folder, 'metadata.json'), [metadata]);
+      await writePieces(join(folder, 'model.mil'), text, signal);
+      await writePieces(join(folder, 'metadata.json'), [metadata], signal);
       await writeBytes(join(folder, 'coremldata.bin'), writeContainer(model));
       await writeBytes(join(folder, 'analytics', 'coremldata.bin'), await analytics(modelFile));
       for (const name of model.weights.files.keys()) {
@@ -123,11 +128,16 @@ async function writeBytes(path: string, bytes: Uint8Array): Promise<void> {
 }
 
 /** Writes pieces of text as they come, many at once. */
-async function writePieces(path: string, pieces: Iterable<string>): Promise<void> {
+async function writePieces(
+  path: string,
+  pieces: Iterable<string>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   await writeFile(path, async (sink) => {
     let at = 0;
     let waiting = '';
     const flush = async (): Promise<void> => {
+      throwIfInterrupted(signal);
       const bytes = new TextEncoder().encode(waiting);
       await sink.write(bytes, at);
       at += bytes.length;

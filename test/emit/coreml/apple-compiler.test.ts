@@ -38,7 +38,7 @@ describe.each(compiled)('%s', (name) => {
     const version = (key: string) =>
       readFileSync(`${apples}/model.mil`, 'utf8').match(`"${key}", "([^"]*)"`)?.[1] ?? '';
     const versions = { component: version('coremlc-component-MIL'), compiler: version('coremlc-version') };
-    await compileMlPackage(source, at(name), versions);
+    await compileMlPackage(source, at(name), { versions });
     for (const file of ['model.mil', 'weights/weight.bin', 'analytics/coremldata.bin']) {
       expect(readFileSync(at(name, file)).equals(readFileSync(`${apples}/${file}`)), file).toBe(true);
     }

@@ -41,7 +41,7 @@ test('a compiled model is five files: text, weights, description, summary, stati
 
 test('the versions of the compiler are the ones asked for', async () => {
   const path = writeSmallPackage(at('versions.mlpackage'));
-  await compileMlPackage(path, at('versions.mlmodelc'), { component: '1.2', compiler: '3.4' });
+  await compileMlPackage(path, at('versions.mlmodelc'), { versions: { component: '1.2', compiler: '3.4' } });
   expect(readFileSync(at('versions.mlmodelc/model.mil'), 'utf8')).toContain(
     '{"coremlc-component-MIL", "1.2"}, {"coremlc-version", "3.4"}',
   );

@@ -1,0 +1,29 @@
+import { RequestError } from '../src/errors.ts';
+
+/** What yargs knows of the options that were declared. */
+interface DeclaredOptions {
+  readonly array: readonly string[];
+  readonly number: readonly string[];
+  readonly key: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Checks what yargs lets pass: options that take one value and are given several, and numbers that are none. For
+ * yargs' `check`, whose second argument is, whatever its types say, what was declared. Throws `RequestError`.
+ */
+export function checkValues(argv: Readonly<Record<string, unknown>>, declared: unknown): true {
+  const { array, number, key } = declared as DeclaredOptions; // as: see above
+  for (const name of Object.keys(key)) {
+    const value = argv[name];
+    const option = name.length === 1 ? `-${name}` : `--${name}`;
+    if (Array.isArray(value) && !array.includes(name)) {
+      throw new RequestError({
+        problem: `${option} takes one value, but is given ${value.length}: ${value.join(', ')}.`,
+        advice: 'Give it once.',
+      });
+    }
+    if (number.includes(name) && name in argv && !Number.isFinite(value))
+      throw new RequestError({ problem: `${option} takes a number, but is given something else.` });
+  }
+  return true;
+}

@@ -1,0 +1,41 @@
+import { homedir } from 'node:os';
+import { resolve } from 'node:path';
+import type { Argv } from 'yargs';
+import { type HubOptions, hubOptionsFrom } from '../src/weights/hub/hub-options.ts';
+
+/** The options of every command that downloads from the Hub. */
+export function declareHubOptions<T>(yargs: Argv<T>) {
+  return yargs
+    .option('revision', { type: 'string', describe: 'A branch, tag or commit [default: main]' })
+    .option('token', {
+      type: 'string',
+      describe: 'For private and gated models [default: HF_TOKEN, or what `hf auth login` left]',
+    })
+    .option('cache-dir', {
+      type: 'string',
+      describe: 'The cache, shared with Python [default: HF_HUB_CACHE, or ~/.cache/huggingface/hub]',
+    })
+    .option('offline', {
+      type: 'boolean',
+      describe: 'Use only what is in the cache [default: HF_HUB_OFFLINE]',
+    })
+    .group(['revision', 'token', 'cache-dir', 'offline'], 'Hub:');
+}
+
+/** The Hub's settings: what was declared above, else what the environment says. */
+export async function hubOptions(argv: {
+  readonly revision: string | undefined;
+  readonly token: string | undefined;
+  readonly 'cache-dir': string | undefined;
+  readonly offline: boolean | undefined;
+}): Promise<HubOptions> {
+  const { revision, token, offline, 'cache-dir': cacheDir } = argv;
+  const usual = await hubOptionsFrom(process.env, homedir());
+  return {
+    ...usual,
+    revision,
+    token: token?.trim() || usual.token,
+    cacheDir: cacheDir ? resolve(cacheDir) : usual.cacheDir,
+    offline: offline ?? usual.offline,
+  };
+}

@@ -1,0 +1,183 @@
+import { basename, dirname, join } from 'node:path';
+import { SdConvertError } from '../errors.ts';
+import { isRecordedBeside, type NetworkForm, networkOf } from '../validate/tensor-names.ts';
+import { openComponentWeights } from '../weights/component-weights.ts';
+import { exists, openFile, pathKind } from '../weights/disk.ts';
+import { familyOf, familyTitles } from '../weights/family.ts';
+import { describeLora, type LoraFacts } from '../weights/lora/describe-lora.ts';
+import { readJsonObject } from '../weights/python-json.ts';
+import { recognizeWeights, type WeightsKind } from '../weights/recognize.ts';
+import { readSingleFile } from '../weights/single-file/open-single-file.ts';
+import { weightFormat } from '../weights/sniff.ts';
+import type { Weight } from '../weights/weight.ts';
+import { openWeightFile } from '../weights/weight-file.ts';
+import { sizeOfFile } from './file-sizes.ts';
+import { inspectOpened } from './inspect-checkpoint.ts';
+import type { CheckpointInspection, Inspection, WeightsInspection } from './inspection.ts';
+import { nextCommand } from './next-command.ts';
+import { dtypeName, groupWeights, plainWeight, sumOf } from './weight-groups.ts';
+
+/** More tensors than a recording has. */
+const MOST_VALUES = 64;
+
+/**
+ * Looks at a file of tensors, or at the weights in a component's folder; a checkpoint in a single file is described as a
+ * checkpoint. Throws as opening them does.
+ */
+export async function inspectWeights(path: string): Promise<WeightsInspection | CheckpointInspection> {
+  const isFolder = (await pathKind(path)) === 'folder';
+  const opened = await (isFolder ? openFolder(path) : openOne(path));
+  const { weights, files, metadata, close } = opened;
+  try {
+    const format = await formatOf(files);
+    const known = recognizeWeights(weights.keys());
+    const problems: string[] = [];
+    if (known?.kind === 'checkpoint' && !isFolder) {
+      try {
+        return await inspectOpened(await readSingleFile({ size: 0, ...opened, path }), format);
+      } catch (error) {
+        problems.push(problemOf(error));
+      }
+    }
+    const lora = known?.kind === 'lora' && !isFolder ? await loraFacts(path, problems) : null;
+    const folder = isFolder ? path : dirname(path);
+    const className = await configClass(folder);
+    const family = familyOf(weights);
+    const familyTitle = lora?.family ?? (family ? familyTitles[family] : null);
+    const groups = groupWeights([...weights.values()].map(plainWeight));
+    const { what, next } = recognize(path, weights.keys(), familyTitle);
+    const isComponent = className !== null && (await exists(join(folder, '..', 'model_index.json')));
+    return {
+      kind: 'weights',
+      path,
+      format,
+      what,
+      className,
+      family: familyTitle,
+      lora,
+      files: await Promise.all(
+        files.map(async (file) => ({ name: basename(file), byteLength: await sizeOfFile(file) })),
+      ),
+      ...sumOf(groups),
+      weights: groups,
+      values: weights.size > MOST_VALUES ? [] : [...weights.values()].map(value),
+      metadata,
+      problems,
+      next: isComponent ? nextCommand('inspect', join(folder, '..')) : next,
+    };
+  } finally {
+    await close();
+  }
+}
+
+async function openOne(path: string) {
+  return { ...(await openWeightFile(path)), files: [path] };
+}
+
+async function openFolder(path: string) {
+  return { ...(await openComponentWeights(path)), metadata: {} };
+}
+
+/** A LoRA whose parts do not fit is described all the same, as a file of tensors. */
+async function loraFacts(path: string, problems: string[]): Promise<LoraFacts | null> {
+  try {
+    return await describeLora(path);
+  } catch (error) {
+    problems.push(problemOf(error));
+    return null;
+  }
+}
+
+async function formatOf([file]: readonly string[]): Promise<WeightsInspection['format']> {
+  if (file === undefined) return 'safetensors';
+  const source = await openFile(file);
+  try {
+    const start = new Uint8Array(Math.min(source.size, 16));
+    await source.read(start, 0);
+    return weightFormat(start) === 'safetensors' ? 'safetensors' : 'PyTorch';
+  } finally {
+    await source.close();
+  }
+}
+
+/** What a file of tensors of these names is. */
+function recognize(
+  path: string,
+  names: Iterable<string>,
+  family: string | null,
+): Pick<WeightsInspection, 'what' | 'next'> {
+  const all = [...names];
+  const known = recognizeWeights(all);
+  if (known) return { what: known.what, next: nextFor(known.kind, path, family) ?? { advice: known.advice } };
+  const network = networkOf(all);
+  const borders = network && recordings[network];
+  if (borders && all.every((name) => isRecordedBeside(name, borders.inputs, borders.outputs))) {
+    return {
+      what: `recorded inputs and outputs of the ${network}`,
+      next: nextCommand('validate', 'MODEL', '--reference', path),
+    };
+  }
+  return {
+    what: 'tensors of no kind that is known',
+    next: { advice: 'Give the diffusers folder of a checkpoint: the one that holds model_index.json.' },
+  };
+}
+
+/** The command that a file is for; `undefined` where none is. */
+function nextFor(kind: WeightsKind, path: string, family: string | null): Inspection['next'] | undefined {
+  const options = optionsFor(kind, path);
+  if (!options) return kind === 'unet' ? nextCommand('convert', '--model-version', path) : undefined;
+  return {
+    ...nextCommand('convert', '--model-version', 'CHECKPOINT', ...options),
+    where: `CHECKPOINT is a checkpoint${family ? ` of ${family}` : ''}.`,
+  };
+}
+
+function optionsFor(kind: WeightsKind, path: string): readonly string[] | undefined {
+  switch (kind) {
+    case 'lora':
+      return ['--lora', `${path}:1`];
+    case 'controlnet':
+      return ['--convert-controlnet', path];
+    case 'vae':
+      return ['--custom-vae-version', path];
+    default:
+      return undefined;
+  }
+}
+
+/** What a recording of each network holds; other names for the same tensors are known to `isRecordedBeside`. */
+const denoiser = ['sample', 'timestep', 'encoder_hidden_states', 'text_embeds', 'time_ids', 'timestep_cond'];
+const residuals = ['additional_residual', 'down_block', 'mid_block'];
+
+const recordings: { readonly [K in NetworkForm]: Readonly<Record<'inputs' | 'outputs', readonly string[]>> } =
+  {
+    text_encoder: { inputs: ['input_ids'], outputs: ['last_hidden_state'] },
+    unet: { inputs: denoiser, outputs: ['out_sample'] },
+    'control-unet': { inputs: [...denoiser, ...residuals], outputs: ['out_sample'] },
+    controlnet: { inputs: [...denoiser, 'controlnet_cond'], outputs: residuals },
+    vae_decoder: { inputs: ['latent_sample'], outputs: ['sample'] },
+    vae_encoder: { inputs: ['sample'], outputs: ['latent_parameters'] },
+    safety_checker: {
+      inputs: ['clip_input', 'images', 'adjustment'],
+      outputs: ['out_images', 'has_nsfw_concepts', 'concept_scores'],
+    },
+  };
+
+async function configClass(folder: string): Promise<string | null> {
+  const file = join(folder, 'config.json');
+  if (!(await exists(file))) return null;
+  const { _class_name: className, architectures } = await readJsonObject(file);
+  const [architecture] = Array.isArray(architectures) ? architectures : [];
+  const found = [className, architecture].find((name) => typeof name === 'string');
+  return found ?? null;
+}
+
+function value({ name, dtype, shape }: Weight) {
+  return { name, dtype: dtypeName(dtype), shape };
+}
+
+function problemOf(error: unknown): string {
+  if (error instanceof SdConvertError) return error.problem;
+  throw error;
+}
