@@ -1,0 +1,119 @@
+import { z } from 'zod';
+import { FileFormatError, OutputExistsError } from '../errors.ts';
+import { exists, writeText } from '../weights/disk.ts';
+import { readJsonObject } from '../weights/python-json.ts';
+import type { WeightChoices } from './choose-bits.ts';
+
+/**
+ * How much each weight of a model matters: what its output loses when that weight alone is stored with fewer bits. Kept in
+ * a file, so that a measurement of hours can be broken off and resumed, and several targets be tried on one.
+ */
+export interface Analysis {
+  readonly measured: MeasuredOn;
+  /** By name, in the order of the model. */
+  readonly weights: ReadonlyMap<string, WeightAnalysis>;
+}
+
+/** What was measured, and on what: a measurement is resumed only where all of it is the same. */
+export interface MeasuredOn {
+  /** SHA-256 of each file of the model. */
+  readonly model: Readonly<Record<string, string>>;
+  /** What tells the inputs apart: `“a prompt”, step 2 of 20`. */
+  readonly inputs: readonly string[];
+  readonly bits: readonly number[];
+  /** The largest |output| on these inputs: the peak of a PSNR. */
+  readonly peak: number;
+}
+
+export interface WeightAnalysis {
+  readonly elements: number;
+  /** Bytes it takes as it is. */
+  readonly bytes: number;
+  /** Mean squared error of the model's outputs, by bits. */
+  readonly errors: ReadonlyMap<number, number>;
+}
+
+const schema = z.object({
+  measured: z.object({
+    model: z.record(z.string(), z.string()),
+    inputs: z.array(z.string()),
+    bits: z.array(z.number()),
+    peak: z.number(),
+  }),
+  weights: z.record(
+    z.string(),
+    z.object({ elements: z.int(), bytes: z.int(), errors: z.record(z.string(), z.number()) }),
+  ),
+});
+
+/**
+ * Reads an analysis; `undefined` where there is none yet. Throws `FileFormatError` for another file, and
+ * `OutputExistsError` when it was made of something else than `expected`.
+ */
+export async function readAnalysis(path: string, expected: MeasuredOn): Promise<Analysis | undefined> {
+  if (!(await exists(path))) return undefined;
+  const { data, error } = schema.safeParse(await readJsonObject(path));
+  if (!data) {
+    throw new FileFormatError({
+      problem: `${path} is not an analysis as sdconvert writes it.`,
+      details: { found: z.prettifyError(error).split('\n', 1)[0] ?? '' },
+      advice: 'Name another file, or remove this one.',
+    });
+  }
+  for (const key of ['model', 'inputs', 'bits'] as const) {
+    if (JSON.stringify(data.measured[key]) === JSON.stringify(expected[key])) continue;
+    throw new OutputExistsError({
+      problem: `${path} was measured on another ${key === 'model' ? 'model' : `choice of ${key}`}.`,
+      advice: 'Name another file for this measurement, or remove this one.',
+    });
+  }
+  const weights = Object.entries(data.weights).map(
+    ([name, { errors, ...rest }]): [string, WeightAnalysis] => [
+      name,
+      { ...rest, errors: new Map(Object.entries(errors).map(([bits, value]) => [Number(bits), value])) },
+    ],
+  );
+  return { measured: data.measured, weights: new Map(weights) };
+}
+
+/** Writes an analysis, complete or not at all. */
+export async function writeAnalysis(path: string, { measured, weights }: Analysis): Promise<void> {
+  const plain = Object.fromEntries(
+    [...weights].map(([name, { errors, ...rest }]) => [
+      name,
+      { ...rest, errors: Object.fromEntries(errors) },
+    ]),
+  );
+  await writeText(path, `${JSON.stringify({ measured, weights: plain }, null, 1)}\n`);
+}
+
+/** The choices that an analysis leaves for each weight: as it is, or a palette of one of `allowed` widths. */
+export function choicesOf({ weights }: Analysis, allowed: readonly number[]): WeightChoices[] {
+  return [...weights].map(([name, { elements, bytes, errors }]) => ({
+    name,
+    choices: [
+      { bits: UNTOUCHED, bytes, error: 0 },
+      ...[...errors].flatMap(([bits, error]) =>
+        allowed.includes(bits) ? [{ bits, bytes: paletteBytes(elements, bits), error }] : [],
+      ),
+    ],
+  }));
+}
+
+/** What recipes call a weight that stays as it is (as Apple's do). */
+export const UNTOUCHED = 16;
+
+/** The PSNR of a mean squared error, in dB. */
+export function psnrOf(error: number, peak: number): number {
+  return 10 * Math.log10(peak ** 2 / error);
+}
+
+/** The mean squared error of a PSNR in dB. */
+export function errorOf(psnr: number, peak: number): number {
+  return peak ** 2 / 10 ** (psnr / 10);
+}
+
+/** Packed indices and a palette of float16. */
+function paletteBytes(elements: number, bits: number): number {
+  return Math.ceil((elements * bits) / 8) + 2 * 2 ** bits;
+}

@@ -1,0 +1,111 @@
+/**
+ * Which weight gets how many bits. Each weight has a few choices, each with a size and an error; the total of one is to
+ * be small while the other stays under a limit. On the lower convex hull of every weight's choices, the steps of all
+ * weights taken in order of error per byte saved give the best total at every size they pass (Everett 1963, "Generalized
+ * Lagrange multiplier method"; Shoham & Gersho 1988 for bits). Errors of different weights are taken to add up, which
+ * holds while they are small: what was chosen has to be measured.
+ */
+
+/** One way to store a weight. */
+export interface BitChoice {
+  readonly bits: number;
+  readonly bytes: number;
+  /** Mean squared error that it alone causes in the model's output. */
+  readonly error: number;
+}
+
+/** A weight and its choices; the one without loss is among them. */
+export interface WeightChoices {
+  readonly name: string;
+  readonly choices: readonly BitChoice[];
+}
+
+/** What was chosen for all weights. */
+export interface Allocation {
+  readonly bits: ReadonlyMap<string, number>;
+  /** Sum over all weights. */
+  readonly bytes: number;
+  /** Sum over all weights: the predicted mean squared error of the output. */
+  readonly error: number;
+}
+
+/**
+ * Every allocation on the way from the largest and most exact to the smallest, each smaller than the one before; what
+ * lies between two of them is not better than both.
+ */
+export function* allocations(weights: readonly WeightChoices[]): Generator<Allocation> {
+  const hulls = weights.map(({ name, choices }) => ({ name, hull: lowerHull(choices) }));
+  const bits = new Map(hulls.map(({ name, hull }) => [name, hull[0]?.bits ?? 0]));
+  let bytes = sum(hulls, (choice) => choice.bytes);
+  let error = sum(hulls, (choice) => choice.error);
+  yield { bits: new Map(bits), bytes, error };
+  for (const { name, from, to } of stepsInOrder(hulls)) {
+    bits.set(name, to.bits);
+    bytes += to.bytes - from.bytes;
+    error += to.error - from.error;
+    yield { bits: new Map(bits), bytes, error };
+  }
+}
+
+/** The smallest allocation whose predicted error is at most `maxError`; the most exact one where none is. */
+export function smallestWithin(weights: readonly WeightChoices[], maxError: number): Allocation {
+  return last(allocations(weights), ({ error }) => error <= maxError);
+}
+
+/** The most exact allocation of at most `maxBytes`, or `undefined` where even the smallest is larger. */
+export function bestWithin(weights: readonly WeightChoices[], maxBytes: number): Allocation | undefined {
+  for (const allocation of allocations(weights)) if (allocation.bytes <= maxBytes) return allocation;
+  return undefined;
+}
+
+interface Step {
+  readonly name: string;
+  readonly from: BitChoice;
+  readonly to: BitChoice;
+}
+
+/** The steps along all hulls, the cheapest error per byte first; a hull's own steps stay in their order, as they become dearer. */
+function stepsInOrder(hulls: readonly { name: string; hull: readonly BitChoice[] }[]): Step[] {
+  const steps = hulls.flatMap(({ name, hull }) =>
+    hull.slice(1).flatMap((to, index): Step[] => {
+      const from = hull[index];
+      return from ? [{ name, from, to }] : [];
+    }),
+  );
+  return steps.sort((a, b) => price(a.from, a.to) - price(b.from, b.to));
+}
+
+/** The choices worth taking, from the largest to the smallest: each step saves bytes at a higher price than the one before. */
+function lowerHull(choices: readonly BitChoice[]): BitChoice[] {
+  const hull: BitChoice[] = [];
+  for (const choice of choices.toSorted((a, b) => b.bytes - a.bytes || b.error - a.error)) {
+    // Larger and no better than this one.
+    while ((hull.at(-1)?.error ?? -1) >= choice.error) hull.pop();
+    for (;;) {
+      const [before, top] = [hull.at(-2), hull.at(-1)];
+      if (!before || !top || price(before, top) < price(top, choice)) break;
+      hull.pop();
+    }
+    hull.push(choice);
+  }
+  return hull;
+}
+
+/** Error for each byte saved. */
+function price(from: BitChoice, to: BitChoice): number {
+  return (to.error - from.error) / (from.bytes - to.bytes);
+}
+
+function sum(hulls: readonly { hull: readonly BitChoice[] }[], of: (choice: BitChoice) => number): number {
+  return hulls.reduce((total, { hull: [first] }) => total + (first ? of(first) : 0), 0);
+}
+
+function last(all: Iterable<Allocation>, fits: (allocation: Allocation) => boolean): Allocation {
+  let best: Allocation | undefined;
+  for (const allocation of all) {
+    if (best && !fits(allocation)) break;
+    best = allocation;
+  }
+  if (!best) throw new Error('there is always the first allocation');
+  return best;
+}

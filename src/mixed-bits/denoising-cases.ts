@@ -1,0 +1,82 @@
+import { join } from 'node:path';
+import type { Context } from '../context.ts';
+import { latentShape, openTokenizer, readConfigs } from '../generate/generate.ts';
+import { createScheduler } from '../generate/schedulers/create-scheduler.ts';
+import { denoise, encodePrompts } from '../generate/text-to-image.ts';
+import { createRng } from '../random/random.ts';
+import { openChain } from '../validate/chain.ts';
+import { feedsFor } from '../validate/feeds.ts';
+import type { InputCase } from '../validate/realistic-inputs.ts';
+import type { Runner, TensorMap } from '../validate/runner.ts';
+
+/** What a UNet is given while it draws. */
+export interface DenoisingRequest {
+  /** The `onnx` folder that the UNet belongs to: its text encoder, tokenizer and scheduler draw with it. */
+  readonly folder: string;
+  readonly prompts: readonly string[];
+}
+
+/** Steps of the run, and those of them that are kept: from noise to nearly a picture. */
+const STEPS = 20;
+const KEPT = [1, 10, 18];
+
+const GUIDANCE = 7.5;
+const SEED = 93;
+
+/**
+ * The inputs of a UNet at a few steps of real denoising runs, a run for each prompt. Throws what opening and running the
+ * folder's models throws.
+ */
+export async function denoisingCases(
+  unet: Runner,
+  { folder, prompts }: DenoisingRequest,
+  context: Context,
+): Promise<InputCase[]> {
+  const tokenizer = await openTokenizer(join(folder, 'tokenizer'));
+  const configs = await readConfigs(folder);
+  const scheduler = createScheduler(configs.schedulerConfig);
+  const shape = latentShape(unet, configs.unet);
+  const encoder = await openChain([join(folder, 'text_encoder')], { optimize: false });
+  const texts = [];
+  try {
+    for (const prompt of prompts) {
+      const rows = ['', prompt].map((text) => tokenizer.encode(text, { maxLength: 77 }));
+      texts.push(await encodePrompts(encoder, rows));
+    }
+  } finally {
+    await encoder.close();
+  }
+
+  const cases: InputCase[] = [];
+  for (const [index, hiddenStates] of texts.entries()) {
+    const rng = createRng('numpy', SEED + index);
+    const seen: TensorMap[] = [];
+    const recorder: Runner = {
+      ...unet,
+      async run(feeds) {
+        seen.push(feeds);
+        const [predicted] = (await unet.run(feedsFor(unet, feeds))).values();
+        return new Map(predicted ? [['out_sample', predicted]] : []);
+      },
+    };
+    const noise = {
+      dtype: 'f32',
+      shape,
+      data: rng.normal(shape.reduce((product, size) => product * size, 1)),
+    } as const;
+    const normal = (count: number) => rng.normal(count);
+    await denoise(
+      recorder,
+      scheduler,
+      { noise, hiddenStates, guidanceScale: GUIDANCE, steps: STEPS, normal },
+      context,
+    );
+    cases.push(
+      ...KEPT.flatMap((step): InputCase[] => {
+        const tensors = seen[step];
+        return tensors ? [{ name: `“${prompts[index]}”, step ${step + 1} of ${STEPS}`, tensors }] : [];
+      }),
+    );
+  }
+  return cases;
+}

@@ -1,0 +1,108 @@
+import { basename, dirname, join } from 'node:path';
+import { type Context, throwIfInterrupted } from '../context.ts';
+import type { OpenOnnx } from '../emit/onnx/read-onnx.ts';
+import { type FloatTensor, float16Codes } from '../quantize/float-tensor.ts';
+import { Float16Histogram } from '../quantize/palette/histogram.ts';
+import { optimalPalette, type PaletteBits, paletteIndices } from '../quantize/palette/palette.ts';
+import type { InputCase } from '../validate/realistic-inputs.ts';
+import { byteSize, elementCount } from '../weights/dtype.ts';
+import { hashFile } from '../weights/hash-file.ts';
+import {
+  type Analysis,
+  type MeasuredOn,
+  readAnalysis,
+  type WeightAnalysis,
+  writeAnalysis,
+} from './analysis.ts';
+import { openSegmentedModel, type SegmentedModel } from './segmented-model.ts';
+import { segmentsOf } from './segments.ts';
+
+/** What to measure: a model, the weights in question, and what to run it on. */
+export interface MeasureRequest {
+  /** The ONNX file. */
+  readonly file: string;
+  readonly model: OpenOnnx;
+  readonly weights: readonly FloatTensor[];
+  readonly cases: readonly InputCase[];
+  readonly bits: readonly PaletteBits[];
+  /** Where the measurements are kept; those that are there already are not made again. */
+  readonly analysis: string;
+}
+
+/** Into how many pieces the model is cut: what comes before a weight's piece is not run again. */
+const PIECES = 8;
+
+/**
+ * Measures what each weight costs at each width, all others untouched. The analysis file is written after each weight, so
+ * that the work can be broken off. Throws `InterruptedError`, what `readAnalysis` throws, and what running throws.
+ */
+export async function measure(request: MeasureRequest, context: Context): Promise<Analysis> {
+  const { file, model, cases, bits, analysis: path } = request;
+  const dataFolder = dirname(file);
+  const segmented = await openSegmentedModel(
+    segmentsOf(model, PIECES),
+    { path: file, dataFolder },
+    cases.map(({ tensors }) => tensors),
+  );
+  try {
+    const measured: MeasuredOn = {
+      model: await hashesOf(file, model, context.signal),
+      inputs: cases.map(({ name }) => name),
+      bits,
+      peak: segmented.peak,
+    };
+    const known = (await readAnalysis(path, measured))?.weights ?? new Map<string, WeightAnalysis>();
+    const weights = new Map<string, WeightAnalysis>();
+    const total = request.weights.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+    let done = 0;
+    for (const weight of request.weights) {
+      throwIfInterrupted(context.signal);
+      context.onProgress?.({ type: 'progress', stage: 'analyze', what: weight.name, done, total });
+      weights.set(weight.name, known.get(weight.name) ?? (await measureWeight(weight, bits, segmented)));
+      done += elementCount(weight.shape);
+      if (!known.has(weight.name))
+        await writeAnalysis(path, { measured, weights: new Map([...known, ...weights]) });
+    }
+    return { measured, weights };
+  } finally {
+    await segmented.close();
+  }
+}
+
+async function measureWeight(
+  weight: FloatTensor,
+  bits: readonly PaletteBits[],
+  model: SegmentedModel,
+): Promise<WeightAnalysis> {
+  const codes = new Uint16Array(elementCount(weight.shape));
+  let filled = 0;
+  const histogram = new Float16Histogram();
+  for await (const block of float16Codes(weight)) {
+    codes.set(block, filled);
+    filled += block.length;
+    histogram.add(block);
+  }
+  const distinct = histogram.distinct();
+  function* palettized(): Generator<Float32Array> {
+    for (const each of bits) {
+      const palette = optimalPalette(distinct, each);
+      const indices = paletteIndices(palette);
+      yield Float32Array.from(codes, (code) => palette.entries[indices[code] ?? 0] ?? 0);
+    }
+  }
+  const errors = new Map<number, number>();
+  let at = 0;
+  for await (const error of model.errorsOf(weight, palettized())) errors.set(bits[at++] ?? 0, error);
+  return { elements: codes.length, bytes: byteSize(weight.shape, weight.dtype), errors };
+}
+
+async function hashesOf(
+  file: string,
+  { dataFiles }: OpenOnnx,
+  signal: AbortSignal | undefined,
+): Promise<Record<string, string>> {
+  const hashes: Record<string, string> = {};
+  for (const name of [basename(file), ...dataFiles.map(({ location }) => location)])
+    hashes[name] = await hashFile(join(dirname(file), name), signal);
+  return hashes;
+}

@@ -1,0 +1,112 @@
+import { type ModelProto, onnx } from '../emit/onnx/proto.ts';
+import { chainOf } from '../validate/chain.ts';
+import { openOnnxSession } from '../validate/onnx-session.ts';
+import type { Runner, TensorMap } from '../validate/runner.ts';
+import { numbersOf } from '../validate/tensor-values.ts';
+import type { TensorData } from '../weights/tensor-data.ts';
+import { initializersOf, inputNameOf, withWeightAsInput } from './segments.ts';
+
+/** A model in pieces that is loaded once and run with one weight changed, many times. */
+export interface SegmentedModel {
+  /** The largest |output| when nothing is changed. */
+  readonly peak: number;
+  /** Mean squared error of the outputs, over all cases, with a weight's elements replaced (each by its own data). */
+  errorsOf(weight: WeightToChange, replacements: Iterable<Float32Array>): AsyncGenerator<number>;
+  close(): Promise<void>;
+}
+
+/** A weight by its name in the model, and its shape. */
+export interface WeightToChange {
+  readonly name: string;
+  readonly shape: readonly number[];
+}
+
+/** What each case was when nothing was changed. */
+interface ReferenceRun {
+  /** The values that are known before each piece: the inputs, and what the pieces before it hand on. */
+  readonly before: readonly TensorMap[];
+  readonly outputs: TensorMap;
+}
+
+/**
+ * Loads the pieces, and runs every case once to know what a change is to be compared with. `feeds` are those of the whole
+ * model; `dataFolder` is what the locations of the weights are relative to.
+ */
+export async function openSegmentedModel(
+  pieces: readonly ModelProto[],
+  place: { readonly path: string; readonly dataFolder: string },
+  feeds: readonly TensorMap[],
+): Promise<SegmentedModel> {
+  const open = (proto: ModelProto): Promise<Runner> =>
+    openOnnxSession({ ...place, bytes: onnx.ModelProto.encode(proto).finish() }, { optimize: true });
+  const runners: Runner[] = [];
+  const close = async () => {
+    await Promise.all(runners.map((runner) => runner.close()));
+  };
+  try {
+    for (const proto of pieces) runners.push(await open(proto));
+    const references: ReferenceRun[] = [];
+    for (const each of feeds) references.push(await referenceRun(runners, each));
+    return {
+      peak: Math.max(...references.flatMap(({ outputs }) => [...outputs.values()].map(peakOf))),
+      async *errorsOf({ name, shape }, replacements) {
+        const index = pieces.findIndex((proto) => initializersOf(proto).includes(name));
+        const piece = pieces[index];
+        if (!piece) throw new Error(`${name} is no weight of this model`);
+        const changed = await open(withWeightAsInput(piece, name));
+        const rest = chainOf([changed, ...runners.slice(index + 1)]);
+        try {
+          for (const data of replacements) {
+            const given = { dtype: 'f32', shape, data } as const;
+            let [squares, count] = [0, 0];
+            for (const { before, outputs } of references) {
+              const feeds = new Map([...(before[index] ?? []), [inputNameOf(name), given] as const]);
+              const distance = squaredDistance(outputs, await rest.run(feeds));
+              squares += distance.squares;
+              count += distance.count;
+            }
+            yield squares / count;
+          }
+        } finally {
+          await changed.close();
+        }
+      },
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function referenceRun(runners: readonly Runner[], feeds: TensorMap): Promise<ReferenceRun> {
+  const values = new Map(feeds);
+  const before: TensorMap[] = [];
+  let outputs: TensorMap = new Map();
+  for (const runner of runners) {
+    before.push(new Map(values));
+    outputs = await chainOf([runner]).run(values);
+    for (const [name, tensor] of outputs) values.set(name, tensor);
+  }
+  return { before, outputs };
+}
+
+function peakOf(tensor: TensorData): number {
+  let peak = 0;
+  const numbers = numbersOf(tensor);
+  for (let i = 0; i < numbers.length; i++) peak = Math.max(peak, Math.abs(numbers[i] ?? 0));
+  return peak;
+}
+
+/** Sum of squared differences, and how many there are. */
+function squaredDistance(expected: TensorMap, found: TensorMap): { squares: number; count: number } {
+  let [squares, count] = [0, 0];
+  for (const [name, tensor] of expected) {
+    const other = found.get(name);
+    if (!other) throw new Error(`the changed model does not give ${name}`);
+    const [a, b] = [numbersOf(tensor), numbersOf(other)];
+    for (let i = 0; i < a.length; i++) squares += ((a[i] ?? 0) - (b[i] ?? 0)) ** 2;
+    count += a.length;
+  }
+  return { squares, count };
+}

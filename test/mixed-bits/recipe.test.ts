@@ -1,0 +1,62 @@
+import { writeFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { bitsByName, readRecipe, weightKey } from '../../src/mixed-bits/recipe.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+
+const at = temporaryFolder();
+
+test('a weight has one key in a checkpoint, an ONNX file, our packages and Apple’s', () => {
+  const names = [
+    'down_blocks.0.attentions.1.transformer_blocks.0.attn1.to_q',
+    'down_blocks.0.attentions.1.transformer_blocks.0.attn1.to_q.weight',
+    'down_blocks_0_attentions_1_transformer_blocks_0_attn1_to_q_weight',
+    'down_blocks_0_attentions_1_transformer_blocks_0_attn1_to_q_weight_to_fp16',
+    'down_blocks_0_attentions_1_transformer_blocks_0_attn1_to_q_weight_to_fp16_palettized',
+  ];
+  expect(new Set(names.map(weightKey)).size).toBe(1);
+});
+
+test('our recipe and Apple’s, of one or several, are read', async () => {
+  expect(await readRecipe(written({ 'conv_in.weight': 8, conv_out: 4 }))).toEqual(
+    new Map([
+      ['conv_in.weight', 8],
+      ['conv_out', 4],
+    ]),
+  );
+  const apple = written({
+    model_version: 'x',
+    recipes: { 'recipe_4.00': { conv_out: 4 }, 'recipe_6.00': { conv_out: 6 } },
+  });
+  expect(await readRecipe(`${apple}#recipe_6.00`)).toEqual(new Map([['conv_out', 6]]));
+  expect(await readRecipe(written({ recipes: { only: { conv_out: 2 } } }))).toEqual(
+    new Map([['conv_out', 2]]),
+  );
+});
+
+test('several recipes and none named: the error lists them', async () => {
+  const file = written({ recipes: { a: { conv_out: 4 }, b: { conv_out: 6 } } });
+  await expect(readRecipe(file)).rejects.toThrow(/has several recipes[\s\S]*a, b[\s\S]*#a/);
+  await expect(readRecipe(`${file}#c`)).rejects.toThrow(/has no recipe c/);
+});
+
+test('unknown bits are refused, naming weight and bits', async () => {
+  await expect(readRecipe(written({ conv_in: 8, conv_out: 5 }))).rejects.toThrow(/conv_out[\s\S]*5/);
+  await expect(readRecipe(written({ recipes: { a: { conv_out: 7 } } }))).rejects.toThrow(/conv_out[\s\S]*7/);
+});
+
+test('what is no recipe is refused', async () => {
+  await expect(readRecipe(written({}))).rejects.toThrow(/is not a recipe/);
+  await expect(readRecipe(written({ conv_in: 'four' }))).rejects.toThrow(/is not a recipe/);
+});
+
+test('a recipe gives bits to the weights it names, and is refused where it names none', () => {
+  const recipe = new Map([['conv_in', 8]]);
+  expect(bitsByName(recipe, ['conv_in.weight', 'conv_out.weight'])).toEqual(new Map([['conv_in.weight', 8]]));
+  expect(() => bitsByName(recipe, ['to_q'])).toThrow(/names no weight of this model/);
+});
+
+function written(json: object): string {
+  const path = at('recipe.json');
+  writeFileSync(path, JSON.stringify(json));
+  return path;
+}
