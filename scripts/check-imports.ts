@@ -19,6 +19,7 @@ const order = [
   'inspect',
   'bundle',
   'generate',
+  'mixed-bits',
 ];
 
 /** What every folder may import: parts that themselves import nothing but each other. */

@@ -25,7 +25,7 @@ export interface Graph {
 export class GraphBuilder {
   readonly #inputs: Tensor[] = [];
   readonly #tensors: Tensor[] = [];
-  readonly #names = new Set<string>();
+  readonly #names = new Map<string, number>();
   readonly #known = new Map<string, Tensor>();
   readonly #ids = new Map<Tensor, number>();
 
@@ -80,10 +80,19 @@ export class GraphBuilder {
     return tensor;
   }
 
-  #record(wanted: string, op: Op, inputs: readonly Tensor[], { dtype, shape }: TensorType): Tensor {
+  /** `x`, then `x_2`, `x_3`, …; the next number is kept, as some names come thousands of times. */
+  #unusedName(wanted: string): string {
     let name = wanted;
-    for (let copy = 2; this.#names.has(name); copy++) name = `${wanted}_${copy}`;
-    this.#names.add(name);
+    for (let copy = this.#names.get(wanted) ?? 1; this.#names.has(name); ) {
+      name = `${wanted}_${++copy}`;
+      this.#names.set(wanted, copy);
+    }
+    this.#names.set(name, 1);
+    return name;
+  }
+
+  #record(wanted: string, op: Op, inputs: readonly Tensor[], { dtype, shape }: TensorType): Tensor {
+    const name = this.#unusedName(wanted);
     const tensor: Tensor = { name, op, inputs, dtype, shape, builder: this };
     this.#ids.set(tensor, this.#tensors.length);
     this.#tensors.push(tensor);

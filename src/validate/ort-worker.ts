@@ -64,7 +64,12 @@ type OrtDType = keyof typeof ortTypes;
 function sessionOptions(optimize: boolean, dataFolder?: string): Ort.InferenceSession.SessionOptions {
   const always = { enableCpuMemArena: false, logSeverityLevel: FATAL } as const;
   const data = dataFolder === undefined ? {} : { model_external_initializers_file_folder_path: dataFolder };
-  if (optimize) return { ...always, graphOptimizationLevel: 'all', extra: { session: data } };
+  if (optimize)
+    return {
+      ...always,
+      graphOptimizationLevel: 'all',
+      extra: { session: { ...data, intra_op: { allow_spinning: '0' } } },
+    };
   const session = { ...data, disable_prepacking: '1', intra_op: { allow_spinning: '0' } };
   return { ...always, graphOptimizationLevel: 'disabled', extra: { session } };
 }
