@@ -1,26 +1,31 @@
 /**
- * `npm run docs`: writes `docs/cli.md`, each command's own help; with `--check` it only compares, and fails on a
- * difference.
+ * `npm run docs`: writes `docs/cli.md`, each command's own help, and `docs/supported.md`, what the code can do; with
+ * `--check` it only compares, and fails on a difference.
  */
 import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { commandNames } from '../cli/commands.ts';
+import { supportedPage } from './docs/supported.ts';
 
 const root = join(import.meta.dirname, '..');
-const path = join(root, 'docs/cli.md');
 
-const sections = commandNames.map((name) => `## ${name}\n\n\`\`\`text\n${help(name)}\n\`\`\`\n`);
-const text = [
-  '# Command line\n',
-  'Written by `npm run docs` from the commands themselves.\n',
-  ...sections,
-].join('\n');
+const pages = { 'docs/cli.md': commandLinePage(), 'docs/supported.md': await supportedPage() };
 
-if (!process.argv.includes('--check')) writeFileSync(path, text);
-else if (readFileSync(path, 'utf8') !== text) {
-  process.stderr.write('docs/cli.md is not what the commands say: run `npm run docs` and commit it.\n');
-  process.exitCode = 1;
+for (const [name, text] of Object.entries(pages)) {
+  const path = join(root, name);
+  if (!process.argv.includes('--check')) writeFileSync(path, text);
+  else if (!existsSync(path) || readFileSync(path, 'utf8') !== text) {
+    process.stderr.write(`${name} is not what the code says: run \`npm run docs\` and commit it.\n`);
+    process.exitCode = 1;
+  }
+}
+
+function commandLinePage(): string {
+  const sections = commandNames.map((name) => `## ${name}\n\n\`\`\`text\n${help(name)}\n\`\`\`\n`);
+  return ['# Command line\n', 'Written by `npm run docs` from the commands themselves.\n', ...sections].join(
+    '\n',
+  );
 }
 
 function help(command: string): string {

@@ -3,6 +3,7 @@ import { FileFormatError, OutputExistsError } from '../errors.ts';
 import { exists, writeText } from '../weights/disk.ts';
 import { readJsonObject } from '../weights/python-json.ts';
 import type { WeightChoices } from './choose-bits.ts';
+import { UNTOUCHED } from './recipe.ts';
 
 /**
  * How much each weight of a model matters: what its output loses when that weight alone is stored with fewer bits. Kept in
@@ -87,21 +88,16 @@ export async function writeAnalysis(path: string, { measured, weights }: Analysi
   await writeText(path, `${JSON.stringify({ measured, weights: plain }, null, 1)}\n`);
 }
 
-/** The choices that an analysis leaves for each weight: as it is, or a palette of one of `allowed` widths. */
-export function choicesOf({ weights }: Analysis, allowed: readonly number[]): WeightChoices[] {
+/** The choices for each weight: as it is, or a palette. */
+export function choicesOf({ weights }: Analysis): WeightChoices[] {
   return [...weights].map(([name, { elements, bytes, errors }]) => ({
     name,
     choices: [
       { bits: UNTOUCHED, bytes, error: 0 },
-      ...[...errors].flatMap(([bits, error]) =>
-        allowed.includes(bits) ? [{ bits, bytes: paletteBytes(elements, bits), error }] : [],
-      ),
+      ...[...errors].map(([bits, error]) => ({ bits, bytes: paletteBytes(elements, bits), error })),
     ],
   }));
 }
-
-/** What recipes call a weight that stays as it is (as Apple's do). */
-export const UNTOUCHED = 16;
 
 /** The PSNR of a mean squared error, in dB. */
 export function psnrOf(error: number, peak: number): number {

@@ -24,7 +24,7 @@ const GUIDANCE = 7.5;
 const SEED = 93;
 
 /**
- * The inputs of a UNet at a few steps of real denoising runs, a run for each prompt. Throws what opening and running the
+ * The inputs of a UNet that takes latents, a timestep and a text, and nothing else, at a few steps of real denoising runs, a run for each prompt. Throws what opening and running the
  * folder's models throws.
  */
 export async function denoisingCases(

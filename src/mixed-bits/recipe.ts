@@ -1,15 +1,18 @@
 import { z } from 'zod';
 import { FileFormatError, RequestError } from '../errors.ts';
+import { paletteBits } from '../quantize/palette/palette.ts';
+import { plainName, type QuantizationPlan } from '../quantize/plan.ts';
+import { writeText } from '../weights/disk.ts';
 import { type JsonObject, readJsonObject } from '../weights/python-json.ts';
 
 /** Bits for each weight; names as diffusers has them, with or without `.weight`. 16 leaves a weight as it is. */
 export type Recipe = ReadonlyMap<string, number>;
 
-/** The bit widths that a recipe may name. */
-export const recipeBits = [1, 2, 3, 4, 6, 8, 16] as const;
+/** What recipes call a weight that stays as it is (as Apple's do). */
+export const UNTOUCHED = 16;
 
-const bits = z.literal(recipeBits);
-const recipeSchema = z.record(z.string().min(1), bits);
+const recipeBits = [...paletteBits, UNTOUCHED];
+const recipeSchema = z.record(z.string().min(1), z.literal(recipeBits));
 
 /** What mixed_bit_compression_pre_analysis.py of Apple's converter writes: several recipes by name. */
 const severalSchema = z.object({ recipes: z.record(z.string(), recipeSchema) });
@@ -68,28 +71,22 @@ function pick(
 }
 
 /**
- * What is the same in the names that a weight has in checkpoints, ONNX files, our packages and Apple's:
- * `mid_block.attentions.0.proj_in.weight`, `mid_block_attentions_0_proj_in_weight_to_fp16_palettized`, ….
+ * The plan that gives each weight the bits that a recipe names for it; what it does not name, or names 16, stays as it is.
+ * One name fits a checkpoint's weights, ONNX files, our packages and Apple's.
  */
-export function weightKey(name: string): string {
-  return name
-    .replace(/(_palettized|_quantized|_to_fp16)+$/, '')
-    .replaceAll(/[^\w]/g, '_')
-    .replace(/_weight$/, '');
+export function planRecipe(recipe: Recipe): QuantizationPlan {
+  const wanted = new Map([...recipe].map(([name, bits]) => [weightKey(name), bits]));
+  return ({ name }) => {
+    const bits = paletteBits.find((each) => each === wanted.get(weightKey(name)));
+    return bits && { kind: 'palette', bits };
+  };
 }
 
-/** The bits that a recipe gives to each of these weights. Throws `RequestError` when it names none of them. */
-export function bitsByName(recipe: Recipe, names: Iterable<string>): Map<string, number> {
-  const wanted = new Map([...recipe].map(([name, value]) => [weightKey(name), value]));
-  const found = new Map<string, number>();
-  for (const name of names) {
-    const value = wanted.get(weightKey(name));
-    if (value !== undefined) found.set(name, value);
-  }
-  if (found.size > 0) return found;
-  throw new RequestError({
-    problem: 'the recipe names no weight of this model.',
-    details: { 'it names': [...recipe.keys()].slice(0, 3).join(', ') },
-    advice: 'Use a recipe that was made for the same network (a UNet’s for a UNet).',
-  });
+/** Writes a recipe; names as the model has them. */
+export async function writeRecipe(path: string, recipe: Recipe): Promise<void> {
+  await writeText(path, `${JSON.stringify(Object.fromEntries(recipe), null, 1)}\n`);
+}
+
+function weightKey(name: string): string {
+  return plainName(name).replace(/_weight$/, '');
 }

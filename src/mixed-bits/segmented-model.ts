@@ -91,7 +91,8 @@ async function referenceRun(runners: readonly Runner[], feeds: TensorMap): Promi
   return { before, outputs };
 }
 
-function peakOf(tensor: TensorData): number {
+/** The largest |element|. */
+export function peakOf(tensor: TensorData): number {
   let peak = 0;
   const numbers = numbersOf(tensor);
   for (let i = 0; i < numbers.length; i++) peak = Math.max(peak, Math.abs(numbers[i] ?? 0));
@@ -99,7 +100,7 @@ function peakOf(tensor: TensorData): number {
 }
 
 /** Sum of squared differences, and how many there are. */
-function squaredDistance(expected: TensorMap, found: TensorMap): { squares: number; count: number } {
+export function squaredDistance(expected: TensorMap, found: TensorMap): { squares: number; count: number } {
   let [squares, count] = [0, 0];
   for (const [name, tensor] of expected) {
     const other = found.get(name);

@@ -1,19 +1,26 @@
 import { writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { bitsByName, readRecipe, weightKey } from '../../src/mixed-bits/recipe.ts';
+import { planRecipe, readRecipe } from '../../src/mixed-bits/recipe.ts';
+import type { QuantizableWeight } from '../../src/quantize/plan.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const at = temporaryFolder();
 
-test('a weight has one key in a checkpoint, an ONNX file, our packages and Apple’s', () => {
+test('one name fits a weight in a checkpoint, an ONNX file, our packages and Apple’s', () => {
+  const plan = planRecipe(new Map([['down_blocks.0.attentions.1.transformer_blocks.0.attn1.to_q', 4]]));
   const names = [
-    'down_blocks.0.attentions.1.transformer_blocks.0.attn1.to_q',
     'down_blocks.0.attentions.1.transformer_blocks.0.attn1.to_q.weight',
     'down_blocks_0_attentions_1_transformer_blocks_0_attn1_to_q_weight',
     'down_blocks_0_attentions_1_transformer_blocks_0_attn1_to_q_weight_to_fp16',
     'down_blocks_0_attentions_1_transformer_blocks_0_attn1_to_q_weight_to_fp16_palettized',
   ];
-  expect(new Set(names.map(weightKey)).size).toBe(1);
+  for (const name of names) expect(plan(weight(name))).toEqual({ kind: 'palette', bits: 4 });
+});
+
+test('what a recipe does not name, or names 16, stays as it is', () => {
+  const plan = planRecipe(new Map([['conv_in', 16]]));
+  expect(plan(weight('conv_in.weight'))).toBeUndefined();
+  expect(plan(weight('conv_out.weight'))).toBeUndefined();
 });
 
 test('our recipe and Apple’s, of one or several, are read', async () => {
@@ -49,11 +56,9 @@ test('what is no recipe is refused', async () => {
   await expect(readRecipe(written({ conv_in: 'four' }))).rejects.toThrow(/is not a recipe/);
 });
 
-test('a recipe gives bits to the weights it names, and is refused where it names none', () => {
-  const recipe = new Map([['conv_in', 8]]);
-  expect(bitsByName(recipe, ['conv_in.weight', 'conv_out.weight'])).toEqual(new Map([['conv_in.weight', 8]]));
-  expect(() => bitsByName(recipe, ['to_q'])).toThrow(/names no weight of this model/);
-});
+function weight(name: string): QuantizableWeight {
+  return { name, shape: [64, 64], outputAxis: 0, inputAxis: 1 };
+}
 
 function written(json: object): string {
   const path = at('recipe.json');

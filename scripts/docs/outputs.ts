@@ -1,0 +1,161 @@
+import { isDeepStrictEqual } from 'node:util';
+import { buildCoreMl } from '../../src/emit/coreml/build-coreml.ts';
+import { builtSource } from '../../src/emit/coreml/copy-weights.ts';
+import { quantizeMil } from '../../src/emit/coreml/quantize-mil.ts';
+import { type Target as Deployment, targets as deployments } from '../../src/emit/coreml/target.ts';
+import { buildOnnxModel } from '../../src/emit/onnx/build-model.ts';
+import { OPSET } from '../../src/emit/onnx/proto.ts';
+import { quantizeOnnx } from '../../src/emit/onnx/quantize-onnx.ts';
+import { RequestError, SdConvertError } from '../../src/errors.ts';
+import { type Graph, GraphBuilder } from '../../src/graph/graph.ts';
+import { linear } from '../../src/graph/layers.ts';
+import { Scope } from '../../src/graph/scope.ts';
+import { WeightBook } from '../../src/graph/weight-book.ts';
+import {
+  planQuantization,
+  type QuantizationOptions,
+  type QuantizationPlan,
+  quantizationModes,
+} from '../../src/quantize/plan.ts';
+import { precisions, withPrecision } from '../../src/quantize/precision.ts';
+import { targetNames, targets } from '../../src/targets.ts';
+import { unreadWeight } from '../../test/support/memory-weight.ts';
+import { sentence } from './attempt.ts';
+import { code, Notes, table } from './markdown.ts';
+
+// as: Object.keys gives strings; the table has exactly these keys.
+const systems = Object.keys(deployments) as Deployment[];
+
+/** What a target does with what is asked of it. */
+export function targetTable(): string {
+  return table([
+    ['', ...targetNames.map((name) => `--target ${name}`)],
+    ['operations', `opset ${OPSET}`, 'ML Program, as below'],
+    ['sizes', ...targetNames.map((name) => (targets[name].contract.fixedSizes ? 'fixed' : 'free, or fixed'))],
+    ['attention, unless one is named', ...targetNames.map((name) => code([targets[name].attention]))],
+    ...precisions.map((wanted) => [
+      `--precision ${wanted}`,
+      ...targetNames.map((name) => {
+        const given = targets[name].precision(wanted);
+        return given === wanted ? '✓' : `as ${given}`;
+      }),
+    ]),
+  ]);
+}
+
+/** The systems that Core ML packages are written for. */
+export function systemTable(): string {
+  const rows = systems.map((name) => {
+    const { ios, opset, specificationVersion } = deployments[name];
+    return [`${name}, iOS${ios}`, opset, String(specificationVersion)];
+  });
+  return table([['--min-deployment-target', 'operations of', 'specification'], ...rows]);
+}
+
+type Model = unknown;
+
+/** A format in which weights are stored with fewer bits: gives the model and how many weights became smaller. */
+interface Format {
+  readonly title: string;
+  quantize(plan: QuantizationPlan): { readonly model: Model; readonly smaller: number };
+}
+
+/** The ways of storing weights with fewer bits, each tried on a small model for each format. */
+export function bitsTable(): string {
+  const notes = new Notes();
+  const formats = quantizedFormats();
+  const rows = forms.map(({ title, options }) => [
+    title,
+    ...formats.map((format) => bitsCell(format, options, notes)),
+  ]);
+  return [table([['weights as', ...formats.map(({ title }) => title)], ...rows]), notes].join('\n');
+}
+
+const GROUP = 16;
+
+/** Each mode, alone and with each option that it may have. */
+const forms = quantizationModes.flatMap((mode) =>
+  [
+    { title: mode, options: { mode } },
+    { title: `${mode}, --group-size ${GROUP}`, options: { mode, groupSize: GROUP } },
+    { title: `${mode}, --int8-palette`, options: { mode, int8Palette: true } },
+    { title: `${mode}, --matmul-nbits`, options: { mode, matMulNBits: true } },
+  ].filter(({ options }) => widths(options).length > 0),
+);
+
+type FormOptions = Omit<QuantizationOptions, 'bits'>;
+
+/** The numbers of bits that there are with these options. */
+function widths(options: FormOptions): number[] {
+  return [1, 2, 3, 4, 5, 6, 7, 8].filter((bits) => {
+    try {
+      planQuantization({ bits, ...options });
+      return true;
+    } catch (error) {
+      if (error instanceof RequestError) return false;
+      throw error;
+    }
+  });
+}
+
+/** The numbers of bits that a format has, and why it lacks the others; a dash where the options change nothing. */
+function bitsCell(format: Format, options: FormOptions, notes: Notes): string {
+  const { mode, ...more } = options;
+  const written: number[] = [];
+  const reasons = new Set<number>();
+  for (const bits of widths(options)) {
+    try {
+      const { model, smaller } = format.quantize(planQuantization({ bits, ...options }));
+      if (smaller === 0) continue;
+      const without = Object.keys(more).length > 0 && format.quantize(planQuantization({ bits, mode })).model;
+      if (!without || !isDeepStrictEqual(model, without)) written.push(bits);
+    } catch (error) {
+      if (!(error instanceof SdConvertError)) throw error;
+      reasons.add(notes.number(sentence(error)));
+    }
+  }
+  const bits = written.length > 0 ? [written.join(', ')] : reasons.size > 0 ? ['✗'] : ['–'];
+  return [...bits, ...[...reasons].sort((a, b) => a - b).map((number) => `(${number})`)].join(' ');
+}
+
+function quantizedFormats(): Format[] {
+  const graph = withPrecision(oneLayer(), 'float16');
+  const onnx = buildOnnxModel(graph, {});
+  return [
+    {
+      title: 'ONNX',
+      quantize(plan) {
+        const { model, weights } = quantizeOnnx(onnx, plan);
+        return { model: model.proto, smaller: weights.length };
+      },
+    },
+    ...systems.map((target): Format => {
+      const source = builtSource('layer', buildCoreMl(graph, { target, description }).planned);
+      return {
+        title: `Core ML, ${target}, iOS${deployments[target].ios}`,
+        quantize(plan) {
+          const { planned, weights } = quantizeMil(source, plan);
+          return { model: planned.model, smaller: weights.length };
+        },
+      };
+    }),
+  ];
+}
+
+const description = {
+  shortDescription: '',
+  author: '',
+  license: '',
+  version: '',
+  features: {},
+  userDefined: {},
+};
+
+/** A linear layer of 128 channels: more elements than are left alone. */
+function oneLayer(): Graph {
+  const weight = unreadWeight('layer.weight', [128, 128]);
+  const builder = new GraphBuilder();
+  const at = new Scope(builder, new WeightBook('the layer', new Map([[weight.name, weight]])));
+  const x = builder.input('x', { dtype: 'f32', shape: [1, 8, 128] });
+  return builder.finish([{ name: 'y', tensor: linear(at.in('layer'), x, { bias: false }) }]);
+}
