@@ -18,11 +18,21 @@ export { type GeneratedImage, type GenerateRequest, generate } from './generate/
 export { createScheduler } from './generate/schedulers/create-scheduler.ts';
 export type { Scheduler, StepOptions } from './generate/schedulers/scheduler.ts';
 export { type Inspection, inspect } from './inspect/inspect.ts';
+export { planRecipe, type Recipe, readRecipe } from './mixed-bits/recipe.ts';
+export { type MixRequest, type MixResult, mixPrompts, quantizeMixed } from './mixed-quantization.ts';
+export { planQuantization, type QuantizationOptions, type QuantizationPlan } from './quantize/plan.ts';
 export { type Precision, precisions } from './quantize/precision.ts';
+export {
+  type QuantizeRequest,
+  type QuantizeResult,
+  quantizeArtifact as quantize,
+} from './quantize-artifact.ts';
 export { createRng, type Rng, type RngKind } from './random/random.ts';
 export { type Comparison, compare, psnr } from './validate/psnr.ts';
 export { runArtifacts as run } from './validate/run.ts';
 export { type ValidateRequest, validate } from './validate/validate.ts';
 export type { Verdict } from './validate/verdict.ts';
 export { type Checkpoint, type Component, openCheckpoint } from './weights/checkpoint.ts';
+export { type Downloaded, type DownloadRequest, download } from './weights/hub/download.ts';
+export { type HubOptions, hubOptionsFrom } from './weights/hub/hub-options.ts';
 export type { TensorData } from './weights/tensor-data.ts';

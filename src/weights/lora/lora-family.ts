@@ -3,7 +3,7 @@ import { readChange } from './module-change.ts';
 import type { Lora } from './open-lora.ts';
 
 /** The family that a LoRA was trained for, by the width of the text that it attends to; `undefined` where nothing tells. */
-export function loraFamily({ modules }: Lora): Family | undefined {
+function loraFamily({ modules }: Lora): Family | undefined {
   const shapes = modules.flatMap((module): [string, { shape: readonly number[] }][] => {
     const down = module.parts.get('down');
     // Only a LoRA's factor shows a convolution as such; the width of the text shows in all kinds.
