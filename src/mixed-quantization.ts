@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { type Context, inStage } from './context.ts';
-import { quantizableWeights } from './emit/onnx/quantize-onnx.ts';
+import { quantizableWeights, quantizeOnnx } from './emit/onnx/quantize-onnx.ts';
 import { type OpenOnnx, openOnnx } from './emit/onnx/read-onnx.ts';
+import { plannedFiles } from './emit/onnx/write-onnx.ts';
 import { NotFoundError, RequestError } from './errors.ts';
 import { formatBytes } from './format.ts';
 import { type Analysis, choicesOf, errorOf } from './mixed-bits/analysis.ts';
@@ -90,7 +91,7 @@ export async function quantizeMixed(request: MixRequest, context: Context = {}):
     });
     const mixer = new Mixer(file, model, analysis, cases, work, context);
     const { target } = request;
-    if (!target) return await inStage('compare', context, () => compare(request, analysis, mixer));
+    if (!target) return await inStage('compare', context, () => compare(request, analysis, mixer, context));
     return await inStage('choose', context, () => choose(request, target, analysis, mixer));
   } finally {
     await model.close();
@@ -98,15 +99,22 @@ export async function quantizeMixed(request: MixRequest, context: Context = {}):
   }
 }
 
-async function compare(request: MixRequest, analysis: Analysis, mixer: Mixer) {
+async function compare(request: MixRequest, analysis: Analysis, mixer: Mixer, context: Context) {
   const points: MeasuredPoint[] = [];
-  for (const bits of paletteBits.toReversed()) {
+  for (const [done, bits] of paletteBits.toReversed().entries()) {
+    context.onProgress?.({
+      type: 'progress',
+      stage: 'compare',
+      what: `${bits} bits`,
+      done,
+      total: paletteBits.length,
+    });
     const uniform = await mixer.measure(
       bits,
       new Map([...analysis.weights.keys()].map((name) => [name, bits])),
     );
     points.push(uniform);
-    const mixture = bestWithin(mixer.choices, uniform.bytes - mixer.rest);
+    const mixture = mixer.bestWithin(uniform.bytes);
     if (mixture) points.push(await mixer.measure('mixed', mixture.bits));
   }
   const gains = points.flatMap(({ bits, psnr }, index) => {
@@ -132,12 +140,11 @@ async function choose(request: MixRequest, target: MixTarget, analysis: Analysis
 }
 
 async function withinBytes(bytes: number, mixer: Mixer) {
-  const allocation = bestWithin(mixer.choices, bytes - mixer.rest);
+  const allocation = mixer.bestWithin(bytes);
   if (allocation) return { allocation, point: await mixer.measure('mixed', allocation.bits) };
-  const smallest = mixer.smallest();
   throw new RequestError({
     problem: `the model cannot be as small as ${formatBytes(bytes)}.`,
-    details: { smallest: `${formatBytes(smallest.bytes + mixer.rest)}, with palettes of 1 bit throughout` },
+    details: { 'smallest that it can be': formatBytes(mixer.bytesOf(mixer.smallest())) },
     advice: 'Raise --target-size.',
   });
 }
@@ -169,9 +176,8 @@ async function atPsnr(psnr: number, { measured: { peak } }: Analysis, mixer: Mix
 /** Writes mixtures of one model and runs them. */
 class Mixer {
   readonly choices: readonly WeightChoices[];
-  /** Bytes of the model that are no weights in question. */
-  readonly rest: number;
   readonly #file: string;
+  readonly #model: OpenOnnx;
   readonly #cases: readonly InputCase[];
   readonly #work: string;
   readonly #context: Context;
@@ -181,20 +187,35 @@ class Mixer {
 
   constructor(
     file: string,
-    { dataFiles }: OpenOnnx,
+    model: OpenOnnx,
     analysis: Analysis,
     cases: readonly InputCase[],
     work: string,
     context: Context,
   ) {
-    this.choices = choicesOf(analysis);
-    const weights = [...analysis.weights.values()].reduce((sum, { bytes }) => sum + bytes, 0);
-    this.rest = dataFiles.reduce((sum, { byteLength }) => sum + byteLength, 0) - weights;
+    const sizes = new Map<number, ReadonlyMap<string, number>>();
+    for (const bits of paletteBits) {
+      const { weights } = quantizeOnnx(model, () => ({ kind: 'palette', bits }));
+      sizes.set(bits, new Map(weights.map(({ name, bytesAfter }) => [name, bytesAfter])));
+    }
+    this.choices = choicesOf(analysis, (name, bits) => sizes.get(bits)?.get(name));
+    this.#model = model;
     this.#file = file;
     this.#cases = cases;
     this.#work = work;
     this.#context = context;
     this.#quiet = context.signal ? { signal: context.signal } : {};
+  }
+
+  /** Bytes of all files of the model with these bits. */
+  bytesOf({ bits }: Allocation): number {
+    const { model } = quantizeOnnx(this.#model, planRecipe(bits));
+    return plannedFiles(model).reduce((sum, { byteLength }) => sum + byteLength, 0);
+  }
+
+  /** The most exact mixture of at most so many bytes. */
+  bestWithin(bytes: number): Allocation | undefined {
+    return bestWithin(this.choices, bytes, (allocation) => this.bytesOf(allocation));
   }
 
   smallest(): Allocation {

@@ -88,13 +88,19 @@ export async function writeAnalysis(path: string, { measured, weights }: Analysi
   await writeText(path, `${JSON.stringify({ measured, weights: plain }, null, 1)}\n`);
 }
 
-/** The choices for each weight: as it is, or a palette. */
-export function choicesOf({ weights }: Analysis): WeightChoices[] {
-  return [...weights].map(([name, { elements, bytes, errors }]) => ({
+/** The choices for each weight: as it is, or a palette of the widths for which `bytesOf` knows its size. */
+export function choicesOf(
+  { weights }: Analysis,
+  bytesOf: (name: string, bits: number) => number | undefined,
+): WeightChoices[] {
+  return [...weights].map(([name, { bytes, errors }]) => ({
     name,
     choices: [
       { bits: UNTOUCHED, bytes, error: 0 },
-      ...[...errors].map(([bits, error]) => ({ bits, bytes: paletteBytes(elements, bits), error })),
+      ...[...errors].flatMap(([bits, error]) => {
+        const size = bytesOf(name, bits);
+        return size === undefined ? [] : [{ bits, bytes: size, error }];
+      }),
     ],
   }));
 }
@@ -107,9 +113,4 @@ export function psnrOf(error: number, peak: number): number {
 /** The mean squared error of a PSNR in dB. */
 export function errorOf(psnr: number, peak: number): number {
   return peak ** 2 / 10 ** (psnr / 10);
-}
-
-/** Packed indices and a palette of float16. */
-function paletteBytes(elements: number, bits: number): number {
-  return Math.ceil((elements * bits) / 8) + 2 * 2 ** bits;
 }

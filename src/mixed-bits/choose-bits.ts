@@ -52,10 +52,28 @@ export function smallestWithin(weights: readonly WeightChoices[], maxError: numb
   return last(allocations(weights), ({ error }) => error <= maxError);
 }
 
-/** The most exact allocation of at most `maxBytes`, or `undefined` where even the smallest is larger. */
-export function bestWithin(weights: readonly WeightChoices[], maxBytes: number): Allocation | undefined {
-  for (const allocation of allocations(weights)) if (allocation.bytes <= maxBytes) return allocation;
-  return undefined;
+/**
+ * The most exact allocation of at most `maxBytes`, or `undefined` where even the smallest is larger. `bytesOf` says what an
+ * allocation really takes, where that is more than the sum of the weights.
+ */
+export function bestWithin(
+  weights: readonly WeightChoices[],
+  maxBytes: number,
+  bytesOf: (allocation: Allocation) => number = ({ bytes }) => bytes,
+): Allocation | undefined {
+  const all = [...allocations(weights)];
+  const fits = (index: number): boolean => {
+    const allocation = all[index];
+    return allocation !== undefined && bytesOf(allocation) <= maxBytes;
+  };
+  let [low, high] = [0, all.length - 1];
+  if (!fits(high)) return undefined;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (fits(middle)) high = middle;
+    else low = middle + 1;
+  }
+  return all[high];
 }
 
 interface Step {

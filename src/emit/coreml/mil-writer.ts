@@ -22,7 +22,7 @@ export interface Result {
  * Arrays of fractions from this size on lie in the weight file, as with Apple's converter: large float16 values in the
  * program itself crash the runtime.
  */
-const FEWEST_IN_FILE = 10;
+export const FEWEST_IN_FILE = 10;
 
 /** The elements of a weight that is too small for the weight file, converted to `dtype`. */
 export type SmallWeights = (weight: Weight, dtype: DType) => readonly number[];

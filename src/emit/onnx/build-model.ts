@@ -107,6 +107,16 @@ export function externalTensor(
   };
 }
 
+/** An initializer that knows its new place in the data files, if it is in one. */
+export function relocated(tensor: TensorProto, places: ReadonlyMap<string, Placement>): TensorProto {
+  const place = places.get(tensor.name ?? '');
+  if (!place) return tensor;
+  return {
+    ...tensor,
+    externalData: Object.entries(place).map(([key, value]) => ({ key, value: String(value) })),
+  };
+}
+
 /**
  * Each output's tensor takes the output's name in the file, and a tensor that had that name goes by another. Where that
  * cannot be (the tensor is an input or a weight, or has taken the name of another output), an Identity node is the

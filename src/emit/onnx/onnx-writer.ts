@@ -29,9 +29,7 @@ export class OnnxWriter {
     output: string,
     attributes: Readonly<Record<string, AttributeValue>> = {},
   ): void {
-    const name = this.#rename(output);
-    const attribute = Object.entries(attributes).map(([key, value]) => attributeProto(key, value));
-    this.nodes.push({ opType, name: `${name}/${opType}`, input: [...inputs], output: [name], attribute });
+    this.nodes.push(onnxNode(opType, inputs, this.#rename(output), attributes));
   }
 
   /** Adds a node whose result only the next node reads, and gives its name. */
@@ -94,6 +92,17 @@ export class OnnxWriter {
     }
     return name;
   }
+}
+
+/** A node with one output. */
+export function onnxNode(
+  opType: string,
+  inputs: readonly string[],
+  output: string,
+  attributes: Readonly<Record<string, AttributeValue>> = {},
+): NodeProto {
+  const attribute = Object.entries(attributes).map(([key, value]) => attributeProto(key, value));
+  return { opType, name: `${output}/${opType}`, input: [...inputs], output: [output], attribute };
 }
 
 function attributeProto(name: string, value: AttributeValue): AttributeProto {

@@ -33,6 +33,8 @@ export const dataTypes: { readonly [K in DType]: number } = {
   u32: 12,
   u64: 13,
   bf16: 16,
+  f8_e4m3: 17,
+  f8_e5m2: 19,
 };
 
 /** The dtype of a TensorProto.DataType; `undefined` for those that sdconvert does not know (strings, 4 bits, …). */

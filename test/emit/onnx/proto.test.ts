@@ -8,6 +8,8 @@ test('every dtype has the code that onnx.proto gives it, and is found by it', ()
     f32: DataType.FLOAT,
     f16: DataType.FLOAT16,
     bf16: DataType.BFLOAT16,
+    f8_e4m3: 17, // FLOAT8E4M3FN and FLOAT8E5M2 came with ONNX 1.14, after onnx-proto
+    f8_e5m2: 19,
     i64: DataType.INT64,
     i32: DataType.INT32,
     i16: DataType.INT16,

@@ -1,0 +1,213 @@
+import type { Argv } from 'yargs';
+import { RequestError } from '../../src/errors.ts';
+import { alignColumns, count, formatBytes } from '../../src/format.ts';
+import { planRecipe, readRecipe } from '../../src/mixed-bits/recipe.ts';
+import {
+  type MixResult,
+  type MixTarget,
+  mixPrompts,
+  mixStages,
+  quantizeMixed,
+} from '../../src/mixed-quantization.ts';
+import { planQuantization, type QuantizationPlan, quantizationModes } from '../../src/quantize/plan.ts';
+import type { WeightReport } from '../../src/quantize/quantized-weight.ts';
+import { type QuantizeResult, quantizeArtifact } from '../../src/quantize-artifact.ts';
+import { parseBytes } from '../options.ts';
+import type { Command } from './command.ts';
+
+type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
+
+type How = Pick<
+  Arguments,
+  | 'nbits'
+  | 'recipe'
+  | 'mode'
+  | 'weights'
+  | 'skip-weights'
+  | 'group-size'
+  | 'int8-palette'
+  | 'channel-scales'
+  | 'matmul-nbits'
+>;
+
+/** `sdconvert quantize ARTIFACT`: palettes or fewer bits for the weights of a model that is already converted. */
+export const quantizeCommand: Command = {
+  usage: 'quantize <artifact>',
+  summary: 'Store the weights of a converted model in fewer bits',
+  options: declare,
+  async run(argv, report) {
+    // yargs checked the types that `declare` gave each option.
+    const { artifact, output, force, analyze, verbose, ...how } = argv as Arguments;
+    if (analyze !== undefined) {
+      const { prompt: prompts = mixPrompts, ...targets } = how;
+      const request = { artifact, output, force, analysis: analyze, prompts, target: mixTarget(targets) };
+      const result = await report.follow(mixStages(request), (context) => quantizeMixed(request, context));
+      report.result(summary(result), describeMix(result));
+      return 0;
+    }
+    const plan = await planOf(how);
+    const result = await report.follow(['quantize'], (context) =>
+      quantizeArtifact({ artifact, output, plan, force }, context),
+    );
+    report.result(result, describeQuantization(result, verbose === true));
+    return 0;
+  },
+};
+
+/** What each weight becomes. Throws `RequestError` unless exactly one way is named. */
+async function planOf(how: How): Promise<QuantizationPlan> {
+  const { nbits, recipe } = how;
+  if (recipe !== undefined && nbits === undefined) return planRecipe(await readRecipe(recipe));
+  if (nbits === undefined || recipe !== undefined) {
+    throw new RequestError({
+      problem: recipe
+        ? '--nbits and --recipe exclude each other.'
+        : 'it is not said how many bits the weights are to have.',
+      advice: 'Name --nbits, --recipe, or --analyze to find out.',
+    });
+  }
+  return planQuantization({
+    bits: nbits,
+    mode: how.mode,
+    weights: how.weights,
+    skipWeights: how['skip-weights'],
+    groupSize: how['group-size'],
+    int8Palette: how['int8-palette'],
+    channelScales: how['channel-scales'],
+    matMulNBits: how['matmul-nbits'],
+  });
+}
+
+function mixTarget(how: Pick<Arguments, 'target-psnr' | 'target-size'>): MixTarget | undefined {
+  const { 'target-psnr': psnr, 'target-size': size } = how;
+  if (psnr !== undefined && size !== undefined)
+    throw new RequestError({
+      problem: '--target-psnr and --target-size exclude each other.',
+      advice: 'Name the one that matters.',
+    });
+  if (psnr !== undefined) return { psnr };
+  return size === undefined ? undefined : { bytes: parseBytes(size, '--target-size') };
+}
+
+/** A mixture's result without the measurements, which are in a file of their own. */
+function summary({ points, reports, chosen }: MixResult) {
+  return { points, reports, chosen };
+}
+
+function describeMix({ points, reports, chosen }: MixResult): string {
+  const rows = points.map(({ bits, bytes, psnr }) => [String(bits), formatBytes(bytes), psnr.toFixed(1)]);
+  return [
+    alignColumns([['bits', 'size', 'PSNR, dB'], ...rows]),
+    ...(chosen ? [`Written to ${chosen.written.path}, the bits of each weight to ${chosen.recipe}`] : []),
+    ...(reports.length > 0 ? [`Plot and tables: ${reports.join(', ')}`] : []),
+  ].join('\n\n');
+}
+
+/** The weights by how much they lost, the most first: all of them, or the ten that matter; and what it came to. */
+function describeQuantization(
+  { path, weights, bytesBefore, bytesAfter }: QuantizeResult,
+  all: boolean,
+): string {
+  const ranked = weights.toSorted((a, b) => loudness(a) - loudness(b));
+  const shown = all ? ranked : ranked.slice(0, 10);
+  const rows = shown.map(({ name, shape, form, bytesBefore: before, bytesAfter: after, decibels }) => [
+    name,
+    shape.join('×'),
+    String(form.bits),
+    formatBytes(before),
+    formatBytes(after),
+    decibels === null ? '∞' : decibels.toFixed(1),
+  ]);
+  const rest = weights.length - shown.length;
+  const table = alignColumns([
+    ['weight', 'shape', 'bits', 'before', 'after', 'signal to error, dB'],
+    ...rows,
+  ]);
+  return [
+    ...(rows.length > 0 ? [table] : []),
+    ...(rest > 0 ? [`… and ${count(rest, 'weight')} that lost less (--verbose or --json lists them).`] : []),
+    `${count(weights.length, 'weight')} in ${path}: ${formatBytes(bytesBefore)} → ${formatBytes(bytesAfter)}`,
+  ].join('\n');
+}
+
+function loudness({ decibels }: WeightReport): number {
+  return decibels ?? Number.POSITIVE_INFINITY;
+}
+
+function declare(yargs: Argv) {
+  return yargs
+    .positional('artifact', {
+      type: 'string',
+      demandOption: true,
+      describe: 'A model.onnx or its folder, a .mlpackage, or (with --output) a .mlmodelc',
+    })
+    .option('nbits', {
+      alias: 'quantize-nbits',
+      type: 'number',
+      describe: 'Bits per weight: 1, 2, 3, 4, 6 or 8 for palettes, 4 or 8 for linear modes',
+    })
+    .option('output', {
+      alias: 'o',
+      type: 'string',
+      describe: 'Where the result goes; in the place of the artifact when left out',
+    })
+    .option('mode', {
+      choices: quantizationModes,
+      default: quantizationModes[0],
+      describe: 'palette: the numbers that leave the least error; linear: whole numbers times a scale',
+    })
+    .option('group-size', {
+      type: 'number',
+      describe:
+        'Channels that share a palette (Core ML from macOS 15 on) or, with linear modes, a scale; all when left out',
+    })
+    .option('weights', {
+      type: 'string',
+      array: true,
+      describe: 'Only weights of these names; * stands for anything',
+    })
+    .option('skip-weights', { type: 'string', array: true, describe: 'No weights of these names' })
+    .option('int8-palette', {
+      type: 'boolean',
+      default: false,
+      describe: 'Store palettes in 8 bits (Core ML from macOS 15 on)',
+    })
+    .option('channel-scales', {
+      type: 'boolean',
+      default: false,
+      describe: 'Scale each channel before it is palettized (Core ML from macOS 15 on)',
+    })
+    .option('matmul-nbits', {
+      type: 'boolean',
+      default: false,
+      describe: 'ONNX, linear, 4 bits: matrices through MatMulNBits, for onnxruntime with WebGPU',
+    })
+    .option('recipe', {
+      type: 'string',
+      describe: 'A JSON file with the bits of each weight, ours or Apple’s (FILE#NAME where it has several)',
+    })
+    .option('analyze', {
+      type: 'string',
+      describe:
+        'Measure what each weight is worth, keeping it in this file (a UNet as ONNX, beside what draws with it); hours for a large model, resumed where it broke off',
+    })
+    .option('target-psnr', {
+      type: 'number',
+      describe: 'With --analyze: the least dB; writes the smallest model',
+    })
+    .option('target-size', {
+      type: 'string',
+      describe: 'With --analyze: the most bytes (600MB); writes the best model',
+    })
+    .option('prompt', { type: 'string', array: true, describe: 'With --analyze: what is drawn meanwhile' })
+    .group(['analyze', 'target-psnr', 'target-size', 'prompt', 'recipe'], 'Mixed bits:')
+    .option('force', { type: 'boolean', default: false, describe: 'Replace an output that exists' })
+    .example(
+      '$0 quantize ./out/onnx/unet --nbits 8',
+      'writes the UNet anew, with palettes of 256 numbers, in its place',
+    )
+    .example(
+      '$0 quantize ./out/onnx/unet --analyze unet.json --target-size 600MB -o ./small/unet',
+      'the best mixture of bits of that size; unet.recipe.json then fits Core ML packages and fine-tunes, too',
+    );
+}

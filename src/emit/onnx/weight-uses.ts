@@ -1,0 +1,132 @@
+import type { MatrixLayer } from './mat-mul-n-bits.ts';
+import { dataTypes, type GraphProto, type NodeProto, toNumber } from './proto.ts';
+
+/** How the layers of a graph use a value: as what they multiply with, and nothing else. */
+export interface WeightUse {
+  /** The axis of the layers' channels, and of what they take, in a weight of so many axes. */
+  readonly outputAxis: (rank: number) => number;
+  readonly inputAxis: (rank: number) => number;
+  /** The layers, where all are plain products with a matrix. */
+  readonly layers: readonly MatrixLayer[] | undefined;
+  /** The casts between the value and them, which serve nothing else. */
+  readonly casts: readonly NodeProto[];
+}
+
+/** The values of a graph that are weights to everything that reads them, directly or cast to another precision. */
+export function weightUses(graph: GraphProto): ReadonlyMap<string, WeightUse> {
+  const readers = new Map<string, { readonly node: NodeProto; readonly at: number }[]>();
+  for (const node of graph.node ?? []) {
+    for (const [at, name] of (node.input ?? []).entries()) {
+      readers.set(name, [...(readers.get(name) ?? []), { node, at }]);
+    }
+  }
+  const elsewhere = new Set([
+    ...(graph.output ?? []).map(({ name }) => name ?? ''),
+    ...namesInSubgraphs(graph),
+  ]);
+  const dtypes = new Map((graph.initializer ?? []).map(({ name, dataType }) => [name ?? '', dataType ?? 0]));
+
+  const useOf = (value: string, dataType: number): WeightUse | undefined => {
+    const reading = readers.get(value) ?? [];
+    if (elsewhere.has(value) || reading.length === 0) return undefined;
+    const uses: WeightUse[] = [];
+    for (const { node, at } of reading) {
+      const use = node.opType === 'Cast' ? throughCast(node) : layerUse(node, at, dataType);
+      if (!use) return undefined;
+      uses.push(use);
+    }
+    const [first] = uses;
+    if (!first) return undefined;
+    const isPlain = uses.every(({ layers }) => layers);
+    return {
+      ...first,
+      layers: isPlain ? uses.flatMap(({ layers }) => layers ?? []) : undefined,
+      casts: uses.flatMap(({ casts }) => casts),
+    };
+  };
+  const throughCast = (node: NodeProto): WeightUse | undefined => {
+    const to = toNumber(node.attribute?.find(({ name }) => name === 'to')?.i);
+    const use = useOf(node.output?.[0] ?? '', to);
+    return use && { ...use, casts: [node, ...use.casts] };
+  };
+
+  const found = new Map<string, WeightUse>();
+  for (const [name, dataType] of dtypes) {
+    const use = useOf(name, dataType);
+    if (use) found.set(name, use);
+  }
+  return found;
+}
+
+/** The use that a node makes of its input number `at`. */
+function layerUse(node: NodeProto, at: number, dataType: number): WeightUse | undefined {
+  const plain = (output: (rank: number) => number, input: (rank: number) => number): WeightUse => ({
+    outputAxis: output,
+    inputAxis: input,
+    layers: undefined,
+    casts: [],
+  });
+  const attribute = (name: string): number | undefined => {
+    const found = node.attribute?.find((each) => each.name === name);
+    return found && (found.f || toNumber(found.i));
+  };
+  switch (`${node.opType} ${at}`) {
+    case 'Conv 1':
+      return plain(
+        () => 0,
+        () => 1,
+      );
+    case 'ConvTranspose 1':
+      return plain(
+        () => 1,
+        () => 0,
+      );
+    case 'MatMul 0':
+      return plain(
+        (rank) => rank - 2,
+        (rank) => rank - 1,
+      );
+    case 'MatMul 1':
+      return {
+        ...plain(
+          (rank) => rank - 1,
+          (rank) => rank - 2,
+        ),
+        layers: layersOf(node, dataType),
+      };
+    case 'Gemm 1': {
+      const isRows = attribute('transB') === 1;
+      const isProduct =
+        !attribute('transA') && (attribute('alpha') ?? 1) === 1 && (attribute('beta') ?? 1) === 1;
+      const axes = isRows
+        ? plain(
+            () => 0,
+            () => 1,
+          )
+        : plain(
+            () => 1,
+            () => 0,
+          );
+      return { ...axes, layers: isProduct ? layersOf(node, dataType) : undefined };
+    }
+    default:
+      return undefined;
+  }
+}
+
+function layersOf(node: NodeProto, dataType: number): MatrixLayer[] | undefined {
+  if (dataType === dataTypes.f16) return [{ node, dtype: 'f16' }];
+  return dataType === dataTypes.f32 ? [{ node, dtype: 'f32' }] : undefined;
+}
+
+/** What the graphs inside of a graph's nodes (If, Loop) read. */
+function namesInSubgraphs({ node: nodes }: GraphProto): string[] {
+  return (nodes ?? [])
+    .flatMap(({ attribute }) =>
+      (attribute ?? []).flatMap(({ g, graphs }) => [...(g ? [g] : []), ...(graphs ?? [])]),
+    )
+    .flatMap((inner) => [
+      ...(inner.node ?? []).flatMap(({ input }) => input ?? []),
+      ...namesInSubgraphs(inner),
+    ]);
+}

@@ -1,0 +1,75 @@
+/**
+ * Which block each element of a tensor is in, where every axis is cut into blocks of equal size (the last may be smaller);
+ * blocks are numbered in row-major order.
+ */
+export class BlockIndex {
+  /** How many blocks each axis has. */
+  readonly counts: readonly number[];
+  /** How many there are. */
+  readonly total: number;
+  /** The outer axes, and the last. Neighbouring axes that are cut alike, not at all or everywhere, count as one. */
+  readonly #axes: readonly Axis[];
+  readonly #row: Axis;
+
+  constructor(shape: readonly number[], blockShape: readonly number[]) {
+    const sizes = shape.map((size, axis) => Math.min(size, blockShape[axis] ?? 1));
+    this.counts = shape.map((size, axis) => Math.ceil(size / (sizes[axis] ?? 1)));
+    this.total = this.counts.reduce((product, count) => product * count, 1);
+    const merged: { size: number; step: number }[] = [];
+    shape.forEach((size, axis) => {
+      const step = sizes[axis] ?? 1;
+      const before = merged.at(-1);
+      if (before && before.step === before.size && step === size) {
+        before.size *= size;
+        before.step *= step;
+      } else if (before && before.step === 1 && step === 1) before.size *= size;
+      else merged.push({ size, step });
+    });
+    let weight = 1;
+    const axes = merged
+      .reverse()
+      .map(({ size, step }) => {
+        const axis = { size, step, weight };
+        weight *= Math.ceil(size / step);
+        return axis;
+      })
+      .reverse();
+    this.#row = axes.pop() ?? { size: 1, step: 1, weight: 1 };
+    this.#axes = axes;
+  }
+
+  /** Writes the blocks of the elements from `position` on. */
+  fill(position: number, into: Uint32Array): void {
+    const { size, step } = this.#row;
+    let row = Math.floor(position / size);
+    let inRow = position - row * size;
+    for (let filled = 0; filled < into.length; row++) {
+      const base = this.#baseOf(row);
+      while (inRow < size && filled < into.length) {
+        const block = Math.floor(inRow / step);
+        const end = Math.min((block + 1) * step, size, inRow + into.length - filled);
+        for (; inRow < end; inRow++) into[filled++] = base + block;
+      }
+      inRow = 0;
+    }
+  }
+
+  #baseOf(row: number): number {
+    let base = 0;
+    let rest = row;
+    for (let at = this.#axes.length - 1; at >= 0; at--) {
+      const { size, step, weight } = this.#axes[at] ?? this.#row;
+      base += Math.floor((rest % size) / step) * weight;
+      rest = Math.floor(rest / size);
+    }
+    return base;
+  }
+}
+
+interface Axis {
+  readonly size: number;
+  /** How many of its places share a block. */
+  readonly step: number;
+  /** How far apart its blocks' numbers are. */
+  readonly weight: number;
+}

@@ -1,0 +1,54 @@
+import { borrowBlock, returnBlocks } from '../weights/block-pool.ts';
+import { BLOCK_BYTES } from '../weights/bytes.ts';
+import { blockConverter } from '../weights/convert-dtype.ts';
+import { byteWidth, type DType } from '../weights/dtype.ts';
+
+/** A weight of a model in any format, unread: fractions that can be streamed as often as needed. */
+export interface FloatTensor {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  /** The elements as little-endian bytes; each block is used before the next is asked for. */
+  stream(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+}
+
+/** The elements as float16 codes, a block at a time: views of one reused buffer. Throws what reading throws. */
+export async function* float16Codes(tensor: FloatTensor): AsyncGenerator<Uint16Array> {
+  for await (const { buffer, byteOffset, byteLength } of converted(tensor, 'f16'))
+    yield new Uint16Array(buffer, byteOffset, byteLength / 2);
+}
+
+/** The elements as float32, a block at a time: views of one reused buffer. Throws what reading throws. */
+export async function* float32Values(tensor: FloatTensor): AsyncGenerator<Float32Array> {
+  for await (const { buffer, byteOffset, byteLength } of converted(tensor, 'f32'))
+    yield new Float32Array(buffer, byteOffset, byteLength / 4);
+}
+
+async function* converted(
+  { name, dtype, stream }: FloatTensor,
+  to: 'f16' | 'f32',
+): AsyncGenerator<Uint8Array> {
+  const convert = blockConverter(dtype, to);
+  if (!convert) throw new Error(`${name} is ${dtype}, not a fraction`);
+  const [from, into] = [byteWidth(dtype), byteWidth(to)];
+  const piece = (BLOCK_BYTES / Math.max(from, into)) * from;
+  const buffer = borrowBlock();
+  try {
+    for await (const block of stream()) {
+      if (dtype === to && block.byteOffset % into === 0) {
+        yield block;
+        continue;
+      }
+      for (let at = 0; at < block.length; at += piece) {
+        // A copy begins where typed arrays can.
+        const part = block.subarray(at, at + piece);
+        const source = part.byteOffset % 8 === 0 ? part : part.slice();
+        const target = buffer.subarray(0, (source.length / from) * into);
+        convert(source, target);
+        yield target;
+      }
+    }
+  } finally {
+    returnBlocks(buffer);
+  }
+}

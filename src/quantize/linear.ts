@@ -1,0 +1,164 @@
+import { borrowBlock, returnBlocks } from '../weights/block-pool.ts';
+import { float16Bits, float16Value } from '../weights/convert-dtype.ts';
+import { BlockIndex } from './block-index.ts';
+import { type BlockValues, blockValues, MOST_VALUES } from './block-values.ts';
+import type { FloatTensor } from './float-tensor.ts';
+import type { WeightError } from './palette/palette.ts';
+import { notFinite } from './palette/palettized-weight.ts';
+
+/** How a weight becomes whole numbers. */
+export interface LinearOptions {
+  readonly bits: 4 | 8;
+  /** Whether zero is the middle of the range (−127 … 127, −7 … 7); else the range is where the weights are, and starts at 0. */
+  readonly symmetric: boolean;
+  /** How many elements of each axis share a scale. */
+  readonly blockShape: readonly number[];
+  /** What scales are stored as, and what the runtime computes in. */
+  readonly dtype: 'f16' | 'f32';
+}
+
+/** Scale and zero point of each block, in row-major order: an element is (q − zero) · scale. */
+export interface LinearParameters {
+  readonly scales: Float32Array;
+  /** Whole numbers; all 0 where symmetric. */
+  readonly zeros: Float32Array;
+}
+
+/**
+ * A weight as whole numbers of 4 or 8 bits with a scale for each block, from its smallest to its largest number (uniform
+ * quantisation as in Jacob et al., 2018). It is read once for the scales and once for the numbers, a stretch at a time;
+ * nothing is kept in between, for small blocks have as many scales as a network has memory.
+ */
+export class LinearWeight {
+  readonly #tensor: FloatTensor;
+  readonly #options: LinearOptions;
+  readonly #index: BlockIndex;
+
+  constructor(tensor: FloatTensor, options: LinearOptions) {
+    this.#tensor = tensor;
+    this.#options = options;
+    this.#index = new BlockIndex(tensor.shape, options.blockShape);
+  }
+
+  /** How many blocks each axis has. */
+  get blockCounts(): readonly number[] {
+    return this.#index.counts;
+  }
+
+  /** Throws `FileFormatError` for infinities and NaNs, and what reading throws. */
+  async parameters(): Promise<LinearParameters> {
+    const least = new Float32Array(this.#index.total);
+    const most = new Float32Array(this.#index.total);
+    let nonFinite = 0;
+    for await (const { values, blocks } of blockValues(this.#tensor, this.#index)) {
+      for (let i = 0; i < values.length; i++) {
+        const [value, block] = [values[i] ?? 0, blocks[i] ?? 0];
+        if (value < (least[block] ?? 0)) least[block] = value;
+        else if (value > (most[block] ?? 0)) most[block] = value;
+        if (value - value !== 0) nonFinite++;
+      }
+    }
+    if (nonFinite > 0) throw notFinite(this.#tensor.name, nonFinite);
+    return this.#parametersOf(least, most);
+  }
+
+  /** The numbers as bytes, or two of 4 bits a byte with the first in the lower half; `offset` is added to each. */
+  async *data(offset = 0): AsyncGenerator<Uint8Array> {
+    const { bits } = this.#options;
+    const into = borrowBlock();
+    let half: number | undefined;
+    try {
+      for await (const { numbers } of this.#quantized()) {
+        let written = 0;
+        if (bits === 8)
+          for (; written < numbers.length; written++) into[written] = (numbers[written] ?? 0) + offset;
+        else
+          for (let i = 0; i < numbers.length; i++) {
+            const nibble = ((numbers[i] ?? 0) + offset) & 15;
+            if (half !== undefined) into[written++] = half | (nibble << 4);
+            half = half === undefined ? nibble : undefined;
+          }
+        yield into.subarray(0, written);
+      }
+      if (half !== undefined) yield Uint8Array.of(half);
+    } finally {
+      returnBlocks(into);
+    }
+  }
+
+  /** The scales as bytes of the dtype. */
+  async scales(): Promise<Uint8Array> {
+    const { scales } = await this.parameters();
+    const stored = this.#options.dtype === 'f16' ? Uint16Array.from(scales, float16Bits) : scales;
+    return new Uint8Array(stored.buffer);
+  }
+
+  /** The zero points as bytes, or two of 4 bits a byte; every `perRow` of them begin on a byte. */
+  async zeros(perRow?: number): Promise<Uint8Array> {
+    const { zeros } = await this.parameters();
+    if (this.#options.bits === 8) return Uint8Array.from(zeros);
+    const row = perRow ?? zeros.length;
+    const rowBytes = Math.ceil(row / 2);
+    return Uint8Array.from({ length: (zeros.length / row) * rowBytes }, (_, byte) => {
+      const inRow = 2 * (byte % rowBytes);
+      const first = Math.floor(byte / rowBytes) * row + inRow;
+      return (zeros[first] ?? 0) | ((inRow + 1 < row ? (zeros[first + 1] ?? 0) : 0) << 4);
+    });
+  }
+
+  /** What is lost, the rounding of the runtime included. */
+  async error(): Promise<WeightError> {
+    let [squaredError, energy] = [0, 0];
+    for await (const { values, blocks, numbers, parameters } of this.#quantized()) {
+      for (let i = 0; i < values.length; i++) {
+        const block = blocks[i] ?? 0;
+        const product =
+          ((numbers[i] ?? 0) - (parameters.zeros[block] ?? 0)) * (parameters.scales[block] ?? 0);
+        const value = values[i] ?? 0;
+        squaredError += (value - this.#rounded(product)) ** 2;
+        energy += value ** 2;
+      }
+    }
+    return { squaredError, energy };
+  }
+
+  #parametersOf(least: Float32Array, most: Float32Array): LinearParameters {
+    const { bits, symmetric } = this.#options;
+    const [scales, zeros] = [new Float32Array(least.length), new Float32Array(least.length)];
+    for (let block = 0; block < scales.length; block++) {
+      const [low, high] = [least[block] ?? 0, most[block] ?? 0];
+      const range = symmetric ? Math.max(-low, high) / (2 ** (bits - 1) - 1) : (high - low) / (2 ** bits - 1);
+      const scale = range === 0 ? 1 : Math.max(this.#rounded(range), SMALLEST_SCALE);
+      scales[block] = scale;
+      zeros[block] = symmetric ? 0 : Math.min(Math.round(-low / scale), 2 ** bits - 1);
+    }
+    return { scales, zeros };
+  }
+
+  async *#quantized(): AsyncGenerator<
+    BlockValues & { readonly numbers: Int16Array; readonly parameters: LinearParameters }
+  > {
+    const { bits, symmetric } = this.#options;
+    const parameters = await this.parameters();
+    const { scales, zeros } = parameters;
+    const most = symmetric ? 2 ** (bits - 1) - 1 : 2 ** bits - 1;
+    const least = symmetric ? -most : 0;
+    const buffer = new Int16Array(MOST_VALUES);
+    for await (const { values, blocks } of blockValues(this.#tensor, this.#index)) {
+      const numbers = buffer.subarray(0, values.length);
+      for (let i = 0; i < values.length; i++) {
+        const block = blocks[i] ?? 0;
+        const number = Math.round((values[i] ?? 0) / (scales[block] ?? 1)) + (zeros[block] ?? 0);
+        numbers[i] = number > most ? most : number < least ? least : number;
+      }
+      yield { values, blocks, numbers, parameters };
+    }
+  }
+
+  #rounded(value: number): number {
+    return this.#options.dtype === 'f16' ? float16Value(float16Bits(value)) : Math.fround(value);
+  }
+}
+
+/** The smallest float16 above 0. */
+const SMALLEST_SCALE = 2 ** -24;

@@ -1,0 +1,103 @@
+import { float16Bits, float16Value } from '../../weights/convert-dtype.ts';
+import { float16Values, INFINITY_CODE, SIGN_BIT } from './float16-values.ts';
+import type { DistinctNumbers } from './histogram.ts';
+import { optimalKMeans } from './optimal-kmeans.ts';
+
+/** The widths in bits that the indices into a palette can have. */
+export const paletteBits = [1, 2, 3, 4, 6, 8] as const;
+
+export type PaletteBits = (typeof paletteBits)[number];
+
+/** What a compressed weight lost. */
+export interface WeightError {
+  /** Σ(w − ŵ)² over all elements. */
+  readonly squaredError: number;
+  /** Σw². */
+  readonly energy: number;
+  /** The least squared error that palettes of this size leave, before their entries are rounded to what can be stored. */
+  readonly optimum?: number;
+}
+
+/** A few numbers that stand for all of a tensor's. */
+export interface Palette extends WeightError {
+  /** [2^bits], float16 numbers, ascending; what is not needed is 0 and stands at the end. */
+  readonly entries: Float64Array;
+  /** Of what the entries are whole multiples, if they are stored so; else 1. */
+  readonly scale: number;
+  /** How many entries are needed. */
+  readonly used: number;
+  readonly optimum: number;
+}
+
+/** Rounds the entries of a palette, ascending, to numbers that can be stored; two that become equal are one. */
+export type RoundEntries = (centres: Float64Array) => Pick<Palette, 'entries' | 'scale'>;
+
+/**
+ * The palette of 2^bits numbers with the least squared error there is, rounded to float16 (or by `round`); each element
+ * then stands for the nearest entry, and the error is counted after rounding. Exact where there are no more distinct
+ * numbers than entries.
+ */
+export function optimalPalette(
+  { values, counts }: DistinctNumbers,
+  bits: PaletteBits,
+  round: RoundEntries = roundToFloat16,
+): Palette {
+  const { ends, centres } = optimalKMeans(values, counts, 2 ** bits);
+  const { entries: rounded, scale } = round(centres);
+  const entries = new Float64Array(2 ** bits);
+  entries.set(rounded);
+  let [optimum, squaredError, energy] = [0, 0, 0];
+  let [cluster, nearest] = [0, 0];
+  for (let i = 0; i < values.length; i++) {
+    const [value, count] = [values[i] ?? 0, counts[i] ?? 0];
+    if (i === ends[cluster]) cluster++;
+    nearest = nearestEntry(rounded, value, nearest);
+    optimum += count * (value - (centres[cluster] ?? 0)) ** 2;
+    squaredError += count * (value - (rounded[nearest] ?? 0)) ** 2;
+    energy += count * value ** 2;
+  }
+  return { entries, scale, used: rounded.length, optimum, squaredError, energy };
+}
+
+/** The number of the nearest entry for each of the 65,536 float16 codes; 0 for what is not a finite number. */
+export function paletteIndices({ entries, used }: Palette): Uint8Array {
+  const [needed, numbers] = [entries.subarray(0, used), float16Values()];
+  const indices = new Uint8Array(numbers.length);
+  let nearest = 0;
+  const find = (code: number): void => {
+    nearest = nearestEntry(needed, numbers[code] ?? 0, nearest);
+    indices[code] = nearest;
+  };
+  // Codes of negative numbers go down as the numbers go up.
+  for (let code = INFINITY_CODE - 1; code >= 0; code--) find(code | SIGN_BIT);
+  for (let code = 0; code < INFINITY_CODE; code++) find(code);
+  return indices;
+}
+
+/** The nearest of ascending entries, from `start` on, for a value that is not nearer to one before; of two, the first. */
+function nearestEntry(entries: Float64Array, value: number, start: number): number {
+  let at = start;
+  while (at + 1 < entries.length && isNearer(entries, at + 1, at, value)) at++;
+  return at;
+}
+
+function isNearer(entries: Float64Array, candidate: number, current: number, value: number): boolean {
+  return Math.abs((entries[candidate] ?? 0) - value) < Math.abs((entries[current] ?? 0) - value);
+}
+
+const roundToFloat16: RoundEntries = (centres) => ({ entries: centres.map(nearestFloat16), scale: 1 });
+
+function nearestFloat16(value: number): number {
+  return float16Value(float16Bits(value));
+}
+
+/** Rounds to the 255 multiples of a float16 scale that 8 signed bits reach. */
+export const roundToInt8: RoundEntries = (centres) => {
+  const largest = centres.reduce((most, centre) => Math.max(most, Math.abs(centre)), 0);
+  const scale = largest === 0 ? 1 : Math.max(nearestFloat16(largest / 127), SMALLEST);
+  const whole = centres.map((centre) => Math.max(-127, Math.min(127, Math.round(centre / scale))));
+  return { entries: Float64Array.from(new Set(whole), (each) => nearestFloat16(each * scale)), scale };
+};
+
+/** The smallest float16 number above 0. */
+const SMALLEST = 2 ** -24;

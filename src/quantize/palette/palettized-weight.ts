@@ -1,0 +1,130 @@
+import { FileFormatError } from '../../errors.ts';
+import { count } from '../../format.ts';
+import { borrowBlock, returnBlocks } from '../../weights/block-pool.ts';
+import { BLOCK_BYTES } from '../../weights/bytes.ts';
+import { elementCount } from '../../weights/dtype.ts';
+import { type FloatTensor, float16Codes } from '../float-tensor.ts';
+import { Float16Histogram } from './histogram.ts';
+import { IndexPacker } from './pack-indices.ts';
+import {
+  optimalPalette,
+  type Palette,
+  type PaletteBits,
+  paletteIndices,
+  type RoundEntries,
+  type WeightError,
+} from './palette.ts';
+
+/** How a weight is palettized. */
+export interface PaletteOptions {
+  readonly bits: PaletteBits;
+  /** How many palettes there are; each serves an equal stretch of the elements. */
+  readonly groups: number;
+  readonly round?: RoundEntries | undefined;
+}
+
+/**
+ * A weight as palettes and indices. It is read twice, a block at a time: once to count its numbers, from which the palettes
+ * are computed (once, when first needed), and once to write each number's index. Float32 numbers are rounded to float16 first.
+ */
+export class PalettizedWeight {
+  readonly #tensor: FloatTensor;
+  readonly #options: PaletteOptions;
+  #palettes: Promise<readonly Palette[]> | undefined;
+
+  constructor(tensor: FloatTensor, options: PaletteOptions) {
+    this.#tensor = tensor;
+    this.#options = options;
+  }
+
+  /** The palettes in the order of their stretches. Throws `FileFormatError` for infinities and NaNs, and what reading throws. */
+  palettes(): Promise<readonly Palette[]> {
+    this.#palettes ??= this.#compute();
+    return this.#palettes;
+  }
+
+  /** What is lost over all stretches. */
+  async error(): Promise<WeightError> {
+    const sum = { squaredError: 0, energy: 0, optimum: 0 };
+    for (const { squaredError, energy, optimum } of await this.palettes()) {
+      sum.squaredError += squaredError;
+      sum.energy += energy;
+      sum.optimum += optimum;
+    }
+    return sum;
+  }
+
+  /**
+   * The indices packed as `IndexPacker` does. With `part`, only so many of each index's bits: two bits from the fourth on, say.
+   */
+  async *indices(
+    part: { readonly from: number; readonly bits: PaletteBits } = { from: 0, bits: this.#options.bits },
+  ): AsyncGenerator<Uint8Array> {
+    const palettes = await this.palettes();
+    const packer = new IndexPacker(part.bits);
+    const mask = (1 << part.bits) - 1;
+    const packed = borrowBlock();
+    let [group, table] = [-1, new Uint8Array()];
+    try {
+      for await (const stretch of this.#stretches()) {
+        if (stretch.group !== group) {
+          const palette = palettes[stretch.group];
+          if (!palette) throw new Error(`${this.#tensor.name} has no palette ${stretch.group}`);
+          group = stretch.group;
+          table = paletteIndices(palette).map((index) => (index >> part.from) & mask);
+        }
+        for (let at = 0; at < stretch.codes.length; at += BLOCK_BYTES - 8) {
+          const codes = stretch.codes.subarray(at, at + BLOCK_BYTES - 8);
+          yield packed.subarray(0, packer.pack(codes, table, packed));
+        }
+      }
+      yield packed.subarray(0, packer.finish(packed));
+    } finally {
+      returnBlocks(packed);
+    }
+  }
+
+  async #compute(): Promise<readonly Palette[]> {
+    const { bits, groups, round } = this.#options;
+    const histogram = new Float16Histogram();
+    const palettes: Palette[] = [];
+    let group = 0;
+    const finish = (): void => {
+      if (histogram.nonFinite > 0) throw notFinite(this.#tensor.name, histogram.nonFinite);
+      palettes.push(optimalPalette(histogram.distinct(), bits, round));
+      histogram.clear();
+    };
+    for await (const stretch of this.#stretches()) {
+      if (stretch.group !== group) finish();
+      group = stretch.group;
+      histogram.add(stretch.codes);
+    }
+    finish();
+    if (palettes.length !== groups)
+      throw new Error(`${this.#tensor.name} gave ${palettes.length} of ${groups} stretches`);
+    return palettes;
+  }
+
+  /** The elements block by block, cut where a group ends. */
+  async *#stretches(): AsyncGenerator<{ readonly group: number; readonly codes: Uint16Array }> {
+    const length = elementCount(this.#tensor.shape) / this.#options.groups;
+    let position = 0;
+    for await (const codes of float16Codes(this.#tensor)) {
+      for (let at = 0; at < codes.length; ) {
+        const group = Math.floor(position / length);
+        const taken = Math.min(codes.length - at, (group + 1) * length - position);
+        yield { group, codes: codes.subarray(at, at + taken) };
+        at += taken;
+        position += taken;
+      }
+    }
+  }
+}
+
+/** The error for a weight that holds infinities or NaNs, or numbers beyond float16's 65504. */
+export function notFinite(name: string, found: number): FileFormatError {
+  return new FileFormatError({
+    problem: `${name} cannot be quantised: ${count(found, 'element')} of it ${found === 1 ? 'is' : 'are'} infinite or NaN in float16.`,
+    advice: `Pass --skip-weights "${name}" to keep it as it is; the model may be damaged.`,
+  });
+}

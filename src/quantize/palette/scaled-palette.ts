@@ -1,0 +1,76 @@
+import { float16Bits, float16Value } from '../../weights/convert-dtype.ts';
+import { BlockIndex } from '../block-index.ts';
+import { blockValues } from '../block-values.ts';
+import type { FloatTensor } from '../float-tensor.ts';
+import { float16Values } from './float16-values.ts';
+import { type PaletteBits, paletteIndices, type WeightError } from './palette.ts';
+import { notFinite, PalettizedWeight } from './palettized-weight.ts';
+
+/**
+ * A weight whose channels are scaled to −1 … 1 before they share a palette, so that those with small numbers do not fall
+ * on its few entries around zero. Reading takes one pass more, for the scales, which are kept.
+ */
+export class ScaledPaletteWeight {
+  /** The scaled channels, palettized. */
+  readonly palettized: PalettizedWeight;
+  readonly #tensor: FloatTensor;
+  readonly #index: BlockIndex;
+  #scales: Promise<Float32Array> | undefined;
+
+  constructor(tensor: FloatTensor, channelAxis: number, bits: PaletteBits) {
+    this.#tensor = tensor;
+    this.#index = new BlockIndex(
+      tensor.shape,
+      tensor.shape.map((size, axis) => (axis === channelAxis ? 1 : size)),
+    );
+    const scaled: FloatTensor = { ...tensor, dtype: 'f32', stream: () => this.#scaled() };
+    this.palettized = new PalettizedWeight(scaled, { bits, groups: 1 });
+  }
+
+  /** The scale of each channel: its largest magnitude, as float16. Throws `FileFormatError` for infinities and NaNs. */
+  scales(): Promise<Float32Array> {
+    this.#scales ??= this.#largest();
+    return this.#scales;
+  }
+
+  /** What is lost, with every product rounded to float16. */
+  async error(): Promise<WeightError> {
+    const [scales, [palette]] = [await this.scales(), await this.palettized.palettes()];
+    if (!palette) throw new Error(`${this.#tensor.name} has no palette`);
+    const [indices, numbers] = [paletteIndices(palette), float16Values()];
+    let [squaredError, energy] = [0, 0];
+    for await (const { values, blocks } of blockValues(this.#tensor, this.#index)) {
+      for (let i = 0; i < values.length; i++) {
+        const [value, scale] = [values[i] ?? 0, scales[blocks[i] ?? 0] ?? 1];
+        const entry = palette.entries[indices[float16Bits(Math.fround(value / scale))] ?? 0] ?? 0;
+        squaredError += (value - (numbers[float16Bits(entry * scale)] ?? 0)) ** 2;
+        energy += value ** 2;
+      }
+    }
+    return { squaredError, energy };
+  }
+
+  async #largest(): Promise<Float32Array> {
+    const largest = new Float32Array(this.#index.total);
+    let nonFinite = 0;
+    for await (const { values, blocks } of blockValues(this.#tensor, this.#index)) {
+      for (let i = 0; i < values.length; i++) {
+        const [magnitude, channel] = [Math.abs(values[i] ?? 0), blocks[i] ?? 0];
+        if (magnitude > (largest[channel] ?? 0)) largest[channel] = magnitude;
+        if (!(magnitude <= LARGEST_FLOAT16)) nonFinite++;
+      }
+    }
+    if (nonFinite > 0) throw notFinite(this.#tensor.name, nonFinite);
+    return largest.map((each) => float16Value(float16Bits(each)) || 1);
+  }
+
+  async *#scaled(): AsyncGenerator<Uint8Array> {
+    const scales = await this.scales();
+    for await (const { values, blocks } of blockValues(this.#tensor, this.#index)) {
+      const scaled = values.map((value, i) => value / (scales[blocks[i] ?? 0] ?? 1));
+      yield new Uint8Array(scaled.buffer);
+    }
+  }
+}
+
+const LARGEST_FLOAT16 = 65504;
