@@ -11,11 +11,10 @@ import { alignColumns, formatBytes } from '../src/format.ts';
 import { generate, generateStages } from '../src/generate/generate.ts';
 import type { Image } from '../src/generate/image.ts';
 import { tensorFromImage } from '../src/generate/image-tensor.ts';
-import { decodePng, encodePng } from '../src/generate/png.ts';
 import { compare } from '../src/validate/psnr.ts';
-import { openFile, writeFile } from '../src/weights/disk.ts';
 import { openSafetensors } from '../src/weights/safetensors-file.ts';
 import { readTensor } from '../src/weights/tensor-data.ts';
+import { readPng, sheet, writePng } from './pictures.ts';
 
 const root = join(import.meta.dirname, '..');
 const output = join(root, 'demo-output');
@@ -58,7 +57,7 @@ async function demo(): Promise<number> {
       seconds: secondsSince(begin),
     });
   }
-  await writePng(join(output, 'pictures/sheet.png'), sheet(pictures.map(({ drawn }) => drawn)));
+  await writePng(join(output, 'pictures/sheet.png'), sheet([pictures.map(({ drawn }) => drawn)], 4));
 
   const rows = verdicts.map(({ model, paths, outputs }) => {
     const parts = artifacts.filter(({ path }) => paths.includes(join(output, path)));
@@ -117,31 +116,4 @@ function compareWith(golden: { shape: readonly number[]; data: Float32Array }, d
   const shape = golden.shape;
   return compare({ dtype: 'f32', shape, data: shown }, { dtype: 'f32', shape, data: tensorFromImage(drawn) })
     .psnr;
-}
-
-/** Pictures side by side, each pixel four times as large. */
-function sheet(images: readonly Image[]): Image & { channels: 3 } {
-  const scale = 4;
-  const [{ width, height } = { width: 0, height: 0 }] = images;
-  const [sheetWidth, sheetHeight] = [width * images.length * scale, height * scale];
-  const data = new Uint8Array(sheetWidth * sheetHeight * 3);
-  for (let i = 0; i < data.length; i++) {
-    const [pixel, channel] = [Math.floor(i / 3), i % 3];
-    const [x, y] = [Math.floor((pixel % sheetWidth) / scale), Math.floor(pixel / sheetWidth / scale)];
-    const image = images[Math.floor(x / width)];
-    data[i] = image?.data[(y * width + (x % width)) * image.channels + channel] ?? 0;
-  }
-  return { width: sheetWidth, height: sheetHeight, channels: 3, data };
-}
-
-async function readPng(path: string): Promise<Image> {
-  const source = await openFile(path);
-  const bytes = new Uint8Array(source.size);
-  await source.read(bytes, 0);
-  await source.close();
-  return decodePng(bytes, path);
-}
-
-async function writePng(path: string, image: Image & { channels: 3 }): Promise<void> {
-  await writeFile(path, (sink) => sink.write(encodePng(image), 0));
 }

@@ -44,7 +44,7 @@ export async function inspectOnnx(path: string): Promise<OnnxInspection> {
     inputs,
     outputs: (graph.output ?? []).map(value),
     operations: countTypes([...nodesOf(graph)].map(typeName)),
-    weights: groupWeights(initializers.map(storedWeight)),
+    weights: groupWeights(storedWeights(initializers)),
     files: [{ name: basename(path), byteLength: file.size }, ...files],
     metadata,
     problems,
@@ -83,6 +83,30 @@ function value({ name, type }: ValueInfoProto): ValueInspection {
     dtype: tensor ? nameOfDataType(tensor.elemType ?? 0) : 'no tensor',
     shape: tensor?.shape ? (dims ?? []) : null,
   };
+}
+
+/** Every initializer; a palette and its indices, which together stand for a weight, as that weight. */
+function* storedWeights(initializers: readonly TensorProto[]): Generator<StoredWeight> {
+  const byName = new Map(initializers.map((tensor) => [tensor.name ?? '', tensor]));
+  const counted = new Set<TensorProto>();
+  for (const [name, palette] of byName) {
+    if (!name.endsWith('/palette')) continue;
+    const weight = name.slice(0, -'/palette'.length);
+    const indices = ['indices', 'indices_high'].flatMap((part) => byName.get(`${weight}/${part}`) ?? []);
+    if (indices.length === 0) continue;
+    for (const tensor of [palette, ...indices]) counted.add(tensor);
+    const packed = indices.reduce((sum, tensor) => sum + storedWeight(tensor).byteLength, 0);
+    // One entry a row, or those that a byte stands for.
+    const [entries = 1, perByte] = (palette.dims ?? []).map(toNumber);
+    const bits = perByte === undefined ? Math.log2(entries) : 8 / perByte;
+    yield {
+      stored: `${bits}-bit palette`,
+      bits,
+      parameters: (8 * packed) / bits,
+      byteLength: packed + storedWeight(palette).byteLength,
+    };
+  }
+  for (const tensor of initializers) if (!counted.has(tensor)) yield storedWeight(tensor);
 }
 
 function storedWeight(tensor: TensorProto): StoredWeight {

@@ -31,8 +31,14 @@ function howStored({ type }: Operation, values: ReadonlyMap<string, Value>) {
     case 'const':
       return element(values.get('val'));
     case 'constexpr_lut_to_dense': {
+      const lut = values.get('lut');
+      // A palette that is itself decoded is elsewhere; the indices are as wide as they are declared then.
+      if (!lut) {
+        const { bits } = element(values.get('indices'));
+        return { stored: `${bits}-bit palette`, bits };
+      }
       // The entries are all of a vector's, or (from iOS 18 on) lie along the last axis but one.
-      const shape = tensorTypeOf(values.get('lut')?.type ?? null)?.shape ?? [];
+      const shape = tensorTypeOf(lut.type)?.shape ?? [];
       const bits = Math.log2((shape.length === 1 ? shape[0] : shape.at(-2)) ?? 1);
       return { stored: `${bits}-bit palette`, bits };
     }

@@ -20,7 +20,8 @@ export interface DenoisingRequest {
 const STEPS = 20;
 const KEPT = [1, 10, 18];
 
-const GUIDANCE = 7.5;
+// Between what few-step models and large ones are drawn with.
+const GUIDANCE = 5;
 const SEED = 93;
 
 /**

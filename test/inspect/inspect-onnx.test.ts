@@ -5,12 +5,16 @@ import { optimumContract } from '../../src/convert/contracts/optimum.ts';
 import { convert } from '../../src/convert/convert.ts';
 import { buildOnnxModel } from '../../src/emit/onnx/build-model.ts';
 import { onnx } from '../../src/emit/onnx/proto.ts';
+import { quantizeOnnx } from '../../src/emit/onnx/quantize-onnx.ts';
 import { writeOnnx } from '../../src/emit/onnx/write-onnx.ts';
 import { describe } from '../../src/inspect/describe.ts';
 import { inspect } from '../../src/inspect/inspect.ts';
 import type { OnnxInspection } from '../../src/inspect/inspection.ts';
+import { paletteBits } from '../../src/quantize/palette/palette.ts';
 import { withPrecision } from '../../src/quantize/precision.ts';
 import { openCheckpoint } from '../../src/weights/checkpoint.ts';
+import { elementCount } from '../../src/weights/dtype.ts';
+import { smallNetwork, smallNumbers } from '../quantize/small-network.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const at = temporaryFolder();
@@ -159,4 +163,24 @@ test('the text fits on a screen, the largest first, and ends with the next comma
     expect(lines.at(-1)).toMatch(/^Next: sdconvert validate /);
     expect(lines.find((line) => line.includes('operations:'))).toContain('Conv');
   }
+});
+
+test.each(paletteBits)('palettes of %d bits are counted as the weights that they stand for', async (bits) => {
+  const { model, weights } = quantizeOnnx(
+    buildOnnxModel(smallNetwork(smallNumbers()), { model: 'small' }),
+    () => ({
+      kind: 'palette',
+      bits,
+    }),
+  );
+  const folder = at(`palettes-${bits}`);
+  await writeOnnx(model, folder, () => {});
+  const found = (await inspectOnnx(folder)).weights.find(({ stored }) => stored === `${bits}-bit palette`);
+  expect(found).toEqual({
+    stored: `${bits}-bit palette`,
+    bits,
+    tensors: weights.length,
+    parameters: weights.reduce((sum, { shape }) => sum + elementCount(shape), 0),
+    byteLength: weights.reduce((sum, { bytesAfter }) => sum + bytesAfter, 0),
+  });
 });
