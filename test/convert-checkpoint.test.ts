@@ -187,7 +187,10 @@ test('a dry run names what bundling would add, what would be kept and what is in
   const notes: string[] = [];
   const onProgress = (event: ProgressEvent) => void (event.type === 'note' && notes.push(event.message));
   await convertCheckpoint({ modelVersion, output: whole, dryRun: true }, { onProgress });
-  expect(notes).toEqual([expect.stringMatching(/^the conversion would stop: .*Pass --force/)]);
+  expect(notes).toEqual([
+    expect.stringContaining('set encoderScaleFactor and decoderScaleFactor to '),
+    expect.stringMatching(/^the conversion would stop: .*Pass --force/),
+  ]);
 });
 
 test('interrupted while writing, it leaves nothing half-written', async () => {

@@ -136,3 +136,9 @@ test('a full-size checkpoint is counted from its headers alone', async () => {
   expect(pictureSize).toEqual([512, 512]);
   expect(networks.every(({ problem }) => problem === null)).toBe(true);
 });
+
+test('without a UNet, which says the size of the latents, the next command gives one', async () => {
+  const { next } = await inspectCheckpoint('test/fixtures/tiny-autoencoder');
+  const source = '--model-version test/fixtures/tiny-autoencoder';
+  expect(next).toEqual({ command: `sdconvert convert ${source} --latent-h 64 --latent-w 64` });
+});

@@ -197,6 +197,7 @@ test('a checkpoint of two families is described as a file, with what is wrong', 
     what: 'a checkpoint in a single file',
     family: 'Stable Diffusion XL',
     problems: [`${path} holds two networks that could be its vae.`],
+    next: { advice: expect.stringContaining('as its author published it') },
   });
 });
 

@@ -29,7 +29,6 @@ test.for([
   ['not an ONNX model', 'model.onnx', 'this is no protobuf message', 'download it again'],
   ['weights of an ONNX model', 'model.onnx_data', Uint8Array.of(1, 2, 3), '.onnx file beside it'],
   ['part of a Core ML model', 'model.mlmodel', Uint8Array.of(8, 7, 18, 0), '.mlpackage'],
-  ['part of a model', 'config.json', '{}', 'folder'],
   ['kind that is not known', 'picture.png', Uint8Array.of(0x89, 0x50, 0x4e, 0x47), '.mlpackage'],
 ] as const)(
   'a file that is “%s” is described as that, with what to do',
@@ -40,6 +39,12 @@ test.for([
     expect(next).toEqual({ advice: expect.stringContaining(todo) });
   },
 );
+
+test('a configuration alone leads to the folder that it belongs to', async () => {
+  const { problems, next } = await inspectBytes('config.json', '{}');
+  expect(problems).toEqual(['config.json is a part of a model.']);
+  expect(next).toEqual({ command: `sdconvert inspect ${at('.').replace(/\/\.?$/, '')}` });
+});
 
 test('a Git-LFS pointer tells the size of what it points to', async () => {
   expect((await inspectBytes('pointer.safetensors', pointer)).details).toMatchObject({

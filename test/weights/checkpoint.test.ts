@@ -244,7 +244,9 @@ describe('a part that is missing', () => {
 
   test('a network without config.json', async () => {
     const { 'unet/config.json': _, ...rest } = smallest;
-    expect((await refusal(await write('no-config', rest))).problem).toContain(join('unet', 'config.json'));
+    const error = await refusal(await write('no-config', rest));
+    expect(error.problem).toContain('unet has no config.json.');
+    expect(error.advice).toContain('download is not complete');
   });
 
   test('a network without weights', async () => {

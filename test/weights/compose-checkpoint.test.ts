@@ -87,6 +87,23 @@ test('what is no refiner is refused as one', () => {
   expect(thrownBy(() => composeCheckpoint(base, { refiner: nothing }))).toBeInstanceOf(NotFoundError);
 });
 
+test('a refiner beside another family than its own is refused', () => {
+  const refiner = fullSizeCheckpoint('sdxl-refiner');
+  const error = thrownBy(() => composeCheckpoint(fullSizeCheckpoint('sd15'), { refiner }));
+  expect(error).toBeInstanceOf(RequestError);
+  expect(error.problem).toBe('sd15 cannot have a refiner: it is of Stable Diffusion 1.x.');
+});
+
+test('two ControlNets of one name are refused before one is written over the other', () => {
+  const named = (id: string) => ({ ...component('controlnet-sd15', 'controlnet'), id });
+  const base = fullSizeCheckpoint('sd15');
+  const error = thrownBy(() => composeCheckpoint(base, { controlnets: [named('canny'), named('canny')] }));
+  expect(error).toBeInstanceOf(RequestError);
+  expect(error.problem).toContain('two ControlNets are called canny');
+  const { components } = composeCheckpoint(base, { controlnets: [named('canny'), named('depth')] });
+  expect(components.get('controlnet_1')?.id).toBe('depth');
+});
+
 function component(model: FullSizeModel, name: string): OpenComponent {
   const found = fullSizeCheckpoint(model).components.get(name);
   if (!found) throw new Error(`${model} has no ${name}`);

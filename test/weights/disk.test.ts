@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { promises as fs } from 'node:fs';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import {
@@ -84,6 +85,11 @@ describe('reading', () => {
     await expect(opening).rejects.toThrow('secret cannot be read: permission denied.');
   });
 
+  test.skipIf(process.platform === 'win32')('a pipe is refused, not waited for', async () => {
+    execFileSync('mkfifo', [at('pipe')]);
+    await expect(openFile(at('pipe'))).rejects.toThrow('is a pipe, but a file is needed there');
+  });
+
   test('a failure of the disk itself is passed on with its cause', async () => {
     vi.spyOn(fs, 'open').mockRejectedValueOnce(systemError('EIO'));
     const opening = openFile(at('bad-sector'));
@@ -131,6 +137,13 @@ describe('writing', () => {
     await expect(writing).rejects.toThrow(DiskSpaceError);
     await expect(writing).rejects.toThrow(`The disk is full: ${at('huge.bin')} could not be written.`);
     await file.discard();
+  });
+
+  test('a file larger than the disk’s kind or a limit allows is told apart from a full disk', async () => {
+    vi.spyOn(fs, 'writeFile').mockRejectedValueOnce(systemError('EFBIG'));
+    const writing = writeText(at('large.txt'), 'a');
+    await expect(writing).rejects.toThrow(DiskSpaceError);
+    await expect(writing).rejects.toThrow('so large a file is not allowed there');
   });
 
   test('a text that could not be written leaves no temporary file', async () => {

@@ -1,8 +1,13 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { NotFoundError, UnsupportedModelError } from '../../src/errors.ts';
+import { openCheckpoint } from '../../src/weights/checkpoint.ts';
 import { openComponent } from '../../src/weights/open-component.ts';
+import { writeSafetensors } from '../../src/weights/safetensors-writer.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 import { rejectionOf } from '../support/thrown-by.ts';
+
+const at = temporaryFolder();
 
 const checkpoint = 'test/fixtures/sd15-wide-f16';
 
@@ -72,11 +77,42 @@ test.for([
     'the file of a VAE',
     join(checkpoint, 'vae', 'diffusion_pytorch_model.safetensors'),
     UnsupportedModelError,
-    'is a VAE alone',
+    'is a VAE alone, but a ControlNet is needed there',
   ],
 ] as const)('%s is no ControlNet', async ([, path, kind, problem]) => {
   const error = await rejectionOf(openComponent(path, { as: 'controlnet' }));
   expect(error).toBeInstanceOf(kind);
   expect(error.problem).toContain(problem);
   expect(error.advice).toBeTruthy();
+});
+
+test('the file of a tiny VAE is recognised, and its folder asked for', async () => {
+  const path = 'test/fixtures/tiny-autoencoder/vae/diffusion_pytorch_model.safetensors';
+  const error = await rejectionOf(openComponent(path, { as: 'vae' }));
+  expect(error).toBeInstanceOf(UnsupportedModelError);
+  expect(error.problem).toContain('is a tiny autoencoder (TAESD) alone');
+  expect(error.advice).toContain('config.json');
+});
+
+test('a checkpoint without a VAE is not told to be converted where a VAE is needed', async () => {
+  await writeSafetensors(at('unet.safetensors'), [
+    {
+      name: 'model.diffusion_model.input_blocks.0.0.weight',
+      dtype: 'f32',
+      shape: [1, 4],
+      data: new Float32Array(4),
+    },
+  ]);
+  const error = await rejectionOf(openComponent(at('unet.safetensors'), { as: 'vae' }));
+  expect(error.problem).toContain(
+    'is a checkpoint in a single file, but a VAE is needed there: it has none.',
+  );
+  expect(error.advice).toBe('Give the folder or the file of a VAE.');
+});
+
+test('a file without tensors is said to have none', async () => {
+  await writeSafetensors(at('nothing.safetensors'), []);
+  const error = await rejectionOf(openCheckpoint(at('nothing.safetensors')));
+  expect(error.problem).toBe(`${at('nothing.safetensors')} has no tensors.`);
+  expect(error.details).toEqual({});
 });

@@ -127,6 +127,15 @@ describe('offline', () => {
     expect(hub.server.seen).toEqual([]);
   });
 
+  test('a safety checker that is named, but was not there to download, is not missed', async () => {
+    const index = JSON.parse(new TextDecoder().decode(checkpointFiles['model_index.json']));
+    const named = { ...index, safety_checker: ['stable_diffusion', 'StableDiffusionSafetyChecker'] };
+    const files = { ...checkpointFiles, 'model_index.json': Buffer.from(JSON.stringify(named)) };
+    hub.server.repositories.set('org/unsafe', repository(files));
+    const { path } = await resolveModel('org/unsafe', { ...hub.options, offline: false });
+    expect((await resolveModel('org/unsafe', hub.options)).path).toBe(path);
+  });
+
   test('what is missing is named', async () => {
     const folder = join(hub.options.cacheDir, 'models--org--model');
     rmSync(join(folder, 'blobs', sha256(unetBytes)));

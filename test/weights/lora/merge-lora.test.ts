@@ -118,7 +118,7 @@ describe('what the checkpoint does not have is left out and said', () => {
     const { text_encoder: _, ...rest } = Object.fromEntries(smallCheckpoint().components);
     const merged = await withLora(withComponents(rest), [{ path, scale: 1 }]);
     expect(merged.notes).toEqual([
-      `${path} also changes the text_encoder (1 layers), which the checkpoint does not have.`,
+      `${path} also changes the text_encoder (1 layer), which the checkpoint does not have.`,
     ]);
     await merged.close();
   });
@@ -133,7 +133,7 @@ describe('what the checkpoint does not have is left out and said', () => {
     const merged = await withLora(smallCheckpoint(), [{ path, scale: 1 }]);
     expect(merged.notes).toEqual([
       `${path} changes 5 layers that the checkpoint does not have: lora_unet_up_blocks_1_conv, lora_unet_up_blocks_2_conv, lora_unet_up_blocks_3_conv and 2 more.`,
-      `${path} has 1 tensors that are not a LoRA's: emb_params.`,
+      `${path} has 1 tensor of no LoRA: emb_params.`,
     ]);
     await merged.close();
   });

@@ -1,0 +1,25 @@
+import { beforeAll, expect, test } from 'vitest';
+import { buildOnnxModel } from '../src/emit/onnx/build-model.ts';
+import { writeOnnx } from '../src/emit/onnx/write-onnx.ts';
+import { quantizeMixed } from '../src/mixed-quantization.ts';
+import { smallNetwork, smallNumbers } from './quantize/small-network.ts';
+import { temporaryFolder } from './support/temporary-folder.ts';
+
+const at = temporaryFolder();
+const rest = { analysis: 'never-written.json', prompts: ['a star'], force: false };
+
+beforeAll(() =>
+  writeOnnx(buildOnnxModel(smallNetwork(smallNumbers()), { model: 'small' }), at('small'), () => {}),
+);
+
+test('what is no UNet cannot be measured, and the error says what is', async () => {
+  await expect(quantizeMixed({ ...rest, artifact: at('small') })).rejects.toThrow(
+    /sample, timestep, encoder_hidden_states/,
+  );
+});
+
+test('what is not ONNX cannot be measured; its recipe can be', async () => {
+  await expect(quantizeMixed({ ...rest, artifact: at('unet.mlpackage') })).rejects.toThrow(
+    /is not a UNet as ONNX[\s\S]*--recipe/,
+  );
+});
