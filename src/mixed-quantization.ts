@@ -14,7 +14,7 @@ import { measure } from './mixed-bits/measure.ts';
 import { planRecipe, writeRecipe } from './mixed-bits/recipe.ts';
 import { type MeasuredPoint, writeReport } from './mixed-bits/report.ts';
 import { outputsOf, psnrOfAll } from './mixed-bits/whole-model.ts';
-import { paletteBits } from './quantize/palette/palette.ts';
+import type { PaletteBits } from './quantize/palette/palette.ts';
 import { type QuantizeResult, quantizeArtifact } from './quantize-artifact.ts';
 import { openRunner } from './validate/open-runner.ts';
 import type { InputCase } from './validate/realistic-inputs.ts';
@@ -55,6 +55,9 @@ export interface ChosenMixture {
   readonly written: QuantizeResult;
 }
 
+/** The widths that are measured: those that Core ML has on every system, so that one recipe fits all formats. */
+const mixBits = [8, 6, 4, 2, 1] as const satisfies readonly PaletteBits[];
+
 /** What a measurement draws when nothing else is asked for. */
 export const mixPrompts = [
   'a photo of an astronaut riding a horse on mars',
@@ -81,12 +84,12 @@ export async function quantizeMixed(request: MixRequest, context: Context = {}):
     const weights = quantizableWeights(model);
     const analysis = await inStage('analyze', context, async () => {
       const output = await measure(
-        { file, model, weights, cases, bits: paletteBits, analysis: request.analysis },
+        { file, model, weights, cases, bits: mixBits, analysis: request.analysis },
         context,
       );
       return {
         output,
-        detail: `${output.weights.size} weights × ${paletteBits.length} widths, in ${request.analysis}`,
+        detail: `${output.weights.size} weights × ${mixBits.length} widths, in ${request.analysis}`,
       };
     });
     const mixer = new Mixer(file, model, analysis, cases, work, context);
@@ -101,13 +104,13 @@ export async function quantizeMixed(request: MixRequest, context: Context = {}):
 
 async function compare(request: MixRequest, analysis: Analysis, mixer: Mixer, context: Context) {
   const points: MeasuredPoint[] = [];
-  for (const [done, bits] of paletteBits.toReversed().entries()) {
+  for (const [done, bits] of mixBits.entries()) {
     context.onProgress?.({
       type: 'progress',
       stage: 'compare',
       what: `${bits} bits`,
       done,
-      total: paletteBits.length,
+      total: mixBits.length,
     });
     const uniform = await mixer.measure(
       bits,
@@ -194,7 +197,7 @@ class Mixer {
     context: Context,
   ) {
     const sizes = new Map<number, ReadonlyMap<string, number>>();
-    for (const bits of paletteBits) {
+    for (const bits of mixBits) {
       const { weights } = quantizeOnnx(model, () => ({ kind: 'palette', bits }));
       sizes.set(bits, new Map(weights.map(({ name, bytesAfter }) => [name, bytesAfter])));
     }

@@ -34,7 +34,7 @@ export async function writeReport(
     'What a UNet loses with fewer bits',
     { x: 'size in MB', y: 'PSNR of the output in dB' },
   );
-  const widths = measured.bits.toReversed();
+  const widths = measured.bits;
   const ranked = [...weights].sort(([, a], [, b]) => harm(b.errors) - harm(a.errors));
   const html = [
     '<!doctype html>',

@@ -28,12 +28,14 @@ export async function findModels(path: string, expected = modelPlaces): Promise<
   // A model.onnx is what its folder is.
   const place = kind === 'file' && basename(path) === 'model.onnx' ? dirname(path) : path;
   if (kind !== 'folder' || (await isRunnable(place))) {
-    const name = modelName(place);
     const siblings = await modelsIn(dirname(resolve(place)));
     // The path itself, or `unet` where only unet_chunk1 and so on are there.
     const found =
       siblings.find(({ paths }) => paths.includes(resolve(place))) ??
-      siblings.find((each) => kind === undefined && each.name === name);
+      siblings.find(
+        ({ paths: [first] }) =>
+          kind === undefined && first !== undefined && wholeOf(first) === resolve(place),
+      );
     if (found) return [found];
   } else {
     const found = [
@@ -83,6 +85,11 @@ function modelName(path: string): string {
   if (name.startsWith(CONTROLNET_PREFIX)) return CONTROLNET;
   const swift: Readonly<Partial<Record<ModelName, string>>> = swiftNames;
   return modelNames.find((network) => name === swift[network] || name.endsWith(`_${network}`)) ?? name;
+}
+
+/** What the model of a chunk would be called if it were whole. */
+function wholeOf(chunk: string): string {
+  return chunk.replace(ENDING, '$2');
 }
 
 function isChunk(path: string): boolean {

@@ -36,7 +36,7 @@ test('a plot of one point, or of points of one height, is drawn', () => {
 
 test('a report lists the model’s sizes and every weight, the most sensitive first', async () => {
   const analysis: Analysis = {
-    measured: { model: {}, inputs: ['“<b>”, step 2 of 20'], bits: [2, 8], peak: 1 },
+    measured: { model: {}, inputs: ['“<b>”, step 2 of 20'], bits: [8, 2], peak: 1 },
     weights: new Map([
       [
         'robust',

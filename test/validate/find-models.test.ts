@@ -40,6 +40,12 @@ describe('the models that a path stands for', () => {
     expect(await found(at('both', 'unet'))).toEqual([['unet', ['both/unet']]]);
   });
 
+  test('a name that is not there is no other model of the same network', async () => {
+    const root = await write('other', 'unet', 'unet_chunk1');
+    await makeFolder(at('other', 'x_unet.mlpackage'));
+    await expect(findModels(`${root}/mixed_unet.mlpackage`)).rejects.toThrow(/does not exist/);
+  });
+
   test('an output folder’s are those of its onnx folder, other folders aside', async () => {
     await write('output/onnx', 'unet', 'text_encoder');
     await makeFolder(at('output', 'onnx', 'scheduler'));
