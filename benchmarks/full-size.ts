@@ -10,7 +10,7 @@ export interface FullSizeComponent {
 }
 
 /** The models whose lists test/python/make_full_size_lists.py wrote. */
-export const fullSizeModels = ['sd15', 'sd21', 'sd21-base'] as const;
+export const fullSizeModels = ['sd15', 'sd21', 'sd21-base', 'sdxl'] as const;
 
 export type FullSizeModel = (typeof fullSizeModels)[number];
 

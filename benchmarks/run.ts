@@ -33,6 +33,14 @@ const conversions: Readonly<Record<string, readonly string[]>> = {
   'ONNX, float32': ['--target', 'onnx', '--precision', 'float32'],
   'Core ML, float16, chunks, Resources': ['--target', 'coreml', '--chunk-unet'],
   'both, float16, chunks (default)': ['--chunk-unet'],
+  'Core ML, UNet alone, palettes of 6 bits': [
+    '--target',
+    'coreml',
+    '--convert-unet',
+    '--no-bundle',
+    '--quantize-nbits',
+    '6',
+  ],
 };
 
 const results = (name: string): string => script(`results/${name}.csv`);

@@ -4,6 +4,7 @@ import type { Context } from './context.ts';
 import type { AttentionImplementation } from './convert/blocks/attention.ts';
 import { type ModelKind, type ModelName, modelKind, type Sizes } from './convert/contracts/contract.ts';
 import { convert, type Model, modelsOf } from './convert/convert.ts';
+import { notesOn } from './convert/notes.ts';
 import type { ArtifactName } from './emit/artifact.ts';
 import type { Target as Deployment } from './emit/coreml/target.ts';
 import { readProvenance, recordBundle } from './emit/provenance.ts';
@@ -187,7 +188,7 @@ function open(request: ConvertRequest, opened: Checkpoint[]): Stage<LocatedModel
 function convertStage(request: ConvertRequest): Stage<Checkpoint, Converted> {
   return {
     name: 'convert',
-    async run(checkpoint) {
+    async run(checkpoint, { onProgress }) {
       const models = request.targets.flatMap((target) => {
         const attention = request.attention ?? targets[target].attention;
         const options = {
@@ -198,6 +199,9 @@ function convertStage(request: ConvertRequest): Stage<Checkpoint, Converted> {
         };
         return convert(checkpoint, options).map((model) => ({ model, target, attention }));
       });
+      const names = models.map(({ model }) => model.name);
+      const coreMl = request.targets.includes('coreml');
+      for (const message of notesOn(checkpoint, names, { coreMl })) onProgress?.({ type: 'note', message });
       const operations = models.reduce((sum, { model }) => sum + model.graph.tensors.length, 0);
       const attentions = [...new Set(models.map(({ attention }) => attention))].join(', ');
       return {

@@ -1,5 +1,5 @@
 import { homedir } from 'node:os';
-import { basename, resolve } from 'node:path';
+import { basename, extname, resolve } from 'node:path';
 import type { Context } from './context.ts';
 import { type Checkpoint, openCheckpoint } from './weights/checkpoint.ts';
 import type { OpenComponent } from './weights/component.ts';
@@ -11,6 +11,7 @@ import { resolveModel } from './weights/hub/resolve-model.ts';
 import type { LoraChoice } from './weights/lora/lora-argument.ts';
 import { withLora } from './weights/lora/merge-lora.ts';
 import { openComponent } from './weights/open-component.ts';
+import { isWeightless } from './weights/recognize.ts';
 
 /** Everything that a conversion is made of. Each name is a path, or an id on the Hub where there is no such path. */
 export interface ModelSources {
@@ -74,7 +75,8 @@ export async function openModels(
     const component = async (name: string, as: 'vae' | 'controlnet'): Promise<OpenComponent> => {
       const path = pathOf(name);
       const opened = kept(await openComponent(path, { as, ...options, family: checkpoint.family }));
-      return { ...opened, id: titleOf(name, path, basename(resolve(path))) };
+      const ending = opened.adapted ? extname(path) : ''; // a single file's
+      return { ...opened, id: titleOf(name, path, basename(resolve(path), ending)) };
     };
     const refiner = refinerVersion && kept(await openCheckpoint(pathOf(refinerVersion), options));
     const composed = composeCheckpoint(checkpoint, {
@@ -82,9 +84,9 @@ export async function openModels(
         ? { ...refiner, name: titleOf(refinerVersion, refiner.path, refiner.name) }
         : undefined,
       vae: customVaeVersion === undefined ? undefined : await component(customVaeVersion, 'vae'),
-      controlnets: await inTurn(controlnets, (name) => component(name, 'controlnet')),
+      controlnets: await inTurn(once(controlnets, pathOf), (name) => component(name, 'controlnet')),
     });
-    return await withLora(composed, loras, context);
+    return await withLora(withMissingNoted(composed), loras, context);
   } catch (error) {
     await Promise.all(open.map((each) => each.close()));
     throw error;
@@ -100,6 +102,24 @@ function namesIn({
   return [modelVersion, refinerVersion, customVaeVersion, ...controlnets].filter(
     (name) => name !== undefined,
   );
+}
+
+/** The same place named twice, as scripts do, is one model. */
+function once(names: readonly string[], pathOf: (name: string) => string): string[] {
+  return [...new Map(names.map((name) => [resolve(pathOf(name)), name])).values()];
+}
+
+/** A folder may lack a network that it names, where a single file says so itself; pictures need no safety checker. */
+function withMissingNoted(checkpoint: Checkpoint): Checkpoint {
+  const { missing, modelIndex, components, name, notes } = checkpoint;
+  const networks = missing.filter((part) => {
+    const [, className] = [modelIndex[part]].flat();
+    return typeof className === 'string' && part !== 'safety_checker' && !isWeightless(className);
+  });
+  const isFile = [...components.values()].some(({ adapted, id }) => adapted && id === undefined);
+  if (networks.length === 0 || isFile) return checkpoint;
+  const message = `${name} has no ${networks.join(' and no ')}: what it has is converted.`;
+  return { ...checkpoint, notes: [...notes, message] };
 }
 
 /** What a model is called: its id on the Hub, or on this disk its own name. */

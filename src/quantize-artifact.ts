@@ -72,7 +72,7 @@ export async function quantizeArtifact(
       if (output === undefined) return { path, weights: [], ...sizes };
     }
     let done = 0;
-    let weights: WeightReport[] = [];
+    const weights: WeightReport[] = [];
     await createFolder(path, async (growing) => {
       await model.write(growing, (bytes) => {
         throwIfInterrupted(context.signal);
@@ -80,7 +80,8 @@ export async function quantizeArtifact(
         const progress = { stage: 'quantize', what: basename(path), done, total: model.bytesAfter };
         context.onProgress?.({ type: 'progress', ...progress });
       });
-      weights = await Promise.all(model.weights.map(reportWeight));
+      // One after another: some are read once more.
+      for (const weight of model.weights) weights.push(await reportWeight(weight));
       await model.complete(growing, output === undefined);
       await forgetProvenance(path);
       await model.close();

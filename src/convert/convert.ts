@@ -174,7 +174,7 @@ function isControlNet(name: string): name is 'controlnet' | `controlnet_${number
 }
 
 /** Whether it is Stable Diffusion XL, whose text encoders are read otherwise and whose VAE is wider than float16. */
-function isXl({ modelIndex, components }: Checkpoint): boolean {
+export function isXl({ modelIndex, components }: Checkpoint): boolean {
   const { _class_name: pipeline } = modelIndex;
   return (
     components.has('text_encoder_2') ||

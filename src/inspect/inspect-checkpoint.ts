@@ -139,7 +139,7 @@ async function openingRefusal(path: string): Promise<SdConvertError | undefined>
 }
 
 function nextStep(
-  { path, family }: Checkpoint,
+  { path, family, components }: Checkpoint,
   networks: readonly NetworkInspection[],
   refusal: SdConvertError | undefined,
 ): CheckpointInspection['next'] {
@@ -151,12 +151,15 @@ function nextStep(
     const command = nextCommand('convert', '--model-version', 'CHECKPOINT', '--refiner-version', path);
     return { ...command, where: `CHECKPOINT is a checkpoint of ${familyTitles.sdxl}.` };
   }
+  // Only a UNet says how large the latents are, which Core ML has to know.
+  const needsSize = !components.has('unet') && good.some((name) => /^(vae|controlnet)/.test(name));
   const only = good.length === networks.length ? [] : good;
   return nextCommand(
     'convert',
     '--model-version',
     path,
     ...only.map((name) => `--convert-${name.replaceAll('_', '-')}`),
+    ...(needsSize ? ['--latent-h', '64', '--latent-w', '64'] : []),
   );
 }
 

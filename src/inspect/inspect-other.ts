@@ -1,4 +1,4 @@
-import { basename, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { formatBytes } from '../format.ts';
 import { sniff } from '../weights/sniff.ts';
 import type { OtherInspection } from './inspection.ts';
@@ -8,7 +8,12 @@ const whatIsInspected =
   'Give a checkpoint (the folder with model_index.json), a .safetensors, an .onnx, a .mlpackage or a .mlmodelc.';
 
 /** Parts of models, by name: people point at them when they mean the whole. */
-const parts: readonly { readonly name: RegExp; readonly what: string; readonly advice: string }[] = [
+const parts: readonly {
+  readonly name: RegExp;
+  readonly what: string;
+  readonly advice: string;
+  readonly ofItsFolder?: true;
+}[] = [
   {
     name: /\.onnx_data(_\d+)?$|\.onnx\.data$/,
     what: 'the weights of an ONNX model, without the model',
@@ -23,6 +28,7 @@ const parts: readonly { readonly name: RegExp; readonly what: string; readonly a
     name: /^(model_index|config|scheduler_config|tokenizer_config|vocab|Manifest|sdconvert)\.json$|^merges\.txt$/,
     what: 'a part of a model',
     advice: 'Give the folder that it belongs to.',
+    ofItsFolder: true,
   },
 ];
 
@@ -34,8 +40,9 @@ export function inspectOtherFile(path: string, byteLength: number, start: Uint8A
   const finding = sniff(start);
   if (finding) return other(path, finding.what, { ...size, ...pointerDetails(start) }, finding.advice);
   const part = parts.find(({ name }) => name.test(basename(path)));
-  if (part) return other(path, part.what, size, part.advice);
-  return other(path, 'of a kind that is not known', size, whatIsInspected);
+  if (!part) return other(path, 'of a kind that is not known', size, whatIsInspected);
+  const found = other(path, part.what, size, part.advice);
+  return part.ofItsFolder ? { ...found, next: nextCommand('inspect', dirname(path)) } : found;
 }
 
 /** What a folder is that holds no model. */

@@ -32,11 +32,13 @@ export async function inspectWeights(path: string): Promise<WeightsInspection | 
     const format = await formatOf(files);
     const known = recognizeWeights(weights.keys());
     const problems: string[] = [];
+    let refusal: Inspection['next'] | undefined;
     if (known?.kind === 'checkpoint' && !isFolder) {
       try {
         return await inspectOpened(await readSingleFile({ size: 0, ...opened, path }), format);
       } catch (error) {
         problems.push(problemOf(error));
+        refusal = adviceOf(error);
       }
     }
     const lora = known?.kind === 'lora' && !isFolder ? await loraFacts(path, problems) : null;
@@ -63,7 +65,7 @@ export async function inspectWeights(path: string): Promise<WeightsInspection | 
       values: weights.size > MOST_VALUES ? [] : [...weights.values()].map(value),
       metadata,
       problems,
-      next: isComponent ? nextCommand('inspect', join(folder, '..')) : next,
+      next: refusal ?? (isComponent ? nextCommand('inspect', join(folder, '..')) : next),
     };
   } finally {
     await close();
@@ -118,7 +120,7 @@ function recognize(
     };
   }
   return {
-    what: 'tensors of no kind that is known',
+    what: all.length === 0 ? 'a file without tensors' : 'tensors of no kind that is known',
     next: { advice: 'Give the diffusers folder of a checkpoint: the one that holds model_index.json.' },
   };
 }
@@ -175,6 +177,11 @@ async function configClass(folder: string): Promise<string | null> {
 
 function value({ name, dtype, shape }: Weight) {
   return { name, dtype: dtypeName(dtype), shape };
+}
+
+/** What to do about a checkpoint that cannot be converted as it is. */
+function adviceOf(error: unknown): Inspection['next'] | undefined {
+  return error instanceof SdConvertError && error.advice ? { advice: error.advice } : undefined;
 }
 
 function problemOf(error: unknown): string {

@@ -1,5 +1,7 @@
 import { join } from 'node:path';
+import { NotFoundError } from '../errors.ts';
 import { type ComponentWeights, openComponentWeights, type Variant } from './component-weights.ts';
+import { exists, listFolder } from './disk.ts';
 import { type JsonObject, readJsonObject } from './python-json.ts';
 import type { Weight } from './weight.ts';
 
@@ -36,6 +38,13 @@ export async function openComponentFolder(
   variant?: Variant,
 ): Promise<OpenComponent> {
   const configFile = join(folder, 'config.json');
+  if (!(await exists(configFile))) {
+    throw new NotFoundError({
+      problem: `${folder} has no config.json.`,
+      details: { found: (await listFolder(folder)).slice(0, 12).join(', ') || 'an empty folder' },
+      advice: 'The download is not complete: download what is missing.',
+    });
+  }
   const config = await readJsonObject(configFile);
   const { files, weights, close }: ComponentWeights = await openComponentWeights(folder, variant);
   return { name, className, config, configFile, weights, files, notes: [], close };

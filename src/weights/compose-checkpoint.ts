@@ -1,7 +1,7 @@
 import { RequestError } from '../errors.ts';
 import { type Checkpoint, requireComponent } from './checkpoint.ts';
 import type { Component, OpenComponent } from './component.ts';
-import { familyOf, familyTitles } from './family.ts';
+import { type Family, familyOf, familyTitles } from './family.ts';
 
 /** What comes from elsewhere: beside a checkpoint's own networks, or in their place. */
 export interface CheckpointParts {
@@ -16,7 +16,7 @@ export interface CheckpointParts {
 /**
  * One checkpoint of a base and parts from elsewhere, as components `refiner`, `vae`, `controlnet`, `controlnet_1`, …;
  * closing it closes them all. Throws `NotFoundError` for a refiner without a UNet and `RequestError` for what was not
- * trained for the base's family; everything stays open then.
+ * trained for the base's family and for two ControlNets of one name; everything stays open then.
  */
 export function composeCheckpoint(base: Checkpoint, parts: CheckpointParts): Checkpoint {
   const { refiner, vae, controlnets = [] } = parts;
@@ -25,9 +25,10 @@ export function composeCheckpoint(base: Checkpoint, parts: CheckpointParts): Che
     components.set(name, { ...component, name });
   };
 
-  if (refiner) put('refiner', refinerOf(refiner));
+  if (refiner) put('refiner', refinerOf(base, refiner));
   if (vae) put('vae', vae);
   let number = [...base.components.keys()].filter((name) => /^controlnet(_\d+)?$/.test(name)).length;
+  checkNames(controlnets);
   for (const controlnet of controlnets) {
     checkText(base, controlnet);
     put(number === 0 ? 'controlnet' : `controlnet_${number}`, controlnet);
@@ -46,9 +47,12 @@ export function composeCheckpoint(base: Checkpoint, parts: CheckpointParts): Che
   };
 }
 
-function refinerOf(refiner: Checkpoint): Component {
+function refinerOf(base: Checkpoint, refiner: Checkpoint): Component {
   const unet = requireComponent(refiner, 'unet');
-  if (refiner.family === 'sdxl-refiner') return { ...unet, id: refiner.name };
+  if (refiner.family === 'sdxl-refiner') {
+    if (base.family !== undefined && base.family !== 'sdxl') throw notRefined(base, base.family);
+    return { ...unet, id: refiner.name };
+  }
   throw new RequestError({
     problem: `${refiner.path} is not a refiner.`,
     details: {
@@ -57,6 +61,33 @@ function refinerOf(refiner: Checkpoint): Component {
     },
     advice: 'Give the refiner of Stable Diffusion XL, or leave it out.',
   });
+}
+
+/** A refiner goes on with the latents of its own family: those of others mean something else. */
+function notRefined({ path }: Checkpoint, family: Family): RequestError {
+  return new RequestError({
+    problem: `${path} cannot have a refiner: it is of ${familyTitles[family]}.`,
+    details: { expected: familyTitles.sdxl, found: familyTitles[family] },
+    advice: 'Leave out the refiner, or give it to a checkpoint of Stable Diffusion XL.',
+  });
+}
+
+/** Two that are called the same would be written to the same place. */
+function checkNames(controlnets: readonly OpenComponent[]): void {
+  const fileOf = new Map<string, string>();
+  for (const { id, configFile, files } of controlnets) {
+    const [file = configFile] = files;
+    const other = id === undefined ? undefined : fileOf.get(id);
+    if (id === undefined || other === undefined) {
+      if (id !== undefined) fileOf.set(id, file);
+      continue;
+    }
+    throw new RequestError({
+      problem: `two ControlNets are called ${id}: one would be written over the other.`,
+      details: { first: other, second: file },
+      advice: 'Give one of them another name, that of its folder or file, or convert them to two places.',
+    });
+  }
 }
 
 /** A ControlNet reads what the UNet reads: text of as many channels. */

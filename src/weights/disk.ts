@@ -10,11 +10,11 @@ import type { ByteSink, ByteSource } from './bytes.ts';
 
 /** Opens a file for reads at any offset. Throws `NotFoundError`, or `RequestError` for a folder or a forbidden file. */
 export async function openFile(path: string): Promise<ByteSource> {
-  const handle = await fs.open(path, 'r').catch(rethrow('read', path));
+  const handle = await fs.open(path, readAtOnce).catch(rethrow('read', path));
   const found = await handle.stat();
-  if (found.isDirectory()) {
+  if (found.isDirectory() || found.isFIFO()) {
     await handle.close();
-    throw folderInsteadOfFile(path);
+    throw found.isFIFO() ? pipeInsteadOfFile(path) : folderInsteadOfFile(path);
   }
   return {
     name: path,
@@ -31,6 +31,9 @@ export async function openFile(path: string): Promise<ByteSource> {
     close: () => handle.close(),
   };
 }
+
+/** Opening a pipe would otherwise wait for somebody to write into it; Windows has no such flag. */
+const readAtOnce = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 
 /**
  * Starts a file that appears under `path` when it is closed, replacing what was there; missing parent folders are made.
@@ -281,8 +284,9 @@ function temporarySibling(path: string): string {
 }
 
 /** Turns what the operating system reports into an error that says what to do; for `.catch()`. */
-function rethrow(action: 'read' | 'write', path: string): (error: unknown) => never {
+function rethrow(action: 'read' | 'write', at: string): (error: unknown) => never {
   return (error) => {
+    const path = at.replace(/\.tmp-\d+-\d+(?=[/\\]|$)/, ''); // as the user knows it
     const cause = { cause: error };
     switch (errorCode(error)) {
       case 'ENOTDIR':
@@ -304,6 +308,15 @@ function rethrow(action: 'read' | 'write', path: string): (error: unknown) => ne
           {
             problem: `${path} cannot be ${action === 'read' ? 'read' : 'written'}: permission denied.`,
             advice: 'Change its permissions, or choose another place.',
+          },
+          cause,
+        );
+      case 'EFBIG':
+        throw new DiskSpaceError(
+          {
+            problem: `${path} could not be written: so large a file is not allowed there.`,
+            advice:
+              'Choose a disk of another kind (FAT32 ends at 4 GB), lift the limit (ulimit -f), or cut the UNet with --chunk-unet.',
           },
           cause,
         );
@@ -349,7 +362,17 @@ function notFound(path: string, options?: ErrorOptions): NotFoundError {
 }
 
 function folderInsteadOfFile(path: string, options?: ErrorOptions): RequestError {
-  return new RequestError({ problem: `${path} is a folder, but a file is needed there.` }, options);
+  return new RequestError(
+    { problem: `${path} is a folder, but a file is needed there.`, advice: 'Name the file itself.' },
+    options,
+  );
+}
+
+function pipeInsteadOfFile(path: string): RequestError {
+  return new RequestError({
+    problem: `${path} is a pipe, but a file is needed there: it is read at many places.`,
+    advice: 'Write what comes out of the pipe to a file, and name that.',
+  });
 }
 
 function fileInsteadOfFolder(path: string, options?: ErrorOptions): RequestError {

@@ -183,6 +183,13 @@ export const knownWeightFiles: readonly (RecognizedWeights & { readonly tensor: 
     advice: 'Convert it alone, or name the checkpoint that it is for, and this with --custom-vae-version.',
   },
   {
+    kind: 'unsupported',
+    tensor: /^((en|de)coder\.)?(layers\.)?\d+\.conv\.0\.weight$/,
+    what: 'a tiny autoencoder (TAESD) alone',
+    advice:
+      'Name the checkpoint that it is for, and with --custom-vae-version its folder: config.json and the weights, as diffusers keeps them.',
+  },
+  {
     kind: 'text encoder',
     tensor: /^text_model\.embeddings\./,
     what: 'a text encoder alone',

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { promises as fs } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import {
   DiskSpaceError,
@@ -86,7 +87,7 @@ describe('reading', () => {
   });
 
   test.skipIf(process.platform === 'win32')('a pipe is refused, not waited for', async () => {
-    execFileSync('mkfifo', [at('pipe')]);
+    execFileSync('sh', ['-c', 'mkfifo "$0"', at('pipe')]);
     await expect(openFile(at('pipe'))).rejects.toThrow('is a pipe, but a file is needed there');
   });
 
@@ -144,6 +145,12 @@ describe('writing', () => {
     const writing = writeText(at('large.txt'), 'a');
     await expect(writing).rejects.toThrow(DiskSpaceError);
     await expect(writing).rejects.toThrow('so large a file is not allowed there');
+  });
+
+  test('a failure within a folder that is growing names the place that the user knows', async () => {
+    vi.spyOn(fs, 'writeFile').mockRejectedValueOnce(systemError('ENOSPC'));
+    const making = createFolder(at('package'), (growing) => writeText(join(growing, 'a.txt'), 'a'));
+    await expect(making).rejects.toThrow(`The disk is full: ${at('package', 'a.txt')} could not be written.`);
   });
 
   test('a text that could not be written leaves no temporary file', async () => {

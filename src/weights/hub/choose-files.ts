@@ -66,8 +66,11 @@ function complete(snapshot: Snapshot, selection: Selection): readonly string[] {
     });
   }
   const missing = withoutWeights(names, selection).filter(
-    // What the Hub does not have at all is left out: the checkpoint's reader says what it misses.
-    (folder) => snapshot.isCached || names.some((name) => folder === '' || name.startsWith(`${folder}/`)),
+    // What the Hub does not have at all is left out: the checkpoint's reader says what it misses. The cache does not
+    // know what the Hub has; repositories often name a safety checker without having one.
+    (folder) =>
+      (snapshot.isCached && folder !== 'safety_checker') ||
+      names.some((name) => folder === '' || name.startsWith(`${folder}/`)),
   );
   if (missing.length > 0) {
     const folders = missing.map((folder) => folder || repo).join(', ');

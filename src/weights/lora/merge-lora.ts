@@ -1,5 +1,6 @@
 import { type Context, throwIfInterrupted } from '../../context.ts';
 import { FileFormatError, UnsupportedModelError } from '../../errors.ts';
+import { count } from '../../format.ts';
 import { type Checkpoint, requireComponent } from '../checkpoint.ts';
 import { elementCount } from '../dtype.ts';
 import { familyTitles } from '../family.ts';
@@ -128,16 +129,16 @@ function leftOut(checkpoint: Checkpoint, lora: Lora, targets: readonly Target[])
   const unmatched = rest.filter((module) => !isAbsent(module)).map(({ module }) => module);
   return [
     ...networks.map((network) => {
-      const count = absent.filter((module) => module.networks.includes(network)).length;
-      return `${lora.path} also changes the ${network} (${count} layers), which the checkpoint does not have.`;
+      const layers = absent.filter((module) => module.networks.includes(network)).length;
+      return `${lora.path} also changes the ${network} (${count(layers, 'layer')}), which the checkpoint does not have.`;
     }),
     ...(unmatched.length > 0
       ? [
-          `${lora.path} changes ${unmatched.length} layers that the checkpoint does not have: ${some(unmatched)}.`,
+          `${lora.path} changes ${count(unmatched.length, 'layer')} that the checkpoint does not have: ${some(unmatched)}.`,
         ]
       : []),
     ...(lora.unknown.length > 0
-      ? [`${lora.path} has ${lora.unknown.length} tensors that are not a LoRA's: ${some(lora.unknown)}.`]
+      ? [`${lora.path} has ${count(lora.unknown.length, 'tensor')} of no LoRA: ${some(lora.unknown)}.`]
       : []),
   ];
 }

@@ -116,7 +116,7 @@ export async function readSingleComponent(
   const isPart = known.kind === 'controlnet' || openedAlone.includes(known.kind);
   const parts: Parts = isPart ? splitSingleFile(file) : new Map();
   const weights = parts.get(as);
-  if (!weights) throw notACheckpoint(file, known);
+  if (!weights) throw notThatPart(file, as, known);
   const own = familyOf(weights) ?? family ?? familyByOthers(parts);
   const component = await readPart(file, as, className, own, weights);
   return { ...component, close: () => file.close() };
@@ -249,12 +249,32 @@ function notACheckpoint(
   { path, weights }: WeightFile,
   { what, advice }: RecognizedWeights,
 ): UnsupportedModelError {
+  const [first] = weights.keys();
   return new UnsupportedModelError({
-    problem: `${path} is ${what}.`,
-    details: { tensors: `${weights.size}, the first is ${weights.keys().next().value}` },
+    problem: first === undefined ? `${path} has no tensors.` : `${path} is ${what}.`,
+    details: first === undefined ? {} : { tensors: `${weights.size}, the first is ${first}` },
     advice,
   });
 }
+
+/** A file that is whole, but has not got the one network that is needed of it. */
+function notThatPart(file: WeightFile, as: Part, known: RecognizedWeights): UnsupportedModelError {
+  const { kind, what } = known;
+  if (kind === 'unsupported' || kind === 'lora') return notACheckpoint(file, known);
+  const needed = partTitles[as];
+  return new UnsupportedModelError({
+    problem: `${file.path} is ${what}, but a ${needed} is needed there${kind === 'checkpoint' ? ': it has none' : ''}.`,
+    advice: `Give the folder or the file of a ${needed}.`,
+  });
+}
+
+const partTitles: { readonly [K in Part]: string } = {
+  unet: 'UNet',
+  vae: 'VAE',
+  text_encoder: 'text encoder',
+  text_encoder_2: 'second text encoder',
+  controlnet: 'ControlNet',
+};
 
 function otherVae(path: string, channels: unknown): UnsupportedModelError {
   return new UnsupportedModelError({
