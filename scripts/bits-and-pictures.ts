@@ -33,9 +33,7 @@ const request = {
   prompts,
   force: true,
 };
-const { points, reports } = await report.follow(mixStages({}), (context) =>
-  quantizeMixed(request, context),
-);
+const { points, reports } = await report.follow(mixStages({}), (context) => quantizeMixed(request, context));
 
 const exact = await draw('float16');
 const rows: Image[][] = [[...exact], [...exact]];
