@@ -5,7 +5,7 @@ import type { AttentionImplementation } from './convert/blocks/attention.ts';
 import { type ModelKind, type ModelName, modelKind, type Sizes } from './convert/contracts/contract.ts';
 import { convert, type Model, modelsOf } from './convert/convert.ts';
 import { notesOn } from './convert/notes.ts';
-import type { ArtifactName } from './emit/artifact.ts';
+import type { ArtifactName, PlannedArtifact } from './emit/artifact.ts';
 import type { Target as Deployment } from './emit/coreml/target.ts';
 import { readProvenance, recordBundle } from './emit/provenance.ts';
 import { type ArtifactToEmit, artifactBytes, emitArtifacts, planEmission } from './emit-artifacts.ts';
@@ -22,7 +22,7 @@ import {
 import { Pipeline, type Stage } from './pipeline.ts';
 import type { QuantizationOptions } from './quantize/plan.ts';
 import { type Precision, withPrecision } from './quantize/precision.ts';
-import { type TargetName, targetNames, targets } from './targets.ts';
+import { type TargetName, type TargetOptions, targetNames, targets } from './targets.ts';
 import type { FoundModel } from './validate/find-models.ts';
 import { checkpointReference } from './validate/reference.ts';
 import { validateModels } from './validate/validate.ts';
@@ -269,12 +269,13 @@ function chunk(request: ConvertRequest): Stage<Quantized, Planned> {
   return {
     name: 'chunk',
     async run({ checkpoint, models }, { onProgress }) {
+      const plans = new OnePlan();
       const planned = models.flatMap(({ model, target, attention, precision }) => {
         const part = partOf(model.name);
         const maxChunkBytes = part === 'unet' ? request.maxChunkBytes : undefined;
         const quantization = quantizedParts.has(part) ? request.quantization : undefined;
         const { deployment } = request;
-        const { artifacts, note } = targets[target].plan(model, {
+        const { artifacts, note } = plans.of(model, target, {
           modelVersion: checkpoint.name,
           xl: checkpoint.family === 'sdxl' || checkpoint.family === 'sdxl-refiner',
           attention,
@@ -311,6 +312,43 @@ function chunk(request: ConvertRequest): Stage<Quantized, Planned> {
       };
     },
   };
+}
+
+/**
+ * Plans models, and again when they are written: a large model in a target's form takes 100 MB, and there is only one at a
+ * time. Planning is a matter of tenths of a second and gives the same each time.
+ */
+class OnePlan {
+  #latest:
+    | { readonly model: Model; readonly target: TargetName; readonly artifacts: readonly PlannedArtifact[] }
+    | undefined;
+
+  /** The plan of a model; its artifacts are planned anew when they are written after those of another. */
+  of(model: Model, target: TargetName, options: TargetOptions) {
+    const plan = () => {
+      if (this.#latest?.model === model && this.#latest.target === target) return this.#latest.artifacts;
+      this.#latest = undefined; // before the next is made
+      const { artifacts } = targets[target].plan(model, options);
+      this.#latest = { model, target, artifacts };
+      return artifacts;
+    };
+    const { artifacts, note } = targets[target].plan(model, options);
+    return {
+      note,
+      artifacts: artifacts.map(
+        ({ name, path, files }, index): PlannedArtifact => ({
+          name,
+          path,
+          files,
+          async write(folder, onBytes) {
+            const artifact = plan()[index];
+            if (!artifact) throw new Error(`${path} was planned, and is not when written`);
+            return artifact.write(folder, onBytes);
+          },
+        }),
+      ),
+    };
+  }
 }
 
 function plan(request: ConvertRequest): Stage<Planned, ConvertResult> {

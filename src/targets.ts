@@ -121,6 +121,7 @@ export const targets: { readonly [K in TargetName]: Target } = {
       const split = (contents: typeof planned) =>
         maxChunkBytes === undefined ? [contents] : splitMil(builtSource(name, contents), maxChunkBytes);
       const parts = split(quantized(planned).planned);
+      const { length } = parts;
       let final: Promise<typeof parts> | undefined;
       const artifacts = parts.map((part, index) => ({
         name: artifactName(name, index, maxChunkBytes),
@@ -131,14 +132,13 @@ export const targets: { readonly [K in TargetName]: Target } = {
             .then((contents) => quantized(contents).read())
             .then(split);
           const contents = (await final)[index];
-          if (!contents)
-            throw new Error(`${name} has ${parts.length} chunks in the plan and fewer when written`);
+          if (!contents) throw new Error(`${name} has ${length} chunks in the plan and fewer when written`);
           return writePackageFiles(folder, contents, onBytes);
         },
       }));
       return {
         artifacts,
-        note: maxChunkBytes === undefined ? undefined : chunkCountNote(parts.length, maxChunkBytes),
+        note: maxChunkBytes === undefined ? undefined : chunkCountNote(length, maxChunkBytes),
       };
     },
     bundledPaths: (checkpoint, artifacts) =>

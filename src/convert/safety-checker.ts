@@ -14,7 +14,6 @@ import { linear } from '../graph/layers.ts';
 import type { Scope } from '../graph/scope.ts';
 import { dimAt } from '../graph/shape.ts';
 import type { Tensor } from '../graph/tensor.ts';
-import { unitRows } from '../weights/unit-rows.ts';
 import { clipVision } from './clip-vision.ts';
 import type { SafetyCheckerConfig } from './config/safety-checker-config.ts';
 
@@ -38,6 +37,9 @@ export interface SafetyCheckerOutputs {
   readonly concept_scores: Tensor;
 }
 
+/** torch.nn.functional.normalize's. */
+const EPSILON = 1e-12;
+
 /**
  * StableDiffusionSafetyChecker (of diffusers): CLIP's embedding of a picture is held against those of bad concepts, by
  * the cosine between them. A picture that is near one of a few concepts that call for special care is held against the
@@ -51,10 +53,10 @@ export function safetyChecker(
 ): SafetyCheckerOutputs {
   const pooled = clipVision(at.in('vision_model'), clip_input, vision_config);
   const embedding = linear(at.in('visual_projection'), pooled, { bias: false }); // [B,P]
-  // The epsilon is torch.nn.functional.normalize's.
-  const direction = normalize(embedding, { axis: 1, epsilon: 1e-12 });
+  const direction = normalize(embedding, EPSILON);
   const aboveThreshold = (concepts: string): Tensor => {
-    const cosines = matmul(direction, at.weight(concepts, unitRows), { transposeB: true });
+    const directions = normalize(at.weight(concepts), EPSILON); // [N,P]
+    const cosines = matmul(direction, directions, { transposeB: true });
     return add(cosines, scale(at.weight(`${concepts}_weights`), -1));
   };
 

@@ -64,9 +64,9 @@ export function softmax(x: Tensor, axis: number): Tensor {
   return apply({ kind: 'softmax', axis }, x);
 }
 
-/** x / max(‖x‖, `epsilon`), where ‖x‖ is the Euclidean length along an axis. */
-export function normalize(x: Tensor, { axis, epsilon }: { axis: number; epsilon: number }): Tensor {
-  return apply({ kind: 'normalize', axis }, x, scalar(x, epsilon));
+/** x / max(‖x‖, `epsilon`), where ‖x‖ is the Euclidean length along the last axis. */
+export function normalize(x: Tensor, epsilon: number): Tensor {
+  return apply({ kind: 'normalize' }, x, scalar(x, epsilon));
 }
 
 /** The largest element along an axis, whose size becomes 1. */

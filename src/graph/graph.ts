@@ -63,13 +63,20 @@ export class GraphBuilder {
     return this.#once(key, name, op, inputs, inferType(op, inputs, name));
   }
 
-  /** The graph of everything the outputs need. */
+  /** The graph of everything the outputs need; nothing is to be recorded after it. */
   finish(outputs: readonly GraphOutput[]): Graph {
     const needed = new Set<Tensor>(this.#inputs);
     for (const { tensor } of outputs) needed.add(tensor);
     // A set hands out what is added to it while it is walked: this reaches everything the outputs read.
     for (const tensor of needed) for (const input of tensor.inputs) needed.add(input);
-    return { inputs: this.#inputs, tensors: this.#tensors.filter((tensor) => needed.has(tensor)), outputs };
+    const graph = {
+      inputs: this.#inputs,
+      tensors: this.#tensors.filter((tensor) => needed.has(tensor)),
+      outputs,
+    };
+    // Tensors keep their builder, and what it needed to record them would take as much memory as the graph.
+    for (const known of [this.#known, this.#ids, this.#names]) known.clear();
+    return graph;
   }
 
   #once(key: string | undefined, name: string, op: Op, inputs: readonly Tensor[], type: TensorType): Tensor {

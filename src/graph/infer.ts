@@ -116,9 +116,9 @@ const rules: { readonly [K in ComputedOp['kind']]: Rule<K> } = {
     expectVector(bias, size, 'bias');
     return { dtype: sameDType(x, weight, bias), shape: typeOf(x).shape };
   },
-  normalize({ axis }, [x, epsilon]) {
+  normalize(_, [x, epsilon]) {
     const { shape } = typeOf(x);
-    expectAxis(axis, shape);
+    expectAxis(shape.length - 1, shape);
     expectNumber(epsilon, 'epsilon');
     return { dtype: sameDType(x, epsilon), shape };
   },

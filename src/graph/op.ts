@@ -54,8 +54,8 @@ export interface OpAttributes {
   group_norm: { readonly groups: number; readonly epsilon: number };
   /** inputs: x, weight [n], bias [n]; mean and variance over one axis of size n */
   layer_norm: { readonly axis: number; readonly epsilon: number };
-  /** inputs: x, epsilon []; the vectors along one axis, each divided by its Euclidean length or by epsilon, whichever is larger */
-  normalize: { readonly axis: number };
+  /** inputs: x, epsilon []; the vectors along the last axis, each divided by its Euclidean length or by epsilon, whichever is larger */
+  normalize: object;
   /** The largest element along one axis; its size becomes 1. */
   reduce_max: { readonly axis: number };
   reshape: { readonly shape: Shape };

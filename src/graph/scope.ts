@@ -1,6 +1,5 @@
 import { ShapeError } from '../errors.ts';
 import { elementCount } from '../weights/dtype.ts';
-import type { Weight } from '../weights/weight.ts';
 import type { GraphBuilder } from './graph.ts';
 import { formatShape } from './shape.ts';
 import type { Tensor } from './tensor.ts';
@@ -35,9 +34,9 @@ export class Scope {
     return n;
   }
 
-  /** The weight of this name as the checkpoint shapes it, to be computed with in float32; `derive` makes another weight of it. */
-  weight(name: string, derive: (weight: Weight) => Weight = (weight) => weight): Tensor {
-    const weight = derive(this.#weights.take(this.#below(name)));
+  /** The weight of this name as the checkpoint shapes it, to be computed with in float32. */
+  weight(name: string): Tensor {
+    const weight = this.#weights.take(this.#below(name));
     return this.builder.weight(weight, { dtype: 'f32', shape: weight.shape });
   }
 

@@ -44,7 +44,7 @@ export function headerFile(
 }
 
 /** A file of these weights. */
-export function fileOf(
+function fileOf(
   weights: readonly Weight[],
   path = 'model.safetensors',
   metadata: Readonly<Record<string, string>> = {},

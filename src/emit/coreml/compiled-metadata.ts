@@ -107,16 +107,17 @@ function storedAs(operation: Operation): string[] {
     case 'constexpr_blockwise_shift_scale':
       return typeOf('data');
     case 'constexpr_lut_to_dense':
-      return [`Palettized (${paletteBits(values.get('lut'))} bits)`];
+      return paletteBits(values.get('lut')).map((bits) => `Palettized (${bits} bits)`);
     default:
       return operation.type.startsWith('constexpr_sparse') ? ['Sparse'] : [];
   }
 }
 
-/** A palette of 2^bits colours is a vector, or (from iOS 18 on) the last axis but one of a tensor. */
-function paletteBits(lut: Value | undefined): number {
+/** A palette of 2^bits colours is a vector, or (from iOS 18 on) the last axis but one of a tensor; none where another operation gives it. */
+function paletteBits(lut: Value | undefined): number[] {
   const shape = tensorTypeOf(lut?.type ?? null)?.shape ?? [];
-  return Math.log2((shape.length === 1 ? shape[0] : shape.at(-2)) ?? 2);
+  const colours = shape.length === 1 ? shape[0] : shape.at(-2);
+  return colours === undefined ? [] : [Math.log2(colours)];
 }
 
 function computedAs({ outputs }: Operation): string[] {

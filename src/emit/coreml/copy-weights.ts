@@ -78,11 +78,16 @@ export function copyWeights(
   const movedArgument = ({ arguments: bindings }: Argument): Argument => ({
     arguments: bindings.map((binding) => (binding.value ? { value: moved(binding.value) } : binding)),
   });
-  const referring = operations.map((operation) => ({
-    ...operation,
-    attributes: mapValues(operation.attributes, moved),
-    inputs: mapValues(operation.inputs, movedArgument),
-  }));
+  // Most refer to no blob and stay the objects they are.
+  const referring = operations.map((operation) =>
+    references(operation).length === 0
+      ? operation
+      : {
+          ...operation,
+          attributes: mapValues(operation.attributes, moved),
+          inputs: mapValues(operation.inputs, movedArgument),
+        },
+  );
   return { operations: referring, weights };
 }
 

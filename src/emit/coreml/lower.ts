@@ -92,10 +92,15 @@ const lowerings: { readonly [K in OpKind]: Lowering<K> } = {
     write.operation('layer_norm', { x, axes, gamma, beta, epsilon: fraction(result.dtype, epsilon) }, result);
   },
 
-  normalize(write, result, { axis }, [x, epsilon]) {
-    const one = result.shape.map((size, at) => (at === axis ? 1 : size));
-    const along = { axes: int32s([axis]), keep_dims: bool(true) };
-    const length = write.step(result, 'length', one, 'reduce_l2_norm', { x, ...along });
+  normalize(write, result, _, [x, epsilon]) {
+    const size = result.shape.at(-1) ?? 0;
+    const one = [...result.shape.slice(0, -1), 1];
+    const squares = write.step(result, 'squares', result.shape, 'mul', { x, y: x });
+    // The sum as a product with ones: coremltools 9 fails to load a reduction of constants with NumPy 2.4.
+    const weight = { ...filled(result.dtype, size, 1), shape: [1, size] };
+    const bias = filled(result.dtype, 1, 0);
+    const sum = write.step(result, 'sum', one, 'linear', { x: squares, weight, bias });
+    const length = write.step(result, 'length', one, 'sqrt', { x: sum });
     const divisor = write.step(result, 'divisor', one, 'maximum', { x: length, y: epsilon });
     write.operation('real_div', { x, y: divisor }, result);
   },

@@ -79,8 +79,8 @@ const lowerings: { readonly [K in OpKind]: Lowering<K> } = {
     write.node('Transpose', [normed], name, { perm: back });
   },
 
-  normalize(write, { name }, { axis }, [x = '', epsilon = '']) {
-    const length = write.node1('ReduceL2', [x, write.int64s([axis])], `${name}/length`, { keepdims: 1 });
+  normalize(write, { name }, _, [x = '', epsilon = '']) {
+    const length = write.node1('ReduceL2', [x, write.int64s([-1])], `${name}/length`, { keepdims: 1 });
     write.node('Div', [x, write.node1('Max', [length, epsilon], `${name}/divisor`)], name);
   },
 

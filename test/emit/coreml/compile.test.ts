@@ -156,8 +156,8 @@ test('the summary holds what apps read: schemas as text, and how often each oper
 test('compressed weights are named by what compresses them', async () => {
   const blob = (type: string) =>
     `tensor<${type}>(BLOBFILE(path = string("@model_path/weights/weight.bin"), offset = uint64(64)))`;
-  const precision = async (name: string, operation: string) => {
-    const text = `program(1.3){func main<ios18>(){tensor<fp16, [4, 4]> y = ${operation};}->(y);}`;
+  const precision = async (name: string, operation: string, before = '') => {
+    const text = `program(1.3){func main<ios18>(){${before}tensor<fp16, [4, 4]> y = ${operation};}->(y);}`;
     return (await compileSmall(name, smallModel({ text, specificationVersion: 9 }))).metadata
       .storagePrecision;
   };
@@ -167,6 +167,9 @@ test('compressed weights are named by what compresses them', async () => {
   expect(await precision('lut18', `constexpr_lut_to_dense(lut = ${blob('fp16, [2, 1, 8, 1]')})`)).toBe(
     'Palettized (3 bits)',
   );
+  const colours = `tensor<fp16, [1, 1, 2, 1]> colours =
+    constexpr_blockwise_shift_scale(data = tensor<int8, [1, 1, 2, 1]>([[[[1], [2]]]]));`;
+  expect(await precision('lut8', 'constexpr_lut_to_dense(lut = colours)', colours)).toBe('Int8');
   expect(await precision('none', `fill()[value = fp16(0x0p+0)]`)).toBeUndefined();
 });
 

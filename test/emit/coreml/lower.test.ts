@@ -128,9 +128,11 @@ const rows: { readonly [K in OpKind]: Row } = {
       'gamma=fp16 [12] in the file, x=x): fp16 [1, 12, 1, 5]',
   },
   normalize: {
-    graph: unary({ dtype: 'f32', shape: [2, 5] }, (x) => normalize(x, { axis: 1, epsilon: 2 ** -40 })),
+    graph: unary({ dtype: 'f32', shape: [2, 5] }, (x) => normalize(x, 2 ** -40)),
     written: [
-      'y_length = reduce_l2_norm(axes=int32 [1], keep_dims=true, x=x): fp32 [2, 1]',
+      'y_squares = mul(x=x, y=x): fp32 [2, 5]',
+      'y_sum = linear(bias=fp32 [0], weight=fp32 [1, 5] of 1, 1, 1, 1, 1, x=y_squares): fp32 [2, 1]',
+      'y_length = sqrt(x=y_sum): fp32 [2, 1]',
       'y_divisor = maximum(x=y_length, y=fp32 9.094947017729282e-13): fp32 [2, 1]',
       'y = real_div(x=x, y=y_divisor): fp32 [2, 5]',
     ].join('\n'),
