@@ -6,5 +6,5 @@ import { setFlagsFromString } from 'node:v8';
  */
 setFlagsFromString('--max-semi-space-size=2');
 setFlagsFromString('--semi-space-growth-factor=1');
-// A heap may grow by so much before it is cleaned: large models leave large plans behind.
-setFlagsFromString('--heap-growing-percent=20');
+// Cleans the heap early: the plan of a large model leaves much behind. 30 MB for a few tenths of a second, with SDXL 1.5 s.
+setFlagsFromString('--optimize-for-size');

@@ -325,14 +325,18 @@ class OnePlan {
 
   /** The plan of a model; its artifacts are planned anew when they are written after those of another. */
   of(model: Model, target: TargetName, options: TargetOptions) {
-    const plan = () => {
-      if (this.#latest?.model === model && this.#latest.target === target) return this.#latest.artifacts;
+    // Forgotten once it is written.
+    let source: Model | undefined = model;
+    const plan = (): readonly PlannedArtifact[] => {
+      if (!source) return [];
+      if (this.#latest?.model === source && this.#latest.target === target) return this.#latest.artifacts;
       this.#latest = undefined; // before the next is made
-      const { artifacts } = targets[target].plan(model, options);
-      this.#latest = { model, target, artifacts };
+      const { artifacts } = targets[target].plan(source, options);
+      this.#latest = { model: source, target, artifacts };
       return artifacts;
     };
     const { artifacts, note } = targets[target].plan(model, options);
+    const last = artifacts.length - 1;
     return {
       note,
       artifacts: artifacts.map(
@@ -340,10 +344,12 @@ class OnePlan {
           name,
           path,
           files,
-          async write(folder, onBytes) {
+          write: async (folder, onBytes) => {
             const artifact = plan()[index];
             if (!artifact) throw new Error(`${path} was planned, and is not when written`);
-            return artifact.write(folder, onBytes);
+            const written = await artifact.write(folder, onBytes);
+            if (index === last) source = this.#latest = undefined;
+            return written;
           },
         }),
       ),
