@@ -225,6 +225,6 @@ function nothingChosen(path: string, candidates: number): RequestError {
   return new RequestError({
     problem: `none of the weights of ${path} are to be quantised, or none would become smaller.`,
     details: { 'could be': `${candidates} weights` },
-    advice: 'Check --weights and --skip-weights against the names that `sdconvert inspect` lists.',
+    advice: 'Check the names in --weights, --skip-weights or --recipe: a UNet’s fit a UNet only.',
   });
 }

@@ -1,6 +1,7 @@
 import { basename, dirname, join } from 'node:path';
 import { type Context, throwIfInterrupted } from '../context.ts';
 import type { OpenOnnx } from '../emit/onnx/read-onnx.ts';
+import { count } from '../format.ts';
 import { type FloatTensor, float16Codes } from '../quantize/float-tensor.ts';
 import { Float16Histogram } from '../quantize/palette/histogram.ts';
 import { optimalPalette, type PaletteBits, paletteIndices } from '../quantize/palette/palette.ts';
@@ -53,20 +54,31 @@ export async function measure(request: MeasureRequest, context: Context): Promis
     };
     const known = (await readAnalysis(path, measured))?.weights ?? new Map<string, WeightAnalysis>();
     const weights = new Map<string, WeightAnalysis>();
-    const total = request.weights.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+    const left = request.weights.filter(({ name }) => !known.has(name)).length;
+    const start = performance.now();
     let done = 0;
     for (const weight of request.weights) {
       throwIfInterrupted(context.signal);
-      context.onProgress?.({ type: 'progress', stage: 'analyze', what: weight.name, done, total });
+      const what = `${weight.name}${timeLeft((performance.now() - start) / 1000, done, left)}`;
+      context.onProgress?.({ type: 'progress', stage: 'analyze', what, done, total: left });
       weights.set(weight.name, known.get(weight.name) ?? (await measureWeight(weight, bits, segmented)));
-      done += elementCount(weight.shape);
-      if (!known.has(weight.name))
-        await writeAnalysis(path, { measured, weights: new Map([...known, ...weights]) });
+      if (known.has(weight.name)) continue;
+      await writeAnalysis(path, { measured, weights: new Map([...known, ...weights]) });
+      done++;
     }
     return { measured, weights };
   } finally {
     await segmented.close();
   }
+}
+
+/** `, about 12 minutes left`, from what the weights so far took; nothing before the first. */
+function timeLeft(seconds: number, done: number, total: number): string {
+  if (done === 0) return '';
+  const left = (seconds / done) * (total - done);
+  const [amount, unit] =
+    left < 90 ? [left, 'second'] : left < 5400 ? [left / 60, 'minute'] : [left / 3600, 'hour'];
+  return `, about ${count(Math.max(1, Math.round(amount)), unit)} left`;
 }
 
 async function measureWeight(
