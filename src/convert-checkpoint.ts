@@ -20,7 +20,7 @@ import {
   openModels,
 } from './open-models.ts';
 import { Pipeline, type Stage } from './pipeline.ts';
-import type { QuantizationOptions } from './quantize/plan.ts';
+import { planQuantization, type QuantizationOptions } from './quantize/plan.ts';
 import { type Precision, withPrecision } from './quantize/precision.ts';
 import { type TargetName, type TargetOptions, targetNames, targets } from './targets.ts';
 import type { FoundModel } from './validate/find-models.ts';
@@ -113,6 +113,8 @@ export async function convertCheckpoint(
 ): Promise<ConvertResult> {
   const request = { ...convertDefaults, ...options };
   const opened: Checkpoint[] = [];
+  // Bits that there are none of are refused before anything is downloaded.
+  if (request.quantization) planQuantization(request.quantization);
   try {
     const located = await locateModels(request, context);
     return await conversion(request, opened).run(located, context);

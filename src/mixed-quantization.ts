@@ -8,14 +8,20 @@ import { plannedFiles } from './emit/onnx/write-onnx.ts';
 import { NotFoundError, RequestError } from './errors.ts';
 import { formatBytes } from './format.ts';
 import { type Analysis, choicesOf, errorOf } from './mixed-bits/analysis.ts';
-import { type Allocation, bestWithin, smallestWithin, type WeightChoices } from './mixed-bits/choose-bits.ts';
+import {
+  type Allocation,
+  bestWithin,
+  notThatSmall,
+  smallestWithin,
+  type WeightChoices,
+} from './mixed-bits/choose-bits.ts';
 import { denoisingCases } from './mixed-bits/denoising-cases.ts';
 import { measure } from './mixed-bits/measure.ts';
 import { planRecipe, writeRecipe } from './mixed-bits/recipe.ts';
 import { type MeasuredPoint, writeReport } from './mixed-bits/report.ts';
 import { outputsOf, psnrOfAll } from './mixed-bits/whole-model.ts';
 import type { PaletteBits } from './quantize/palette/palette.ts';
-import { type QuantizeResult, quantizeArtifact } from './quantize-artifact.ts';
+import { onnxFolder, type QuantizeResult, quantizeArtifact, refuseExisting } from './quantize-artifact.ts';
 import { openRunner } from './validate/open-runner.ts';
 import type { InputCase } from './validate/realistic-inputs.ts';
 import type { TensorMap } from './validate/runner.ts';
@@ -77,6 +83,9 @@ export function mixStages({ target }: Pick<MixRequest, 'target'>): readonly stri
  */
 export async function quantizeMixed(request: MixRequest, context: Context = {}): Promise<MixResult> {
   const file = await modelFile(request.artifact);
+  const { target, output, force } = request;
+  // Not after hours of measuring.
+  if (target && output !== undefined && !force) await refuseExisting(onnxFolder(output));
   const cases = await inStage('draw', context, () => draw(file, request.prompts, context));
   const model = await openOnnx(file);
   const work = join(tmpdir(), `sdconvert-${randomUUID()}`);
@@ -93,7 +102,6 @@ export async function quantizeMixed(request: MixRequest, context: Context = {}):
       };
     });
     const mixer = new Mixer(file, model, analysis, cases, work, context);
-    const { target } = request;
     if (!target) return await inStage('compare', context, () => compare(request, analysis, mixer, context));
     return await inStage('choose', context, () => choose(request, target, analysis, mixer));
   } finally {
@@ -145,11 +153,7 @@ async function choose(request: MixRequest, target: MixTarget, analysis: Analysis
 async function withinBytes(bytes: number, mixer: Mixer) {
   const allocation = mixer.bestWithin(bytes);
   if (allocation) return { allocation, point: await mixer.measure('mixed', allocation.bits) };
-  throw new RequestError({
-    problem: `the model cannot be as small as ${formatBytes(bytes)}.`,
-    details: { 'smallest that it can be': formatBytes(mixer.bytesOf(mixer.smallest())) },
-    advice: 'Raise --target-size.',
-  });
+  throw notThatSmall(bytes, mixer.bytesOf(mixer.smallest()));
 }
 
 /** How often a choice is corrected by what was measured. */

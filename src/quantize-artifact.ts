@@ -63,7 +63,7 @@ export async function quantizeArtifact(
   try {
     const path = output === undefined ? model.place : model.placeFor(output);
     if (path === undefined) throw noPlace(artifact);
-    if (output !== undefined && !force && (await exists(path))) throw alreadyThere(path);
+    if (output !== undefined && !force) await refuseExisting(path);
     const sizes = { bytesBefore: model.bytesBefore, bytesAfter: model.bytesAfter };
     if (model.weights.length === 0) {
       if (candidates > 0) throw nothingChosen(artifact, candidates);
@@ -90,6 +90,17 @@ export async function quantizeArtifact(
   } finally {
     await model.close();
   }
+}
+
+/** The folder that the output of a quantised ONNX model stands for. */
+export function onnxFolder(output: string): string {
+  return basename(output) === 'model.onnx' ? dirname(output) : output;
+}
+
+/** Throws `OutputExistsError` when something is at the path. */
+export async function refuseExisting(path: string): Promise<void> {
+  if (!(await exists(path))) return;
+  throw new OutputExistsError({ problem: `${path} exists already.`, advice: 'Pass --force to replace it.' });
 }
 
 /** A model that is open, and what it becomes. */
@@ -131,7 +142,7 @@ async function openOnnxModel(file: string, plan: QuantizationPlan): Promise<Quan
     const folder = dirname(file);
     return {
       place: basename(file) === 'model.onnx' ? folder : undefined,
-      placeFor: (output) => (basename(output) === 'model.onnx' ? dirname(output) : output),
+      placeFor: onnxFolder,
       weights,
       bytesBefore: totalSize(plannedFiles(model)),
       bytesAfter: totalSize(plannedFiles(quantized)),
@@ -215,10 +226,6 @@ function noPlace(path: string): RequestError {
       ? 'Name an --output that ends in .mlpackage, and compile it (sdconvert compile).'
       : 'Name an --output folder; the model will be its model.onnx.',
   });
-}
-
-function alreadyThere(path: string): OutputExistsError {
-  return new OutputExistsError({ problem: `${path} exists already.`, advice: 'Pass --force to replace it.' });
 }
 
 function nothingChosen(path: string, candidates: number): RequestError {

@@ -306,3 +306,8 @@ function readProvenance(folder: string): {
 } {
   return JSON.parse(readFileSync(join(folder, 'sdconvert.json'), 'utf8'));
 }
+
+test('bits that there are none of are refused before anything is opened', async () => {
+  const request = { modelVersion: '/nowhere', quantization: { bits: 5 } };
+  await expect(convertCheckpoint(request)).rejects.toThrow(/palette of 5 bits/);
+});

@@ -23,3 +23,8 @@ test('what is not ONNX cannot be measured; its recipe can be', async () => {
     /is not a UNet as ONNX[\s\S]*--recipe/,
   );
 });
+
+test('an output that exists is refused before anything is measured', async () => {
+  const request = { ...rest, artifact: at('small'), output: at('small'), target: { bytes: 1000 } };
+  await expect(quantizeMixed(request)).rejects.toThrow(/small exists already/);
+});

@@ -1,7 +1,7 @@
 import type { Argv } from 'yargs';
 import { RequestError } from '../../src/errors.ts';
 import { alignColumns, count, formatBytes } from '../../src/format.ts';
-import { planRecipe, readRecipe } from '../../src/mixed-bits/recipe.ts';
+import { namesWithoutWeight, planRecipe, type Recipe, readRecipe } from '../../src/mixed-bits/recipe.ts';
 import {
   type MixResult,
   type MixTarget,
@@ -38,6 +38,7 @@ export const quantizeCommand: Command = {
   async run(argv, report) {
     // yargs checked the types that `declare` gave each option.
     const { artifact, output, force, analyze, verbose, ...how } = argv as Arguments;
+    refuseIgnored(argv as Arguments);
     if (analyze !== undefined) {
       const { prompt: prompts = mixPrompts, ...targets } = how;
       const request = { artifact, output, force, analysis: analyze, prompts, target: mixTarget(targets) };
@@ -45,19 +46,75 @@ export const quantizeCommand: Command = {
       report.result(summary(result), describeMix(result));
       return 0;
     }
-    const plan = await planOf(how);
-    const result = await report.follow(['quantize'], (context) =>
-      quantizeArtifact({ artifact, output, plan, force }, context),
-    );
+    const recipe =
+      how.recipe === undefined || how.nbits !== undefined ? undefined : await readRecipe(how.recipe);
+    const plan = recipe ? planRecipe(recipe) : uniformPlan(how);
+    const seen: string[] = [];
+    const watched: QuantizationPlan = (weight) => {
+      seen.push(weight.name);
+      return plan(weight);
+    };
+    const result = await report.follow(['quantize'], async (context) => {
+      const quantized = await quantizeArtifact({ artifact, output, plan: watched, force }, context);
+      const message = recipe && describeUnfit(recipe, seen, artifact);
+      if (message) context.onProgress?.({ type: 'note', message });
+      return quantized;
+    });
     report.result(result, describeQuantization(result, verbose === true));
     return 0;
   },
 };
 
-/** What each weight becomes. Throws `RequestError` unless exactly one way is named. */
-async function planOf(how: How): Promise<QuantizationPlan> {
+/** Options that say how --nbits is meant. */
+const uniformOptions = [
+  'mode',
+  'weights',
+  'skip-weights',
+  'group-size',
+  'int8-palette',
+  'channel-scales',
+  'matmul-nbits',
+] as const;
+
+/** Options that say how --analyze is meant. */
+const mixOptions = ['target-psnr', 'target-size', 'prompt'] as const;
+
+/** Throws `RequestError` for options that would change nothing. */
+function refuseIgnored(all: Arguments): void {
+  const { analyze, recipe } = all;
+  const hasTarget = all['target-psnr'] !== undefined || all['target-size'] !== undefined;
+  if (analyze !== undefined) {
+    refuse(all, '--analyze', ['nbits', 'recipe', ...uniformOptions]);
+    if (!hasTarget) refuse(all, '--analyze without a target', ['output', 'force']);
+    return;
+  }
+  refuse(all, 'quantize without --analyze', mixOptions);
+  if (recipe !== undefined) refuse(all, '--recipe', uniformOptions);
+}
+
+function refuse(all: Arguments, what: string, options: readonly (keyof Arguments)[]): void {
+  const given = options.filter(
+    (name) => all[name] !== undefined && all[name] !== false && all[name] !== quantizationModes[0],
+  );
+  if (given.length === 0) return;
+  throw new RequestError({
+    problem: `${what} does not take ${given.map((name) => `--${name}`).join(', ')}.`,
+    advice: 'Leave out what would change nothing: see sdconvert quantize --help.',
+  });
+}
+
+/** How many names of a recipe fit nothing that could be quantised, and the first of them. */
+function describeUnfit(recipe: Recipe, weights: readonly string[], artifact: string): string | undefined {
+  const unfit = namesWithoutWeight(recipe, weights);
+  // A model of which nothing is left to quantise has a note of its own.
+  if (unfit.length === 0 || weights.length === 0) return undefined;
+  const first = `${unfit.slice(0, 3).join(', ')}${unfit.length > 3 ? ', …' : ''}`;
+  return `${unfit.length} of the recipe’s ${count(recipe.size, 'name')} fit no weight of ${artifact} that can be quantised: ${first}`;
+}
+
+/** The plan that treats all weights alike. Throws `RequestError` unless exactly one way is named. */
+function uniformPlan(how: How): QuantizationPlan {
   const { nbits, recipe } = how;
-  if (recipe !== undefined && nbits === undefined) return planRecipe(await readRecipe(recipe));
   if (nbits === undefined || recipe !== undefined) {
     throw new RequestError({
       problem: recipe

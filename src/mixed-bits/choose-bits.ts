@@ -1,3 +1,6 @@
+import { RequestError } from '../errors.ts';
+import { count } from '../format.ts';
+
 /**
  * Which weight gets how many bits. Each weight has a few choices, each with a size and an error; the total of one is to
  * be small while the other stays under a limit. On the lower convex hull of every weight's choices, the steps of all
@@ -74,6 +77,15 @@ export function bestWithin(
     else low = middle + 1;
   }
   return all[high];
+}
+
+/** The error for a size that even the smallest allocation exceeds; in bytes, as rounded both may read the same. */
+export function notThatSmall(bytes: number, smallest: number): RequestError {
+  return new RequestError({
+    problem: `the model cannot be as small as ${count(bytes, 'byte')}.`,
+    details: { 'smallest that it can be': count(smallest, 'byte') },
+    advice: `Raise --target-size to ${smallest}, or more.`,
+  });
 }
 
 interface Step {

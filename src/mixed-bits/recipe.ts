@@ -82,6 +82,14 @@ export function planRecipe(recipe: Recipe): QuantizationPlan {
   };
 }
 
+/** The names in a recipe that none of the weights has; those that it leaves as they are do not count. */
+export function namesWithoutWeight(recipe: Recipe, weights: Iterable<string>): string[] {
+  const keys = new Set([...weights].map(weightKey));
+  return [...recipe].flatMap(([name, bits]) =>
+    bits === UNTOUCHED || keys.has(weightKey(name)) ? [] : [name],
+  );
+}
+
 /** Writes a recipe; names as the model has them. */
 export async function writeRecipe(path: string, recipe: Recipe): Promise<void> {
   await writeText(path, `${JSON.stringify(Object.fromEntries(recipe), null, 1)}\n`);

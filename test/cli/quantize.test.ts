@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
@@ -14,8 +15,11 @@ const main = join(import.meta.dirname, '../../cli/main.ts');
 async function quantize(...args: string[]) {
   const folder = inFolder('unet');
   await writeOnnx(buildOnnxModel(smallNetwork(smallNumbers()), { model: 'small' }), folder, () => {});
-  const run = promisify(execFile)(process.execPath, [main, 'quantize', folder, ...args]);
-  return run.then(
+  return run(folder, ...args);
+}
+
+async function run(...args: string[]) {
+  return promisify(execFile)(process.execPath, [main, 'quantize', ...args]).then(
     ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
     ({ code, stdout, stderr }: { code: number; stdout: string; stderr: string }) => ({
       code,
@@ -50,6 +54,32 @@ test('people read which weights lost the most, and the sizes', async () => {
   expect(stdout).toContain('signal to error, dB');
   expect(stdout).toMatch(/linear\.weight +96×64 +8 +12\.3 kB +6\.4 kB/);
   expect(stdout).toContain(`2 weights in ${inFolder('unet')}: `);
+});
+
+test('options that would change nothing are refused, not ignored', async () => {
+  const refused = [
+    ['--recipe', 'any.json', '--mode', 'linear', '--weights', 'conv*'],
+    ['--nbits', '4', '--target-size', '3MB'],
+    ['--analyze', 'any.json', '--nbits', '4'],
+    ['--analyze', 'any.json', '--output', 'never-written'],
+  ];
+  const runs = await Promise.all(refused.map((options) => run('never-read', ...options)));
+  const errors = runs.map(({ stderr }) => stderr);
+  expect(errors).toEqual([
+    expect.stringContaining('--recipe does not take --mode, --weights.'),
+    expect.stringContaining('quantize without --analyze does not take --target-size.'),
+    expect.stringContaining('--analyze does not take --nbits.'),
+    expect.stringContaining('--analyze without a target does not take --output.'),
+  ]);
+});
+
+test('names in a recipe that fit no weight are told', async () => {
+  const recipe = inFolder('recipe.json');
+  writeFileSync(recipe, JSON.stringify({ linear: 4, linaer: 4, 'no.such': 16 }));
+  const { code, stdout, stderr } = await quantize('--recipe', recipe, '-o', inFolder('mixed'));
+  expect(code).toBe(0);
+  expect(stdout).toContain('1 weight in ');
+  expect(stderr).toMatch(/1 of the recipe’s 3 names fit no weight of .* linaer$/m);
 });
 
 test('a request that makes no sense ends with a sentence and exit code 1', async () => {

@@ -4,6 +4,7 @@ import {
   type Allocation,
   allocations,
   bestWithin,
+  notThatSmall,
   smallestWithin,
   type WeightChoices,
 } from '../../src/mixed-bits/choose-bits.ts';
@@ -49,6 +50,12 @@ test('the smallest allocation within an error, the most exact one within a size'
 test('a size that nothing reaches has no allocation; an error that nothing reaches has the most exact one', () => {
   expect(bestWithin(weights, 79)).toBeUndefined();
   expect(smallestWithin([{ name: 'w', choices: [{ bits: 4, bytes: 4, error: 5 }] }], 1).error).toBe(5);
+});
+
+test('the error for a size that nothing reaches says one that is reached, to the byte', () => {
+  const error = notThatSmall(2_800_000, 2_845_123);
+  expect(error.details).toEqual({ 'smallest that it can be': '2,845,123 bytes' });
+  expect(error.advice).toContain('2845123');
 });
 
 test('a choice that is larger and no better than another is never taken', () => {

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { planRecipe, readRecipe } from '../../src/mixed-bits/recipe.ts';
+import { namesWithoutWeight, planRecipe, readRecipe } from '../../src/mixed-bits/recipe.ts';
 import type { QuantizableWeight } from '../../src/quantize/plan.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
@@ -21,6 +21,17 @@ test('what a recipe does not name, or names 16, stays as it is', () => {
   const plan = planRecipe(new Map([['conv_in', 16]]));
   expect(plan(weight('conv_in.weight'))).toBeUndefined();
   expect(plan(weight('conv_out.weight'))).toBeUndefined();
+});
+
+test('names that fit no weight are found, whatever the format of the weights', () => {
+  const recipe = new Map([
+    ['conv_in', 4],
+    ['mid_block.to_q', 6],
+    ['gone', 8],
+    ['left_alone', 16],
+  ]);
+  const weights = ['conv_in.weight', 'mid_block_to_q_weight_to_fp16', 'another.weight'];
+  expect(namesWithoutWeight(recipe, weights)).toEqual(['gone']);
 });
 
 test('our recipe and Apple’s, of one or several, are read', async () => {
