@@ -16,8 +16,8 @@ import { openChain } from '../src/validate/chain.ts';
 import { feedsFor, recordedOutputs } from '../src/validate/feeds.ts';
 import type { TensorMap } from '../src/validate/runner.ts';
 import { judge } from '../src/validate/verdict.ts';
-import { openSafetensors } from '../src/weights/safetensors-file.ts';
-import { readTensor, type TensorData } from '../src/weights/tensor-data.ts';
+import { readTensors } from '../src/weights/read-tensors.ts';
+import type { TensorData } from '../src/weights/tensor-data.ts';
 
 const [shared, work] = process.argv.slice(2);
 if (!shared || !work) throw new Error('usage: node scripts/recorded-numbers.ts SHARED WORK');
@@ -291,7 +291,7 @@ async function referenceFor(
     return [];
   }
   used.add(file);
-  const recorded = await readAll(from);
+  const recorded = await readTensors(from);
   // ONNX's safety checker has no input that makes it stricter.
   if (targets.includes('onnx') && (recorded.get('adjustment')?.data[0] ?? 0) !== 0) return [];
 
@@ -301,17 +301,6 @@ async function referenceFor(
     for (const picture of ['images', 'filtered_images']) tensors.set(picture, tiled(tensors.get(picture)));
 
   return [{ model, name, tensors }];
-}
-
-async function readAll(path: string): Promise<Map<string, TensorData>> {
-  const file = await openSafetensors(path);
-  try {
-    const tensors = new Map<string, TensorData>();
-    for (const [name, weight] of file.weights) tensors.set(name, await readTensor(weight, weight.dtype));
-    return tensors;
-  } finally {
-    await file.close();
-  }
 }
 
 /** The tensors of one rounding of the weights: those that are recorded with the other are left out. */

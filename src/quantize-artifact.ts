@@ -1,4 +1,4 @@
-import { basename, dirname, join, parse, resolve } from 'node:path';
+import { basename, dirname, join, parse } from 'node:path';
 import { type Context, throwIfInterrupted } from './context.ts';
 import { openedSource } from './emit/coreml/copy-weights.ts';
 import type { MilModel } from './emit/coreml/mil-model.ts';
@@ -6,11 +6,12 @@ import { packageFiles, writePackageFiles } from './emit/coreml/package.ts';
 import { quantizeMil } from './emit/coreml/quantize-mil.ts';
 import { openMlModelC } from './emit/coreml/read-bundle.ts';
 import { openMlPackage } from './emit/coreml/read-package.ts';
+import { locateModel } from './emit/locate-model.ts';
 import { quantizeOnnx } from './emit/onnx/quantize-onnx.ts';
 import { openOnnx } from './emit/onnx/read-onnx.ts';
 import { plannedFiles, writeOnnx } from './emit/onnx/write-onnx.ts';
 import { forgetProvenance } from './emit/provenance.ts';
-import { NotFoundError, OutputExistsError, RequestError } from './errors.ts';
+import { OutputExistsError, RequestError } from './errors.ts';
 import type { QuantizationPlan } from './quantize/plan.ts';
 import { type QuantizedWeight, reportWeight, type WeightReport } from './quantize/quantized-weight.ts';
 import {
@@ -119,20 +120,10 @@ interface Quantizable {
 }
 
 async function open(path: string, plan: QuantizationPlan): Promise<Quantizable> {
-  const { ext } = parse(resolve(path));
-  if (ext === '.mlpackage') return openMil(path, await openMlPackage(path), plan);
-  if (ext === '.mlmodelc')
-    return { ...(await openMil(path, await openMlModelC(path), plan)), place: undefined };
-  const kind = await pathKind(path);
-  if (kind === 'file') return openOnnxModel(path, plan);
-  if (await exists(join(path, 'model.onnx'))) return openOnnxModel(join(path, 'model.onnx'), plan);
-  throw new NotFoundError({
-    problem:
-      kind === 'folder'
-        ? `${path} has no model.onnx, and is no .mlpackage or .mlmodelc.`
-        : `${path} does not exist.`,
-    advice: 'Name a model.onnx or its folder, e.g. out/onnx/unet, or a .mlpackage.',
-  });
+  const model = await locateModel(path);
+  if (model.kind === 'onnx') return openOnnxModel(model.path, plan);
+  if (model.kind === 'mlpackage') return openMil(path, await openMlPackage(path), plan);
+  return { ...(await openMil(path, await openMlModelC(path), plan)), place: undefined };
 }
 
 async function openOnnxModel(file: string, plan: QuantizationPlan): Promise<Quantizable> {

@@ -1,9 +1,8 @@
 import type { Argv } from 'yargs';
 import { alignColumns } from '../../src/format.ts';
 import { runArtifacts } from '../../src/validate/run.ts';
-import { openSafetensors } from '../../src/weights/safetensors-file.ts';
+import { readTensors } from '../../src/weights/read-tensors.ts';
 import { writeSafetensors } from '../../src/weights/safetensors-writer.ts';
-import { readTensor, type TensorData } from '../../src/weights/tensor-data.ts';
 import type { Command } from './command.ts';
 
 type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
@@ -65,15 +64,4 @@ function declare(yargs: Argv) {
       '$0 run out/onnx/unet_chunk1 out/onnx/unet_chunk2 --inputs in.safetensors --outputs out.safetensors',
       'a chain of chunks',
     );
-}
-
-async function readTensors(path: string): Promise<ReadonlyMap<string, TensorData>> {
-  const file = await openSafetensors(path);
-  try {
-    const tensors = new Map<string, TensorData>();
-    for (const [name, weight] of file.weights) tensors.set(name, await readTensor(weight, weight.dtype));
-    return tensors;
-  } finally {
-    await file.close();
-  }
 }

@@ -4,11 +4,12 @@ import type { MilModel } from '../emit/coreml/mil-model.ts';
 import { packageFiles, writePackage } from '../emit/coreml/package.ts';
 import { openMlModelC } from '../emit/coreml/read-bundle.ts';
 import { openMlPackage } from '../emit/coreml/read-package.ts';
+import { locateModel } from '../emit/locate-model.ts';
 import { openOnnx } from '../emit/onnx/read-onnx.ts';
 import { plannedFiles, writeOnnx } from '../emit/onnx/write-onnx.ts';
-import { NotFoundError, RequestError } from '../errors.ts';
+import { RequestError } from '../errors.ts';
 import { copyHashed } from '../weights/copy-file.ts';
-import { createFolder, exists, pathKind } from '../weights/disk.ts';
+import { createFolder, exists } from '../weights/disk.ts';
 import { chunkCountNote, splitMil } from './split-mil.ts';
 import { splitOnnx } from './split-onnx.ts';
 
@@ -35,20 +36,10 @@ export interface CutPiece {
  * its kind throws.
  */
 export async function openCuttable(path: string): Promise<Cuttable> {
-  const { name, ext } = parse(resolve(path));
-  if (CHUNK.test(name)) throw isChunk(path);
-  if (ext === '.mlpackage') return cuttableMil(path, await openMlPackage(path));
-  if (ext === '.mlmodelc') return cuttableMil(path, await openMlModelC(path));
-  const kind = await pathKind(path);
-  if (kind === 'file') return openOnnxModel(path);
-  if (await exists(join(path, 'model.onnx'))) return openOnnxModel(join(path, 'model.onnx'));
-  throw new NotFoundError({
-    problem:
-      kind === 'folder'
-        ? `${path} has no model.onnx, and is no .mlpackage or .mlmodelc.`
-        : `${path} does not exist.`,
-    advice: 'Name a model.onnx or its folder, e.g. out/onnx/unet, or a .mlpackage.',
-  });
+  if (CHUNK.test(parse(resolve(path)).name)) throw isChunk(path);
+  const model = await locateModel(path);
+  if (model.kind === 'onnx') return openOnnxModel(model.path);
+  return cuttableMil(path, await (model.kind === 'mlpackage' ? openMlPackage : openMlModelC)(path));
 }
 
 /** How chunks are called: `unet_chunk1`, `UnetChunk1`. */

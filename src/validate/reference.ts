@@ -12,9 +12,9 @@ import { formatBytes } from '../format.ts';
 import { type Checkpoint, openCheckpoint } from '../weights/checkpoint.ts';
 import { findWeightFile, type Variant } from '../weights/component-weights.ts';
 import { exists, freeBytes, listFolder, pathKind, removePath } from '../weights/disk.ts';
+import { readTensors } from '../weights/read-tensors.ts';
 import { recognizeWeights } from '../weights/recognize.ts';
 import { openSafetensors } from '../weights/safetensors-file.ts';
-import { readTensor, type TensorData } from '../weights/tensor-data.ts';
 import { type FoundModel, findModels, modelPlaces } from './find-models.ts';
 import { type ModelSettings, modelSettings, readModelSettings } from './model-settings.ts';
 import type { TensorMap } from './runner.ts';
@@ -71,14 +71,7 @@ async function isSingleFile(path: string): Promise<boolean> {
 }
 
 async function recorded(path: string): Promise<RecordedReference> {
-  const file = await openSafetensors(path);
-  try {
-    const tensors = new Map<string, TensorData>();
-    for (const [name, weight] of file.weights) tensors.set(name, await readTensor(weight, weight.dtype));
-    return { kind: 'recorded', path, tensors, close: async () => {} };
-  } finally {
-    await file.close();
-  }
+  return { kind: 'recorded', path, tensors: await readTensors(path), close: async () => {} };
 }
 
 async function converted(path: string): Promise<RunnableReference> {
