@@ -5,7 +5,7 @@
  */
 import { type AttentionImplementation, attentionImplementations } from '../src/convert/blocks/attention.ts';
 import { convert } from '../src/convert/convert.ts';
-import { targets } from '../src/targets.ts';
+import { targets } from '../src/formats/targets.ts';
 import { type FullSizeModel, fullSizeCheckpoint, fullSizeModels } from './full-size.ts';
 
 /** Seconds that the graphs of all of a model's networks take, and how many tensors they have. */

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { type Checkpoint, type Component, natureOf } from '../src/weights/checkpoint.ts';
+import { type Checkpoint, type Component, natureOf } from '../src/checkpoint/checkpoint.ts';
 import type { Weight } from '../src/weights/weight.ts';
 
 /** A network at its real size: its configuration and the shape of every tensor, without numbers. */

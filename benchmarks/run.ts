@@ -15,7 +15,7 @@ import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { attentionImplementations } from '../src/convert/blocks/attention.ts';
-import { alignColumns } from '../src/format.ts';
+import { alignColumns } from '../src/text.ts';
 import { measure, type Usage } from './measure.ts';
 import { appendRows, circumstances, type Row } from './results-file.ts';
 

@@ -1,7 +1,7 @@
 import { homedir } from 'node:os';
 import { resolve } from 'node:path';
 import type { Argv } from 'yargs';
-import { type HubOptions, hubOptionsFrom } from '../src/weights/hub/hub-options.ts';
+import { type HubOptions, hubOptionsFrom } from '../src/hub/hub-options.ts';
 
 /** The options of every command that downloads from the Hub. */
 export function declareHubOptions<T>(yargs: Argv<T>) {

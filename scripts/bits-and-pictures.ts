@@ -6,14 +6,14 @@
 import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createReport } from '../cli/report.ts';
-import { convertCheckpoint } from '../src/convert-checkpoint.ts';
-import { alignColumns, formatBytes } from '../src/format.ts';
+import { convertCheckpoint } from '../src/commands/convert.ts';
+import { quantizeArtifact } from '../src/commands/quantize.ts';
+import { mixStages, quantizeMixed } from '../src/commands/quantize-mixed.ts';
 import { generate } from '../src/generate/generate.ts';
 import type { Image } from '../src/generate/image.ts';
 import { tensorFromImage } from '../src/generate/image-tensor.ts';
-import { mixStages, quantizeMixed } from '../src/mixed-quantization.ts';
 import { planQuantization } from '../src/quantize/plan.ts';
-import { quantizeArtifact } from '../src/quantize-artifact.ts';
+import { alignColumns, formatBytes } from '../src/text.ts';
 import { compare } from '../src/validate/psnr.ts';
 import { readPng, sheet, writePng } from './pictures.ts';
 

@@ -6,11 +6,11 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createReport } from '../cli/report.ts';
-import { conversionStages, convertCheckpoint } from '../src/convert-checkpoint.ts';
-import { alignColumns, formatBytes } from '../src/format.ts';
+import { conversionStages, convertCheckpoint } from '../src/commands/convert.ts';
 import { generate, generateStages } from '../src/generate/generate.ts';
 import type { Image } from '../src/generate/image.ts';
 import { tensorFromImage } from '../src/generate/image-tensor.ts';
+import { alignColumns, formatBytes } from '../src/text.ts';
 import { compare } from '../src/validate/psnr.ts';
 import { openSafetensors } from '../src/weights/safetensors-file.ts';
 import { readTensor } from '../src/weights/tensor-data.ts';

@@ -1,6 +1,6 @@
 import type { Image } from '../src/generate/image.ts';
 import { decodePng, encodePng } from '../src/generate/png.ts';
-import { openFile, writeFile } from '../src/weights/disk.ts';
+import { openFile, writeFile } from '../src/io/disk.ts';
 
 /** Pictures of one size in rows, each pixel `scale` times as large; a row may be shorter than others. */
 export function sheet(rows: readonly (readonly Image[])[], scale: number): Image & { channels: 3 } {

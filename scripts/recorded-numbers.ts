@@ -11,10 +11,10 @@
 import { existsSync, globSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { ModelName } from '../src/convert/contracts/contract.ts';
+import type { TensorMap } from '../src/formats/runner.ts';
 import { type ConvertOptions, convert } from '../src/index.ts';
-import { openChain } from '../src/validate/chain.ts';
-import { feedsFor, recordedOutputs } from '../src/validate/feeds.ts';
-import type { TensorMap } from '../src/validate/runner.ts';
+import { openChain } from '../src/run/chain.ts';
+import { feedsFor, recordedOutputs } from '../src/run/feeds.ts';
 import { judge } from '../src/validate/verdict.ts';
 import { readTensors } from '../src/weights/read-tensors.ts';
 import type { TensorData } from '../src/weights/tensor-data.ts';

@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { extname, join, resolve } from 'node:path';
-import { convertCheckpoint } from '../src/convert-checkpoint.ts';
+import { convertCheckpoint } from '../src/commands/convert.ts';
 
 const [work, folder, ...files] = process.argv.slice(2);
 if (!work || !folder || files.length === 0)

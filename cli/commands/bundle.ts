@@ -1,7 +1,7 @@
 import type { Argv } from 'yargs';
-import { bundlePackages } from '../../src/bundle/bundle-packages.ts';
-import { compilers } from '../../src/bundle/compile-package.ts';
-import { alignColumns, formatBytes } from '../../src/format.ts';
+import { bundlePackages } from '../../src/commands/bundle.ts';
+import { compilers } from '../../src/formats/coreml/compiled/compile-package.ts';
+import { alignColumns, formatBytes } from '../../src/text.ts';
 import type { Command } from './command.ts';
 
 type Arguments = Awaited<ReturnType<typeof declare>['argv']>;

@@ -1,6 +1,6 @@
 import type { Argv } from 'yargs';
-import { chunkArtifact } from '../../src/chunk/chunk-artifact.ts';
-import { alignColumns, formatBytes } from '../../src/format.ts';
+import { chunkArtifact } from '../../src/commands/chunk.ts';
+import { alignColumns, formatBytes } from '../../src/text.ts';
 import { parseBytes } from '../options.ts';
 import type { Command } from './command.ts';
 

@@ -1,5 +1,5 @@
 import type { Argv } from 'yargs';
-import { compilePackage, compilers } from '../../src/bundle/compile-package.ts';
+import { compilePackage, compilers } from '../../src/formats/coreml/compiled/compile-package.ts';
 import type { Command } from './command.ts';
 
 type Arguments = Awaited<ReturnType<typeof declare>['argv']>;

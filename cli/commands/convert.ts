@@ -1,7 +1,5 @@
 import type { Argv } from 'yargs';
-import { compilers } from '../../src/bundle/compile-package.ts';
-import { attentionImplementations } from '../../src/convert/blocks/attention.ts';
-import type { ModelName, Sizes } from '../../src/convert/contracts/contract.ts';
+import { parseLoraArgument } from '../../src/checkpoint/lora/lora-argument.ts';
 import {
   type ConvertedArtifact,
   type ConvertOptions,
@@ -9,12 +7,14 @@ import {
   conversionStages,
   convertCheckpoint,
   convertDefaults,
-} from '../../src/convert-checkpoint.ts';
+} from '../../src/commands/convert.ts';
+import { attentionImplementations } from '../../src/convert/blocks/attention.ts';
+import type { ModelName, Sizes } from '../../src/convert/contracts/contract.ts';
 import { RequestError } from '../../src/errors.ts';
-import { alignColumns, formatBytes } from '../../src/format.ts';
+import { compilers } from '../../src/formats/coreml/compiled/compile-package.ts';
+import { type TargetName, targetNames } from '../../src/formats/targets.ts';
 import { precisions } from '../../src/quantize/precision.ts';
-import { type TargetName, targetNames } from '../../src/targets.ts';
-import { parseLoraArgument } from '../../src/weights/lora/lora-argument.ts';
+import { alignColumns, formatBytes } from '../../src/text.ts';
 import { declareHubOptions, hubOptions } from '../hub-options.ts';
 import { parseBytes, wholeNumber } from '../options.ts';
 import type { Command } from './command.ts';

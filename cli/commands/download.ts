@@ -1,6 +1,6 @@
 import type { Argv } from 'yargs';
-import { count, formatBytes } from '../../src/format.ts';
-import { type Downloaded, download } from '../../src/weights/hub/download.ts';
+import { type Downloaded, download } from '../../src/commands/download.ts';
+import { count, formatBytes } from '../../src/text.ts';
 import { declareHubOptions, hubOptions } from '../hub-options.ts';
 import type { Command } from './command.ts';
 

@@ -1,6 +1,6 @@
 import type { Argv } from 'yargs';
+import { inspect } from '../../src/commands/inspect.ts';
 import { describe } from '../../src/inspect/describe.ts';
-import { inspect } from '../../src/inspect/inspect.ts';
 import type { Command } from './command.ts';
 
 type Arguments = Awaited<ReturnType<typeof declare>['argv']>;

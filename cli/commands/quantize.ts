@@ -1,17 +1,17 @@
 import type { Argv } from 'yargs';
-import { RequestError } from '../../src/errors.ts';
-import { alignColumns, count, formatBytes } from '../../src/format.ts';
-import { namesWithoutWeight, planRecipe, type Recipe, readRecipe } from '../../src/mixed-bits/recipe.ts';
+import { type QuantizeResult, quantizeArtifact } from '../../src/commands/quantize.ts';
 import {
   type MixResult,
   type MixTarget,
   mixPrompts,
   mixStages,
   quantizeMixed,
-} from '../../src/mixed-quantization.ts';
+} from '../../src/commands/quantize-mixed.ts';
+import { RequestError } from '../../src/errors.ts';
+import { namesWithoutWeight, planRecipe, type Recipe, readRecipe } from '../../src/mixed-bits/recipe.ts';
 import { planQuantization, type QuantizationPlan, quantizationModes } from '../../src/quantize/plan.ts';
 import type { WeightReport } from '../../src/quantize/quantized-weight.ts';
-import { type QuantizeResult, quantizeArtifact } from '../../src/quantize-artifact.ts';
+import { alignColumns, count, formatBytes } from '../../src/text.ts';
 import { parseBytes } from '../options.ts';
 import type { Command } from './command.ts';
 

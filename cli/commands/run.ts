@@ -1,6 +1,6 @@
 import type { Argv } from 'yargs';
-import { alignColumns } from '../../src/format.ts';
-import { runArtifacts } from '../../src/validate/run.ts';
+import { runArtifacts } from '../../src/commands/run.ts';
+import { alignColumns } from '../../src/text.ts';
 import { readTensors } from '../../src/weights/read-tensors.ts';
 import { writeSafetensors } from '../../src/weights/safetensors-writer.ts';
 import type { Command } from './command.ts';

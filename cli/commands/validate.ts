@@ -1,6 +1,6 @@
 import type { Argv } from 'yargs';
-import { alignColumns } from '../../src/format.ts';
-import { validate } from '../../src/validate/validate.ts';
+import { validate } from '../../src/commands/validate.ts';
+import { alignColumns } from '../../src/text.ts';
 import type { Verdict } from '../../src/validate/verdict.ts';
 import type { Command } from './command.ts';
 

@@ -1,28 +1,28 @@
-import { optimumContract } from '../../src/convert/contracts/optimum.ts';
-import { convert } from '../../src/convert/convert.ts';
-import { SdConvertError } from '../../src/errors.ts';
-import { variants, weightFileNames } from '../../src/weights/component-weights.ts';
-import { blockConverter } from '../../src/weights/convert-dtype.ts';
-import { familyTitles, kindTitles, type UNetKind } from '../../src/weights/family.ts';
-import { loraFormats } from '../../src/weights/lora/describe-lora.ts';
-import { otherAdapters } from '../../src/weights/lora/lora-key.ts';
-import { changeKinds } from '../../src/weights/lora/module-change.ts';
-import { componentClasses } from '../../src/weights/open-component.ts';
+import { variants, weightFileNames } from '../../src/checkpoint/component-weights.ts';
+import { familyTitles, kindTitles, type UNetKind } from '../../src/checkpoint/family.ts';
+import { loraFormats } from '../../src/checkpoint/lora/describe-lora.ts';
+import { otherAdapters } from '../../src/checkpoint/lora/lora-key.ts';
+import { changeKinds } from '../../src/checkpoint/lora/module-change.ts';
+import { componentClasses } from '../../src/checkpoint/open-component.ts';
 import {
   knownWeightFiles,
   type RecognizedWeights,
   refusedPipelines,
   supportedPipelines,
-} from '../../src/weights/recognize.ts';
-import { safetensorsDTypes } from '../../src/weights/safetensors-header.ts';
-import { refuseScaledFloat8 } from '../../src/weights/scaled-float8.ts';
+} from '../../src/checkpoint/recognize.ts';
 import {
   openedAlone,
   readSingleComponent,
   readSingleFile,
-} from '../../src/weights/single-file/open-single-file.ts';
-import { findings } from '../../src/weights/sniff.ts';
-import { torchDTypes } from '../../src/weights/torch-globals.ts';
+} from '../../src/checkpoint/single-file/open-single-file.ts';
+import { optimumContract } from '../../src/convert/contracts/optimum.ts';
+import { convert } from '../../src/convert/convert.ts';
+import { SdConvertError } from '../../src/errors.ts';
+import { findings } from '../../src/io/sniff.ts';
+import { blockConverter } from '../../src/weights/convert-dtype.ts';
+import { safetensorsDTypes } from '../../src/weights/safetensors-header.ts';
+import { refuseScaledFloat8 } from '../../src/weights/scaled-float8.ts';
+import { torchDTypes } from '../../src/weights/torch/torch-globals.ts';
 import { fullSizeCheckpoint } from '../../test/support/full-size.ts';
 import { headerFile, type RecordedFile, recordedPlaces } from '../../test/support/single-file.ts';
 import { attempt } from './attempt.ts';

@@ -1,4 +1,4 @@
-import type { Checkpoint, Component } from '../../src/weights/checkpoint.ts';
+import type { Checkpoint, Component } from '../../src/checkpoint/checkpoint.ts';
 import { type FullSizeModel, fullSizeCheckpoint } from '../../test/support/full-size.ts';
 import { unreadWeight } from '../../test/support/memory-weight.ts';
 

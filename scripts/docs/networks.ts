@@ -1,10 +1,10 @@
 import { attentionImplementations } from '../../src/convert/blocks/attention.ts';
 import type { ModelName } from '../../src/convert/contracts/contract.ts';
 import { convert, type Model, modelsOf } from '../../src/convert/convert.ts';
-import { formatBytes } from '../../src/format.ts';
+import { targetNames, targets } from '../../src/formats/targets.ts';
 import type { Graph } from '../../src/graph/graph.ts';
 import { verifyGraph } from '../../src/graph/verify.ts';
-import { targetNames, targets } from '../../src/targets.ts';
+import { formatBytes } from '../../src/text.ts';
 import { byteSize } from '../../src/weights/dtype.ts';
 import { attempt } from './attempt.ts';
 import type { PublishedModel } from './full-size-models.ts';

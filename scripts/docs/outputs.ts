@@ -1,12 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
-import { buildCoreMl } from '../../src/emit/coreml/build-coreml.ts';
-import { builtSource } from '../../src/emit/coreml/copy-weights.ts';
-import { quantizeMil } from '../../src/emit/coreml/quantize-mil.ts';
-import { type Target as Deployment, targets as deployments } from '../../src/emit/coreml/target.ts';
-import { buildOnnxModel } from '../../src/emit/onnx/build-model.ts';
-import { OPSET } from '../../src/emit/onnx/proto.ts';
-import { quantizeOnnx } from '../../src/emit/onnx/quantize-onnx.ts';
 import { RequestError, SdConvertError } from '../../src/errors.ts';
+import { buildCoreMl } from '../../src/formats/coreml/build/build-coreml.ts';
+import { type Target as Deployment, targets as deployments } from '../../src/formats/coreml/deployment.ts';
+import { builtSource } from '../../src/formats/coreml/package/copy-weights.ts';
+import { quantizeMil } from '../../src/formats/coreml/quantize/quantize-mil.ts';
+import { buildOnnxModel } from '../../src/formats/onnx/build-model.ts';
+import { OPSET } from '../../src/formats/onnx/proto.ts';
+import { quantizeOnnx } from '../../src/formats/onnx/quantize-onnx.ts';
+import { targetNames, targets } from '../../src/formats/targets.ts';
 import { type Graph, GraphBuilder } from '../../src/graph/graph.ts';
 import { linear } from '../../src/graph/layers.ts';
 import { Scope } from '../../src/graph/scope.ts';
@@ -18,7 +19,6 @@ import {
   quantizationModes,
 } from '../../src/quantize/plan.ts';
 import { precisions, withPrecision } from '../../src/quantize/precision.ts';
-import { targetNames, targets } from '../../src/targets.ts';
 import { unreadWeight } from '../../test/support/memory-weight.ts';
 import { sentence } from './attempt.ts';
 import { code, Notes, table } from './markdown.ts';

@@ -2,14 +2,14 @@ import { createHash } from 'node:crypto';
 import { basename, join, parse } from 'node:path';
 import { type Context, throwIfInterrupted } from '../context.ts';
 import { type ModelKind, type ModelName, modelKind } from '../convert/contracts/contract.ts';
-import type { ArtifactName, WrittenFile } from '../emit/artifact.ts';
-import { CONTROLNET_PREFIX, swiftControlNetName, swiftNames } from '../emit/coreml/swift-names.ts';
-import { forgetProvenance } from '../emit/provenance.ts';
-import { copyHashed } from '../weights/copy-file.ts';
-import { listFolder, openFile, pathKind, removePath } from '../weights/disk.ts';
-import { streamBytes } from '../weights/stream-bytes.ts';
-import type { Hashed } from '../weights/write-hashed.ts';
-import { type Compiler, compileWith } from './compile-package.ts';
+import type { ArtifactName, WrittenFile } from '../formats/artifact.ts';
+import { type Compiler, compileWith } from '../formats/coreml/compiled/compile-package.ts';
+import { CONTROLNET_PREFIX, swiftControlNetName, swiftNames } from '../formats/coreml/swift-names.ts';
+import { forgetProvenance } from '../formats/provenance.ts';
+import { copyHashed } from '../io/copy-file.ts';
+import { listFolder, openFile, pathKind, removePath } from '../io/disk.ts';
+import { streamBytes } from '../io/stream-bytes.ts';
+import type { Hashed } from '../io/write-hashed.ts';
 
 /** A package to be compiled. */
 export interface SwiftPackage {

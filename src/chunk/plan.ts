@@ -1,5 +1,5 @@
 import { ChunkBudgetError } from '../errors.ts';
-import { formatBytes } from '../format.ts';
+import { formatBytes } from '../text.ts';
 
 /**
  * Where to cut a network into pieces that run one after another. Works on any list of operations (ONNX nodes, MIL

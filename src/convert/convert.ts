@@ -1,8 +1,8 @@
+import { type Checkpoint, type Component, requireComponent } from '../checkpoint/checkpoint.ts';
 import { RequestError } from '../errors.ts';
 import { type Graph, GraphBuilder } from '../graph/graph.ts';
 import { Scope } from '../graph/scope.ts';
 import { type Ignored, WeightBook } from '../graph/weight-book.ts';
-import { type Checkpoint, type Component, requireComponent } from '../weights/checkpoint.ts';
 import type { AttentionImplementation } from './blocks/attention.ts';
 import { clipTextConfig } from './config/clip-text-config.ts';
 import { controlnetConfig } from './config/controlnet-config.ts';

@@ -1,4 +1,4 @@
-import type { Checkpoint, Component } from '../weights/checkpoint.ts';
+import type { Checkpoint, Component } from '../checkpoint/checkpoint.ts';
 import { type ModelName, modelKind } from './contracts/contract.ts';
 import { isXl } from './convert.ts';
 import { vaeClass } from './vae.ts';

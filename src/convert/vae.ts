@@ -1,6 +1,6 @@
+import type { Component } from '../checkpoint/checkpoint.ts';
 import type { Scope } from '../graph/scope.ts';
 import type { Tensor } from '../graph/tensor.ts';
-import type { Component } from '../weights/checkpoint.ts';
 import { tinyAutoencoderConfig } from './config/tiny-autoencoder-config.ts';
 import { vaeConfig } from './config/vae-config.ts';
 import { tinyDecoder, tinyEncoder } from './tiny-autoencoder.ts';

@@ -1,6 +1,6 @@
 import { type Context, throwIfInterrupted } from '../context.ts';
 import { RequestError } from '../errors.ts';
-import type { Runner } from '../validate/runner.ts';
+import type { Runner } from '../formats/runner.ts';
 import type { TensorData } from '../weights/tensor-data.ts';
 import type { Scheduler } from './schedulers/scheduler.ts';
 

@@ -1,5 +1,5 @@
-import { alignColumns, count, formatBytes } from '../format.ts';
-import type { LoraFacts } from '../weights/lora/describe-lora.ts';
+import type { LoraFacts } from '../checkpoint/lora/describe-lora.ts';
+import { alignColumns, count, formatBytes } from '../text.ts';
 import type {
   ArtifactsInspection,
   CheckpointInspection,

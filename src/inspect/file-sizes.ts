@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { listFolder, openFile, pathKind } from '../weights/disk.ts';
+import { listFolder, openFile, pathKind } from '../io/disk.ts';
 import type { FileSize } from './inspection.ts';
 
 /** Bytes of a file. Throws as `openFile` does. */

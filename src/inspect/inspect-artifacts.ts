@@ -1,7 +1,7 @@
 import { basename, join } from 'node:path';
-import { type ArtifactRecord, type Provenance, readProvenance } from '../emit/provenance.ts';
 import { FileFormatError } from '../errors.ts';
-import { exists, listFolder, pathKind } from '../weights/disk.ts';
+import { type ArtifactRecord, type Provenance, readProvenance } from '../formats/provenance.ts';
+import { exists, listFolder, pathKind } from '../io/disk.ts';
 import { filesIn, sizeOfFile } from './file-sizes.ts';
 import type { ArtifactInspection, ArtifactsInspection } from './inspection.ts';
 import { nextCommand } from './next-command.ts';

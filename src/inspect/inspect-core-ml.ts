@@ -1,10 +1,10 @@
 import { basename, resolve } from 'node:path';
-import { milDTypes } from '../emit/coreml/mil-dtype.ts';
-import { programFunctions } from '../emit/coreml/mil-program.ts';
-import type { FeatureDescription } from '../emit/coreml/mil-schema.ts';
-import { openMlModelC } from '../emit/coreml/read-bundle.ts';
-import { openMlPackage } from '../emit/coreml/read-package.ts';
-import { type Target, targets } from '../emit/coreml/target.ts';
+import { openMlModelC } from '../formats/coreml/compiled/read-bundle.ts';
+import { type Target, targets } from '../formats/coreml/deployment.ts';
+import { milDTypes } from '../formats/coreml/mil/mil-dtype.ts';
+import { programFunctions } from '../formats/coreml/mil/mil-program.ts';
+import type { FeatureDescription } from '../formats/coreml/mil/mil-schema.ts';
+import { openMlPackage } from '../formats/coreml/package/read-package.ts';
 import { filesIn } from './file-sizes.ts';
 import type { CoreMlInspection, ValueInspection } from './inspection.ts';
 import { milWeights } from './mil-weights.ts';

@@ -1,4 +1,5 @@
 import { basename, dirname, join, resolve } from 'node:path';
+import { readOnnxHeader } from '../formats/onnx/onnx-header.ts';
 import {
   dtypeOf,
   type GraphProto,
@@ -8,13 +9,12 @@ import {
   type TensorProto,
   toNumber,
   type ValueInfoProto,
-} from '../emit/onnx/proto.ts';
-import { openFile, pathKind } from '../weights/disk.ts';
+} from '../formats/onnx/proto.ts';
+import { openFile, pathKind } from '../io/disk.ts';
 import { elementCount } from '../weights/dtype.ts';
 import { sizeOfFile } from './file-sizes.ts';
 import type { FileSize, OnnxInspection, ValueInspection } from './inspection.ts';
 import { chunkNumber, countTypes, networkNamed, nextForModel } from './model-facts.ts';
-import { readOnnxHeader } from './onnx-header.ts';
 import { dtypeName, groupWeights, plainWeight, type StoredWeight } from './weight-groups.ts';
 
 /** Looks at an ONNX file. Throws `FileFormatError` when it is not one. */

@@ -1,6 +1,6 @@
 import { basename, dirname, join, resolve } from 'node:path';
-import { formatBytes } from '../format.ts';
-import { sniff } from '../weights/sniff.ts';
+import { sniff } from '../io/sniff.ts';
+import { formatBytes } from '../text.ts';
 import type { OtherInspection } from './inspection.ts';
 import { nextCommand } from './next-command.ts';
 

@@ -1,7 +1,7 @@
+import type { LoraFacts } from '../checkpoint/lora/describe-lora.ts';
 import type { ModelName } from '../convert/contracts/contract.ts';
-import type { Target } from '../emit/coreml/target.ts';
-import type { LoraFacts } from '../weights/lora/describe-lora.ts';
-import type { JsonObject } from '../weights/python-json.ts';
+import type { Target } from '../formats/coreml/deployment.ts';
+import type { JsonObject } from '../io/python-json.ts';
 import type { WeightGroup } from './weight-groups.ts';
 
 /** What `inspect` found: plain data, so that it can be printed as JSON. What is not known is `null`. */

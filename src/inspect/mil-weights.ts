@@ -1,7 +1,7 @@
-import { milElement } from '../emit/coreml/mil-dtype.ts';
-import { operationValues, tensorElements, tensorTypeOf } from '../emit/coreml/mil-program.ts';
-import type { Block, Operation, Value } from '../emit/coreml/mil-schema.ts';
-import type { WeightFiles } from '../emit/coreml/weight-blobs.ts';
+import { milElement } from '../formats/coreml/mil/mil-dtype.ts';
+import { operationValues, tensorElements, tensorTypeOf } from '../formats/coreml/mil/mil-program.ts';
+import type { Block, Operation, Value } from '../formats/coreml/mil/mil-schema.ts';
+import type { WeightFiles } from '../formats/coreml/package/weight-blobs.ts';
 import { dtypeName, type StoredWeight } from './weight-groups.ts';
 
 /**

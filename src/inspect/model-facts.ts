@@ -1,4 +1,4 @@
-import { networkOf } from '../validate/tensor-names.ts';
+import { networkOf } from '../run/tensor-names.ts';
 import type { Inspection, ValueInspection } from './inspection.ts';
 import { nextCommand } from './next-command.ts';
 

@@ -1,4 +1,4 @@
-import type { MilDType } from '../emit/coreml/mil-dtype.ts';
+import type { MilDType } from '../formats/coreml/mil/mil-dtype.ts';
 import { byteSize, byteWidth, type DType, elementCount } from '../weights/dtype.ts';
 
 /** Weights that are stored the same way. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { FileFormatError, OutputExistsError } from '../errors.ts';
-import { exists, writeText } from '../weights/disk.ts';
-import { readJsonObject } from '../weights/python-json.ts';
+import { exists, writeText } from '../io/disk.ts';
+import { readJsonObject } from '../io/python-json.ts';
 import type { WeightChoices } from './choose-bits.ts';
 import { UNTOUCHED } from './recipe.ts';
 

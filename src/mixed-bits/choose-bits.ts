@@ -1,5 +1,5 @@
 import { RequestError } from '../errors.ts';
-import { count } from '../format.ts';
+import { count } from '../text.ts';
 
 /**
  * Which weight gets how many bits. Each weight has a few choices, each with a size and an error; the total of one is to

@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import type { Context } from '../context.ts';
+import type { Runner, TensorMap } from '../formats/runner.ts';
 import { latentShape, openTokenizer, readConfigs } from '../generate/generate.ts';
 import { createScheduler } from '../generate/schedulers/create-scheduler.ts';
 import { denoise, encodePrompts } from '../generate/text-to-image.ts';
 import { createRng } from '../random/random.ts';
-import { openChain } from '../validate/chain.ts';
-import { feedsFor } from '../validate/feeds.ts';
+import { openChain } from '../run/chain.ts';
+import { feedsFor } from '../run/feeds.ts';
 import type { InputCase } from '../validate/realistic-inputs.ts';
-import type { Runner, TensorMap } from '../validate/runner.ts';
 
 /** What a UNet is given while it draws. */
 export interface DenoisingRequest {

@@ -1,13 +1,13 @@
 import { basename, dirname, join } from 'node:path';
 import { type Context, throwIfInterrupted } from '../context.ts';
-import type { OpenOnnx } from '../emit/onnx/read-onnx.ts';
-import { count } from '../format.ts';
+import type { OpenOnnx } from '../formats/onnx/read-onnx.ts';
+import { hashFile } from '../io/hash-file.ts';
 import { type FloatTensor, float16Codes } from '../quantize/float-tensor.ts';
 import { Float16Histogram } from '../quantize/palette/histogram.ts';
 import { optimalPalette, type PaletteBits, paletteIndices } from '../quantize/palette/palette.ts';
+import { count } from '../text.ts';
 import type { InputCase } from '../validate/realistic-inputs.ts';
 import { byteSize, elementCount } from '../weights/dtype.ts';
-import { hashFile } from '../weights/hash-file.ts';
 import {
   type Analysis,
   type MeasuredOn,

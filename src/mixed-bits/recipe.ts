@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { FileFormatError, RequestError } from '../errors.ts';
+import { writeText } from '../io/disk.ts';
+import { type JsonObject, readJsonObject } from '../io/python-json.ts';
 import { paletteBits } from '../quantize/palette/palette.ts';
 import { plainName, type QuantizationPlan } from '../quantize/plan.ts';
-import { writeText } from '../weights/disk.ts';
-import { type JsonObject, readJsonObject } from '../weights/python-json.ts';
 
 /** Bits for each weight; names as diffusers has them, with or without `.weight`. 16 leaves a weight as it is. */
 export type Recipe = ReadonlyMap<string, number>;

@@ -1,5 +1,5 @@
-import { formatBytes } from '../format.ts';
-import { writeText } from '../weights/disk.ts';
+import { writeText } from '../io/disk.ts';
+import { formatBytes } from '../text.ts';
 import { type Analysis, psnrOf } from './analysis.ts';
 import { escapeXml, plotSvg } from './plot.ts';
 

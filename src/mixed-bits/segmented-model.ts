@@ -1,9 +1,9 @@
-import { type ModelProto, onnx } from '../emit/onnx/proto.ts';
-import { chainOf } from '../validate/chain.ts';
-import { openOnnxSession } from '../validate/onnx-session.ts';
-import type { Runner, TensorMap } from '../validate/runner.ts';
-import { numbersOf } from '../validate/tensor-values.ts';
+import { openOnnxSession } from '../formats/onnx/onnx-session.ts';
+import { type ModelProto, onnx } from '../formats/onnx/proto.ts';
+import type { Runner, TensorMap } from '../formats/runner.ts';
+import { chainOf } from '../run/chain.ts';
 import type { TensorData } from '../weights/tensor-data.ts';
+import { numbersOf } from '../weights/tensor-values.ts';
 import { initializersOf, inputNameOf, withWeightAsInput } from './segments.ts';
 
 /** A model in pieces that is loaded once and run with one weight changed, many times. */

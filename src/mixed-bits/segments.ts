@@ -1,7 +1,7 @@
-import { splitOnnx } from '../chunk/split-onnx.ts';
-import type { OnnxModel } from '../emit/onnx/build-model.ts';
-import { dataTypes, type ModelProto, onnx, type TensorProto } from '../emit/onnx/proto.ts';
 import { ChunkBudgetError } from '../errors.ts';
+import type { OnnxModel } from '../formats/onnx/build-model.ts';
+import { dataTypes, type ModelProto, onnx, type TensorProto } from '../formats/onnx/proto.ts';
+import { splitOnnx } from '../formats/onnx/split-onnx.ts';
 
 /**
  * A model in pieces that run one after another, so that a change in one weight is felt by running from its piece on:

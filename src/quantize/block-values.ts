@@ -1,4 +1,4 @@
-import { BLOCK_BYTES } from '../weights/bytes.ts';
+import { BLOCK_BYTES } from '../io/bytes.ts';
 import type { BlockIndex } from './block-index.ts';
 import { type FloatTensor, float32Values } from './float-tensor.ts';
 

@@ -1,5 +1,5 @@
-import { borrowBlock, returnBlocks } from '../weights/block-pool.ts';
-import { BLOCK_BYTES } from '../weights/bytes.ts';
+import { borrowBlock, returnBlocks } from '../io/block-pool.ts';
+import { BLOCK_BYTES } from '../io/bytes.ts';
 import { blockConverter } from '../weights/convert-dtype.ts';
 import { byteWidth, type DType } from '../weights/dtype.ts';
 

@@ -1,4 +1,4 @@
-import { borrowBlock, returnBlocks } from '../weights/block-pool.ts';
+import { borrowBlock, returnBlocks } from '../io/block-pool.ts';
 import { blockConverter, float16Bits, float16Value } from '../weights/convert-dtype.ts';
 import { BlockIndex } from './block-index.ts';
 import { blockValues, MOST_VALUES } from './block-values.ts';

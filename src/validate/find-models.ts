@@ -1,10 +1,10 @@
 import { basename, dirname, join, resolve } from 'node:path';
 import type { ModelName } from '../convert/contracts/contract.ts';
 import { modelNames } from '../convert/convert.ts';
-import { CONTROLNET_PREFIX, swiftNames } from '../emit/coreml/swift-names.ts';
 import { NotFoundError } from '../errors.ts';
-import { listFolder, pathKind } from '../weights/disk.ts';
-import { isRunnable } from './open-runner.ts';
+import { CONTROLNET_PREFIX, swiftNames } from '../formats/coreml/swift-names.ts';
+import { listFolder, pathKind } from '../io/disk.ts';
+import { isRunnable } from '../run/open-runner.ts';
 
 /** A written model: one artifact, or the chunks of one in order. */
 export interface FoundModel {

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { exists } from '../weights/disk.ts';
-import { type JsonObject, readJsonObject } from '../weights/python-json.ts';
+import { exists } from '../io/disk.ts';
+import { type JsonObject, readJsonObject } from '../io/python-json.ts';
 
 /** What realistic inputs depend on and a model's file does not say; what no config says is left out. */
 export interface ModelSettings {

@@ -1,6 +1,6 @@
 import { RequestError } from '../errors.ts';
 import type { TensorData } from '../weights/tensor-data.ts';
-import { numbersOf } from './tensor-values.ts';
+import { numbersOf } from '../weights/tensor-values.ts';
 
 /** How far a candidate's tensor is from the reference's. */
 export interface Comparison {

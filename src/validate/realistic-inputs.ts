@@ -1,10 +1,10 @@
 import { RequestError } from '../errors.ts';
+import type { DeclaredDim, ModelBorders, TensorMap } from '../formats/runner.ts';
 import { createRng, type Rng } from '../random/random.ts';
+import { type NetworkForm, optimumInput } from '../run/tensor-names.ts';
 import { elementCount } from '../weights/dtype.ts';
 import type { TensorData } from '../weights/tensor-data.ts';
 import type { ModelSettings } from './model-settings.ts';
-import type { DeclaredDim, ModelBorders, TensorMap } from './runner.ts';
-import { type NetworkForm, optimumInput } from './tensor-names.ts';
 
 /**
  * Inputs such as a network meets in use, and the same in every run. Uniform noise, as converters often test with, hides

@@ -1,23 +1,23 @@
 import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type Checkpoint, openCheckpoint } from '../checkpoint/checkpoint.ts';
+import { findWeightFile, type Variant } from '../checkpoint/component-weights.ts';
+import { recognizeWeights } from '../checkpoint/recognize.ts';
 import { type Context, throwIfInterrupted } from '../context.ts';
 import type { ModelName } from '../convert/contracts/contract.ts';
 import { optimumContract } from '../convert/contracts/optimum.ts';
 import { componentOf, convert } from '../convert/convert.ts';
-import { buildOnnxModel } from '../emit/onnx/build-model.ts';
-import { plannedFiles, writeOnnx } from '../emit/onnx/write-onnx.ts';
 import { DiskSpaceError, NotFoundError } from '../errors.ts';
-import { formatBytes } from '../format.ts';
-import { type Checkpoint, openCheckpoint } from '../weights/checkpoint.ts';
-import { findWeightFile, type Variant } from '../weights/component-weights.ts';
-import { exists, freeBytes, listFolder, pathKind, removePath } from '../weights/disk.ts';
+import { buildOnnxModel } from '../formats/onnx/build-model.ts';
+import { plannedFiles, writeOnnx } from '../formats/onnx/write-onnx.ts';
+import type { TensorMap } from '../formats/runner.ts';
+import { exists, freeBytes, listFolder, pathKind, removePath } from '../io/disk.ts';
+import { formatBytes } from '../text.ts';
 import { readTensors } from '../weights/read-tensors.ts';
-import { recognizeWeights } from '../weights/recognize.ts';
 import { openSafetensors } from '../weights/safetensors-file.ts';
 import { type FoundModel, findModels, modelPlaces } from './find-models.ts';
 import { type ModelSettings, modelSettings, readModelSettings } from './model-settings.ts';
-import type { TensorMap } from './runner.ts';
 
 /** What an artifact is compared with. */
 export type Reference = RecordedReference | RunnableReference;

@@ -1,6 +1,6 @@
 import { RequestError } from '../errors.ts';
+import type { TensorMap } from '../formats/runner.ts';
 import { type Comparison, compare } from './psnr.ts';
-import type { TensorMap } from './runner.ts';
 
 /** What validation found out about one model. */
 export interface Verdict {

@@ -1,5 +1,5 @@
-import type { ByteSource } from './bytes.ts';
-import { openFile } from './disk.ts';
+import type { ByteSource } from '../io/bytes.ts';
+import { openFile } from '../io/disk.ts';
 import { readSafetensorsHeader, type TensorEntry } from './safetensors-header.ts';
 import { readAt, streamTensor } from './stream-tensor.ts';
 import type { Weight } from './weight.ts';

@@ -1,12 +1,12 @@
 import { inspect } from 'node:util';
 import { FileFormatError, UnsupportedModelError } from '../errors.ts';
-import type { ByteSource } from './bytes.ts';
+import type { ByteSource } from '../io/bytes.ts';
+import { countBytes, excerpt, quote } from '../io/error-text.ts';
+import { duplicateKey } from '../io/json-text.ts';
+import { isJsonObject } from '../io/python-json.ts';
+import { sniff } from '../io/sniff.ts';
 import { byteWidth, type DType } from './dtype.ts';
-import { countBytes, excerpt, quote } from './error-text.ts';
-import { duplicateKey } from './json-text.ts';
-import { isJsonObject } from './python-json.ts';
 import { refuseScaledFloat8 } from './scaled-float8.ts';
-import { sniff } from './sniff.ts';
 
 /**
  * The safetensors format (https://github.com/huggingface/safetensors#format): 8 bytes little-endian length N, N bytes of

@@ -1,6 +1,6 @@
 import { RequestError } from '../errors.ts';
-import type { ByteSink } from './bytes.ts';
-import { writeFile } from './disk.ts';
+import type { ByteSink } from '../io/bytes.ts';
+import { writeFile } from '../io/disk.ts';
 import { byteSize, type DType } from './dtype.ts';
 import { LENGTH_BYTES, safetensorsDTypes } from './safetensors-header.ts';
 import { bytesOf, type TensorData } from './tensor-data.ts';

@@ -1,5 +1,5 @@
 import { UnsupportedModelError } from '../errors.ts';
-import { quote } from './error-text.ts';
+import { quote } from '../io/error-text.ts';
 import type { Weight } from './weight.ts';
 
 /**

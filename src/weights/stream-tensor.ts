@@ -1,6 +1,6 @@
 import { UnsupportedModelError } from '../errors.ts';
-import { borrowBlock, returnBlocks } from './block-pool.ts';
-import { BLOCK_BYTES, type ByteSource } from './bytes.ts';
+import { borrowBlock, returnBlocks } from '../io/block-pool.ts';
+import { BLOCK_BYTES, type ByteSource } from '../io/bytes.ts';
 import { blockConverter } from './convert-dtype.ts';
 import { byteWidth, type DType, elementCount } from './dtype.ts';
 import type { Weight } from './weight.ts';

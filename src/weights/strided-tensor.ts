@@ -1,4 +1,4 @@
-import type { ByteSource } from './bytes.ts';
+import type { ByteSource } from '../io/bytes.ts';
 import { byteWidth, type DType } from './dtype.ts';
 import { type StoredTensor, streamTensor } from './stream-tensor.ts';
 

@@ -1,9 +1,9 @@
-import type { ByteSource } from './bytes.ts';
-import { openFile } from './disk.ts';
+import type { ByteSource } from '../io/bytes.ts';
+import { openFile } from '../io/disk.ts';
+import { weightFormat } from '../io/sniff.ts';
 import { readSafetensors } from './safetensors-file.ts';
-import { weightFormat } from './sniff.ts';
-import { readTorchLegacy } from './torch-legacy.ts';
-import { readTorchZip } from './torch-zip.ts';
+import { readTorchLegacy } from './torch/torch-legacy.ts';
+import { readTorchZip } from './torch/torch-zip.ts';
 import type { Weight } from './weight.ts';
 
 /** What a file of tensors holds; the tensors are unread. */

@@ -2,18 +2,18 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { bundlePackages } from '../../src/bundle/bundle-packages.ts';
 import {
   bundleSwiftResources,
   type SwiftPackage,
   swiftResourcePaths,
 } from '../../src/bundle/swift-resources.ts';
+import { bundlePackages } from '../../src/commands/bundle.ts';
 import type { ProgressEvent } from '../../src/context.ts';
-import type { ArtifactName } from '../../src/emit/artifact.ts';
-import { writePackage, writePackageFiles } from '../../src/emit/coreml/package.ts';
-import { openMlModelC } from '../../src/emit/coreml/read-bundle.ts';
 import { InterruptedError, NotFoundError } from '../../src/errors.ts';
-import { layeredModel } from '../chunk/layered-model.ts';
+import type { ArtifactName } from '../../src/formats/artifact.ts';
+import { openMlModelC } from '../../src/formats/coreml/compiled/read-bundle.ts';
+import { writePackage, writePackageFiles } from '../../src/formats/coreml/package/package.ts';
+import { layeredModel } from '../formats/onnx/layered-model.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { rejectionOf } from '../support/thrown-by.ts';
 

@@ -3,8 +3,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { buildOnnxModel } from '../../src/emit/onnx/build-model.ts';
-import { writeOnnx } from '../../src/emit/onnx/write-onnx.ts';
+import { buildOnnxModel } from '../../src/formats/onnx/build-model.ts';
+import { writeOnnx } from '../../src/formats/onnx/write-onnx.ts';
 import { smallNetwork, smallNumbers } from '../quantize/small-network.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 

@@ -1,14 +1,14 @@
 import { describe, expect, test } from 'vitest';
+import { requireComponent } from '../../src/checkpoint/checkpoint.ts';
 import { clipText } from '../../src/convert/clip-text.ts';
 import { type ClipTextConfig, clipTextConfig } from '../../src/convert/config/clip-text-config.ts';
 import type { ModelName } from '../../src/convert/contracts/contract.ts';
-import { buildOnnxModel } from '../../src/emit/onnx/build-model.ts';
+import { buildOnnxModel } from '../../src/formats/onnx/build-model.ts';
 import { type Graph, GraphBuilder } from '../../src/graph/graph.ts';
 import { Scope } from '../../src/graph/scope.ts';
 import { symbol } from '../../src/graph/shape.ts';
 import { WeightBook } from '../../src/graph/weight-book.ts';
 import { type Precision, withPrecision } from '../../src/quantize/precision.ts';
-import { requireComponent } from '../../src/weights/checkpoint.ts';
 import { elementCount } from '../../src/weights/dtype.ts';
 import type { Weight } from '../../src/weights/weight.ts';
 import { memoryWeight } from '../support/memory-weight.ts';

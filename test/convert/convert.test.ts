@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { Checkpoint, Component } from '../../src/checkpoint/checkpoint.ts';
 import { attentionImplementations } from '../../src/convert/blocks/attention.ts';
 import { appleContract } from '../../src/convert/contracts/apple.ts';
 import type { ModelName, Sizes } from '../../src/convert/contracts/contract.ts';
@@ -20,7 +21,6 @@ import {
   UnusedWeightError,
 } from '../../src/errors.ts';
 import { verifyGraph } from '../../src/graph/verify.ts';
-import type { Checkpoint, Component } from '../../src/weights/checkpoint.ts';
 import type { Weight } from '../../src/weights/weight.ts';
 import { type FullSizeModel, fullSizeCheckpoint } from '../support/full-size.ts';
 import { headerCheckpoint } from '../support/header-checkpoint.ts';

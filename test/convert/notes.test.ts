@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
+import type { Checkpoint } from '../../src/checkpoint/checkpoint.ts';
 import { notesOn } from '../../src/convert/notes.ts';
-import type { Checkpoint } from '../../src/weights/checkpoint.ts';
 import { fullSizeCheckpoint } from '../support/full-size.ts';
 
 const both = { coreMl: true };

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
+import { readSingleFile } from '../../src/checkpoint/single-file/open-single-file.ts';
 import { appleContract } from '../../src/convert/contracts/apple.ts';
 import { optimumContract } from '../../src/convert/contracts/optimum.ts';
 import { convert } from '../../src/convert/convert.ts';
 import { MissingWeightError } from '../../src/errors.ts';
 import { printGraph } from '../../src/graph/print.ts';
-import { readSingleFile } from '../../src/weights/single-file/open-single-file.ts';
 import { headerFile, recordedPlaces, recordedSingleFile } from '../support/single-file.ts';
 import { thrownBy } from '../support/thrown-by.ts';
 

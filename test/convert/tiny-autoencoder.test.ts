@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Checkpoint, type Component, openCheckpoint } from '../../src/checkpoint/checkpoint.ts';
 import { appleContract } from '../../src/convert/contracts/apple.ts';
 import { optimumContract } from '../../src/convert/contracts/optimum.ts';
 import { convert } from '../../src/convert/convert.ts';
@@ -7,10 +8,9 @@ import { ConfigError, MissingWeightError, SdConvertError } from '../../src/error
 import type { Graph } from '../../src/graph/graph.ts';
 import type { Op } from '../../src/graph/op.ts';
 import { formatShape } from '../../src/graph/shape.ts';
+import type { JsonObject } from '../../src/io/python-json.ts';
 import type { Precision } from '../../src/quantize/precision.ts';
 import { psnr } from '../../src/validate/psnr.ts';
-import { type Checkpoint, type Component, openCheckpoint } from '../../src/weights/checkpoint.ts';
-import type { JsonObject } from '../../src/weights/python-json.ts';
 import type { TensorData } from '../../src/weights/tensor-data.ts';
 import { fullSizeCheckpoint } from '../support/full-size.ts';
 import { floatsOf, type Golden, readGoldens } from '../support/goldens.ts';

@@ -1,13 +1,13 @@
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { convertCheckpoint } from '../../src/convert-checkpoint.ts';
+import { convertCheckpoint } from '../../src/commands/convert.ts';
 import { openTokenizer } from '../../src/generate/generate.ts';
 import { createScheduler } from '../../src/generate/schedulers/create-scheduler.ts';
 import { decodeLatents, denoise, encodePrompts } from '../../src/generate/text-to-image.ts';
-import { openChain } from '../../src/validate/chain.ts';
+import { parsePythonJson, readJsonObject } from '../../src/io/python-json.ts';
+import { openChain } from '../../src/run/chain.ts';
 import { psnr } from '../../src/validate/psnr.ts';
-import { parsePythonJson, readJsonObject } from '../../src/weights/python-json.ts';
 import { openSafetensors } from '../../src/weights/safetensors-file.ts';
 import { readTensor, type TensorData } from '../../src/weights/tensor-data.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';

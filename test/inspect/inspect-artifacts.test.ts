@@ -1,8 +1,8 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { expect, test } from 'vitest';
+import { inspect } from '../../src/commands/inspect.ts';
 import { describe } from '../../src/inspect/describe.ts';
-import { inspect } from '../../src/inspect/inspect.ts';
 import type { ArtifactsInspection } from '../../src/inspect/inspection.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 

@@ -1,7 +1,7 @@
 import { cpSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
-import { inspect } from '../../src/inspect/inspect.ts';
+import { inspect } from '../../src/commands/inspect.ts';
 import type { CheckpointInspection } from '../../src/inspect/inspection.ts';
 import { byteSize } from '../../src/weights/dtype.ts';
 import { fullSizeCheckpoint } from '../support/full-size.ts';

@@ -1,17 +1,17 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { beforeAll, expect, test } from 'vitest';
+import { openCheckpoint } from '../../src/checkpoint/checkpoint.ts';
+import { inspect } from '../../src/commands/inspect.ts';
 import { appleContract } from '../../src/convert/contracts/apple.ts';
 import { convert } from '../../src/convert/convert.ts';
-import { buildCoreMl } from '../../src/emit/coreml/build-coreml.ts';
-import { compileMlPackage } from '../../src/emit/coreml/compile.ts';
-import { describeModel } from '../../src/emit/coreml/describe-model.ts';
-import { writePackage } from '../../src/emit/coreml/package.ts';
+import { buildCoreMl } from '../../src/formats/coreml/build/build-coreml.ts';
+import { describeModel } from '../../src/formats/coreml/build/describe-model.ts';
+import { compileMlPackage } from '../../src/formats/coreml/compiled/compile.ts';
+import { writePackage } from '../../src/formats/coreml/package/package.ts';
 import { describe } from '../../src/inspect/describe.ts';
-import { inspect } from '../../src/inspect/inspect.ts';
 import type { CoreMlInspection } from '../../src/inspect/inspection.ts';
 import { withPrecision } from '../../src/quantize/precision.ts';
-import { openCheckpoint } from '../../src/weights/checkpoint.ts';
-import { smallModel, smallText, smallWeights, writeSmallPackage } from '../emit/coreml/small-package.ts';
+import { smallModel, smallText, smallWeights, writeSmallPackage } from '../formats/coreml/small-package.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const at = temporaryFolder();

@@ -1,7 +1,7 @@
 import { cpSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { inspect } from '../../src/commands/inspect.ts';
 import { describe } from '../../src/inspect/describe.ts';
-import { inspect } from '../../src/inspect/inspect.ts';
 import type { CheckpointInspection, WeightsInspection } from '../../src/inspect/inspection.ts';
 import { plainWeight } from '../../src/inspect/weight-groups.ts';
 import { type NamedTensor, writeSafetensors } from '../../src/weights/safetensors-writer.ts';

@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, expect, test } from 'vitest';
-import { buildOnnxModel } from '../../src/emit/onnx/build-model.ts';
-import { quantizableWeights } from '../../src/emit/onnx/quantize-onnx.ts';
-import { openOnnx } from '../../src/emit/onnx/read-onnx.ts';
-import { writeOnnx } from '../../src/emit/onnx/write-onnx.ts';
+import { quantizeArtifact } from '../../src/commands/quantize.ts';
+import { buildOnnxModel } from '../../src/formats/onnx/build-model.ts';
+import { quantizableWeights } from '../../src/formats/onnx/quantize-onnx.ts';
+import { openOnnx } from '../../src/formats/onnx/read-onnx.ts';
+import { writeOnnx } from '../../src/formats/onnx/write-onnx.ts';
 import { psnrOf } from '../../src/mixed-bits/analysis.ts';
 import { measure } from '../../src/mixed-bits/measure.ts';
 import { planRecipe } from '../../src/mixed-bits/recipe.ts';
 import { outputsOf, psnrOfAll } from '../../src/mixed-bits/whole-model.ts';
-import { quantizeArtifact } from '../../src/quantize-artifact.ts';
 import { quantizable, smallFeeds, smallNetwork, smallNumbers } from '../quantize/small-network.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 

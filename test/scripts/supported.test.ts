@@ -10,13 +10,13 @@ import {
 import { publishedModels } from '../../scripts/docs/full-size-models.ts';
 import { networkTable } from '../../scripts/docs/networks.ts';
 import { bitsTable, targetTable } from '../../scripts/docs/outputs.ts';
+import { familyTitles, kindTitles } from '../../src/checkpoint/family.ts';
+import { otherAdapters } from '../../src/checkpoint/lora/lora-key.ts';
+import { knownWeightFiles, refusedPipelines, supportedPipelines } from '../../src/checkpoint/recognize.ts';
 import { attentionImplementations } from '../../src/convert/blocks/attention.ts';
 import { modelNames, modelsOf } from '../../src/convert/convert.ts';
+import { targetNames } from '../../src/formats/targets.ts';
 import { precisions } from '../../src/quantize/precision.ts';
-import { targetNames } from '../../src/targets.ts';
-import { familyTitles, kindTitles } from '../../src/weights/family.ts';
-import { otherAdapters } from '../../src/weights/lora/lora-key.ts';
-import { knownWeightFiles, refusedPipelines, supportedPipelines } from '../../src/weights/recognize.ts';
 import { fullSizeCheckpoint } from '../support/full-size.ts';
 
 /** The cells of a table's row that begins with these. */

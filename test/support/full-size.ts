@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { Checkpoint } from '../../src/weights/checkpoint.ts';
+import type { Checkpoint } from '../../src/checkpoint/checkpoint.ts';
 import { type HeaderComponent, headerCheckpoint } from './header-checkpoint.ts';
 
 /** The published models that are here; the ControlNets, the inpainting UNet, the safety checker and TAESD without the rest of a checkpoint. */

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach } from 'vitest';
-import type { HubOptions } from '../../src/weights/hub/hub-options.ts';
+import type { HubOptions } from '../../src/hub/hub-options.ts';
 import { type Fault, type HubServer, startHub } from './hub-server.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 

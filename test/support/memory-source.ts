@@ -1,4 +1,4 @@
-import type { ByteSource } from '../../src/weights/bytes.ts';
+import type { ByteSource } from '../../src/io/bytes.ts';
 
 /** Bytes in memory as a source; `largestRead` tells how much was asked for at once. */
 export function memorySource(bytes: Uint8Array, name = 'memory.safetensors') {

@@ -1,4 +1,4 @@
-import type { ModelProto, NodeProto, TensorProto } from '../../src/emit/onnx/proto.ts';
+import type { ModelProto, NodeProto, TensorProto } from '../../src/formats/onnx/proto.ts';
 
 /**
  * The nodes of an ONNX model as text, one a line, attributes in the order of their names; the integers that shape

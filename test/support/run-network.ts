@@ -1,17 +1,17 @@
+import type { Checkpoint } from '../../src/checkpoint/checkpoint.ts';
 import type { AttentionImplementation } from '../../src/convert/blocks/attention.ts';
 import { appleContract } from '../../src/convert/contracts/apple.ts';
 import type { Contract, ModelName, Sizes } from '../../src/convert/contracts/contract.ts';
 import { optimumContract } from '../../src/convert/contracts/optimum.ts';
 import { convert } from '../../src/convert/convert.ts';
-import { buildCoreMl } from '../../src/emit/coreml/build-coreml.ts';
-import { writePackage } from '../../src/emit/coreml/package.ts';
-import { buildOnnxModel } from '../../src/emit/onnx/build-model.ts';
-import { writeOnnx } from '../../src/emit/onnx/write-onnx.ts';
+import { buildCoreMl } from '../../src/formats/coreml/build/build-coreml.ts';
+import { writePackage } from '../../src/formats/coreml/package/package.ts';
+import { buildOnnxModel } from '../../src/formats/onnx/build-model.ts';
+import { writeOnnx } from '../../src/formats/onnx/write-onnx.ts';
+import type { Runner } from '../../src/formats/runner.ts';
 import type { Graph } from '../../src/graph/graph.ts';
 import { type Precision, withPrecision } from '../../src/quantize/precision.ts';
-import { openRunner } from '../../src/validate/open-runner.ts';
-import type { Runner } from '../../src/validate/runner.ts';
-import type { Checkpoint } from '../../src/weights/checkpoint.ts';
+import { openRunner } from '../../src/run/open-runner.ts';
 
 /** Which network, and how it is to be written. */
 export interface NetworkRequest {

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import ort from 'onnxruntime-node';
-import type { OnnxModel } from '../../src/emit/onnx/build-model.ts';
-import { writeOnnx } from '../../src/emit/onnx/write-onnx.ts';
+import type { OnnxModel } from '../../src/formats/onnx/build-model.ts';
+import { writeOnnx } from '../../src/formats/onnx/write-onnx.ts';
 import type { TensorData } from '../../src/weights/tensor-data.ts';
 
 /** The dtypes that tests feed to models and get from them. */

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { NotFoundError } from '../../src/errors.ts';
+import { makeFolder, writeText } from '../../src/io/disk.ts';
 import { findModels } from '../../src/validate/find-models.ts';
 import { readModelSettings } from '../../src/validate/model-settings.ts';
-import { makeFolder, writeText } from '../../src/weights/disk.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const at = temporaryFolder();

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { RequestError } from '../../src/errors.ts';
+import type { ModelBorders } from '../../src/formats/runner.ts';
 import { type InputSizes, inputSizes, realisticCases } from '../../src/validate/realistic-inputs.ts';
-import type { ModelBorders } from '../../src/validate/runner.ts';
-import { numbersOf } from '../../src/validate/tensor-values.ts';
 import type { TensorData } from '../../src/weights/tensor-data.ts';
+import { numbersOf } from '../../src/weights/tensor-values.ts';
 
 const sizes: InputSizes = {
   batch: 2,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { TensorMap } from '../../src/validate/runner.ts';
+import type { TensorMap } from '../../src/formats/runner.ts';
 import { judge } from '../../src/validate/verdict.ts';
 
 const output = (...data: number[]): TensorMap =>

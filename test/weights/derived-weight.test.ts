@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { BLOCK_BYTES } from '../../src/weights/bytes.ts';
+import { BLOCK_BYTES } from '../../src/io/bytes.ts';
 import { renamed, reshaped, rowsOf, transposed } from '../../src/weights/derived-weight.ts';
 import { readTensor } from '../../src/weights/tensor-data.ts';
 import type { Weight } from '../../src/weights/weight.ts';

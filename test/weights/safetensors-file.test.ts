@@ -1,7 +1,7 @@
 import { promises as fs } from 'node:fs';
 import { expect, test, vi } from 'vitest';
 import { FileFormatError, NotFoundError, UnsupportedModelError } from '../../src/errors.ts';
-import { BLOCK_BYTES } from '../../src/weights/bytes.ts';
+import { BLOCK_BYTES } from '../../src/io/bytes.ts';
 import { byteWidth } from '../../src/weights/dtype.ts';
 import { openSafetensors } from '../../src/weights/safetensors-file.ts';
 import { type NamedTensor, writeSafetensors } from '../../src/weights/safetensors-writer.ts';

@@ -2,7 +2,7 @@ import { promises as fs } from 'node:fs';
 import safetensors from 'safetensors';
 import { expect, test } from 'vitest';
 import { RequestError } from '../../src/errors.ts';
-import { exists, listFolder } from '../../src/weights/disk.ts';
+import { exists, listFolder } from '../../src/io/disk.ts';
 import { openSafetensors } from '../../src/weights/safetensors-file.ts';
 import { type NamedTensor, writeSafetensors } from '../../src/weights/safetensors-writer.ts';
 import { bytesOf, readTensor } from '../../src/weights/tensor-data.ts';

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import { UnsupportedModelError } from '../../src/errors.ts';
-import { BLOCK_BYTES } from '../../src/weights/bytes.ts';
+import { BLOCK_BYTES } from '../../src/io/bytes.ts';
 import { elementCount } from '../../src/weights/dtype.ts';
-import type { PickledTensor } from '../../src/weights/pickle-value.ts';
 import { readTensor } from '../../src/weights/tensor-data.ts';
-import { torchTensors } from '../../src/weights/torch-tensors.ts';
+import type { PickledTensor } from '../../src/weights/torch/pickle-value.ts';
+import { torchTensors } from '../../src/weights/torch/torch-tensors.ts';
 import type { Weight } from '../../src/weights/weight.ts';
 import { memorySource } from '../support/memory-source.ts';
 

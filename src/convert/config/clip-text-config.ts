@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Component } from '../../weights/checkpoint.ts';
+import type { Component } from '../../checkpoint/checkpoint.ts';
 import { checkSizes, parseConfig } from './parse-config.ts';
 
 /** CLIPTextModel; defaults are transformers' own. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import type { Component } from '../../checkpoint/checkpoint.ts';
 import { ConfigError } from '../../errors.ts';
-import type { Component } from '../../weights/checkpoint.ts';
 import { checkLevels, checkSizes, type StatedSize } from './parse-config.ts';
 
 export const blockType = (...names: [string, ...string[]]) =>

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
+import type { Component } from '../../checkpoint/checkpoint.ts';
 import { ConfigError } from '../../errors.ts';
-import type { Component } from '../../weights/checkpoint.ts';
 
 /**
  * A component's config, checked against what sdconvert can build. Keys that no schema names say nothing about the

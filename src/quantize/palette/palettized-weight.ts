@@ -1,7 +1,7 @@
 import { FileFormatError } from '../../errors.ts';
-import { count } from '../../format.ts';
-import { borrowBlock, returnBlocks } from '../../weights/block-pool.ts';
-import { BLOCK_BYTES } from '../../weights/bytes.ts';
+import { borrowBlock, returnBlocks } from '../../io/block-pool.ts';
+import { BLOCK_BYTES } from '../../io/bytes.ts';
+import { count } from '../../text.ts';
 import { elementCount } from '../../weights/dtype.ts';
 import { type FloatTensor, float16Codes } from '../float-tensor.ts';
 import { Float16Histogram } from './histogram.ts';

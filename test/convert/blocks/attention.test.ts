@@ -4,7 +4,7 @@ import {
   attention,
   attentionImplementations,
 } from '../../../src/convert/blocks/attention.ts';
-import { buildOnnxModel } from '../../../src/emit/onnx/build-model.ts';
+import { buildOnnxModel } from '../../../src/formats/onnx/build-model.ts';
 import { GraphBuilder } from '../../../src/graph/graph.ts';
 import { Scope } from '../../../src/graph/scope.ts';
 import { WeightBook } from '../../../src/graph/weight-book.ts';

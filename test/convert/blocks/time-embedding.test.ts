@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { timestepEmbedding } from '../../../src/convert/blocks/time-embedding.ts';
-import { buildOnnxModel } from '../../../src/emit/onnx/build-model.ts';
+import { buildOnnxModel } from '../../../src/formats/onnx/build-model.ts';
 import { GraphBuilder } from '../../../src/graph/graph.ts';
 import { withPrecision } from '../../../src/quantize/precision.ts';
 import { runOnnx } from '../../support/run-onnx.ts';

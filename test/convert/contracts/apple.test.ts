@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
+import type { Checkpoint } from '../../../src/checkpoint/checkpoint.ts';
 import { appleContract } from '../../../src/convert/contracts/apple.ts';
 import type { ModelName, Sizes } from '../../../src/convert/contracts/contract.ts';
 import { convert } from '../../../src/convert/convert.ts';
 import { formatShape } from '../../../src/graph/shape.ts';
 import { verifyGraph } from '../../../src/graph/verify.ts';
-import type { Checkpoint } from '../../../src/weights/checkpoint.ts';
 import { type FullSizeModel, fullSizeCheckpoint } from '../../support/full-size.ts';
 
 const size64 = { latentHeight: 64, latentWidth: 64 };

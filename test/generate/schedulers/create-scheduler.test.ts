@@ -4,8 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { ConfigError, RequestError, ShapeError } from '../../../src/errors.ts';
 import { createScheduler } from '../../../src/generate/schedulers/create-scheduler.ts';
 import type { Scheduler, StepOptions } from '../../../src/generate/schedulers/scheduler.ts';
+import { isJsonObject, parsePythonJson } from '../../../src/io/python-json.ts';
 import { createRng } from '../../../src/random/random.ts';
-import { isJsonObject, parsePythonJson } from '../../../src/weights/python-json.ts';
 import { openSafetensors } from '../../../src/weights/safetensors-file.ts';
 import { readTensor } from '../../../src/weights/tensor-data.ts';
 

@@ -1,0 +1,167 @@
+import { join } from 'node:path';
+import { FileFormatError, NotFoundError } from '../errors.ts';
+import { listFolder } from '../io/disk.ts';
+import { isJsonObject, readJsonObject } from '../io/python-json.ts';
+import type { Weight } from '../weights/weight.ts';
+import { openWeightFile, type WeightFile } from '../weights/weight-file.ts';
+
+/** The alternative sets of weights that checkpoints carry beside the plain one. */
+export const variants = ['fp16', 'non_ema'] as const;
+
+export type Variant = (typeof variants)[number];
+
+/** The weights of one component: every tensor of its file, or of all its shards. */
+export interface ComponentWeights {
+  /** The files they are in, by path. */
+  readonly files: readonly string[];
+  readonly weights: ReadonlyMap<string, Weight>;
+  close(): Promise<void>;
+}
+
+/** Names that diffusers and transformers give to weights: one file, or the index of several shards; the preferred first. */
+export const weightFileNames = [
+  'diffusion_pytorch_model.safetensors',
+  'model.safetensors',
+  'diffusion_pytorch_model.safetensors.index.json',
+  'model.safetensors.index.json',
+  'diffusion_pytorch_model.bin',
+  'pytorch_model.bin',
+  'diffusion_pytorch_model.bin.index.json',
+  'pytorch_model.bin.index.json',
+];
+
+/** The file (or shard index) in a component's folder that holds a variant, or the plain weights; `undefined` if none does. */
+export function findWeightFile(names: readonly string[], variant?: Variant): string | undefined {
+  const wanted = variant
+    ? weightFileNames.map((name) => name.replace(/\.\w+$/, `.${variant}$&`))
+    : weightFileNames;
+  return wanted.find((name) => names.includes(name));
+}
+
+/**
+ * Opens a component's weights: those of `variant` where the folder has them, else the plain ones, else float16 ones
+ * when there is nothing else; of each, safetensors rather than PyTorch's .bin. Throws `NotFoundError` when there are none
+ * or shards are missing, `FileFormatError` when shards disagree with their index, and what `openWeightFile` throws.
+ */
+export async function openComponentWeights(folder: string, variant?: Variant): Promise<ComponentWeights> {
+  const names = await listFolder(folder);
+  const file = (variant && findWeightFile(names, variant)) ?? findWeightFile(names) ?? onlyFloat16(names);
+  if (!file) throw noWeights(folder, names);
+  return file.endsWith('.json') ? openShards(folder, file) : openFiles([join(folder, file)]);
+}
+
+function onlyFloat16(names: readonly string[]): string | undefined {
+  return findWeightFile(names, 'non_ema') ? undefined : findWeightFile(names, 'fp16');
+}
+
+async function openShards(folder: string, indexName: string): Promise<ComponentWeights> {
+  const index = join(folder, indexName);
+  const shardOf = await readIndex(index);
+  const shards = [...new Set(shardOf.values())].sort();
+  const names = await listFolder(folder);
+  const missing = shards.filter((shard) => !names.includes(shard));
+  if (missing.length > 0) {
+    throw new NotFoundError({
+      problem: `${folder} lacks ${missing.length} of its ${shards.length} weight files.`,
+      details: { missing: missing.join(', '), 'named in': index },
+      advice: 'The download is not complete: download the missing files.',
+    });
+  }
+  const opened = await openFiles(shards.map((shard) => join(folder, shard)));
+  try {
+    checkIndex(index, folder, shardOf, opened.weights);
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
+  return opened;
+}
+
+/** The shard of each tensor. The names come from a stranger and are joined to a path: only plain file names pass. */
+async function readIndex(index: string): Promise<ReadonlyMap<string, string>> {
+  const { weight_map: map } = await readJsonObject(index);
+  if (!isJsonObject(map)) throw new FileFormatError({ problem: `${index} has no weight_map.` });
+  const pairs = Object.entries(map).map(([tensor, shard]): [string, string] => {
+    if (typeof shard === 'string' && /^[^/\\:]+\.(safetensors|bin)$/.test(shard) && !shard.includes('..'))
+      return [tensor, shard];
+    throw new FileFormatError({
+      problem: `${index} names a weight file that is not a plain .safetensors or .bin file name.`,
+      details: { tensor, found: typeof shard === 'string' ? JSON.stringify(shard) : `a ${typeof shard}` },
+      advice: 'Do not use this checkpoint unless you trust where it comes from.',
+    });
+  });
+  return new Map(pairs);
+}
+
+function checkIndex(
+  index: string,
+  folder: string,
+  shardOf: ReadonlyMap<string, string>,
+  weights: ReadonlyMap<string, Weight>,
+): void {
+  const advice = 'The files are not of the same download: download the folder again.';
+  for (const [tensor, shard] of shardOf) {
+    const weight = weights.get(tensor);
+    if (weight?.file === join(folder, shard)) continue;
+    throw new FileFormatError({
+      problem: `${index} and the files it names disagree.`,
+      details: { tensor, expected: `in ${shard}`, found: weight ? `in ${weight.file}` : 'in none of them' },
+      advice,
+    });
+  }
+  for (const { name, file } of weights.values()) {
+    if (shardOf.has(name)) continue;
+    throw new FileFormatError({
+      problem: `${index} and the files it names disagree.`,
+      details: { tensor: name, expected: 'an entry in the index', found: `only in ${file}` },
+      advice,
+    });
+  }
+}
+
+/** Opens all of the files, or none. */
+async function openFiles(paths: readonly string[]): Promise<ComponentWeights> {
+  const opened: WeightFile[] = [];
+  const close = async () => {
+    await Promise.all(opened.map((file) => file.close()));
+  };
+  const weights = new Map<string, Weight>();
+  try {
+    for (const path of paths) {
+      const file = await openWeightFile(path);
+      opened.push(file);
+      for (const weight of file.weights.values()) {
+        const other = weights.get(weight.name);
+        if (other) throw inTwoFiles(weight, other);
+        weights.set(weight.name, weight);
+      }
+    }
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { files: paths, weights, close };
+}
+
+function inTwoFiles(weight: Weight, other: Weight): FileFormatError {
+  return new FileFormatError({
+    problem: `${weight.name} is in two weight files.`,
+    details: { first: other.file, second: weight.file },
+    advice: 'The files are not of the same download: download the folder again.',
+  });
+}
+
+function noWeights(folder: string, names: readonly string[]): Error {
+  const variants = names.filter((name) => /\.(safetensors|bin)$/.test(name));
+  return new NotFoundError({
+    problem: `${folder} has no weights under a name that is known.`,
+    details: {
+      expected: weightFileNames.slice(0, 2).join(' or '),
+      found: names.length > 0 ? names.join(', ') : 'an empty folder',
+    },
+    advice:
+      variants.length > 0
+        ? 'Choose one of the variants (fp16 or non_ema), or rename the file.'
+        : 'The download is not complete: download the weights of this folder.',
+  });
+}

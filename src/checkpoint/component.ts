@@ -1,0 +1,51 @@
+import { join } from 'node:path';
+import { NotFoundError } from '../errors.ts';
+import { exists, listFolder } from '../io/disk.ts';
+import { type JsonObject, readJsonObject } from '../io/python-json.ts';
+import type { Weight } from '../weights/weight.ts';
+import { type ComponentWeights, openComponentWeights, type Variant } from './component-weights.ts';
+
+/** A network of a checkpoint: its configuration, and its weights unread. */
+export interface Component {
+  /** Its folder: `unet`, `vae`, `text_encoder`, … */
+  readonly name: string;
+  /** Its class in model_index.json, e.g. `UNet2DConditionModel`. */
+  readonly className: string;
+  /** What it is called where it comes from elsewhere than the checkpoint: its id on the Hub, or its own name. */
+  readonly id?: string | undefined;
+  readonly config: JsonObject;
+  /** The file that `config` comes from, for error messages. */
+  readonly configFile: string;
+  /** Whether `config` is that file fitted to the weights' shapes: single files bring none of their own. */
+  readonly adapted?: true;
+  /** Every tensor by name. */
+  readonly weights: ReadonlyMap<string, Weight>;
+  /** The weight files, by path. */
+  readonly files: readonly string[];
+}
+
+/** A component whose files are open. */
+export interface OpenComponent extends Component {
+  /** What was assumed, a sentence each. */
+  readonly notes: readonly string[];
+  close(): Promise<void>;
+}
+
+/** Opens a diffusers folder of one component. Throws `NotFoundError`, `FileFormatError` and as its weights do. */
+export async function openComponentFolder(
+  folder: string,
+  { name, className }: { readonly name: string; readonly className: string },
+  variant?: Variant,
+): Promise<OpenComponent> {
+  const configFile = join(folder, 'config.json');
+  if (!(await exists(configFile))) {
+    throw new NotFoundError({
+      problem: `${folder} has no config.json.`,
+      details: { found: (await listFolder(folder)).slice(0, 12).join(', ') || 'an empty folder' },
+      advice: 'The download is not complete: download what is missing.',
+    });
+  }
+  const config = await readJsonObject(configFile);
+  const { files, weights, close }: ComponentWeights = await openComponentWeights(folder, variant);
+  return { name, className, config, configFile, weights, files, notes: [], close };
+}

@@ -1,0 +1,69 @@
+import type { Weight } from '../weights/weight.ts';
+
+/** The families of Stable Diffusion that are told apart. */
+export type Family = 'sd1' | 'sd2' | 'sdxl' | 'sdxl-refiner';
+
+/** What to call each family in a sentence. */
+export const familyTitles: { readonly [F in Family]: string } = {
+  sd1: 'Stable Diffusion 1.x',
+  sd2: 'Stable Diffusion 2.x',
+  sdxl: 'Stable Diffusion XL',
+  'sdxl-refiner': 'Stable Diffusion XL refiner',
+};
+
+/** What a UNet was trained for, told from what it reads beside the latents. */
+export type UNetKind = 'base' | 'inpainting' | 'pix2pix' | 'depth' | 'lcm';
+
+/** What to call each kind in a sentence. */
+export const kindTitles: { readonly [K in UNetKind]: string } = {
+  base: 'text to image',
+  inpainting: 'inpainting',
+  pix2pix: 'image editing (pix2pix)',
+  depth: 'depth to image',
+  lcm: 'text to image in few steps (LCM)',
+};
+
+type Shapes = ReadonlyMap<string, Pick<Weight, 'shape'>>;
+
+/** Channels of the text that each family's UNet attends to: those of its text encoders together. */
+const byTextChannels: ReadonlyMap<number, Family> = new Map([
+  [768, 'sd1'],
+  [1024, 'sd2'],
+  [2048, 'sdxl'],
+  [1280, 'sdxl-refiner'],
+]);
+
+/**
+ * The family of a UNet, or of what is shaped like one (a ControlNet, a LoRA, a single-file checkpoint), by its weights'
+ * shapes. Where the width is nobody's (small models for tests), by the layers that only one family has: XL embeds sizes
+ * beside the time, its refiner has a fourth level, and 1.x enters its attention by a convolution, the others by a linear
+ * layer.
+ */
+export function familyOf(weights: Shapes): Family | undefined {
+  const textChannels = shapeOf(weights, /attn2[._]to_k\.(lora_(A|down)\.|lora\.down\.)?weight$/)?.[1];
+  const known = byTextChannels.get(textChannels ?? 0);
+  if (known) return known;
+  if (shapeOf(weights, /(add_embedding\.linear_1|label_emb\.0\.0)\.weight$/))
+    return shapeOf(weights, /(down_blocks\.3|input_blocks\.11)\./) ? 'sdxl-refiner' : 'sdxl';
+  const projection = shapeOf(weights, /proj_in\.(lora_(A|down)\.|lora\.down\.)?weight$/);
+  if (!projection) return undefined;
+  return projection.length === 4 ? 'sd1' : 'sd2';
+}
+
+const byLatentChannels: ReadonlyMap<number, UNetKind> = new Map([
+  [4, 'base'],
+  [5, 'depth'], // the depth
+  [8, 'pix2pix'], // the picture to be edited
+  [9, 'inpainting'], // the picture and its mask
+]);
+
+/** What a UNet (in diffusers' names) was trained for, by the channels that it reads; `lcm` embeds the guidance scale beside the time. */
+export function kindOf(unet: Shapes): UNetKind | undefined {
+  const kind = byLatentChannels.get(unet.get('conv_in.weight')?.shape[1] ?? 0);
+  return kind === 'base' && unet.has('time_embedding.cond_proj.weight') ? 'lcm' : kind;
+}
+
+function shapeOf(weights: Shapes, name: RegExp): readonly number[] | undefined {
+  for (const [each, { shape }] of weights) if (name.test(each)) return shape;
+  return undefined;
+}

@@ -1,0 +1,119 @@
+import { NotFoundError, RequestError } from '../../errors.ts';
+import type { HubId } from '../../hub/hub-id.ts';
+import type { Snapshot } from '../../hub/snapshot.ts';
+import { readModelIndex } from '../model-index.ts';
+import {
+  filesForConversion,
+  type Selection,
+  singleFiles,
+  variantsIn,
+  withoutWeights,
+} from './files-for-conversion.ts';
+
+/** What of a snapshot is to be brought, and which file is the model, if it is one file. */
+export interface Choice {
+  readonly names: readonly string[];
+  readonly file?: string;
+}
+
+/** What a conversion takes from a repository, beside its id. */
+export type Wanted = Omit<Selection, 'parts'>;
+
+/**
+ * Decides which files a conversion needs, before any weights are downloaded. Throws `NotFoundError` naming what is missing
+ * on the Hub or in the cache, `RequestError` when several checkpoints are there and none is named, and
+ * `UnsupportedModelError` for pipelines that are not converted.
+ */
+export async function chooseForConversion(
+  snapshot: Snapshot,
+  { file }: HubId,
+  wanted: Wanted,
+): Promise<Choice> {
+  const { names } = snapshot;
+  if (file !== undefined) {
+    if (names.includes(file)) return { names: [file], file };
+    throw lacks(snapshot, file);
+  }
+  if (names.includes('model_index.json')) {
+    await snapshot.bring(['model_index.json']);
+    const { parts } = await readModelIndex(snapshot.folder);
+    return { names: complete(snapshot, { ...wanted, parts }) };
+  }
+  if (names.includes('config.json')) return { names: complete(snapshot, wanted) };
+  const files = singleFiles(names);
+  const [only] = files;
+  if (only !== undefined && files.length === 1) return { names: [only], file: only };
+  throw files.length === 0 ? nothingToConvert(snapshot) : sayWhich(snapshot, files);
+}
+
+/** The folders of ready-made Core ML models: `original/packages`, `split_einsum/compiled`. */
+export function coreMlVariants(names: readonly string[]): readonly string[] {
+  const folders = names.flatMap((name) => /^(.+?)\/[^/]+\.(?:mlpackage|mlmodelc)\//.exec(name)?.[1] ?? []);
+  return [...new Set(folders)].filter((folder) => !/\.(mlpackage|mlmodelc)(\/|$)/.test(folder)).sort();
+}
+
+/** The files of a diffusers folder, or of one component. */
+function complete(snapshot: Snapshot, selection: Selection): readonly string[] {
+  const { names, repo } = snapshot;
+  const { variant } = selection;
+  const variants = variantsIn(names);
+  if (variant && !variants.includes(variant)) {
+    if (snapshot.isCached) throw lacks(snapshot, `${variant} weights`);
+    throw new NotFoundError({
+      problem: `${repo} has no ${variant} weights.`,
+      details: variants.length > 0 ? { 'it has': `plain, ${variants.join(', ')}` } : {},
+      advice: 'Leave out --variant to use the plain weights.',
+    });
+  }
+  const missing = withoutWeights(names, selection).filter(
+    // What the Hub does not have at all is left out: the checkpoint's reader says what it misses. The cache does not
+    // know what the Hub has; repositories often name a safety checker without having one.
+    (folder) =>
+      (snapshot.isCached && folder !== 'safety_checker') ||
+      names.some((name) => folder === '' || name.startsWith(`${folder}/`)),
+  );
+  if (missing.length > 0) {
+    const folders = missing.map((folder) => folder || repo).join(', ');
+    throw lacks(snapshot, `weights of ${folders}${snapshot.isCached ? '' : ' as .safetensors or .bin'}`);
+  }
+  return filesForConversion(names, selection);
+}
+
+function lacks({ repo, commit, isCached, names }: Snapshot, what: string): NotFoundError {
+  if (isCached) {
+    return new NotFoundError({
+      problem: `the cache does not hold all of ${repo}: it has no ${what}.`,
+      details: { commit },
+      advice: 'Run this once without --offline (and without HF_HUB_OFFLINE) to download the rest.',
+    });
+  }
+  const files = singleFiles(names);
+  return new NotFoundError({
+    problem: `${repo} has no ${what}.`,
+    details: { commit, ...(files.length > 0 ? { 'it has': shortList(files) } : {}) },
+    advice: 'Check the spelling, or choose another repository of the model.',
+  });
+}
+
+function sayWhich({ repo }: Snapshot, files: readonly string[]): RequestError {
+  return new RequestError({
+    problem: `${repo} has ${files.length} checkpoints in single files: say which one.`,
+    details: { files: shortList(files) },
+    advice: `Write it after the repository: ${repo}/${files[0]}`,
+  });
+}
+
+function nothingToConvert({ repo, names }: Snapshot): NotFoundError {
+  const [variant] = coreMlVariants(names);
+  return new NotFoundError({
+    problem: `${repo} has no checkpoint: neither model_index.json nor config.json nor a single weight file.`,
+    details: { 'it has': names.length > 0 ? shortList(names) : 'no files' },
+    advice: variant
+      ? `It has Core ML models that are ready: sdconvert download ${repo} --variant ${variant}`
+      : 'Choose a repository that has a diffusers folder or a .safetensors file.',
+  });
+}
+
+function shortList(names: readonly string[]): string {
+  return names.length > 12 ? `${names.slice(0, 12).join(', ')}, … (${names.length})` : names.join(', ');
+}

@@ -1,0 +1,162 @@
+import { FileFormatError } from '../../errors.ts';
+import { elementCount } from '../../weights/dtype.ts';
+import type { Weight } from '../../weights/weight.ts';
+import type { Part } from './lora-key.ts';
+import type { LoraModule } from './open-lora.ts';
+
+/** The ways of writing a change down. */
+export const changeKinds = ['LoRA', 'LoHa', 'LoKr'] as const;
+
+export type ChangeKind = (typeof changeKinds)[number];
+
+/**
+ * What a LoRA adds to one weight, seen as a matrix of (outputs) × (inputs · kernel):
+ *
+ * - LoRA (https://arxiv.org/abs/2106.09685): up · down.
+ * - LoHa (https://arxiv.org/abs/2108.06098): the elements of two such products, multiplied.
+ * - LoKr (https://arxiv.org/abs/2309.14859): the Kronecker product of two matrices, each whole or a product.
+ *
+ * All times alpha / rank.
+ */
+export interface Change {
+  readonly kind: ChangeKind;
+  /** One matrix for LoRA, two for the others. */
+  readonly matrices: readonly Matrix[];
+  readonly rows: number;
+  readonly columns: number;
+  /** `undefined` where nothing is of low rank: a LoKr of two whole matrices, which has no alpha. */
+  readonly rank: number | undefined;
+  readonly alpha: Weight | number | undefined;
+  readonly rankStabilized: boolean;
+  readonly magnitude: Magnitude | undefined;
+}
+
+/** A matrix in a file: whole, or as the product of two. */
+export interface Matrix {
+  readonly rows: number;
+  readonly columns: number;
+  /** The matrix itself, or the right factor: (rank) × (columns). */
+  readonly down: Weight;
+  /** The left factor: (rows) × (rank), or with `transposed` (rank) × (rows). */
+  readonly up?: Weight;
+  readonly transposed?: boolean;
+  /** The middle of three factors (a Tucker decomposition of a kernel): (rank) × (rank) × kernel. */
+  readonly core?: Weight;
+}
+
+/** DoRA (https://arxiv.org/abs/2402.09353): the lengths that the rows, or what belongs to each input, are brought to. */
+export interface Magnitude {
+  readonly weight: Weight;
+  readonly by: 'output' | 'input';
+  /**
+   * What a scale other than 1 means: the change is scaled before the lengths are (PEFT), or the way from the old weight
+   * to the new one is gone in part (LyCORIS, and everything that reads kohya's files).
+   */
+  readonly scales: 'change' | 'result';
+}
+
+/** Reads a module's parts as one change. Throws `FileFormatError` where some are missing or do not fit each other. */
+export function readChange(module: LoraModule): Change {
+  const { parts, defaults } = module;
+  const common = {
+    alpha: parts.get('alpha') ?? defaults.alpha,
+    rankStabilized: defaults.rankStabilized ?? false,
+  };
+  if (parts.has('hada_w1_a')) {
+    const first = tucker(module, 'hada_w1_a', 'hada_w1_b', 'hada_t1');
+    const second = tucker(module, 'hada_w2_a', 'hada_w2_b', 'hada_t2');
+    const { rows, columns } = first;
+    if (rows !== second.rows || columns !== second.columns) throw misfit(module);
+    const rank = first.down.shape[0];
+    return withMagnitude(module, { kind: 'LoHa', matrices: [first, second], rows, columns, rank, ...common });
+  }
+  if (parts.has('lokr_w1') || parts.has('lokr_w1_a')) {
+    const first = parts.has('lokr_w1') ? whole(module, 'lokr_w1') : tucker(module, 'lokr_w1_a', 'lokr_w1_b');
+    const second = parts.has('lokr_w2')
+      ? whole(module, 'lokr_w2')
+      : tucker(module, 'lokr_w2_a', 'lokr_w2_b', 'lokr_t2');
+    const [rows, columns] = [first.rows * second.rows, first.columns * second.columns];
+    const rank = [second, first].find(({ up }) => up)?.down.shape[0];
+    return withMagnitude(module, { kind: 'LoKr', matrices: [first, second], rows, columns, rank, ...common });
+  }
+  const matrix = productOf(module, 'up', 'down', 'mid', false);
+  const { rows, columns } = matrix;
+  const rank = matrix.down.shape[0];
+  return withMagnitude(module, { kind: 'LoRA', matrices: [matrix], rows, columns, rank, ...common });
+}
+
+/** LyCORIS lays the left of three factors the other way round. */
+function tucker(module: LoraModule, up: Part, down: Part, core?: Part): Matrix {
+  return productOf(module, up, down, core, core !== undefined && module.parts.has(core));
+}
+
+function productOf(
+  module: LoraModule,
+  upPart: Part,
+  downPart: Part,
+  corePart: Part | undefined,
+  transposed: boolean,
+): Matrix {
+  const [up, down] = [required(module, upPart), required(module, downPart)];
+  const core = corePart && module.parts.get(corePart);
+  const [rank, inputs] = matrixShape(down);
+  const [upRows, upRank] = transposed ? matrixShape(up).toReversed() : matrixShape(up);
+  if (upRank !== rank) throw misfit(module);
+  if (core && (core.shape[0] !== rank || core.shape[1] !== rank)) throw misfit(module);
+  const columns = (inputs ?? 0) * (core ? elementCount(core.shape.slice(2)) : 1);
+  return { rows: upRows ?? 0, columns, down, up, transposed, ...(core && { core }) };
+}
+
+function whole(module: LoraModule, part: Part): Matrix {
+  const down = required(module, part);
+  const [rows = 0, columns = 0] = matrixShape(down);
+  return { rows, columns, down };
+}
+
+function required(module: LoraModule, part: Part): Weight {
+  const weight = module.parts.get(part);
+  if (weight && weight.shape.length >= 2 && !weight.shape.includes(0)) return weight;
+  const [any] = module.parts.values();
+  throw new FileFormatError({
+    problem: `${any?.file ?? 'the LoRA'} ${weight ? 'has a tensor that is not a matrix' : 'lacks a tensor of a module'}.`,
+    details: {
+      module: module.module,
+      expected: `${part}, a matrix`,
+      found: weight ? `${weight.name} [${weight.shape}]` : [...module.parts.keys()].join(', '),
+    },
+    advice: damaged,
+  });
+}
+
+/** A tensor's sizes with all but the first as one: a kernel belongs to the inputs. */
+function matrixShape({ shape }: Weight): number[] {
+  return [shape[0] ?? 0, elementCount(shape.slice(1))];
+}
+
+function withMagnitude(module: LoraModule, change: Omit<Change, 'magnitude'>): Change {
+  const peft = module.parts.get('magnitude');
+  if (peft) {
+    if (elementCount(peft.shape) !== change.rows) throw misfit(module);
+    return { ...change, magnitude: { weight: peft, by: 'output', scales: 'change' } };
+  }
+  const weight = module.parts.get('dora_scale');
+  if (!weight) return { ...change, magnitude: undefined };
+  const count = elementCount(weight.shape);
+  const by = weight.shape[0] === change.rows && count === change.rows ? 'output' : 'input';
+  if (by === 'input' && (weight.shape[1] !== count || change.columns % count !== 0)) throw misfit(module);
+  return { ...change, magnitude: { weight, by, scales: 'result' } };
+}
+
+const damaged = 'The file is damaged or was written by a faulty tool: download it again, or use another.';
+
+function misfit({ module, parts }: LoraModule): FileFormatError {
+  const [any] = parts.values();
+  return new FileFormatError({
+    problem: `${any?.file ?? 'the LoRA'} has tensors that do not fit each other.`,
+    details: {
+      module,
+      found: [...parts.values()].map(({ name, shape }) => `${name} [${shape}]`).join(', '),
+    },
+    advice: damaged,
+  });
+}

@@ -1,0 +1,132 @@
+import { FileFormatError, UnsupportedModelError } from '../../errors.ts';
+import { isJsonObject, type JsonObject, parsePythonJson } from '../../io/python-json.ts';
+import type { Weight } from '../../weights/weight.ts';
+import { openWeightFile, type WeightFile } from '../../weights/weight-file.ts';
+import { type LoraKey, otherAdapters, type Part, parseLoraKey } from './lora-key.ts';
+
+/** The tensors that change one module. */
+export interface LoraModule extends Omit<LoraKey, 'part'> {
+  readonly parts: ReadonlyMap<Part, Weight>;
+  /** What the file's metadata says of modules that have no alpha of their own. */
+  readonly defaults: LoraDefaults;
+}
+
+export interface LoraDefaults {
+  /** What the change is multiplied by, times the rank. */
+  readonly alpha?: number;
+  /** Whether alpha is divided by the root of the rank (rsLoRA, https://arxiv.org/abs/2312.03732). */
+  readonly rankStabilized?: boolean;
+}
+
+/** An open LoRA file: its names are understood, its numbers unread. */
+export interface Lora extends Pick<WeightFile, 'path' | 'size' | 'metadata' | 'close'> {
+  /** In the order of the file. */
+  readonly modules: readonly LoraModule[];
+  /** Tensors that are not a LoRA's. */
+  readonly unknown: readonly string[];
+}
+
+/**
+ * Opens a LoRA: safetensors or a PyTorch file, in the spelling of diffusers, PEFT, kohya's scripts or LyCORIS, as LoRA,
+ * LoHa or LoKr, with DoRA or without. Only names are read. Throws `NotFoundError`, `FileFormatError` when a tensor is
+ * there twice, and `UnsupportedModelError` for a file that is no LoRA, or one of a kind that is not merged.
+ */
+export async function openLora(path: string): Promise<Lora> {
+  const { weights, ...file } = await openWeightFile(path);
+  try {
+    return { ...file, ...sortTensors(path, weights, readDefaults(path, file.metadata)) };
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+function sortTensors(
+  path: string,
+  weights: ReadonlyMap<string, Weight>,
+  defaultsOf: (module: string) => LoraDefaults,
+): Pick<Lora, 'modules' | 'unknown'> {
+  const modules = new Map<string, LoraKey & { readonly parts: Map<Part, Weight> }>();
+  const unknown: string[] = [];
+  for (const [name, weight] of weights) {
+    const key = parseLoraKey(name);
+    if (!key) {
+      unknown.push(name);
+      continue;
+    }
+    const id = `${key.networks} ${key.name}`;
+    const module = modules.get(id) ?? { ...key, parts: new Map<Part, Weight>() };
+    modules.set(id, module);
+    const other = module.parts.get(key.part);
+    if (other) throw twice(path, name, other.name);
+    module.parts.set(key.part, weight);
+  }
+  checkKind(path, [...weights.keys()], unknown, modules.size);
+  return {
+    modules: [...modules.values()].map(({ module, networks, name, parts }) => {
+      return { module, networks, name, parts, defaults: defaultsOf(module) };
+    }),
+    unknown,
+  };
+}
+
+/** A part that is left out would leave the change incomplete: better none. */
+function checkKind(
+  path: string,
+  names: readonly string[],
+  unknown: readonly string[],
+  modules: number,
+): void {
+  for (const [tensor, what] of otherAdapters) {
+    const found = unknown.find((name) => tensor.test(name));
+    if (found === undefined) continue;
+    throw new UnsupportedModelError({
+      problem: `${path} holds ${what}, which is not merged.`,
+      details: { tensor: found },
+      advice: 'Use a LoRA, LoHa or LoKr, or merge it with the program that it was made for.',
+    });
+  }
+  if (modules > 0) return;
+  throw new UnsupportedModelError({
+    problem: `${path} is not a LoRA.`,
+    details: {
+      expected: 'names such as unet.….lora_A.weight or lora_unet_….lora_down.weight',
+      found: names.slice(0, 3).join(', ') || 'no tensors',
+    },
+    advice: 'Check that it is the right file.',
+  });
+}
+
+function twice(path: string, name: string, other: string): FileFormatError {
+  return new FileFormatError({
+    problem: `${path} changes a module twice.`,
+    details: { first: other, second: name },
+    advice: 'The file was put together from two. Use the LoRA as its author published it.',
+  });
+}
+
+/** diffusers writes the configuration of PEFT beside the tensors, each key after its network: `unet.lora_alpha`. */
+function readDefaults(
+  path: string,
+  metadata: Readonly<Record<string, string>>,
+): (module: string) => LoraDefaults {
+  const text = metadata.lora_adapter_metadata;
+  if (text === undefined) return () => ({});
+  const all = parsePythonJson(text, `the lora_adapter_metadata of ${path}`);
+  const settings: JsonObject = isJsonObject(all) ? all : {};
+  return (module) => {
+    const [network = '', ...rest] = module.split('.');
+    const patterns = settings[`${network}.alpha_pattern`];
+    const own = isJsonObject(patterns) ? alphaFor(rest.join('.'), patterns) : undefined;
+    const alpha = own ?? settings[`${network}.lora_alpha`];
+    return {
+      ...(typeof alpha === 'number' && { alpha }),
+      rankStabilized: settings[`${network}.use_rslora`] === true,
+    };
+  };
+}
+
+/** PEFT compares the ends of names, at dots. */
+function alphaFor(module: string, patterns: JsonObject): unknown {
+  return Object.entries(patterns).find(([end]) => module === end || module.endsWith(`.${end}`))?.[1];
+}

@@ -1,0 +1,80 @@
+import { join, resolve } from 'node:path';
+import { NotFoundError, UnsupportedModelError } from '../errors.ts';
+import { exists, pathKind } from '../io/disk.ts';
+import { readJsonObject } from '../io/python-json.ts';
+import { openWeightFile } from '../weights/weight-file.ts';
+import { type OpenComponent, openComponentFolder } from './component.ts';
+import type { Variant } from './component-weights.ts';
+import type { Family } from './family.ts';
+import { readSingleComponent } from './single-file/open-single-file.ts';
+
+/** What a component can be opened as, and its classes; single files are of the first. */
+export const componentClasses = {
+  unet: ['UNet2DConditionModel'],
+  vae: ['AutoencoderKL', 'AutoencoderTiny'],
+  controlnet: ['ControlNetModel'],
+} as const satisfies Record<string, readonly [string, ...string[]]>;
+
+const titles = { unet: 'UNet', vae: 'VAE', controlnet: 'ControlNet' } as const;
+
+/** How to open a component alone. */
+export interface ComponentOptions {
+  /** What it is needed as. */
+  readonly as: keyof typeof componentClasses;
+  /** Which weights to take where a folder has several. */
+  readonly variant?: Variant | undefined;
+  /** The family it is needed for, where its own shapes do not tell (a VAE of SDXL is shaped like one of 1.x). */
+  readonly family?: Family | undefined;
+}
+
+/**
+ * Opens one component: its own folder, the folder of a checkpoint that has it, or a single file. Throws `NotFoundError`,
+ * `UnsupportedModelError` that says what was given instead, and as opening the weights does.
+ */
+export async function openComponent(path: string, options: ComponentOptions): Promise<OpenComponent> {
+  const { as, variant } = options;
+  const kind = await pathKind(path);
+  if (kind === undefined) {
+    throw new NotFoundError({
+      problem: `${path} does not exist.`,
+      details: { 'looked for': resolve(path) },
+      advice: 'Check the spelling of the path.',
+    });
+  }
+  if (kind === 'file') {
+    const file = await openWeightFile(path);
+    try {
+      return await readSingleComponent(file, {
+        as,
+        className: componentClasses[as][0],
+        family: options.family,
+      });
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+  const isCheckpoint = await exists(join(path, 'model_index.json'));
+  const folder = isCheckpoint ? join(path, as) : path;
+  const configFile = join(folder, 'config.json');
+  if (!(await exists(configFile))) {
+    throw new NotFoundError({
+      problem: isCheckpoint
+        ? `${path} is a checkpoint without a ${titles[as]}.`
+        : `${path} is not the folder of a ${titles[as]}: it has no config.json.`,
+      details: { 'looked for': configFile },
+      advice: `Give the folder of a ${titles[as]}, which holds config.json and the weights, or its single file.`,
+    });
+  }
+  const { _class_name: found } = await readJsonObject(configFile);
+  const className = componentClasses[as].find((name) => name === found);
+  if (className !== undefined) return openComponentFolder(folder, { name: as, className }, variant);
+  throw new UnsupportedModelError({
+    problem: `${path} is not a ${titles[as]} that is supported.`,
+    details: {
+      expected: componentClasses[as].join(' or '),
+      found: String(found ?? 'a config.json without _class_name'),
+    },
+    advice: `Give the folder or file of a ${titles[as]}.`,
+  });
+}

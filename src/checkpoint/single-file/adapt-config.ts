@@ -1,0 +1,216 @@
+import type { JsonObject } from '../../io/python-json.ts';
+import type { Weight } from '../../weights/weight.ts';
+import type { Part } from './split.ts';
+
+/**
+ * Single files have no configs. A family's own is taken and fitted to the sizes that the header shows, so that a pruned,
+ * widened or small model is what it is. What no header shows: group counts, activations, and how wide a head is.
+ */
+
+/** A config fitted to weights, and what was assumed beyond them. */
+export interface Adapted {
+  readonly config: JsonObject;
+  readonly note?: string;
+}
+
+type Weights = ReadonlyMap<string, Weight>;
+
+/** The config of a family's network as these weights (in diffusers' names) have it. */
+export function adaptConfig(part: Part, template: JsonObject, weights: Weights): Adapted {
+  return adapters[part](template, new Shapes(weights));
+}
+
+const adapters: { readonly [P in Part]: (template: JsonObject, shapes: Shapes) => Adapted } = {
+  unet: adaptUnet,
+  controlnet: adaptControlNet,
+  vae: adaptVae,
+  text_encoder: adaptClip,
+  text_encoder_2: adaptClip,
+};
+
+function adaptUnet(template: JsonObject, shapes: Shapes): Adapted {
+  const { config, note } = adaptContractingPath(template, shapes);
+  return adapted(
+    {
+      ...config,
+      ...known({ out_channels: shapes.size('conv_out.weight', 0) }),
+      up_block_types: range(levelsOf(config)).map((up) =>
+        shapes.has(`up_blocks.${up}.attentions`) ? 'CrossAttnUpBlock2D' : 'UpBlock2D',
+      ),
+    },
+    note,
+  );
+}
+
+function adaptControlNet(template: JsonObject, shapes: Shapes): Adapted {
+  const { config, note } = adaptContractingPath(template, shapes);
+  const embedding = 'controlnet_cond_embedding';
+  const last = shapes.size(`${embedding}.conv_out.weight`, 1);
+  const blocks = shapes.count(`${embedding}.blocks`);
+  const widths = range(blocks / 2).map(
+    (pair) => shapes.size(`${embedding}.blocks.${2 * pair}.weight`, 1) ?? 0,
+  );
+  return adapted(
+    {
+      ...config,
+      ...known({ conditioning_channels: shapes.size(`${embedding}.conv_in.weight`, 1) }),
+      ...(last !== undefined && { conditioning_embedding_out_channels: [...widths, last] }),
+    },
+    note,
+  );
+}
+
+/** What UNets and ControlNets share. */
+function adaptContractingPath(template: JsonObject, shapes: Shapes): Adapted {
+  const channels = shapes.widths('down_blocks');
+  if (!channels) return { config: template };
+  const levels = range(channels.length);
+  const hasAttention = levels.map((level) => shapes.has(`down_blocks.${level}.attentions`));
+  const inAttention = `down_blocks.${hasAttention.indexOf(true)}.attentions.0`;
+  const projection = shapes.shape(`${inAttention}.proj_in.weight`);
+  const { heads, note } = headsOf(template, channels);
+  return adapted(
+    {
+      ...template,
+      ...known({
+        in_channels: shapes.size('conv_in.weight', 1),
+        cross_attention_dim: shapes.size(`${inAttention}.transformer_blocks.0.attn2.to_k.weight`, 1),
+        projection_class_embeddings_input_dim: shapes.size('add_embedding.linear_1.weight', 1),
+        time_cond_proj_dim: shapes.size('time_embedding.cond_proj.weight', 1),
+        use_linear_projection: projection && projection.length === 2,
+      }),
+      block_out_channels: channels,
+      down_block_types: hasAttention.map((has) => (has ? 'CrossAttnDownBlock2D' : 'DownBlock2D')),
+      layers_per_block: shapes.count('down_blocks.0.resnets'),
+      attention_head_dim: heads,
+      transformer_layers_per_block: transformerLayers(shapes, hasAttention),
+    },
+    note,
+  );
+}
+
+/** diffusers' number of heads: 8 in Stable Diffusion 1.x, else as many as make each 64 wide. */
+function headsOf({ attention_head_dim: heads }: JsonObject, channels: readonly number[]) {
+  if (!Array.isArray(heads)) return { heads };
+  if (channels.every((width) => width % 64 === 0)) return { heads: channels.map((width) => width / 64) };
+  return {
+    heads: channels.map((width) => Math.max(1, Math.floor(width / 16))),
+    note: `The UNet is ${channels.join(', ')} channels wide, as no published model is: attention heads of 16 channels are assumed.`,
+  };
+}
+
+/** Transformer blocks of each level; levels without attention have 1, as in the configs of SDXL, or as many as the middle where all others do. */
+function transformerLayers(shapes: Shapes, hasAttention: readonly boolean[]): number | readonly number[] {
+  const counts = hasAttention.map((has, level) =>
+    has ? shapes.count(`down_blocks.${level}.attentions.0.transformer_blocks`) : undefined,
+  );
+  const middle = shapes.count('mid_block.attentions.0.transformer_blocks');
+  const [first = 1, ...others] = [...counts.filter((number) => number !== undefined), middle];
+  return others.every((number) => number === first) ? first : counts.map((number) => number ?? 1);
+}
+
+function adaptVae(template: JsonObject, shapes: Shapes): Adapted {
+  const channels = shapes.widths('encoder.down_blocks');
+  if (!channels) return { config: template };
+  return adapted({
+    ...template,
+    ...known({
+      in_channels: shapes.size('encoder.conv_in.weight', 1),
+      out_channels: shapes.size('decoder.conv_out.weight', 0),
+      latent_channels: shapes.size('decoder.conv_in.weight', 1),
+    }),
+    block_out_channels: channels,
+    down_block_types: channels.map(() => 'DownEncoderBlock2D'),
+    up_block_types: channels.map(() => 'UpDecoderBlock2D'),
+    layers_per_block: shapes.count('encoder.down_blocks.0.resnets'),
+  });
+}
+
+function adaptClip(template: JsonObject, shapes: Shapes): Adapted {
+  const width = shapes.size('text_model.embeddings.token_embedding.weight', 1);
+  const layers = shapes.count('text_model.encoder.layers');
+  if (width === undefined || layers === 0) return { config: template };
+  const isPublished = width === template.hidden_size;
+  const config = {
+    ...template,
+    ...known({
+      vocab_size: shapes.size('text_model.embeddings.token_embedding.weight', 0),
+      max_position_embeddings: shapes.size('text_model.embeddings.position_embedding.weight', 0),
+      intermediate_size: shapes.size('text_model.encoder.layers.0.mlp.fc1.weight', 0),
+      projection_dim: shapes.size('text_projection.weight', 0),
+    }),
+    hidden_size: width,
+    num_hidden_layers: layers,
+    ...(!isPublished && { num_attention_heads: 4 }),
+  };
+  if (!isPublished)
+    return {
+      config,
+      note: `The text encoder is ${width} wide, as no published one is: 4 attention heads are assumed, as small models for tests have.`,
+    };
+  const usual = template.num_hidden_layers;
+  return adapted(
+    config,
+    layers === usual ? undefined : `The text encoder has ${layers} layers; ${usual} are usual.`,
+  );
+}
+
+function levelsOf({ block_out_channels: channels }: JsonObject): number {
+  return Array.isArray(channels) ? channels.length : 0;
+}
+
+function adapted(config: JsonObject, note?: string): Adapted {
+  return note === undefined ? { config } : { config, note };
+}
+
+/** What is not known does not replace the template's. */
+function known(values: Readonly<Record<string, unknown>>): JsonObject {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
+}
+
+function range(length: number): number[] {
+  return Array.from({ length }, (_, at) => at);
+}
+
+/** Sizes by name. */
+class Shapes {
+  readonly #weights: Weights;
+  readonly #paths = new Set<string>();
+
+  constructor(weights: Weights) {
+    this.#weights = weights;
+    for (const name of weights.keys()) {
+      for (let end = name.length; end > 0; end = name.lastIndexOf('.', end - 1))
+        this.#paths.add(name.slice(0, end));
+    }
+  }
+
+  shape(name: string): readonly number[] | undefined {
+    return this.#weights.get(name)?.shape;
+  }
+
+  size(name: string, axis: number): number | undefined {
+    return this.shape(name)?.[axis];
+  }
+
+  /** Whether any weight lies at or below a path. */
+  has(path: string): boolean {
+    return this.#paths.has(path);
+  }
+
+  /** The output channels of each block of a path; `undefined` where they cannot be told, as in half a file. */
+  widths(path: string): readonly number[] | undefined {
+    const widths = range(this.count(path)).map((level) =>
+      this.size(`${path}.${level}.resnets.0.conv1.weight`, 0),
+    );
+    const found = widths.filter((width) => width !== undefined);
+    return found.length > 0 && found.length === widths.length ? found : undefined;
+  }
+
+  /** How many of `path.0`, `path.1`, … there are. */
+  count(path: string): number {
+    let number = 0;
+    while (this.has(`${path}.${number}`)) number++;
+    return number;
+  }
+}

@@ -1,0 +1,285 @@
+import { basename, extname } from 'node:path';
+import { ConfigError, UnsupportedModelError } from '../../errors.ts';
+import { type JsonObject, readJsonObject } from '../../io/python-json.ts';
+import type { Weight } from '../../weights/weight.ts';
+import { openWeightFile, type WeightFile } from '../../weights/weight-file.ts';
+import { assetPath, tokenizerFiles } from '../assets.ts';
+import type { Checkpoint } from '../checkpoint.ts';
+import type { Component, OpenComponent } from '../component.ts';
+import { type Family, familyOf, familyTitles, kindOf, kindTitles, type UNetKind } from '../family.ts';
+import { type RecognizedWeights, recognizeWeights, type WeightsKind } from '../recognize.ts';
+import { adaptConfig } from './adapt-config.ts';
+import { type Prediction, predictionOf } from './prediction.ts';
+import { type Part, type Parts, splitSingleFile } from './split.ts';
+
+/** A UNet or a VAE is a checkpoint that lacks the rest. */
+export const openedAlone: readonly WeightsKind[] = ['checkpoint', 'unet', 'vae'];
+
+/** What to do with what is not a checkpoint. */
+const giveCheckpoint: RecognizedWeights = {
+  kind: 'unsupported',
+  what: 'not a checkpoint that is known',
+  advice: 'Give a checkpoint of Stable Diffusion: a single file, or the folder that holds model_index.json.',
+};
+
+/**
+ * Opens a single file (.safetensors, .ckpt) as if it were a diffusers folder. Throws what `openWeightFile` and
+ * `readSingleFile` throw.
+ */
+export async function openSingleFile(path: string): Promise<Checkpoint> {
+  const file = await openWeightFile(path);
+  try {
+    return await readSingleFile(file);
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+/**
+ * The checkpoint in a file of tensors: each network under diffusers' names with its family's config, fitted to the
+ * shapes. What the file does not have is `missing`. Throws `UnsupportedModelError` that says what the file is instead,
+ * `ConfigError` when it mixes families, and as `splitSingleFile` does.
+ */
+export async function readSingleFile(file: WeightFile): Promise<Checkpoint> {
+  const { path, weights } = file;
+  const known = recognizeWeights(weights.keys()) ?? giveCheckpoint;
+  if (!openedAlone.includes(known.kind)) throw notACheckpoint(file, known);
+  const parts = splitSingleFile(file);
+  if (parts.size === 0) throw notACheckpoint(file, giveCheckpoint);
+  const unet = parts.get('unet');
+
+  const family = (unet && familyOf(unet)) ?? familyByOthers(parts);
+  const kind = unet && kindOf(unet);
+  if (unet) checkKind(path, unet, kind);
+  const template = await readJsonObject(assetPath('families', family, 'model_index.json'));
+  checkFamily(path, family, parts, template);
+
+  const notes: string[] = [];
+  const components = new Map<string, Component>();
+  const missing: string[] = [];
+  const prediction = predictionOf(file, family, kind);
+  for (const [name, entry] of Object.entries(template)) {
+    const [, className] = Array.isArray(entry) ? entry : [];
+    if (typeof className !== 'string' || !isPart(name)) continue;
+    const found = parts.get(name);
+    if (!found) {
+      missing.push(name);
+      continue;
+    }
+    const { notes: own, ...component } = await readPart(file, name, className, family, found);
+    components.set(name, name === 'unet' ? withSampleSize(component, family, prediction, kind) : component);
+    notes.push(...own);
+  }
+  if (unet && prediction.note) notes.push(prediction.note);
+  if ([...weights.values()].some(({ dtype }) => dtype.startsWith('f8')))
+    notes.push('Weights are stored as 8-bit floats: pictures differ from those of the float16 model.');
+  if (missing.length > 0)
+    notes.push(`${basename(path)} has no ${missing.join(' and no ')}: what it has is converted.`);
+  if (parts.has('controlnet'))
+    notes.push('The file holds a ControlNet as well: name it with --convert-controlnet to convert that.');
+
+  const scheduler = assetPath('schedulers', schedulerOf(family, prediction), 'scheduler_config.json');
+  const { _class_name: schedulerClass } = await readJsonObject(scheduler);
+  const modelIndex: JsonObject = {
+    ...template,
+    _class_name: pipelineOf(family, kind) ?? template._class_name,
+    scheduler: ['diffusers', schedulerClass],
+  };
+  return {
+    name: basename(path, extname(path)),
+    path,
+    modelIndex,
+    components,
+    folders: new Map([['scheduler', [scheduler]], ...tokenizersOf(family)]),
+    missing,
+    family,
+    kind,
+    notes,
+    close: () => file.close(),
+  };
+}
+
+/**
+ * One network of a file of tensors, whatever else it holds. `family` counts where the network's own shapes do not tell.
+ * Throws `UnsupportedModelError` that says what the file is instead, and as `splitSingleFile` does.
+ */
+export async function readSingleComponent(
+  file: WeightFile,
+  {
+    as,
+    className,
+    family,
+  }: { readonly as: Part; readonly className: string; readonly family?: Family | undefined },
+): Promise<OpenComponent> {
+  const known = recognizeWeights(file.weights.keys()) ?? giveCheckpoint;
+  const isPart = known.kind === 'controlnet' || openedAlone.includes(known.kind);
+  const parts: Parts = isPart ? splitSingleFile(file) : new Map();
+  const weights = parts.get(as);
+  if (!weights) throw notThatPart(file, as, known);
+  const own = familyOf(weights) ?? family ?? familyByOthers(parts);
+  const component = await readPart(file, as, className, own, weights);
+  return { ...component, close: () => file.close() };
+}
+
+async function readPart(
+  { path }: WeightFile,
+  name: Part,
+  className: string,
+  family: Family,
+  weights: ReadonlyMap<string, Weight>,
+): Promise<Omit<OpenComponent, 'close'>> {
+  const configFile = assetPath('families', family, name, 'config.json');
+  const { config, note } = adaptConfig(name, await readJsonObject(configFile), weights);
+  if (name === 'vae' && config.latent_channels !== 4) throw otherVae(path, config.latent_channels);
+  return {
+    name,
+    className,
+    config,
+    configFile,
+    adapted: true,
+    weights,
+    files: [path],
+    notes: note === undefined ? [] : [note],
+  };
+}
+
+/** A VAE's shapes are those of any family; text encoders tell theirs by their number and width. */
+function familyByOthers(parts: Parts): Family {
+  const [first, second] = [parts.get('text_encoder'), parts.get('text_encoder_2')];
+  if (second) return first ? 'sdxl' : 'sdxl-refiner';
+  return first && textChannels(first) === 1024 ? 'sd2' : 'sd1';
+}
+
+function checkKind(path: string, unet: ReadonlyMap<string, Weight>, kind: UNetKind | undefined): void {
+  const channels = unet.get('conv_in.weight')?.shape[1];
+  // A file without its first convolution is not whole: `convert` says what is missing.
+  if (channels === undefined || (kind && kind !== 'depth')) return;
+  throw new UnsupportedModelError({
+    problem: `${path} is ${kind ? `a model for ${kindTitles[kind]}` : 'of a kind'} that is not supported.`,
+    details: {
+      'its UNet reads': channels === undefined ? 'nothing: it has no conv_in' : `${channels} channels`,
+    },
+    advice: 'Use a checkpoint for text to image, inpainting or pix2pix.',
+  });
+}
+
+/** Each family's UNet reads the text of its own text encoders. */
+function checkFamily(path: string, family: Family, parts: Parts, template: JsonObject): void {
+  const encoders = (['text_encoder', 'text_encoder_2'] as const).filter((name) => {
+    const entry = template[name];
+    return Array.isArray(entry) && typeof entry[1] === 'string';
+  });
+  const strange = (['text_encoder', 'text_encoder_2'] as const).find(
+    (name) => parts.has(name) && !encoders.includes(name),
+  );
+  const unet = parts.get('unet');
+  const wanted = unet && channelsRead(unet);
+  const given = encoders.map((name) => textChannels(parts.get(name)));
+  const sum = given.reduce((total, channels = Number.NaN) => (total ?? 0) + channels, 0);
+  if (!strange && (wanted === undefined || sum === undefined || Number.isNaN(sum) || sum === wanted)) return;
+  throw new ConfigError({
+    problem: `${path} mixes families: its UNet is one of ${familyTitles[family]}, its text encoder is not.`,
+    details: {
+      'the UNet reads': `text of ${wanted} channels`,
+      'the file has': strange ? `a ${strange}` : `text encoders of ${given.join(' and ')} channels`,
+    },
+    advice: 'The file was put together from two models. Use the model as its author published it.',
+  });
+}
+
+function channelsRead(unet: ReadonlyMap<string, Weight>): number | undefined {
+  for (const [name, { shape }] of unet) if (name.endsWith('.attn2.to_k.weight')) return shape[1];
+  return undefined;
+}
+
+function textChannels(encoder: ReadonlyMap<string, Weight> | undefined): number | undefined {
+  return encoder?.get('text_model.embeddings.token_embedding.weight')?.shape[1];
+}
+
+/** Pictures of 512 pixels where 2.x predicts noise: its inpainting model, too. */
+function withSampleSize(
+  component: Component,
+  family: Family,
+  { type }: Prediction,
+  kind: UNetKind | undefined,
+): Component {
+  if (family !== 'sd2' || (type === 'v_prediction' && kind === 'base')) return component;
+  return { ...component, config: { ...component.config, sample_size: 64 } };
+}
+
+function schedulerOf(family: Family, { type, zeroSnr }: Prediction): string {
+  const isXl = family === 'sdxl' || family === 'sdxl-refiner';
+  if (type === 'epsilon') return isXl ? 'euler' : 'pndm';
+  return `${isXl ? 'euler' : 'ddim'}-v${zeroSnr ? '-zsnr' : ''}`;
+}
+
+/** The pipeline of diffusers that takes a UNet of this kind; `undefined` for the family's usual one. */
+function pipelineOf(family: Family, kind: UNetKind | undefined): string | undefined {
+  const stem = family === 'sdxl' || family === 'sdxl-refiner' ? 'StableDiffusionXL' : 'StableDiffusion';
+  if (kind === 'inpainting') return `${stem}InpaintPipeline`;
+  return kind === 'pix2pix' ? `${stem}InstructPix2PixPipeline` : undefined;
+}
+
+/** OpenCLIP's text encoders fill prompts up with "!", OpenAI's with the end of the text. */
+function tokenizersOf(family: Family): readonly (readonly [string, readonly string[]])[] {
+  const [openai, openclip] = [tokenizerFiles('pad-end-of-text'), tokenizerFiles('pad-exclamation-mark')];
+  switch (family) {
+    case 'sd1':
+      return [['tokenizer', openai]];
+    case 'sd2':
+      return [['tokenizer', openclip]];
+    case 'sdxl':
+      return [
+        ['tokenizer', openai],
+        ['tokenizer_2', openclip],
+      ];
+    case 'sdxl-refiner':
+      return [['tokenizer_2', openclip]];
+  }
+}
+
+const partNames: readonly string[] = ['unet', 'vae', 'text_encoder', 'text_encoder_2'] satisfies Part[];
+
+function isPart(name: string): name is Part {
+  return partNames.includes(name);
+}
+
+function notACheckpoint(
+  { path, weights }: WeightFile,
+  { what, advice }: RecognizedWeights,
+): UnsupportedModelError {
+  const [first] = weights.keys();
+  return new UnsupportedModelError({
+    problem: first === undefined ? `${path} has no tensors.` : `${path} is ${what}.`,
+    details: first === undefined ? {} : { tensors: `${weights.size}, the first is ${first}` },
+    advice,
+  });
+}
+
+/** A file that is whole, but has not got the one network that is needed of it. */
+function notThatPart(file: WeightFile, as: Part, known: RecognizedWeights): UnsupportedModelError {
+  const { kind, what } = known;
+  if (kind === 'unsupported' || kind === 'lora') return notACheckpoint(file, known);
+  const needed = partTitles[as];
+  return new UnsupportedModelError({
+    problem: `${file.path} is ${what}, but a ${needed} is needed there${kind === 'checkpoint' ? ': it has none' : ''}.`,
+    advice: `Give the folder or the file of a ${needed}.`,
+  });
+}
+
+const partTitles: { readonly [K in Part]: string } = {
+  unet: 'UNet',
+  vae: 'VAE',
+  text_encoder: 'text encoder',
+  text_encoder_2: 'second text encoder',
+  controlnet: 'ControlNet',
+};
+
+function otherVae(path: string, channels: unknown): UnsupportedModelError {
+  return new UnsupportedModelError({
+    problem: `${path} is a VAE of another family (Stable Diffusion 3 or Flux, perhaps), which is not supported.`,
+    details: { 'latent channels': `${channels}, Stable Diffusion 1.x, 2.x and XL have 4` },
+    advice: 'Use a VAE of Stable Diffusion 1.x, 2.x or XL.',
+  });
+}

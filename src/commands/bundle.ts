@@ -1,0 +1,66 @@
+import { join } from 'node:path';
+import { bundleSwiftResources, type SwiftPackage } from '../bundle/swift-resources.ts';
+import type { Context } from '../context.ts';
+import { modelNames } from '../convert/convert.ts';
+import { NotFoundError } from '../errors.ts';
+import type { ArtifactName, WrittenFile } from '../formats/artifact.ts';
+import type { Compiler } from '../formats/coreml/compiled/compile-package.ts';
+import { CONTROLNET_PREFIX } from '../formats/coreml/swift-names.ts';
+import { readProvenance, recordBundle } from '../formats/provenance.ts';
+import { exists, listFolder } from '../io/disk.ts';
+
+/** What to bundle. */
+export interface BundleRequest {
+  /** A folder with packages. */
+  readonly folder: string;
+  /** A folder with `vocab.json` and `merges.txt`; that of the `onnx` folder beside the packages when left out. */
+  readonly tokenizer?: string | undefined;
+  readonly compiler: Compiler;
+}
+
+/**
+ * Makes `Resources` in a folder of packages that exist. Throws `NotFoundError` where there are none or no such tokenizer,
+ * and as `bundleSwiftResources` does.
+ */
+export async function bundlePackages(
+  { folder, tokenizer: wanted, compiler }: BundleRequest,
+  context: Context = {},
+): Promise<{ readonly folder: string; readonly files: readonly WrittenFile[] }> {
+  const packages = (await listFolder(folder)).flatMap((file): SwiftPackage[] => {
+    const name = artifactName(file);
+    return name ? [{ name, path: join(folder, file) }] : [];
+  });
+  if (packages.length === 0) {
+    throw new NotFoundError({
+      problem: `${folder} holds no packages of Stable Diffusion.`,
+      details: {
+        'looked for': `*_${modelNames.join('.mlpackage, *_')}.mlpackage, chunks of these, and ${CONTROLNET_PREFIX}*.mlpackage`,
+      },
+      advice: 'Name the output folder of a conversion with --target coreml.',
+    });
+  }
+  if (wanted !== undefined && !(await exists(wanted)))
+    throw new NotFoundError({
+      problem: `${wanted} does not exist.`,
+      advice: 'Name the folder of a tokenizer.',
+    });
+  const resources = join(folder, 'Resources');
+  const tokenizer = await filesOf(wanted ?? join(folder, 'onnx', 'tokenizer'));
+  const isRecorded = (await readProvenance(folder)) !== undefined;
+  const files = await bundleSwiftResources({ packages, tokenizer, compiler }, resources, context);
+  if (isRecorded) await recordBundle(folder, 'Resources', files);
+  return { folder: resources, files };
+}
+
+async function filesOf(folder: string): Promise<string[]> {
+  return (await exists(folder)) ? (await listFolder(folder)).map((name) => join(folder, name)) : [];
+}
+
+/** `Stable_Diffusion_version_x_unet_chunk1.mlpackage` → `unet_chunk1`, `ControlNet_me_canny.mlpackage` → `controlnet`. */
+function artifactName(file: string): ArtifactName | undefined {
+  const [, stem = '', chunk = ''] = /^(.*?)(_chunk\d+)?\.mlpackage$/.exec(file) ?? [];
+  if (stem.startsWith(CONTROLNET_PREFIX)) return 'controlnet';
+  const model = modelNames.find((name) => stem === name || stem.endsWith(`_${name}`));
+  // as: a model's name and the end of a chunk's are an artifact's name.
+  return model ? (`${model}${chunk}` as ArtifactName) : undefined;
+}

@@ -1,0 +1,96 @@
+import { join } from 'node:path';
+import type { Variant } from '../checkpoint/component-weights.ts';
+import { chooseForConversion, coreMlVariants } from '../checkpoint/from-hub/choose-files.ts';
+import { bring, inDownload } from '../checkpoint/from-hub/resolve-model.ts';
+import type { Context } from '../context.ts';
+import { NotFoundError, RequestError } from '../errors.ts';
+import { sizeOf } from '../hub/hub-cache.ts';
+import { type HubId, isPlainPath, requireHubId } from '../hub/hub-id.ts';
+import type { HubOptions } from '../hub/hub-options.ts';
+import { type Snapshot, withSnapshot } from '../hub/snapshot.ts';
+import { linkFile } from '../io/disk.ts';
+
+/** What to download. */
+export interface DownloadRequest extends HubOptions {
+  /** `org/name`, or `org/name/file.safetensors`. */
+  readonly repo: string;
+  /**
+   * `fp16` or `non_ema`: which weights of a checkpoint. Anything with a `/`, such as `original/packages`: that folder of
+   * ready-made Core ML models.
+   */
+  readonly variant?: string | undefined;
+  /** Where the files are to be besides the cache; Core ML models go to `models/` when it is left out. */
+  readonly output?: string | undefined;
+}
+
+/** What was downloaded, or was there. */
+export interface Downloaded {
+  /** The folder to use: the output, or the snapshot in the cache. */
+  readonly path: string;
+  readonly repo: string;
+  readonly commit: string;
+  readonly files: readonly { readonly name: string; readonly byteLength: number }[];
+  /** What the user should know, a sentence each. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * Downloads a checkpoint (what a conversion needs of it) or a folder of ready-made Core ML models into the cache, and lays
+ * the files out in `output` as real files. What is there is kept. Throws as `resolveModel` does.
+ */
+export async function download(request: DownloadRequest, context: Context = {}): Promise<Downloaded> {
+  const id = requireHubId(request.repo);
+  const { variant } = request;
+  const folder = isWeights(variant) ? undefined : checkFolder(id, variant);
+  const output = request.output ?? (folder === undefined ? undefined : appleFolder(id, folder));
+  return inDownload(context, (follower) =>
+    withSnapshot(id.repo, request, follower, async (snapshot) => {
+      const names = isWeights(variant)
+        ? (await chooseForConversion(snapshot, id, { variant })).names
+        : chooseFolder(snapshot, variant);
+      const { files, detail } = await bring(snapshot, names, context);
+      if (output !== undefined) await layOut(snapshot, files, output);
+      const path = output ?? snapshot.folder;
+      return { output: { path, repo: snapshot.repo, commit: snapshot.commit, files }, detail };
+    }),
+  );
+}
+
+function isWeights(variant: string | undefined): variant is Variant | undefined {
+  return variant === undefined || variant === 'fp16' || variant === 'non_ema';
+}
+
+function checkFolder({ file }: HubId, variant: string): string {
+  if (file === undefined && variant.includes('/') && isPlainPath(variant)) return variant;
+  throw new RequestError({
+    problem: `--variant ${variant} is neither a kind of weights nor a folder of ready-made models.`,
+    advice:
+      'Write fp16 or non_ema for a checkpoint, or a folder such as original/packages or split_einsum/compiled.',
+  });
+}
+
+/** Where Apple's instructions download to: `models/coreml-stable-diffusion-v1-4_original_packages`. */
+function appleFolder({ repo }: HubId, folder: string): string {
+  return join('models', `${repo.replace(/^.*\//, '')}_${folder.replaceAll('/', '_')}`);
+}
+
+function chooseFolder({ repo, names, isCached }: Snapshot, variant: string): readonly string[] {
+  const inside = names.filter((name) => name.startsWith(`${variant}/`));
+  if (inside.length > 0) return inside;
+  const variants = coreMlVariants(names);
+  throw new NotFoundError({
+    problem: `${isCached ? 'the cache of ' : ''}${repo} has no folder ${variant}.`,
+    details: { 'it has': variants.join(', ') || 'no ready-made Core ML models' },
+    advice: variants[0]
+      ? `Choose one of these: --variant ${variants[0]}`
+      : 'Convert a checkpoint instead: sdconvert --model-version …',
+  });
+}
+
+/** Gives the files of the cache a second name in the output, or copies them to another disk; those there are kept. */
+async function layOut(snapshot: Snapshot, files: Downloaded['files'], output: string): Promise<void> {
+  for (const { name, byteLength } of files) {
+    const path = join(output, name);
+    if ((await sizeOf(path)) !== byteLength) await linkFile(join(snapshot.folder, name), path);
+  }
+}

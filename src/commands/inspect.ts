@@ -1,0 +1,112 @@
+import { join, resolve } from 'node:path';
+import { findWeightFile } from '../checkpoint/component-weights.ts';
+import { type Context, throwIfInterrupted } from '../context.ts';
+import {
+  ConfigError,
+  FileFormatError,
+  NotFoundError,
+  type SdConvertError,
+  UnsupportedModelError,
+} from '../errors.ts';
+import { parseHubId } from '../hub/hub-id.ts';
+import { findArtifacts, inspectArtifacts } from '../inspect/inspect-artifacts.ts';
+import { inspectCheckpoint } from '../inspect/inspect-checkpoint.ts';
+import { inspectCoreMl } from '../inspect/inspect-core-ml.ts';
+import { inspectOnnx } from '../inspect/inspect-onnx.ts';
+import { inspectOtherFile, inspectOtherFolder } from '../inspect/inspect-other.ts';
+import { inspectWeights } from '../inspect/inspect-weights.ts';
+import type { Inspection } from '../inspect/inspection.ts';
+import { listFolder, openFile, pathKind } from '../io/disk.ts';
+import { sniff, weightFormat } from '../io/sniff.ts';
+
+export type { Inspection } from '../inspect/inspection.ts';
+
+/**
+ * Says what a file or folder is and what to do with it: a checkpoint, weights, an ONNX or Core ML model, a folder of
+ * converted models, or something else. Reads headers only, whatever the size. What is damaged or not supported is
+ * described, not thrown; throws `NotFoundError` when nothing is there, `RequestError` when it may not be read, and
+ * `InterruptedError`.
+ *
+ *     (await inspect('stable-diffusion-v1-5')).kind // 'checkpoint'
+ */
+export async function inspect(path: string, { signal }: Context = {}): Promise<Inspection> {
+  throwIfInterrupted(signal);
+  const kind = await pathKind(path);
+  if (kind === undefined) {
+    throw new NotFoundError({
+      problem: `${path} does not exist.`,
+      details: { 'looked for': resolve(path) },
+      advice:
+        path.includes('/') && parseHubId(path)
+          ? `If it is a model on the Hub, bring it here first: sdconvert download ${path}.`
+          : 'Check the spelling of the path.',
+    });
+  }
+  try {
+    const inspection = await (kind === 'folder' ? inspectFolder(path) : inspectFile(path));
+    throwIfInterrupted(signal);
+    return inspection;
+  } catch (error) {
+    if (!isFinding(error)) throw error;
+    const { problem, details, advice } = error;
+    return {
+      kind: 'other',
+      path,
+      problems: [problem],
+      details,
+      next: { advice: advice ?? 'Check that it is the right file.' },
+    };
+  }
+}
+
+async function inspectFolder(path: string): Promise<Inspection> {
+  const names = await listFolder(path);
+  if (names.includes('Manifest.json')) return inspectCoreMl('mlpackage', path);
+  if (names.includes('coremldata.bin')) return inspectCoreMl('mlmodelc', path);
+  // A converted folder has a model_index.json, too.
+  if (names.includes('model_index.json') && (await hasWeights(path, names))) return inspectCheckpoint(path);
+  if (names.includes('model.onnx')) return inspectOnnx(join(path, 'model.onnx'));
+  const artifacts = await findArtifacts(path);
+  if (artifacts.length > 0 || names.includes('sdconvert.json')) return inspectArtifacts(path, artifacts);
+  if (names.includes('model_index.json')) return inspectCheckpoint(path);
+  if (findWeightFile(names) || findWeightFile(names, 'fp16')) return inspectWeights(path);
+  return inspectOtherFolder(path, names);
+}
+
+/** Whether a folder of the given names has a component with weights. */
+async function hasWeights(path: string, names: readonly string[]): Promise<boolean> {
+  for (const name of names) {
+    const folder = join(path, name);
+    if ((await pathKind(folder)) === 'folder' && (await listFolder(folder)).some(isWeightFile)) return true;
+  }
+  return false;
+}
+
+function isWeightFile(name: string): boolean {
+  return /\.(safetensors|ckpt|bin|pt|pth)$/.test(name);
+}
+
+async function inspectFile(path: string): Promise<Inspection> {
+  const file = await openFile(path);
+  const start = new Uint8Array(Math.min(file.size, 256));
+  try {
+    await file.read(start, 0);
+  } finally {
+    await file.close();
+  }
+  if (file.size > 0 && sniffsAsWeights(path, start)) return inspectWeights(path);
+  if (file.size > 0 && sniff(start) === undefined && path.endsWith('.onnx')) return inspectOnnx(path);
+  return inspectOtherFile(path, file.size, start);
+}
+
+/** Whether a file's first bytes are those of weights; what only its name says may still be cut short. */
+function sniffsAsWeights(path: string, start: Uint8Array): boolean {
+  return weightFormat(start) !== undefined || (sniff(start) === undefined && path.endsWith('.safetensors'));
+}
+
+/** Whether an error says what was found at the path, and not that looking failed. */
+function isFinding(error: unknown): error is SdConvertError {
+  return [FileFormatError, UnsupportedModelError, ConfigError, NotFoundError].some(
+    (kind) => error instanceof kind,
+  );
+}

@@ -1,0 +1,289 @@
+import { randomUUID } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import { type Context, inStage } from '../context.ts';
+import { NotFoundError, RequestError } from '../errors.ts';
+import { quantizableWeights, quantizeOnnx } from '../formats/onnx/quantize-onnx.ts';
+import { type OpenOnnx, openOnnx } from '../formats/onnx/read-onnx.ts';
+import { plannedFiles } from '../formats/onnx/write-onnx.ts';
+import type { TensorMap } from '../formats/runner.ts';
+import { pathKind, removePath } from '../io/disk.ts';
+import { type Analysis, choicesOf, errorOf } from '../mixed-bits/analysis.ts';
+import {
+  type Allocation,
+  bestWithin,
+  notThatSmall,
+  smallestWithin,
+  type WeightChoices,
+} from '../mixed-bits/choose-bits.ts';
+import { denoisingCases } from '../mixed-bits/denoising-cases.ts';
+import { measure } from '../mixed-bits/measure.ts';
+import { planRecipe, writeRecipe } from '../mixed-bits/recipe.ts';
+import { type MeasuredPoint, writeReport } from '../mixed-bits/report.ts';
+import { outputsOf, psnrOfAll } from '../mixed-bits/whole-model.ts';
+import type { PaletteBits } from '../quantize/palette/palette.ts';
+import { openRunner } from '../run/open-runner.ts';
+import { formatBytes } from '../text.ts';
+import type { InputCase } from '../validate/realistic-inputs.ts';
+import { onnxFolder, type QuantizeResult, quantizeArtifact, refuseExisting } from './quantize.ts';
+
+/** What to measure, and what to do with it. */
+export interface MixRequest {
+  /** A UNet as ONNX, a `model.onnx` or the folder it is in, beside the text encoder, tokenizer and scheduler that draw with it. */
+  readonly artifact: string;
+  /** The file that keeps what is measured; resumed where it is there. */
+  readonly analysis: string;
+  /** What the UNet draws while it is measured. */
+  readonly prompts: readonly string[];
+  /** The least PSNR in dB, or the most bytes, that the quantised model is to have; left out: only measured. */
+  readonly target?: MixTarget | undefined;
+  /** Where the quantised model goes; in the artifact's place when left out. */
+  readonly output?: string | undefined;
+  readonly force: boolean;
+}
+
+export type MixTarget = { readonly psnr: number } | { readonly bytes: number };
+
+export interface MixResult {
+  readonly analysis: Analysis;
+  /** Without a target: every width, the most bits first, and after each a mixture that is not larger. */
+  readonly points: readonly MeasuredPoint[];
+  /** Without a target: a page and a plot of the points. */
+  readonly reports: readonly string[];
+  /** What was written for the target. */
+  readonly chosen?: ChosenMixture | undefined;
+}
+
+export interface ChosenMixture {
+  readonly point: MeasuredPoint;
+  /** The file with the bits of each weight. */
+  readonly recipe: string;
+  readonly written: QuantizeResult;
+}
+
+/** The widths that are measured: those that Core ML has on every system, so that one recipe fits all formats. */
+const mixBits = [8, 6, 4, 2, 1] as const satisfies readonly PaletteBits[];
+
+/** What a measurement draws when nothing else is asked for. */
+export const mixPrompts = [
+  'a photo of an astronaut riding a horse on mars',
+  'a red ball on a green field',
+] as const;
+
+/** The stages, in order. */
+export function mixStages({ target }: Pick<MixRequest, 'target'>): readonly string[] {
+  return ['draw', 'analyze', target ? 'choose' : 'compare'];
+}
+
+/**
+ * Measures what each weight of a UNet is worth, on inputs of real denoising runs, and either compares mixtures with uniform
+ * bits at the same size, or chooses bits for a target, writes the model and measures it. Throws `RequestError` for a target
+ * that cannot be reached (naming what can) and for a network that this cannot draw with, `OutputExistsError`,
+ * `InterruptedError`, and what reading, writing and running throw.
+ */
+export async function quantizeMixed(request: MixRequest, context: Context = {}): Promise<MixResult> {
+  const file = await modelFile(request.artifact);
+  const { target, output, force } = request;
+  // Not after hours of measuring.
+  if (target && output !== undefined && !force) await refuseExisting(onnxFolder(output));
+  const cases = await inStage('draw', context, () => draw(file, request.prompts, context));
+  const model = await openOnnx(file);
+  const work = join(tmpdir(), `sdconvert-${randomUUID()}`);
+  try {
+    const weights = quantizableWeights(model);
+    const analysis = await inStage('analyze', context, async () => {
+      const output = await measure(
+        { file, model, weights, cases, bits: mixBits, analysis: request.analysis },
+        context,
+      );
+      return {
+        output,
+        detail: `${output.weights.size} weights × ${mixBits.length} widths, in ${request.analysis}`,
+      };
+    });
+    const mixer = new Mixer(file, model, analysis, cases, work, context);
+    if (!target) return await inStage('compare', context, () => compare(request, analysis, mixer, context));
+    return await inStage('choose', context, () => choose(request, target, analysis, mixer));
+  } finally {
+    await model.close();
+    await removePath(work);
+  }
+}
+
+async function compare(request: MixRequest, analysis: Analysis, mixer: Mixer, context: Context) {
+  const points: MeasuredPoint[] = [];
+  for (const [done, bits] of mixBits.entries()) {
+    context.onProgress?.({
+      type: 'progress',
+      stage: 'compare',
+      what: `${bits} bits`,
+      done,
+      total: mixBits.length,
+    });
+    const uniform = await mixer.measure(
+      bits,
+      new Map([...analysis.weights.keys()].map((name) => [name, bits])),
+    );
+    points.push(uniform);
+    const mixture = mixer.bestWithin(uniform.bytes);
+    if (mixture) points.push(await mixer.measure('mixed', mixture.bits));
+  }
+  const gains = points.flatMap(({ bits, psnr }, index) => {
+    const uniform = points[index - 1];
+    return bits === 'mixed' && uniform ? [`${uniform.bits} bits ${gain(psnr - uniform.psnr)}`] : [];
+  });
+  const reports = await writeReport(withoutJson(request.analysis), analysis, points);
+  return { output: { analysis, points, reports }, detail: `mixed against uniform: ${gains.join(', ')}` };
+}
+
+async function choose(request: MixRequest, target: MixTarget, analysis: Analysis, mixer: Mixer) {
+  const { allocation, point } =
+    'bytes' in target ? await withinBytes(target.bytes, mixer) : await atPsnr(target.psnr, analysis, mixer);
+  const recipe = `${withoutJson(request.analysis)}.recipe.json`;
+  await writeRecipe(recipe, allocation.bits);
+  const written = await mixer.write(allocation.bits, request);
+  const average =
+    (8 * allocation.bytes) / [...analysis.weights.values()].reduce((sum, { elements }) => sum + elements, 0);
+  return {
+    output: { analysis, points: [point], reports: [], chosen: { point, recipe, written } },
+    detail: `${average.toFixed(2)} bits a weight, ${formatBytes(point.bytes)}, ${point.psnr.toFixed(1)} dB`,
+  };
+}
+
+async function withinBytes(bytes: number, mixer: Mixer) {
+  const allocation = mixer.bestWithin(bytes);
+  if (allocation) return { allocation, point: await mixer.measure('mixed', allocation.bits) };
+  throw notThatSmall(bytes, mixer.bytesOf(mixer.smallest()));
+}
+
+/** How often a choice is corrected by what was measured. */
+const CORRECTIONS = 5;
+
+/** The smallest model that was measured to have the PSNR: errors do not quite add up, so the aim is corrected by what was measured. */
+async function atPsnr(psnr: number, { measured: { peak } }: Analysis, mixer: Mixer) {
+  let aim = errorOf(psnr, peak);
+  let best: { allocation: Allocation; point: MeasuredPoint } | undefined;
+  let highest = Number.NEGATIVE_INFINITY;
+  for (let correction = 0; correction < CORRECTIONS; correction++) {
+    const allocation = smallestWithin(mixer.choices, aim);
+    const point = await mixer.measure('mixed', allocation.bits);
+    highest = Math.max(highest, point.psnr);
+    if (point.psnr >= psnr && (!best || point.bytes < best.point.bytes)) best = { allocation, point };
+    if (Math.abs(point.psnr - psnr) < 0.05 || !Number.isFinite(point.psnr)) break;
+    aim *= errorOf(psnr, peak) / errorOf(point.psnr, peak);
+  }
+  if (best) return best;
+  throw new RequestError({
+    problem: `no mixture of bits has ${psnr} dB.`,
+    details: { 'nearest that was found': `${highest.toFixed(1)} dB` },
+    advice: `Lower --target-psnr to ${Math.floor(highest)}, or keep the model as it is.`,
+  });
+}
+
+/** Writes mixtures of one model and runs them. */
+class Mixer {
+  readonly choices: readonly WeightChoices[];
+  readonly #file: string;
+  readonly #model: OpenOnnx;
+  readonly #cases: readonly InputCase[];
+  readonly #work: string;
+  readonly #context: Context;
+  /** Stops as the context says, but reports no stage of its own. */
+  readonly #quiet: Context;
+  #expected: Promise<TensorMap[]> | undefined;
+
+  constructor(
+    file: string,
+    model: OpenOnnx,
+    analysis: Analysis,
+    cases: readonly InputCase[],
+    work: string,
+    context: Context,
+  ) {
+    const sizes = new Map<number, ReadonlyMap<string, number>>();
+    for (const bits of mixBits) {
+      const { weights } = quantizeOnnx(model, () => ({ kind: 'palette', bits }));
+      sizes.set(bits, new Map(weights.map(({ name, bytesAfter }) => [name, bytesAfter])));
+    }
+    this.choices = choicesOf(analysis, (name, bits) => sizes.get(bits)?.get(name));
+    this.#model = model;
+    this.#file = file;
+    this.#cases = cases;
+    this.#work = work;
+    this.#context = context;
+    this.#quiet = context.signal ? { signal: context.signal } : {};
+  }
+
+  /** Bytes of all files of the model with these bits. */
+  bytesOf({ bits }: Allocation): number {
+    const { model } = quantizeOnnx(this.#model, planRecipe(bits));
+    return plannedFiles(model).reduce((sum, { byteLength }) => sum + byteLength, 0);
+  }
+
+  /** The most exact mixture of at most so many bytes. */
+  bestWithin(bytes: number): Allocation | undefined {
+    return bestWithin(this.choices, bytes, (allocation) => this.bytesOf(allocation));
+  }
+
+  smallest(): Allocation {
+    return smallestWithin(this.choices, Number.POSITIVE_INFINITY);
+  }
+
+  /** Writes the model with these bits into a temporary folder, runs it, and removes it. */
+  async measure(label: MeasuredPoint['bits'], bits: ReadonlyMap<string, number>): Promise<MeasuredPoint> {
+    const { signal } = this.#context;
+    this.#expected ??= outputsOf(this.#file, this.#cases, signal);
+    const expected = await this.#expected;
+    const output = join(this.#work, 'model');
+    const { bytesAfter } = await this.write(bits, { output, force: true });
+    const found = await outputsOf(output, this.#cases, signal);
+    await removePath(output);
+    return { bits: label, bytes: bytesAfter, psnr: psnrOfAll(expected, found) };
+  }
+
+  write(
+    bits: ReadonlyMap<string, number>,
+    { output, force }: Pick<MixRequest, 'output' | 'force'>,
+  ): Promise<QuantizeResult> {
+    return quantizeArtifact({ artifact: this.#file, output, force, plan: planRecipe(bits) }, this.#quiet);
+  }
+}
+
+async function draw(file: string, prompts: readonly string[], context: Context) {
+  const unet = await openRunner(file, { optimize: true });
+  try {
+    const inputs = unet.inputs.map(({ name }) => name);
+    if (inputs.join() !== 'sample,timestep,encoder_hidden_states') throw notDrawable(file, inputs);
+    const output = await denoisingCases(unet, { folder: dirname(dirname(file)), prompts }, context);
+    return { output, detail: `${output.length} inputs of ${prompts.length} runs` };
+  } finally {
+    await unet.close();
+  }
+}
+
+async function modelFile(artifact: string): Promise<string> {
+  const file = (await pathKind(artifact)) === 'folder' ? join(artifact, 'model.onnx') : artifact;
+  if (basename(file) === 'model.onnx' && (await pathKind(file)) === 'file') return file;
+  throw new NotFoundError({
+    problem: `${artifact} is not a UNet as ONNX.`,
+    details: { expected: 'a folder that holds model.onnx, such as out/onnx/unet' },
+    advice:
+      'Measure the ONNX model of the same checkpoint: its recipe (--recipe) fits Core ML packages, too.',
+  });
+}
+
+function notDrawable(file: string, inputs: readonly string[]): RequestError {
+  return new RequestError({
+    problem: `${file} takes other inputs than a UNet of Stable Diffusion 1.x or 2.x, which is all that can be measured yet.`,
+    details: { expected: 'sample, timestep, encoder_hidden_states', found: inputs.join(', ') },
+    advice: 'Quantise it with --nbits, or with a recipe of the same names.',
+  });
+}
+
+function withoutJson(path: string): string {
+  return path.replace(/\.json$/, '');
+}
+
+function gain(dB: number): string {
+  return `${dB < 0 ? '−' : '+'}${Math.abs(dB).toFixed(1)} dB`;
+}

@@ -1,0 +1,249 @@
+import { type Context, throwIfInterrupted } from '../context.ts';
+import { RequestError, UnsupportedModelError } from '../errors.ts';
+import {
+  type ModelBorders,
+  noteNonFinite,
+  type Runner,
+  type RunnerOptions,
+  type TensorMap,
+} from '../formats/runner.ts';
+import { openChain } from '../run/chain.ts';
+import { feedsFor, recordedOutputs } from '../run/feeds.ts';
+import { findSynonym, networkCalled, networkOf } from '../run/tensor-names.ts';
+import { type FoundModel, findModels } from '../validate/find-models.ts';
+import { readModelSettings } from '../validate/model-settings.ts';
+import { type EncodedPrompts, inputSizes, realisticCases } from '../validate/realistic-inputs.ts';
+import { openReference, type Reference, type RunnableReference } from '../validate/reference.ts';
+import { judge, type OutputVerdict, type Verdict } from '../validate/verdict.ts';
+import type { TensorData } from '../weights/tensor-data.ts';
+import { numbersOf } from '../weights/tensor-values.ts';
+
+/** What to validate, and against what. */
+export interface ValidateRequest extends Floor {
+  /** A model, one of its chunks, or a folder of models. */
+  readonly artifact: string;
+  /** Recorded inputs and outputs (`.safetensors`), a model or a folder of models, or a checkpoint. */
+  readonly reference: string;
+}
+
+/** What passes, and how it is run. */
+export interface Floor {
+  /** The lowest PSNR in dB that passes. */
+  readonly minPsnr: number;
+  /** Core ML models: round what they declare float16, operation by operation, so that overflow shows. */
+  readonly roundToFloat16?: boolean;
+}
+
+/**
+ * Runs written models and compares every output with a reference's: on the recorded inputs, or on realistic ones. Gives
+ * a verdict for each model, good or bad. Throws `RequestError` when a model and its reference are not of the same
+ * network, `NotFoundError` for what is not there, `InterruptedError`, and what opening and running models throws.
+ *
+ * @example await validate({ artifact: 'out/onnx', reference: 'checkpoints/sd15', minPsnr: 35 }) // [{ model: 'unet', pass: true, … }, …]
+ */
+export async function validate(request: ValidateRequest, context: Context = {}): Promise<Verdict[]> {
+  const models = await findModels(request.artifact);
+  const reference = await openReference(request.reference, context);
+  try {
+    if (reference.kind === 'recorded' && models.length > 1) throw whichModel(request, models);
+    return await validateModels(models, reference, request, context);
+  } finally {
+    await reference.close();
+  }
+}
+
+/** The same for models that are known, and a reference that is open and stays so. */
+export async function validateModels(
+  models: readonly FoundModel[],
+  reference: Reference,
+  floor: Floor,
+  context: Context,
+): Promise<Verdict[]> {
+  const verdicts: Verdict[] = [];
+  const encoded = reference.kind === 'runnable' ? once(() => encodedPrompts(reference)) : undefined;
+  for (const [done, model] of models.entries()) {
+    const { name: what } = model;
+    context.onProgress?.({ type: 'progress', stage: 'validate', what, done, total: models.length });
+    const verdict = await withChain(
+      model.paths,
+      (runner) => validateModel(model, runner, { reference, encoded }, floor, context),
+      { roundToFloat16: floor.roundToFloat16 ?? false, onNonFinite: noteNonFinite(context) },
+    );
+    verdicts.push(verdict);
+  }
+  return verdicts;
+}
+
+async function validateModel(
+  { name, paths, root }: FoundModel,
+  candidate: Runner,
+  { reference, encoded }: { readonly reference: Reference; readonly encoded: Encoded | undefined },
+  { minPsnr }: Floor,
+  { signal }: Context,
+): Promise<Verdict> {
+  const expectations =
+    reference.kind === 'recorded'
+      ? recordedExpectations(candidate, reference.tensors)
+      : await computedExpectations({ name, root }, candidate, reference, encoded, signal);
+  const outputs: OutputVerdict[] = [];
+  for (const { inputs, tensors, expected } of expectations) {
+    throwIfInterrupted(signal);
+    const feeds = feedsFor(candidate, tensors);
+    const found = await candidate.run(feeds);
+    outputs.push(...judge(expected, found, { inputs, minPsnr }));
+  }
+  const compared = new Set(outputs.map((output) => output.name));
+  const notCompared = candidate.outputs.map((output) => output.name).filter((each) => !compared.has(each));
+  if (compared.size === 0) throw nothingInCommon(candidate, reference.path);
+  return {
+    model: name,
+    paths,
+    reference: reference.path,
+    outputs,
+    notCompared,
+    pass: outputs.every(({ pass }) => pass),
+  };
+}
+
+/** Inputs, and what the reference gives for them, by the candidate's output names. */
+interface Expectation {
+  /** What tells the inputs from others: `timestep 981`. */
+  readonly inputs: string;
+  readonly tensors: TensorMap;
+  readonly expected: TensorMap;
+}
+
+function recordedExpectations(candidate: Runner, tensors: TensorMap): Expectation[] {
+  return [{ inputs: 'recorded', tensors, expected: recordedOutputs(candidate, tensors) }];
+}
+
+async function computedExpectations(
+  { name, root }: Pick<FoundModel, 'name' | 'root'>,
+  candidate: Runner,
+  reference: RunnableReference,
+  encoded: Encoded | undefined,
+  signal: AbortSignal | undefined,
+): Promise<Expectation[]> {
+  const form = networkOf(candidate.inputs.map((input) => input.name));
+  if (!form) throw unknownNetwork(candidate);
+  return reference.withModel({ name, network: networkCalled(name, form) }, (paths) =>
+    withChain(paths, async (other) => {
+      if (networkOf(other.inputs.map((input) => input.name)) !== form) throw otherNetwork(candidate, other);
+      const settings = { ...(await readModelSettings(root)), ...reference.settings };
+      const sizes = inputSizes(form, settings, [candidate, other]);
+      const seesText = candidate.inputs.some((input) => input.name === 'encoder_hidden_states');
+      const prompts = seesText ? await encoded?.() : undefined;
+      const expectations: Expectation[] = [];
+      for (const { name: inputs, tensors } of realisticCases(form, sizes, settings, prompts)) {
+        throwIfInterrupted(signal);
+        const expected = recordedOutputs(candidate, await other.run(feedsFor(other, tensors)));
+        expectations.push({ inputs, tensors, expected });
+      }
+      return expectations;
+    }),
+  );
+}
+
+type Encoded = () => Promise<EncodedPrompts>;
+
+/** What the reference's own text encoders give for realistic prompts. */
+async function encodedPrompts(reference: RunnableReference): Promise<EncodedPrompts> {
+  const hidden: TensorData[] = [];
+  let pooled: TensorData | undefined;
+  for (const name of reference.textEncoders) {
+    const outputs = await reference.withModel({ name, network: name }, (paths) =>
+      withChain(paths, async (encoder) => {
+        const sizes = inputSizes('text_encoder', reference.settings, [encoder]);
+        const [prompts] = realisticCases('text_encoder', sizes, reference.settings);
+        return encoder.run(feedsFor(encoder, prompts?.tensors ?? new Map()));
+      }),
+    );
+    const output = (wanted: string) =>
+      outputs.get(findSynonym('outputs', wanted, [wanted], [...outputs.keys()]) ?? '');
+    // SDXL attends to the last hidden state but one.
+    const states = output('hidden_embeds') ?? output('last_hidden_state');
+    if (states) hidden.push(states);
+    pooled = output('text_embeds') ?? pooled;
+  }
+  const [first, second] = hidden;
+  return { hidden: first && second ? [...hidden, sideBySide(first, second)] : hidden, pooled };
+}
+
+/** [B,S,C] and [B,S,D] → [B,S,C+D]. */
+function sideBySide(first: TensorData, second: TensorData): TensorData {
+  const [batch = 0, tokens = 0, channels = 0] = first.shape;
+  const more = second.shape[2] ?? 0;
+  const data = new Float32Array(batch * tokens * (channels + more));
+  const [left, right] = [numbersOf(first), numbersOf(second)];
+  for (let row = 0; row < batch * tokens; row++) {
+    const start = row * (channels + more);
+    for (let i = 0; i < channels; i++) data[start + i] = left[row * channels + i] ?? 0;
+    for (let i = 0; i < more; i++) data[start + channels + i] = right[row * more + i] ?? 0;
+  }
+  return { dtype: 'f32', shape: [batch, tokens, channels + more], data };
+}
+
+/** Computes something when it is first asked for, and never again. */
+function once<T>(compute: () => Promise<T>): () => Promise<T> {
+  let result: Promise<T> | undefined;
+  return () => {
+    result ??= compute();
+    return result;
+  };
+}
+
+/**
+ * Lets `use` run a chain: not optimised, so that the weights stay on the disk. (It would not change what is measured:
+ * onnxruntime computes float16 models in float32 on a CPU either way, so an overflow of float16 does not show here; of Core ML models it does, with `roundToFloat16`.)
+ */
+async function withChain<T>(
+  paths: readonly string[],
+  use: (model: Runner) => Promise<T>,
+  options: Omit<RunnerOptions, 'optimize'> = {},
+): Promise<T> {
+  const model = await openChain(paths, { ...options, optimize: false });
+  try {
+    return await use(model);
+  } finally {
+    await model.close();
+  }
+}
+
+function whichModel({ artifact, reference }: ValidateRequest, models: readonly FoundModel[]): RequestError {
+  return new RequestError({
+    problem: `${artifact} holds ${models.length} models, but ${reference} records one.`,
+    details: { 'it holds': models.map(({ name }) => name).join(', ') },
+    advice: 'Name the folder of the model that was recorded.',
+  });
+}
+
+function unknownNetwork(model: ModelBorders): UnsupportedModelError {
+  return new UnsupportedModelError({
+    problem: `${model.path} is not a network for which realistic inputs are known.`,
+    details: { inputs: names(model.inputs) },
+    advice: 'Compare it with recorded inputs and outputs: --reference FILE.safetensors.',
+  });
+}
+
+function otherNetwork(model: ModelBorders, other: ModelBorders): RequestError {
+  return new RequestError({
+    problem: `${model.path} and its reference are not the same network.`,
+    details: {
+      'its inputs': names(model.inputs),
+      'inputs of the reference': `${names(other.inputs)} (${other.path})`,
+    },
+    advice: 'Compare models of the same component.',
+  });
+}
+
+function nothingInCommon(model: ModelBorders, reference: string): RequestError {
+  return new RequestError({
+    problem: `${reference} has none of the outputs of ${model.path}.`,
+    details: { expected: names(model.outputs) },
+    advice: 'Compare with a reference of the same component.',
+  });
+}
+
+function names(infos: ModelBorders['inputs']): string {
+  return infos.map(({ name }) => name).join(', ');
+}

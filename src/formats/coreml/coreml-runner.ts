@@ -1,0 +1,119 @@
+import { randomUUID } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { extname, join, parse, resolve } from 'node:path';
+import { FileFormatError, UnsupportedModelError } from '../../errors.ts';
+import { removePath, writeFile } from '../../io/disk.ts';
+import { numbersOf } from '../../weights/tensor-values.ts';
+import { openOnnxSession } from '../onnx/onnx-session.ts';
+import { onnx } from '../onnx/proto.ts';
+import type { Runner, RunnerOptions } from '../runner.ts';
+import { openMlModelC } from './compiled/read-bundle.ts';
+import type { MilModel } from './mil/mil-model.ts';
+import { openMlPackage } from './package/read-package.ts';
+import { milToOnnx, NOT_FINITE, type OnnxOfProgram, type TracedValue } from './to-onnx/to-onnx.ts';
+
+/** How the kinds of Core ML models are opened, by what their names end in. */
+const openers: Readonly<Record<string, (path: string) => Promise<MilModel>>> = {
+  '.mlpackage': openMlPackage,
+  '.mlmodelc': openMlModelC,
+};
+
+/** Whether a path has the name of a Core ML model that can be run. */
+export function isCoreMlPath(path: string): boolean {
+  return Object.hasOwn(openers, extname(resolve(path)));
+}
+
+/**
+ * Loads a Core ML package or compiled model to be run by onnxruntime, on any machine: what it holds, translated to ONNX,
+ * with its weights where they lie. Compressed weights are decoded into a temporary file that is gone when this returns or
+ * throws, or with `close` where a file that is in use cannot be removed. float16 inputs and outputs are float32 here.
+ * Throws as opening the model and `openOnnxSession` do, and `UnsupportedModelError` for operations that cannot be run.
+ */
+export async function openCoreMlRunner(path: string, options: RunnerOptions): Promise<Runner> {
+  const open = openers[extname(resolve(path))] ?? openMlPackage;
+  const model = await open(path);
+  const folders = {
+    dataFolder: parse(resolve(path)).root,
+    decodedFolder: join(tmpdir(), `sdconvert-${randomUUID()}`),
+  };
+  const clear = () => removePath(folders.decodedFolder);
+  try {
+    const program = await milToOnnx(model, { roundToFloat16: options.roundToFloat16 ?? false, ...folders });
+    await writeDecoded(program, folders.dataFolder);
+    const session = await openSession(path, program, folders.dataFolder, options);
+    return runnerOf(path, session, program.trace, options, clear);
+  } finally {
+    // What is in use cannot be removed on Windows: `close` tries again.
+    await clear().catch(() => {});
+    await model.close();
+  }
+}
+
+function runnerOf(
+  path: string,
+  session: Runner,
+  trace: readonly TracedValue[],
+  { onNonFinite }: RunnerOptions,
+  clear: () => Promise<void>,
+): Runner {
+  return {
+    path,
+    inputs: session.inputs,
+    outputs: session.outputs.filter(({ name }) => name !== NOT_FINITE),
+    async run(feeds) {
+      const outputs = new Map(await session.run(feeds));
+      const flags = outputs.get(NOT_FINITE);
+      outputs.delete(NOT_FINITE);
+      const found = flags && firstNonFinite(trace, numbersOf(flags));
+      if (found) onNonFinite?.({ path, value: found.name, operation: found.operation });
+      return outputs;
+    },
+    async close() {
+      await session.close();
+      await clear();
+    },
+  };
+}
+
+async function writeDecoded({ dataFiles }: OnnxOfProgram, folder: string): Promise<void> {
+  for (const { location, tensors } of dataFiles) {
+    await writeFile(join(folder, location), async (sink) => {
+      for (const { tensor, offset } of tensors) {
+        let position = offset;
+        for await (const block of tensor.stream()) {
+          await sink.write(block, position);
+          position += block.length;
+        }
+      }
+    });
+  }
+}
+
+async function openSession(
+  path: string,
+  { proto }: OnnxOfProgram,
+  dataFolder: string,
+  { optimize }: RunnerOptions,
+): Promise<Runner> {
+  const bytes = onnx.ModelProto.encode(proto).finish();
+  return openOnnxSession({ path, bytes, dataFolder }, { optimize }).catch((error: unknown) => {
+    if (!(error instanceof FileFormatError)) throw error;
+    throw new UnsupportedModelError({
+      problem: `${path} cannot be run on this machine: onnxruntime does not take what it becomes.`,
+      details: error.details,
+    });
+  });
+}
+
+/** The first value that is not finite although all that it was made of is: where it comes from. */
+function firstNonFinite(trace: readonly TracedValue[], flags: ArrayLike<number>): TracedValue | undefined {
+  const tainted = new Set<string>();
+  for (const value of trace) {
+    const { name, operation, inputs, index } = value;
+    const inherits = inputs.some((input) => tainted.has(input));
+    const isTainted = index === undefined ? inherits : flags[index] === 1;
+    if (isTainted && index !== undefined && !inherits && operation !== 'const') return value;
+    if (isTainted) tainted.add(name);
+  }
+  return undefined;
+}

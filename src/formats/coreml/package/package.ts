@@ -1,0 +1,105 @@
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { createFolder } from '../../../io/disk.ts';
+import { writeHashed } from '../../../io/write-hashed.ts';
+import type { WrittenFile } from '../../artifact.ts';
+import { encodeModel, type Model } from '../mil/mil-schema.ts';
+import { type WeightFileLayout, writeWeightFile } from './weight-file.ts';
+
+/**
+ * A package is a folder: `Manifest.json` says what lies where, and the model refers to the weight file beside it. The
+ * names are coremltools' own, which every reader has seen.
+ */
+
+/** A file of a package: its name relative to the package, and its exact size. */
+export interface PackageFile {
+  readonly name: string;
+  readonly byteLength: number;
+}
+
+/** What goes into a package: a model, and the weights that it refers to as `@model_path/weights/weight.bin`. */
+export interface PackageContents {
+  readonly model: Model;
+  readonly weights: WeightFileLayout;
+}
+
+const AUTHOR = 'com.apple.CoreML';
+const MANIFEST_FILE = 'Manifest.json';
+const MODEL_FILE = `Data/${AUTHOR}/model.mlmodel`;
+const WEIGHT_FILE = `Data/${AUTHOR}/weights/weight.bin`;
+
+/** What `writePackage` writes, with exact sizes. */
+export function packageFiles({ model, weights }: PackageContents): PackageFile[] {
+  const bytes = encodeModel(model);
+  return [
+    { name: MANIFEST_FILE, byteLength: encodeManifest(bytes).length },
+    { name: MODEL_FILE, byteLength: bytes.length },
+    { name: WEIGHT_FILE, byteLength: weights.byteLength },
+  ];
+}
+
+/**
+ * Writes a package, streaming one block of weights at a time. It appears under `path` when it is complete, in the place
+ * of one that was there; the same contents give the same bytes. `onBytes` is told how many bytes each write had. Throws
+ * `DiskSpaceError`, `RequestError` where writing is forbidden, and what reading the weights throws.
+ */
+export async function writePackage(
+  path: string,
+  contents: PackageContents,
+  onBytes: (count: number) => void,
+): Promise<void> {
+  await createFolder(path, async (folder) => {
+    await writePackageFiles(folder, contents, onBytes);
+  });
+}
+
+/** Writes a package's files into a folder that appears as a package elsewhere. Throws as `writePackage` does. */
+export async function writePackageFiles(
+  folder: string,
+  { model, weights }: PackageContents,
+  onBytes: (count: number) => void,
+): Promise<WrittenFile[]> {
+  const bytes = encodeModel(model);
+  const stored = await writeHashed(join(folder, WEIGHT_FILE), (write) =>
+    writeWeightFile(weights, write, onBytes),
+  );
+  const written: WrittenFile[] = [{ name: WEIGHT_FILE, ...stored }];
+  for (const [name, content] of [
+    [MODEL_FILE, bytes],
+    [MANIFEST_FILE, encodeManifest(bytes)],
+  ] as const) {
+    written.push({ name, ...(await writeHashed(join(folder, name), (write) => write(content, 0))) });
+    onBytes(content.length);
+  }
+  return written;
+}
+
+/** `Manifest.json`, as coremltools lays it out: keys sorted, four spaces. */
+function encodeManifest(model: Uint8Array): Uint8Array {
+  const items = [
+    { description: 'CoreML Model Specification', name: 'model.mlmodel' },
+    { description: 'CoreML Model Weights', name: 'weights' },
+  ].map(({ description, name }) => {
+    const path = `${AUTHOR}/${name}`;
+    return [identifier(model, path), { author: AUTHOR, description, name, path }] as const;
+  });
+  const manifest = {
+    fileFormatVersion: '1.0.0',
+    itemInfoEntries: Object.fromEntries(items.toSorted(([a], [b]) => (a < b ? -1 : 1))),
+    rootModelIdentifier: items[0]?.[0],
+  };
+  return new TextEncoder().encode(`${JSON.stringify(manifest, undefined, 4)}\n`);
+}
+
+/** An identifier in the form of a UUID (RFC 9562, version 8) that depends only on the model and the item, so that equal packages are equal bytes. */
+function identifier(model: Uint8Array, item: string): string {
+  const hex = createHash('sha256').update(item).update(model).digest('hex');
+  const parts = [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    `8${hex.slice(13, 16)}`,
+    `8${hex.slice(17, 20)}`,
+    hex.slice(20, 32),
+  ];
+  return parts.join('-');
+}

@@ -1,0 +1,107 @@
+import type { WriteForward } from '../../../io/write-hashed.ts';
+import { type MilDType, milElement } from '../mil/mil-dtype.ts';
+
+/**
+ * `weight.bin`, Core ML's "blob storage" of version 2 (coremltools, mlmodel/src/MILBlob/Blob/StorageFormat.hpp):
+ * a header of 64 bytes, then for each blob a record of 64 bytes that says what it is, and its bytes. Records begin at
+ * multiples of 64. All numbers are little-endian.
+ */
+
+/** Bytes to be stored, and what they are. */
+export interface Blob {
+  /** For error messages. */
+  readonly name: string;
+  readonly dtype: MilDType;
+  readonly byteLength: number;
+  /** Unused bits of the last byte, for elements that are narrower than a byte. */
+  readonly paddingBits?: number;
+  /** The bytes in order; each block is used before the next is asked for. */
+  stream(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+}
+
+/** A blob and where its record begins: the offset by which a program refers to it. */
+export interface PlacedBlob {
+  readonly blob: Blob;
+  readonly offset: number;
+}
+
+/** How a program refers to the weight file of its package. */
+export const WEIGHT_FILE_REFERENCE = '@model_path/weights/weight.bin';
+
+const ALIGNMENT = 64;
+const RECORD_BYTES = 64;
+const VERSION = 2;
+const SENTINEL = 0xdeadbeef;
+
+/** The layout of a weight file, which grows as blobs are added; it holds no bytes. */
+export class WeightFileLayout {
+  readonly #placed: PlacedBlob[] = [];
+  #byteLength = RECORD_BYTES;
+
+  /** The blobs in the order of the file. */
+  get placed(): readonly PlacedBlob[] {
+    return this.#placed;
+  }
+
+  /** Exact size of the file. */
+  get byteLength(): number {
+    return this.#byteLength;
+  }
+
+  /** Places a blob at the end; gives the offset of its record. Throws `Error` for an element type that no blob can have. */
+  add(blob: Blob): number {
+    if (milElement(blob.dtype).blob === undefined)
+      throw new Error(`${blob.name}: a weight file cannot hold ${blob.dtype}`);
+    const offset = Math.ceil(this.#byteLength / ALIGNMENT) * ALIGNMENT;
+    this.#placed.push({ blob, offset });
+    this.#byteLength = offset + RECORD_BYTES + blob.byteLength;
+    return offset;
+  }
+}
+
+/**
+ * Writes a weight file from beginning to end, one block in memory at a time; `onBytes` is told how many bytes each
+ * write had. Throws what the blobs' streams throw.
+ */
+export async function writeWeightFile(
+  layout: WeightFileLayout,
+  write: WriteForward,
+  onBytes: (count: number) => void,
+): Promise<void> {
+  let end = 0;
+  const append = async (bytes: Uint8Array): Promise<void> => {
+    await write(bytes, end);
+    end += bytes.length;
+    onBytes(bytes.length);
+  };
+  await append(header(layout.placed.length));
+  for (const { blob, offset } of layout.placed) {
+    await append(record(blob, offset, end));
+    const begin = end;
+    for await (const block of blob.stream()) await append(block);
+    if (end - begin !== blob.byteLength) {
+      throw new Error(`${blob.name} gave ${end - begin} bytes instead of ${blob.byteLength}`);
+    }
+  }
+}
+
+function header(count: number): Uint8Array {
+  const bytes = new Uint8Array(RECORD_BYTES);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, count, true);
+  view.setUint32(4, VERSION, true);
+  return bytes;
+}
+
+/** The record at `offset`, behind the zeros that fill the file from `end` to there. */
+function record({ dtype, byteLength, paddingBits = 0 }: Blob, offset: number, end: number): Uint8Array {
+  const gap = offset - end;
+  const bytes = new Uint8Array(gap + RECORD_BYTES);
+  const view = new DataView(bytes.buffer, gap);
+  view.setUint32(0, SENTINEL, true);
+  view.setUint32(4, milElement(dtype).blob ?? 0, true);
+  view.setBigUint64(8, BigInt(byteLength), true);
+  view.setBigUint64(16, BigInt(offset + RECORD_BYTES), true);
+  view.setBigUint64(24, BigInt(paddingBits), true);
+  return bytes;
+}

@@ -1,0 +1,289 @@
+import { RequestError } from '../../../errors.ts';
+import type { FloatTensor } from '../../../quantize/float-tensor.ts';
+import { LinearWeight } from '../../../quantize/linear.ts';
+import { packedSize } from '../../../quantize/palette/pack-indices.ts';
+import { roundToInt8, type WeightError } from '../../../quantize/palette/palette.ts';
+import { PalettizedWeight } from '../../../quantize/palette/palettized-weight.ts';
+import { ScaledPaletteWeight } from '../../../quantize/palette/scaled-palette.ts';
+import type { LinearForm, PaletteForm, QuantizableWeight, WeightForm } from '../../../quantize/plan.ts';
+import { float16Bits } from '../../../weights/convert-dtype.ts';
+import { elementCount } from '../../../weights/dtype.ts';
+import { type MilDType, milElement } from '../mil/mil-dtype.ts';
+import type { Operation, Value } from '../mil/mil-schema.ts';
+import { immediate, int32, type Literal, namedType, text } from '../mil/mil-value.ts';
+
+/**
+ * The forms in which Core ML stores quantised weights: `constexpr_…` operations, which the system undoes when it loads a
+ * model or while it runs (coremltools, ops/defs/iOS16/constexpr_ops.py and iOS18/compression.py). Until iOS 17 their parts
+ * are attributes and indices are packed into bytes; since iOS 18 they are parameters, with types narrower than a byte,
+ * and palettes and scales may belong to blocks of a weight.
+ */
+export interface CompressedForm {
+  /** What is stored, by the name of the part. */
+  readonly parts: Readonly<Record<string, StoredPart>>;
+  /** The operations that give the weight, the last one under its name, from the values of the parts. */
+  operations(values: (part: string) => Value): Operation[];
+  error(): Promise<WeightError>;
+}
+
+/** Numbers to be stored. */
+export interface StoredPart {
+  readonly dtype: MilDType;
+  readonly shape: readonly number[];
+  stream(): AsyncIterable<Uint8Array>;
+}
+
+/** The weight that is quantised: a constant of a program. */
+export interface MilWeight extends QuantizableWeight {
+  readonly dtype: 'fp16' | 'fp32';
+  readonly tensor: FloatTensor;
+  /** A name for a value that is needed besides. */
+  readonly claim: (wish: string) => string;
+}
+
+/** A weight in a form, for the operations of an iOS version. Throws `RequestError` for forms that this version does not have. */
+export function compressedForm(weight: MilWeight, form: WeightForm, ios: number): CompressedForm {
+  if (form.kind === 'linear') return ios < 18 ? affine(weight, form) : blockwise(weight, form);
+  if (ios < 18) return packedPalette(weight, form);
+  return form.channelScales ? scaledPalette(weight, form) : groupedPalettes(weight, form);
+}
+
+/** Bytes of a part. */
+export function partSize({ dtype, shape }: StoredPart): number {
+  return Math.ceil((elementCount(shape) * milElement(dtype).bits) / 8);
+}
+
+function packedPalette(
+  weight: MilWeight,
+  { bits, groupSize, int8Palette, channelScales }: PaletteForm,
+): CompressedForm {
+  if (bits === 3) throw needsIos18('palettes of 3 bits');
+  if (groupSize !== undefined) throw needsIos18('palettes for groups of channels');
+  if (int8Palette) throw needsIos18('palettes stored in 8 bits');
+  if (channelScales) throw needsIos18('palettes for scaled channels');
+  const palettized = new PalettizedWeight(weight.tensor, { bits, groups: 1 });
+  const packed = [packedSize(elementCount(weight.shape), bits)];
+  const shape: Literal = { dtype: 'uint32', shape: [weight.shape.length], data: weight.shape };
+  return {
+    parts: {
+      indices: { dtype: 'uint8', shape: packed, stream: () => palettized.indices() },
+      lut: { dtype: weight.dtype, shape: [2 ** bits], stream: () => entries(palettized, weight.dtype) },
+    },
+    operations: (value) => [
+      operation('constexpr_lut_to_dense', weight, {
+        indices: value('indices'),
+        lut: value('lut'),
+        shape: immediate(shape),
+      }),
+    ],
+    error: () => palettized.error(),
+  };
+}
+
+function groupedPalettes(weight: MilWeight, { bits, groupSize, int8Palette }: PaletteForm): CompressedForm {
+  const groups = groupCount(weight, groupSize);
+  const perAxis = weight.shape.map((_, axis) => (axis === 0 ? groups : 1));
+  const palettized = new PalettizedWeight(weight.tensor, {
+    bits,
+    groups,
+    round: int8Palette ? roundToInt8 : undefined,
+  });
+  const lutShape = [...perAxis, 2 ** bits, 1];
+  const indices: StoredPart = {
+    dtype: `uint${bits}`,
+    shape: weight.shape,
+    stream: () => palettized.indices(),
+  };
+  const error = () => palettized.error();
+  if (!int8Palette) {
+    const lut = { dtype: weight.dtype, shape: lutShape, stream: () => entries(palettized, weight.dtype) };
+    return {
+      parts: { indices, lut },
+      operations: (value) => [
+        operation('constexpr_lut_to_dense', weight, {}, { indices: value('indices'), lut: value('lut') }),
+      ],
+      error,
+    };
+  }
+  const palette = { ...weight, name: weight.claim(`${weight.name}_palette`), shape: lutShape };
+  return {
+    parts: {
+      indices,
+      data: { dtype: 'int8', shape: lutShape, stream: () => wholeEntries(palettized) },
+      scale: {
+        dtype: weight.dtype,
+        shape: [...perAxis, 1, 1],
+        stream: () => paletteScales(palettized, weight.dtype),
+      },
+    },
+    operations: (value) => [
+      operation(
+        'constexpr_blockwise_shift_scale',
+        palette,
+        {},
+        { data: value('data'), scale: value('scale') },
+      ),
+      operation('constexpr_lut_to_dense', weight, {}, { indices: value('indices'), lut: palette.name }),
+    ],
+    error,
+  };
+}
+
+/** The palette's numbers first, then their channels' scales: the order in which coremltools chains these operations. */
+function scaledPalette(weight: MilWeight, { bits }: PaletteForm): CompressedForm {
+  const scaled = new ScaledPaletteWeight(weight.tensor, weight.outputAxis, bits);
+  const ones = weight.shape.map(() => 1);
+  const perChannel = ones.with(weight.outputAxis, weight.shape[weight.outputAxis] ?? 1);
+  const unscaled = { ...weight, name: weight.claim(`${weight.name}_unscaled`) };
+  return {
+    parts: {
+      indices: { dtype: `uint${bits}`, shape: weight.shape, stream: () => scaled.palettized.indices() },
+      lut: {
+        dtype: weight.dtype,
+        shape: [...ones, 2 ** bits, 1],
+        stream: () => entries(scaled.palettized, weight.dtype),
+      },
+      scale: {
+        dtype: weight.dtype,
+        shape: perChannel,
+        stream: () => once(scaled.scales().then((scales) => fractions(scales, weight.dtype))),
+      },
+    },
+    operations: (value) => [
+      operation('constexpr_lut_to_dense', unscaled, {}, { indices: value('indices'), lut: value('lut') }),
+      operation(
+        'constexpr_blockwise_shift_scale',
+        weight,
+        {},
+        { data: unscaled.name, scale: value('scale') },
+      ),
+    ],
+    error: () => scaled.error(),
+  };
+}
+
+function affine(weight: MilWeight, form: LinearForm): CompressedForm {
+  if (form.bits === 4) throw needsIos18('linear quantisation to 4 bits');
+  if (form.blockSize !== undefined) throw needsIos18('scales for blocks of channels');
+  const linear = linearWeight(weight, form);
+  const dtype = form.symmetric ? 'int8' : 'uint8';
+  const channels = [weight.shape[weight.outputAxis] ?? 1];
+  return {
+    parts: {
+      quantized_data: { dtype, shape: weight.shape, stream: () => linear.data() },
+      scale: { dtype: weight.dtype, shape: channels, stream: () => once(linear.scales()) },
+      zero_point: { dtype, shape: channels, stream: () => once(linear.zeros()) },
+    },
+    operations: (value) => [
+      operation('constexpr_affine_dequantize', weight, {
+        quantized_data: value('quantized_data'),
+        zero_point: value('zero_point'),
+        scale: value('scale'),
+        axis: immediate(int32(weight.outputAxis)),
+      }),
+    ],
+    error: () => linear.error(),
+  };
+}
+
+function blockwise(weight: MilWeight, form: LinearForm): CompressedForm {
+  const linear = linearWeight(weight, form);
+  const dtype: MilDType = form.symmetric ? `int${form.bits}` : `uint${form.bits}`;
+  const parts: Record<string, StoredPart> = {
+    data: { dtype, shape: weight.shape, stream: () => linear.data() },
+    scale: { dtype: weight.dtype, shape: linear.blockCounts, stream: () => once(linear.scales()) },
+  };
+  if (!form.symmetric)
+    parts.offset = { dtype, shape: linear.blockCounts, stream: () => once(linear.zeros()) };
+  return {
+    parts,
+    operations: (value) => [
+      operation(
+        'constexpr_blockwise_shift_scale',
+        weight,
+        {},
+        Object.fromEntries(Object.keys(parts).map((part) => [part, value(part)])),
+      ),
+    ],
+    error: () => linear.error(),
+  };
+}
+
+function linearWeight({ tensor, shape, dtype, ...axes }: MilWeight, form: LinearForm): LinearWeight {
+  const { outputAxis, inputAxis } = axes;
+  const inputs = shape[inputAxis] ?? 1;
+  // Core ML has blocks of equal size only.
+  const blockSize = form.blockSize && inputs % form.blockSize === 0 ? form.blockSize : inputs;
+  const blockShape = shape.map((size, axis) =>
+    axis === outputAxis ? 1 : axis === inputAxis ? blockSize : size,
+  );
+  return new LinearWeight(tensor, {
+    bits: form.bits,
+    symmetric: form.symmetric,
+    blockShape,
+    dtype: dtype === 'fp16' ? 'f16' : 'f32',
+  });
+}
+
+/** How many palettes a weight has: one where its channels do not fall into groups, or do not come first. */
+function groupCount({ shape, outputAxis }: MilWeight, groupSize: number | undefined): number {
+  const channels = shape[0] ?? 1;
+  return groupSize && outputAxis === 0 && channels % groupSize === 0 ? channels / groupSize : 1;
+}
+
+async function* entries(palettized: PalettizedWeight, dtype: 'fp16' | 'fp32'): AsyncGenerator<Uint8Array> {
+  for (const palette of await palettized.palettes()) yield fractions(palette.entries, dtype);
+}
+
+async function* wholeEntries(palettized: PalettizedWeight): AsyncGenerator<Uint8Array> {
+  for (const palette of await palettized.palettes()) {
+    const whole = Int8Array.from(palette.entries, (entry) => Math.round(entry / palette.scale));
+    yield new Uint8Array(whole.buffer);
+  }
+}
+
+async function* paletteScales(
+  palettized: PalettizedWeight,
+  dtype: 'fp16' | 'fp32',
+): AsyncGenerator<Uint8Array> {
+  const scales = (await palettized.palettes()).map(({ scale }) => scale);
+  yield fractions(scales, dtype);
+}
+
+async function* once(bytes: Promise<Uint8Array>): AsyncGenerator<Uint8Array> {
+  yield await bytes;
+}
+
+function fractions(values: ArrayLike<number>, dtype: 'fp16' | 'fp32'): Uint8Array {
+  const stored = dtype === 'fp16' ? Uint16Array.from(values, float16Bits) : Float32Array.from(values);
+  return new Uint8Array(stored.buffer);
+}
+
+/** An operation with its parts as attributes, as until iOS 17, or as parameters, as since iOS 18. */
+function operation(
+  type: string,
+  { name, dtype, shape }: Pick<MilWeight, 'name' | 'dtype' | 'shape'>,
+  attributes: Readonly<Record<string, Value>>,
+  parameters: Readonly<Record<string, Value | string>> = {},
+): Operation {
+  const inputs = Object.fromEntries(
+    Object.entries(parameters).map(([key, bound]) => [
+      key,
+      { arguments: [typeof bound === 'string' ? { name: bound } : { value: bound }] },
+    ]),
+  );
+  return {
+    type,
+    inputs,
+    outputs: [namedType(name, dtype, shape)],
+    blocks: [],
+    attributes: { name: immediate(text(name)), ...attributes },
+  };
+}
+
+function needsIos18(what: string): RequestError {
+  return new RequestError({
+    problem: `Core ML has ${what} only since macOS 15 and iOS 18.`,
+    advice: 'Convert with --min-deployment-target macOS15, or choose another form.',
+  });
+}

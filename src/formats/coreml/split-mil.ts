@@ -1,0 +1,235 @@
+import { type CutChunk, type CutOperation, cutModel } from '../../chunk/cut.ts';
+import type { CrossingValue } from '../../chunk/plan.ts';
+import { UnsupportedModelError } from '../../errors.ts';
+import { formatBytes } from '../../text.ts';
+import { elementCount } from '../../weights/dtype.ts';
+import { MilWriter } from './build/mil-writer.ts';
+import { type MilDType, milElement } from './mil/mil-dtype.ts';
+import { iosOfOpset } from './mil/mil-opset.ts';
+import { operationValues, programFunctions, tensorTypeOf } from './mil/mil-program.ts';
+import type {
+  Block,
+  FeatureDescription,
+  MilFunction,
+  Model,
+  ModelDescription,
+  Operation,
+  Program,
+} from './mil/mil-schema.ts';
+import { namedType, text } from './mil/mil-value.ts';
+import { copyWeights, type MilSource, storedSize } from './package/copy-weights.ts';
+import type { PackageContents } from './package/package.ts';
+
+/**
+ * Cuts an ML Program into programs that run one after another. All that crosses is float32, because that is what apps
+ * pass on: a float16 value as `<name>_float32`, cast back at once, which loses nothing. Descriptions and metadata stay.
+ */
+
+/**
+ * The chunks of a model, each under `maxBytes` of weights: two where two can be, which is what Apple's Swift package
+ * loads. Throws `ChunkBudgetError`, and `UnsupportedModelError` for models with several functions, states, or inputs
+ * without a fixed shape.
+ */
+export function splitMil(source: MilSource, maxBytes: number): PackageContents[] {
+  const cuttable = new Cuttable(source);
+  return cutModel(cuttable, maxBytes).map((chunk) => cuttable.cut(chunk));
+}
+
+/** What to tell the user of a Core ML model that had to be cut into more than two chunks; `undefined` for two. */
+export function chunkCountNote(count: number, maxBytes: number): string | undefined {
+  if (count <= 2) return undefined;
+  return `two chunks cannot each stay under ${formatBytes(maxBytes)}, so there are ${count}; Apple's Swift package and the apps built on it load exactly two.`;
+}
+
+/** Operations that only lay a value out anew: cheaper done again than carried across. */
+const LAYOUT_OPERATIONS = new Set(['cast', 'expand_dims', 'reshape', 'squeeze', 'transpose']);
+
+/** The element types that can cross, and the type in which they do. */
+const crossingTypes: { readonly [D in MilDType]?: MilDType } = { fp16: 'fp32', fp32: 'fp32', int32: 'int32' };
+
+interface MilOperation extends CutOperation {
+  readonly operation: Operation;
+}
+
+/** The type of a value that can cross, within a chunk and between chunks. */
+interface CrossingType {
+  readonly dtype: MilDType;
+  readonly outsideDtype: MilDType;
+  readonly shape: readonly number[];
+}
+
+/** A value that crosses, with its names within a chunk and between chunks. */
+interface Crossing extends CrossingType {
+  readonly inside: string;
+  readonly outside: string;
+}
+
+class Cuttable {
+  readonly operations: readonly MilOperation[];
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly values: ReadonlyMap<string, CrossingValue>;
+  readonly #source: MilSource;
+  readonly #main: MainFunction;
+  readonly #types: ReadonlyMap<string, CrossingType>;
+
+  constructor(source: MilSource) {
+    const main = mainFunction(source);
+    this.#source = source;
+    this.#main = main;
+    this.#types = crossingTypesOf(main.block);
+    this.operations = main.block.operations.map((operation) => describe(operation, source));
+    this.inputs = main.function.inputs.map(({ name }) => name);
+    this.outputs = main.block.outputs;
+    this.values = new Map(
+      [...this.#types].map(([name, { outsideDtype, shape }]) => [
+        name,
+        { byteLength: (elementCount(shape) * milElement(outsideDtype).bits) / 8 },
+      ]),
+    );
+  }
+
+  /** One chunk as a model of its own. */
+  cut(chunk: CutChunk<MilOperation>): PackageContents {
+    const write = this.#writer();
+    const entering = chunk.entering.map((name) => this.#crossing(name, write));
+    const leaving = chunk.leaving.map((name) => this.#crossing(name, write));
+    for (const { inside, outside, dtype, shape } of entering) {
+      if (inside !== outside)
+        write.operation('cast', { x: outside, dtype: text(dtype) }, { name: inside, dtype, shape });
+    }
+    const enter = write.operations.splice(0);
+    for (const { inside, outside, outsideDtype: dtype, shape } of leaving) {
+      if (inside !== outside)
+        write.operation('cast', { x: inside, dtype: text(dtype) }, { name: outside, dtype, shape });
+    }
+    const kept = chunk.operations.map(({ operation }) => operation);
+    const { operations, weights } = copyWeights([...enter, ...kept, ...write.operations], this.#source);
+    return { model: this.#model(chunk, operations, entering, leaving), weights };
+  }
+
+  #model(
+    chunk: CutChunk<MilOperation>,
+    operations: readonly Operation[],
+    entering: readonly Crossing[],
+    leaving: readonly Crossing[],
+  ): Model {
+    const { name, function: fn, block, program, description } = this.#main;
+    // A float32 output that a later chunk reads is an output once.
+    const handedOn = leaving.filter(({ outside }) => !chunk.outputs.includes(outside));
+    const inputs = [
+      ...fn.inputs.filter((input) => chunk.inputs.includes(input.name)),
+      ...entering.map(({ outside, outsideDtype, shape }) => namedType(outside, outsideDtype, shape)),
+    ];
+    const outputs = [...handedOn.map(({ outside }) => outside), ...chunk.outputs];
+    const cutBlock = { ...block, operations, outputs };
+    const cutFunction = { ...fn, inputs, block_specializations: { [fn.opset]: cutBlock } };
+    return {
+      ...this.#source.model,
+      description: {
+        ...description,
+        input: [
+          ...description.input.filter((input) => chunk.inputs.includes(input.name)),
+          ...entering.map(feature),
+        ],
+        output: [
+          ...handedOn.map(feature),
+          ...description.output.filter((output) => chunk.outputs.includes(output.name)),
+        ],
+      },
+      mlProgram: { ...program, functions: { [name]: cutFunction } },
+    };
+  }
+
+  /** A writer that gives no name of the program again, so that both sides of a cut name what crosses alike. */
+  #writer(): MilWriter {
+    const write = new MilWriter(iosOfOpset(this.#main.function.opset) ?? 0, () => []);
+    for (const name of this.inputs) write.names.claim(name);
+    for (const { writes } of this.operations) for (const name of writes) write.names.claim(name);
+    return write;
+  }
+
+  #crossing(name: string, { names }: MilWriter): Crossing {
+    const type = this.#types.get(name);
+    if (!type) throw new Error(`${name} cannot cross a cut`);
+    const outside = type.dtype === type.outsideDtype ? name : names.claim(`${name}_float32`);
+    return { ...type, inside: name, outside };
+  }
+}
+
+interface MainFunction {
+  readonly name: string;
+  readonly function: MilFunction;
+  readonly block: Block;
+  readonly program: Program;
+  readonly description: ModelDescription;
+}
+
+/** The one function of a model that can be cut. */
+function mainFunction(source: MilSource): MainFunction {
+  const { description, mlProgram: program } = source.model;
+  if (!description || !program) throw new Error(`${source.name} has no description or no program`);
+  const [main, ...others] = programFunctions(program);
+  if (!main || others.length > 0 || description.functions.length > 0) {
+    throw cannotBeCut(source, 'it has several functions');
+  }
+  if (description.state.length > 0) throw cannotBeCut(source, 'it keeps a state between its runs');
+  for (const { name, type } of main.function.inputs) {
+    if (!tensorTypeOf(type)?.shape.every(isKnown)) {
+      throw cannotBeCut(source, `its input ${name} has no fixed shape`);
+    }
+  }
+  return { ...main, program, description };
+}
+
+function describe(operation: Operation, { blobOf }: MilSource): MilOperation {
+  const { type, inputs, outputs } = operation;
+  const blobs = [...operationValues(operation)].flatMap(([, value]) =>
+    value.blobFileValue ? blobOf(value, value.blobFileValue) : [],
+  );
+  return {
+    reads: Object.values(inputs).flatMap((input) => input.arguments.flatMap(({ name }) => name ?? [])),
+    writes: outputs.map(({ name }) => name),
+    weightBytes: blobs.reduce((sum, blob) => sum + storedSize(blob), 0),
+    repeatable: repeatable(type),
+    operation,
+  };
+}
+
+function repeatable(type: string): CutOperation['repeatable'] {
+  if (type.startsWith('random_')) return 'never';
+  return LAYOUT_OPERATIONS.has(type) ? 'on inputs' : 'on constants';
+}
+
+/** The types of the values that can cross: inputs and outputs have at least one dimension, and sizes that are known. */
+function crossingTypesOf({ operations }: Block): ReadonlyMap<string, CrossingType> {
+  const types = new Map<string, CrossingType>();
+  for (const { name, type } of operations.flatMap(({ outputs }) => outputs)) {
+    const tensor = tensorTypeOf(type);
+    const shape = tensor?.shape.filter(isKnown) ?? [];
+    const outsideDtype = tensor && crossingTypes[tensor.dtype];
+    if (!outsideDtype || shape.length === 0 || shape.length !== tensor.shape.length) continue;
+    types.set(name, { dtype: tensor.dtype, outsideDtype, shape });
+  }
+  return types;
+}
+
+function isKnown(size: number | undefined): size is number {
+  return size !== undefined;
+}
+
+function feature({ outside, outsideDtype, shape }: Crossing): FeatureDescription {
+  const { array: dataType = 0 } = milElement(outsideDtype);
+  return {
+    name: outside,
+    shortDescription: '',
+    type: { multiArrayType: { shape, dataType }, isOptional: false },
+  };
+}
+
+function cannotBeCut({ name }: MilSource, why: string): UnsupportedModelError {
+  return new UnsupportedModelError({
+    problem: `${name} cannot be cut into chunks: ${why}.`,
+    advice: 'Cut a UNet as torch2coreml or sdconvert writes it.',
+  });
+}

@@ -1,0 +1,241 @@
+import { join, relative, resolve, sep } from 'node:path';
+import { FileFormatError, SdConvertError, UnsupportedModelError } from '../../../errors.ts';
+import { type DType, elementCount } from '../../../weights/dtype.ts';
+import { externalTensor, modelProto } from '../../onnx/build-model.ts';
+import { layOutTensors, placements, type StoredTensor } from '../../onnx/external-data.ts';
+import { OnnxWriter } from '../../onnx/onnx-writer.ts';
+import { dataTypes, type TensorProto, type ValueInfoProto } from '../../onnx/proto.ts';
+import type { MilDType } from '../mil/mil-dtype.ts';
+import type { Elements } from '../mil/mil-elements.ts';
+import { immediateElements, type MilTensorType, tensorElements, tensorTypeOf } from '../mil/mil-program.ts';
+import type { NamedValueType, Operation, Value, ValueType } from '../mil/mil-schema.ts';
+import type { WeightFiles } from '../package/weight-blobs.ts';
+import { type ConstantSource, decodeConstants, denseBytes, isDecoder } from './decode-constant.ts';
+
+/** How ONNX holds the values of a Core ML type while it computes: fractions in float32, all whole numbers in int64. */
+export type Kind = 'f32' | 'i64' | 'bool';
+
+/** Where the data of an ONNX model is, and where the part of it that is decoded will be. */
+export interface DataFolders {
+  readonly dataFolder: string;
+  readonly decodedFolder: string;
+}
+
+/**
+ * An ML Program on its way to ONNX: gathers nodes and tensors, and knows what each of the program's values is called
+ * there. Constants become tensors when they are first read as values; those that only say what an operation does do not.
+ */
+export class OnnxProgram {
+  readonly write = new OnnxWriter((name) => name);
+  readonly path: string;
+  readonly #weights: WeightFiles;
+  readonly #origins = new Map<string, Operation>();
+  readonly #types = new Map<string, MilTensorType>();
+  /** What a value that has been computed, or a constant that has been read, is called. */
+  readonly #names = new Map<string, string>();
+  /** Elements of constants in weight files that are small enough to be parameters. */
+  readonly #small: ReadonlyMap<Value, Elements>;
+  readonly #folders: DataFolders;
+  readonly #inPlace: TensorProto[] = [];
+  readonly #decoded: (StoredTensor & { readonly dtype: DType; readonly dims: readonly number[] })[] = [];
+
+  constructor(path: string, weights: WeightFiles, small: ReadonlyMap<Value, Elements>, folders: DataFolders) {
+    this.path = path;
+    this.#weights = weights;
+    this.#small = small;
+    this.#folders = folders;
+  }
+
+  /** Takes note of a value's type. Throws `UnsupportedModelError` for one that is no tensor. */
+  declare({ name, type }: NamedValueType): void {
+    const tensor = tensorTypeOf(type);
+    if (!tensor) throw this.unsupported(`${name} is ${kindOfType(type)}, not a tensor`);
+    this.#types.set(name, tensor);
+  }
+
+  /** Takes note of a `const` or `constexpr_…` operation. */
+  constant(operation: Operation): void {
+    for (const { name } of operation.outputs) this.#origins.set(name, operation);
+  }
+
+  /** Says what the value of a name is called from now on. */
+  define(name: string, onnxName: string): void {
+    this.#names.set(name, onnxName);
+  }
+
+  typeOf(name: string): MilTensorType {
+    const type = this.#types.get(name);
+    if (!type) throw new Error(`${name} has no type`);
+    return type;
+  }
+
+  isConstant(name: string): boolean {
+    return this.#origins.has(name);
+  }
+
+  /** What the value of a name is called; a constant becomes a tensor here. */
+  nameOf(name: string): string {
+    const known = this.#names.get(name);
+    if (known !== undefined) return known;
+    const origin = this.#origins.get(name);
+    if (!origin) throw new Error(`${name} is not computed yet`);
+    const value = origin.attributes.val;
+    const made = value && !isDecoder(origin) ? this.literal(name, value) : this.#decode(name, origin);
+    this.#names.set(name, made);
+    return made;
+  }
+
+  /** The elements of a constant; `undefined` for a large one, and for a value that is computed. */
+  elementsOf(name: string): Elements | undefined {
+    const value = this.#origins.get(name)?.attributes.val;
+    return value && this.elementsIn(value);
+  }
+
+  elementsIn(value: Value): Elements | undefined {
+    return this.#small.get(value) ?? immediateElements(value);
+  }
+
+  /** Makes a value that stands in the program, or in a weight file, a tensor. */
+  literal(name: string, value: Value): string {
+    const type = tensorTypeOf(value.type);
+    if (!type) throw this.unsupported(`the constant ${name} is not a tensor`);
+    const kind = this.kindOf(name, type.dtype);
+    const dims = fixedShape(type);
+    const inside = `${name}/${kind}`;
+    if (!value.blobFileValue) return this.#initializer(inside, kind, dims, immediateElements(value) ?? []);
+    const stored = storedDTypes[type.dtype];
+    if (!stored) throw this.unsupported(`${type.dtype} as the type of the constant ${name}`);
+    const { file, offset, byteLength } = this.#weights.find(value.blobFileValue);
+    const raw = stored === kind ? inside : `${name}/stored`;
+    const place = { location: this.#locate(file.name), offset, length: byteLength };
+    this.#inPlace.push(externalTensor({ name: raw, dtype: stored, dims }, place));
+    return this.#asKind(kind, raw, stored, inside);
+  }
+
+  /** The name of a float32 tensor [] of a number. */
+  scalar(value: number): string {
+    const name = `float32 ${value}`;
+    if (!this.#names.has(name)) this.#names.set(name, this.#initializer(name, 'f32', [], [value]));
+    return name;
+  }
+
+  kindOf(name: string, dtype: MilDType): Kind {
+    if (dtype === 'fp16' || dtype === 'fp32' || dtype === 'bf16') return 'f32';
+    if (dtype === 'bool') return 'bool';
+    if (dtype === 'fp64' || dtype === 'string') throw this.unsupported(`${dtype} as the type of ${name}`);
+    return 'i64';
+  }
+
+  unsupported(what: string, details: Readonly<Record<string, string>> = {}): UnsupportedModelError {
+    return new UnsupportedModelError({
+      problem: `${this.path} cannot be run on this machine: ${what}.`,
+      details,
+      advice: 'It can still be inspected and compiled; run it on a Mac.',
+    });
+  }
+
+  /** The model; its weights lie where they are, but for those in `dataFiles`, which must be written first. */
+  finish(inputs: readonly ValueInfoProto[], outputs: readonly ValueInfoProto[]) {
+    const file = this.#locate(join(this.#folders.decodedFolder, 'weights'));
+    const dataFiles = layOutTensors(this.#decoded, file);
+    const places = placements(dataFiles);
+    const decoded = this.#decoded.map((tensor) => {
+      const place = places.get(tensor.name);
+      if (!place) throw new Error(`${tensor.name} has no place`);
+      return externalTensor(tensor, place);
+    });
+    const initializer = [...this.write.initializers, ...this.#inPlace, ...decoded];
+    const graph = {
+      name: 'main',
+      node: this.write.nodes,
+      initializer,
+      input: [...inputs],
+      output: [...outputs],
+    };
+    return { proto: modelProto(graph, {}), dataFiles };
+  }
+
+  /** A path as ONNX writes it. */
+  #locate(path: string): string {
+    return relative(this.#folders.dataFolder, resolve(path)).split(sep).join('/');
+  }
+
+  /** A compressed weight is decoded when the data file is written. */
+  #decode(name: string, operation: Operation): string {
+    const { dtype } = this.typeOf(name);
+    const dims = fixedShape(this.typeOf(name));
+    if (dtype !== 'fp16' && dtype !== 'fp32')
+      throw this.unsupported(`${dtype} as the type of the weight ${name}`);
+    const source: ConstantSource = { weights: this.#weights, operationOf: (each) => this.#origins.get(each) };
+    const output = operation.outputs.findIndex((each) => each.name === name);
+    const { path } = this;
+    async function* stream() {
+      const constants = await decodeConstants(operation, source).catch((error: unknown) => {
+        throw error instanceof SdConvertError ? error : undecodable(path, name, error);
+      });
+      const constant = constants[output];
+      if (constant) yield denseBytes(constant);
+    }
+    const stored = dtype === 'fp16' ? 'f16' : 'f32';
+    const raw = stored === 'f32' ? `${name}/f32` : `${name}/stored`;
+    const byteLength = elementCount(dims) * (stored === 'f16' ? 2 : 4);
+    this.#decoded.push({ name: raw, dtype: stored, dims, byteLength, stream });
+    return this.#asKind('f32', raw, stored, `${name}/f32`);
+  }
+
+  #asKind(kind: Kind, raw: string, stored: DType, name: string): string {
+    return stored === kind ? raw : this.write.node1('Cast', [raw], name, { to: dataTypes[kind] });
+  }
+
+  #initializer(name: string, kind: Kind, dims: readonly number[], elements: Elements): string {
+    const rawData = bytesOf(arrays[kind](elements.map(Number)));
+    this.write.initializers.push({ name, dims: [...dims], dataType: dataTypes[kind], rawData });
+    return name;
+  }
+}
+
+/** Element types that ONNX reads from a weight file as they are. */
+const storedDTypes: { readonly [D in MilDType]?: DType } = {
+  fp16: 'f16',
+  fp32: 'f32',
+  bf16: 'bf16',
+  int8: 'i8',
+  int16: 'i16',
+  int32: 'i32',
+  uint8: 'u8',
+  uint16: 'u16',
+  uint32: 'u32',
+};
+
+const arrays: { readonly [K in Kind]: (numbers: readonly number[]) => ArrayBufferView } = {
+  f32: (numbers) => Float32Array.from(numbers),
+  i64: (numbers) => BigInt64Array.from(numbers, BigInt),
+  bool: (numbers) => Uint8Array.from(numbers),
+};
+
+function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
+function fixedShape(type: MilTensorType): number[] {
+  if (!Number.isFinite(tensorElements(type))) throw new Error('a constant has a free size');
+  return type.shape.map(Number);
+}
+
+function kindOfType(type: ValueType | null): string {
+  if (type?.stateType) return 'a state';
+  if (type?.listType) return 'a list';
+  if (type?.tupleType) return 'a tuple';
+  return type?.dictionaryType ? 'a dictionary' : 'of a type that is not known';
+}
+
+function undecodable(path: string, name: string, cause: unknown): FileFormatError {
+  return new FileFormatError(
+    {
+      problem: `${path} is not a valid ML Program: a compressed weight contradicts itself.`,
+      details: { weight: name, found: cause instanceof Error ? cause.message : String(cause) },
+      advice: 'It is damaged, or was written by a faulty tool: get it again, or convert it again.',
+    },
+    { cause },
+  );
+}

@@ -1,0 +1,81 @@
+import { basename, join } from 'node:path';
+import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
+import { copyHashed } from '../../io/copy-file.ts';
+import { exists, listFolder } from '../../io/disk.ts';
+import type { JsonObject } from '../../io/python-json.ts';
+import { type Hashed, writeHashed } from '../../io/write-hashed.ts';
+import type { WrittenFile } from '../artifact.ts';
+
+/** Which component of the checkpoint a model's folder takes its config from. */
+export interface BundledModel {
+  /** Folder name below `onnx/`: `unet`, `unet_chunk1`, `vae_decoder`. */
+  readonly folder: string;
+  readonly configFile: string;
+  /** What that file says, fitted to the weights, where it is not theirs alone. */
+  readonly config?: JsonObject | undefined;
+}
+
+const INDEX = 'model_index.json';
+
+/** A file that completes an `onnx/` folder: copied, made of JSON, or (neither) the index of what is there. */
+interface FolderFile {
+  readonly name: string;
+  readonly from?: string;
+  readonly json?: JsonObject;
+}
+
+/** The files that complete an `onnx/` folder, by path below it. */
+export function onnxFolderFiles({ folders }: Checkpoint, models: readonly BundledModel[]): FolderFile[] {
+  return [
+    ...models.map(({ folder, configFile, config }) => ({
+      name: `${folder}/config.json`,
+      ...(config ? { json: config } : { from: configFile }),
+    })),
+    ...[...folders].flatMap(([folder, files]) =>
+      files.map((from) => ({ name: `${folder}/${basename(from)}`, from })),
+    ),
+    { name: INDEX },
+  ];
+}
+
+/**
+ * Completes the `onnx/` folder, so that diffusers-like pipelines (optimum's above all) load it as it is: each model's
+ * config, the scheduler, the tokenizer, and a `model_index.json` that names what is there. Gives the files it wrote, by
+ * path below the folder.
+ */
+export async function bundleOnnxFolder(
+  checkpoint: Checkpoint,
+  models: readonly BundledModel[],
+  folder: string,
+): Promise<WrittenFile[]> {
+  const written: WrittenFile[] = [];
+  for (const { name, from, json } of onnxFolderFiles(checkpoint, models)) {
+    const path = join(folder, name);
+    const write = async () =>
+      from === undefined
+        ? writeJson(path, json ?? (await modelIndex(checkpoint, folder)))
+        : copyHashed(from, path);
+    written.push({ name, ...(await write()) });
+  }
+  return written;
+}
+
+async function writeJson(path: string, json: JsonObject): Promise<Hashed> {
+  const bytes = new TextEncoder().encode(`${JSON.stringify(json, null, 2)}\n`);
+  return writeHashed(path, (write) => write(bytes, 0));
+}
+
+/** The checkpoint's index without the components that were not converted (a safety checker, say). */
+async function modelIndex(checkpoint: Checkpoint, folder: string): Promise<Record<string, unknown>> {
+  const present = new Set((await exists(folder)) ? await listFolder(folder) : []);
+  const names = [...present].map((name) => name.replace(/_chunk\d+$/, ''));
+  const parts = new Set(names.map((name) => (name.startsWith('vae_') ? 'vae' : name)));
+  const entries = Object.entries(checkpoint.modelIndex).map(([key, value]) => [
+    key,
+    !Array.isArray(value) || parts.has(key) ? value : [null, null],
+  ]);
+  const index: Record<string, unknown> = Object.fromEntries(entries);
+  if (!parts.has('safety_checker') && 'requires_safety_checker' in index)
+    index.requires_safety_checker = false;
+  return index;
+}

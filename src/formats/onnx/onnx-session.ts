@@ -1,0 +1,138 @@
+import { extname } from 'node:path';
+import { SHARE_ENV, Worker } from 'node:worker_threads';
+import { FileFormatError, NotFoundError, RequestError, SdConvertError } from '../../errors.ts';
+import { openFile } from '../../io/disk.ts';
+import type { TensorData } from '../../weights/tensor-data.ts';
+import type { Runner, RunnerOptions } from '../runner.ts';
+import type { OrtFailure, OrtReply, OrtRequest, OrtWorkerData } from './ort-worker.ts';
+
+/** An ONNX model in memory whose data lies in files. */
+export interface OnnxInMemory {
+  /** What to call it in an error. */
+  readonly path: string;
+  readonly bytes: Uint8Array;
+  /** What the locations of its data are relative to, and must not leave. */
+  readonly dataFolder: string;
+}
+
+/**
+ * Loads an ONNX model to be run by onnxruntime, in a thread of its own that lives until `close`. Throws `NotFoundError`
+ * when the file is not there or onnxruntime-node is not installed, `FileFormatError` when onnxruntime cannot load the
+ * file; `run` throws `RequestError` for feeds that the model does not take, `SdConvertError` when onnxruntime crashes.
+ */
+export async function openOnnxSession(
+  model: string | OnnxInMemory,
+  { optimize }: Pick<RunnerOptions, 'optimize'>,
+): Promise<Runner> {
+  const path = typeof model === 'string' ? model : model.path;
+  if (typeof model === 'string') await (await openFile(path)).close();
+  const thread = new OrtThread({ model, optimize });
+  const opened = await thread.nextReply();
+  if (opened.kind !== 'opened') {
+    await thread.close();
+    throw failure(path, opened);
+  }
+  const { inputs, outputs } = opened;
+  return {
+    path,
+    inputs,
+    outputs,
+    async run(feeds) {
+      const reply = await thread.run([...feeds]);
+      if (reply.kind !== 'ran') throw failure(path, reply);
+      return new Map(reply.outputs);
+    },
+    close: () => thread.close(),
+  };
+}
+
+/** The thread of one session: a queue of questions, answered in order. */
+class OrtThread {
+  readonly #worker: Worker;
+  readonly #exit: Promise<unknown>;
+  readonly #waiting: ((reply: OrtReply) => void)[] = [];
+  #isClosing = false;
+  /** Why it takes no more questions. */
+  #ended: OrtFailure | undefined;
+
+  constructor(workerData: OrtWorkerData) {
+    // The worker stands beside this file: as .ts in the sources, as .js where they are compiled.
+    const file = new URL(`./ort-worker${extname(import.meta.url)}`, import.meta.url);
+    this.#worker = new Worker(file, { workerData, env: SHARE_ENV });
+    this.#worker.on('message', (reply: OrtReply) => this.#waiting.shift()?.(reply));
+    // Listened to for as long as it lives: a crash between two runs is told by the next.
+    this.#worker.on('error', (error) => this.#end('crash', String(error)));
+    this.#worker.on('exit', (code) =>
+      this.#end(this.#isClosing ? 'closed' : 'crash', `it ended with exit code ${code}`),
+    );
+    // Not events.once, which rejects when the worker fails first.
+    this.#exit = new Promise((done) => this.#worker.once('exit', done));
+  }
+
+  nextReply(): Promise<OrtReply> {
+    const { promise, resolve } = Promise.withResolvers<OrtReply>();
+    if (this.#ended === undefined) this.#waiting.push(resolve);
+    else resolve(this.#ended);
+    return promise;
+  }
+
+  /** Copies the feeds once: the copies move to the worker, so that the caller keeps its own. */
+  run(feeds: readonly (readonly [string, TensorData])[]): Promise<OrtReply> {
+    const copies = feeds.map(([name, tensor]) => [name, copyOf(tensor)] as const);
+    const moved = copies.map(([, { data }]) => data.buffer as ArrayBuffer); // as: `copyOf` allocates plain buffers
+    this.#worker.postMessage({ kind: 'run', feeds: copies } satisfies OrtRequest, moved);
+    return this.nextReply();
+  }
+
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    this.#worker.postMessage({ kind: 'close' } satisfies OrtRequest);
+    await this.#exit;
+  }
+
+  #end(at: OrtFailure['at'], message: string): void {
+    this.#ended ??= { kind: 'failed', at, message };
+    for (const resolve of this.#waiting.splice(0)) resolve(this.#ended);
+  }
+}
+
+function copyOf({ dtype, shape, data }: TensorData): TensorData {
+  return { dtype, shape, data: data.slice() } as TensorData; // as: a copy of an array is an array of the same kind
+}
+
+function failure(path: string, reply: OrtReply): SdConvertError {
+  const { at, message } = reply.kind === 'failed' ? reply : unexpected(reply);
+  const found = message.split('\n', 1)[0] ?? '';
+  switch (at) {
+    case 'import':
+      return new NotFoundError({
+        problem:
+          'onnxruntime-node, which runs ONNX models, is not installed or does not work on this machine.',
+        details: { found },
+        advice: 'Install it beside sdconvert: npm install onnxruntime-node',
+      });
+    case 'open':
+      return new FileFormatError({
+        problem: `${path} cannot be loaded as an ONNX model.`,
+        details: { onnxruntime: found },
+        advice: 'It is damaged, or its data files are not beside it: copy or convert it again.',
+      });
+    case 'run':
+      return new RequestError({
+        problem: `${path} cannot be run with these inputs.`,
+        details: { onnxruntime: found },
+      });
+    case 'crash':
+      return new SdConvertError({
+        problem: `onnxruntime crashed while it had ${path} loaded.`,
+        details: { found },
+        advice: 'It may have run out of memory: close other programs, or run fewer models at a time.',
+      });
+    case 'closed':
+      return new RequestError({ problem: `${path} has been closed and cannot be run any more.` });
+  }
+}
+
+function unexpected({ kind }: OrtReply): OrtFailure {
+  throw new Error(`the onnxruntime worker answered ${kind} out of turn`);
+}

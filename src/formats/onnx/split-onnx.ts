@@ -1,0 +1,193 @@
+import { type CutChunk, type CutOperation, cutModel } from '../../chunk/cut.ts';
+import { byteSize, byteWidth } from '../../weights/dtype.ts';
+import { type OnnxModel, relocated } from './build-model.ts';
+import { layOutTensors, placements, type StoredTensor, storedSize } from './external-data.ts';
+import {
+  dataTypes,
+  dtypeOf,
+  type ModelProto,
+  type NodeProto,
+  onnx,
+  type TensorProto,
+  toNumber,
+  type ValueInfoProto,
+} from './proto.ts';
+
+/**
+ * Cuts an ONNX model into models that run one after another. A value that crosses keeps its name on both sides; a float16
+ * one crosses as float32 (`<name>_float32`), which loses nothing and spares consumers float16 tensors.
+ */
+
+/** The chunks of a model, each under `maxBytes` of weights. Throws `ChunkBudgetError`. */
+export function splitOnnx(model: OnnxModel, maxBytes: number): OnnxModel[] {
+  const source = new Source(model);
+  const chunks = cutModel(source, maxBytes);
+  return chunks.map((chunk, index) => source.cut(chunk, `chunk ${index + 1} of ${chunks.length}`));
+}
+
+/** Size that a free dimension is taken to have when the bytes of values are compared. */
+const NOMINAL_SIZE = 64;
+
+/** Operations that only lay a value out anew: cheaper done again than carried across. */
+const LAYOUT_OPERATIONS = new Set(['Cast', 'Transpose', 'Reshape']);
+
+/** A node, or an initializer with its bytes in a data file if they are not in the model. */
+interface OnnxOperation extends CutOperation {
+  readonly node?: NodeProto;
+  readonly initializer?: TensorProto;
+  readonly stored?: StoredTensor | undefined;
+}
+
+class Source {
+  readonly operations: readonly OnnxOperation[];
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly values: ReadonlyMap<string, { readonly byteLength: number | undefined }>;
+  readonly #proto: ModelProto;
+  readonly #types: ReadonlyMap<string, ValueInfoProto>;
+
+  constructor({ proto, dataFiles }: OnnxModel) {
+    const { initializer, node, input, valueInfo, output } = proto.graph ?? {};
+    const stored = new Map(
+      dataFiles.flatMap(({ tensors }) => tensors.map(({ tensor }) => [tensor.name, tensor])),
+    );
+    this.#proto = proto;
+    this.#types = new Map(
+      [input, valueInfo, output].flatMap((infos) => infos ?? []).map((info) => [nameOf(info), info]),
+    );
+    this.operations = [
+      ...(initializer ?? []).map((tensor) => initializerOperation(tensor, stored.get(nameOf(tensor)))),
+      ...(node ?? []).map(nodeOperation),
+    ];
+    this.inputs = (input ?? []).map(nameOf);
+    this.outputs = (output ?? []).map(nameOf);
+    this.values = new Map([...this.#types].map(([name, info]) => [name, { byteLength: nominalBytes(info) }]));
+  }
+
+  /** One chunk as a model of its own. */
+  cut(chunk: CutChunk<OnnxOperation>, title: string): OnnxModel {
+    const { graph, metadataProps } = this.#proto;
+    const entering = chunk.entering.map((name) => this.#crossing(name));
+    const leaving = chunk.leaving.map((name) => this.#crossing(name));
+    const inputs = new Set(chunk.inputs);
+    const outputs = new Map(leaving.map(({ info }) => [nameOf(info), info]));
+    for (const info of graph?.output ?? [])
+      if (chunk.outputs.includes(nameOf(info))) outputs.set(nameOf(info), info);
+    const made = new Set(chunk.operations.flatMap(({ writes }) => writes));
+    const dataFiles = layOutTensors(
+      chunk.operations.flatMap(({ stored }) => stored ?? []),
+      'model.onnx_data',
+    );
+    const places = placements(dataFiles);
+    return {
+      dataFiles,
+      proto: {
+        ...this.#proto,
+        graph: {
+          ...graph,
+          node: [
+            ...entering.flatMap(({ enter }) => enter),
+            ...chunk.operations.flatMap(({ node }) => node ?? []),
+            ...leaving.flatMap(({ leave }) => leave),
+          ],
+          initializer: chunk.operations.flatMap(({ initializer }) =>
+            initializer ? relocated(initializer, places) : [],
+          ),
+          input: [
+            ...(graph?.input ?? []).filter((info) => inputs.has(nameOf(info))),
+            ...entering.map(({ info }) => info),
+          ],
+          output: [...outputs.values()],
+          valueInfo: (graph?.valueInfo ?? []).filter(
+            (info) => made.has(nameOf(info)) && !outputs.has(nameOf(info)),
+          ),
+        },
+        metadataProps: [
+          ...(metadataProps ?? []).filter(({ key }) => key !== 'chunk'),
+          { key: 'chunk', value: title },
+        ],
+      },
+    };
+  }
+
+  /** How a value leaves one chunk and enters the next. */
+  #crossing(name: string): { info: ValueInfoProto; leave: NodeProto[]; enter: NodeProto[] } {
+    const info = this.#types.get(name);
+    const tensorType = info?.type?.tensorType;
+    if (!info || !tensorType) throw new Error(`${name} crosses a cut, but its type is not declared`);
+    if (tensorType.elemType !== dataTypes.f16) return { info, leave: [], enter: [] };
+    const outside = `${name}_float32`;
+    return {
+      info: { name: outside, type: { tensorType: { ...tensorType, elemType: dataTypes.f32 } } },
+      leave: [castNode(name, outside, dataTypes.f32)],
+      enter: [castNode(outside, name, dataTypes.f16)],
+    };
+  }
+}
+
+function initializerOperation(initializer: TensorProto, stored: StoredTensor | undefined): OnnxOperation {
+  const weightBytes = stored ? storedSize(stored) : bytesInModel(initializer);
+  return {
+    reads: [],
+    writes: [nameOf(initializer)],
+    weightBytes,
+    repeatable: 'on constants',
+    initializer,
+    stored,
+  };
+}
+
+/** The size of a tensor whose bytes are in the model itself. */
+function bytesInModel({ dims, dataType }: TensorProto): number {
+  const dtype = dtypeOf(dataType ?? 0);
+  return dtype ? byteSize((dims ?? []).map(toNumber), dtype) : 0;
+}
+
+function nodeOperation(node: NodeProto): OnnxOperation {
+  const type = node.opType ?? '';
+  const repeatable = type.startsWith('Random')
+    ? 'never'
+    : LAYOUT_OPERATIONS.has(type)
+      ? 'on inputs'
+      : 'on constants';
+  // ONNX writes an optional input or output that is left out as ''.
+  const [reads, writes] = [node.input, node.output].map((names) =>
+    (names ?? []).filter((name) => name !== ''),
+  );
+  return { reads: reads ?? [], writes: writes ?? [], weightBytes: 0, repeatable, node };
+}
+
+function nameOf({ name }: { readonly name?: string | null }): string {
+  return name ?? '';
+}
+
+function castNode(from: string, to: string, dataType: number): NodeProto {
+  const { AttributeType } = onnx.AttributeProto;
+  return {
+    opType: 'Cast',
+    name: `${to}/Cast`,
+    input: [from],
+    output: [to],
+    attribute: [{ name: 'to', type: AttributeType.INT, i: dataType }],
+  };
+}
+
+/** A value's bytes, with a nominal size for free dimensions; `undefined` for types that cannot cross. */
+function nominalBytes({ type }: ValueInfoProto): number | undefined {
+  const dtype = dtypeOf(type?.tensorType?.elemType ?? 0);
+  const dims = type?.tensorType?.shape?.dim;
+  if (!dtype || !dims) return undefined;
+  return dims.reduce(
+    (bytes, { dimValue, dimParam }) => bytes * (dimParam ? nominalSize(dimParam) : toNumber(dimValue)),
+    byteWidth(dtype),
+  );
+}
+
+/** `height * width / 4` with every symbol at its nominal size. */
+function nominalSize(dimParam: string): number {
+  const [product = '', divisor = '1'] = dimParam.split(' / ');
+  const factors = product
+    .split(' * ')
+    .map((factor) => (/^\d+$/.test(factor) ? Number(factor) : NOMINAL_SIZE));
+  return factors.reduce((size, factor) => size * factor, 1) / Number(divisor);
+}

@@ -1,0 +1,189 @@
+import { join } from 'node:path';
+import { bundleSwiftResources, swiftResourcePaths } from '../bundle/swift-resources.ts';
+import type { Checkpoint } from '../checkpoint/checkpoint.ts';
+import type { Context } from '../context.ts';
+import type { AttentionImplementation } from '../convert/blocks/attention.ts';
+import { appleContract } from '../convert/contracts/apple.ts';
+import type { Contract, ModelName } from '../convert/contracts/contract.ts';
+import { optimumContract } from '../convert/contracts/optimum.ts';
+import { componentOf, type Model } from '../convert/convert.ts';
+import { planQuantization, type QuantizationOptions } from '../quantize/plan.ts';
+import type { Precision } from '../quantize/precision.ts';
+import type { ArtifactName, PlannedArtifact, WrittenFile } from './artifact.ts';
+import { buildCoreMl } from './coreml/build/build-coreml.ts';
+import { describeModel } from './coreml/build/describe-model.ts';
+import type { Compiler } from './coreml/compiled/compile-package.ts';
+import type { Target as Deployment } from './coreml/deployment.ts';
+import { builtSource } from './coreml/package/copy-weights.ts';
+import { packageFiles, writePackageFiles } from './coreml/package/package.ts';
+import { quantizeMil } from './coreml/quantize/quantize-mil.ts';
+import { chunkCountNote, splitMil } from './coreml/split-mil.ts';
+import { CONTROLNET_PREFIX } from './coreml/swift-names.ts';
+import { buildOnnxModel } from './onnx/build-model.ts';
+import { type BundledModel, bundleOnnxFolder, onnxFolderFiles } from './onnx/onnx-folder.ts';
+import { quantizeOnnx } from './onnx/quantize-onnx.ts';
+import { splitOnnx } from './onnx/split-onnx.ts';
+import { plannedFiles, writeOnnx } from './onnx/write-onnx.ts';
+
+/** What decides an artifact's bytes besides its graph. */
+export interface TargetOptions {
+  /** The checkpoint's name. */
+  readonly modelVersion: string;
+  /** Whether it is of Stable Diffusion XL. */
+  readonly xl: boolean;
+  readonly attention: AttentionImplementation;
+  readonly precision: Precision;
+  /** Fewer bits for the weights; none when left out. */
+  readonly quantization: QuantizationOptions | undefined;
+  /** Bytes of weights that no chunk may exceed; whole when left out. */
+  readonly maxChunkBytes: number | undefined;
+  /** The oldest system that is to load a Core ML package. */
+  readonly deployment: Deployment;
+}
+
+/** An artifact that is there, to be bundled. */
+export interface BundledArtifact {
+  readonly name: ArtifactName;
+  readonly model: ModelName;
+  /** Relative to the output folder. */
+  readonly path: string;
+  readonly files: readonly WrittenFile[];
+}
+
+/** A format that artifacts are written in. */
+export interface Target {
+  readonly contract: Contract;
+  /** The attention it runs best. */
+  readonly attention: AttentionImplementation;
+  /** The nearest precision it has. */
+  precision(wanted: Precision): Precision;
+  /** What `bundle` writes, relative to the output folder. */
+  bundledPaths(checkpoint: Checkpoint, artifacts: readonly Omit<BundledArtifact, 'files'>[]): string[];
+  /** Completes an output folder for the format's consumers; gives the folder, relative to the output, and what it wrote there. */
+  bundle(
+    checkpoint: Checkpoint,
+    artifacts: readonly BundledArtifact[],
+    place: { readonly output: string; readonly compiler: Compiler },
+    context: Context,
+  ): Promise<{ readonly folder: string; readonly files: WrittenFile[] }>;
+  /** The artifact of a model, or those of its chunks, and what the user should know of them. Throws `ChunkBudgetError`. */
+  plan(
+    model: Model,
+    options: TargetOptions,
+  ): { readonly artifacts: PlannedArtifact[]; readonly note?: string | undefined };
+}
+
+export const targetNames = ['onnx', 'coreml'] as const;
+
+export type TargetName = (typeof targetNames)[number];
+
+export const targets: { readonly [K in TargetName]: Target } = {
+  onnx: {
+    contract: optimumContract,
+    attention: 'ORIGINAL',
+    precision: (wanted) => wanted,
+    plan({ name, graph }, { attention, precision, quantization, maxChunkBytes }) {
+      const built = buildOnnxModel(graph, { model: name, attention, precision });
+      const whole = quantization ? quantizeOnnx(built, planQuantization(quantization)).model : built;
+      const parts = maxChunkBytes === undefined ? [whole] : splitOnnx(whole, maxChunkBytes);
+      const artifacts = parts.map((part, index) => ({
+        name: artifactName(name, index, maxChunkBytes),
+        path: `onnx/${artifactName(name, index, maxChunkBytes)}`,
+        files: plannedFiles(part),
+        write: (folder: string, onBytes: (count: number) => void) => writeOnnx(part, folder, onBytes),
+      }));
+      return { artifacts };
+    },
+    bundledPaths: (checkpoint, artifacts) =>
+      onnxFolderFiles(checkpoint, configured(checkpoint, artifacts)).map(({ name }) => `onnx/${name}`),
+    async bundle(checkpoint, artifacts, { output }) {
+      const folder = join(output, 'onnx');
+      const files = await bundleOnnxFolder(checkpoint, configured(checkpoint, artifacts), folder);
+      return { folder: 'onnx', files };
+    },
+  },
+
+  coreml: {
+    contract: appleContract,
+    attention: 'SPLIT_EINSUM',
+    // Core ML computes in float16 wherever weights are float16.
+    precision: (wanted) => (wanted === 'float16-weights' ? 'float16' : wanted),
+    plan({ name, graph, component }, { modelVersion, xl, quantization, deployment, maxChunkBytes }) {
+      const description = describeModel(name, component.id ?? modelVersion, {
+        xl,
+        outputs: graph.outputs.map((output) => output.name),
+      });
+      const { planned, read } = buildCoreMl(graph, { target: deployment, description });
+      const quantized = (contents: typeof planned) =>
+        quantization
+          ? quantizeMil(builtSource(name, contents), planQuantization(quantization))
+          : { planned: contents, read: async () => contents };
+      const split = (contents: typeof planned) =>
+        maxChunkBytes === undefined ? [contents] : splitMil(builtSource(name, contents), maxChunkBytes);
+      const parts = split(quantized(planned).planned);
+      const { length } = parts;
+      let final: Promise<typeof parts> | undefined;
+      const artifacts = parts.map((part, index) => ({
+        name: artifactName(name, index, maxChunkBytes),
+        path: packageName(artifactName(name, index, maxChunkBytes), modelVersion, component.id),
+        files: packageFiles(part),
+        async write(folder: string, onBytes: (count: number) => void) {
+          final ??= read()
+            .then((contents) => quantized(contents).read())
+            .then(split);
+          const contents = (await final)[index];
+          if (!contents) throw new Error(`${name} has ${length} chunks in the plan and fewer when written`);
+          return writePackageFiles(folder, contents, onBytes);
+        },
+      }));
+      return {
+        artifacts,
+        note: maxChunkBytes === undefined ? undefined : chunkCountNote(length, maxChunkBytes),
+      };
+    },
+    bundledPaths: (checkpoint, artifacts) =>
+      swiftResourcePaths(artifacts, tokenizerOf(checkpoint)).map((path) => `Resources/${path}`),
+    async bundle(checkpoint, artifacts, { output, compiler }, context) {
+      const packages = artifacts.map(({ name, path, files }) => ({ name, path: join(output, path), files }));
+      const tokenizer = tokenizerOf(checkpoint);
+      return {
+        folder: 'Resources',
+        files: await bundleSwiftResources(
+          { packages, tokenizer, compiler },
+          join(output, 'Resources'),
+          context,
+        ),
+      };
+    },
+  },
+};
+
+/** The files of the first tokenizer; a refiner has only the second. */
+function tokenizerOf({ folders }: Checkpoint): readonly string[] {
+  return folders.get('tokenizer') ?? folders.get('tokenizer_2') ?? [];
+}
+
+/** As Apple's tool names packages: after the checkpoint and the network, a ControlNet after itself. */
+function packageName(name: ArtifactName, modelVersion: string, id = modelVersion): string {
+  const stem = name.startsWith('controlnet')
+    ? `${CONTROLNET_PREFIX}${id}`
+    : `Stable_Diffusion_version_${modelVersion}_${name}`;
+  return `${stem.replaceAll('/', '_')}.mlpackage`;
+}
+
+/** The folders of models, with the configs that go into them. */
+function configured(
+  { components }: Checkpoint,
+  artifacts: readonly Omit<BundledArtifact, 'files'>[],
+): BundledModel[] {
+  return artifacts.flatMap(({ name, model }) => {
+    const component = components.get(componentOf(model));
+    if (!component) return [];
+    const { configFile, config, adapted } = component;
+    return [{ folder: name, configFile, config: adapted && config }];
+  });
+}
+
+function artifactName(model: ModelName, index: number, maxChunkBytes: number | undefined): ArtifactName {
+  return maxChunkBytes === undefined ? model : `${model}_chunk${index + 1}`;
+}

@@ -1,0 +1,141 @@
+import { createHash, type Hash } from 'node:crypto';
+import { DownloadError } from '../errors.ts';
+import { growFile, movePath, openFile, removePath } from '../io/disk.ts';
+import { sniff } from '../io/sniff.ts';
+import { streamBytes } from '../io/stream-bytes.ts';
+import { underLock } from './file-lock.ts';
+import { sizeOf } from './hub-cache.ts';
+import type { Follower, HubFile, HubRepository } from './hub-client.ts';
+import type { HubOptions } from './hub-options.ts';
+import { PassingError, retrying } from './retry.ts';
+
+/** A content to download. */
+export interface BlobRequest {
+  readonly repository: HubRepository;
+  readonly commit: string;
+  readonly file: HubFile;
+  /** Where it appears when it is whole and its hash is right. */
+  readonly path: string;
+  readonly lock: string;
+  readonly wait: HubOptions['wait'];
+  /** Told after each piece how many bytes are there. */
+  readonly onBytes: (done: number) => void;
+}
+
+/** What is not whole yet: also Python's name for it, and either tool goes on with the other's. */
+export function incompletePath(path: string): string {
+  return `${path}.incomplete`;
+}
+
+/**
+ * Downloads a content, going on with what an earlier run left, and hashes it on the way. Only one process downloads;
+ * others wait and find it there. Throws `DownloadError` when its hash is wrong twice or the connection keeps breaking,
+ * `DiskSpaceError`, `InterruptedError`, and what the Hub refuses with.
+ */
+export async function downloadBlob(request: BlobRequest, follower: Follower): Promise<void> {
+  const { path, file, lock } = request;
+  await underLock(lock, follower.signal, async () => {
+    if ((await sizeOf(path)) === file.size) return;
+    const wrong = await receive(request, follower);
+    if (!wrong) return;
+    follower.note(`${file.path} arrived damaged; downloading it again.`);
+    const wrongAgain = await receive(request, follower);
+    if (wrongAgain) throw damaged(request, wrongAgain);
+  });
+  request.onBytes(file.size);
+}
+
+/** What came instead of the right bytes. */
+interface Damage {
+  readonly found: string;
+  /** "a web page, …", when that can be told. */
+  readonly what: string | undefined;
+}
+
+/** Fills the incomplete file and gives it its name; wrong bytes are removed and said. */
+async function receive(request: BlobRequest, { signal, note }: Follower): Promise<Damage | undefined> {
+  const { repository, commit, file, path, wait, onBytes } = request;
+  const incomplete = incompletePath(path);
+  if (((await sizeOf(incomplete)) ?? 0) > file.size) await removePath(incomplete);
+  const growing = await growFile(incomplete);
+  let hash = await hashSoFar(file, incomplete, growing.size);
+  let position = growing.size;
+  const attempt = async (): Promise<void> => {
+    if (position === file.size) return;
+    const { from, bytes } = await repository.open(commit, file, position);
+    if (from !== position) {
+      position = from;
+      hash = startHash(file);
+    }
+    for await (const chunk of bytes) {
+      const piece = chunk.subarray(0, file.size - position);
+      hash.update(chunk);
+      await growing.write(piece, position);
+      position += piece.length;
+      onBytes(position);
+      // More than the file: its hash is wrong now, and there may be no end to it.
+      if (piece.length < chunk.length) break;
+    }
+    if (position < file.size)
+      throw new PassingError(`the connection ended after ${position} of ${file.size} bytes`);
+  };
+  try {
+    await retrying(attempt, {
+      what: `${repository.repo}/${file.path}`,
+      wait,
+      signal,
+      note,
+      received: () => position,
+    });
+  } finally {
+    await growing.close();
+  }
+  const found = hash.digest('hex');
+  if (found === file.oid) return void (await movePath(incomplete, path));
+  const what = await recognize(file, incomplete);
+  await removePath(incomplete);
+  return { found, what };
+}
+
+/** A hash that has taken in what is there. */
+async function hashSoFar(file: HubFile, path: string, size: number): Promise<Hash> {
+  const hash = startHash(file);
+  if (size === 0) return hash;
+  const source = await openFile(path);
+  try {
+    for await (const block of streamBytes(source, 0, size)) hash.update(block);
+  } finally {
+    await source.close();
+  }
+  return hash;
+}
+
+/** Git hashes a file with its size before it: https://git-scm.com/book/en/v2/Git-Internals-Git-Objects */
+function startHash({ hash, size }: HubFile): Hash {
+  return hash === 'sha256' ? createHash('sha256') : createHash('sha1').update(`blob ${size}\0`);
+}
+
+/** What stands in the place of safetensors; other weights may be a zip or a pickle. */
+async function recognize({ path: name }: HubFile, path: string): Promise<string | undefined> {
+  if (!name.endsWith('.safetensors')) return undefined;
+  const source = await openFile(path);
+  try {
+    const start = new Uint8Array(Math.min(128, source.size));
+    await source.read(start, 0);
+    return sniff(start)?.what;
+  } finally {
+    await source.close();
+  }
+}
+
+function damaged({ repository, file }: BlobRequest, { found, what }: Damage): DownloadError {
+  return new DownloadError({
+    problem: `${repository.repo}/${file.path} arrived damaged twice and was removed.`,
+    details: {
+      expected: `${file.hash === 'sha256' ? 'SHA-256' : 'Git hash'} ${file.oid}`,
+      found: what ? `${found}: ${what}` : found,
+    },
+    advice:
+      'Something between here and the Hub changes files (a proxy, a mirror, bad memory): try another connection.',
+  });
+}

@@ -1,0 +1,73 @@
+import { hostname } from 'node:os';
+import { setTimeout } from 'node:timers/promises';
+import { createOnce, lookAtFile, readText, removePath, touchFile } from '../io/disk.ts';
+import { interruptedDownload } from './retry.ts';
+
+/** A holder shows that it is alive this often … */
+const SIGN_OF_LIFE = 10_000;
+/** … and is taken for dead after this. */
+const DEAD_AFTER = 60_000;
+const LOOK_AGAIN = 50;
+
+/**
+ * Does work that no other process (or other part of this one) does at the same time under the same lock file. A holder
+ * that died is replaced; one that only slept longer than a minute wakes up without its lock, so the work must be harmless
+ * to do twice. Throws `InterruptedError` when the signal aborts the wait.
+ */
+export async function underLock<T>(
+  path: string,
+  signal: AbortSignal | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
+  const holder = JSON.stringify({ host: hostname(), pid: process.pid });
+  while (!(await createOnce(path, holder))) {
+    if (signal?.aborted) throw interruptedDownload();
+    if (await isStale(path)) await removeStale(path);
+    else await setTimeout(LOOK_AGAIN);
+  }
+  const alive = setInterval(() => void touchFile(path), SIGN_OF_LIFE);
+  try {
+    return await work();
+  } finally {
+    clearInterval(alive);
+    await removePath(path);
+  }
+}
+
+/** Looks once more under a lock of its own: the first of several who found the holder dead may hold the lock by now. */
+async function removeStale(path: string): Promise<void> {
+  const guard = `${path}.replacing`;
+  if (await isOld(guard)) await removePath(guard);
+  if (!(await createOnce(guard, ''))) return;
+  if (await isStale(path)) await removePath(path);
+  await removePath(guard);
+}
+
+async function isOld(path: string): Promise<boolean> {
+  return Date.now() - ((await lookAtFile(path))?.changed ?? Date.now()) > DEAD_AFTER;
+}
+
+async function isStale(path: string): Promise<boolean> {
+  if (await isOld(path)) return true;
+  const holder = await readHolder(path);
+  return holder?.host === hostname() && !isRunning(holder.pid);
+}
+
+/** `undefined` for a lock that is gone or just being written. */
+async function readHolder(path: string): Promise<{ host: string; pid: number } | undefined> {
+  try {
+    const { host, pid } = JSON.parse(await readText(path));
+    return typeof host === 'string' && typeof pid === 'number' ? { host, pid } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    // Another user's process: it runs.
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+}

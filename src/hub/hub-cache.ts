@@ -1,0 +1,86 @@
+import { join } from 'node:path';
+import { RequestError } from '../errors.ts';
+import { listFolder, lookAtFile, pathKind, pointTo, readText, writeText } from '../io/disk.ts';
+import { isCommit } from './hub-client.ts';
+import { isPlainPath } from './hub-id.ts';
+
+/**
+ * One repository in the cache that Python's huggingface_hub laid out: contents under their hashes in `blobs`, commits of
+ * branches and tags in `refs`, and folders of links, one a commit, in `snapshots`. Either tool goes on where the other
+ * stopped.
+ */
+export interface RepositoryCache {
+  /** Where a content lies, or will. */
+  blob(oid: string): string;
+  /** What keeps another process from downloading the same content. */
+  lock(oid: string): string;
+  /** The folder of a commit. */
+  snapshot(commit: string): string;
+  /** The commit that a branch or tag stood at when it was last seen. Throws `RequestError` for an impossible name. */
+  readRef(revision: string): Promise<string | undefined>;
+  /** Remembers the commit of a branch or tag. */
+  writeRef(revision: string, commit: string): Promise<void>;
+  /** Makes a content appear under a file's name in a commit. */
+  point(commit: string, name: string, oid: string): Promise<void>;
+  /** The files of a commit that are there, whole, by path with `/`. */
+  files(commit: string): Promise<readonly string[]>;
+}
+
+/** The cache of a repository; nothing is made until something is written. */
+export function repositoryCache(cacheDir: string, repo: string): RepositoryCache {
+  const name = `models--${repo.replaceAll('/', '--')}`;
+  const folder = join(cacheDir, name);
+  const blob = (oid: string): string => join(folder, 'blobs', oid);
+  const snapshot = (commit: string): string => join(folder, 'snapshots', commit);
+  const ref = (revision: string): string => join(folder, 'refs', checkRevision(revision));
+  return {
+    blob,
+    snapshot,
+    // Not the name that Python locks: it leaves its files there, and we would take them for locks.
+    lock: (oid) => join(cacheDir, '.locks', name, `${oid}.sdconvert.lock`),
+    async readRef(revision) {
+      if (isCommit(revision)) return revision;
+      const file = ref(revision);
+      if ((await pathKind(file)) !== 'file') return undefined;
+      const commit = (await readText(file)).trim();
+      return isCommit(commit) ? commit : undefined;
+    },
+    async writeRef(revision, commit) {
+      if (isCommit(revision)) return;
+      const file = ref(revision);
+      if ((await pathKind(file)) === 'file' && (await readText(file)) === commit) return;
+      await writeText(file, commit);
+    },
+    point: (commit, path, oid) => pointTo(blob(oid), join(snapshot(commit), path)),
+    async files(commit) {
+      const top = snapshot(commit);
+      return (await pathKind(top)) === 'folder' ? filesBelow(top) : [];
+    },
+  };
+}
+
+/** Bytes of a file; `undefined` when there is none, or a link that leads nowhere. */
+export async function sizeOf(path: string): Promise<number | undefined> {
+  return (await lookAtFile(path))?.size;
+}
+
+/** Links that lead nowhere are left out: their contents are not there. */
+async function filesBelow(folder: string, prefix = ''): Promise<string[]> {
+  const files: string[] = [];
+  for (const name of await listFolder(folder)) {
+    const path = join(folder, name);
+    const kind = await pathKind(path);
+    if (kind === 'file') files.push(prefix + name);
+    else if (kind === 'folder') files.push(...(await filesBelow(path, `${prefix}${name}/`)));
+  }
+  return files;
+}
+
+/** A revision becomes the name of a file. */
+function checkRevision(revision: string): string {
+  if (isPlainPath(revision)) return revision;
+  throw new RequestError({
+    problem: `${JSON.stringify(revision)} is not the name of a revision.`,
+    advice: 'Give a branch, a tag or a commit: --revision main.',
+  });
+}

@@ -1,0 +1,200 @@
+import { DownloadError, FileFormatError, RequestError } from '../errors.ts';
+import { isPlainPath } from './hub-id.ts';
+import type { HubOptions } from './hub-options.ts';
+import { hubRequest, passing, type Subject } from './hub-request.ts';
+import { PassingError, retrying } from './retry.ts';
+
+/**
+ * The Hub's lists come through `@huggingface/hub`; files do not: its `downloadFile` takes the whole of a file for the part
+ * it asked for, says nothing of status and headers, and leaves names unescaped.
+ */
+
+/** A file of a repository. */
+export interface HubFile {
+  /** Its path in the repository, with `/`. */
+  readonly path: string;
+  readonly size: number;
+  /** What its bytes must hash to, in hexadecimal; also its name in the cache. */
+  readonly oid: string;
+  /** `sha256` of the bytes (Git LFS), or `blob`: SHA-1 of Git's header and the bytes. */
+  readonly hash: 'sha256' | 'blob';
+}
+
+/** One repository on the Hub, each request tried again as long as that may help. */
+export interface HubRepository {
+  readonly repo: string;
+  /** The commit that a branch or tag stands at. Throws `RepositoryNotFoundError`, `NotFoundError`, `DownloadError`. */
+  commitOf(revision: string, attempts?: number): Promise<string>;
+  /** Every file of a commit. Throws as `commitOf` does, and `FileFormatError` for names that lead elsewhere. */
+  list(commit: string): Promise<readonly HubFile[]>;
+  /**
+   * A file's bytes from `offset` on, or all of them from a server that has no ranges: `from` says which. One attempt,
+   * since a stream can break at any time. Throws `PassingError` and what `hubRequest` throws.
+   */
+  open(
+    commit: string,
+    file: HubFile,
+    offset: number,
+  ): Promise<{ from: number; bytes: AsyncIterable<Uint8Array> }>;
+}
+
+/** Who follows the requests, and can stop them. */
+export interface Follower {
+  readonly signal?: AbortSignal | undefined;
+  readonly note: (message: string) => void;
+}
+
+/** Whether a revision is a commit by itself, and needs no looking up. */
+export function isCommit(revision: string): boolean {
+  return /^[0-9a-f]{40}$/.test(revision);
+}
+
+/** A repository as the Hub (or the mirror) of `options` has it. Throws `RequestError` for an impossible address. */
+export function openRepository(repo: string, given: HubOptions, { signal, note }: Follower): HubRepository {
+  const options = { ...given, endpoint: checkEndpoint(given.endpoint) };
+
+  /** Asks the API through `@huggingface/hub`, with our own requests under it. */
+  async function ask<T>(
+    subject: Subject,
+    call: (
+      hub: typeof import('@huggingface/hub'),
+      how: { hubUrl: string; fetch: typeof fetch },
+    ) => Promise<T>,
+    attempts?: number,
+  ): Promise<T> {
+    const hub = await import('@huggingface/hub');
+    const request: typeof fetch = async (input, init = {}) => {
+      const url = new URL(input instanceof Request ? input.url : input);
+      const response = await hubRequest(url, init, { subject, options, signal });
+      // Read here, where a cut connection is still known from a wrong answer.
+      const text = await passing(url.host, () => response.text());
+      if (!isJson(text)) throw notAnApi(url);
+      return new Response(text, { status: response.status, headers: response.headers });
+    };
+    return retrying(() => call(hub, { hubUrl: options.endpoint, fetch: request }), {
+      what: `the list of files of ${repo}`,
+      attempts,
+      wait: options.wait,
+      signal,
+      note,
+    });
+  }
+
+  return {
+    repo,
+    async commitOf(revision, attempts) {
+      if (isCommit(revision)) return revision;
+      const info = await ask(
+        { repo, revision },
+        (hub, how) => hub.modelInfo({ ...how, name: repo, revision, additionalFields: ['sha'] }),
+        attempts,
+      );
+      if (isCommit(info.sha)) return info.sha;
+      throw notAnApi(new URL(options.endpoint));
+    },
+    list: (commit) =>
+      ask({ repo, revision: commit }, async (hub, how) => {
+        const files: HubFile[] = [];
+        for await (const entry of hub.listFiles({ ...how, repo, revision: commit, recursive: true }))
+          if (entry.type === 'file') files.push(checkFile(repo, entry));
+        return files;
+      }),
+    async open(commit, file, offset) {
+      const path = file.path.split('/').map(encodeURIComponent).join('/');
+      const url = new URL(`${options.endpoint}/${repo}/resolve/${commit}/${path}`);
+      const subject = { repo, revision: commit, file: file.path };
+      const ranged = (start: number): Promise<Response> =>
+        hubRequest(url, start > 0 ? { headers: { range: `bytes=${start}-` } } : {}, {
+          subject,
+          options,
+          signal,
+        });
+      let response = await ranged(offset);
+      let from = offset > 0 && response.status === 206 ? rangeStart(response, file.size) : 0;
+      if ((from !== 0 && from !== offset) || response.status === 416) {
+        await response.body?.cancel().catch(() => {});
+        response = await ranged(0);
+        from = 0;
+      }
+      if (response.status === 416) throw new PassingError(`${url.host} did not give ${file.path}`);
+      return { from, bytes: chunks(response, url.host) };
+    },
+  };
+}
+
+/** Where a partial answer starts: `Content-Range: bytes 5-9/10`; NaN when it is not the rest of the file. */
+function rangeStart(response: Response, size: number): number {
+  const [, start, end, total] =
+    /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(response.headers.get('content-range') ?? '') ?? [];
+  const isRest = Number(end) === size - 1 && (total === '*' || Number(total) === size);
+  return isRest && Number(start) > 0 ? Number(start) : Number.NaN;
+}
+
+async function* chunks(response: Response, host: string): AsyncGenerator<Uint8Array> {
+  const reader = response.body?.getReader();
+  if (!reader) return;
+  try {
+    for (;;) {
+      const { done, value } = await passing(host, () => reader.read());
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    await reader.cancel().catch(() => {});
+  }
+}
+
+/** What the Hub says of a file, trusted as little as any stranger's words: its names become paths. */
+function checkFile(
+  repo: string,
+  entry: { path: string; size: number; oid?: string; lfs?: { oid: string; size: number } },
+): HubFile {
+  const { path } = entry;
+  const hash = entry.lfs ? 'sha256' : 'blob';
+  const { oid, size } = entry.lfs ?? entry;
+  if (typeof path !== 'string' || !isPlainPath(path)) {
+    throw new FileFormatError({
+      problem: `${repo} has a file whose name leads out of its folder.`,
+      details: { found: JSON.stringify(path) },
+      advice: 'Do not use this repository unless you trust where it comes from.',
+    });
+  }
+  const digits = hash === 'sha256' ? 64 : 40;
+  if (
+    typeof oid === 'string' &&
+    oid.length === digits &&
+    /^[0-9a-f]+$/.test(oid) &&
+    Number.isSafeInteger(size) &&
+    size >= 0
+  )
+    return { path, size, oid, hash };
+  throw new FileFormatError({
+    problem: `the Hub says neither how large ${repo}/${path} is nor what it must hash to.`,
+    details: { size: String(size), hash: String(oid) },
+    advice: 'If HF_ENDPOINT names a mirror, use another one, or none.',
+  });
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function checkEndpoint(endpoint: string): string {
+  if (/^https?:\/\//.test(endpoint) && URL.canParse(endpoint)) return endpoint.replace(/\/+$/, '');
+  throw new RequestError({
+    problem: `${endpoint} is not the address of a Hub.`,
+    advice: 'Write HF_ENDPOINT with its https://, or leave it out for https://huggingface.co.',
+  });
+}
+
+function notAnApi({ origin }: URL): DownloadError {
+  return new DownloadError({
+    problem: `${origin} does not answer as the Hub does.`,
+    advice: 'Check HF_ENDPOINT, and whether a proxy or a login page stands between.',
+  });
+}

@@ -1,0 +1,47 @@
+import { join, resolve } from 'node:path';
+import { pathKind, readText } from '../io/disk.ts';
+
+/** Where the Hub is, where its files are kept, and who asks. */
+export interface HubOptions {
+  /** The address of the Hub or of a mirror: `https://huggingface.co`. */
+  readonly endpoint: string;
+  /** The folder that holds `models--org--name`, shared with Python's huggingface_hub. */
+  readonly cacheDir: string;
+  readonly token?: string | undefined;
+  /** Whether to use only what is in the cache. */
+  readonly offline?: boolean | undefined;
+  /** A branch, tag or commit; `main` when left out. */
+  readonly revision?: string | undefined;
+  /** Makes every request; the platform's own when left out. */
+  readonly fetch?: typeof fetch | undefined;
+  /** Waits before another attempt; a timer when left out. */
+  readonly wait?: ((milliseconds: number, signal: AbortSignal | undefined) => Promise<void>) | undefined;
+}
+
+/** The environment variables that decide, as Python's huggingface_hub reads them. */
+export type HubEnvironment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * The Hub's settings from the environment (`HF_HOME`, `HF_HUB_CACHE`, `HUGGINGFACE_HUB_CACHE`, `XDG_CACHE_HOME`,
+ * `HF_ENDPOINT`, `HF_TOKEN`, `HUGGING_FACE_HUB_TOKEN`, `HF_HUB_OFFLINE`) and the token that `hf auth login` left in
+ * `HF_HOME`. `home` is the user's home folder.
+ */
+export async function hubOptionsFrom(env: HubEnvironment, home: string): Promise<HubOptions> {
+  const folder = (path: string): string => resolve(path.replace(/^~(?=$|[/\\])/, home));
+  const cacheHome = env.XDG_CACHE_HOME || join(home, '.cache');
+  const hfHome = folder(env.HF_HOME || join(cacheHome, 'huggingface'));
+  return {
+    endpoint: env.HF_ENDPOINT || 'https://huggingface.co',
+    cacheDir: folder(env.HF_HUB_CACHE || env.HUGGINGFACE_HUB_CACHE || join(hfHome, 'hub')),
+    token:
+      env.HF_TOKEN?.trim() ||
+      env.HUGGING_FACE_HUB_TOKEN?.trim() ||
+      (await tokenIn(join(hfHome, 'token'))) ||
+      undefined,
+    offline: /^(1|true|yes|on)$/i.test(env.HF_HUB_OFFLINE ?? ''),
+  };
+}
+
+async function tokenIn(file: string): Promise<string | undefined> {
+  return (await pathKind(file)) === 'file' ? (await readText(file)).trim() : undefined;
+}

@@ -1,0 +1,159 @@
+import {
+  DownloadError,
+  NotFoundError,
+  RepositoryNotFoundError,
+  RequestError,
+  type SdConvertError,
+} from '../errors.ts';
+import { version } from '../version.ts';
+import type { HubOptions } from './hub-options.ts';
+import { PassingError } from './retry.ts';
+
+/** What a request is about, for its headers and its errors. */
+export interface Subject {
+  readonly repo: string;
+  readonly revision: string;
+  /** The file in the repository; left out, the request is about the repository itself. */
+  readonly file?: string;
+}
+
+/**
+ * Makes one request to the Hub and follows where it leads. A token goes to the Hub's own address alone, never to one
+ * that it names (files lie on other hosts, behind signed addresses). Throws `PassingError` for what may pass, and an
+ * error that explains itself for every other refusal; status 416 is an answer.
+ */
+export async function hubRequest(
+  url: URL,
+  init: RequestInit,
+  { subject, options, signal }: { subject: Subject; options: HubOptions; signal: AbortSignal | undefined },
+): Promise<Response> {
+  const headers = new Headers(init.headers);
+  headers.set('user-agent', `sdconvert/${version}`);
+  // Compressed, a file's ranges would not be the file's.
+  headers.set('accept-encoding', 'identity');
+  if (options.token && url.origin === new URL(options.endpoint).origin)
+    headers.set('authorization', `Bearer ${options.token}`);
+  const request = options.fetch ?? fetch;
+  const response = await passing(url.host, () => request(url, { ...init, headers, signal: signal ?? null }));
+  const isPage = response.headers.get('content-type')?.startsWith('text/html');
+  if (response.ok && isPage && !/\.html?$/.test(subject.file ?? '')) throw pageInstead(response, url);
+  if (response.ok || response.status === 416) return response;
+  const error = refusal(response, subject, options);
+  await response.body?.cancel().catch(() => {});
+  throw error;
+}
+
+/** Does something with the network, whose failures may pass. */
+export async function passing<T>(host: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw new PassingError(`the connection to ${host} failed (${reason(error)})`, undefined, {
+      cause: error,
+    });
+  }
+}
+
+/** The innermost cause: `fetch failed` alone says nothing. */
+function reason(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.cause instanceof Error) return reason(error.cause);
+  return error.message || ('code' in error ? String(error.code) : error.name);
+}
+
+function refusal(response: Response, subject: Subject, options: HubOptions): Error {
+  const { status, headers } = response;
+  if (status === 408 || status === 429 || status >= 500)
+    return new PassingError(describeBusy(status), retryAfter(headers.get('retry-after')));
+  const code = headers.get('x-error-code');
+  const said = headers.get('x-error-message') ?? '';
+  if (code === 'GatedRepo') return gated(subject, options);
+  if (status === 401 && (/invalid credentials/i.test(said) || (options.token && !code)))
+    return badToken(options);
+  if (code === 'RevisionNotFound') return noRevision(subject, options);
+  if (code === 'EntryNotFound' || (status === 404 && !code && subject.file)) return noFile(subject, options);
+  if (code === 'RepoNotFound' || status === 401 || (status === 404 && !code))
+    return noRepository(subject, options);
+  if (status === 403) return forbidden(subject, options, said);
+  return new DownloadError({
+    problem: `${options.endpoint} refused ${subject.file ?? subject.repo} with status ${status}.`,
+    details: said ? { 'it says': said } : {},
+    advice: 'Open the address in a browser to see whether the Hub or something before it refuses.',
+  });
+}
+
+function describeBusy(status: number): string {
+  if (status === 429) return 'the Hub has had too many requests from here (429)';
+  return `the Hub is busy or has a fault (${status})`;
+}
+
+/** Seconds or a date, in milliseconds from now. */
+function retryAfter(header: string | null): number | undefined {
+  if (!header) return undefined;
+  const seconds = /^\s*\d+\s*$/.test(header) ? Number(header) * 1000 : Date.parse(header) - Date.now();
+  return Number.isFinite(seconds) ? Math.max(0, seconds) : undefined;
+}
+
+function noRepository({ repo }: Subject, { endpoint, token }: HubOptions): SdConvertError {
+  return new RepositoryNotFoundError({
+    problem: `${repo} is neither a file or folder here nor a repository on ${endpoint}, or it is private.`,
+    advice: token
+      ? 'Check the spelling; if it is private, check that your token may read it.'
+      : 'Check the spelling; if it is private, give a token: --token or HF_TOKEN.',
+  });
+}
+
+function gated({ repo }: Subject, { endpoint, token }: HubOptions): SdConvertError {
+  const accept = `accept them on ${endpoint}/${repo}`;
+  return new RequestError({
+    problem: `${repo} is gated: its authors want their terms accepted before they give it out.`,
+    advice: token
+      ? `With the account of your token, ${accept}, then run this again.`
+      : `Log in and ${accept}, then run this again with a token of that account: --token or HF_TOKEN.`,
+  });
+}
+
+function badToken({ endpoint, token }: HubOptions): SdConvertError {
+  return new RequestError({
+    problem: token ? `${endpoint} does not accept the token.` : `${endpoint} wants a token.`,
+    advice: `Make a new one on ${endpoint}/settings/tokens and give it with --token or HF_TOKEN; public models need none.`,
+  });
+}
+
+function forbidden({ repo }: Subject, { endpoint, token }: HubOptions, said: string): SdConvertError {
+  return new RequestError({
+    problem: `${endpoint} does not let ${token ? 'this token' : 'anyone without a token'} read ${repo}.`,
+    details: said ? { 'it says': said } : {},
+    advice: 'Give a token that may read this repository: --token or HF_TOKEN.',
+  });
+}
+
+function noRevision({ repo, revision }: Subject, { endpoint }: HubOptions): SdConvertError {
+  return new NotFoundError({
+    problem: `${repo} has no revision called ${revision}.`,
+    advice: `See ${endpoint}/${repo}/tree/main for its branches, and leave out --revision for the newest.`,
+  });
+}
+
+function noFile({ repo, revision, file }: Subject, { endpoint }: HubOptions): SdConvertError {
+  return new NotFoundError({
+    problem: `${repo} has no ${file} in revision ${revision}.`,
+    advice: `See ${endpoint}/${repo}/tree/${revision} for what there is.`,
+  });
+}
+
+function pageInstead(response: Response, url: URL): SdConvertError {
+  return new DownloadError({
+    problem: `${url.host} answered with a web page where a file was asked for.`,
+    details: {
+      'asked for': url.href,
+      ...(response.redirected ? { 'led to': withoutQuery(response.url) } : {}),
+    },
+    advice: 'A proxy or a login page stands between: open the address in a browser to see what it wants.',
+  });
+}
+
+/** Signed addresses carry their secret in the query. */
+function withoutQuery(address: string): string {
+  return address.replace(/\?.*/s, '');
+}

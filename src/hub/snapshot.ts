@@ -1,0 +1,113 @@
+import { DownloadError, NotFoundError, RepositoryNotFoundError, SdConvertError } from '../errors.ts';
+import { downloadFiles } from './download-files.ts';
+import { repositoryCache } from './hub-cache.ts';
+import { type Follower, isCommit, openRepository } from './hub-client.ts';
+import type { HubOptions } from './hub-options.ts';
+import { movedTo } from './moved-models.ts';
+
+/** One commit of a repository: on the Hub, or as much of it as is in the cache. */
+export interface Snapshot {
+  readonly repo: string;
+  readonly commit: string;
+  /** Its folder in the cache. */
+  readonly folder: string;
+  /** The files that there are, as paths with `/`. */
+  readonly names: readonly string[];
+  /** Whether only the cache was asked. */
+  readonly isCached: boolean;
+  /** Brings files into the folder; gives how many bytes had to come. */
+  bring(names: readonly string[], onBytes?: OnBytes): Promise<number>;
+}
+
+/** Told how many bytes of all files are there, and which file just grew. */
+export type OnBytes = (file: string, done: number, total: number) => void;
+
+const newest = 'main';
+
+/**
+ * Opens a repository and lets `use` take from it what it needs. What the cache has does when the Hub cannot be reached or
+ * has the repository no more; a model that moved is found where it is now. Both are said. Throws `RepositoryNotFoundError`,
+ * `NotFoundError` when offline and not in the cache, `DownloadError`, and what `use` throws.
+ */
+export async function withSnapshot<T>(
+  repo: string,
+  options: HubOptions,
+  follower: Follower,
+  use: (snapshot: Snapshot) => Promise<T>,
+): Promise<T> {
+  const moved = movedTo(repo);
+  const cached = await openCached(repo, options);
+  if (options.offline) {
+    const found = cached ?? (moved === undefined ? undefined : await openCached(moved, options));
+    if (found) return use(found);
+    throw notInCache(repo, options);
+  }
+  // Where the cache may do, the Hub is not waited for at first.
+  const opened = await openOnline(repo, options, follower, cached && 1).catch(unlessAway);
+  if (!(opened instanceof SdConvertError)) return use(opened);
+  const isGone = opened instanceof RepositoryNotFoundError;
+  const result = await (cached && use(cached).catch(unlessNotFound));
+  if (cached && result !== undefined) {
+    const why = isGone ? 'the Hub does not show it now' : 'the Hub cannot be reached';
+    follower.note(`${repo} comes from the cache (commit ${cached.commit.slice(0, 7)}): ${why}.`);
+    return result;
+  }
+  if (!isGone && cached) return use(await openOnline(repo, options, follower));
+  if (!isGone || moved === undefined) throw opened;
+  follower.note(`${repo} is no longer on the Hub: using ${moved}, where it lives now.`);
+  return withSnapshot(moved, options, follower, use);
+}
+
+/** What is in the cache of a repository's revision; `undefined` when nothing is. */
+async function openCached(repo: string, options: HubOptions): Promise<Snapshot | undefined> {
+  const cache = repositoryCache(options.cacheDir, repo);
+  const commit = await cache.readRef(options.revision ?? newest);
+  const names = commit ? await cache.files(commit) : [];
+  if (!commit || names.length === 0) return undefined;
+  return { repo, commit, folder: cache.snapshot(commit), names, isCached: true, bring: async () => 0 };
+}
+
+async function openOnline(
+  repo: string,
+  options: HubOptions,
+  follower: Follower,
+  attempts?: number,
+): Promise<Snapshot> {
+  const { revision = newest } = options;
+  const repository = openRepository(repo, options, follower);
+  const cache = repositoryCache(options.cacheDir, repo);
+  const commit = await repository.commitOf(revision, attempts);
+  const files = await repository.list(commit);
+  const byName = new Map(files.map((file) => [file.path, file]));
+  return {
+    repo,
+    commit,
+    folder: cache.snapshot(commit),
+    names: [...byName.keys()],
+    isCached: false,
+    async bring(names, onBytes = () => {}) {
+      await cache.writeRef(revision, commit);
+      const wanted = names.flatMap((name) => byName.get(name) ?? []);
+      return downloadFiles({ repository, cache, commit, files: wanted, options, onBytes }, follower);
+    },
+  };
+}
+
+/** A Hub that is away, or has no such repository, is no reason to fail yet. */
+function unlessAway(error: unknown): SdConvertError {
+  if (error instanceof RepositoryNotFoundError || error instanceof DownloadError) return error;
+  throw error;
+}
+
+function unlessNotFound(error: unknown): undefined {
+  if (!(error instanceof NotFoundError)) throw error;
+}
+
+function notInCache(repo: string, { revision = newest, cacheDir }: HubOptions): NotFoundError {
+  return new NotFoundError({
+    problem: `${repo} is neither a file or folder here nor in the cache, and offline nothing can be downloaded.`,
+    details: { [isCommit(revision) ? 'commit' : 'revision']: revision, 'looked in': cacheDir },
+    advice:
+      'Run this once without --offline (and without HF_HUB_OFFLINE), or copy the cache from a machine that has it.',
+  });
+}

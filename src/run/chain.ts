@@ -1,0 +1,68 @@
+import { RequestError } from '../errors.ts';
+import type { Runner, RunnerOptions, TensorMap, ValueInfo } from '../formats/runner.ts';
+import type { TensorData } from '../weights/tensor-data.ts';
+import { openRunner } from './open-runner.ts';
+
+/**
+ * Loads one model, or the chunks of one as a single model: each chunk takes what it needs, by name, from the inputs and
+ * from what the chunks before it gave; the last one's outputs are the chain's. Throws `RequestError` for an empty chain,
+ * and what opening the models throws.
+ */
+export async function openChain(paths: readonly string[], options: RunnerOptions): Promise<Runner> {
+  const models: Runner[] = [];
+  const close = async () => {
+    await Promise.all(models.map((model) => model.close()));
+  };
+  try {
+    for (const path of paths) models.push(await openRunner(path, options));
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  const [first, ...others] = models;
+  if (!first) throw new RequestError({ problem: 'there is no model to run.', advice: 'Name at least one.' });
+  return others.length === 0 ? first : chainOf(models);
+}
+
+/** Loaded models as one, as `openChain` has it; of what it is fed, each takes what it needs. */
+export function chainOf(models: readonly Runner[]): Runner {
+  return {
+    path: models.map(({ path }) => path).join(' → '),
+    inputs: freeInputs(models),
+    outputs: models.at(-1)?.outputs ?? [],
+    async run(feeds) {
+      const values = new Map(feeds);
+      let outputs: TensorMap = new Map();
+      for (const model of models) {
+        outputs = await model.run(pick(model, values));
+        for (const [name, tensor] of outputs) values.set(name, tensor);
+      }
+      return outputs;
+    },
+    async close() {
+      await Promise.all(models.map((model) => model.close()));
+    },
+  };
+}
+
+/** What the models take that none before them gives, each once. */
+function freeInputs(models: readonly Runner[]): readonly ValueInfo[] {
+  const made = new Set<string>();
+  const free = new Map<string, ValueInfo>();
+  for (const { inputs, outputs } of models) {
+    for (const input of inputs)
+      if (!made.has(input.name) && !free.has(input.name)) free.set(input.name, input);
+    for (const { name } of outputs) made.add(name);
+  }
+  return [...free.values()];
+}
+
+/** The values that a model takes. */
+function pick({ inputs }: Runner, values: TensorMap): TensorMap {
+  return new Map(
+    inputs.flatMap(({ name }): [string, TensorData][] => {
+      const tensor = values.get(name);
+      return tensor ? [[name, tensor]] : [];
+    }),
+  );
+}

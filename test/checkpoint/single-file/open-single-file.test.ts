@@ -1,0 +1,278 @@
+import { basename } from 'node:path';
+import { expect, test } from 'vitest';
+import { requireComponent } from '../../../src/checkpoint/checkpoint.ts';
+import { readSingleFile } from '../../../src/checkpoint/single-file/open-single-file.ts';
+import { ConfigError, UnsupportedModelError } from '../../../src/errors.ts';
+import { readJsonObject } from '../../../src/io/python-json.ts';
+import { fullSizeCheckpoint } from '../../support/full-size.ts';
+import {
+  headerFile,
+  type RecordedFile,
+  recordedPlaces,
+  recordedSingleFile,
+} from '../../support/single-file.ts';
+import { rejectionOf, thrownBy } from '../../support/thrown-by.ts';
+
+type Shapes = Record<string, readonly number[]>;
+
+const conv = 'model.diffusion_model.input_blocks.0.0.weight';
+
+function shapesOf(file: RecordedFile, keep: RegExp = /./): Shapes {
+  const all = Object.entries(recordedPlaces(file)).filter(([name]) => keep.test(name));
+  return Object.fromEntries(all.map(([name, [shape]]) => [name, shape]));
+}
+
+async function schedulerOf({ folders }: Awaited<ReturnType<typeof readSingleFile>>) {
+  const [file = ''] = folders.get('scheduler') ?? [];
+  expect(basename(file)).toBe('scheduler_config.json');
+  return readJsonObject(file);
+}
+
+test.for([
+  ['sd15', 'sd1', 'StableDiffusionPipeline', 'PNDMScheduler', 'epsilon'],
+  ['sd21', 'sd2', 'StableDiffusionPipeline', 'DDIMScheduler', 'v_prediction'],
+  ['sdxl', 'sdxl', 'StableDiffusionXLPipeline', 'EulerDiscreteScheduler', 'epsilon'],
+  ['sdxl-refiner', 'sdxl-refiner', 'StableDiffusionXLImg2ImgPipeline', 'EulerDiscreteScheduler', 'epsilon'],
+] as const)(
+  'the single file of %s is the folder that was published',
+  async ([name, family, pipeline, scheduler, prediction]) => {
+    const checkpoint = await readSingleFile(recordedSingleFile(name));
+    expect(checkpoint).toMatchObject({ name, family, kind: 'base', missing: [] });
+    expect(checkpoint.modelIndex).toMatchObject({
+      _class_name: pipeline,
+      scheduler: ['diffusers', scheduler],
+    });
+    expect(await schedulerOf(checkpoint)).toMatchObject({
+      _class_name: scheduler,
+      prediction_type: prediction,
+    });
+
+    const published = fullSizeCheckpoint(name);
+    for (const [part, { config }] of published.components) {
+      const found = requireComponent(checkpoint, part);
+      expect(found.adapted).toBe(true);
+      const both = Object.keys(found.config).filter((key) => key in config);
+      expect(both.length).toBeGreaterThan(10);
+      const picked = both.map((key) => [key, config[key]]);
+      expect(found.config, part).toMatchObject(Object.fromEntries(picked));
+    }
+  },
+);
+
+test.for([
+  ['sd15', ['tokenizer'], ['<|endoftext|>']],
+  ['sd21', ['tokenizer'], ['!']],
+  ['sdxl', ['tokenizer', 'tokenizer_2'], ['<|endoftext|>', '!']],
+  ['sdxl-refiner', ['tokenizer_2'], ['!']],
+] as const)('%s has the tokenizers of its text encoders', async ([name, folders, padding]) => {
+  const checkpoint = await readSingleFile(recordedSingleFile(name));
+  const tokenizers = [...checkpoint.folders].filter(([folder]) => folder.startsWith('tokenizer'));
+  expect(tokenizers.map(([folder]) => folder)).toEqual(folders);
+  for (const [at, [, files]] of tokenizers.entries()) {
+    expect(files.map((file) => basename(file))).toEqual([
+      'merges.txt',
+      'special_tokens_map.json',
+      'tokenizer_config.json',
+      'vocab.json',
+    ]);
+    expect(await readJsonObject(files[2] ?? '')).toMatchObject({
+      pad_token: padding[at],
+      model_max_length: 77,
+    });
+    expect(Object.keys(await readJsonObject(files[3] ?? ''))).toHaveLength(49_408);
+  }
+});
+
+test.for([
+  ['sd15', 9, 'inpainting', 'StableDiffusionInpaintPipeline'],
+  ['sd15', 8, 'pix2pix', 'StableDiffusionInstructPix2PixPipeline'],
+  ['sdxl', 9, 'inpainting', 'StableDiffusionXLInpaintPipeline'],
+] as const)('a UNet of %s that reads %i channels is for %s', async ([name, channels, kind, pipeline]) => {
+  const shape = recordedPlaces(name)[conv]?.[0] ?? [];
+  const file = headerFile({ ...shapesOf(name), [conv]: shape.with(1, channels) });
+  const checkpoint = await readSingleFile(file);
+  expect(checkpoint.kind).toBe(kind);
+  expect(checkpoint.modelIndex._class_name).toBe(pipeline);
+  expect(requireComponent(checkpoint, 'unet').config).toMatchObject({
+    in_channels: channels,
+    out_channels: 4,
+  });
+});
+
+test('a file without VAE or text encoder is opened, and says so', async () => {
+  const checkpoint = await readSingleFile(headerFile(shapesOf('sd15', /^model\./)));
+  expect([...checkpoint.components.keys()]).toEqual(['unet']);
+  expect(checkpoint.missing).toEqual(['text_encoder', 'vae']);
+  expect(checkpoint.notes).toEqual([
+    'model.safetensors has no text_encoder and no vae: what it has is converted.',
+  ]);
+  const error = thrownBy(() => requireComponent(checkpoint, 'vae'));
+  expect(error.problem).toBe('model.safetensors has no vae.');
+});
+
+test.for([
+  ['original', (name: string) => name.replace('first_stage_model.', '')],
+  ['prefixed', (name: string) => name],
+] as const)('a VAE alone is opened: its names are %s', async ([, rename]) => {
+  const vae = Object.entries(shapesOf('sd15', /^first_stage_model\./)).map(([name, shape]) => [
+    rename(name),
+    shape,
+  ]);
+  const checkpoint = await readSingleFile(headerFile(Object.fromEntries(vae)));
+  expect([...checkpoint.components.keys()]).toEqual(['vae']);
+  expect(checkpoint).toMatchObject({ family: 'sd1', kind: undefined, missing: ['text_encoder', 'unet'] });
+});
+
+test.for(['unet', 'vae'] as const)('a %s alone with diffusers’ names is opened', async (part) => {
+  const { weights } = requireComponent(fullSizeCheckpoint('sd21'), part);
+  const shapes = [...weights.values()].map(({ name, shape }) => [name, shape]);
+  const checkpoint = await readSingleFile(headerFile(Object.fromEntries(shapes)));
+  expect([...(checkpoint.components.get(part)?.weights.keys() ?? [])]).toEqual([...weights.keys()]);
+});
+
+test.for([
+  [['v_pred'], 'sdxl', 'EulerDiscreteScheduler', undefined],
+  [['v_pred', 'ztsnr'], 'sdxl', 'EulerDiscreteScheduler', true],
+  [['v_pred', 'ztsnr'], 'sd15', 'DDIMScheduler', true],
+] as const)('tensors named %o set the scheduler of %s', async ([marks, name, scheduler, zeroSnr]) => {
+  const file = headerFile({ ...shapesOf(name), ...Object.fromEntries(marks.map((mark) => [mark, []])) });
+  const checkpoint = await readSingleFile(file);
+  const config = await schedulerOf(checkpoint);
+  expect(config).toMatchObject({ _class_name: scheduler, prediction_type: 'v_prediction' });
+  expect(config.rescale_betas_zero_snr).toBe(zeroSnr);
+  if (zeroSnr) expect(config.timestep_spacing).toBe('trailing');
+  expect(checkpoint.notes.join()).toContain('predicts v');
+});
+
+test.for([
+  ['model.safetensors', {}, 'v_prediction', 96, 'look alike'],
+  ['v2-1_512-ema-pruned.safetensors', {}, 'epsilon', 64, 'by the 512 in its name'],
+  ['model.safetensors', { 'modelspec.prediction_type': 'epsilon' }, 'epsilon', 64, ''],
+  [
+    'model.safetensors',
+    { 'modelspec.architecture': 'stable-diffusion-v2-768-v' },
+    'v_prediction',
+    96,
+    'metadata',
+  ],
+  ['512.safetensors', { 'modelspec.prediction_type': 'v' }, 'v_prediction', 96, 'metadata'],
+] as const)('%s of 2.x with metadata %o predicts %s', async ([path, metadata, prediction, size, note]) => {
+  const checkpoint = await readSingleFile(headerFile(shapesOf('sd21'), path, metadata));
+  expect(await schedulerOf(checkpoint)).toMatchObject({ prediction_type: prediction });
+  expect(requireComponent(checkpoint, 'unet').config.sample_size).toBe(size);
+  expect(checkpoint.notes).toHaveLength(note === '' ? 0 : 1);
+  expect(checkpoint.notes.join()).toContain(note);
+});
+
+test('the inpainting model of 2.x predicts noise, on pictures of 512 pixels', async () => {
+  const shape = recordedPlaces('sd21')[conv]?.[0] ?? [];
+  const checkpoint = await readSingleFile(headerFile({ ...shapesOf('sd21'), [conv]: shape.with(1, 9) }));
+  expect(await schedulerOf(checkpoint)).toMatchObject({ prediction_type: 'epsilon' });
+  expect(requireComponent(checkpoint, 'unet').config.sample_size).toBe(64);
+  expect(checkpoint.notes).toEqual([]);
+});
+
+test('a small model keeps its sizes, and what they do not show is said', async () => {
+  const checkpoint = await readSingleFile(headerFile(smaller(shapesOf('sdxl', /^model\.|embedders\.1/))));
+  expect(requireComponent(checkpoint, 'unet').config).toMatchObject({
+    block_out_channels: [32, 64, 128],
+    attention_head_dim: [2, 4, 8],
+    transformer_layers_per_block: [1, 2, 10],
+  });
+  expect(requireComponent(checkpoint, 'text_encoder_2').config).toMatchObject({
+    hidden_size: 128,
+    num_attention_heads: 4,
+    projection_dim: 128,
+  });
+  expect(checkpoint.notes.slice(0, 2)).toEqual([
+    'The text encoder is 128 wide, as no published one is: 4 attention heads are assumed, as small models for tests have.',
+    'The UNet is 32, 64, 128 channels wide, as no published model is: attention heads of 16 channels are assumed.',
+  ]);
+});
+
+/** All sizes that are multiples of 320 a tenth. */
+function smaller(shapes: Shapes): Shapes {
+  return Object.fromEntries(
+    Object.entries(shapes).map(([name, shape]) => [
+      name,
+      shape.map((size) => (size % 320 === 0 ? size / 10 : size === 2048 ? 240 : size)),
+    ]),
+  );
+}
+
+test.for([
+  [
+    "2.x's text encoder in 1.x",
+    'sd15',
+    'sd21',
+    /^(?!cond_stage)/,
+    /^cond_stage/,
+    'text encoders of 1024 channels',
+  ],
+  ["XL's second text encoder in 1.x", 'sd15', 'sdxl', /./, /embedders\.1/, 'a text_encoder_2'],
+] as const)('%s is refused', async ([, one, other, keep, take, found]) => {
+  const file = headerFile({ ...shapesOf(one, keep), ...shapesOf(other, take) });
+  const error = await rejectionOf(readSingleFile(file));
+  expect(error).toBeInstanceOf(ConfigError);
+  expect(error.problem).toBe(
+    'model.safetensors mixes families: its UNet is one of Stable Diffusion 1.x, its text encoder is not.',
+  );
+  expect(error.details).toEqual({ 'the UNet reads': 'text of 768 channels', 'the file has': found });
+});
+
+test.for([
+  ['a LoRA', 'lora_unet_up_blocks_0_attentions_0_proj_in.lora_down.weight', 'a LoRA, not a checkpoint'],
+  ["peft's LoRA", 'up_blocks.0.attentions.0.proj_in.lora_A.weight', 'a LoRA, not a checkpoint'],
+  ['a ControlNet', 'controlnet_cond_embedding.conv_in.weight', 'a ControlNet alone'],
+  ['a textual inversion', 'emb_params', 'a textual inversion, not a checkpoint'],
+  [
+    'Flux',
+    'double_blocks.0.img_attn.qkv.weight',
+    'a Flux model, or one built like it, which is not supported',
+  ],
+  [
+    'SD 3',
+    'model.diffusion_model.joint_blocks.0.x_block.attn.qkv.weight',
+    'Stable Diffusion 3, which is not supported',
+  ],
+  ['PixArt', 'adaln_single.linear.weight', 'a PixArt model, which is not supported'],
+  ['Cascade', 'clip_txt_mapper.weight', 'Stable Cascade, which is not supported'],
+  ['anything else', 'weight', 'not a checkpoint that is known'],
+] as const)('%s given as a checkpoint is called by its name', async ([, name, what]) => {
+  const error = await rejectionOf(readSingleFile(headerFile({ [name]: [8, 768] })));
+  expect(error).toBeInstanceOf(UnsupportedModelError);
+  expect(error.problem).toBe(`model.safetensors is ${what}.`);
+  expect(error.advice).toBeTruthy();
+});
+
+test.for([
+  [5, 'a model for depth to image that is not supported'],
+  [7, 'of a kind that is not supported'],
+] as const)('a UNet that reads %i channels is refused', async ([channels, what]) => {
+  const shape = recordedPlaces('sd21')[conv]?.[0] ?? [];
+  const file = headerFile({ ...shapesOf('sd21'), [conv]: shape.with(1, channels) });
+  const error = await rejectionOf(readSingleFile(file));
+  expect(error).toBeInstanceOf(UnsupportedModelError);
+  expect(error.problem).toBe(`model.safetensors is ${what}.`);
+});
+
+test('a VAE with other latents is refused', async () => {
+  const file = headerFile({
+    'encoder.down.0.block.0.conv1.weight': [128, 128, 3, 3],
+    'encoder.conv_in.weight': [128, 3, 3, 3],
+    'decoder.conv_in.weight': [512, 16, 3, 3],
+  });
+  const error = await rejectionOf(readSingleFile(file));
+  expect(error).toBeInstanceOf(UnsupportedModelError);
+  expect(error.details).toEqual({ 'latent channels': '16, Stable Diffusion 1.x, 2.x and XL have 4' });
+});
+
+test('a whole ControlNet checkpoint opens as the model that it steers, and says what else it has', async () => {
+  const checkpoint = await readSingleFile(
+    headerFile({ ...shapesOf('sd15'), ...shapesOf('controlnet-sd15') }),
+  );
+  expect([...checkpoint.components.keys()]).toEqual(['text_encoder', 'unet', 'vae']);
+  expect(checkpoint.notes).toEqual([
+    'The file holds a ControlNet as well: name it with --convert-controlnet to convert that.',
+  ]);
+});

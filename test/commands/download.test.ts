@@ -1,0 +1,145 @@
+import { existsSync, lstatSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { download } from '../../src/commands/download.ts';
+import { NotFoundError, RequestError } from '../../src/errors.ts';
+import { checkpointFiles, neededFiles, repository, scrambled } from '../support/hub-checkpoint.ts';
+import { filesBelow, hubFixture } from '../support/hub-fixture.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+import { rejectionOf } from '../support/thrown-by.ts';
+
+const hub = hubFixture();
+const temporary = temporaryFolder();
+const before = process.cwd();
+let tests = 0;
+
+const coreMl = {
+  'README.md': Buffer.of(1),
+  'coreml-stable-diffusion-v1-4_original_compiled.zip': scrambled(500, 1),
+  'original/compiled/Unet.mlmodelc/weights/weight.bin': scrambled(600, 2),
+  'original/packages/Unet.mlpackage/Data/com.apple.CoreML/model.mlmodel': scrambled(50, 3),
+  'original/packages/Unet.mlpackage/Data/com.apple.CoreML/weights/weight.bin': scrambled(600, 4),
+  'original/packages/Unet.mlpackage/Manifest.json': Buffer.from('{}'),
+  'split_einsum/compiled/merges.txt': Buffer.from('a b'),
+  'split_einsum/compiled/Unet.mlmodelc/model.mil': scrambled(50, 5),
+};
+const ready = 'apple/coreml-stable-diffusion-v1-4';
+
+beforeEach(() => {
+  hub.server.repositories.set('org/model', repository(checkpointFiles));
+  hub.server.repositories.set(ready, repository(coreMl));
+  const folder = temporary(`at${tests++}`);
+  mkdirSync(folder);
+  process.chdir(folder);
+});
+afterEach(() => process.chdir(before));
+
+describe('ready-made Core ML models', () => {
+  test('go where Apple’s instructions put them, in the repository’s folders', async () => {
+    const { path } = await download({ ...hub.options, repo: ready, variant: 'original/packages' });
+    expect(path).toBe('models/coreml-stable-diffusion-v1-4_original_packages');
+    expect(filesBelow(path)).toEqual(
+      Object.keys(coreMl).filter((name) => name.startsWith('original/packages/')),
+    );
+  });
+
+  test('or where they are wanted', async () => {
+    const { path } = await download({
+      ...hub.options,
+      repo: ready,
+      variant: 'split_einsum/compiled',
+      output: 'x',
+    });
+    expect(path).toBe('x');
+    expect(filesBelow('x')).toHaveLength(2);
+  });
+
+  test('that are not there are named beside those that are', async () => {
+    const error = await rejectionOf(download({ ...hub.options, repo: ready, variant: 'original/package' }));
+    expect(error).toBeInstanceOf(NotFoundError);
+    expect(error.problem).toBe(`${ready} has no folder original/package.`);
+    expect(error.details['it has']).toBe('original/compiled, original/packages, split_einsum/compiled');
+  });
+
+  test('are what the error for a missing checkpoint points to', async () => {
+    const error = await rejectionOf(download({ ...hub.options, repo: ready }));
+    expect(error.problem).toContain('has no checkpoint');
+    expect(error.advice).toContain(`sdconvert download ${ready} --variant original/compiled`);
+  });
+
+  test('come from the cache when offline', async () => {
+    await download({ ...hub.options, repo: ready, variant: 'original/packages' });
+    const { path, files } = await download({
+      ...hub.options,
+      offline: true,
+      repo: ready,
+      variant: 'original/packages',
+      output: 'y',
+    });
+    expect([path, files.length]).toEqual(['y', 3]);
+    expect(filesBelow('y')).toHaveLength(3);
+  });
+});
+
+describe('a checkpoint', () => {
+  test('stays in the cache unless an output is given', async () => {
+    const { path, files } = await download({ ...hub.options, repo: 'org/model' });
+    expect(path.startsWith(hub.options.cacheDir)).toBe(true);
+    expect(files.map(({ name }) => name).sort()).toEqual(neededFiles);
+    expect(filesBelow('.')).toEqual([]);
+  });
+
+  test('is laid out as real files that take no room of their own', async () => {
+    await download({ ...hub.options, repo: 'org/model', output: 'out' });
+    expect(filesBelow('out')).toEqual(neededFiles);
+    for (const name of neededFiles) {
+      expect(lstatSync(join('out', name)).isFile()).toBe(true);
+      expect(statSync(join('out', name)).nlink).toBe(2);
+      expect(readFileSync(join('out', name)).equals(checkpointFiles[name] ?? Buffer.of())).toBe(true);
+    }
+  });
+
+  test('whose files are there keeps those that are whole and replaces the others', async () => {
+    await download({ ...hub.options, repo: 'org/model', output: 'out' });
+    const [whole, cut] = ['out/vae/config.json', 'out/unet/config.json'];
+    const { ino } = statSync(whole);
+    const found = readFileSync(cut);
+    // A file of its own: what is written through a second name would also be in the cache.
+    const rest = join('out', 'rest');
+    writeFileSync(rest, found.subarray(0, 3));
+    renameSync(rest, cut);
+    await download({ ...hub.options, repo: 'org/model', output: 'out' });
+    expect(statSync(whole).ino).toBe(ino);
+    expect(readFileSync(cut).equals(found)).toBe(true);
+  });
+
+  test('comes with the weights of a variant', async () => {
+    const { files } = await download({ ...hub.options, repo: 'org/model', variant: 'fp16' });
+    expect(files.map(({ name }) => name)).toContain('unet/diffusion_pytorch_model.fp16.safetensors');
+  });
+
+  test('in a single file is that file', async () => {
+    const { path } = await download({ ...hub.options, repo: 'org/model/model.ckpt', output: 'one' });
+    expect(filesBelow(path)).toEqual(['model.ckpt']);
+  });
+});
+
+test.each(['original', '../packages', '/etc', 'original/../..'])(
+  'a variant called %s is refused, and nothing asked',
+  async (variant) => {
+    const error = await rejectionOf(download({ ...hub.options, repo: ready, variant, output: 'out' }));
+    expect(error).toBeInstanceOf(RequestError);
+    expect(error.advice).toContain('original/packages');
+    expect(hub.server.seen).toEqual([]);
+    expect(existsSync('out')).toBe(false);
+  },
+);
+
+test.each(['', './here', 'a b', 'https://huggingface.co/org/name'])(
+  'a repository called %j is refused, and nothing asked',
+  async (repo) => {
+    const error = await rejectionOf(download({ ...hub.options, repo }));
+    expect(error).toBeInstanceOf(RequestError);
+    expect(hub.server.seen).toEqual([]);
+  },
+);

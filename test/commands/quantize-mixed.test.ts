@@ -1,0 +1,30 @@
+import { beforeAll, expect, test } from 'vitest';
+import { quantizeMixed } from '../../src/commands/quantize-mixed.ts';
+import { buildOnnxModel } from '../../src/formats/onnx/build-model.ts';
+import { writeOnnx } from '../../src/formats/onnx/write-onnx.ts';
+import { smallNetwork, smallNumbers } from '../quantize/small-network.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+
+const at = temporaryFolder();
+const rest = { analysis: 'never-written.json', prompts: ['a star'], force: false };
+
+beforeAll(() =>
+  writeOnnx(buildOnnxModel(smallNetwork(smallNumbers()), { model: 'small' }), at('small'), () => {}),
+);
+
+test('what is no UNet cannot be measured, and the error says what is', async () => {
+  await expect(quantizeMixed({ ...rest, artifact: at('small') })).rejects.toThrow(
+    /sample, timestep, encoder_hidden_states/,
+  );
+});
+
+test('what is not ONNX cannot be measured; its recipe can be', async () => {
+  await expect(quantizeMixed({ ...rest, artifact: at('unet.mlpackage') })).rejects.toThrow(
+    /is not a UNet as ONNX[\s\S]*--recipe/,
+  );
+});
+
+test('an output that exists is refused before anything is measured', async () => {
+  const request = { ...rest, artifact: at('small'), output: at('small'), target: { bytes: 1000 } };
+  await expect(quantizeMixed(request)).rejects.toThrow(/small exists already/);
+});

@@ -1,0 +1,93 @@
+import { describe, expect, test } from 'vitest';
+import { runArtifacts } from '../../src/commands/run.ts';
+import type { ProgressEvent } from '../../src/context.ts';
+import { InterruptedError, NotFoundError, RequestError, UnsupportedModelError } from '../../src/errors.ts';
+import type { TensorMap } from '../../src/formats/runner.ts';
+import { openChain } from '../../src/run/chain.ts';
+import { compare } from '../../src/validate/psnr.ts';
+import { openReference } from '../../src/validate/reference.ts';
+import { golden, sdShapes, writeModels } from '../support/sd-shapes.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+
+const at = temporaryFolder();
+
+async function recorded(name: string): Promise<TensorMap> {
+  const reference = await openReference(golden(name), {});
+  if (reference.kind !== 'recorded') throw new Error(`${name} is not a recording`);
+  return reference.tensors;
+}
+
+describe('running artifacts', () => {
+  test('a model runs on a recording with Apple’s names and gives what was recorded', async () => {
+    await writeModels(at('whole'), { models: ['unet'] });
+    const tensors = await recorded('unet.t981');
+    const outputs = await runArtifacts([at('whole', 'unet')], tensors);
+    expect([...outputs.keys()]).toEqual(['out_sample']);
+    const [expected, found] = [tensors.get('noise_pred'), outputs.get('out_sample')];
+    // Float32 sums in another order; measured 142.6 dB.
+    expect(expected && found && compare(expected, found).psnr).toBeGreaterThan(130);
+  });
+
+  test('chunks in a row give the same bits as the whole, and only the last one’s outputs', async () => {
+    await writeModels(at('parts'), { models: ['unet'], maxChunkBytes: 8_000_000 });
+    const chunks = ['unet_chunk1', 'unet_chunk2', 'unet_chunk3'].map((name) => at('parts', name));
+    const tensors = await recorded('unet.t21');
+    const whole = await runArtifacts([at('whole', 'unet', 'model.onnx')], tensors);
+    expect(await runArtifacts(chunks, tensors)).toEqual(whole);
+  });
+
+  test('a chain without its first chunk names what nothing provides', async () => {
+    const tensors = await recorded('unet.t21');
+    const refused = runArtifacts([at('parts', 'unet_chunk2'), at('parts', 'unet_chunk3')], tensors);
+    await expect(refused).rejects.toThrow(RequestError);
+    await expect(refused).rejects.toThrow(/unet_chunk2.* needs the input .+, which nothing provides/);
+  });
+
+  test('a chain takes from outside what its chunks do not give each other', async () => {
+    const chain = await openChain(
+      [at('parts', 'unet_chunk1'), at('parts', 'unet_chunk2'), at('parts', 'unet_chunk3')],
+      { optimize: false },
+    );
+    await chain.close();
+    expect(chain.inputs.map(({ name }) => name).sort()).toEqual([
+      'encoder_hidden_states',
+      'sample',
+      'timestep',
+    ]);
+    expect(chain.outputs).toEqual([
+      { name: 'out_sample', dtype: 'f32', dims: ['batch_size', 4, 'height', 'width'] },
+    ]);
+  });
+
+  test('what lies beside the inputs is left alone', async () => {
+    const tensors = await recorded('unet.t21');
+    const more = new Map([...tensors, ...(await recorded('vae_decoder'))]);
+    expect(await runArtifacts([at('whole', 'unet')], more)).toEqual(
+      await runArtifacts([at('whole', 'unet')], tensors),
+    );
+  });
+
+  test('what is not there or cannot be run is named', async () => {
+    await expect(runArtifacts([at('nowhere')], new Map())).rejects.toThrow(NotFoundError);
+    await expect(runArtifacts([sdShapes], new Map())).rejects.toThrow(UnsupportedModelError);
+    await expect(runArtifacts([at('whole', 'unet'), at('nowhere')], new Map())).rejects.toThrow(
+      'nowhere does not exist',
+    );
+    await expect(runArtifacts([], new Map())).rejects.toThrow(RequestError);
+  });
+
+  test('an aborted signal stops it, and progress is told', async () => {
+    const events: ProgressEvent[] = [];
+    const controller = new AbortController();
+    const onProgress = (event: ProgressEvent) => void events.push(event);
+    await runArtifacts([at('whole', 'unet')], await recorded('unet.t21'), { onProgress });
+    expect(events).toEqual([
+      { type: 'progress', stage: 'run', what: at('whole', 'unet', 'model.onnx'), done: 0, total: 1 },
+    ]);
+    controller.abort();
+    const stopped = runArtifacts([at('whole', 'unet')], await recorded('unet.t21'), {
+      signal: controller.signal,
+    });
+    await expect(stopped).rejects.toThrow(InterruptedError);
+  });
+});

@@ -1,0 +1,133 @@
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { beforeEach, expect, test } from 'vitest';
+import { bundlePackages } from '../../src/commands/bundle.ts';
+import { chunkArtifact } from '../../src/commands/chunk.ts';
+import { FileFormatError } from '../../src/errors.ts';
+import { compilePackage } from '../../src/formats/coreml/compiled/compile-package.ts';
+import { writePackage } from '../../src/formats/coreml/package/package.ts';
+import {
+  forgetProvenance,
+  readProvenance,
+  recordBundle,
+  updateProvenance,
+} from '../../src/formats/provenance.ts';
+import { version } from '../../src/version.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+import { rejectionOf } from '../support/thrown-by.ts';
+import { layeredModel } from './onnx/layered-model.ts';
+
+const at = temporaryFolder();
+const output = () => at('out');
+
+beforeEach(() => {
+  rmSync(output(), { recursive: true, force: true });
+  mkdirSync(output(), { recursive: true });
+});
+
+const file = (name: string) => ({ name, byteLength: 1, sha256: '00' });
+const record = (...names: string[]) => ({ source: {}, options: {}, files: names.map(file) });
+
+function touch(...paths: string[]): void {
+  for (const path of paths) {
+    mkdirSync(dirname(at('out', path)), { recursive: true });
+    writeFileSync(at('out', path), 'x');
+  }
+}
+
+async function recorded(): Promise<Record<string, string[]>> {
+  const { artifacts = {} } = (await readProvenance(output())) ?? {};
+  return Object.fromEntries(
+    Object.entries(artifacts).map(([path, { files }]) => [path, files.map(({ name }) => name)]),
+  );
+}
+
+test('an older record keeps the version that made it', async () => {
+  const older = { sdconvert: '0.0.1', artifacts: { 'onnx/unet': record('model.onnx') } };
+  writeFileSync(at('out/sdconvert.json'), JSON.stringify(older));
+  await updateProvenance(output(), { written: { 'onnx/vae_decoder': record('model.onnx') } });
+  const { artifacts = {} } = (await readProvenance(output())) ?? {};
+  expect(artifacts['onnx/unet']?.version).toBe('0.0.1');
+  expect(artifacts['onnx/vae_decoder']?.version).toBe(version);
+});
+
+test('a sdconvert.json of another shape is refused, naming what is wrong with it', async () => {
+  writeFileSync(at('out/sdconvert.json'), '{"sdconvert":"0.1.0","artifacts":{"a":{"files":3}}}');
+  const error = await rejectionOf(readProvenance(output()));
+  expect(error).toBeInstanceOf(FileFormatError);
+  expect(error.problem).toBe(`${at('out/sdconvert.json')} is not as sdconvert writes it.`);
+  expect(Object.keys(error.details)).toEqual(['artifacts.a.source']);
+  writeFileSync(at('out/sdconvert.json'), '{"sdconvert":');
+  expect(await rejectionOf(readProvenance(output()))).toBeInstanceOf(FileFormatError);
+});
+
+test('what is replaced or removed goes off the record, with the files that others recorded in it', async () => {
+  const artifacts = { 'onnx/unet_chunk1': record('model.onnx'), 'onnx/unet_chunk10': record('model.onnx') };
+  const bundle = record('unet_chunk1/config.json', 'unet_chunk10/config.json');
+  await updateProvenance(output(), { written: { ...artifacts, onnx: bundle } });
+  await updateProvenance(output(), { gone: ['onnx/unet_chunk1'] });
+  expect(await recorded()).toEqual({
+    onnx: ['unet_chunk10/config.json'],
+    'onnx/unet_chunk10': ['model.onnx'],
+  });
+});
+
+test('bundling again keeps on record what is still there, in one order', async () => {
+  touch('Resources/Unet.mlmodelc/model.mil');
+  await recordBundle(output(), 'Resources', [
+    file('Unet.mlmodelc/model.mil'),
+    file('UnetChunk1.mlmodelc/model.mil'),
+  ]);
+  await recordBundle(output(), 'Resources', [file('TextEncoder.mlmodelc/model.mil')]);
+  expect(await recorded()).toEqual({
+    Resources: ['TextEncoder.mlmodelc/model.mil', 'Unet.mlmodelc/model.mil'],
+  });
+});
+
+test.each([
+  ['a package', 'x_unet.mlpackage'],
+  ['a model’s folder', 'onnx/unet'],
+  ['a bundle', 'Resources/Unet.mlmodelc'],
+  ['a ControlNet’s bundle', 'Resources/controlnet/Canny.mlmodelc'],
+])('%s that is about to be replaced is found in the record of its output folder', async (_, path) => {
+  await updateProvenance(output(), { written: { [path]: record('a'), other: record('b') } });
+  await forgetProvenance(at('out', path));
+  expect(await recorded()).toEqual({ other: ['b'] });
+});
+
+test('a folder without a record gets none from forgetting', async () => {
+  await forgetProvenance(at('out/onnx/unet'));
+  expect(existsSync(at('out/sdconvert.json'))).toBe(false);
+});
+
+test('chunk, compile and bundle leave nothing false on record', async () => {
+  const [unet, chunk1] = ['x_unet.mlpackage', 'x_unet_chunk1.mlpackage'];
+  await writePackage(at('out', unet), layeredModel(), () => {});
+  cpSync(at('out', unet), at('out', chunk1), { recursive: true });
+  const stale = 'Unet.mlmodelc/stale';
+  await updateProvenance(output(), {
+    written: { [unet]: record('Manifest.json'), [chunk1]: record('stale'), Resources: record(stale) },
+  });
+  touch(`Resources/${stale}`);
+
+  await chunkArtifact({ artifact: at('out', unet), maxChunkBytes: 2600, force: true });
+  expect(await recorded()).toEqual({ Resources: [stale], [unet]: ['Manifest.json'] });
+
+  await bundlePackages({ folder: output(), compiler: 'own' });
+  const { Resources = [] } = await recorded();
+  expect(Resources).not.toContain(stale);
+  expect(Resources.length).toBeGreaterThan(0);
+  for (const name of Resources) expect(existsSync(at('out/Resources', name)), name).toBe(true);
+
+  const compiled = at('out/Resources/UnetChunk1.mlmodelc');
+  await compilePackage({ package: at('out', chunk1), output: compiled, compiler: 'own', force: true });
+  const after = (await recorded()).Resources ?? [];
+  expect(after).toEqual(Resources.filter((name) => !name.startsWith('UnetChunk1.mlmodelc/')));
+});
+
+test('bundling a folder of another tool’s packages makes no sdconvert.json', async () => {
+  await writePackage(at('out/x_unet.mlpackage'), layeredModel(), () => {});
+  await bundlePackages({ folder: output(), compiler: 'own' });
+  expect(existsSync(at('out/sdconvert.json'))).toBe(false);
+  expect(readFileSync(at('out/Resources/Unet.mlmodelc/metadata.json'), 'utf8')).toContain('Ios16');
+});
