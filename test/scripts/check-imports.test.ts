@@ -11,7 +11,7 @@ test('imports of what stands before are fine, in every form', () => {
       export * from '../errors.ts';
       import { createRng } from '../random/random.ts';
       import { join } from 'node:path';`,
-    'src/weights/disk.ts': `import { promises as fs } from 'node:fs';`,
+    'src/io/disk.ts': `import { promises as fs } from 'node:fs';`,
     'src/random/random.ts': `import { RequestError } from '../errors.ts';`,
     'src/index.ts': `export { convert } from './convert/convert.ts';`,
     'cli/main.ts': `import { readFileSync } from 'node:fs';
@@ -28,12 +28,12 @@ test.for([
   [`export * as unet from '../convert/unet.ts';`, 'graph may not import convert (src/convert/unet.ts)'],
   [`import '../convert/unet.ts';`, 'graph may not import convert (src/convert/unet.ts)'],
   [`const unet = await import('../convert/unet.ts');`, 'graph may not import convert (src/convert/unet.ts)'],
-  [`import { Pipeline } from '../pipeline.ts';`, 'graph may not import stages (src/pipeline.ts)'],
+  [`import { convert } from '../index.ts';`, 'graph may not import stages (src/index.ts)'],
   [`import { main } from '../../cli/main.ts';`, 'graph may not import cli (cli/main.ts)'],
-  [`import { x } from '../new/x.ts';`, 'new is none of ground ← weights ← graph'],
-  [`import { x } from '../../test/support/x.ts';`, 'test is none of ground ← weights ← graph'],
-  [`import { readFileSync } from 'node:fs';`, 'only src/weights/disk.ts may import node:fs'],
-  [`import { open } from 'fs/promises';`, 'only src/weights/disk.ts may import fs/promises'],
+  [`import { x } from '../new/x.ts';`, 'new is none of ground ← io ← hub ← weights ← checkpoint ← graph'],
+  [`import { x } from '../../test/support/x.ts';`, 'test is none of ground ← io ← hub ← weights ← checkpoint ← graph'],
+  [`import { readFileSync } from 'node:fs';`, 'only src/io/disk.ts may import node:fs'],
+  [`import { open } from 'fs/promises';`, 'only src/io/disk.ts may import fs/promises'],
   [`import { env } from 'node:process';`, 'src/ may not import node:process'],
   [`console.warn('slow');`, 'src/ may not use console.warn'],
   [`if (bad) process.exit(1);`, 'src/ may not use process.exit'],
@@ -53,11 +53,11 @@ test('an import over several lines is seen, at its first line', () => {
 test('the random numbers and the errors may not import a folder', () => {
   const files = {
     'src/random/random.ts': `import { byteSize } from '../weights/dtype.ts';`,
-    'src/errors.ts': `import { Pipeline } from './pipeline.ts';`,
+    'src/errors.ts': `import { convert } from './index.ts';`,
   };
   expect(violations(files)).toEqual([
     'src/random/random.ts:1  ground may not import weights (src/weights/dtype.ts)',
-    'src/errors.ts:1  ground may not import stages (src/pipeline.ts)',
+    'src/errors.ts:1  ground may not import stages (src/index.ts)',
   ]);
 });
 
@@ -66,23 +66,31 @@ test('the command line may not import tests or scripts', () => {
   expect(violations(files)[0]).toContain('cli/main.ts:1  test is none of');
 });
 
-test('files that load each other in a circle are named once, in order', () => {
+test('files that import each other in a circle are named once, in order', () => {
   const files = {
     'src/graph/a.ts': `import { b } from './b.ts';`,
     'src/graph/b.ts': `import { c } from './c.ts';`,
     'src/graph/c.ts': `import { a } from './a.ts';`,
   };
   expect(violations(files)).toEqual([
-    'src/graph/c.ts:1  loads itself in a circle: src/graph/a.ts → src/graph/b.ts → src/graph/c.ts → src/graph/a.ts',
+    'src/graph/c.ts:1  imports itself in a circle: src/graph/a.ts → src/graph/b.ts → src/graph/c.ts → src/graph/a.ts',
   ]);
 });
 
-test('types that refer to each other are no circle: nothing is loaded', () => {
+test('types that refer to each other are a circle, too: neither is understood without the other', () => {
   const files = {
     'src/graph/a.ts': `import { b } from './b.ts';`,
     'src/graph/b.ts': `import type { A } from './a.ts';`,
   };
-  expect(violations(files)).toEqual([]);
+  expect(violations(files)).toEqual([
+    'src/graph/b.ts:1  imports itself in a circle: src/graph/a.ts → src/graph/b.ts → src/graph/a.ts',
+  ]);
+});
+
+test('src/ itself holds six files, and a seventh wants a room', () => {
+  const names = ['context', 'errors', 'index', 'pipeline', 'text', 'version', 'wishes'];
+  const files = Object.fromEntries(names.map((name) => [`src/${name}.ts`, 'export {};']));
+  expect(violations(files)).toEqual(['src/wishes.ts:1  src/ itself may hold 6 files, and has 7']);
 });
 
 test('a variable may be set for what is loaded, not read', () => {
