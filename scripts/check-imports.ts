@@ -31,7 +31,14 @@ const order = [
 const MAX_ROOT_FILES = 6;
 
 /** What every folder may import: parts that themselves import nothing but each other. */
-const ground = ['src/random', 'src/errors.ts', 'src/context.ts', 'src/pipeline.ts', 'src/text.ts', 'src/version.ts'];
+const ground = [
+  'src/random',
+  'src/errors.ts',
+  'src/context.ts',
+  'src/pipeline.ts',
+  'src/text.ts',
+  'src/version.ts',
+];
 
 /** All that is checked, each importing only itself and those before it; `stages` are the files of src/ itself. */
 const layers = ['ground', ...order, 'stages', 'cli'];
@@ -61,7 +68,9 @@ export function importViolations(texts: ReadonlyMap<string, string>): string[] {
     ...found.flatMap((each) => directionProblems(file, each)),
     ...(file.startsWith('src/') ? sourceProblems(file, found, code.get(file) ?? '') : []),
   ]);
-  return [...violations, ...circles(imports), ...rootProblems([...texts.keys()])].map(({ file, line, problem }) => `${file}:${line}  ${problem}`);
+  return [...violations, ...circles(imports), ...rootProblems([...texts.keys()])].map(
+    ({ file, line, problem }) => `${file}:${line}  ${problem}`,
+  );
 }
 
 function directionProblems(file: string, { target, line }: Import): Violation[] {
@@ -88,7 +97,11 @@ function rootProblems(files: readonly string[]): Violation[] {
   const root = files.filter((file) => /^src\/[^/]+$/.test(file));
   return root
     .slice(MAX_ROOT_FILES)
-    .map((file) => ({ file, line: 1, problem: `src/ itself may hold ${MAX_ROOT_FILES} files, and has ${root.length}` }));
+    .map((file) => ({
+      file,
+      line: 1,
+      problem: `src/ itself may hold ${MAX_ROOT_FILES} files, and has ${root.length}`,
+    }));
 }
 
 /** What no file of the library may do. */

@@ -10,7 +10,7 @@
  */
 import { existsSync, globSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { ModelName } from '../src/convert/contracts/contract.ts';
+import type { NetworkName } from '../src/convert/contracts/contract.ts';
 import type { TensorMap } from '../src/formats/runner.ts';
 import { type ConvertOptions, convert } from '../src/index.ts';
 import { openChain } from '../src/run/chain.ts';
@@ -32,7 +32,7 @@ interface Recorded {
   readonly stored: 'float16' | 'float32' | 'float32, merged';
   readonly family?: 'sdxl';
   /** Each network's recordings: NAME, NAME.case1, …, as many as there must be. */
-  readonly networks: readonly (readonly [model: ModelName, name: string, count: number])[];
+  readonly networks: readonly (readonly [model: NetworkName, name: string, count: number])[];
 }
 
 const table: readonly Recorded[] = [
@@ -147,7 +147,7 @@ const [EXACT, ROUNDED] = [100, 55];
 const ROUNDED_XL = 40;
 
 /** A Core ML package of float16 is computed twice: as it is stored, and with every operation rounded as on a device. */
-function checksOf({ targets, precision }: Form, { family }: Recorded, model: ModelName): Check[] {
+function checksOf({ targets, precision }: Form, { family }: Recorded, model: NetworkName): Check[] {
   if (precision !== 'float16') return [{ minPsnr: EXACT, roundToFloat16: false }];
   if (targets.includes('onnx')) return [{ minPsnr: ROUNDED, roundToFloat16: false }];
   const isXl = family === 'sdxl' && ['unet', 'control-unet', 'refiner'].includes(model);
@@ -160,7 +160,7 @@ function checksOf({ targets, precision }: Form, { family }: Recorded, model: Mod
 
 /** A recording as a network is to be compared with it. */
 interface Reference {
-  readonly model: ModelName;
+  readonly model: NetworkName;
   /** `sd15/unet.case1` */
   readonly name: string;
   readonly tensors: TensorMap;
@@ -281,7 +281,7 @@ function count(pass: boolean, ...texts: string[]): void {
 async function referenceFor(
   { stored }: Recorded,
   { targets, precision }: Form,
-  model: ModelName,
+  model: NetworkName,
   name: string,
 ): Promise<Reference[]> {
   const file = `${name}.safetensors`;

@@ -9,7 +9,7 @@ import {
   convertDefaults,
 } from '../../src/commands/convert.ts';
 import { attentionImplementations } from '../../src/convert/blocks/attention.ts';
-import type { ModelName, Sizes } from '../../src/convert/contracts/contract.ts';
+import type { NetworkName, Sizes } from '../../src/convert/contracts/contract.ts';
 import { RequestError } from '../../src/errors.ts';
 import { compilers } from '../../src/formats/coreml/compiled/compile-package.ts';
 import { type TargetName, targetNames } from '../../src/formats/targets.ts';
@@ -46,7 +46,7 @@ const parts = [
   'vae_decoder',
   'vae_encoder',
   'safety_checker',
-] as const satisfies ModelName[];
+] as const satisfies NetworkName[];
 
 const partFlags = parts.map((name) => `convert-${name.replaceAll('_', '-')}`);
 

@@ -1,6 +1,6 @@
 import { attentionImplementations } from '../../src/convert/blocks/attention.ts';
-import type { ModelName } from '../../src/convert/contracts/contract.ts';
-import { convert, type Model, modelsOf } from '../../src/convert/convert.ts';
+import type { NetworkName } from '../../src/convert/contracts/contract.ts';
+import { convert, type Model, networksOf } from '../../src/convert/convert.ts';
 import { targetNames, targets } from '../../src/formats/targets.ts';
 import type { Graph } from '../../src/graph/graph.ts';
 import { verifyGraph } from '../../src/graph/verify.ts';
@@ -28,11 +28,11 @@ export async function networkTable(models: readonly PublishedModel[]): Promise<s
 }
 
 /** The networks that a model brings itself, its UNet in both forms. */
-function namesOf({ own }: PublishedModel): readonly ModelName[] {
-  return [...new Set([...modelsOf(own), ...modelsOf(own, { controlledUnet: true })])];
+function namesOf({ own }: PublishedModel): readonly NetworkName[] {
+  return [...new Set([...networksOf(own), ...networksOf(own, { controlledUnet: true })])];
 }
 
-async function cells({ title, whole }: PublishedModel, name: ModelName, notes: Notes): Promise<string[]> {
+async function cells({ title, whole }: PublishedModel, name: NetworkName, notes: Notes): Promise<string[]> {
   let weights = '';
   const built: string[] = [];
   for (const target of targetNames) {

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { RequestError, SdConvertError } from '../../src/errors.ts';
 import { buildCoreMl } from '../../src/formats/coreml/build/build-coreml.ts';
-import { type Target as Deployment, targets as deployments } from '../../src/formats/coreml/deployment.ts';
+import { type DeploymentTarget, deploymentTargets } from '../../src/formats/coreml/deployment-target.ts';
 import { builtSource } from '../../src/formats/coreml/package/copy-weights.ts';
 import { quantizeMil } from '../../src/formats/coreml/quantize/quantize-mil.ts';
 import { buildOnnxModel } from '../../src/formats/onnx/build-model.ts';
@@ -24,7 +24,7 @@ import { sentence } from './attempt.ts';
 import { code, Notes, table } from './markdown.ts';
 
 // as: Object.keys gives strings; the table has exactly these keys.
-const systems = Object.keys(deployments) as Deployment[];
+const systems = Object.keys(deploymentTargets) as DeploymentTarget[];
 
 /** What a target does with what is asked of it. */
 export function targetTable(): string {
@@ -46,7 +46,7 @@ export function targetTable(): string {
 /** The systems that Core ML packages are written for. */
 export function systemTable(): string {
   const rows = systems.map((name) => {
-    const { ios, opset, specificationVersion } = deployments[name];
+    const { ios, opset, specificationVersion } = deploymentTargets[name];
     return [`${name}, iOS${ios}`, opset, String(specificationVersion)];
   });
   return table([['--min-deployment-target', 'operations of', 'specification'], ...rows]);
@@ -132,7 +132,7 @@ function quantizedFormats(): Format[] {
     ...systems.map((target): Format => {
       const source = builtSource('layer', buildCoreMl(graph, { target, description }).planned);
       return {
-        title: `Core ML, ${target}, iOS${deployments[target].ios}`,
+        title: `Core ML, ${target}, iOS${deploymentTargets[target].ios}`,
         quantize(plan) {
           const { planned, weights } = quantizeMil(source, plan);
           return { model: planned.model, smaller: weights.length };

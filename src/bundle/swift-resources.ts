@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { basename, join, parse } from 'node:path';
 import { type Context, throwIfInterrupted } from '../context.ts';
-import { type ModelKind, type ModelName, modelKind } from '../convert/contracts/contract.ts';
+import { type NetworkKind, type NetworkName, networkKind } from '../convert/contracts/contract.ts';
 import type { ArtifactName, WrittenFile } from '../formats/artifact.ts';
 import { type Compiler, compileWith } from '../formats/coreml/compiled/compile-package.ts';
 import { CONTROLNET_PREFIX, swiftControlNetName, swiftNames } from '../formats/coreml/swift-names.ts';
@@ -92,7 +92,7 @@ function withoutChunkedWholes<P extends Pick<SwiftPackage, 'name'>>(packages: re
 /** `unet_chunk2` → `UnetChunk2.mlmodelc`, `ControlNet_me_canny.mlpackage` → `controlnet/MeCanny.mlmodelc`. */
 function bundleFolder({ name, path }: Pick<SwiftPackage, 'name' | 'path'>): string {
   const network = networkOf(name);
-  const kind = modelKind(network);
+  const kind = networkKind(network);
   if (kind === 'controlnet') {
     const id = parse(path).name;
     const own = id.startsWith(CONTROLNET_PREFIX) ? id.slice(CONTROLNET_PREFIX.length) : id;
@@ -101,16 +101,16 @@ function bundleFolder({ name, path }: Pick<SwiftPackage, 'name' | 'path'>): stri
   return `${swiftNames[kind]}${name.slice(network.length).replace('_chunk', 'Chunk')}.mlmodelc`;
 }
 
-function networkOf(name: ArtifactName): ModelName {
-  // as: without its chunk, an ArtifactName is a ModelName.
-  return name.replace(/_chunk\d+$/, '') as ModelName;
+function networkOf(name: ArtifactName): NetworkName {
+  // as: without its chunk, an ArtifactName is a NetworkName.
+  return name.replace(/_chunk\d+$/, '') as NetworkName;
 }
 
 /** Whether a folder is an earlier form (whole, or in chunks) of a network that was bundled. */
 function isReplaced(name: string, packages: readonly SwiftPackage[]): boolean {
   const stem = /^(.+?)(?:Chunk\d+)?\.mlmodelc$/.exec(name)?.[1];
-  const names: Readonly<Partial<Record<ModelKind, string>>> = swiftNames;
-  return stem !== undefined && packages.some((each) => names[modelKind(networkOf(each.name))] === stem);
+  const names: Readonly<Partial<Record<NetworkKind, string>>> = swiftNames;
+  return stem !== undefined && packages.some((each) => names[networkKind(networkOf(each.name))] === stem);
 }
 
 /** The files in a folder and its folders, by path below it, sorted. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { bundleSwiftResources, type SwiftPackage } from '../bundle/swift-resources.ts';
 import type { Context } from '../context.ts';
-import { modelNames } from '../convert/convert.ts';
+import { networkKinds } from '../convert/convert.ts';
 import { NotFoundError } from '../errors.ts';
 import type { ArtifactName, WrittenFile } from '../formats/artifact.ts';
 import type { Compiler } from '../formats/coreml/compiled/compile-package.ts';
@@ -34,7 +34,7 @@ export async function bundlePackages(
     throw new NotFoundError({
       problem: `${folder} holds no packages of Stable Diffusion.`,
       details: {
-        'looked for': `*_${modelNames.join('.mlpackage, *_')}.mlpackage, chunks of these, and ${CONTROLNET_PREFIX}*.mlpackage`,
+        'looked for': `*_${networkKinds.join('.mlpackage, *_')}.mlpackage, chunks of these, and ${CONTROLNET_PREFIX}*.mlpackage`,
       },
       advice: 'Name the output folder of a conversion with --target coreml.',
     });
@@ -60,7 +60,7 @@ async function filesOf(folder: string): Promise<string[]> {
 function artifactName(file: string): ArtifactName | undefined {
   const [, stem = '', chunk = ''] = /^(.*?)(_chunk\d+)?\.mlpackage$/.exec(file) ?? [];
   if (stem.startsWith(CONTROLNET_PREFIX)) return 'controlnet';
-  const model = modelNames.find((name) => stem === name || stem.endsWith(`_${name}`));
+  const model = networkKinds.find((name) => stem === name || stem.endsWith(`_${name}`));
   // as: a model's name and the end of a chunk's are an artifact's name.
   return model ? (`${model}${chunk}` as ArtifactName) : undefined;
 }

@@ -10,13 +10,18 @@ import {
 } from '../checkpoint/open-models.ts';
 import type { Context } from '../context.ts';
 import type { AttentionImplementation } from '../convert/blocks/attention.ts';
-import { type ModelKind, type ModelName, modelKind, type Sizes } from '../convert/contracts/contract.ts';
-import { convert, type Model, modelsOf } from '../convert/convert.ts';
+import {
+  type NetworkKind,
+  type NetworkName,
+  networkKind,
+  type Sizes,
+} from '../convert/contracts/contract.ts';
+import { convert, type Model, networksOf } from '../convert/convert.ts';
 import { notesOn } from '../convert/notes.ts';
 import { ValidationError } from '../errors.ts';
 import type { ArtifactName, PlannedArtifact } from '../formats/artifact.ts';
 import type { Compiler } from '../formats/coreml/compiled/compile-package.ts';
-import type { Target as Deployment } from '../formats/coreml/deployment.ts';
+import type { DeploymentTarget } from '../formats/coreml/deployment-target.ts';
 import {
   type ArtifactToEmit,
   artifactBytes,
@@ -47,7 +52,7 @@ export interface ConvertRequest extends ModelSources {
    * Which networks; all that the checkpoint has when left out. `text_encoder` stands for both of Stable Diffusion XL's,
    * `unet` for the UNet in the form that is asked for and for the refiner's; the ControlNets that are named always come.
    */
-  readonly models?: readonly ModelName[] | undefined;
+  readonly models?: readonly NetworkName[] | undefined;
   /** Whether the UNet is to take a ControlNet's residuals: `control-unet` instead of `unet`. */
   readonly controlledUnet?: boolean | undefined;
   readonly precision: Precision;
@@ -55,7 +60,7 @@ export interface ConvertRequest extends ModelSources {
   readonly maxChunkBytes?: number | undefined;
   readonly sizes: Sizes;
   /** The oldest system that is to load Core ML packages. */
-  readonly deployment: Deployment;
+  readonly deployment: DeploymentTarget;
   /** Lowest PSNR in dB against the float32 reference that passes; not checked when left out. */
   readonly minPsnr?: number | undefined;
   /** Whether to complete the folder for its consumers. */
@@ -101,7 +106,7 @@ export interface ConvertedArtifact {
   readonly name: ArtifactName;
   /** Its folder, relative to the output. */
   readonly path: string;
-  readonly model: ModelName;
+  readonly model: NetworkName;
   readonly files: readonly { readonly name: string; readonly byteLength: number }[];
   /** Whether an earlier run's was kept. */
   readonly kept: boolean;
@@ -166,7 +171,7 @@ interface Planned {
 }
 
 interface TargetArtifact extends ArtifactToEmit {
-  readonly model: ModelName;
+  readonly model: NetworkName;
   readonly target: TargetName;
 }
 
@@ -223,22 +228,23 @@ function convertStage(request: ConvertRequest): Stage<Checkpoint, Converted> {
 function namedModels(
   { models, controlledUnet, controlnets = [] }: ConvertRequest,
   checkpoint: Checkpoint,
-): ModelName[] {
-  const all = modelsOf(checkpoint, { controlledUnet: controlledUnet || models?.includes('control-unet') });
+): NetworkName[] {
+  const all = networksOf(checkpoint, { controlledUnet: controlledUnet || models?.includes('control-unet') });
   if (!models) return all;
-  const isNamed = (name: ModelName, wanted: ModelName): boolean => name === wanted || partOf(name) === wanted;
+  const isNamed = (name: NetworkName, wanted: NetworkName): boolean =>
+    name === wanted || partOf(name) === wanted;
   const chosen = all.filter(
     (name) =>
       models.some((wanted) => isNamed(name, wanted)) ||
-      (modelKind(name) === 'controlnet' && controlnets.length > 0),
+      (networkKind(name) === 'controlnet' && controlnets.length > 0),
   );
   // What is not there is refused by what opens it.
   return [...chosen, ...models.filter((wanted) => !all.some((name) => isNamed(name, wanted)))];
 }
 
 /** What a network is named by when only some are converted. */
-function partOf(name: ModelName): ModelKind {
-  const kind = modelKind(name);
+function partOf(name: NetworkName): NetworkKind {
+  const kind = networkKind(name);
   if (kind === 'text_encoder_2') return 'text_encoder';
   if (kind === 'control-unet' || kind === 'refiner') return 'unet';
   return kind;
@@ -248,7 +254,7 @@ function quantize(request: ConvertRequest): Stage<Converted, Quantized> {
   return {
     name: 'quantize',
     async run({ checkpoint, models }, { onProgress }) {
-      const wide = new Map<string, ModelName[]>();
+      const wide = new Map<string, NetworkName[]>();
       const output = models.map(({ model, target, attention }) => {
         const wanted = targets[target].precision(request.precision);
         const precision =
@@ -270,7 +276,7 @@ function quantize(request: ConvertRequest): Stage<Converted, Quantized> {
 }
 
 /** What gets fewer bits, as with Apple's tool: a VAE or a safety checker would save little and lose much. */
-const quantizedParts: ReadonlySet<ModelKind> = new Set(['text_encoder', 'unet', 'controlnet']);
+const quantizedParts: ReadonlySet<NetworkKind> = new Set(['text_encoder', 'unet', 'controlnet']);
 
 function chunk(request: ConvertRequest): Stage<Quantized, Planned> {
   return {

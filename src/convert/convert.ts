@@ -10,9 +10,9 @@ import { safetyCheckerConfig } from './config/safety-checker-config.ts';
 import { unetConfig } from './config/unet-config.ts';
 import {
   type Contract,
-  type ModelKind,
-  type ModelName,
-  modelKind,
+  type NetworkKind,
+  type NetworkName,
+  networkKind,
   type Sizes,
 } from './contracts/contract.ts';
 import { withPresentNames } from './names/old-vae-attention.ts';
@@ -20,7 +20,7 @@ import { vaeClass, vaeOf } from './vae.ts';
 
 /** A network of a checkpoint as a graph: no weight has been read. */
 export interface Model {
-  readonly name: ModelName;
+  readonly name: NetworkName;
   /** What it is made of: a folder of the checkpoint. */
   readonly component: Component;
   readonly graph: Graph;
@@ -31,7 +31,7 @@ export interface Model {
 /** How the networks are to be built. */
 export interface ConvertOptions {
   /** Which networks; all that the checkpoint has when left out. */
-  readonly models?: readonly ModelName[] | undefined;
+  readonly models?: readonly NetworkName[] | undefined;
   /** Whether, where no networks are named, the UNet is the one that takes a ControlNet's residuals. */
   readonly controlledUnet?: boolean | undefined;
   /** Names, shapes and dtypes at the borders. */
@@ -57,7 +57,7 @@ const positionIds: Ignored = {
   reason: 'the numbers 0, 1, 2, … of the positions, which old versions of transformers saved',
 };
 
-const recipes: { readonly [K in ModelKind]: Recipe } = {
+const recipes: { readonly [K in NetworkKind]: Recipe } = {
   text_encoder: {
     component: 'text_encoder',
     title: 'the text encoder',
@@ -123,21 +123,21 @@ function unetRecipe(component: string, title: string, use: { readonly controlled
 
 /** Every kind of network, in the order they run; of several ControlNets this is the first. */
 // Object.keys gives strings; the table above has exactly these keys.
-export const modelNames = Object.keys(recipes) as readonly ModelKind[];
+export const networkKinds = Object.keys(recipes) as readonly NetworkKind[];
 
 /** The checkpoint's folder that a network is made of. */
-export function componentOf(name: ModelName): string {
-  const kind = modelKind(name);
+export function componentOf(name: NetworkName): string {
+  const kind = networkKind(name);
   return kind === 'controlnet' ? name : recipes[kind].component;
 }
 
 /** The networks that a checkpoint has, in the order they run; its UNet as `control-unet` where that is asked for. */
-export function modelsOf(
+export function networksOf(
   { components }: Checkpoint,
   { controlledUnet = false }: Pick<ConvertOptions, 'controlledUnet'> = {},
-): ModelName[] {
+): NetworkName[] {
   const left = controlledUnet ? 'unet' : 'control-unet';
-  return modelNames.flatMap((name) => {
+  return networkKinds.flatMap((name) => {
     if (name === left) return [];
     const names = name === 'controlnet' ? [...components.keys()].filter(isControlNet) : [name];
     return names.filter((each) => components.has(componentOf(each)));
@@ -150,12 +150,12 @@ export function modelsOf(
  * `RequestError` for sizes that the network cannot take.
  */
 export function convert(checkpoint: Checkpoint, options: ConvertOptions): Model[] {
-  const names = options.models ?? modelsOf(checkpoint, options);
+  const names = options.models ?? networksOf(checkpoint, options);
   return names.map((name) => convertModel(checkpoint, name, options));
 }
 
-function convertModel(checkpoint: Checkpoint, name: ModelName, options: ConvertOptions): Model {
-  const recipe = recipes[modelKind(name)];
+function convertModel(checkpoint: Checkpoint, name: NetworkName, options: ConvertOptions): Model {
+  const recipe = recipes[networkKind(name)];
   const component = requireComponent(checkpoint, componentOf(name));
   const weights = new WeightBook(
     recipe.title,

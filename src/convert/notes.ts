@@ -1,5 +1,5 @@
 import type { Checkpoint, Component } from '../checkpoint/checkpoint.ts';
-import { type ModelName, modelKind } from './contracts/contract.ts';
+import { type NetworkName, networkKind } from './contracts/contract.ts';
 import { isXl } from './convert.ts';
 import { vaeClass } from './vae.ts';
 
@@ -9,10 +9,10 @@ const usualScales = { 'Stable Diffusion 1.x and 2.x': 0.18215, 'Stable Diffusion
 /** What whoever uses these networks should know of how they fit together, a sentence each; no weight is read. */
 export function notesOn(
   checkpoint: Checkpoint,
-  names: readonly ModelName[],
+  names: readonly NetworkName[],
   { coreMl }: { readonly coreMl: boolean },
 ): string[] {
-  const kinds = new Set(names.map(modelKind));
+  const kinds = new Set(names.map(networkKind));
   const vae = checkpoint.components.get('vae');
   const hasVae = kinds.has('vae_decoder') || kinds.has('vae_encoder');
   return [

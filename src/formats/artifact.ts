@@ -1,4 +1,4 @@
-import type { ModelName } from '../convert/contracts/contract.ts';
+import type { NetworkName } from '../convert/contracts/contract.ts';
 
 /** A file that will be written, and its exact size in bytes. */
 export interface PlannedFile {
@@ -14,7 +14,7 @@ export interface WrittenFile extends PlannedFile {
 }
 
 /** What an artifact is: a whole network, or one of its chunks. */
-export type ArtifactName = ModelName | `${ModelName}_chunk${number}`;
+export type ArtifactName = NetworkName | `${NetworkName}_chunk${number}`;
 
 /** A model in a target's format, ready to be written: its graph is final, no weight has been read. */
 export interface PlannedArtifact {

@@ -4,7 +4,7 @@ import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import type { Context } from '../context.ts';
 import type { AttentionImplementation } from '../convert/blocks/attention.ts';
 import { appleContract } from '../convert/contracts/apple.ts';
-import type { Contract, ModelName } from '../convert/contracts/contract.ts';
+import type { Contract, NetworkName } from '../convert/contracts/contract.ts';
 import { optimumContract } from '../convert/contracts/optimum.ts';
 import { componentOf, type Model } from '../convert/convert.ts';
 import { planQuantization, type QuantizationOptions } from '../quantize/plan.ts';
@@ -13,7 +13,7 @@ import type { ArtifactName, PlannedArtifact, WrittenFile } from './artifact.ts';
 import { buildCoreMl } from './coreml/build/build-coreml.ts';
 import { describeModel } from './coreml/build/describe-model.ts';
 import type { Compiler } from './coreml/compiled/compile-package.ts';
-import type { Target as Deployment } from './coreml/deployment.ts';
+import type { DeploymentTarget } from './coreml/deployment-target.ts';
 import { builtSource } from './coreml/package/copy-weights.ts';
 import { packageFiles, writePackageFiles } from './coreml/package/package.ts';
 import { quantizeMil } from './coreml/quantize/quantize-mil.ts';
@@ -38,13 +38,13 @@ export interface TargetOptions {
   /** Bytes of weights that no chunk may exceed; whole when left out. */
   readonly maxChunkBytes: number | undefined;
   /** The oldest system that is to load a Core ML package. */
-  readonly deployment: Deployment;
+  readonly deployment: DeploymentTarget;
 }
 
 /** An artifact that is there, to be bundled. */
 export interface BundledArtifact {
   readonly name: ArtifactName;
-  readonly model: ModelName;
+  readonly model: NetworkName;
   /** Relative to the output folder. */
   readonly path: string;
   readonly files: readonly WrittenFile[];
@@ -184,6 +184,6 @@ function configured(
   });
 }
 
-function artifactName(model: ModelName, index: number, maxChunkBytes: number | undefined): ArtifactName {
+function artifactName(model: NetworkName, index: number, maxChunkBytes: number | undefined): ArtifactName {
   return maxChunkBytes === undefined ? model : `${model}_chunk${index + 1}`;
 }

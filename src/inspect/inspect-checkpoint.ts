@@ -5,7 +5,7 @@ import { findWeightFile, type Variant } from '../checkpoint/component-weights.ts
 import { familyTitles, kindTitles } from '../checkpoint/family.ts';
 import { isWeightless } from '../checkpoint/recognize.ts';
 import { optimumContract } from '../convert/contracts/optimum.ts';
-import { convert, modelsOf } from '../convert/convert.ts';
+import { convert, networksOf } from '../convert/convert.ts';
 import { SdConvertError } from '../errors.ts';
 import { exists, listFolder, pathKind } from '../io/disk.ts';
 import { type JsonObject, readJsonObject } from '../io/python-json.ts';
@@ -117,7 +117,7 @@ function describeComponent({ name, className, weights }: Component): ComponentIn
 /** Builds each network that the checkpoint has; that reads no weights. */
 function tryNetworks(checkpoint: Checkpoint): NetworkInspection[] {
   const options = { contract: optimumContract, attention: 'ORIGINAL', sizes: {} } as const;
-  return modelsOf(checkpoint).map((name) => {
+  return networksOf(checkpoint).map((name) => {
     try {
       convert(checkpoint, { ...options, models: [name] });
       return { name, problem: null };

@@ -1,6 +1,6 @@
 import { basename, resolve } from 'node:path';
 import { openMlModelC } from '../formats/coreml/compiled/read-bundle.ts';
-import { type Target, targets } from '../formats/coreml/deployment.ts';
+import { type DeploymentTarget, deploymentTargets } from '../formats/coreml/deployment-target.ts';
 import { milDTypes } from '../formats/coreml/mil/mil-dtype.ts';
 import { programFunctions } from '../formats/coreml/mil/mil-program.ts';
 import type { FeatureDescription } from '../formats/coreml/mil/mil-schema.ts';
@@ -51,10 +51,10 @@ export async function inspectCoreMl(kind: 'mlpackage' | 'mlmodelc', path: string
   };
 }
 
-function deploymentTarget(opset: string): Target | null {
-  for (const [name, target] of Object.entries(targets)) {
+function deploymentTarget(opset: string): DeploymentTarget | null {
+  for (const [name, target] of Object.entries(deploymentTargets)) {
     // as: Object.entries gives strings; the table has exactly these keys.
-    if (target.opset === opset) return name as Target;
+    if (target.opset === opset) return name as DeploymentTarget;
   }
   return null;
 }

@@ -1,6 +1,6 @@
 import type { LoraFacts } from '../checkpoint/lora/describe-lora.ts';
-import type { ModelName } from '../convert/contracts/contract.ts';
-import type { Target } from '../formats/coreml/deployment.ts';
+import type { NetworkName } from '../convert/contracts/contract.ts';
+import type { DeploymentTarget } from '../formats/coreml/deployment-target.ts';
 import type { JsonObject } from '../io/python-json.ts';
 import type { WeightGroup } from './weight-groups.ts';
 
@@ -61,7 +61,7 @@ export interface ComponentInspection {
 
 /** Whether a network's graph can be built from its header and config. */
 export interface NetworkInspection {
-  readonly name: ModelName;
+  readonly name: NetworkName;
   /** Why it cannot be built; `null` when it can. */
   readonly problem: string | null;
 }
@@ -131,7 +131,7 @@ export interface CoreMlInspection extends ModelInspection {
   /** `CoreML6` */
   readonly opset: string;
   /** The oldest system that has this opset. */
-  readonly deploymentTarget: Target | null;
+  readonly deploymentTarget: DeploymentTarget | null;
   /** As apps tell it: by whether there are einsum operations. `null` without attention. */
   readonly attention: 'SPLIT_EINSUM' | 'ORIGINAL' | null;
 }

@@ -1,4 +1,4 @@
-import { type ModelKind, type ModelName, modelKind } from '../convert/contracts/contract.ts';
+import { type NetworkKind, type NetworkName, networkKind } from '../convert/contracts/contract.ts';
 
 /**
  * What the models' inputs and outputs are called: by optimum's ONNX pipelines, by Apple's Core ML models, and in
@@ -103,7 +103,7 @@ function lastIndex(prefix: string, names: readonly string[]): number {
 }
 
 /** Networks as far as their inputs tell them apart: a refiner is a UNet, and one text encoder is like another. */
-export type NetworkForm = Exclude<ModelKind, 'text_encoder_2' | 'refiner'>;
+export type NetworkForm = Exclude<NetworkKind, 'text_encoder_2' | 'refiner'>;
 
 /** The first of these inputs, in optimum's names, that a network has says what it is. */
 const formOfInput: readonly (readonly [input: string, form: NetworkForm])[] = [
@@ -124,14 +124,14 @@ export function networkOf(inputs: readonly string[]): NetworkForm | undefined {
 }
 
 /** The network that a model of this form is: its name, where that says more (`refiner`, `text_encoder_2`, `controlnet_1`). */
-export function networkCalled(name: string, form: NetworkForm): ModelName {
+export function networkCalled(name: string, form: NetworkForm): NetworkName {
   const [, network] = /^(refiner|text_encoder_2|controlnet(?:_\d+)?)$/.exec(name) ?? [];
   if (network === undefined) return form;
-  const called = network as ModelName; // as: one of those in the pattern
-  return formOfKind(modelKind(called)) === form ? called : form;
+  const called = network as NetworkName; // as: one of those in the pattern
+  return formOfKind(networkKind(called)) === form ? called : form;
 }
 
-function formOfKind(kind: ModelKind): NetworkForm {
+function formOfKind(kind: NetworkKind): NetworkForm {
   if (kind === 'refiner') return 'unet';
   return kind === 'text_encoder_2' ? 'text_encoder' : kind;
 }

@@ -1,6 +1,6 @@
 import { basename, dirname, join, resolve } from 'node:path';
-import type { ModelName } from '../convert/contracts/contract.ts';
-import { modelNames } from '../convert/convert.ts';
+import type { NetworkName } from '../convert/contracts/contract.ts';
+import { networkKinds } from '../convert/convert.ts';
 import { NotFoundError } from '../errors.ts';
 import { CONTROLNET_PREFIX, swiftNames } from '../formats/coreml/swift-names.ts';
 import { listFolder, pathKind } from '../io/disk.ts';
@@ -77,14 +77,14 @@ async function bundledControlNets(path: string): Promise<FoundModel[]> {
   return (await modelsIn(folder)).map((model) => ({ ...model, name: CONTROLNET }));
 }
 
-const CONTROLNET = 'controlnet' satisfies ModelName;
+const CONTROLNET = 'controlnet' satisfies NetworkName;
 
 /** The network in a name of ours, of Apple's converter (`Stable_Diffusion_version_x_unet`) or of its Swift package (`Unet`); else the name itself. */
 function modelName(path: string): string {
   const name = basename(resolve(path)).replace(ENDING, '');
   if (name.startsWith(CONTROLNET_PREFIX)) return CONTROLNET;
-  const swift: Readonly<Partial<Record<ModelName, string>>> = swiftNames;
-  return modelNames.find((network) => name === swift[network] || name.endsWith(`_${network}`)) ?? name;
+  const swift: Readonly<Partial<Record<NetworkName, string>>> = swiftNames;
+  return networkKinds.find((network) => name === swift[network] || name.endsWith(`_${network}`)) ?? name;
 }
 
 /** What the model of a chunk would be called if it were whole. */

@@ -5,7 +5,7 @@ import { type Checkpoint, openCheckpoint } from '../checkpoint/checkpoint.ts';
 import { findWeightFile, type Variant } from '../checkpoint/component-weights.ts';
 import { recognizeWeights } from '../checkpoint/recognize.ts';
 import { type Context, throwIfInterrupted } from '../context.ts';
-import type { ModelName } from '../convert/contracts/contract.ts';
+import type { NetworkName } from '../convert/contracts/contract.ts';
 import { optimumContract } from '../convert/contracts/optimum.ts';
 import { componentOf, convert } from '../convert/convert.ts';
 import { DiskSpaceError, NotFoundError } from '../errors.ts';
@@ -49,7 +49,7 @@ const textEncoderNames: readonly TextEncoderName[] = ['text_encoder', 'text_enco
 /** A model that a reference is asked for: by its folder's name, or by the network it is. */
 export interface WantedModel {
   readonly name: string;
-  readonly network: ModelName;
+  readonly network: NetworkName;
 }
 
 /**
@@ -115,7 +115,7 @@ export function checkpointReference(checkpoint: Checkpoint, context: Context): R
 /** Writes a network as the plainest model it can be. */
 async function writeReference(
   checkpoint: Checkpoint,
-  network: ModelName,
+  network: NetworkName,
   folder: string,
   { signal }: Context,
 ): Promise<void> {

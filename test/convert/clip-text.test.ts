@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { requireComponent } from '../../src/checkpoint/checkpoint.ts';
 import { clipText } from '../../src/convert/clip-text.ts';
 import { type ClipTextConfig, clipTextConfig } from '../../src/convert/config/clip-text-config.ts';
-import type { ModelName } from '../../src/convert/contracts/contract.ts';
+import type { NetworkName } from '../../src/convert/contracts/contract.ts';
 import { buildOnnxModel } from '../../src/formats/onnx/build-model.ts';
 import { type Graph, GraphBuilder } from '../../src/graph/graph.ts';
 import { Scope } from '../../src/graph/scope.ts';
@@ -38,7 +38,7 @@ test.each(rows)(
   },
 );
 
-test.each<[ModelName, Precision, floor: number]>([
+test.each<[NetworkName, Precision, floor: number]>([
   ['text_encoder', 'float32', 125], // 133.3
   ['text_encoder', 'float16', 59], // 67.2
   ['text_encoder_2', 'float32', 123], // 131.7

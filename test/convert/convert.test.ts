@@ -3,14 +3,14 @@ import { describe, expect, test } from 'vitest';
 import type { Checkpoint, Component } from '../../src/checkpoint/checkpoint.ts';
 import { attentionImplementations } from '../../src/convert/blocks/attention.ts';
 import { appleContract } from '../../src/convert/contracts/apple.ts';
-import type { ModelName, Sizes } from '../../src/convert/contracts/contract.ts';
+import type { NetworkName, Sizes } from '../../src/convert/contracts/contract.ts';
 import { optimumContract } from '../../src/convert/contracts/optimum.ts';
 import {
   type ConvertOptions,
   componentOf,
   convert,
   type Model,
-  modelsOf,
+  networksOf,
 } from '../../src/convert/convert.ts';
 import {
   MissingWeightError,
@@ -31,7 +31,7 @@ const contracts = { optimum: optimumContract, apple: appleContract };
 const latent64 = { latentHeight: 64, latentWidth: 64 };
 const plain: ConvertOptions = { contract: optimumContract, attention: 'ORIGINAL', sizes: {} };
 
-const fullSize: Readonly<Record<FullSizeModel, readonly ModelName[]>> = {
+const fullSize: Readonly<Record<FullSizeModel, readonly NetworkName[]>> = {
   sd15: ['text_encoder', 'unet', 'vae_decoder', 'vae_encoder'],
   'sd15-inpainting': ['unet'],
   sd21: ['text_encoder', 'unet', 'vae_decoder', 'vae_encoder'],
@@ -46,7 +46,7 @@ const fullSize: Readonly<Record<FullSizeModel, readonly ModelName[]>> = {
 };
 
 // as: Object.entries forgets which keys there are.
-describe.each(Object.entries(fullSize) as [FullSizeModel, ModelName[]][])(
+describe.each(Object.entries(fullSize) as [FullSizeModel, NetworkName[]][])(
   '%s at full size',
   (name, names) => {
     const checkpoint = fullSizeCheckpoint(name);
@@ -75,7 +75,7 @@ describe.each(['sd15', 'sd15-inpainting', 'sd21', 'sdxl', 'sdxl-refiner'] as con
   (name) => {
     test('takes a ControlNet’s residuals in both contracts, with the same weights', () => {
       for (const contract of Object.values(contracts)) {
-        const models: ModelName[] = ['unet', 'control-unet'];
+        const models: NetworkName[] = ['unet', 'control-unet'];
         const [alone, controlled] = convert(fullSizeCheckpoint(name), { ...plain, contract, models });
         if (!alone || !controlled) throw new Error('not both were converted');
         verifyGraph(controlled.graph);
@@ -88,7 +88,7 @@ describe.each(['sd15', 'sd15-inpainting', 'sd21', 'sdxl', 'sdxl-refiner'] as con
 describe('a checkpoint that is not exactly of this network', () => {
   const components = fullSizeCheckpoint('sd15').components;
 
-  test.each<[ModelName, string, string]>([
+  test.each<[NetworkName, string, string]>([
     ['text_encoder', 'the text encoder', 'text_model.encoder.layers.11.mlp.fc2.bias'],
     ['unet', 'the UNet', 'up_blocks.3.attentions.2.proj_out.weight'],
     ['vae_decoder', 'the VAE decoder', 'post_quant_conv.weight'],
@@ -100,7 +100,7 @@ describe('a checkpoint that is not exactly of this network', () => {
     expect(error.details).toMatchObject({ missing });
   });
 
-  test.each<[ModelName, string, string]>([
+  test.each<[NetworkName, string, string]>([
     ['text_encoder', 'the text encoder', 'text_projection.weight'],
     ['unet', 'the UNet', 'class_embedding.weight'],
     ['vae_decoder', 'the VAE decoder', 'decoder.mid_block.attentions.1.to_q.weight'],
@@ -172,7 +172,7 @@ describe('a checkpoint that is not exactly of this network', () => {
 
   /** Converts one network of SD 1.5 with its weights and config changed. */
   function convertModel(
-    model: ModelName,
+    model: NetworkName,
     change: (weights: Map<string, Weight>) => void,
     config: Component['config'] = {},
     attention: ConvertOptions['attention'] = 'ORIGINAL',
@@ -196,8 +196,8 @@ describe('what a checkpoint has', () => {
   });
 
   test('are the networks of its folders, in the order they run, several ControlNets by their numbers', () => {
-    expect(modelsOf(fullSizeCheckpoint('sdxl'))).toEqual(fullSize.sdxl);
-    expect(modelsOf(withControlNets(['controlnet', 'controlnet_1', 'controlnet_10', 'refiner']))).toEqual([
+    expect(networksOf(fullSizeCheckpoint('sdxl'))).toEqual(fullSize.sdxl);
+    expect(networksOf(withControlNets(['controlnet', 'controlnet_1', 'controlnet_10', 'refiner']))).toEqual([
       'controlnet',
       'controlnet_1',
       'controlnet_10',
@@ -208,7 +208,7 @@ describe('what a checkpoint has', () => {
 
   test('is one UNet: that for a ControlNet where it is asked for', () => {
     const checkpoint = withControlNets(['controlnet']);
-    expect(modelsOf(checkpoint, { controlledUnet: true })).toEqual(['controlnet', 'control-unet']);
+    expect(networksOf(checkpoint, { controlledUnet: true })).toEqual(['controlnet', 'control-unet']);
     const sd15 = convert(fullSizeCheckpoint('sd15'), { ...plain, controlledUnet: true });
     expect(sd15.map(({ name }) => name)).toEqual([
       'text_encoder',
@@ -219,7 +219,7 @@ describe('what a checkpoint has', () => {
   });
 
   test('each network has its own folder; the UNet for a ControlNet is made of the UNet', () => {
-    const names: ModelName[] = ['control-unet', 'refiner', 'controlnet', 'controlnet_2', 'vae_encoder'];
+    const names: NetworkName[] = ['control-unet', 'refiner', 'controlnet', 'controlnet_2', 'vae_encoder'];
     expect(names.map(componentOf)).toEqual(['unet', 'refiner', 'controlnet', 'controlnet_2', 'vae']);
   });
 });
@@ -267,7 +267,7 @@ describe('what is asked for', () => {
   };
 
   test('is built in the order asked; everything there is, when nothing is', () => {
-    const names = (models?: readonly ModelName[]) =>
+    const names = (models?: readonly NetworkName[]) =>
       convert(checkpoint, { ...plain, models }).map(({ name }) => name);
     expect(names(['vae_encoder', 'text_encoder'])).toEqual(['vae_encoder', 'text_encoder']);
     expect(names()).toEqual(['text_encoder', 'unet', 'vae_decoder', 'vae_encoder']);

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { AttentionImplementation } from '../../src/convert/blocks/attention.ts';
-import type { ModelName } from '../../src/convert/contracts/contract.ts';
+import type { NetworkName } from '../../src/convert/contracts/contract.ts';
 import { type Precision, withPrecision } from '../../src/quantize/precision.ts';
 import { recordedNetworks } from '../support/recorded-networks.ts';
 
@@ -32,7 +32,7 @@ const checkpoints = {
 /** Floors in dB: what was measured (in the comment), less 8; see unet.test.ts for what is left. */
 const rows: readonly [
   keyof typeof checkpoints,
-  ModelName,
+  NetworkName,
   AttentionImplementation,
   Precision,
   floor: number,
@@ -55,7 +55,7 @@ const rows: readonly [
 ];
 
 /** What is recorded of the other families: floors for float32, the same for both formats (measured: ONNX, Core ML). */
-const families: readonly [keyof typeof checkpoints, ModelName, floor: number][] = [
+const families: readonly [keyof typeof checkpoints, NetworkName, floor: number][] = [
   ['sd15', 'control-unet', 121], // 129.5, 129.7
   ['controlnet-sd15', 'controlnet', 116], // 124.3, 124.7
   ['sdxl', 'text_encoder', 124], // 133.3, 132.9

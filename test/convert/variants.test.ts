@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { attentionImplementations } from '../../src/convert/blocks/attention.ts';
-import type { ModelName, Sizes } from '../../src/convert/contracts/contract.ts';
+import type { NetworkName, Sizes } from '../../src/convert/contracts/contract.ts';
 import { type Recorded, recordedNetworks } from '../support/recorded-networks.ts';
 
 /** Very small networks of kinds that differ from the common ones (test/goldens/README.md). */
@@ -17,7 +17,7 @@ const table = Object.fromEntries(
 const networks = recordedNetworks(table);
 
 describe.each(kinds)('%s', (kind) => {
-  const model: ModelName = kind === 'controlnet-xl' ? 'controlnet' : 'unet';
+  const model: NetworkName = kind === 'controlnet-xl' ? 'controlnet' : 'unet';
   const recordedSizes =
     model === 'controlnet' ? { latentHeight: 8, latentWidth: 6 } : { latentHeight: 32, latentWidth: 24 };
 

@@ -31,7 +31,10 @@ test.for([
   [`import { convert } from '../index.ts';`, 'graph may not import stages (src/index.ts)'],
   [`import { main } from '../../cli/main.ts';`, 'graph may not import cli (cli/main.ts)'],
   [`import { x } from '../new/x.ts';`, 'new is none of ground ← io ← hub ← weights ← checkpoint ← graph'],
-  [`import { x } from '../../test/support/x.ts';`, 'test is none of ground ← io ← hub ← weights ← checkpoint ← graph'],
+  [
+    `import { x } from '../../test/support/x.ts';`,
+    'test is none of ground ← io ← hub ← weights ← checkpoint ← graph',
+  ],
   [`import { readFileSync } from 'node:fs';`, 'only src/io/disk.ts may import node:fs'],
   [`import { open } from 'fs/promises';`, 'only src/io/disk.ts may import fs/promises'],
   [`import { env } from 'node:process';`, 'src/ may not import node:process'],

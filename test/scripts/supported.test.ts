@@ -14,7 +14,7 @@ import { familyTitles, kindTitles } from '../../src/checkpoint/family.ts';
 import { otherAdapters } from '../../src/checkpoint/lora/lora-key.ts';
 import { knownWeightFiles, refusedPipelines, supportedPipelines } from '../../src/checkpoint/recognize.ts';
 import { attentionImplementations } from '../../src/convert/blocks/attention.ts';
-import { modelNames, modelsOf } from '../../src/convert/convert.ts';
+import { networkKinds, networksOf } from '../../src/convert/convert.ts';
 import { targetNames } from '../../src/formats/targets.ts';
 import { precisions } from '../../src/quantize/precision.ts';
 import { fullSizeCheckpoint } from '../support/full-size.ts';
@@ -34,10 +34,10 @@ function row(text: string, ...cells: readonly string[]): string[] {
 
 test('every kind of network is among the models whose graphs are built', () => {
   const names = publishedModels().flatMap(({ own }) => [
-    ...modelsOf(own),
-    ...modelsOf(own, { controlledUnet: true }),
+    ...networksOf(own),
+    ...networksOf(own, { controlledUnet: true }),
   ]);
-  expect(new Set(names)).toEqual(new Set(modelNames));
+  expect(new Set(names)).toEqual(new Set(networkKinds));
 });
 
 test('a network’s row says what it weighs, and each target and attention that builds it', async () => {

@@ -3,7 +3,7 @@ import { type Checkpoint, openCheckpoint } from '../../src/checkpoint/checkpoint
 import { composeCheckpoint } from '../../src/checkpoint/compose-checkpoint.ts';
 import { openComponent } from '../../src/checkpoint/open-component.ts';
 import type { AttentionImplementation } from '../../src/convert/blocks/attention.ts';
-import type { ModelName, Sizes } from '../../src/convert/contracts/contract.ts';
+import type { NetworkName, Sizes } from '../../src/convert/contracts/contract.ts';
 import { optimumContract } from '../../src/convert/contracts/optimum.ts';
 import { convert } from '../../src/convert/convert.ts';
 import { buildOnnxModel } from '../../src/formats/onnx/build-model.ts';
@@ -66,7 +66,7 @@ export function recordedNetworks<Name extends string>(table: Readonly<Record<Nam
     /** A network under optimum's contract. */
     graph(
       name: Name,
-      model: ModelName,
+      model: NetworkName,
       attention: AttentionImplementation = 'ORIGINAL',
       sizes: Sizes = {},
     ): Graph {
@@ -82,7 +82,7 @@ export function recordedNetworks<Name extends string>(table: Readonly<Record<Nam
      */
     async agreement(
       name: Name,
-      model: ModelName,
+      model: NetworkName,
       graph: Graph,
       rounding = table[name].rounding,
     ): Promise<number> {
@@ -109,7 +109,7 @@ export function recordedNetworks<Name extends string>(table: Readonly<Record<Nam
     /** The same of Core ML packages, one for each size that was recorded, computed as they declare (`run-network.ts`). */
     async coreMlAgreement(
       name: Name,
-      model: ModelName,
+      model: NetworkName,
       options: Pick<NetworkRequest, 'attention' | 'precision'>,
       rounding = table[name].rounding,
     ): Promise<number> {
@@ -131,7 +131,7 @@ export function recordedNetworks<Name extends string>(table: Readonly<Record<Nam
     },
   };
 
-  async function goldensOf(name: Name, model: ModelName): Promise<Golden[]> {
+  async function goldensOf(name: Name, model: NetworkName): Promise<Golden[]> {
     const goldens = await readGoldens(table[name].goldens, model === 'refiner' ? 'unet' : model);
     if (goldens.length === 0) throw new Error(`nothing is recorded of ${name}'s ${model}`);
     return goldens;

@@ -1,7 +1,7 @@
 import type { Checkpoint } from '../../src/checkpoint/checkpoint.ts';
 import type { AttentionImplementation } from '../../src/convert/blocks/attention.ts';
 import { appleContract } from '../../src/convert/contracts/apple.ts';
-import type { Contract, ModelName, Sizes } from '../../src/convert/contracts/contract.ts';
+import type { Contract, NetworkName, Sizes } from '../../src/convert/contracts/contract.ts';
 import { optimumContract } from '../../src/convert/contracts/optimum.ts';
 import { convert } from '../../src/convert/convert.ts';
 import { buildCoreMl } from '../../src/formats/coreml/build/build-coreml.ts';
@@ -15,7 +15,7 @@ import { openRunner } from '../../src/run/open-runner.ts';
 
 /** Which network, and how it is to be written. */
 export interface NetworkRequest {
-  readonly model: ModelName;
+  readonly model: NetworkName;
   readonly format: 'onnx' | 'coreml';
   readonly precision: Precision;
   readonly attention?: AttentionImplementation;

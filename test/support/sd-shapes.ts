@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Checkpoint, openCheckpoint } from '../../src/checkpoint/checkpoint.ts';
-import type { ModelName } from '../../src/convert/contracts/contract.ts';
+import type { NetworkName } from '../../src/convert/contracts/contract.ts';
 import { optimumContract } from '../../src/convert/contracts/optimum.ts';
 import { convert } from '../../src/convert/convert.ts';
 import { buildOnnxModel, type OnnxModel } from '../../src/formats/onnx/build-model.ts';
@@ -23,7 +23,7 @@ export function golden(name: string): string {
 interface Options {
   /** Another checkpoint than `sdShapes`. */
   readonly from?: string;
-  readonly models?: readonly ModelName[];
+  readonly models?: readonly NetworkName[];
   readonly precision?: Precision;
   /** What to spoil in the checkpoint before it is converted. */
   readonly spoilCheckpoint?: (checkpoint: Checkpoint) => Checkpoint;

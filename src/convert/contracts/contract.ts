@@ -36,7 +36,7 @@ export interface Contract {
  * The networks of a checkpoint, named as Apple's tool and the commands name them. `control-unet` is the UNet that takes
  * a ControlNet's residuals; several ControlNets are numbered as diffusers does: `controlnet`, `controlnet_1`, ….
  */
-export type ModelName =
+export type NetworkName =
   | 'text_encoder'
   | 'text_encoder_2'
   | 'unet'
@@ -49,12 +49,12 @@ export type ModelName =
   | 'safety_checker';
 
 /** A network's name without the number that tells several ControlNets apart. */
-export type ModelKind = Exclude<ModelName, `controlnet_${number}`>;
+export type NetworkKind = Exclude<NetworkName, `controlnet_${number}`>;
 
 /** The kind of network that a name is of. */
-export function modelKind(name: ModelName): ModelKind {
+export function networkKind(name: NetworkName): NetworkKind {
   // as: what begins so is a ControlNet with a number; the others are their own kinds.
-  return name.startsWith('controlnet') ? 'controlnet' : (name as ModelKind);
+  return name.startsWith('controlnet') ? 'controlnet' : (name as NetworkKind);
 }
 
 /** Sizes the user fixed; what is left out follows from the contract (free, or the config's). */

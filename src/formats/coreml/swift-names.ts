@@ -1,7 +1,7 @@
-import type { ModelKind } from '../../convert/contracts/contract.ts';
+import type { NetworkKind } from '../../convert/contracts/contract.ts';
 
 /** What Apple's Swift package calls each network (StableDiffusionPipeline+Resources.swift); ControlNets have names of their own. */
-export const swiftNames: { readonly [K in Exclude<ModelKind, 'controlnet'>]: string } = {
+export const swiftNames: { readonly [K in Exclude<NetworkKind, 'controlnet'>]: string } = {
   text_encoder: 'TextEncoder',
   text_encoder_2: 'TextEncoder2',
   unet: 'Unet',

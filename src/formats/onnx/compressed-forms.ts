@@ -59,10 +59,10 @@ const INT4 = 22;
  * forms that ONNX does not have, `UnsupportedModelError` for those that the model's opset does not have.
  */
 export function onnxForm(weight: OnnxWeight, form: WeightForm, opset: number): OnnxForm | undefined {
-  return form.kind === 'linear' ? dequantized(weight, form, opset) : looked(weight, form);
+  return form.kind === 'linear' ? dequantized(weight, form, opset) : paletteLookup(weight, form);
 }
 
-function looked(
+function paletteLookup(
   weight: OnnxWeight,
   { bits, groupSize, int8Palette, channelScales }: PaletteForm,
 ): OnnxForm | undefined {

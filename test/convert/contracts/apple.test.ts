@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Checkpoint } from '../../../src/checkpoint/checkpoint.ts';
 import { appleContract } from '../../../src/convert/contracts/apple.ts';
-import type { ModelName, Sizes } from '../../../src/convert/contracts/contract.ts';
+import type { NetworkName, Sizes } from '../../../src/convert/contracts/contract.ts';
 import { convert } from '../../../src/convert/convert.ts';
 import { formatShape } from '../../../src/graph/shape.ts';
 import { verifyGraph } from '../../../src/graph/verify.ts';
@@ -160,7 +160,7 @@ test('a VAE alone, which does not know for which latents it is, says what it nee
 });
 
 /** The inputs and outputs of a model, in order. */
-function borders(of: FullSizeModel | Checkpoint, model: ModelName, sizes: Sizes = {}): string[] {
+function borders(of: FullSizeModel | Checkpoint, model: NetworkName, sizes: Sizes = {}): string[] {
   const checkpoint = typeof of === 'string' ? fullSizeCheckpoint(of) : of;
   const options = { models: [model], contract: appleContract, attention: 'SPLIT_EINSUM', sizes } as const;
   const [built] = convert(checkpoint, options);

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { attentionImplementations } from '../../../src/convert/blocks/attention.ts';
-import type { ModelName, Sizes } from '../../../src/convert/contracts/contract.ts';
+import type { NetworkName, Sizes } from '../../../src/convert/contracts/contract.ts';
 import { optimumContract } from '../../../src/convert/contracts/optimum.ts';
 import { convert } from '../../../src/convert/convert.ts';
 import { formatShape } from '../../../src/graph/shape.ts';
@@ -116,7 +116,7 @@ test('sizes that are asked for are fixed, the others stay free', () => {
 });
 
 function borders(
-  model: ModelName,
+  model: NetworkName,
   attention: (typeof attentionImplementations)[number],
   sizes: Sizes = {},
   name: FullSizeModel = 'sd15',

@@ -1,5 +1,5 @@
 import { buildModel } from '../../../src/formats/coreml/build/build-model.ts';
-import type { Target } from '../../../src/formats/coreml/deployment.ts';
+import type { DeploymentTarget } from '../../../src/formats/coreml/deployment-target.ts';
 import { milDTypeOf } from '../../../src/formats/coreml/mil/mil-dtype.ts';
 import { readElements } from '../../../src/formats/coreml/mil/mil-elements.ts';
 import type { Block, Operation, Value, ValueType } from '../../../src/formats/coreml/mil/mil-schema.ts';
@@ -42,7 +42,7 @@ export function graphOf<Inputs extends Readonly<Record<string, TensorType>>>(
   return builder.finish([{ name: 'y', tensor: compute(tensors, builder) }]);
 }
 
-export function blockOf(graph: Graph, target: Target = 'macOS13'): Block {
+export function blockOf(graph: Graph, target: DeploymentTarget = 'macOS13'): Block {
   const zeros = ({ shape }: Weight): number[] => Array(shape.reduce((a, b) => a * b, 1)).fill(0);
   const { model } = buildModel(graph, target, someDescription, zeros);
   const [block] = Object.values(model.mlProgram?.functions.main?.block_specializations ?? {});
@@ -54,7 +54,7 @@ export function blockOf(graph: Graph, target: Target = 'macOS13'): Block {
  * The operations of a graph's program but its constants, one a line, parameters in the order of their names and
  * constants by their values: `y = softmax(axis=int32 1, x=x): fp16 [2, 4]`.
  */
-export function writtenForm(graph: Graph, target: Target = 'macOS13'): string {
+export function writtenForm(graph: Graph, target: DeploymentTarget = 'macOS13'): string {
   const constants = new Map<string, string>();
   const lines: string[] = [];
   for (const operation of blockOf(graph, target).operations) {

@@ -3,14 +3,14 @@ import { float16Value } from '../../../weights/convert-dtype.ts';
 import { type DType, elementCount } from '../../../weights/dtype.ts';
 import { readTensor } from '../../../weights/tensor-data.ts';
 import type { Weight } from '../../../weights/weight.ts';
-import type { Target } from '../deployment.ts';
+import type { DeploymentTarget } from '../deployment-target.ts';
 import type { PackageContents } from '../package/package.ts';
 import { buildModel, type PackageDescription } from './build-model.ts';
 
 /** How a graph is to become a package. */
 export interface CoreMlOptions {
   /** The oldest system that is to load it. */
-  readonly target: Target;
+  readonly target: DeploymentTarget;
   readonly description: PackageDescription;
 }
 

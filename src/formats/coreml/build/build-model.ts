@@ -1,6 +1,6 @@
 import type { Graph } from '../../../graph/graph.ts';
 import type { Tensor } from '../../../graph/tensor.ts';
-import { type Target, targets } from '../deployment.ts';
+import { type DeploymentTarget, deploymentTargets } from '../deployment-target.ts';
 import { milElement } from '../mil/mil-dtype.ts';
 import type { FeatureDescription, ModelDescription, Program } from '../mil/mil-schema.ts';
 import { namedType } from '../mil/mil-value.ts';
@@ -28,11 +28,11 @@ export interface PackageDescription {
  */
 export function buildModel(
   graph: Graph,
-  target: Target,
+  target: DeploymentTarget,
   description: PackageDescription,
   smallWeights: SmallWeights,
 ): PackageContents {
-  const { ios, opset, specificationVersion } = targets[target];
+  const { ios, opset, specificationVersion } = deploymentTargets[target];
   const write = new MilWriter(ios, smallWeights);
   writeOperations(write, graph);
 

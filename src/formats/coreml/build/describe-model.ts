@@ -1,4 +1,4 @@
-import { type ModelKind, type ModelName, modelKind } from '../../../convert/contracts/contract.ts';
+import { type NetworkKind, type NetworkName, networkKind } from '../../../convert/contracts/contract.ts';
 import type { PackageDescription } from './build-model.ts';
 
 /** What Core ML shows of a model, to people: what it does, and what its inputs and outputs are. */
@@ -29,7 +29,7 @@ const unet: Texts = {
   features: { ...denoiserInputs, noise_pred: 'The noise found in sample, in its shape' },
 };
 
-const texts: { readonly [K in ModelKind]: Texts } = {
+const texts: { readonly [K in NetworkKind]: Texts } = {
   text_encoder: textEncoder,
   text_encoder_2: textEncoder,
   unet,
@@ -92,11 +92,11 @@ export interface Described {
  * own.
  */
 export function describeModel(
-  name: ModelName,
+  name: NetworkName,
   version: string,
   { modelVersion = version, xl = false, outputs = [], userDefined = {} }: Described = {},
 ): PackageDescription {
-  const kind = modelKind(name);
+  const kind = networkKind(name);
   const { shortDescription, features } = texts[kind];
   const residuals = kind === 'controlnet' ? outputs.map((output) => [output, RESIDUAL]) : [];
   return {

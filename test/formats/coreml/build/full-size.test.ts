@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { AttentionImplementation } from '../../../../src/convert/blocks/attention.ts';
 import { appleContract } from '../../../../src/convert/contracts/apple.ts';
-import type { ModelName } from '../../../../src/convert/contracts/contract.ts';
+import type { NetworkName } from '../../../../src/convert/contracts/contract.ts';
 import { convert } from '../../../../src/convert/convert.ts';
 import { buildCoreMl } from '../../../../src/formats/coreml/build/build-coreml.ts';
 import { describeModel } from '../../../../src/formats/coreml/build/describe-model.ts';
@@ -50,7 +50,7 @@ test('tensors have at most five dimensions, those of the networks at most four',
   }
 });
 
-function float16(name: ModelName, attention: AttentionImplementation): Graph {
+function float16(name: NetworkName, attention: AttentionImplementation): Graph {
   const options = { models: [name], contract: appleContract, attention, sizes };
   const [model] = convert(fullSizeCheckpoint('sd15'), options);
   if (!model) throw new Error('nothing was built');

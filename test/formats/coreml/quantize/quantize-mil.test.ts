@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { FileFormatError, RequestError } from '../../../../src/errors.ts';
 import { buildCoreMl } from '../../../../src/formats/coreml/build/build-coreml.ts';
 import { openCoreMlRunner } from '../../../../src/formats/coreml/coreml-runner.ts';
-import type { Target } from '../../../../src/formats/coreml/deployment.ts';
+import type { DeploymentTarget } from '../../../../src/formats/coreml/deployment-target.ts';
 import type { MilModel } from '../../../../src/formats/coreml/mil/mil-model.ts';
 import { programFunctions } from '../../../../src/formats/coreml/mil/mil-program.ts';
 import type { Operation } from '../../../../src/formats/coreml/mil/mil-schema.ts';
@@ -35,7 +35,7 @@ const numbers = smallNumbers();
 const names = ['conv_weight', 'linear_weight'];
 let packages = 0;
 
-async function built(target: Target, given: Numbers = numbers): Promise<PackageContents> {
+async function built(target: DeploymentTarget, given: Numbers = numbers): Promise<PackageContents> {
   const description = {
     shortDescription: '',
     author: '',
@@ -47,7 +47,11 @@ async function built(target: Target, given: Numbers = numbers): Promise<PackageC
   return buildCoreMl(smallNetwork(given), { target, description }).read();
 }
 
-async function quantized(options: QuantizationOptions, target: Target = 'macOS13', given: Numbers = numbers) {
+async function quantized(
+  options: QuantizationOptions,
+  target: DeploymentTarget = 'macOS13',
+  given: Numbers = numbers,
+) {
   return quantizeMil(builtSource('small', await built(target, given)), planQuantization(options));
 }
 
@@ -91,7 +95,7 @@ function replaced(replace: (numbers: Float32Array, name: string) => Float32Array
 
 async function expectNumbers(
   options: QuantizationOptions,
-  target: Target,
+  target: DeploymentTarget,
   expected: number[][],
 ): Promise<string[]> {
   const { read, planned, weights } = await quantized(options, target);
