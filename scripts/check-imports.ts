@@ -95,13 +95,11 @@ function layerOf(file: string): string {
 /** The files of src/ itself beyond those that it may hold. */
 function rootProblems(files: readonly string[]): Violation[] {
   const root = files.filter((file) => /^src\/[^/]+$/.test(file));
-  return root
-    .slice(MAX_ROOT_FILES)
-    .map((file) => ({
-      file,
-      line: 1,
-      problem: `src/ itself may hold ${MAX_ROOT_FILES} files, and has ${root.length}`,
-    }));
+  return root.slice(MAX_ROOT_FILES).map((file) => ({
+    file,
+    line: 1,
+    problem: `src/ itself may hold ${MAX_ROOT_FILES} files, and has ${root.length}`,
+  }));
 }
 
 /** What no file of the library may do. */

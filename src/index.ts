@@ -1,6 +1,7 @@
 /** The public API: one function a command, and the pieces that stand on their own. */
 
-export { type Checkpoint, type Component, openCheckpoint } from './checkpoint/checkpoint.ts';
+export type { Checkpoint, Component } from './checkpoint/checkpoint.ts';
+export { openCheckpoint } from './checkpoint/open-checkpoint.ts';
 export { type BundleRequest, bundlePackages as bundle } from './commands/bundle.ts';
 export { type ChunkRequest, chunkArtifact as chunk, type WrittenChunk } from './commands/chunk.ts';
 export {
@@ -37,7 +38,8 @@ export { type HubOptions, hubOptionsFrom } from './hub/hub-options.ts';
 export { planRecipe, type Recipe, readRecipe } from './mixed-bits/recipe.ts';
 export { planQuantization, type QuantizationOptions, type QuantizationPlan } from './quantize/plan.ts';
 export { type Precision, precisions } from './quantize/precision.ts';
-export { createRng, type Rng, type RngKind } from './random/random.ts';
+export { createRng, type RngKind } from './random/random.ts';
+export type { Rng } from './random/rng.ts';
 export { type Comparison, compare, psnr } from './validate/psnr.ts';
 export type { Verdict } from './validate/verdict.ts';
 export type { TensorData } from './weights/tensor-data.ts';

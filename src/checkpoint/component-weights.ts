@@ -2,8 +2,9 @@ import { join } from 'node:path';
 import { FileFormatError, NotFoundError } from '../errors.ts';
 import { listFolder } from '../io/disk.ts';
 import { isJsonObject, readJsonObject } from '../io/python-json.ts';
+import type { WeightFile } from '../weights/tensors-of-file.ts';
 import type { Weight } from '../weights/weight.ts';
-import { openWeightFile, type WeightFile } from '../weights/weight-file.ts';
+import { openWeightFile } from '../weights/weight-file.ts';
 
 /** The alternative sets of weights that checkpoints carry beside the plain one. */
 export const variants = ['fp16', 'non_ema'] as const;

@@ -3,13 +3,14 @@ import { basename, extname, resolve } from 'node:path';
 import type { Context } from '../context.ts';
 import { isHubId } from '../hub/hub-id.ts';
 import { type HubOptions, hubOptionsFrom } from '../hub/hub-options.ts';
-import { type Checkpoint, openCheckpoint } from './checkpoint.ts';
+import type { Checkpoint } from './checkpoint.ts';
 import type { OpenComponent } from './component.ts';
 import type { Variant } from './component-weights.ts';
 import { composeCheckpoint } from './compose-checkpoint.ts';
 import { resolveModel } from './from-hub/resolve-model.ts';
 import type { LoraChoice } from './lora/lora-argument.ts';
 import { withLora } from './lora/merge-lora.ts';
+import { openCheckpoint } from './open-checkpoint.ts';
 import { openComponent } from './open-component.ts';
 import { isWeightless } from './recognize.ts';
 

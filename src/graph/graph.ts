@@ -3,7 +3,7 @@ import type { Weight } from '../weights/weight.ts';
 import { inferType } from './infer.ts';
 import type { ComputedOp, ConstantData, Op } from './op.ts';
 import { formatShape, type Shape } from './shape.ts';
-import type { Tensor, TensorType } from './tensor.ts';
+import type { Recorder, Tensor, TensorType } from './tensor.ts';
 
 /** A result of a graph and the name its consumers know it by. */
 export interface GraphOutput {
@@ -22,7 +22,7 @@ export interface Graph {
  * Records operations. Shapes are inferred and checked as each is added, so a mistake throws in the model's own line.
  * Asking twice for the same operation on the same inputs gives the same tensor.
  */
-export class GraphBuilder {
+export class GraphBuilder implements Recorder {
   readonly #inputs: Tensor[] = [];
   readonly #tensors: Tensor[] = [];
   readonly #names = new Map<string, number>();

@@ -1,6 +1,5 @@
 import type { DType } from '../weights/dtype.ts';
-import type { GraphBuilder } from './graph.ts';
-import type { Op } from './op.ts';
+import type { ComputedOp, ConstantData, Op } from './op.ts';
 import type { Shape } from './shape.ts';
 
 /** A value in the graph, and the one operation that makes it. */
@@ -12,7 +11,15 @@ export interface Tensor {
   readonly dtype: DType;
   readonly shape: Shape;
   /** The builder that made it; operations on the tensor are recorded there. */
-  readonly builder: GraphBuilder;
+  readonly builder: Recorder;
+}
+
+/** What records the operations on the tensors that it made: the `GraphBuilder`. */
+export interface Recorder {
+  /** Numbers written into the graph: [n] or `shape`. */
+  constant(data: ConstantData, shape: Shape, name?: string, dtype?: DType): Tensor;
+  /** The result of an operation. Throws `ShapeError` when the inputs do not fit. */
+  apply(op: ComputedOp, inputs: readonly Tensor[], name?: string): Tensor;
 }
 
 /** Shape and dtype of a value. */

@@ -1,8 +1,9 @@
 import { basename, join, resolve } from 'node:path';
-import { type Checkpoint, type Component, natureOf, openCheckpoint } from '../checkpoint/checkpoint.ts';
+import { type Checkpoint, type Component, natureOf } from '../checkpoint/checkpoint.ts';
 import { openComponentFolder } from '../checkpoint/component.ts';
 import { findWeightFile, type Variant } from '../checkpoint/component-weights.ts';
 import { familyTitles, kindTitles } from '../checkpoint/family.ts';
+import { openCheckpoint } from '../checkpoint/open-checkpoint.ts';
 import { isWeightless } from '../checkpoint/recognize.ts';
 import { optimumContract } from '../convert/contracts/optimum.ts';
 import { convert, networksOf } from '../convert/convert.ts';

@@ -1,5 +1,5 @@
 import { philox4x32 } from './philox.ts';
-import type { Rng } from './random.ts';
+import type { Rng } from './rng.ts';
 
 /**
  * PyTorch's CUDA stream, `torch.randn(count, device='cuda')` after `manual_seed(seed)`: each value is the first of a

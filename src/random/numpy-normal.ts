@@ -1,5 +1,5 @@
 import { Mt19937 } from './mt19937.ts';
-import type { Rng } from './random.ts';
+import type { Rng } from './rng.ts';
 
 /**
  * NumPy's legacy stream, `np.random.RandomState(seed).randn(count).astype(np.float32)`: MT19937, 53-bit uniforms and

@@ -1,13 +1,8 @@
 import { RequestError } from '../errors.ts';
 import { CudaNormal } from './cuda-normal.ts';
 import { NumpyNormal } from './numpy-normal.ts';
+import type { Rng } from './rng.ts';
 import { TorchNormal } from './torch-normal.ts';
-
-/** A stream of standard normal numbers; the same seed and the same sequence of calls give the same numbers. */
-export interface Rng {
-  /** The next `count` numbers of the stream, float32. */
-  normal(count: number): Float32Array;
-}
 
 /** Whose random numbers: NumPy's legacy generator, PyTorch's on the CPU, or PyTorch's on an NVIDIA GPU. */
 export type RngKind = keyof typeof streams;

@@ -1,6 +1,6 @@
 import { log32, sincos32 } from './float32-math.ts';
 import { Mt19937 } from './mt19937.ts';
-import type { Rng } from './random.ts';
+import type { Rng } from './rng.ts';
 
 /**
  * PyTorch's CPU stream, `torch.randn(count, generator=torch.Generator().manual_seed(seed))`, as its AVX2 kernel

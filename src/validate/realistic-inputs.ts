@@ -1,6 +1,7 @@
 import { RequestError } from '../errors.ts';
 import type { DeclaredDim, ModelBorders, TensorMap } from '../formats/runner.ts';
-import { createRng, type Rng } from '../random/random.ts';
+import { createRng } from '../random/random.ts';
+import type { Rng } from '../random/rng.ts';
 import { type NetworkForm, optimumInput } from '../run/tensor-names.ts';
 import { elementCount } from '../weights/dtype.ts';
 import type { TensorData } from '../weights/tensor-data.ts';

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Checkpoint, openCheckpoint } from '../checkpoint/checkpoint.ts';
+import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import { findWeightFile, type Variant } from '../checkpoint/component-weights.ts';
+import { openCheckpoint } from '../checkpoint/open-checkpoint.ts';
 import { recognizeWeights } from '../checkpoint/recognize.ts';
 import { type Context, throwIfInterrupted } from '../context.ts';
 import type { NetworkName } from '../convert/contracts/contract.ts';

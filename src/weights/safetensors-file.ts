@@ -2,8 +2,8 @@ import type { ByteSource } from '../io/bytes.ts';
 import { openFile } from '../io/disk.ts';
 import { readSafetensorsHeader, type TensorEntry } from './safetensors-header.ts';
 import { readAt, streamTensor } from './stream-tensor.ts';
+import type { TensorsOfFile, WeightFile } from './tensors-of-file.ts';
 import type { Weight } from './weight.ts';
-import type { TensorsOfFile, WeightFile } from './weight-file.ts';
 
 /**
  * Opens a file that must be safetensors and checks its header. Throws `NotFoundError`, `FileFormatError` with what the

@@ -2,25 +2,9 @@ import type { ByteSource } from '../io/bytes.ts';
 import { openFile } from '../io/disk.ts';
 import { weightFormat } from '../io/sniff.ts';
 import { readSafetensors } from './safetensors-file.ts';
+import type { TensorsOfFile, WeightFile } from './tensors-of-file.ts';
 import { readTorchLegacy } from './torch/torch-legacy.ts';
 import { readTorchZip } from './torch/torch-zip.ts';
-import type { Weight } from './weight.ts';
-
-/** What a file of tensors holds; the tensors are unread. */
-export interface TensorsOfFile {
-  /** What the file says about itself; torch files say nothing. */
-  readonly metadata: Readonly<Record<string, string>>;
-  /** Every tensor by name, in the order of the data, so that reading them in turn reads the file from start to end. */
-  readonly weights: ReadonlyMap<string, Weight>;
-}
-
-/** An open weight file, whatever its format: its directory is in memory, its tensors are streamed on request. */
-export interface WeightFile extends TensorsOfFile {
-  readonly path: string;
-  /** Bytes of the whole file. */
-  readonly size: number;
-  close(): Promise<void>;
-}
 
 /**
  * Opens a safetensors file or a PyTorch file (.ckpt, .bin, .pt, .pth), told apart by their first bytes and never by

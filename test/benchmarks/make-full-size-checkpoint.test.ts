@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { fullSizeComponents } from '../../benchmarks/full-size.ts';
 import { makeFullSizeCheckpoint } from '../../benchmarks/make-full-size-checkpoint.ts';
-import { openCheckpoint } from '../../src/checkpoint/checkpoint.ts';
+import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const inFolder = temporaryFolder();

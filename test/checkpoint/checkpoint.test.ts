@@ -1,7 +1,8 @@
 import { promises as fs } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
-import { openCheckpoint, requireComponent } from '../../src/checkpoint/checkpoint.ts';
+import { requireComponent } from '../../src/checkpoint/checkpoint.ts';
+import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
 import {
   ConfigError,
   FileFormatError,

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { openCheckpoint } from '../../src/checkpoint/checkpoint.ts';
+import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
 import { openComponent } from '../../src/checkpoint/open-component.ts';
 import { NotFoundError, UnsupportedModelError } from '../../src/errors.ts';
 import { writeSafetensors } from '../../src/weights/safetensors-writer.ts';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { openCheckpoint } from '../../src/checkpoint/checkpoint.ts';
+import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
 import { convertCheckpoint } from '../../src/commands/convert.ts';
 import { renamed, reshaped } from '../../src/weights/derived-weight.ts';
 import { writeSafetensors } from '../../src/weights/safetensors-writer.ts';

@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
-import { openCheckpoint } from '../../src/checkpoint/checkpoint.ts';
+import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
 import { type ConvertOptions, convertCheckpoint } from '../../src/commands/convert.ts';
 import type { ProgressEvent } from '../../src/context.ts';
 import {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Checkpoint, type Component, openCheckpoint } from '../../src/checkpoint/checkpoint.ts';
+import type { Checkpoint, Component } from '../../src/checkpoint/checkpoint.ts';
+import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
 import { appleContract } from '../../src/convert/contracts/apple.ts';
 import { optimumContract } from '../../src/convert/contracts/optimum.ts';
 import { convert } from '../../src/convert/convert.ts';

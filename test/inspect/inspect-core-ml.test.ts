@@ -1,6 +1,6 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { beforeAll, expect, test } from 'vitest';
-import { openCheckpoint } from '../../src/checkpoint/checkpoint.ts';
+import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
 import { inspect } from '../../src/commands/inspect.ts';
 import { appleContract } from '../../src/convert/contracts/apple.ts';
 import { convert } from '../../src/convert/convert.ts';

@@ -5,7 +5,7 @@ import { describe } from '../../src/inspect/describe.ts';
 import type { CheckpointInspection, WeightsInspection } from '../../src/inspect/inspection.ts';
 import { plainWeight } from '../../src/inspect/weight-groups.ts';
 import { type NamedTensor, writeSafetensors } from '../../src/weights/safetensors-writer.ts';
-import type { WeightFile } from '../../src/weights/weight-file.ts';
+import type { WeightFile } from '../../src/weights/tensors-of-file.ts';
 import { headerFile, recordedPlaces, recordedSingleFile } from '../support/single-file.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { rejectionOf } from '../support/thrown-by.ts';

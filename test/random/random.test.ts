@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { RequestError } from '../../src/errors.ts';
-import { createRng, type Rng, type RngKind } from '../../src/random/random.ts';
+import { createRng, type RngKind } from '../../src/random/random.ts';
+import type { Rng } from '../../src/random/rng.ts';
 
 const golden = (file: string): Record<string, unknown> =>
   JSON.parse(readFileSync(new URL(`../goldens/rng/${file}`, import.meta.url), 'utf8'));

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll } from 'vitest';
-import { type Checkpoint, openCheckpoint } from '../../src/checkpoint/checkpoint.ts';
+import type { Checkpoint } from '../../src/checkpoint/checkpoint.ts';
 import { composeCheckpoint } from '../../src/checkpoint/compose-checkpoint.ts';
+import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
 import { openComponent } from '../../src/checkpoint/open-component.ts';
 import type { AttentionImplementation } from '../../src/convert/blocks/attention.ts';
 import type { NetworkName, Sizes } from '../../src/convert/contracts/contract.ts';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
+import type { WeightFile } from '../../src/weights/tensors-of-file.ts';
 import type { Weight } from '../../src/weights/weight.ts';
-import type { WeightFile } from '../../src/weights/weight-file.ts';
 import { unreadWeight } from './memory-weight.ts';
 
 /** The models whose single files test/python/record_single_file_names.py recorded. */

@@ -6,8 +6,8 @@ import { byteWidth } from '../../src/weights/dtype.ts';
 import { openSafetensors } from '../../src/weights/safetensors-file.ts';
 import { type NamedTensor, writeSafetensors } from '../../src/weights/safetensors-writer.ts';
 import { readTensor } from '../../src/weights/tensor-data.ts';
+import type { WeightFile } from '../../src/weights/tensors-of-file.ts';
 import type { Weight } from '../../src/weights/weight.ts';
-import type { WeightFile } from '../../src/weights/weight-file.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const at = temporaryFolder();

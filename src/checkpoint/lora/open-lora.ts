@@ -1,7 +1,8 @@
 import { FileFormatError, UnsupportedModelError } from '../../errors.ts';
 import { isJsonObject, type JsonObject, parsePythonJson } from '../../io/python-json.ts';
+import type { WeightFile } from '../../weights/tensors-of-file.ts';
 import type { Weight } from '../../weights/weight.ts';
-import { openWeightFile, type WeightFile } from '../../weights/weight-file.ts';
+import { openWeightFile } from '../../weights/weight-file.ts';
 import { type LoraKey, otherAdapters, type Part, parseLoraKey } from './lora-key.ts';
 
 /** The tensors that change one module. */

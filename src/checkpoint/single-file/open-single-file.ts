@@ -1,8 +1,9 @@
 import { basename, extname } from 'node:path';
 import { ConfigError, UnsupportedModelError } from '../../errors.ts';
 import { type JsonObject, readJsonObject } from '../../io/python-json.ts';
+import type { WeightFile } from '../../weights/tensors-of-file.ts';
 import type { Weight } from '../../weights/weight.ts';
-import { openWeightFile, type WeightFile } from '../../weights/weight-file.ts';
+import { openWeightFile } from '../../weights/weight-file.ts';
 import { assetPath, tokenizerFiles } from '../assets.ts';
 import type { Checkpoint } from '../checkpoint.ts';
 import type { Component, OpenComponent } from '../component.ts';

@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import type { WeightFile } from '../../weights/weight-file.ts';
+import type { WeightFile } from '../../weights/tensors-of-file.ts';
 import type { Family, UNetKind } from '../family.ts';
 
 /** What a UNet was trained to predict: which scheduler fits it. */

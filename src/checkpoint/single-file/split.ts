@@ -1,7 +1,7 @@
 import { FileFormatError, UnusedWeightError } from '../../errors.ts';
 import { count } from '../../text.ts';
+import type { WeightFile } from '../../weights/tensors-of-file.ts';
 import type { Weight } from '../../weights/weight.ts';
-import type { WeightFile } from '../../weights/weight-file.ts';
 import { clip } from './clip.ts';
 import { isIgnored } from './ignored.ts';
 import { ldmControlNet } from './ldm-controlnet.ts';

@@ -2,7 +2,7 @@ import { FileFormatError, UnsupportedModelError } from '../../errors.ts';
 import type { ByteRange, ByteSource } from '../../io/bytes.ts';
 import { quote } from '../../io/error-text.ts';
 import { locateEntries, openZip, type ZipArchive } from '../../io/zip-archive.ts';
-import type { TensorsOfFile } from '../weight-file.ts';
+import type { TensorsOfFile } from '../tensors-of-file.ts';
 import { brokenTorchFile } from './broken-torch-file.ts';
 import { checkPickleSize, type PickleRules, readPickle } from './pickle.ts';
 import { PickleEndsError } from './pickle-bytes.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { openCheckpoint } from '../../../src/checkpoint/checkpoint.ts';
+import { openCheckpoint } from '../../../src/checkpoint/open-checkpoint.ts';
 import type { AttentionImplementation } from '../../../src/convert/blocks/attention.ts';
 import { appleContract } from '../../../src/convert/contracts/apple.ts';
 import { convert } from '../../../src/convert/convert.ts';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { openCheckpoint } from '../../../src/checkpoint/checkpoint.ts';
+import { openCheckpoint } from '../../../src/checkpoint/open-checkpoint.ts';
 import { optimumContract } from '../../../src/convert/contracts/optimum.ts';
 import { convert } from '../../../src/convert/convert.ts';
 import { buildOnnxModel, type OnnxModel } from '../../../src/formats/onnx/build-model.ts';

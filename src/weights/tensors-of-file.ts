@@ -1,0 +1,17 @@
+import type { Weight } from './weight.ts';
+
+/** What a file of tensors holds; the tensors are unread. */
+export interface TensorsOfFile {
+  /** What the file says about itself; torch files say nothing. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Every tensor by name, in the order of the data, so that reading them in turn reads the file from start to end. */
+  readonly weights: ReadonlyMap<string, Weight>;
+}
+
+/** An open weight file, whatever its format: its directory is in memory, its tensors are streamed on request. */
+export interface WeightFile extends TensorsOfFile {
+  readonly path: string;
+  /** Bytes of the whole file. */
+  readonly size: number;
+  close(): Promise<void>;
+}
