@@ -225,6 +225,7 @@ test.for([
   ["peft's LoRA", 'up_blocks.0.attentions.0.proj_in.lora_A.weight', 'a LoRA, not a checkpoint'],
   ['a ControlNet', 'controlnet_cond_embedding.conv_in.weight', 'a ControlNet alone'],
   ['a textual inversion', 'emb_params', 'a textual inversion, not a checkpoint'],
+  ['an old textual inversion', 'string_to_param.*', 'a textual inversion, not a checkpoint'],
   [
     'Flux',
     'double_blocks.0.img_attn.qkv.weight',

@@ -192,10 +192,21 @@ test.each<[string, readonly number[], string]>([
   expect(details['it holds']).toBe(holds);
 });
 
-test('a textual inversion is called by its name', async () => {
-  const embeddings = [...p.EMPTY_DICT, ...p.text('*'), ...p.tensor(), ...p.SETITEM];
-  const data = p.pickle(p.EMPTY_DICT, p.text('string_to_param'), embeddings, p.SETITEM);
-  expect((await refusal(withEntry('data.pkl', { data }))).problem).toContain('a textual inversion');
+/** A dict with one entry, as instructions of a pickle. */
+const dictOf = (name: string, value: readonly number[]) => [
+  ...p.EMPTY_DICT,
+  ...p.text(name),
+  ...value,
+  ...p.SETITEM,
+];
+
+test.each<[string, readonly number[], string]>([
+  ['a textual inversion', dictOf('string_to_param', dictOf('*', p.tensor())), 'string_to_param.*'],
+  ['a file of Lightning', dictOf('state_dict', dictOf('w', p.tensor())), 'w'],
+  ['a state_dict in another', dictOf('state_dict', dictOf('state_dict', dictOf('w', p.tensor()))), 'w'],
+])('%s has its tensors in dicts within', async (_name, object, tensor) => {
+  const entries = withEntry('data.pkl', { data: p.pickle(object) });
+  expect([...(await read(zipOf(entries))).weights.keys()]).toEqual([tensor]);
 });
 
 test('8-bit floats are read, but not if they have scales', async () => {
