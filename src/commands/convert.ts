@@ -18,6 +18,7 @@ import {
 } from '../convert/contracts/contract.ts';
 import { convert, type Model, networksOf } from '../convert/convert.ts';
 import { notesOn } from '../convert/notes.ts';
+import { traitsOf } from '../convert/traits.ts';
 import { ValidationError } from '../errors.ts';
 import type { ArtifactName, PlannedArtifact } from '../formats/artifact.ts';
 import type { Compiler } from '../formats/coreml/compiled/compile-package.ts';
@@ -188,10 +189,11 @@ function open(request: ConvertRequest, opened: Checkpoint[]): Stage<LocatedModel
       for (const message of checkpoint.notes) context.onProgress?.({ type: 'note', message });
       const weights = [...checkpoint.components.values()].map((component) => component.weights.size);
       const tensors = weights.reduce((sum, size) => sum + size, 0);
-      const family = checkpoint.family ? `${familyTitles[checkpoint.family]}: ` : '';
+      const { family } = traitsOf(checkpoint);
+      const title = family ? `${familyTitles[family]}: ` : '';
       return {
         output: checkpoint,
-        detail: `${checkpoint.name}, ${family}${[...checkpoint.components.keys()].join(', ')}, ${tensors.toLocaleString('en')} tensors`,
+        detail: `${checkpoint.name}, ${title}${[...checkpoint.components.keys()].join(', ')}, ${tensors.toLocaleString('en')} tensors`,
       };
     },
   };
@@ -283,6 +285,7 @@ function chunk(request: ConvertRequest): Stage<Quantized, Planned> {
     name: 'chunk',
     async run({ checkpoint, models }, { onProgress }) {
       const plans = new OnePlan();
+      const { license } = traitsOf(checkpoint);
       const planned = models.flatMap(({ model, target, attention, precision }) => {
         const part = partOf(model.name);
         const maxChunkBytes = part === 'unet' ? request.maxChunkBytes : undefined;
@@ -290,7 +293,7 @@ function chunk(request: ConvertRequest): Stage<Quantized, Planned> {
         const { deployment } = request;
         const { artifacts, note } = plans.of(model, target, {
           modelVersion: checkpoint.name,
-          xl: checkpoint.family === 'sdxl' || checkpoint.family === 'sdxl-refiner',
+          license,
           attention,
           precision,
           quantization,

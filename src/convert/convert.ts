@@ -16,6 +16,7 @@ import {
   type Sizes,
 } from './contracts/contract.ts';
 import { withPresentNames } from './names/old-vae-attention.ts';
+import { traitsOf } from './traits.ts';
 import { vaeClass, vaeOf } from './vae.ts';
 
 /** A network of a checkpoint as a graph: no weight has been read. */
@@ -63,7 +64,7 @@ const recipes: { readonly [K in NetworkKind]: Recipe } = {
     title: 'the text encoder',
     ignored: [positionIds],
     build: (at, component, { contract }, checkpoint) =>
-      contract.text_encoder(at, clipTextConfig(component), { xl: isXl(checkpoint) }),
+      contract.text_encoder(at, clipTextConfig(component), { xl: traitsOf(checkpoint).isXl }),
   },
   text_encoder_2: {
     component: 'text_encoder_2',
@@ -173,19 +174,12 @@ function isControlNet(name: string): name is 'controlnet' | `controlnet_${number
   return /^controlnet(_\d+)?$/.test(name);
 }
 
-/** Whether it is Stable Diffusion XL, whose text encoders are read otherwise and whose VAE is wider than float16. */
-export function isXl({ modelIndex, components }: Checkpoint): boolean {
-  const { _class_name: pipeline } = modelIndex;
-  return (
-    components.has('text_encoder_2') ||
-    (typeof pipeline === 'string' && pipeline.startsWith('StableDiffusionXL'))
-  );
-}
-
 /** diffusers computes such a VAE in float32 unless its config, where it was trained again to avoid that, says otherwise. */
 function overflowOfVae(component: Component, checkpoint: Checkpoint): string | undefined {
   const overflows =
-    vaeClass(component) === 'AutoencoderKL' && isXl(checkpoint) && component.config.force_upcast !== false;
+    vaeClass(component) === 'AutoencoderKL' &&
+    traitsOf(checkpoint).isXl &&
+    component.config.force_upcast !== false;
   return overflows ? 'The VAE of Stable Diffusion XL overflows float16.' : undefined;
 }
 

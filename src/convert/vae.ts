@@ -24,9 +24,33 @@ export function vaeOf(component: Component): Vae {
   return vaeClass(component) === 'AutoencoderTiny' ? autoencoderTiny(component) : autoencoderKl(component);
 }
 
+type VaeFacts = Pick<Component, 'config'> & Partial<Pick<Component, 'className'>>;
+
 /** What diffusers calls the kind of VAE. Its own config goes before model_index.json: a VAE's folder may have been exchanged. */
-export function vaeClass({ config, className }: Component): unknown {
+export function vaeClass({ config, className }: VaeFacts): unknown {
   return config._class_name ?? className;
+}
+
+/** What lies between a VAE's latents and a UNet's: the UNet's are (the VAE's − `shift`) · `factor`. */
+export interface LatentScale {
+  readonly factor: number;
+  readonly shift: number;
+}
+
+/**
+ * 1 / the standard deviation of the latents that each family's UNet was trained on: 1.x and 2.x (Rombach et al. 2022,
+ * appendix G), XL (Podell et al. 2023). The first is also diffusers' default for a VAE's config.
+ */
+export const trainedFactors = { sd: 0.18215, xl: 0.13025 } as const;
+
+/** How a VAE's latents are scaled: as its config says, else by diffusers' defaults for its class. */
+export function latentScaleOf(vae: VaeFacts): LatentScale {
+  const { scaling_factor: factor, shift_factor: shift } = vae.config;
+  const usual = vaeClass(vae) === 'AutoencoderTiny' ? 1 : trainedFactors.sd;
+  return {
+    factor: typeof factor === 'number' ? factor : usual,
+    shift: typeof shift === 'number' ? shift : 0,
+  };
 }
 
 function autoencoderKl(component: Component): Vae {

@@ -29,8 +29,8 @@ import { plannedFiles, writeOnnx } from './onnx/write-onnx.ts';
 export interface TargetOptions {
   /** The checkpoint's name. */
   readonly modelVersion: string;
-  /** Whether it is of Stable Diffusion XL. */
-  readonly xl: boolean;
+  /** Of the checkpoint's family. */
+  readonly license: string;
   readonly attention: AttentionImplementation;
   readonly precision: Precision;
   /** Fewer bits for the weights; none when left out. */
@@ -108,9 +108,9 @@ export const targets: { readonly [K in TargetName]: Target } = {
     attention: 'SPLIT_EINSUM',
     // Core ML computes in float16 wherever weights are float16.
     precision: (wanted) => (wanted === 'float16-weights' ? 'float16' : wanted),
-    plan({ name, graph, component }, { modelVersion, xl, quantization, deployment, maxChunkBytes }) {
+    plan({ name, graph, component }, { modelVersion, license, quantization, deployment, maxChunkBytes }) {
       const description = describeModel(name, component.id ?? modelVersion, {
-        xl,
+        license,
         outputs: graph.outputs.map((output) => output.name),
       });
       const { planned, read } = buildCoreMl(graph, { target: deployment, description });

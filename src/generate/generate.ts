@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type Context, inStage, throwIfInterrupted } from '../context.ts';
+import { CLIP_TOKENS } from '../convert/config/clip-text-config.ts';
+import { latentScaleOf } from '../convert/vae.ts';
 import { ConfigError, NotFoundError, RequestError } from '../errors.ts';
 import type { Runner } from '../formats/runner.ts';
 import { exists, listFolder, readText, writeFile } from '../io/disk.ts';
@@ -49,7 +51,7 @@ export const generateStages = ['encode', 'denoise', 'decode'] as const;
  */
 export async function generate(request: GenerateRequest, context: Context = {}): Promise<GeneratedImage[]> {
   const folder = (await exists(join(request.input, 'onnx'))) ? join(request.input, 'onnx') : request.input;
-  const { unet, vae, schedulerConfig } = await readConfigs(folder);
+  const { unet, scale, schedulerConfig } = await readConfigs(folder);
   const scheduler = createScheduler(
     request.scheduler ? { ...schedulerConfig, _class_name: request.scheduler } : schedulerConfig,
   );
@@ -59,7 +61,7 @@ export async function generate(request: GenerateRequest, context: Context = {}):
   const prompts = guided ? [request.negativePrompt, request.prompt] : [request.prompt];
   const hiddenStates = await inStage('encode', context, () =>
     withNetwork(folder, 'text_encoder', async (encoder) => {
-      const rows = prompts.map((prompt) => tokenizer.encode(prompt, { maxLength: 77 }));
+      const rows = prompts.map((prompt) => tokenizer.encode(prompt, { maxLength: CLIP_TOKENS }));
       return {
         output: await encodePrompts(encoder, rows),
         detail: prompts.map((prompt) => `“${prompt}”`).join(' against '),
@@ -96,7 +98,7 @@ export async function generate(request: GenerateRequest, context: Context = {}):
       const output: GeneratedImage[] = [];
       for (const [index, each] of latents.entries()) {
         throwIfInterrupted(context.signal);
-        const { shape, data } = await decodeLatents(decoder, each, vae.scaling_factor);
+        const { shape, data } = await decodeLatents(decoder, each, scale);
         const [, , height = 0, width = 0] = shape;
         const path = join(request.output, fileName(request, index));
         const png = encodePng(imageFromTensor(data, width, height));
@@ -109,14 +111,13 @@ export async function generate(request: GenerateRequest, context: Context = {}):
 }
 
 const unetSchema = z.object({ sample_size: z.int(), in_channels: z.int() });
-const vaeSchema = z.object({ scaling_factor: z.number().default(0.18215) });
 
 /** The settings that drawing needs, of an `onnx` folder. Throws `NotFoundError` and `ConfigError`. */
 export async function readConfigs(folder: string) {
   const unetFolder = (await networkFolders(folder, 'unet'))[0] ?? join(folder, 'unet');
   return {
     unet: parse(unetSchema, await readJsonObject(join(unetFolder, 'config.json')), unetFolder),
-    vae: parse(vaeSchema, await readJsonObject(join(folder, 'vae_decoder', 'config.json')), folder),
+    scale: latentScaleOf({ config: await readJsonObject(join(folder, 'vae_decoder', 'config.json')) }),
     schedulerConfig: await readJsonObject(join(folder, 'scheduler', 'scheduler_config.json')),
   };
 }

@@ -1,4 +1,5 @@
 import { type Context, throwIfInterrupted } from '../context.ts';
+import type { LatentScale } from '../convert/vae.ts';
 import { RequestError } from '../errors.ts';
 import type { Runner } from '../formats/runner.ts';
 import type { TensorData } from '../weights/tensor-data.ts';
@@ -80,12 +81,12 @@ export async function denoise(
 export async function decodeLatents(
   vaeDecoder: Runner,
   latents: TensorData<'f32'>,
-  scalingFactor: number,
+  { factor, shift }: LatentScale,
 ): Promise<TensorData<'f32'>> {
   const scaled = {
     dtype: 'f32',
     shape: latents.shape,
-    data: latents.data.map((value) => value / scalingFactor),
+    data: latents.data.map((value) => value / factor + shift),
   } as const;
   return float32(await vaeDecoder.run(new Map([['latent_sample', scaled]])), 'sample', vaeDecoder);
 }

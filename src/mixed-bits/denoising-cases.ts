@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Context } from '../context.ts';
+import { CLIP_TOKENS } from '../convert/config/clip-text-config.ts';
 import type { Runner, TensorMap } from '../formats/runner.ts';
 import { latentShape, openTokenizer, readConfigs } from '../generate/generate.ts';
 import { createScheduler } from '../generate/schedulers/create-scheduler.ts';
@@ -41,7 +42,7 @@ export async function denoisingCases(
   const texts = [];
   try {
     for (const prompt of prompts) {
-      const rows = ['', prompt].map((text) => tokenizer.encode(text, { maxLength: 77 }));
+      const rows = ['', prompt].map((text) => tokenizer.encode(text, { maxLength: CLIP_TOKENS }));
       texts.push(await encodePrompts(encoder, rows));
     }
   } finally {

@@ -1,3 +1,5 @@
+import { CLIP_TOKENS } from '../convert/config/clip-text-config.ts';
+import { trainedFactors } from '../convert/vae.ts';
 import { RequestError } from '../errors.ts';
 import type { DeclaredDim, ModelBorders, TensorMap } from '../formats/runner.ts';
 import { createRng } from '../random/random.ts';
@@ -98,7 +100,7 @@ export function inputSizes(
   const { latentHeight = sampleSize, latentWidth = sampleSize } = declared;
   const sizes: InputSizes = {
     batch: 'input_ids' in dimensions[network] || 'encoder_hidden_states' in dimensions[network] ? 2 : 1,
-    tokens: 77,
+    tokens: CLIP_TOKENS,
     ...(textChannels !== undefined && { textChannels }),
     latentChannels: 4,
     latentHeight,
@@ -174,7 +176,7 @@ export function realisticCases(
       }));
     }
     case 'vae_decoder': {
-      const { scalingFactor = 0.18215 } = settings;
+      const { scalingFactor = trainedFactors.sd } = settings;
       return only('latents', ['latent_sample', latents(1 / scalingFactor)]);
     }
     case 'vae_encoder':

@@ -311,3 +311,18 @@ test('bits that there are none of are refused before anything is opened', async 
   const request = { modelVersion: '/nowhere', quantization: { bits: 5 } };
   await expect(convertCheckpoint(request)).rejects.toThrow(/palette of 5 bits/);
 });
+
+test('a package of Stable Diffusion XL is the same, whatever else of the checkpoint is on the disk', async () => {
+  const all = join(import.meta.dirname, '../fixtures/sdxl');
+  const textAlone = temporary('text-alone/sdxl');
+  for (const name of ['model_index.json', 'text_encoder'])
+    cpSync(join(all, name), join(textAlone, name), { recursive: true });
+  const options = { targets: ['coreml'], models: ['text_encoder'], bundle: false } as const;
+  const [first, second] = [temporary('text-alone/first'), temporary('text-alone/second')];
+  await convertCheckpoint({ ...options, modelVersion: textAlone, output: first });
+  await convertCheckpoint({ ...options, modelVersion: all, output: second });
+  const name = 'Stable_Diffusion_version_sdxl_text_encoder.mlpackage';
+  expect(hashes(join(first, name))).toEqual(hashes(join(second, name)));
+  const description = readFileSync(join(first, name, 'Data/com.apple.CoreML/model.mlmodel'), 'latin1');
+  expect(description).toContain('OpenRAIL++-M');
+});

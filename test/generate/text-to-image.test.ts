@@ -107,7 +107,7 @@ async function draw(
   );
   await unet.close();
   const decoder = await openChain([join(folder, 'onnx/vae_decoder')], { optimize: true });
-  const image = await decodeLatents(decoder, latents, scalingFactor);
+  const image = await decodeLatents(decoder, latents, { factor: scalingFactor, shift: 0 });
   await decoder.close();
   return { latents, image };
 }

@@ -29,7 +29,7 @@ beforeAll(async () => {
   if (!unet) throw new Error('there is no UNet');
   const build = buildCoreMl(withPrecision(unet.graph, 'float16'), {
     target: 'macOS13',
-    description: describeModel('unet', 'sd21', { userDefined: { origin: 'a test' } }),
+    description: describeModel('unet', 'sd21', { license: 'OpenRAIL', userDefined: { origin: 'a test' } }),
   });
   await writePackage(at(name), await build.read(), () => {});
   await checkpoint.close();

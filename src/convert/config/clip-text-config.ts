@@ -2,6 +2,9 @@ import { z } from 'zod';
 import type { Component } from '../../checkpoint/checkpoint.ts';
 import { checkSizes, parseConfig } from './parse-config.ts';
 
+/** How many tokens every CLIP text encoder of Stable Diffusion reads (Radford et al. 2021, §2.4): begin, 75 of the prompt, end. */
+export const CLIP_TOKENS = 77;
+
 /** CLIPTextModel; defaults are transformers' own. */
 const schema = z.object({
   vocab_size: z.int().default(49408),
@@ -9,7 +12,7 @@ const schema = z.object({
   intermediate_size: z.int(),
   num_hidden_layers: z.int(),
   num_attention_heads: z.int().min(1),
-  max_position_embeddings: z.int().default(77),
+  max_position_embeddings: z.int().default(CLIP_TOKENS),
   hidden_act: z.enum(['quick_gelu', 'gelu'], { error: '"quick_gelu" or "gelu"' }).default('quick_gelu'),
   layer_norm_eps: z.number().default(1e-5),
   eos_token_id: z.int().default(49407),

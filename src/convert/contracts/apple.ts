@@ -5,7 +5,7 @@ import type { Shape } from '../../graph/shape.ts';
 import type { Tensor } from '../../graph/tensor.ts';
 import type { DenoiserInputs } from '../blocks/contracting-path.ts';
 import { clipText, clipTextWithProjection } from '../clip-text.ts';
-import type { ClipTextConfig } from '../config/clip-text-config.ts';
+import { CLIP_TOKENS, type ClipTextConfig } from '../config/clip-text-config.ts';
 import type { ContractingPathConfig } from '../config/contracting-path-config.ts';
 import { controlnet } from '../controlnet.ts';
 import { safetyChecker } from '../safety-checker.ts';
@@ -85,9 +85,6 @@ export const appleContract: Contract = {
 /** One picture under classifier-free guidance: without and with the prompt. */
 const GUIDED_BATCH = 2;
 
-/** What every CLIP text encoder of Stable Diffusion gives. */
-const TEXT_TOKENS = 77;
-
 /** Height and width of the pictures that SafetyChecker.swift hands over, whatever the model draws: it throws for a checker of another size. */
 const CHECKED_SIZE = 512;
 
@@ -109,7 +106,7 @@ function denoiserInputs(
   sizes: Sizes,
   guidanceChannels: number | null,
 ): DenoiserInputs {
-  const { unetBatch: batch = GUIDED_BATCH, textTokens = TEXT_TOKENS } = sizes;
+  const { unetBatch: batch = GUIDED_BATCH, textTokens = CLIP_TOKENS } = sizes;
   const { in_channels, cross_attention_dim, added } = config;
   const input = (name: string, ...shape: readonly number[]) => float16Input(builder, name, [batch, ...shape]);
   return {

@@ -280,7 +280,10 @@ async function writeUNet(attention: AttentionImplementation, path: string): Prom
     const [model] = convert(checkpoint, { contract: appleContract, attention, sizes: {}, models: ['unet'] });
     if (!model) throw new Error('nothing was converted');
     const graph = withPrecision(model.graph, 'float16');
-    const { read } = buildCoreMl(graph, { target: 'macOS13', description: describeModel('unet', 'wide') });
+    const { read } = buildCoreMl(graph, {
+      target: 'macOS13',
+      description: describeModel('unet', 'wide', { license: 'OpenRAIL' }),
+    });
     const contents = await read();
     await writePackage(path, contents, () => {});
     return contents;

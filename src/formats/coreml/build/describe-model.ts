@@ -70,18 +70,12 @@ const texts: { readonly [K in NetworkKind]: Texts } = {
 /** Of a ControlNet's outputs; the same tensors as inputs of a UNet have no text. */
 const RESIDUAL = 'To be added to what the UNet keeps at this place on its way down';
 
-const licenses = {
-  openRail: 'OpenRAIL (https://huggingface.co/spaces/CompVis/stable-diffusion-license)',
-  openRailPlus:
-    'OpenRAIL++-M (https://huggingface.co/stabilityai/stable-diffusion-xl-base-1.0/blob/main/LICENSE.md)',
-};
-
 /** What a description says beyond the network. */
 export interface Described {
   /** Hub id or name of the checkpoint, whose model card names the author; `version` when left out. */
   readonly modelVersion?: string;
-  /** Whether it is of Stable Diffusion XL, which has another licence. */
-  readonly xl?: boolean;
+  /** The licence of the checkpoint's family. */
+  readonly license: string;
   /** The names of its outputs: how many residuals a ControlNet gives is its own affair. */
   readonly outputs?: readonly string[];
   readonly userDefined?: PackageDescription['userDefined'];
@@ -94,7 +88,7 @@ export interface Described {
 export function describeModel(
   name: NetworkName,
   version: string,
-  { modelVersion = version, xl = false, outputs = [], userDefined = {} }: Described = {},
+  { license, modelVersion = version, outputs = [], userDefined = {} }: Described,
 ): PackageDescription {
   const kind = networkKind(name);
   const { shortDescription, features } = texts[kind];
@@ -104,7 +98,7 @@ export function describeModel(
     features: { ...features, ...Object.fromEntries(residuals) },
     version,
     author: `Please refer to the Model Card available at huggingface.co/${modelVersion}`,
-    license: xl ? licenses.openRailPlus : licenses.openRail,
+    license,
     userDefined,
   };
 }

@@ -21,7 +21,10 @@ test.each([
 ] as const)(
   'the %s of Stable Diffusion 1.5 has its %d million weights in the file and little else',
   (name, millions) => {
-    const options = { target: 'macOS13', description: describeModel(name, 'sd15') } as const;
+    const options = {
+      target: 'macOS13',
+      description: describeModel(name, 'sd15', { license: 'OpenRAIL' }),
+    } as const;
     const files = packageFiles(buildCoreMl(float16(name, 'ORIGINAL'), options).planned);
     const [manifest = 0, model = 0, weights = 0] = files.map(({ byteLength }) => byteLength);
     expect(weights / 2e6).toBeGreaterThan(millions - 0.005);
