@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { basename, join, parse } from 'node:path';
+import { basename, join } from 'node:path';
 import { type Context, throwIfInterrupted } from '../context.ts';
-import { type NetworkKind, type NetworkName, networkKind } from '../convert/contracts/contract.ts';
-import type { ArtifactName, WrittenFile } from '../formats/artifact.ts';
+import { networkKind } from '../convert/contracts/contract.ts';
+import type { WrittenFile } from '../formats/artifact.ts';
+import { type ArtifactId, controlNetOrigin, nameOf, parsePath } from '../formats/artifact-id.ts';
 import { type Compiler, compileWith } from '../formats/coreml/compiled/compile-package.ts';
-import { CONTROLNET_PREFIX, swiftControlNetName, swiftNames } from '../formats/coreml/swift-names.ts';
+import { formatOfEnding, modelName } from '../formats/format.ts';
 import { forgetProvenance } from '../formats/provenance.ts';
 import { copyHashed } from '../io/copy-file.ts';
 import { listFolder, openFile, pathKind, removePath } from '../io/disk.ts';
@@ -13,7 +14,7 @@ import type { Hashed } from '../io/write-hashed.ts';
 
 /** A package to be compiled. */
 export interface SwiftPackage {
-  readonly name: ArtifactName;
+  readonly id: ArtifactId;
   readonly path: string;
   /** What was written into it, where that is known: its weights need not be hashed again. */
   readonly files?: readonly WrittenFile[];
@@ -31,7 +32,7 @@ const TOKENIZER_FILES = ['vocab.json', 'merges.txt'] as const;
 
 /** What `Resources` gets of packages and a tokenizer's files: bundles and files, by path below it. */
 export function swiftResourcePaths(
-  packages: readonly Pick<SwiftPackage, 'name' | 'path'>[],
+  packages: readonly Pick<SwiftPackage, 'id' | 'path'>[],
   tokenizer: readonly string[],
 ): string[] {
   const files = TOKENIZER_FILES.filter((name) => tokenizer.some((path) => basename(path) === name));
@@ -82,35 +83,24 @@ export async function bundleSwiftResources(
 }
 
 /** The packages without those of whole networks whose chunks are there. */
-function withoutChunkedWholes<P extends Pick<SwiftPackage, 'name'>>(packages: readonly P[]): P[] {
-  const chunked = new Set<string>(
-    packages.filter(({ name }) => name !== networkOf(name)).map(({ name }) => networkOf(name)),
-  );
-  return packages.filter(({ name }) => name !== networkOf(name) || !chunked.has(name));
+function withoutChunkedWholes<P extends Pick<SwiftPackage, 'id'>>(packages: readonly P[]): P[] {
+  const chunked = new Set(packages.filter(({ id }) => id.chunk).map(({ id }) => id.network));
+  return packages.filter(({ id }) => id.chunk || !chunked.has(id.network));
 }
 
 /** `unet_chunk2` → `UnetChunk2.mlmodelc`, `ControlNet_me_canny.mlpackage` → `controlnet/MeCanny.mlmodelc`. */
-function bundleFolder({ name, path }: Pick<SwiftPackage, 'name' | 'path'>): string {
-  const network = networkOf(name);
-  const kind = networkKind(network);
-  if (kind === 'controlnet') {
-    const id = parse(path).name;
-    const own = id.startsWith(CONTROLNET_PREFIX) ? id.slice(CONTROLNET_PREFIX.length) : id;
-    return `controlnet/${swiftControlNetName(own)}.mlmodelc`;
-  }
-  return `${swiftNames[kind]}${name.slice(network.length).replace('_chunk', 'Chunk')}.mlmodelc`;
-}
-
-function networkOf(name: ArtifactName): NetworkName {
-  // as: without its chunk, an ArtifactName is a NetworkName.
-  return name.replace(/_chunk\d+$/, '') as NetworkName;
+function bundleFolder({ id, path }: Pick<SwiftPackage, 'id' | 'path'>): string {
+  const bundle = `${nameOf(id, { by: 'swift', origin: controlNetOrigin(modelName(path)) })}.mlmodelc`;
+  return networkKind(id.network) === 'controlnet' ? `controlnet/${bundle}` : bundle;
 }
 
 /** Whether a folder is an earlier form (whole, or in chunks) of a network that was bundled. */
 function isReplaced(name: string, packages: readonly SwiftPackage[]): boolean {
-  const stem = /^(.+?)(?:Chunk\d+)?\.mlmodelc$/.exec(name)?.[1];
-  const names: Readonly<Partial<Record<NetworkKind, string>>> = swiftNames;
-  return stem !== undefined && packages.some((each) => names[networkKind(networkOf(each.name))] === stem);
+  if (formatOfEnding(name) !== 'mlmodelc') return false;
+  const { network, chunk } = parsePath(name);
+  // Only what apps load: what else is called like the network is somebody's own.
+  const isSwift = network && nameOf({ network, chunk }, { by: 'swift', origin: '' }) === modelName(name);
+  return isSwift === true && packages.some(({ id }) => id.network === network);
 }
 
 /** The files in a folder and its folders, by path below it, sorted. */

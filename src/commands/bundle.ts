@@ -3,7 +3,8 @@ import { bundleSwiftResources, type SwiftPackage } from '../bundle/swift-resourc
 import type { Context } from '../context.ts';
 import { networkKinds } from '../convert/convert.ts';
 import { NotFoundError } from '../errors.ts';
-import type { ArtifactName, WrittenFile } from '../formats/artifact.ts';
+import type { WrittenFile } from '../formats/artifact.ts';
+import { parsePath } from '../formats/artifact-id.ts';
 import type { Compiler } from '../formats/coreml/compiled/compile-package.ts';
 import { CONTROLNET_PREFIX } from '../formats/coreml/swift-names.ts';
 import { readProvenance, recordBundle } from '../formats/provenance.ts';
@@ -27,8 +28,10 @@ export async function bundlePackages(
   context: Context = {},
 ): Promise<{ readonly folder: string; readonly files: readonly WrittenFile[] }> {
   const packages = (await listFolder(folder)).flatMap((file): SwiftPackage[] => {
-    const name = artifactName(file);
-    return name ? [{ name, path: join(folder, file) }] : [];
+    const { network, chunk } = parsePath(file);
+    return file.endsWith('.mlpackage') && network
+      ? [{ id: { network, chunk }, path: join(folder, file) }]
+      : [];
   });
   if (packages.length === 0) {
     throw new NotFoundError({
@@ -54,13 +57,4 @@ export async function bundlePackages(
 
 async function filesOf(folder: string): Promise<string[]> {
   return (await exists(folder)) ? (await listFolder(folder)).map((name) => join(folder, name)) : [];
-}
-
-/** `Stable_Diffusion_version_x_unet_chunk1.mlpackage` → `unet_chunk1`, `ControlNet_me_canny.mlpackage` → `controlnet`. */
-function artifactName(file: string): ArtifactName | undefined {
-  const [, stem = '', chunk = ''] = /^(.*?)(_chunk\d+)?\.mlpackage$/.exec(file) ?? [];
-  if (stem.startsWith(CONTROLNET_PREFIX)) return 'controlnet';
-  const model = networkKinds.find((name) => stem === name || stem.endsWith(`_${name}`));
-  // as: a model's name and the end of a chunk's are an artifact's name.
-  return model ? (`${model}${chunk}` as ArtifactName) : undefined;
 }

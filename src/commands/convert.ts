@@ -20,7 +20,8 @@ import { convert, type Model, networksOf } from '../convert/convert.ts';
 import { notesOn } from '../convert/notes.ts';
 import { traitsOf } from '../convert/traits.ts';
 import { ValidationError } from '../errors.ts';
-import type { ArtifactName, PlannedArtifact } from '../formats/artifact.ts';
+import type { PlannedArtifact } from '../formats/artifact.ts';
+import { type ArtifactId, nameOf } from '../formats/artifact-id.ts';
 import type { Compiler } from '../formats/coreml/compiled/compile-package.ts';
 import type { DeploymentTarget } from '../formats/coreml/deployment-target.ts';
 import {
@@ -103,8 +104,9 @@ export interface ConvertResult {
 /** One artifact of a conversion. */
 export interface ConvertedArtifact {
   readonly target: TargetName;
-  /** The network, or its chunk: `unet_chunk1`. */
-  readonly name: ArtifactName;
+  readonly id: ArtifactId;
+  /** Its name: `unet_chunk1`. */
+  readonly name: string;
   /** Its folder, relative to the output. */
   readonly path: string;
   readonly model: NetworkName;
@@ -318,7 +320,7 @@ function chunk(request: ConvertRequest): Stage<Quantized, Planned> {
           options,
         }));
       });
-      const chunks = planned.filter(({ artifact }) => /_chunk\d+(\.|$)/.test(artifact.path));
+      const chunks = planned.filter(({ artifact }) => artifact.id.chunk);
       const detail = chunks
         .map(({ artifact }) => `${basename(artifact.path)} ${formatBytes(artifactBytes(artifact))}`)
         .join(', ');
@@ -356,8 +358,8 @@ class OnePlan {
     return {
       note,
       artifacts: artifacts.map(
-        ({ name, path, files }, index): PlannedArtifact => ({
-          name,
+        ({ id, path, files }, index): PlannedArtifact => ({
+          id,
           path,
           files,
           write: async (folder, onBytes) => {
@@ -470,10 +472,10 @@ function foundModels({ output, artifacts }: Emitted): FoundModel[] {
 }
 
 function describeArtifact(
-  { target, model, artifact: { name, path, files } }: TargetArtifact,
+  { target, model, artifact: { id, path, files } }: TargetArtifact,
   kept: boolean,
 ): ConvertedArtifact {
-  return { target, name, path, model, files, kept };
+  return { target, id, name: nameOf(id), path, model, files, kept };
 }
 
 /** `./<name>`, or beside the checkpoint where that would be the checkpoint itself. */

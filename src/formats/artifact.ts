@@ -1,4 +1,4 @@
-import type { NetworkName } from '../convert/contracts/contract.ts';
+import type { ArtifactId } from './artifact-id.ts';
 
 /** A file that will be written, and its exact size in bytes. */
 export interface PlannedFile {
@@ -13,12 +13,9 @@ export interface WrittenFile extends PlannedFile {
   readonly sha256: string;
 }
 
-/** What an artifact is: a whole network, or one of its chunks. */
-export type ArtifactName = NetworkName | `${NetworkName}_chunk${number}`;
-
 /** A model in a target's format, ready to be written: its graph is final, no weight has been read. */
 export interface PlannedArtifact {
-  readonly name: ArtifactName;
+  readonly id: ArtifactId;
   /** Its folder, relative to the output folder: `onnx/unet_chunk1`. */
   readonly path: string;
   readonly files: readonly PlannedFile[];

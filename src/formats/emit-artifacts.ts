@@ -6,6 +6,7 @@ import { createFolder, exists, freeBytes, listFolder, pathKind, removePath } fro
 import { hashFile } from '../io/hash-file.ts';
 import { formatBytes } from '../text.ts';
 import type { PlannedArtifact } from './artifact.ts';
+import { parsePath, wholePath } from './artifact-id.ts';
 import { type ArtifactRecord, isKept, updateProvenance } from './provenance.ts';
 
 /** An artifact to be written, what it is made of and how. */
@@ -129,30 +130,27 @@ async function plan(
   return { kept, otherForms };
 }
 
-const CHUNK = /_chunk\d+(?=\.mlpackage$|$)/;
-
 /**
  * Other forms of the artifacts' networks that are in the output: the whole beside chunks, chunks beside the whole, chunks
  * of an earlier cut. What loads the folder would mix them up.
  */
 async function findOtherForms(output: string, artifacts: readonly ArtifactToEmit[]): Promise<string[]> {
   const wanted = new Set(artifacts.map(({ artifact }) => artifact.path));
-  const networks = new Set([...wanted].map((path) => path.replace(CHUNK, '')));
+  const networks = new Set([...wanted].map(wholePath));
   const found: string[] = [];
   for (const folder of new Set([...wanted].map((path) => dirname(path)))) {
     if ((await pathKind(join(output, folder))) !== 'folder') continue;
     for (const name of await listFolder(join(output, folder))) {
       const path = folder === '.' ? name : `${folder}/${name}`;
-      if (networks.has(path.replace(CHUNK, '')) && !wanted.has(path)) found.push(path);
+      if (networks.has(wholePath(path)) && !wanted.has(path)) found.push(path);
     }
   }
   return found;
 }
 
 function inAnotherForm(output: string, path: string): OutputExistsError {
-  const name = basename(path);
   return new OutputExistsError({
-    problem: `${join(output, path)} exists already, ${CHUNK.test(name) ? 'in chunks that this conversion does not make' : 'whole, and this conversion cuts it into chunks'}.`,
+    problem: `${join(output, path)} exists already, ${parsePath(path).chunk ? 'in chunks that this conversion does not make' : 'whole, and this conversion cuts it into chunks'}.`,
     advice: 'Pass --force to replace it, or another --output.',
   });
 }

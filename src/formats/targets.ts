@@ -4,12 +4,13 @@ import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import type { Context } from '../context.ts';
 import type { AttentionImplementation } from '../convert/blocks/attention.ts';
 import { appleContract } from '../convert/contracts/apple.ts';
-import type { Contract, NetworkName } from '../convert/contracts/contract.ts';
+import { type Contract, type NetworkName, networkKind } from '../convert/contracts/contract.ts';
 import { optimumContract } from '../convert/contracts/optimum.ts';
 import { componentOf, type Model } from '../convert/convert.ts';
 import { planQuantization, type QuantizationOptions } from '../quantize/plan.ts';
 import type { Precision } from '../quantize/precision.ts';
-import type { ArtifactName, PlannedArtifact, WrittenFile } from './artifact.ts';
+import type { PlannedArtifact, WrittenFile } from './artifact.ts';
+import { type ArtifactId, nameOf } from './artifact-id.ts';
 import { buildCoreMl } from './coreml/build/build-coreml.ts';
 import { describeModel } from './coreml/build/describe-model.ts';
 import type { Compiler } from './coreml/compiled/compile-package.ts';
@@ -18,7 +19,6 @@ import { builtSource } from './coreml/package/copy-weights.ts';
 import { packageFiles, writePackageFiles } from './coreml/package/package.ts';
 import { quantizeMil } from './coreml/quantize/quantize-mil.ts';
 import { chunkCountNote, splitMil } from './coreml/split-mil.ts';
-import { CONTROLNET_PREFIX } from './coreml/swift-names.ts';
 import { buildOnnxModel } from './onnx/build-model.ts';
 import { type BundledModel, bundleOnnxFolder, onnxFolderFiles } from './onnx/onnx-folder.ts';
 import { quantizeOnnx } from './onnx/quantize-onnx.ts';
@@ -43,8 +43,7 @@ export interface TargetOptions {
 
 /** An artifact that is there, to be bundled. */
 export interface BundledArtifact {
-  readonly name: ArtifactName;
-  readonly model: NetworkName;
+  readonly id: ArtifactId;
   /** Relative to the output folder. */
   readonly path: string;
   readonly files: readonly WrittenFile[];
@@ -87,8 +86,8 @@ export const targets: { readonly [K in TargetName]: Target } = {
       const whole = quantization ? quantizeOnnx(built, planQuantization(quantization)).model : built;
       const parts = maxChunkBytes === undefined ? [whole] : splitOnnx(whole, maxChunkBytes);
       const artifacts = parts.map((part, index) => ({
-        name: artifactName(name, index, maxChunkBytes),
-        path: `onnx/${artifactName(name, index, maxChunkBytes)}`,
+        id: idOf(name, index, maxChunkBytes),
+        path: `onnx/${nameOf(idOf(name, index, maxChunkBytes))}`,
         files: plannedFiles(part),
         write: (folder: string, onBytes: (count: number) => void) => writeOnnx(part, folder, onBytes),
       }));
@@ -124,8 +123,8 @@ export const targets: { readonly [K in TargetName]: Target } = {
       const { length } = parts;
       let final: Promise<typeof parts> | undefined;
       const artifacts = parts.map((part, index) => ({
-        name: artifactName(name, index, maxChunkBytes),
-        path: packageName(artifactName(name, index, maxChunkBytes), modelVersion, component.id),
+        id: idOf(name, index, maxChunkBytes),
+        path: packageName(idOf(name, index, maxChunkBytes), modelVersion, component.id),
         files: packageFiles(part),
         async write(folder: string, onBytes: (count: number) => void) {
           final ??= read()
@@ -144,7 +143,7 @@ export const targets: { readonly [K in TargetName]: Target } = {
     bundledPaths: (checkpoint, artifacts) =>
       swiftResourcePaths(artifacts, tokenizerOf(checkpoint)).map((path) => `Resources/${path}`),
     async bundle(checkpoint, artifacts, { output, compiler }, context) {
-      const packages = artifacts.map(({ name, path, files }) => ({ name, path: join(output, path), files }));
+      const packages = artifacts.map(({ id, path, files }) => ({ id, path: join(output, path), files }));
       const tokenizer = tokenizerOf(checkpoint);
       return {
         folder: 'Resources',
@@ -164,11 +163,9 @@ function tokenizerOf({ folders }: Checkpoint): readonly string[] {
 }
 
 /** As Apple's tool names packages: after the checkpoint and the network, a ControlNet after itself. */
-function packageName(name: ArtifactName, modelVersion: string, id = modelVersion): string {
-  const stem = name.startsWith('controlnet')
-    ? `${CONTROLNET_PREFIX}${id}`
-    : `Stable_Diffusion_version_${modelVersion}_${name}`;
-  return `${stem.replaceAll('/', '_')}.mlpackage`;
+function packageName(id: ArtifactId, modelVersion: string, own = modelVersion): string {
+  const origin = networkKind(id.network) === 'controlnet' ? own : modelVersion;
+  return `${nameOf(id, { by: 'apple', origin })}.mlpackage`;
 }
 
 /** The folders of models, with the configs that go into them. */
@@ -176,14 +173,14 @@ function configured(
   { components }: Checkpoint,
   artifacts: readonly Omit<BundledArtifact, 'files'>[],
 ): BundledModel[] {
-  return artifacts.flatMap(({ name, model }) => {
-    const component = components.get(componentOf(model));
+  return artifacts.flatMap(({ id }) => {
+    const component = components.get(componentOf(id.network));
     if (!component) return [];
     const { configFile, config, adapted } = component;
-    return [{ folder: name, configFile, config: adapted && config }];
+    return [{ folder: nameOf(id), configFile, config: adapted && config }];
   });
 }
 
-function artifactName(model: NetworkName, index: number, maxChunkBytes: number | undefined): ArtifactName {
-  return maxChunkBytes === undefined ? model : `${model}_chunk${index + 1}`;
+function idOf(network: NetworkName, index: number, maxChunkBytes: number | undefined): ArtifactId {
+  return maxChunkBytes === undefined ? { network } : { network, chunk: { index: index + 1 } };
 }

@@ -1,5 +1,7 @@
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
+import type { NetworkName } from '../convert/contracts/contract.ts';
 import { FileFormatError } from '../errors.ts';
+import { parsePath } from '../formats/artifact-id.ts';
 import { type ArtifactRecord, type Provenance, readProvenance } from '../formats/provenance.ts';
 import { exists, listFolder, pathKind } from '../io/disk.ts';
 import { filesIn, sizeOfFile } from './file-sizes.ts';
@@ -98,7 +100,7 @@ async function folderSize(folder: string): Promise<number> {
 }
 
 /** The networks that a picture needs. */
-const needed = ['text_encoder', 'unet', 'vae_decoder'];
+const needed: readonly NetworkName[] = ['text_encoder', 'unet', 'vae_decoder'];
 
 function nextStep(
   path: string,
@@ -108,7 +110,7 @@ function nextStep(
   if (problems.length > 0) return { advice: 'Convert it again with --force, or copy it again.' };
   const drawable = artifacts
     .filter(({ format }) => format === 'onnx')
-    .map((artifact) => basename(artifact.path).replace(/_chunk\d+$/, ''));
+    .map((artifact) => parsePath(artifact.path).network);
   if (needed.every((network) => drawable.includes(network))) {
     return nextCommand('generate', '-i', path, '--prompt', 'an astronaut riding a horse');
   }

@@ -1,4 +1,4 @@
-import { basename, resolve } from 'node:path';
+import { parsePath } from '../formats/artifact-id.ts';
 import { openMlModelC } from '../formats/coreml/compiled/read-bundle.ts';
 import { type DeploymentTarget, deploymentTargets } from '../formats/coreml/deployment-target.ts';
 import { milDTypes } from '../formats/coreml/mil/mil-dtype.ts';
@@ -8,7 +8,7 @@ import { openMlPackage } from '../formats/coreml/package/read-package.ts';
 import { filesIn } from './file-sizes.ts';
 import type { CoreMlInspection, ValueInspection } from './inspection.ts';
 import { milWeights } from './mil-weights.ts';
-import { chunkNumber, countTypes, networkNamed, nextForModel } from './model-facts.ts';
+import { chunkText, countTypes, networkNamed, nextForModel } from './model-facts.ts';
 import { dtypeName, groupWeights } from './weight-groups.ts';
 
 const openers = { mlpackage: openMlPackage, mlmodelc: openMlModelC };
@@ -32,7 +32,7 @@ export async function inspectCoreMl(kind: 'mlpackage' | 'mlmodelc', path: string
     kind,
     path,
     network,
-    chunk: chunkNumber(basename(resolve(path))),
+    chunk: chunkText(parsePath(path).chunk),
     specificationVersion,
     opset: main.function.opset,
     deploymentTarget: deploymentTarget(main.function.opset),

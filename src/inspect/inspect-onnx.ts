@@ -1,4 +1,5 @@
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, join } from 'node:path';
+import { parseChunkTitle, parsePath } from '../formats/artifact-id.ts';
 import { readOnnxHeader } from '../formats/onnx/onnx-header.ts';
 import {
   dtypeOf,
@@ -14,7 +15,7 @@ import { openFile, pathKind } from '../io/disk.ts';
 import { elementCount } from '../weights/dtype.ts';
 import { sizeOfFile } from './file-sizes.ts';
 import type { FileSize, OnnxInspection, ValueInspection } from './inspection.ts';
-import { chunkNumber, countTypes, networkNamed, nextForModel } from './model-facts.ts';
+import { chunkText, countTypes, networkNamed, nextForModel } from './model-facts.ts';
 import { dtypeName, groupWeights, plainWeight, type StoredWeight } from './weight-groups.ts';
 
 /** Looks at an ONNX file. Throws `FileFormatError` when it is not one. */
@@ -35,7 +36,7 @@ export async function inspectOnnx(path: string): Promise<OnnxInspection> {
     kind: 'onnx',
     path,
     network,
-    chunk: metadata.chunk?.replace('chunk ', '') ?? chunkNumber(modelName(path)),
+    chunk: chunkText(parseChunkTitle(metadata.chunk ?? '') ?? parsePath(path).chunk),
     irVersion: toNumber(model.irVersion),
     opsets: Object.fromEntries(
       (model.opsetImport ?? []).map(({ domain, version }) => [domain || 'ai.onnx', toNumber(version)]),
@@ -50,11 +51,6 @@ export async function inspectOnnx(path: string): Promise<OnnxInspection> {
     problems,
     next: nextForModel(path, network, problems),
   };
-}
-
-/** A model.onnx is called as its folder. */
-function modelName(path: string): string {
-  return basename(path) === 'model.onnx' ? basename(dirname(resolve(path))) : basename(path);
 }
 
 function producerOf({ producerName, producerVersion }: ModelProto): string {

@@ -1,3 +1,4 @@
+import type { Chunk } from '../formats/artifact-id.ts';
 import { networkOf } from '../run/tensor-names.ts';
 import type { Inspection, ValueInspection } from './inspection.ts';
 import { nextCommand } from './next-command.ts';
@@ -13,9 +14,10 @@ export function networkNamed(inputs: readonly ValueInspection[]): string | null 
   return isVae && (inputs.length !== 1 || inputs[0]?.shape?.length !== 4) ? null : network;
 }
 
-/** The number of a chunk, from a name such as `unet_chunk1` or `UnetChunk2.mlmodelc`. */
-export function chunkNumber(name: string): string | null {
-  return /chunk(\d+)(\.\w+)?$/i.exec(name)?.[1] ?? null;
+/** Which chunk it is, in words: `1 of 2`, or the number alone where it is not known how many there are. */
+export function chunkText(chunk: Chunk | undefined): string | null {
+  if (!chunk) return null;
+  return chunk.of === undefined ? String(chunk.index) : `${chunk.index} of ${chunk.of}`;
 }
 
 /** How often each type occurs, the most frequent first, then by name. */

@@ -1,4 +1,5 @@
 import { type NetworkKind, type NetworkName, networkKind } from '../convert/contracts/contract.ts';
+import { parseName } from '../formats/artifact-id.ts';
 
 /**
  * What the models' inputs and outputs are called: by optimum's ONNX pipelines, by Apple's Core ML models, and in
@@ -125,10 +126,8 @@ export function networkOf(inputs: readonly string[]): NetworkForm | undefined {
 
 /** The network that a model of this form is: its name, where that says more (`refiner`, `text_encoder_2`, `controlnet_1`). */
 export function networkCalled(name: string, form: NetworkForm): NetworkName {
-  const [, network] = /^(refiner|text_encoder_2|controlnet(?:_\d+)?)$/.exec(name) ?? [];
-  if (network === undefined) return form;
-  const called = network as NetworkName; // as: one of those in the pattern
-  return formOfKind(networkKind(called)) === form ? called : form;
+  const { network } = parseName(name);
+  return network && formOfKind(networkKind(network)) === form ? network : form;
 }
 
 function formOfKind(kind: NetworkKind): NetworkForm {

@@ -1,8 +1,7 @@
 import { basename, dirname, join, resolve } from 'node:path';
 import type { NetworkName } from '../convert/contracts/contract.ts';
-import { networkKinds } from '../convert/convert.ts';
 import { NotFoundError } from '../errors.ts';
-import { CONTROLNET_PREFIX, swiftNames } from '../formats/coreml/swift-names.ts';
+import { parsePath, wholePath } from '../formats/artifact-id.ts';
 import { listFolder, pathKind } from '../io/disk.ts';
 import { isRunnable } from '../run/open-runner.ts';
 
@@ -34,7 +33,7 @@ export async function findModels(path: string, expected = modelPlaces): Promise<
       siblings.find(({ paths }) => paths.includes(resolve(place))) ??
       siblings.find(
         ({ paths: [first] }) =>
-          kind === undefined && first !== undefined && wholeOf(first) === resolve(place),
+          kind === undefined && first !== undefined && wholePath(first) === resolve(place),
       );
     if (found) return [found];
   } else {
@@ -58,8 +57,9 @@ async function modelsIn(root: string): Promise<FoundModel[]> {
   const models = new Map<string, FoundModel & { readonly paths: string[] }>();
   for (const path of paths) {
     if (!(await isRunnable(path))) continue;
-    const name = modelName(path);
-    const key = isChunk(path) ? `${name} in chunks` : path;
+    const parsed = parsePath(path);
+    const name = parsed.network ?? parsed.whole;
+    const key = parsed.chunk ? `${name} in chunks` : path;
     const model = models.get(key) ?? { name, paths: [], root };
     model.paths.push(path);
     models.set(key, model);
@@ -67,31 +67,11 @@ async function modelsIn(root: string): Promise<FoundModel[]> {
   return [...models.values()];
 }
 
-/** What ends the name of a model's file or folder: its chunk, its kind. */
-const ENDING = /(_?chunk\d+)?(\.onnx|\.mlpackage|\.mlmodelc)?$/i;
-
 /** Those of a Resources folder: `controlnet/X.mlmodelc`. */
 async function bundledControlNets(path: string): Promise<FoundModel[]> {
   const folder = join(path, CONTROLNET);
   if (await isRunnable(folder)) return []; // of an ONNX folder, where it is a model
-  return (await modelsIn(folder)).map((model) => ({ ...model, name: CONTROLNET }));
+  return modelsIn(folder);
 }
 
 const CONTROLNET = 'controlnet' satisfies NetworkName;
-
-/** The network in a name of ours, of Apple's converter (`Stable_Diffusion_version_x_unet`) or of its Swift package (`Unet`); else the name itself. */
-function modelName(path: string): string {
-  const name = basename(resolve(path)).replace(ENDING, '');
-  if (name.startsWith(CONTROLNET_PREFIX)) return CONTROLNET;
-  const swift: Readonly<Partial<Record<NetworkName, string>>> = swiftNames;
-  return networkKinds.find((network) => name === swift[network] || name.endsWith(`_${network}`)) ?? name;
-}
-
-/** What the model of a chunk would be called if it were whole. */
-function wholeOf(chunk: string): string {
-  return chunk.replace(ENDING, '$2');
-}
-
-function isChunk(path: string): boolean {
-  return ENDING.exec(path)?.[1] !== undefined;
-}

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { nameOf } from '../formats/artifact-id.ts';
 import { exists } from '../io/disk.ts';
 import { type JsonObject, readJsonObject } from '../io/python-json.ts';
 
@@ -14,7 +15,10 @@ export interface ModelSettings {
   readonly vocabularySize?: number;
 }
 
-const unets = ['unet', 'unet_chunk1', 'control-unet', 'control-unet_chunk1', 'refiner', 'refiner_chunk1'];
+const unets = (['unet', 'control-unet', 'refiner'] as const).flatMap((network) => [
+  nameOf({ network }),
+  nameOf({ network, chunk: { index: 1 } }),
+]);
 
 /** Where a setting is: the first of these folders' config.json that has the key. */
 const places: {

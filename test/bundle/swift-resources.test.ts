@@ -10,7 +10,7 @@ import {
 import { bundlePackages } from '../../src/commands/bundle.ts';
 import type { ProgressEvent } from '../../src/context.ts';
 import { InterruptedError, NotFoundError } from '../../src/errors.ts';
-import type { ArtifactName } from '../../src/formats/artifact.ts';
+import { type ArtifactId, nameOf } from '../../src/formats/artifact-id.ts';
 import { openMlModelC } from '../../src/formats/coreml/compiled/read-bundle.ts';
 import { writePackage, writePackageFiles } from '../../src/formats/coreml/package/package.ts';
 import { layeredModel } from '../formats/onnx/layered-model.ts';
@@ -19,12 +19,16 @@ import { rejectionOf } from '../support/thrown-by.ts';
 
 const inFolder = temporaryFolder();
 
-async function packagesOf(folder: string, names: readonly ArtifactName[]): Promise<SwiftPackage[]> {
+async function packagesOf(
+  folder: string,
+  networks: readonly (ArtifactId['network'] | ArtifactId)[],
+): Promise<SwiftPackage[]> {
   return Promise.all(
-    names.map(async (name) => {
-      const path = inFolder(folder, `Stable_Diffusion_version_x_${name}.mlpackage`);
+    networks.map(async (each) => {
+      const id = typeof each === 'string' ? { network: each } : each;
+      const path = inFolder(folder, `${nameOf(id, { by: 'apple', origin: 'x' })}.mlpackage`);
       await writePackage(path, layeredModel(), () => {});
-      return { name, path };
+      return { id, path };
     }),
   );
 }
@@ -76,18 +80,18 @@ test('every network has the name that Apple’s Swift package looks for, and a C
   const packages = [
     ...(await packagesOf('names', [
       'text_encoder_2',
-      'refiner_chunk1',
-      'refiner_chunk2',
+      { network: 'refiner', chunk: { index: 1 } },
+      { network: 'refiner', chunk: { index: 2 } },
       'control-unet',
       'safety_checker',
     ])),
     ...['lllyasviel_sd-controlnet-mlsd', 'lllyasviel_control_v11p_sd15_canny'].map((id, index) => {
       const path = inFolder('names', `ControlNet_${id}.mlpackage`);
-      return { name: index === 0 ? 'controlnet' : 'controlnet_1', path } as const;
+      return { id: { network: index === 0 ? 'controlnet' : 'controlnet_1' }, path } as const;
     }),
   ];
-  for (const { name, path } of packages) {
-    if (name.startsWith('controlnet')) await writePackage(path, layeredModel(), () => {});
+  for (const { id, path } of packages) {
+    if (id.network.startsWith('controlnet')) await writePackage(path, layeredModel(), () => {});
   }
   const folder = inFolder('names', 'Resources');
   await bundleSwiftResources({ packages, tokenizer: [], compiler: 'own' }, folder);
@@ -115,7 +119,10 @@ test('every network has the name that Apple’s Swift package looks for, and a C
 
 test('a network is there whole or in chunks, never both: the last bundling counts, and chunks win over their whole', async () => {
   const [whole] = await packagesOf('both', ['unet']);
-  const chunks = await packagesOf('both', ['unet_chunk1', 'unet_chunk2', 'unet_chunk3']);
+  const chunks = await packagesOf(
+    'forms',
+    [1, 2, 3].map((index) => ({ network: 'unet', chunk: { index } })),
+  );
   const folder = inFolder('both', 'Resources');
   mkdirSync(join(folder, 'controlnet'), { recursive: true });
   const bundled = async (packages: readonly (SwiftPackage | undefined)[]): Promise<string[]> => {
@@ -158,7 +165,7 @@ test('weights that were hashed when the package was written are not read again',
     ...file,
     sha256: file.name.endsWith('weight.bin') ? 'known' : file.sha256,
   }));
-  const packages = [{ name: 'unet', path, files: marked }] as const;
+  const packages = [{ id: { network: 'unet' }, path, files: marked }] as const;
   const written = await bundleSwiftResources(
     { packages, tokenizer: [], compiler: 'own' },
     inFolder('known', 'Resources'),
@@ -196,7 +203,7 @@ test('work that fails or is interrupted leaves earlier bundles as they were, and
   });
   expect(await rejectionOf(work)).toBeInstanceOf(InterruptedError);
   expect(readdirSync(folder)).toEqual(['TextEncoder.mlmodelc']);
-  const missing = { name: 'vae_decoder', path: inFolder('stopped', 'missing.mlpackage') } as const;
+  const missing = { id: { network: 'vae_decoder' }, path: inFolder('stopped', 'missing.mlpackage') } as const;
   const failing = bundleSwiftResources({ ...resources, packages: [missing] }, folder);
   expect(await rejectionOf(failing)).toBeInstanceOf(NotFoundError);
   expect(readdirSync(folder)).toEqual(['TextEncoder.mlmodelc']);

@@ -229,7 +229,7 @@ test('a disk without room is found out before anything is written', async () => 
   const component = checkpoint.components.get('vae');
   if (!component) throw new Error('no VAE');
   const artifact = {
-    name: 'vae_decoder',
+    id: { network: 'vae_decoder' },
     path: 'onnx/vae_decoder',
     files: [{ name: 'model.onnx_data', byteLength: 1e18 }],
     write: async () => [],

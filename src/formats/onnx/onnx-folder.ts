@@ -5,6 +5,7 @@ import { exists, listFolder } from '../../io/disk.ts';
 import type { JsonObject } from '../../io/python-json.ts';
 import { type Hashed, writeHashed } from '../../io/write-hashed.ts';
 import type { WrittenFile } from '../artifact.ts';
+import { parseName } from '../artifact-id.ts';
 
 /** Which component of the checkpoint a model's folder takes its config from. */
 export interface BundledModel {
@@ -68,7 +69,7 @@ async function writeJson(path: string, json: JsonObject): Promise<Hashed> {
 /** The checkpoint's index without the components that were not converted (a safety checker, say). */
 async function modelIndex(checkpoint: Checkpoint, folder: string): Promise<Record<string, unknown>> {
   const present = new Set((await exists(folder)) ? await listFolder(folder) : []);
-  const names = [...present].map((name) => name.replace(/_chunk\d+$/, ''));
+  const names = [...present].map((name) => parseName(name).whole);
   const parts = new Set(names.map((name) => (name.startsWith('vae_') ? 'vae' : name)));
   const entries = Object.entries(checkpoint.modelIndex).map(([key, value]) => [
     key,

@@ -1,5 +1,6 @@
 import { type CutChunk, type CutOperation, cutModel } from '../../chunk/cut.ts';
 import { byteSize, byteWidth } from '../../weights/dtype.ts';
+import { chunkTitle } from '../artifact-id.ts';
 import { type OnnxModel, relocated } from './build-model.ts';
 import { layOutTensors, placements, type StoredTensor, storedSize } from './external-data.ts';
 import {
@@ -22,7 +23,7 @@ import {
 export function splitOnnx(model: OnnxModel, maxBytes: number): OnnxModel[] {
   const source = new Source(model);
   const chunks = cutModel(source, maxBytes);
-  return chunks.map((chunk, index) => source.cut(chunk, `chunk ${index + 1} of ${chunks.length}`));
+  return chunks.map((chunk, index) => source.cut(chunk, chunkTitle({ index: index + 1, of: chunks.length })));
 }
 
 /** Size that a free dimension is taken to have when the bytes of values are compared. */
