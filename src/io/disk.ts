@@ -1,20 +1,36 @@
 import { constants, promises as fs } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, relative, resolve } from 'node:path';
-import { DiskSpaceError, FileFormatError, NotFoundError, RequestError, SdConvertError } from '../errors.ts';
 import type { ByteSink, ByteSource } from './bytes.ts';
+import {
+  beingWritten,
+  endsTooSoon,
+  fileInsteadOfFolder,
+  fileOnTheWay,
+  folderInsteadOfFile,
+  isAbsent,
+  isThereAlready,
+  notFound,
+  notPlain,
+  rethrow,
+  tooLarge,
+} from './disk-errors.ts';
+import { lockFolder } from './folder-lock.ts';
+import { disown, isStage } from './owner.ts';
+import { claimStage, FolderStage, removeWhole, settle, temporaryFolder } from './staging.ts';
 
 /**
- * The only file that touches the disk. What is written appears under its name only when it is complete: it grows in a
- * temporary sibling (`<name>.tmp-<process id>-<number>`) that is renamed at the end.
+ * With those that it builds on (`staging.ts`, `owner.ts`, `folder-lock.ts`) all that touches the disk. What is written appears under its name only when it is complete
+ * and on the disk: it grows in a stage beside it, which is renamed at the end.
  */
 
 /** Opens a file for reads at any offset. Throws `NotFoundError`, or `RequestError` for a folder or a forbidden file. */
 export async function openFile(path: string): Promise<ByteSource> {
   const handle = await fs.open(path, readAtOnce).catch(rethrow('read', path));
   const found = await handle.stat();
-  if (found.isDirectory() || found.isFIFO()) {
+  if (!found.isFile()) {
     await handle.close();
-    throw found.isFIFO() ? pipeInsteadOfFile(path) : folderInsteadOfFile(path);
+    throw found.isDirectory() ? folderInsteadOfFile(path) : notPlain(path, found.isFIFO());
   }
   return {
     name: path,
@@ -42,22 +58,31 @@ const readAtOnce = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 export async function createFile(path: string): Promise<ByteSink> {
   if ((await pathKind(path)) === 'folder') throw folderInsteadOfFile(path);
   await makeFolder(dirname(path));
-  const growing = temporarySibling(path);
-  const handle = await fs.open(growing, 'w').catch(rethrow('write', path));
+  await settle(dirname(path));
+  const growing = claimStage(path);
+  const handle = await fs.open(growing, EXCLUSIVE).catch(rethrow('write', path));
   let isOpen = true;
+  let isThere = true;
+  const end = async (): Promise<void> => {
+    if (isOpen) await handle.close();
+    isOpen = false;
+  };
   return {
     name: path,
     write: (bytes, offset) => writeAll(handle, path, bytes, offset),
     async close() {
-      isOpen = false;
-      await handle.close().catch(rethrow('write', path));
+      await handle.datasync().catch(rethrow('write', path));
+      await end().catch(rethrow('write', path));
       await fs.rename(growing, path).catch(rethrow('write', path));
+      isThere = false;
+      disown(growing);
     },
     async discard() {
-      if (!isOpen) return;
-      isOpen = false;
-      await handle.close();
+      if (!isThere) return;
+      isThere = false;
+      await end();
       await fs.rm(growing, { force: true });
+      disown(growing);
     },
   };
 }
@@ -74,14 +99,28 @@ export async function writeFile(path: string, fill: (sink: ByteSink) => Promise<
   }
 }
 
-/** The whole of a small UTF-8 file. Throws as `openFile` does. */
+/** Makes a file of a name that nothing has yet, not even a link. */
+const EXCLUSIVE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | (constants.O_NOFOLLOW ?? 0);
+
+/** More than any configuration or vocabulary has: what is larger is not the file it should be. */
+const LARGEST_TEXT = 64 * 2 ** 20;
+
+/** The whole of a small UTF-8 file. Throws as `openFile` does, and `FileFormatError` for one that is absurdly large. */
 export async function readText(path: string): Promise<string> {
-  return fs.readFile(path, 'utf8').catch(rethrow('read', path));
+  const file = await openFile(path);
+  try {
+    if (file.size > LARGEST_TEXT) throw tooLarge(path, file.size, LARGEST_TEXT);
+    const bytes = new Uint8Array(file.size);
+    await file.read(bytes, 0);
+    return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
+  } finally {
+    await file.close();
+  }
 }
 
 /** Writes a small UTF-8 file; it appears complete or not at all. Throws as `createFile` does. */
 export async function writeText(path: string, text: string): Promise<void> {
-  await replaceFile(path, (growing) => fs.writeFile(growing, text));
+  await writeFile(path, (sink) => sink.write(new TextEncoder().encode(text), 0));
 }
 
 /** Copies one file; the copy appears complete or not at all. Throws as `openFile` and `createFile` do. */
@@ -89,7 +128,9 @@ export async function copyFile(from: string, to: string): Promise<void> {
   const kind = await pathKind(from);
   if (kind === undefined) throw notFound(from);
   if (kind === 'folder') throw folderInsteadOfFile(from);
-  await replaceFile(to, (growing) => fs.copyFile(from, growing, constants.COPYFILE_FICLONE));
+  await replaceFile(to, (growing) =>
+    fs.copyFile(from, growing, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL),
+  );
 }
 
 /** Gives a file (not a link to it) a second name, or copies it where the disk has no links. Throws as `copyFile` does. */
@@ -105,10 +146,10 @@ export async function linkFile(from: string, to: string): Promise<void> {
  */
 export async function pointTo(target: string, path: string): Promise<void> {
   await makeFolder(dirname(path));
-  const growing = temporarySibling(path);
-  await fs.rm(growing, { force: true });
+  const growing = claimStage(path);
   await fs.symlink(relative(dirname(path), target), growing).catch(() => linkFile(target, growing));
   await fs.rename(growing, path).catch(rethrow('write', path));
+  disown(growing);
 }
 
 /** A file under its own name that is written in steps, now and by later runs. */
@@ -122,7 +163,9 @@ export interface GrowingFile {
 /** Opens a file to go on writing it, or starts one. Throws as `createFile` does. */
 export async function growFile(path: string): Promise<GrowingFile> {
   await makeFolder(dirname(path));
-  const handle = await fs.open(path, constants.O_WRONLY | constants.O_CREAT).catch(rethrow('write', path));
+  const handle = await fs
+    .open(path, constants.O_WRONLY | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0))
+    .catch(rethrow('write', path));
   return {
     size: (await handle.stat()).size,
     write: (bytes, offset) => writeAll(handle, path, bytes, offset),
@@ -137,7 +180,7 @@ export async function createOnce(path: string, text: string): Promise<boolean> {
     await fs.writeFile(path, text, { flag: 'wx' });
     return true;
   } catch (error) {
-    if (errorCode(error) === 'EEXIST') return false;
+    if (isThereAlready(error)) return false;
     return rethrow('write', path)(error);
   }
 }
@@ -164,7 +207,8 @@ export async function pathKind(path: string): Promise<'file' | 'folder' | undefi
   try {
     return (await fs.stat(path)).isDirectory() ? 'folder' : 'file';
   } catch (error) {
-    if (isAbsent(error)) return undefined;
+    // A run that was killed may have left it ready, beside its name.
+    if (isAbsent(error)) return (await settle(dirname(path))) ? pathKind(path) : undefined;
     return rethrow('read', path)(error);
   }
 }
@@ -174,9 +218,14 @@ export async function exists(path: string): Promise<boolean> {
   return (await pathKind(path)) !== undefined;
 }
 
-/** The names in a folder, sorted, so that every run sees the same order. Throws `NotFoundError`. */
+/**
+ * The names in a folder, sorted, so that every run sees the same order; what is unfinished is not among them. Throws
+ * `NotFoundError`.
+ */
 export async function listFolder(path: string): Promise<readonly string[]> {
-  return (await fs.readdir(path).catch(rethrow('read', path))).sort();
+  await settle(path);
+  const names = await fs.readdir(path).catch(rethrow('read', path));
+  return names.filter((name) => !isStage(name)).sort();
 }
 
 /** Makes a folder and its parents; one that exists is left as it is. */
@@ -190,30 +239,20 @@ export async function makeFolder(path: string): Promise<void> {
  */
 export async function createFolder(path: string, fill: (growing: string) => Promise<void>): Promise<void> {
   if ((await pathKind(path)) === 'file') throw fileInsteadOfFolder(path);
-  const growing = temporarySibling(path);
-  const firstMade = await fs.mkdir(growing, { recursive: true }).catch(rethrow('write', path));
+  const parent = dirname(resolve(path));
+  const firstMade = await fs.mkdir(parent, { recursive: true }).catch((error: unknown) => {
+    if (isThereAlready(error)) throw fileOnTheWay(path, { cause: error });
+    return rethrow('write', path)(error);
+  });
+  const stage = await FolderStage.start(path).catch(rethrow('write', path));
   try {
-    await fill(growing);
-    await replaceFolder(growing, path);
+    await fill(stage.growing);
+    await stage.appear().catch(rethrow('write', path));
   } catch (error) {
-    await removePath(growing);
-    await removeEmptyFolders(dirname(growing), firstMade);
+    await stage.remove();
+    await removeEmptyFolders(parent, firstMade);
     throw error;
   }
-}
-
-/** Puts a folder in the place of another, which comes back when that fails. */
-async function replaceFolder(growing: string, path: string): Promise<void> {
-  const replaced = `${growing}-replaced`;
-  const isThere = await exists(path);
-  if (isThere) await fs.rename(path, replaced).catch(rethrow('write', path));
-  try {
-    await fs.rename(growing, path);
-  } catch (error) {
-    if (isThere) await fs.rename(replaced, path);
-    rethrow('write', path)(error);
-  }
-  await removePath(replaced);
 }
 
 /** Removes folders that were made on the way to one that does not come, up to the first that was made. */
@@ -236,9 +275,35 @@ export async function movePath(from: string, to: string): Promise<void> {
   await fs.rename(from, to).catch(rethrow('write', to));
 }
 
-/** Removes a file, or a folder with all that is in it; nothing there is fine. */
+/** Removes a file, or a folder with all that is in it, which is there whole until it is gone; nothing there is fine. */
 export async function removePath(path: string): Promise<void> {
-  await fs.rm(path, { recursive: true, force: true }).catch(rethrow('write', path));
+  const found = await fs.lstat(path).catch(() => undefined);
+  if (found?.isDirectory()) await removeWhole(path).catch(rethrow('write', path));
+  else await fs.rm(path, { force: true }).catch(rethrow('write', path));
+}
+
+/** A folder for what is of no use afterwards; `remove` takes it away. Throws as `createFolder` does. */
+export async function makeTemporaryFolder(
+  base: string = tmpdir(),
+): Promise<{ readonly path: string; remove(): Promise<void> }> {
+  const { path, remove } = await temporaryFolder(base).catch(rethrow('write', base));
+  return { path, remove: () => remove().catch(rethrow('write', base)) };
+}
+
+/**
+ * Does work that writes into a folder, which is made where it is missing, while nobody else does so. Throws
+ * `RequestError` naming who does, and what the work throws.
+ */
+export async function whileLocked<T>(folder: string, work: () => Promise<T>): Promise<T> {
+  const firstMade = await fs.mkdir(resolve(folder), { recursive: true }).catch(rethrow('write', folder));
+  const lock = await lockFolder(folder).catch(rethrow('write', folder));
+  if ('heldBy' in lock) throw beingWritten(folder, lock.heldBy);
+  try {
+    return await work();
+  } finally {
+    await lock.release();
+    await removeEmptyFolders(folder, firstMade);
+  }
 }
 
 /** Bytes that can still be written where `path` is or will be. */
@@ -266,123 +331,14 @@ async function writeAll(
 async function replaceFile(path: string, fill: (growing: string) => Promise<void>): Promise<void> {
   if ((await pathKind(path)) === 'folder') throw folderInsteadOfFile(path);
   await makeFolder(dirname(path));
-  const growing = temporarySibling(path);
+  const growing = claimStage(path);
   try {
     await fill(growing);
     await fs.rename(growing, path);
   } catch (error) {
     await fs.rm(growing, { force: true });
     rethrow('write', path)(error);
+  } finally {
+    disown(growing);
   }
-}
-
-let siblings = 0;
-
-/** A name of its own each time: parts of one process may write the same file at once. */
-function temporarySibling(path: string): string {
-  return `${path}.tmp-${process.pid}-${++siblings}`;
-}
-
-/** Turns what the operating system reports into an error that says what to do; for `.catch()`. */
-function rethrow(action: 'read' | 'write', at: string): (error: unknown) => never {
-  return (error) => {
-    const path = at.replace(/\.tmp-\d+-\d+(?=[/\\]|$)/, ''); // as the user knows it
-    const cause = { cause: error };
-    switch (errorCode(error)) {
-      case 'ENOTDIR':
-        if (action === 'read') throw notFound(path, cause);
-        throw new RequestError(
-          { problem: `${path} cannot be written: what should be a folder on the way to it is a file.` },
-          cause,
-        );
-      case 'ENOENT':
-        throw notFound(path, cause);
-      case 'EISDIR':
-        throw folderInsteadOfFile(path, cause);
-      case 'EEXIST':
-        throw fileInsteadOfFolder(path, cause);
-      case 'EACCES':
-      case 'EPERM':
-      case 'EROFS':
-        throw new RequestError(
-          {
-            problem: `${path} cannot be ${action === 'read' ? 'read' : 'written'}: permission denied.`,
-            advice: 'Change its permissions, or choose another place.',
-          },
-          cause,
-        );
-      case 'EFBIG':
-        throw new DiskSpaceError(
-          {
-            problem: `${path} could not be written: so large a file is not allowed there.`,
-            advice:
-              'Choose a disk of another kind (FAT32 ends at 4 GB), lift the limit (ulimit -f), or cut the UNet with --chunk-unet.',
-          },
-          cause,
-        );
-      case 'ENOSPC':
-      case 'EDQUOT':
-        throw new DiskSpaceError(
-          {
-            problem: `The disk is full: ${path} could not be written.`,
-            advice: 'Free some space, or choose another disk.',
-          },
-          cause,
-        );
-      default:
-        throw new SdConvertError(
-          {
-            problem: `${path} could not be ${action === 'read' ? 'read' : 'written'}.`,
-            details: { cause: String(error) },
-          },
-          cause,
-        );
-    }
-  };
-}
-
-function isAbsent(error: unknown): boolean {
-  const code = errorCode(error);
-  return code === 'ENOENT' || code === 'ENOTDIR';
-}
-
-function errorCode(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined;
-}
-
-function notFound(path: string, options?: ErrorOptions): NotFoundError {
-  return new NotFoundError(
-    {
-      problem: `${path} does not exist.`,
-      details: { 'looked for': resolve(path) },
-      advice: 'Check the spelling of the path.',
-    },
-    options,
-  );
-}
-
-function folderInsteadOfFile(path: string, options?: ErrorOptions): RequestError {
-  return new RequestError(
-    { problem: `${path} is a folder, but a file is needed there.`, advice: 'Name the file itself.' },
-    options,
-  );
-}
-
-function pipeInsteadOfFile(path: string): RequestError {
-  return new RequestError({
-    problem: `${path} is a pipe, but a file is needed there: it is read at many places.`,
-    advice: 'Write what comes out of the pipe to a file, and name that.',
-  });
-}
-
-function fileInsteadOfFolder(path: string, options?: ErrorOptions): RequestError {
-  return new RequestError({ problem: `${path} is a file, but a folder is needed there.` }, options);
-}
-
-function endsTooSoon(path: string, size: number, needed: number): FileFormatError {
-  return new FileFormatError({
-    problem: `${path} ends too soon.`,
-    details: { expected: `at least ${needed} bytes`, found: `${size} bytes` },
-    advice: 'It is damaged or still being written: download or copy it again.',
-  });
 }

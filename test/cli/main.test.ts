@@ -193,7 +193,7 @@ test('Ctrl-C ends it with 130 and leaves nothing under a final name, nor anythin
   expect(stdout).toContain('"name":"InterruptedError"');
   expect(code).toBe(130);
   const left = existsSync(output) ? readdirSync(output, { recursive: true, encoding: 'utf8' }) : [];
-  expect(left.filter((path) => path.includes('.tmp-'))).toEqual([]);
+  expect(left.filter((path) => path.includes('.sdc-'))).toEqual([]);
   // Whatever was complete by then may stay.
   const models = left.filter((path) => /^onnx\/\w+$/.test(path));
   expect(models.filter((path) => !left.includes(`${path}/model.onnx`))).toEqual([]);

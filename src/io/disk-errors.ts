@@ -1,0 +1,145 @@
+import { resolve } from 'node:path';
+import { DiskSpaceError, FileFormatError, NotFoundError, RequestError, SdConvertError } from '../errors.ts';
+import { finalPath } from './owner.ts';
+
+/** What the operating system reports, as errors that say what to do. */
+
+/** Turns what the operating system reports into an error that says what to do; for `.catch()`. */
+export function rethrow(action: 'read' | 'write', at: string): (error: unknown) => never {
+  return (error) => {
+    const path = finalPath(at);
+    const cause = { cause: error };
+    switch (errorCode(error)) {
+      case 'ENOTDIR':
+        if (action === 'read') throw notFound(path, cause);
+        throw fileOnTheWay(path, cause);
+      case 'ENOENT':
+        throw notFound(path, cause);
+      case 'EISDIR':
+        throw folderInsteadOfFile(path, cause);
+      case 'EEXIST':
+        throw fileInsteadOfFolder(path, cause);
+      case 'EACCES':
+      case 'EPERM':
+      case 'EROFS':
+        throw new RequestError(
+          {
+            problem: `${path} cannot be ${action === 'read' ? 'read' : 'written'}: permission denied.`,
+            advice: 'Change its permissions, or choose another place.',
+          },
+          cause,
+        );
+      case 'EFBIG':
+        throw new DiskSpaceError(
+          {
+            problem: `${path} could not be written: so large a file is not allowed there.`,
+            advice:
+              'Choose a disk of another kind (FAT32 ends at 4 GB), lift the limit (ulimit -f), or cut the UNet with --chunk-unet.',
+          },
+          cause,
+        );
+      case 'ENOSPC':
+      case 'EDQUOT':
+        throw new DiskSpaceError(
+          {
+            problem: `The disk is full: ${path} could not be written.`,
+            advice: 'Free some space, or choose another disk.',
+          },
+          cause,
+        );
+      default:
+        throw new SdConvertError(
+          {
+            problem: `${path} could not be ${action === 'read' ? 'read' : 'written'}.`,
+            details: { cause: String(error) },
+          },
+          cause,
+        );
+    }
+  };
+}
+
+/** Whether nothing is at the path that was looked at. */
+export function isAbsent(error: unknown): boolean {
+  const code = errorCode(error);
+  return code === 'ENOENT' || code === 'ENOTDIR';
+}
+
+function errorCode(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined;
+}
+
+/** Nothing is at a path. */
+export function notFound(path: string, options?: ErrorOptions): NotFoundError {
+  return new NotFoundError(
+    {
+      problem: `${path} does not exist.`,
+      details: { 'looked for': resolve(path) },
+      advice: 'Check the spelling of the path.',
+    },
+    options,
+  );
+}
+
+/** A folder is where a file is needed. */
+export function folderInsteadOfFile(path: string, options?: ErrorOptions): RequestError {
+  return new RequestError(
+    { problem: `${path} is a folder, but a file is needed there.`, advice: 'Name the file itself.' },
+    options,
+  );
+}
+
+/** Something is in the place of a file that can be read at any offset. */
+export function notPlain(path: string, isPipe: boolean): RequestError {
+  return new RequestError({
+    problem: `${path} is a ${isPipe ? 'pipe' : 'device'}, but a file is needed there: it is read at many places.`,
+    advice: 'Write what comes out of it to a file, and name that.',
+  });
+}
+
+/** A text is larger than any that is meant here. */
+export function tooLarge(path: string, size: number, most: number): FileFormatError {
+  return new FileFormatError({
+    problem: `${path} is too large to be what its name says.`,
+    details: {
+      expected: `at most ${most.toLocaleString('en-US')} bytes`,
+      found: `${size.toLocaleString('en-US')} bytes`,
+    },
+    advice: 'Check that it is the right file.',
+  });
+}
+
+/** Whether something has the name already. */
+export function isThereAlready(error: unknown): boolean {
+  return errorCode(error) === 'EEXIST';
+}
+
+/** A file is where a folder is needed. */
+export function fileInsteadOfFolder(path: string, options?: ErrorOptions): RequestError {
+  return new RequestError({ problem: `${path} is a file, but a folder is needed there.` }, options);
+}
+
+/** A file is shorter than what is read of it. */
+export function endsTooSoon(path: string, size: number, needed: number): FileFormatError {
+  return new FileFormatError({
+    problem: `${path} ends too soon.`,
+    details: { expected: `at least ${needed} bytes`, found: `${size} bytes` },
+    advice: 'It is damaged or still being written: download or copy it again.',
+  });
+}
+
+/** A path leads through a file. */
+export function fileOnTheWay(path: string, options?: ErrorOptions): RequestError {
+  return new RequestError(
+    { problem: `${path} cannot be written: what should be a folder on the way to it is a file.` },
+    options,
+  );
+}
+
+/** Two runs would write into one folder. */
+export function beingWritten(folder: string, by: string): RequestError {
+  return new RequestError({
+    problem: `another run is writing into ${folder}: ${by}.`,
+    advice: 'Wait until it has ended, or choose another --output.',
+  });
+}

@@ -1,0 +1,133 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { promises as fs, readFileSync, readlinkSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { basename, dirname, join, sep } from 'node:path';
+
+/**
+ * Whose an unfinished thing is, and whether that process still lives. Process numbers mean nothing in another container
+ * or on another machine that shares the folder: what lives shows it by touching what it owns.
+ */
+
+/** What the names of all unfinished things begin with. */
+export const PREFIX = '.sdc-';
+
+/** The file that says who writes into a folder. */
+export const LOCK = `${PREFIX}lock`;
+
+/** Whether a name in a folder is that of something unfinished. */
+export function isStage(name: string): boolean {
+  return name.startsWith(PREFIX);
+}
+
+/** Without a sign of life for so long an owner is taken for dead, wherever it ran. */
+const DEAD_AFTER = 10 * 60_000;
+/** A stage shows this often that its owner lives. */
+const SIGN_OF_LIFE = 20_000;
+
+/** Stages of this process, and the paths that users know them by. */
+const live = new Map<string, string>();
+
+let alive: NodeJS.Timeout | undefined;
+
+/** The path that a user knows a growing file or folder by. */
+export function finalPath(path: string): string {
+  for (const [stage, final] of live) {
+    if (path === stage || path.startsWith(stage + sep)) {
+      const inside = path.slice(stage.length).replace(/^[/\\]new(?=[/\\]|$)/, '');
+      return final + inside;
+    }
+  }
+  return path;
+}
+
+/** Keeps a path as alive until `disown`; `final` is what a user knows it by. */
+export function own(path: string, final: string): void {
+  live.set(path, final);
+  alive ??= setInterval(signOfLife, SIGN_OF_LIFE).unref();
+}
+
+/** A path that is gone, or nobody's any more. */
+export function disown(path: string): void {
+  live.delete(path);
+  if (live.size > 0 || !alive) return;
+  clearInterval(alive);
+  alive = undefined;
+}
+
+/** Whether a path is this process's own. */
+export function isOwn(path: string): boolean {
+  return live.has(path);
+}
+
+/** A name that nothing has yet and that says whose it is. */
+export function stageName(): string {
+  return `${PREFIX}${owner}-${randomBytes(6).toString('hex')}`;
+}
+
+function signOfLife(): void {
+  const now = new Date();
+  for (const stage of live.keys()) void fs.utimes(stage, now, now).catch(() => {});
+}
+
+/** Whether the owner of a stage or lock is gone: its process ended, or nothing was heard of it for ten minutes. */
+export async function isAbandoned(path: string, by = ownerOf(path)): Promise<boolean> {
+  const found = await fs.lstat(path).catch(() => undefined);
+  if (!found) return false;
+  const [, place, pid] = /^([0-9a-z]{6})([0-9a-z]+)$/.exec(by) ?? [];
+  if (place === here && pid !== undefined && !isRunning(Number.parseInt(pid, 36))) return true;
+  const silence = (await timeIn(dirname(path))) - found.mtimeMs;
+  // What is dated in the future by more than clocks differ says nothing.
+  return Math.abs(silence) > DEAD_AFTER;
+}
+
+function ownerOf(stage: string): string {
+  return basename(stage).slice(PREFIX.length).split('-')[0] ?? '';
+}
+
+/** The time of the machine that keeps the folder, which may be another one's. */
+async function timeIn(folder: string): Promise<number> {
+  const probe = join(folder, stageName());
+  await fs.writeFile(probe, '', { flag: 'wx' });
+  const { mtimeMs } = await fs.lstat(probe);
+  await fs.unlink(probe);
+  return mtimeMs;
+}
+
+/** What tells where process numbers mean the same: the machine since its start, and the container. */
+const here = createHash('sha256')
+  .update([hostname(), readOr('/proc/sys/kernel/random/boot_id'), linkOr('/proc/self/ns/pid')].join('\n'))
+  .digest('hex')
+  .slice(0, 6);
+
+/** This process, for others to tell whether it lives. */
+export const owner = `${here}${process.pid.toString(36)}`;
+
+function readOr(path: string): string {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch {
+    return '';
+  }
+}
+
+function linkOr(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return '';
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    // Another user's process: it runs.
+    return hasCode(error, 'EPERM');
+  }
+}
+
+/** Whether an error is the system's with this code. */
+export function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
+}
