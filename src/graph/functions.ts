@@ -1,6 +1,7 @@
 import type { DType } from '../weights/dtype.ts';
+import { addDims, type Dim, formatDim, sameDim } from './dim.ts';
 import type { ComputedOp } from './op.ts';
-import { dimAt, type Shape, sameDim } from './shape.ts';
+import { dimAt, formatShape, type Shape } from './shape.ts';
 import type { Tensor } from './tensor.ts';
 
 /** The operations that read no weights, as functions of tensors. */
@@ -113,9 +114,20 @@ export function concat(tensors: readonly Tensor[], axis: number): Tensor {
   return rest.length === 0 ? first : apply({ kind: 'concat', axis }, first, ...rest);
 }
 
-/** Elements `start` … `end`−1 of an axis. */
-export function slice(x: Tensor, axis: number, start: number, end: number): Tensor {
+/** Elements `start` … `end`−1 of an axis; of a free one, bounds that are a fixed number of elements away from one of its ends. */
+export function slice(x: Tensor, axis: number, start: Dim, end: Dim): Tensor {
   return apply({ kind: 'slice', axis, start, end }, x);
+}
+
+/** The tensors of these sizes that `concat` along an axis would make x of. Throws `RangeError` where they are not all of it. */
+export function split(x: Tensor, axis: number, sizes: readonly Dim[]): Tensor[] {
+  const total = addDims(sizes);
+  if (!sameDim(total, dimAt(x.shape, axis)))
+    throw new RangeError(`${formatDim(total)} is not all of axis ${axis} of ${formatShape(x.shape)}`);
+  return sizes.map((size, part) => {
+    const start = addDims(sizes.slice(0, part));
+    return slice(x, axis, start, addDims([start, size]));
+  });
 }
 
 /** x with `before` and `after` elements of `value` around it along an axis. */

@@ -1,17 +1,17 @@
 import { ShapeError } from '../errors.ts';
 import { type DType, isFloat } from '../weights/dtype.ts';
-import type { ComputedOp, OpOf } from './op.ts';
 import {
+  addDims,
   type Dim,
-  dimAt,
-  fixedDimAt,
-  formatShape,
+  formatDim,
+  leastOf,
   multiplyDims,
-  type Shape,
   sameDim,
-  sameShape,
+  subtractDims,
   windowDim,
-} from './shape.ts';
+} from './dim.ts';
+import type { ComputedOp, OpOf } from './op.ts';
+import { dimAt, formatShape, type Shape, sameShape } from './shape.ts';
 import type { Tensor, TensorType } from './tensor.ts';
 
 /** Thrown inside a rule with what does not fit; `inferType` adds where. */
@@ -164,29 +164,33 @@ const rules: { readonly [K in ComputedOp['kind']]: Rule<K> } = {
         () => `${shapes.map(formatShape).join(' and ')} differ outside axis ${axis}`,
       );
     }
-    const sizes = shapes.map((shape) => dimAt(shape, axis));
-    const total = sizes.reduce<Dim>((sum, size) => {
-      if (typeof sum !== 'number' || typeof size !== 'number')
-        throw new Misfit(`axis ${axis} of ${formatShape(first)} has no fixed size`);
-      return sum + size;
-    }, 0);
+    const total = addDims(shapes.map((shape) => dimAt(shape, axis)));
     return { dtype: sameDType(...inputs), shape: first.map((dim, at) => (at === axis ? total : dim)) };
   },
   slice({ axis, start, end }, [x]) {
     const { dtype, shape } = typeOf(x);
     const size = dimAt(shape, axis);
     expect(axis >= 0, () => `axis ${axis} is not counted from the front`);
-    const whole = Number.isInteger(start) && Number.isInteger(end);
+    const where = (): string =>
+      `${formatDim(start)}…${formatDim(end)} of axis ${axis} of ${formatShape(shape)}`;
+    const whole = [start, end].every((bound) => typeof bound !== 'number' || Number.isInteger(bound));
     expect(
-      whole && typeof size === 'number' && start >= 0 && start < end && end <= size,
-      () => `${start}…${end} is not inside axis ${axis} of ${formatShape(shape)}`,
+      whole && leastOf(start) >= 0 && leastOf(subtractDims(size, end)) >= 0,
+      () => `${where()} is not inside it`,
     );
-    return { dtype, shape: shape.map((dim, at) => (at === axis ? end - start : dim)) };
+    const length = subtractDims(end, start);
+    expect(leastOf(length) > 0, () => `${where()} holds nothing`);
+    for (const bound of [start, end]) {
+      expect(
+        typeof bound === 'number' || typeof subtractDims(size, bound) === 'number',
+        () => `${where()} is a fixed number of elements away from neither end`,
+      );
+    }
+    return { dtype, shape: shape.map((dim, at) => (at === axis ? length : dim)) };
   },
   pad({ axis, before, after }, [x, value]) {
     const { shape } = typeOf(x);
     expectAxis(axis, shape);
-    const size = fixedDimAt(shape, axis);
     expect(
       [before, after].every((count) => Number.isInteger(count) && count >= 0),
       () => `${before} and ${after} are not numbers of elements`,
@@ -194,7 +198,7 @@ const rules: { readonly [K in ComputedOp['kind']]: Rule<K> } = {
     expectNumber(value, 'value');
     return {
       dtype: sameDType(x, value),
-      shape: shape.map((dim, at) => (at === axis ? before + size + after : dim)),
+      shape: shape.map((dim, at) => (at === axis ? addDims([before, dim, after]) : dim)),
     };
   },
   cast: ({ to }, [x]) => ({ dtype: to, shape: typeOf(x).shape }),

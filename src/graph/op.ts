@@ -1,5 +1,6 @@
 import type { DType } from '../weights/dtype.ts';
 import type { Weight } from '../weights/weight.ts';
+import type { Dim } from './dim.ts';
 import type { Shape } from './shape.ts';
 
 /** Small numbers that live in the graph itself: scalars, frequency tables, masks. */
@@ -63,8 +64,8 @@ export interface OpAttributes {
   reshape_like: object;
   transpose: { readonly perm: readonly number[] };
   concat: { readonly axis: number };
-  /** Elements `start` … `end`−1 of one axis. */
-  slice: { readonly axis: number; readonly start: number; readonly end: number };
+  /** Elements `start` … `end`−1 of one axis; of a free one, bounds that are a fixed number of elements away from one of its ends. */
+  slice: { readonly axis: number; readonly start: Dim; readonly end: Dim };
   /** inputs: x, value []; `before` and `after` elements of `value` added around x along one axis */
   pad: { readonly axis: number; readonly before: number; readonly after: number };
   cast: { readonly to: DType };

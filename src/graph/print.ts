@@ -1,3 +1,4 @@
+import { formatDim, type SymbolicDim } from './dim.ts';
 import type { Graph } from './graph.ts';
 import { formatShape } from './shape.ts';
 import type { Tensor } from './tensor.ts';
@@ -37,6 +38,11 @@ function printAttributes({ kind, ...attributes }: Tensor['op']): string {
 function printAttribute(value: unknown): string {
   if (Array.isArray(value)) return formatShape(value);
   if (typeof value !== 'object' || value === null) return String(value);
+  if (isSymbolic(value)) return formatDim(value);
   const sides = Object.values(value);
   return new Set(sides).size === 1 ? String(sides[0]) : `[${sides.join(', ')}]`;
+}
+
+function isSymbolic(value: object): value is SymbolicDim {
+  return 'terms' in value && 'divisor' in value;
 }

@@ -1,8 +1,9 @@
 import { elementCount } from '../weights/dtype.ts';
+import { multiplyDims } from './dim.ts';
 import type { Graph } from './graph.ts';
 import { inferType } from './infer.ts';
 import type { Op } from './op.ts';
-import { multiplyDims, sameShape } from './shape.ts';
+import { sameShape } from './shape.ts';
 import type { Tensor } from './tensor.ts';
 
 /** How many tensors each kind of operation reads: [fewest, most]. */

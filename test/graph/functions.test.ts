@@ -1,17 +1,18 @@
 import { expect, test } from 'vitest';
+import { multiplyDims, symbol } from '../../src/graph/dim.ts';
 import { cast, concat, reshapeLike } from '../../src/graph/functions.ts';
 import { GraphBuilder } from '../../src/graph/graph.ts';
-import { type Shape, symbol } from '../../src/graph/shape.ts';
+import type { Shape } from '../../src/graph/shape.ts';
 import type { Tensor } from '../../src/graph/tensor.ts';
 
 const [batch, height, width] = [symbol('batch'), symbol('height'), symbol('width')];
-const pixels = { scale: 1, symbols: ['height', 'width'] };
+const pixels = multiplyDims([height, width]);
 
 test('tokens go back to an image statically, unless height and width are both free', () => {
   const kindOf = (tokens: Shape, image: Shape) => reshapeLike(input(tokens), input(image)).op.kind;
   expect(kindOf([2, 4, 1, 64], [2, 4, 8, 8])).toBe('reshape');
   expect(kindOf([batch, 4, 1, 64], [batch, 4, 8, 8])).toBe('reshape');
-  expect(kindOf([batch, 4, 1, { scale: 8, symbols: ['height'] }], [batch, 4, height, 8])).toBe('reshape');
+  expect(kindOf([batch, 4, 1, multiplyDims([height, 8])], [batch, 4, height, 8])).toBe('reshape');
   expect(kindOf([batch, 4, 1, pixels], [batch, 4, height, width])).toBe('reshape_like');
 });
 

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
+import { multiplyDims, symbol } from '../../src/graph/dim.ts';
 import { add, concat, equal, reshape, scale, slice, transpose } from '../../src/graph/functions.ts';
 import { GraphBuilder } from '../../src/graph/graph.ts';
 import { printGraph } from '../../src/graph/print.ts';
-import { symbol } from '../../src/graph/shape.ts';
 import { unreadWeight } from '../support/memory-weight.ts';
 
 test('a graph reads as lines of what is computed from what, with every attribute and type', () => {
@@ -16,7 +16,7 @@ test('a graph reads as lines of what is computed from what, with every attribute
   const bias = builder.weight(unreadWeight('conv.bias', [2]), { dtype: 'f16', shape: [2] });
   const pads = { top: 0, left: 0, bottom: 1, right: 1 };
   const conv = builder.apply({ kind: 'conv2d', stride: 2, pads }, [sample, kernel, bias], 'conv');
-  const tokens = reshape(conv, [symbol('batch'), 2, 1, { scale: 2, symbols: ['height'] }]);
+  const tokens = reshape(conv, [symbol('batch'), 2, 1, multiplyDims([symbol('height'), 2])]);
   const table = builder.constant(Float32Array.of(1, 2), [1, 2, 1, 1], 'table', 'f16');
   const mixed = transpose(scale(add(tokens, table), 0.5), [0, 3, 2, 1]);
   const both = concat([slice(mixed, 3, 0, 1), mixed], 3);

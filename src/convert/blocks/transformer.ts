@@ -1,7 +1,8 @@
+import { multiplyDims } from '../../graph/dim.ts';
 import { add, gelu, mul, reshape, reshapeLike, slice } from '../../graph/functions.ts';
 import { groupNorm, layerNorm, pointwise } from '../../graph/layers.ts';
 import type { Scope } from '../../graph/scope.ts';
-import { dimAt, fixedDimAt, multiplyDims } from '../../graph/shape.ts';
+import { dimAt, fixedDimAt } from '../../graph/shape.ts';
 import type { Tensor } from '../../graph/tensor.ts';
 import { type AttentionImplementation, attention } from './attention.ts';
 

@@ -1,6 +1,7 @@
+import { type Dim, multiplyDims, symbol } from '../../graph/dim.ts';
 import { reshape, transpose } from '../../graph/functions.ts';
 import type { GraphBuilder, GraphOutput } from '../../graph/graph.ts';
-import { type Dim, dimAt, multiplyDims, type Shape, symbol } from '../../graph/shape.ts';
+import { dimAt, type Shape } from '../../graph/shape.ts';
 import type { Tensor } from '../../graph/tensor.ts';
 import type { DenoiserInputs } from '../blocks/contracting-path.ts';
 import { clipText, clipTextWithProjection } from '../clip-text.ts';

@@ -1,5 +1,6 @@
+import { formatDim } from '../../graph/dim.ts';
 import type { Graph } from '../../graph/graph.ts';
-import { formatDim, isFixed, type Shape } from '../../graph/shape.ts';
+import { isFixed, type Shape } from '../../graph/shape.ts';
 import type { Tensor } from '../../graph/tensor.ts';
 import { byteSize, type DType } from '../../weights/dtype.ts';
 import {

@@ -1,5 +1,6 @@
+import { type Dim, formatDim, sameDim, subtractDims } from '../../graph/dim.ts';
 import type { OpKind, OpOf } from '../../graph/op.ts';
-import { dimAt, fixedDimAt, formatShape, type Shape, sameDim } from '../../graph/shape.ts';
+import { dimAt, fixedDimAt, formatShape, type Shape } from '../../graph/shape.ts';
 import type { Tensor } from '../../graph/tensor.ts';
 import type { OnnxWriter } from './onnx-writer.ts';
 
@@ -27,6 +28,13 @@ const lowerings: { readonly [K in OpKind]: Lowering<K> } = {
 
   linear(write, { name, shape, inputs: [, weight] }, _, [input = '', ...parameters]) {
     if (shape.length === 2) return write.node('Gemm', [input, ...parameters], name, { transB: 1 });
+    if (shape.filter((dim) => typeof dim !== 'number').length > 1) {
+      // The rows could be laid out, but not put back without arithmetic on sizes.
+      const [stored = '', ...bias] = parameters;
+      const factors = [input, write.node1('Transpose', [stored], `${name}/weight`, { perm: [1, 0] })];
+      if (bias.length === 0) return write.node('MatMul', factors, name);
+      return write.node('Add', [write.node1('MatMul', factors, `${name}/product`), ...bias], name);
+    }
     // Gemm reads the weight as it is stored, MatMul would need it transposed; laying out the rows costs nothing.
     const rows = write.node1('Reshape', [input, write.int64s([-1, kernelSize(weight, 1)])], `${name}/rows`);
     const product = write.node1('Gemm', [rows, ...parameters], `${name}/product`, { transB: 1 });
@@ -99,8 +107,9 @@ const lowerings: { readonly [K in OpKind]: Lowering<K> } = {
   transpose: (write, { name }, { perm }, inputs) => write.node('Transpose', inputs, name, { perm }),
   concat: (write, { name }, { axis }, inputs) => write.node('Concat', inputs, name, { axis }),
 
-  slice(write, { name }, { axis, start, end }, [x = '']) {
-    write.node('Slice', [x, write.int64s([start]), write.int64s([end]), write.int64s([axis])], name);
+  slice(write, { name, inputs: [from] }, { axis, start, end }, [x = '']) {
+    const bound = (at: Dim): string => write.int64s([sliceBound(at, dimAt(from?.shape ?? [], axis))]);
+    write.node('Slice', [x, bound(start), bound(end), write.int64s([axis])], name);
   },
 
   pad(write, { name, shape }, { axis, before, after }, [x = '', value = '']) {
@@ -143,6 +152,17 @@ function reshapeTarget(shape: Shape, from: Shape): number[] {
     throw new Error(`${formatShape(from)} → ${formatShape(shape)} has two free sizes`);
   return target;
 }
+
+/** Where a slice begins or ends, as Slice takes it without run-time arithmetic: counted from the front, or negative from the end. */
+function sliceBound(at: Dim, size: Dim): number {
+  if (typeof at === 'number') return at;
+  const rest = subtractDims(size, at);
+  if (typeof rest !== 'number') throw new Error(`${formatDim(at)} is at neither end of ${formatDim(size)}`);
+  return rest === 0 ? THE_END : -rest;
+}
+
+/** Beyond the end of every axis; Slice cuts it back. */
+const THE_END = 2 ** 31 - 1;
 
 function swapLastTwo(rank: number): number[] {
   return [...Array(rank - 2).keys(), rank - 1, rank - 2];

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { resnetBlock } from '../../../src/convert/blocks/resnet-block.ts';
 import { vaeMidBlock } from '../../../src/convert/blocks/vae-mid-block.ts';
+import { symbol } from '../../../src/graph/dim.ts';
 import { printGraph } from '../../../src/graph/print.ts';
-import { symbol } from '../../../src/graph/shape.ts';
 import { headerScope } from '../../support/header-checkpoint.ts';
 
 const norm = { groups: 4, epsilon: 1e-5 };

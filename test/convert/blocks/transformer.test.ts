@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
 import type { AttentionImplementation } from '../../../src/convert/blocks/attention.ts';
 import { transformer2d } from '../../../src/convert/blocks/transformer.ts';
+import { symbol } from '../../../src/graph/dim.ts';
 import { printGraph } from '../../../src/graph/print.ts';
-import { type Shape, symbol } from '../../../src/graph/shape.ts';
+import type { Shape } from '../../../src/graph/shape.ts';
 import { headerScope } from '../../support/header-checkpoint.ts';
 
 // Eight channels in two heads, attending to themselves and to a text of twelve channels.

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { buildOnnxModel } from '../../../src/formats/onnx/build-model.ts';
 import { dataTypes, toNumber } from '../../../src/formats/onnx/proto.ts';
+import { symbol } from '../../../src/graph/dim.ts';
 import { add, cast, mul, scale, sigmoid, silu } from '../../../src/graph/functions.ts';
 import { type Graph, GraphBuilder } from '../../../src/graph/graph.ts';
-import { symbol } from '../../../src/graph/shape.ts';
 import type { Tensor } from '../../../src/graph/tensor.ts';
 import { memoryWeight, unreadWeight } from '../../support/memory-weight.ts';
 import { onnxText } from '../../support/onnx-text.ts';

@@ -7,7 +7,7 @@ import { FileFormatError, NotFoundError, RequestError } from '../../../src/error
 import { modelProto, valueInfo } from '../../../src/formats/onnx/build-model.ts';
 import { openOnnxSession } from '../../../src/formats/onnx/onnx-session.ts';
 import { type NodeProto, onnx } from '../../../src/formats/onnx/proto.ts';
-import { symbol } from '../../../src/graph/shape.ts';
+import { symbol } from '../../../src/graph/dim.ts';
 import { float16Bits } from '../../../src/weights/convert-dtype.ts';
 import type { TensorData } from '../../../src/weights/tensor-data.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';

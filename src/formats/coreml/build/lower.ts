@@ -1,3 +1,4 @@
+import { bindDim } from '../../../graph/dim.ts';
 import type { OpKind, OpOf } from '../../../graph/op.ts';
 import type { Tensor } from '../../../graph/tensor.ts';
 import { toMilDType } from '../mil/mil-dtype.ts';
@@ -119,8 +120,8 @@ const lowerings: { readonly [K in OpKind]: Lowering<K> } = {
   },
 
   slice(write, result, { axis, start, end }, [x]) {
-    const first = result.shape.map((_, at) => (at === axis ? start : 0));
-    const stop = result.shape.map((size, at) => (at === axis ? end : size));
+    const first = result.shape.map((_, at) => (at === axis ? bindDim(start, {}) : 0));
+    const stop = result.shape.map((size, at) => (at === axis ? bindDim(end, {}) : size));
     write.operation('slice_by_index', { x, begin: int32s(first), end: int32s(stop) }, result);
   },
 

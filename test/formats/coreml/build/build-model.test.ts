@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { buildModel } from '../../../../src/formats/coreml/build/build-model.ts';
 import { verifyProgram } from '../../../../src/formats/coreml/mil/verify-program.ts';
+import { symbol } from '../../../../src/graph/dim.ts';
 import { add, cast, concat, mul, reshape, scale, silu, softmax } from '../../../../src/graph/functions.ts';
 import { GraphBuilder } from '../../../../src/graph/graph.ts';
-import { symbol } from '../../../../src/graph/shape.ts';
 import type { TensorType } from '../../../../src/graph/tensor.ts';
 import { blockOf, graphOf, someDescription, unreadWeight, writtenForm } from '../written-form.ts';
 

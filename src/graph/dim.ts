@@ -1,0 +1,158 @@
+/**
+ * The size of one dimension. It is a number, or, where a consumer wants it free (batch, height, width), a formula of
+ * symbols.
+ *
+ * A formula is a polynomial with whole coefficients over one divisor, in a canonical form: what these networks do to
+ * sizes (halve, double, flatten, put text tokens before picture tokens) stays inside it, equality is exact, and no shape
+ * arithmetic is left for the written graph.
+ */
+export type Dim = number | SymbolicDim;
+
+/** The sum of `terms`, divided by `divisor`: `height * width / 4 + 333` is { terms: [1·height·width, 1332], divisor: 4 }. */
+export interface SymbolicDim {
+  /** Higher powers first, then by the symbols' names, the constant last; no two of the same symbols, none zero. */
+  readonly terms: readonly Term[];
+  /** At least 1; without a factor in common with all terms. */
+  readonly divisor: number;
+}
+
+/** A whole number times the product of symbols (sorted; none for a constant). */
+interface Term {
+  readonly factor: number;
+  readonly symbols: readonly string[];
+}
+
+/** A free size called `name`. */
+export function symbol(name: string): SymbolicDim {
+  return { terms: [{ factor: 1, symbols: [name] }], divisor: 1 };
+}
+
+/** Whether two sizes are the same whatever their symbols stand for. */
+export function sameDim(a: Dim, b: Dim): boolean {
+  return a === b || (typeof a !== 'number' && typeof b !== 'number' && formatDim(a) === formatDim(b));
+}
+
+/** Sum of sizes. Throws `RangeError` for a number that is not whole beside a symbol. */
+export function addDims(dims: readonly Dim[]): Dim {
+  return dims.reduce((a, b) => {
+    if (typeof a === 'number' && typeof b === 'number') return a + b;
+    const [left, right] = [formula(a), formula(b)];
+    const terms = [...scaled(left.terms, right.divisor), ...scaled(right.terms, left.divisor)];
+    return canonical(terms, left.divisor * right.divisor);
+  }, 0);
+}
+
+/** The size a − b, which need not be positive. Throws `RangeError` as `addDims` does. */
+export function subtractDims(a: Dim, b: Dim): Dim {
+  return addDims([a, multiplyDims([b, -1])]);
+}
+
+/** Product of sizes. Throws `RangeError` for a number that is not whole beside a symbol. */
+export function multiplyDims(dims: readonly Dim[]): Dim {
+  return dims.reduce((a, b) => {
+    if (typeof a === 'number' && typeof b === 'number') return a * b;
+    const [left, right] = [formula(a), formula(b)];
+    const terms = left.terms.flatMap((one) =>
+      right.terms.map((other) => ({
+        factor: one.factor * other.factor,
+        symbols: [...one.symbols, ...other.symbols].sort(),
+      })),
+    );
+    return canonical(terms, left.divisor * right.divisor);
+  }, 1);
+}
+
+/**
+ * The size divided by a whole number, without a rest. Throws `RangeError` for a number that leaves one; a free size is
+ * taken to be a multiple, and `bindDim` refuses values that are none.
+ */
+export function divideDim(size: Dim, by: number): Dim {
+  if (typeof size !== 'number') return canonical(size.terms, size.divisor * by);
+  if (size % by !== 0) throw new RangeError(`${size} is not a multiple of ${by}`);
+  return size / by;
+}
+
+/**
+ * Size after a convolution or pooling window: ⌊(size + padding − kernel) / stride⌋ + 1; `undefined` when the window is
+ * larger than what it slides over. A free size is taken to be a multiple of the stride.
+ */
+export function windowDim(size: Dim, kernel: number, stride: number, padding: number): Dim | undefined {
+  if (typeof size === 'number')
+    return size + padding < kernel ? undefined : Math.floor((size + padding - kernel) / stride) + 1;
+  return addDims([divideDim(size, stride), Math.floor((padding - kernel) / stride) + 1]);
+}
+
+/** The least that a size can be, where each symbol stands for 1 or more; −∞ where more of a symbol makes it less. */
+export function leastOf(size: Dim): number {
+  if (typeof size === 'number') return size;
+  const shrinks = size.terms.some(({ factor, symbols }) => factor < 0 && symbols.length > 0);
+  return shrinks ? Number.NEGATIVE_INFINITY : evaluate(size, () => 1);
+}
+
+/** `77`, `height`, `height / 2`, `height * width / 16`, `latent_height * 8`, `height * width / 4 + 333`: with blanks, so that consumers that evaluate it can. */
+export function formatDim(dim: Dim): string {
+  if (typeof dim === 'number') return String(dim);
+  return dim.terms
+    .map((term, index) => {
+      const sign = index === 0 ? ['', '-'] : [' + ', ' - '];
+      return `${sign[term.factor < 0 ? 1 : 0]}${formatTerm(term, dim.divisor)}`;
+    })
+    .join('');
+}
+
+/** The size with every symbol replaced by its value. Throws `RangeError` for a symbol without a value or a fractional size. */
+export function bindDim(dim: Dim, values: Readonly<Record<string, number>>): number {
+  if (typeof dim === 'number') return dim;
+  const size = evaluate(dim, (name) => values[name] ?? Number.NaN);
+  if (!Number.isInteger(size))
+    throw new RangeError(`${formatDim(dim)} is ${size} for ${JSON.stringify(values)}`);
+  return size;
+}
+
+function formatTerm({ factor, symbols }: Term, divisor: number): string {
+  const common = greatestCommonDivisor(factor, divisor);
+  const [times, over] = [Math.abs(factor) / common, divisor / common];
+  const product = symbols.length === 0 || times !== 1 ? [...symbols, times] : symbols;
+  return product.join(' * ') + (over === 1 ? '' : ` / ${over}`);
+}
+
+function evaluate({ terms, divisor }: SymbolicDim, value: (name: string) => number): number {
+  const sum = terms.reduce(
+    (total, { factor, symbols }) => total + symbols.reduce((product, name) => product * value(name), factor),
+    0,
+  );
+  return sum / divisor;
+}
+
+function formula(dim: Dim): SymbolicDim {
+  if (typeof dim !== 'number') return dim;
+  if (!Number.isInteger(dim)) throw new RangeError(`${dim} is not a whole number`);
+  return { terms: [{ factor: dim, symbols: [] }], divisor: 1 };
+}
+
+function scaled(terms: readonly Term[], by: number): Term[] {
+  return terms.map(({ factor, symbols }) => ({ factor: factor * by, symbols }));
+}
+
+/** Terms of the same symbols added up and put in order, what all have in common with the divisor taken out; a number where nothing is free. */
+function canonical(terms: readonly Term[], divisor: number): Dim {
+  const sums = new Map<string, Term>();
+  for (const { factor, symbols } of terms) {
+    const key = symbols.join(' ');
+    sums.set(key, { factor: factor + (sums.get(key)?.factor ?? 0), symbols });
+  }
+  const kept = [...sums]
+    .filter(([, { factor }]) => factor !== 0)
+    .sort(([a, { symbols: of }], [b, { symbols: than }]) => than.length - of.length || (a < b ? -1 : 1))
+    .map(([, term]) => term);
+  if (kept.every(({ symbols }) => symbols.length === 0)) return (kept[0]?.factor ?? 0) / divisor;
+  const common = kept.reduce((so, { factor }) => greatestCommonDivisor(so, factor), divisor);
+  return {
+    terms: kept.map(({ factor, symbols }) => ({ factor: factor / common, symbols })),
+    divisor: divisor / common,
+  };
+}
+
+function greatestCommonDivisor(a: number, b: number): number {
+  return b === 0 ? Math.abs(a) : greatestCommonDivisor(b, a % b);
+}
