@@ -34,6 +34,13 @@ const models: Readonly<
   'controlnet-sdxl': ['ControlNet for XL', listed('controlnet-sdxl', 'sdxl')],
   'safety-checker': ['Safety checker', listed('safety-checker', 'sd15')],
   taesd: ['Tiny autoencoder (TAESD)', listed('taesd', 'sd15')],
+  'bk-sdm-base': ['BK-SDM base, distilled from 1.5', listed('bk-sdm-base')],
+  'bk-sdm-small': ['BK-SDM small', listed('bk-sdm-small')],
+  'bk-sdm-tiny': ['BK-SDM tiny (tiny-sd)', listed('bk-sdm-tiny')],
+  'ssd-1b': ['SSD-1B, distilled from XL', listed('ssd-1b')],
+  'segmind-vega': ['Segmind Vega', listed('segmind-vega')],
+  'koala-700m': ['KOALA-700M', listed('koala-700m')],
+  'koala-1b': ['KOALA-1B', listed('koala-1b')],
 };
 
 /** The models that the page is about. */

@@ -4,6 +4,7 @@ import { exists, listFolder } from '../io/disk.ts';
 import { type JsonObject, readJsonObject } from '../io/python-json.ts';
 import type { Weight } from '../weights/weight.ts';
 import { type ComponentWeights, openComponentWeights, type Variant } from './component-weights.ts';
+import { usualConfig } from './usual-config.ts';
 
 /** A network of a checkpoint: its configuration, and its weights unread. */
 export interface Component {
@@ -45,7 +46,8 @@ export async function openComponentFolder(
       advice: 'The download is not complete: download what is missing.',
     });
   }
-  const config = await readJsonObject(configFile);
+  const written = await readJsonObject(configFile);
   const { files, weights, close }: ComponentWeights = await openComponentWeights(folder, variant);
+  const config = usualConfig(className, written, weights);
   return { name, className, config, configFile, weights, files, notes: [], close };
 }

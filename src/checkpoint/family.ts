@@ -63,6 +63,23 @@ export function kindOf(unet: Shapes): UNetKind | undefined {
   return kind === 'base' && unet.has('time_embedding.cond_proj.weight') ? 'lcm' : kind;
 }
 
+/**
+ * The published UNet that was distilled from a larger one of its family and is built like this one, told by what was left
+ * out of it: layers, the middle or its attention, levels. `undefined` for one in which nothing is left out.
+ */
+export function distilledTitle(unet: Shapes): string | undefined {
+  const has = (path: string): boolean => [...unet.keys()].some((name) => name.startsWith(path));
+  const [oneLayer, middle] = [!has('down_blocks.0.resnets.1.'), has('mid_block.')];
+  if (unet.has('add_embedding.linear_1.weight')) {
+    if (oneLayer) return middle ? 'KOALA-1B' : 'KOALA-700M';
+    if (has('mid_block.attentions.') || !middle) return undefined;
+    return has('down_blocks.1.attentions.1.transformer_blocks.1.') ? 'SSD-1B' : 'Segmind Vega';
+  }
+  if (!oneLayer) return undefined;
+  if (middle) return 'BK-SDM base';
+  return has('down_blocks.3.') ? 'BK-SDM small' : 'BK-SDM tiny';
+}
+
 function shapeOf(weights: Shapes, name: RegExp): readonly number[] | undefined {
   for (const [each, { shape }] of weights) if (name.test(each)) return shape;
   return undefined;

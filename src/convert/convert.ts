@@ -114,7 +114,7 @@ function unetRecipe(component: string, title: string, use: { readonly controlled
     ignored: [],
     build(at, from, options, checkpoint) {
       const config = unetConfig(from);
-      const own = { latentHeight: config.sample_size, latentWidth: config.sample_size };
+      const own = { latentHeight: config.sample_size[0], latentWidth: config.sample_size[1] };
       // A refiner continues what the checkpoint's UNet began, in its size.
       const sizes = denoiserSizes('UNet', config, options, { ...own, ...ownSizes(checkpoint) });
       return options.contract.unet(at, config, sizes, options.attention, use);
@@ -187,8 +187,8 @@ function overflowOfVae(component: Component, checkpoint: Checkpoint): string | u
 function ownSizes({ components }: Checkpoint): Sizes {
   const unet = components.get('unet');
   if (!unet) return {};
-  const { sample_size } = unetConfig(unet);
-  return { latentHeight: sample_size, latentWidth: sample_size };
+  const [latentHeight, latentWidth] = unetConfig(unet).sample_size;
+  return { latentHeight, latentWidth };
 }
 
 /** Sizes that suit a network that halves its latents once a level; fixed where attention in chunks of queries has to know how many there are. */

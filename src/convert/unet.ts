@@ -37,11 +37,11 @@ export function unet(
   for (const [up, type] of config.up_block_types.entries()) {
     const block = at.in(`up_blocks.${up}`);
     const level = levels - 1 - up;
-    for (let layer = 0; layer <= config.layers_per_block; layer++) {
+    for (const [layer, depth] of (config.up_depths[up] ?? []).entries()) {
       const skip = skips.pop();
       h = resnetBlock(block.in(`resnets.${layer}`), skip ? concat([h, skip], 1) : h, norm, time);
       if (type === 'CrossAttnUpBlock2D')
-        h = attend(block.in(`attentions.${layer}`), h, context, config, level, implementation);
+        h = attend(block.in(`attentions.${layer}`), h, context, config, { level, depth }, implementation);
     }
     if (level > 0) h = conv2d(block.in('upsamplers.0.conv'), upsampleNearest(h, 2), { pad: 1 });
   }

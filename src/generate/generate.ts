@@ -110,7 +110,10 @@ export async function generate(request: GenerateRequest, context: Context = {}):
   );
 }
 
-const unetSchema = z.object({ sample_size: z.int(), in_channels: z.int() });
+const unetSchema = z.object({
+  sample_size: z.union([z.int(), z.tuple([z.int(), z.int()])]),
+  in_channels: z.int(),
+});
 
 /** The settings that drawing needs, of an `onnx` folder. Throws `NotFoundError` and `ConfigError`. */
 export async function readConfigs(folder: string) {
@@ -189,7 +192,9 @@ export function latentShape(unet: Runner, config: z.output<typeof unetSchema>): 
   const dims = unet.inputs.find(({ name }) => name === 'sample')?.dims ?? [];
   const side = (axis: number): number => {
     const size = dims[axis];
-    return typeof size === 'number' ? size : config.sample_size;
+    if (typeof size === 'number') return size;
+    const [height, width = height] = [config.sample_size].flat();
+    return (axis === 2 ? height : width) ?? 0;
   };
   if (config.in_channels !== 4) {
     throw new RequestError({

@@ -43,6 +43,13 @@ const fullSize: Readonly<Record<FullSizeModel, readonly NetworkName[]>> = {
   'controlnet-sdxl': ['controlnet'],
   'safety-checker': ['safety_checker'],
   taesd: ['vae_decoder', 'vae_encoder'],
+  'bk-sdm-base': ['unet'],
+  'bk-sdm-small': ['unet'],
+  'bk-sdm-tiny': ['unet'],
+  'ssd-1b': ['unet'],
+  'segmind-vega': ['unet'],
+  'koala-700m': ['unet'],
+  'koala-1b': ['unet'],
 };
 
 // as: Object.entries forgets which keys there are.

@@ -1,12 +1,15 @@
 """Writes the configs and tensor lists of published models, as diffusers and transformers do: Stable Diffusion 1.5, its
-inpainting model, 2.1, 2.1-base, XL and its refiner, ControlNets for 1.5, 2.1 and XL, the safety checker and TAESD.
+inpainting model, 2.1, 2.1-base, XL and its refiner, ControlNets for 1.5, 2.1 and XL, the safety checker, TAESD, and the
+UNets that were distilled from 1.5 (BK-SDM) and XL (SSD-1B, Segmind Vega, KOALA).
 
     python make_full_size_lists.py ../fixtures/full-size
 
 The models are built on torch's meta device: every name and shape at full size, and not one weight. A file holds one
-component a line: {"<component>": {"config": {...}, "weights": {"<name>": [shape]}}}.
+component a line: {"<component>": {"config": {...}, "weights": {"<name>": [shape]}}}. Those of distilled UNets are
+compressed: they are long and alike.
 """
 
+import gzip
 import json
 import math
 import sys
@@ -42,6 +45,24 @@ UNET_REFINER |= {"up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAtt
 UNET_REFINER |= {"transformer_layers_per_block": 4, "cross_attention_dim": 1280, "sample_size": 128}
 UNET_REFINER |= {"projection_class_embeddings_input_dim": 2560}
 
+NO_MIDDLE = {"mid_block_type": None}
+PLAIN_MIDDLE = {"mid_block_type": "UNetMidBlock2D"}
+BK_SDM = PATH_1 | {"sample_size": 64, "layers_per_block": 1}
+BK_SDM_TINY = BK_SDM | NO_MIDDLE | {"block_out_channels": [320, 640, 1280]}
+BK_SDM_TINY |= {"down_block_types": ["CrossAttnDownBlock2D"] * 3, "up_block_types": ["CrossAttnUpBlock2D"] * 3}
+KOALA = PATH_XL | UNET_XL | {"layers_per_block": 1}
+DISTILLED = {
+    "bk-sdm-base": BK_SDM,
+    "bk-sdm-small": BK_SDM | NO_MIDDLE,
+    "bk-sdm-tiny": BK_SDM_TINY,
+    "ssd-1b": PATH_XL | UNET_XL | PLAIN_MIDDLE | {"transformer_layers_per_block": [1, 2, 4]},
+    "segmind-vega": PATH_XL | UNET_XL | PLAIN_MIDDLE | {"transformer_layers_per_block": [1, 1, 2]},
+    "koala-700m": KOALA | NO_MIDDLE | {"transformer_layers_per_block": [0, 2, 5]},
+    "koala-1b": KOALA | {"transformer_layers_per_block": [0, 2, 6]},
+}
+DISTILLED["ssd-1b"]["reverse_transformer_layers_per_block"] = [[4, 4, 10], [2, 1, 1], 1]
+DISTILLED["segmind-vega"]["reverse_transformer_layers_per_block"] = [[2, 2, 2], [1, 1, 1], 1]
+
 # CLIP ViT-L/14
 VISION_L = {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24, "num_attention_heads": 16}
 VISION_L |= {"patch_size": 14}
@@ -67,7 +88,7 @@ MODELS = {
     "controlnet-sdxl": {"controlnet": PATH_XL},
     "safety-checker": {"safety_checker": {"projection_dim": 768, "vision_config": VISION_L}},
     "taesd": {"vae": {"tiny": True}},
-}
+} | {name: {"unet": settings} for name, settings in DISTILLED.items()}
 
 # Millions of parameters of each part, counted elsewhere: a list that differs is of another model.
 VAE = {"encoder": 34.16, "decoder": 49.49}
@@ -83,6 +104,13 @@ MILLIONS = {
     "controlnet-sdxl": {"controlnet": 1251.01},
     "safety-checker": {"safety_checker": 303.98},
     "taesd": {"encoder": 1.22, "decoder": 1.22},
+    "bk-sdm-base": {"unet": 579.38},
+    "bk-sdm-small": {"unet": 482.35},
+    "bk-sdm-tiny": {"unet": 323.38},
+    "ssd-1b": {"unet": 1331.33},
+    "segmind-vega": {"unet": 745.23},
+    "koala-700m": {"unet": 782.82},
+    "koala-1b": {"unet": 1161.18},
 }
 
 
@@ -141,7 +169,11 @@ def main():
                     sys.exit(f"expected {MILLIONS[name][part]} M parameters")
             entry = {"config": config_of(model), "weights": weights}
             lines.append(f"{json.dumps(component)}: {json.dumps(entry, separators=(',', ':'))}")
-        (folder / f"{name}.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
+        text = "{\n" + ",\n".join(lines) + "\n}\n"
+        if name in DISTILLED:
+            (folder / f"{name}.json.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
+        else:
+            (folder / f"{name}.json").write_text(text)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,12 @@ UNET = PATH | {"up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D"], "sample_si
 # Six numbers in eight channels each, and ten channels of pooled text.
 SIZES = {"addition_embed_type": "text_time", "addition_time_embed_dim": 8, "projection_class_embeddings_input_dim": 58}
 
+NARROW = UNET | {"block_out_channels": [4, 8], "attention_head_dim": [1, 2]}
+XL = {"down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D"], "up_block_types": ["CrossAttnUpBlock2D", "UpBlock2D"]}
+XL |= SIZES | {"use_linear_projection": True}
+DISTILLED_XL = ("StableDiffusionXLPipeline", UNet2DConditionModel)
+CROSS = {"down_block_types": ["CrossAttnDownBlock2D"] * 2, "up_block_types": ["CrossAttnUpBlock2D"] * 2}
+
 KINDS = {
     "lcm": ("LatentConsistencyModelPipeline", UNet2DConditionModel, UNET | {"time_cond_proj_dim": 6}),
     "inpainting": ("StableDiffusionInpaintPipeline", UNet2DConditionModel, UNET | {"in_channels": 9}),
@@ -38,6 +44,32 @@ KINDS = {
             "conditioning_embedding_out_channels": (4, 6, 8, 10),
             "controlnet_conditioning_channel_order": "bgr",
             "transformer_layers_per_block": [2, 1],
+        },
+    ),
+    "ssd-1b": (
+        *DISTILLED_XL,
+        NARROW
+        | XL
+        | {
+            "layers_per_block": 2,
+            "mid_block_type": "UNetMidBlock2D",
+            "transformer_layers_per_block": [1, 2],
+            "reverse_transformer_layers_per_block": [[2, 2, 3], 1],
+        },
+    ),
+    "koala": (
+        *DISTILLED_XL,
+        NARROW | XL | {"mid_block_type": None, "transformer_layers_per_block": [0, 3]},
+    ),
+    "uneven": (
+        "StableDiffusionPipeline",
+        UNet2DConditionModel,
+        NARROW
+        | CROSS
+        | {
+            "layers_per_block": [1, 2],
+            "transformer_layers_per_block": [1, [2, 1]],
+            "reverse_transformer_layers_per_block": [[1, 3, 1], [2, 1]],
         },
     ),
 }

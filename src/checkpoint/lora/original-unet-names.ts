@@ -8,57 +8,85 @@
  * What is inside an attention is called the same in both.
  */
 export function originalUnetNames(modules: readonly string[]): ReadonlyMap<string, string> {
-  const layers =
-    1 +
-    Math.max(-1, ...modules.map((name) => Number(/^down_blocks\.0\.resnets\.(\d+)/.exec(name)?.[1] ?? -1)));
-  const blocksWithAttention = new Set(
-    modules.flatMap((name) => /^up_blocks\.\d+(?=\.attentions)/.exec(name)?.[0] ?? []),
-  );
-  const named = modules.map((name): [string, string | undefined] => [
-    name,
-    original(name, layers, blocksWithAttention),
-  ]);
+  const layout = layoutOf(modules);
+  const named = modules.map((name): [string, string | undefined] => [name, original(name, layout)]);
   return new Map(named.filter((pair): pair is [string, string] => pair[1] !== undefined));
 }
 
-function original(
-  name: string,
-  layers: number,
-  blocksWithAttention: ReadonlySet<string>,
-): string | undefined {
+/** What the original numbers depend on. */
+interface Layout {
+  /** The number of the first block of each level on the way down: the convolution at the beginning is 0. */
+  readonly down: readonly number[];
+  readonly up: readonly number[];
+  readonly levelsWithAttention: ReadonlySet<string>;
+}
+
+function layoutOf(modules: readonly string[]): Layout {
+  const layers = countLayers(modules, /^down_blocks\.(\d+)\.resnets\.(\d+)/);
+  const layersUp = countLayers(modules, /^up_blocks\.(\d+)\.resnets\.(\d+)/);
+  const attentions = modules.flatMap((name) => /^up_blocks\.\d+(?=\.attentions)/.exec(name)?.[0] ?? []);
+  return {
+    down: starts(
+      layers.map((count) => count + 1),
+      1,
+    ), // one more block downsamples
+    up: starts(layersUp, 0),
+    levelsWithAttention: new Set(attentions),
+  };
+}
+
+function countLayers(modules: readonly string[], pattern: RegExp): number[] {
+  const counts: number[] = [];
+  for (const name of modules) {
+    const [, level, layer] = pattern.exec(name) ?? [];
+    if (level === undefined) continue;
+    counts[Number(level)] = Math.max(counts[Number(level)] ?? 0, Number(layer) + 1);
+  }
+  return Array.from(counts, (count = 0) => count);
+}
+
+/** Where each level begins when the first begins at `first`; one more than there are levels. */
+function starts(counts: readonly number[], first: number): number[] {
+  const all = [first];
+  for (const count of counts) all.push((all.at(-1) ?? 0) + count);
+  return all;
+}
+
+function original(name: string, { down, up, levelsWithAttention }: Layout): string | undefined {
   const simple = outside[name];
   if (simple) return simple;
   const match = /^(down_blocks\.(\d+)|mid_block|up_blocks\.(\d+))\.(\w+)\.(\d+)\.(.+)$/.exec(name);
   if (!match) return undefined;
-  const [, block = '', down, up, kind = '', index = '', rest = ''] = match;
+  const [, block = '', downLevel, upLevel, kind = '', index = '', rest = ''] = match;
   const inner = kind === 'resnets' ? resnet[rest] : rest;
   if (inner === undefined) return undefined;
   const position = kind === 'attentions' ? 1 : 0;
   if (block === 'mid_block') return `middle_block.${kind === 'attentions' ? 1 : 2 * Number(index)}.${inner}`;
-  const group = Number(down ?? up) * (layers + 1);
-  if (kind === 'downsamplers') return `input_blocks.${group + layers + 1}.0.op`;
-  // An upsampler ends the last layer of its block, after the attention where there is one.
+  // What changes the size ends a level; on the way up it is in the last layer's block, after the attention where there is one.
+  if (kind === 'downsamplers') return `input_blocks.${(down[Number(downLevel) + 1] ?? 0) - 1}.0.op`;
   if (kind === 'upsamplers')
-    return `output_blocks.${group + layers}.${blocksWithAttention.has(block) ? 2 : 1}.conv`;
-  const side =
-    down === undefined
-      ? `output_blocks.${group + Number(index)}`
-      : `input_blocks.${group + Number(index) + 1}`;
-  return `${side}.${position}.${inner}`;
+    return `output_blocks.${(up[Number(upLevel) + 1] ?? 0) - 1}.${levelsWithAttention.has(block) ? 2 : 1}.conv`;
+  const [side, first] =
+    upLevel === undefined ? ['input', down[Number(downLevel)]] : ['output', up[Number(upLevel)]];
+  return `${side}_blocks.${(first ?? 0) + Number(index)}.${position}.${inner}`;
 }
 
 const outside: Readonly<Record<string, string>> = {
   conv_in: 'input_blocks.0.0',
+  conv_norm_out: 'out.0',
   conv_out: 'out.2',
   'time_embedding.linear_1': 'time_embed.0',
   'time_embedding.linear_2': 'time_embed.2',
+  'time_embedding.cond_proj': 'time_embed.cond_proj',
   'add_embedding.linear_1': 'label_emb.0.0',
   'add_embedding.linear_2': 'label_emb.0.2',
 };
 
 const resnet: Readonly<Record<string, string>> = {
+  norm1: 'in_layers.0',
   conv1: 'in_layers.2',
   time_emb_proj: 'emb_layers.1',
+  norm2: 'out_layers.0',
   conv2: 'out_layers.3',
   conv_shortcut: 'skip_connection',
 };

@@ -30,16 +30,28 @@ const adapters: { readonly [P in Part]: (template: JsonObject, shapes: Shapes) =
 
 function adaptUnet(template: JsonObject, shapes: Shapes): Adapted {
   const { config, note } = adaptContractingPath(template, shapes);
+  const hasAttention = range(levelsOf(config)).map((up) => shapes.has(`up_blocks.${up}.attentions`));
   return adapted(
     {
       ...config,
       ...known({ out_channels: shapes.size('conv_out.weight', 0) }),
-      up_block_types: range(levelsOf(config)).map((up) =>
-        shapes.has(`up_blocks.${up}.attentions`) ? 'CrossAttnUpBlock2D' : 'UpBlock2D',
-      ),
+      up_block_types: hasAttention.map((has) => (has ? 'CrossAttnUpBlock2D' : 'UpBlock2D')),
+      ...upDepths(config, shapes, hasAttention),
     },
     note,
   );
+}
+
+/** A distilled UNet goes up through other depths than it came down through; the others are not told them. */
+function upDepths(
+  { transformer_layers_per_block: down }: JsonObject,
+  shapes: Shapes,
+  hasAttention: readonly boolean[],
+): JsonObject {
+  const up = hasAttention.map((has, level) => (has ? depthsAt(shapes, `up_blocks.${level}`) : 1));
+  const mirrored = hasAttention.map((_, level) => (Array.isArray(down) ? down.at(-1 - level) : down));
+  const isMirrored = hasAttention.every((has, level) => !has || up[level] === mirrored[level]);
+  return isMirrored ? {} : { reverse_transformer_layers_per_block: up };
 }
 
 function adaptControlNet(template: JsonObject, shapes: Shapes): Adapted {
@@ -84,9 +96,16 @@ function adaptContractingPath(template: JsonObject, shapes: Shapes): Adapted {
       layers_per_block: shapes.count('down_blocks.0.resnets'),
       attention_head_dim: heads,
       transformer_layers_per_block: transformerLayers(shapes, hasAttention),
+      mid_block_type: middleOf(shapes),
     },
     note,
   );
+}
+
+/** Distilled UNets and small ControlNets have a middle without attention, or none. */
+function middleOf(shapes: Shapes): string | null {
+  if (shapes.has('mid_block.attentions')) return 'UNetMidBlock2DCrossAttn';
+  return shapes.has('mid_block') ? 'UNetMidBlock2D' : null;
 }
 
 /** diffusers' number of heads: 8 in Stable Diffusion 1.x, else as many as make each 64 wide. */
@@ -99,14 +118,28 @@ function headsOf({ attention_head_dim: heads }: JsonObject, channels: readonly n
   };
 }
 
-/** Transformer blocks of each level; levels without attention have 1, as in the configs of SDXL, or as many as the middle where all others do. */
-function transformerLayers(shapes: Shapes, hasAttention: readonly boolean[]): number | readonly number[] {
-  const counts = hasAttention.map((has, level) =>
-    has ? shapes.count(`down_blocks.${level}.attentions.0.transformer_blocks`) : undefined,
-  );
+/**
+ * Transformer blocks of each level, or of each attention where a level has several depths. A level without attention has
+ * 1, as in the configs of SDXL; the last has the middle's.
+ */
+function transformerLayers(shapes: Shapes, hasAttention: readonly boolean[]): unknown {
   const middle = shapes.count('mid_block.attentions.0.transformer_blocks');
-  const [first = 1, ...others] = [...counts.filter((number) => number !== undefined), middle];
-  return others.every((number) => number === first) ? first : counts.map((number) => number ?? 1);
+  const last = hasAttention.length - 1;
+  const depths = hasAttention.map((has, level) => {
+    if (has) return depthsAt(shapes, `down_blocks.${level}`);
+    return level === last && middle > 0 ? middle : undefined;
+  });
+  const [first = 1, ...others] = depths.filter((depth) => depth !== undefined);
+  return others.every((depth) => depth === first) ? first : depths.map((depth) => depth ?? 1);
+}
+
+/** The depth of a block's attentions: one number where they are alike. */
+function depthsAt(shapes: Shapes, block: string): number | readonly number[] {
+  const depths = range(shapes.count(`${block}.attentions`)).map((layer) =>
+    shapes.count(`${block}.attentions.${layer}.transformer_blocks`),
+  );
+  const [first = 0] = depths;
+  return depths.every((depth) => depth === first) ? first : depths;
 }
 
 function adaptVae(template: JsonObject, shapes: Shapes): Adapted {

@@ -1,4 +1,4 @@
-import { blocksPerLevel, contractingPath } from './ldm-unet.ts';
+import { contractingPath } from './ldm-unet.ts';
 import { renaming, rule, type Translate } from './translate.ts';
 
 /**
@@ -9,7 +9,7 @@ export function ldmControlNet(names: readonly string[]): Translate {
   const hints = names.flatMap((name) => /^input_hint_block\.(\d+)\./.exec(name)?.[1] ?? []).map(Number);
   const last = Math.max(0, ...hints);
   return renaming([
-    ...contractingPath(blocksPerLevel(names)),
+    ...contractingPath(names),
     {
       from: /^input_hint_block\.(\d+)\./,
       to: (hint = 0) => `controlnet_cond_embedding.${hintName(hint, last)}.`,

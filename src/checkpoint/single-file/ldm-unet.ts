@@ -5,38 +5,63 @@ import { type Rule, renaming, rule, type Translate } from './translate.ts';
  * levels: `input_blocks.0` is the first convolution, then each level has a block a layer and one that downsamples.
  */
 export function ldmUnet(names: readonly string[]): Translate {
-  const perLevel = blocksPerLevel(names);
+  const up = upLevels(names);
   return renaming([
-    ...contractingPath(perLevel),
+    ...contractingPath(names),
     {
       // A level's last block upsamples, behind its attention where it has one.
       from: /^output_blocks\.(\d+)\.[12]\.conv\./,
-      to: (block = 0) => `up_blocks.${Math.floor(block / perLevel)}.upsamplers.0.conv.`,
+      to: (block = 0) => `up_blocks.${up(block).level}.upsamplers.0.conv.`,
     },
     {
       from: /^output_blocks\.(\d+)\.0\./,
-      to: (block = 0) => `up_blocks.${place(block, perLevel, 'resnets')}.`,
+      to: (block = 0) => `up_blocks.${place(up(block), 'resnets')}.`,
       rest: resnet,
     },
     {
       from: /^output_blocks\.(\d+)\.1\./,
-      to: (block = 0) => `up_blocks.${place(block, perLevel, 'attentions')}.`,
+      to: (block = 0) => `up_blocks.${place(up(block), 'attentions')}.`,
     },
     rule(/^out\.0\./, 'conv_norm_out.'),
     rule(/^out\.2\./, 'conv_out.'),
   ]);
 }
 
-/** Blocks of a level on the way down: the first that downsamples is the first level's last. Two layers where nothing shows it. */
-export function blocksPerLevel(names: readonly string[]): number {
-  const downsampling = names
-    .flatMap((name) => /^input_blocks\.(\d+)\.0\.op\./.exec(name)?.[1] ?? [])
-    .map(Number);
-  return downsampling.length > 0 ? Math.min(...downsampling) : 3;
+/** Where a block lies: its level, and its number within that. */
+interface Place {
+  readonly level: number;
+  readonly layer: number;
+}
+
+type Levels = (block: number) => Place;
+
+/** A level on the way down ends with a block that only downsamples. Two layers a level where no name shows it. */
+function downLevels(names: readonly string[]): Levels {
+  const last = numbersIn(names, /^input_blocks\.(\d+)\.0\.op\./);
+  return levelsEndingAt(last.length > 0 ? last : [3, 6, 9], 1);
+}
+
+/** On the way up a level's last block upsamples as well. */
+function upLevels(names: readonly string[]): Levels {
+  const last = numbersIn(names, /^output_blocks\.(\d+)\.[12]\.conv\./);
+  return levelsEndingAt(last.length > 0 ? last : [2, 5, 8], 0);
+}
+
+/** `first` is the number of the first level's first block. */
+function levelsEndingAt(last: readonly number[], first: number): Levels {
+  return (block) => {
+    const before = last.filter((end) => end < block);
+    return { level: before.length, layer: block - (before.length > 0 ? Math.max(...before) + 1 : first) };
+  };
+}
+
+function numbersIn(names: readonly string[], pattern: RegExp): number[] {
+  return [...new Set(names.flatMap((name) => pattern.exec(name)?.[1] ?? []).map(Number))];
 }
 
 /** What a ControlNet has as well: the embeddings, the way down and the middle. */
-export function contractingPath(perLevel: number): Rule[] {
+export function contractingPath(names: readonly string[]): Rule[] {
+  const down = downLevels(names);
   return [
     rule(/^time_embed\.0\./, 'time_embedding.linear_1.'),
     rule(/^time_embed\.2\./, 'time_embedding.linear_2.'),
@@ -46,16 +71,16 @@ export function contractingPath(perLevel: number): Rule[] {
     rule(/^input_blocks\.0\.0\./, 'conv_in.'),
     {
       from: /^input_blocks\.(\d+)\.0\.op\./,
-      to: (block = 0) => `down_blocks.${Math.floor((block - 1) / perLevel)}.downsamplers.0.conv.`,
+      to: (block = 0) => `down_blocks.${down(block).level}.downsamplers.0.conv.`,
     },
     {
       from: /^input_blocks\.(\d+)\.0\./,
-      to: (block = 0) => `down_blocks.${place(block - 1, perLevel, 'resnets')}.`,
+      to: (block = 0) => `down_blocks.${place(down(block), 'resnets')}.`,
       rest: resnet,
     },
     {
       from: /^input_blocks\.(\d+)\.1\./,
-      to: (block = 0) => `down_blocks.${place(block - 1, perLevel, 'attentions')}.`,
+      to: (block = 0) => `down_blocks.${place(down(block), 'attentions')}.`,
     },
     rule(/^middle_block\.0\./, 'mid_block.resnets.0.', resnet),
     rule(/^middle_block\.1\./, 'mid_block.attentions.0.'),
@@ -72,6 +97,6 @@ const resnet: readonly Rule[] = [
   rule(/^skip_connection\./, 'conv_shortcut.'),
 ];
 
-function place(block: number, perLevel: number, layers: 'resnets' | 'attentions'): string {
-  return `${Math.floor(block / perLevel)}.${layers}.${block % perLevel}`;
+function place({ level, layer }: Place, layers: 'resnets' | 'attentions'): string {
+  return `${level}.${layers}.${layer}`;
 }

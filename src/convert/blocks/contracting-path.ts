@@ -54,10 +54,11 @@ export function contractingPath(
   const skips = [h];
   for (const [level, type] of config.down_block_types.entries()) {
     const block = at.in(`down_blocks.${level}`);
-    for (let layer = 0; layer < config.layers_per_block; layer++) {
+    const depths = config.down_depths[level] ?? [];
+    for (const [layer, depth] of depths.entries()) {
       h = resnetBlock(block.in(`resnets.${layer}`), h, norm, time);
       if (type === 'CrossAttnDownBlock2D')
-        h = attend(block.in(`attentions.${layer}`), h, context, config, level, implementation);
+        h = attend(block.in(`attentions.${layer}`), h, context, config, { level, depth }, implementation);
       skips.push(h);
     }
     if (level < last) {
@@ -69,23 +70,23 @@ export function contractingPath(
   const mid = at.in('mid_block');
   if (config.mid_block_type !== null) h = resnetBlock(mid.in('resnets.0'), h, norm, time);
   if (config.mid_block_type === 'UNetMidBlock2DCrossAttn') {
-    h = attend(mid.in('attentions.0'), h, context, config, last, implementation);
+    const place = { level: last, depth: config.mid_depth };
+    h = attend(mid.in('attentions.0'), h, context, config, place, implementation);
     h = resnetBlock(mid.in('resnets.1'), h, norm, time);
   }
   return { time, skips, middle: h };
 }
 
-/** A transformer with a level's heads and depth. */
+/** A transformer of `depth` blocks with a level's heads. */
 export function attend(
   at: Scope,
   x: Tensor,
   context: Tensor,
   config: ContractingPathConfig,
-  level: number,
+  { level, depth: layers }: { readonly level: number; readonly depth: number },
   implementation: AttentionImplementation,
 ): Tensor {
   const heads = config.heads[level] ?? 0;
-  const layers = config.transformer_layers[level] ?? 0;
   return transformer2d(at, x, context, { heads, layers, groups: config.norm_num_groups, implementation });
 }
 

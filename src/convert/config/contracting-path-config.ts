@@ -9,6 +9,11 @@ const heads = z.int().min(1, { error: 'a number of at least 1' });
 const depth = z.int().min(0, { error: 'a number of at least 0' });
 const perLevel = (number: z.ZodInt, least: number) =>
   z.union([number, z.array(number)], { error: `a number of at least ${least}, or a list of them` });
+
+/** Transformer blocks of each level, or of each attention of each level. */
+export const depths = z.array(z.union([depth, z.array(depth).min(1)]), {
+  error: 'a list of numbers of at least 0, or of lists of them',
+});
 const sizeOrNull = z.int({ error: 'a number or null' }).nullable().default(null);
 
 /** A key that has to say `value` where it says anything. */
@@ -28,11 +33,13 @@ export const contractingPathSchema = z.object({
     .nullable()
     .default('UNetMidBlock2DCrossAttn'),
   block_out_channels: z.array(z.int()),
-  layers_per_block: z.int(),
+  layers_per_block: perLevel(heads, 1),
   norm_num_groups: z.int().default(32),
   norm_eps: z.number().default(1e-5),
   cross_attention_dim: z.int({ error: 'a number' }),
-  transformer_layers_per_block: perLevel(depth, 0).default(1),
+  transformer_layers_per_block: z
+    .union([depth, depths], { error: 'a number of at least 0, or a list of them' })
+    .default(1),
   // diffusers' name for what is the number of heads, kept for old files; `num_attention_heads` was never filled in for these models
   attention_head_dim: perLevel(heads, 1).default(8),
   num_attention_heads: only(null),
@@ -59,6 +66,9 @@ export interface AddedConditions {
   readonly channels: number;
 }
 
+/** Transformer blocks of each layer's attention, level by level. */
+export type Depths = readonly (readonly number[])[];
+
 /** What the way down needs to know beyond the header; lists have one entry a level, outermost first. */
 export interface ContractingPathConfig
   extends Pick<
@@ -69,37 +79,67 @@ export interface ContractingPathConfig
     | 'down_block_types'
     | 'mid_block_type'
     | 'block_out_channels'
-    | 'layers_per_block'
     | 'norm_num_groups'
     | 'norm_eps'
     | 'cross_attention_dim'
   > {
   /** Attention heads of each level. */
   readonly heads: readonly number[];
-  /** Transformer blocks in each attention of a level. */
-  readonly transformer_layers: readonly number[];
+  /** Layers of each level. */
+  readonly layers: readonly number[];
+  /** Transformer blocks in each attention of each level on the way down. */
+  readonly down_depths: Depths;
+  /** The same in the middle. */
+  readonly mid_depth: number;
   /** SDXL's; `null` in other families. */
   readonly added: AddedConditions | null;
 }
 
 /** Lists and sizes of a parsed config, held against each other and against the weights. Throws `ConfigError`. */
 export function contractingPathConfig(component: Component, parsed: Parsed): ContractingPathConfig {
-  const { attention_head_dim, transformer_layers_per_block, block_out_channels: channels } = parsed;
-  const { down_block_types } = parsed;
+  const { attention_head_dim, transformer_layers_per_block, layers_per_block } = parsed;
+  const { down_block_types, block_out_channels: channels } = parsed;
   checkLevels(component, channels.length, {
     down_block_types,
     attention_head_dim,
     transformer_layers_per_block,
+    layers_per_block,
   });
   checkSizes(component, statedSizes(parsed));
-  const levels = (value: number | number[]) =>
-    typeof value === 'number' ? channels.map(() => value) : value;
+  const layers = levels(layers_per_block, channels.length);
+  const depths = levels(transformer_layers_per_block, channels.length);
   return {
     ...parsed,
-    heads: levels(attention_head_dim),
-    transformer_layers: levels(transformer_layers_per_block),
+    layers,
+    heads: levels(attention_head_dim, channels.length),
+    down_depths: depthsOf(component, 'transformer_layers_per_block', depths, layers),
+    mid_depth: [depths.at(-1) ?? 1].flat()[0] ?? 1,
     added: addedConditions(component, parsed),
   };
+}
+
+/** What holds for all levels, for each of them. */
+function levels<T>(value: T | T[], count: number): T[] {
+  return Array.isArray(value) ? value : Array.from({ length: count }, () => value);
+}
+
+/** The depth of each layer's attention: a level's one number holds for all of its layers. Throws `ConfigError` for a list of another length. */
+export function depthsOf(
+  component: Component,
+  key: string,
+  depths: readonly (number | number[])[],
+  layers: readonly number[],
+): Depths {
+  return depths.map((depth, level) => {
+    const count = layers[level] ?? 0;
+    const each = typeof depth === 'number' ? Array.from({ length: count }, () => depth) : depth;
+    if (each.length === count) return each;
+    throw new ConfigError({
+      problem: `the config of the ${component.name} contradicts itself: ${key}[${level}] has ${each.length} entries for ${count} layers.`,
+      details: { file: component.configFile },
+      advice: 'Download the file again, or take it from where the weights come from.',
+    });
+  });
 }
 
 function statedSizes(parsed: Parsed): StatedSize[] {

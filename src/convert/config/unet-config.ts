@@ -1,24 +1,30 @@
 import { z } from 'zod';
 import type { Component } from '../../checkpoint/checkpoint.ts';
+import { ConfigError } from '../../errors.ts';
 import {
   blockType,
   type ContractingPathConfig,
   contractingPathConfig,
   contractingPathSchema,
+  type Depths,
+  depths,
+  depthsOf,
   only,
 } from './contracting-path-config.ts';
 import { checkLevels, checkSizes, parseConfig } from './parse-config.ts';
 
 /** UNet2DConditionModel as in SD 1.x, 2.x and XL; defaults are diffusers' own for keys that older files leave out. */
 const schema = contractingPathSchema.extend({
-  sample_size: z.int(),
+  sample_size: z.union([z.int(), z.tuple([z.int(), z.int()])], {
+    error: 'a number, or a height and a width',
+  }),
   out_channels: z.int(),
   center_input_sample: z.boolean().default(false),
   up_block_types: blockType('UpBlock2D', 'CrossAttnUpBlock2D'),
   time_cond_proj_dim: z.int({ error: 'a number or null' }).nullable().default(null),
   mid_block_only_cross_attention: z.literal([null, false], { error: 'null or false' }).default(null),
   dual_cross_attention: only(false),
-  reverse_transformer_layers_per_block: only(null),
+  reverse_transformer_layers_per_block: depths.nullable().default(null),
   resnet_skip_time_act: only(false),
   resnet_out_scale_factor: only(1),
   time_embedding_type: only('positional'),
@@ -35,7 +41,11 @@ type Parsed = z.output<typeof schema>;
 /** What the UNet's graph needs to know beyond the header. */
 export interface UNetConfig
   extends ContractingPathConfig,
-    Pick<Parsed, 'sample_size' | 'out_channels' | 'center_input_sample' | 'up_block_types'> {
+    Pick<Parsed, 'out_channels' | 'center_input_sample' | 'up_block_types'> {
+  /** Height and width of the latents that it was trained on. */
+  readonly sample_size: readonly [height: number, width: number];
+  /** Transformer blocks in each attention on the way up, from the innermost level. */
+  readonly up_depths: Depths;
   /** Channels of the embedded guidance scale, for a UNet distilled to be told it; `null` for others. */
   readonly time_cond_proj_dim: number | null;
 }
@@ -45,7 +55,10 @@ export function unetConfig(component: Component): UNetConfig {
   const parsed = parseConfig(schema, component);
   const { block_out_channels, up_block_types, time_cond_proj_dim } = parsed;
   const path = contractingPathConfig(component, parsed);
-  checkLevels(component, block_out_channels.length, { up_block_types });
+  checkLevels(component, block_out_channels.length, {
+    up_block_types,
+    reverse_transformer_layers_per_block: parsed.reverse_transformer_layers_per_block,
+  });
   checkSizes(component, [
     { key: 'out_channels', value: parsed.out_channels, weight: 'conv_out.weight', axis: 0 },
     ...(time_cond_proj_dim === null
@@ -59,5 +72,31 @@ export function unetConfig(component: Component): UNetConfig {
           },
         ]),
   ]);
-  return { ...parsed, ...path };
+  const { sample_size: size } = parsed;
+  return {
+    ...parsed,
+    ...path,
+    sample_size: typeof size === 'number' ? [size, size] : size,
+    up_depths: upDepths(component, parsed, path),
+  };
+}
+
+/** The way up has one layer more in each level, and unless the config says otherwise the depths of the way down. */
+function upDepths(
+  component: Component,
+  parsed: Parsed,
+  { layers, down_depths }: ContractingPathConfig,
+): Depths {
+  const { transformer_layers_per_block: down, reverse_transformer_layers_per_block: up } = parsed;
+  const nested = Array.isArray(down) && down.some(Array.isArray);
+  if (nested && !up) {
+    throw new ConfigError({
+      problem: `the config of the ${component.name} does not say reverse_transformer_layers_per_block.`,
+      details: { file: component.configFile, 'needed for': 'transformer_layers_per_block with lists in it' },
+      advice: 'The file is incomplete. Download it again.',
+    });
+  }
+  const layersUp = layers.map((count) => count + 1).reverse();
+  const own = up ?? down_depths.map((depths) => depths[0] ?? 1).reverse();
+  return depthsOf(component, 'reverse_transformer_layers_per_block', own, layersUp);
 }

@@ -35,7 +35,7 @@ export const appleContract: Contract = {
   },
 
   unet(at, config, sizes, attention, { controlled }) {
-    const own = { latentHeight: config.sample_size, latentWidth: config.sample_size };
+    const own = { latentHeight: config.sample_size[0], latentWidth: config.sample_size[1] };
     const inputs = {
       ...denoiserInputs(at.builder, config, { ...own, ...sizes }, config.time_cond_proj_dim),
       residuals: controlled ? residualInputs(at.builder) : undefined,

@@ -64,7 +64,7 @@ describe('kohya’s names of SDXL, which are the original ones', () => {
   });
 
   test('an upsampler without attention before it moves up', () => {
-    const modules = ['down_blocks.0.resnets.1.conv1', 'up_blocks.0.upsamplers.0.conv'];
+    const modules = ['up_blocks.0.resnets.2.conv1', 'up_blocks.0.upsamplers.0.conv'];
     expect(originalUnetNames(modules).get('up_blocks.0.upsamplers.0.conv')).toBe('output_blocks.2.1.conv');
   });
 });
@@ -101,6 +101,10 @@ function xlModules(): string[] {
     ...['mid_block.resnets.0.time_emb_proj', 'mid_block.attentions.0.proj_out', 'mid_block.resnets.1.conv2'],
     'up_blocks.0.attentions.0.transformer_blocks.0.ff.net.0.proj',
     ...['up_blocks.0.upsamplers.0.conv', 'up_blocks.1.attentions.2.proj_in', 'up_blocks.1.upsamplers.0.conv'],
-    'up_blocks.2.resnets.2.conv1',
+    // The numbers of what follows depend on how many layers each level has.
+    ...[0, 1, 2].flatMap((level) => [
+      `down_blocks.${level}.resnets.1.conv2`,
+      `up_blocks.${level}.resnets.2.conv1`,
+    ]),
   ];
 }

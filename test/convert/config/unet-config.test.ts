@@ -30,7 +30,17 @@ const weights = {
 test('a config that says the least has the defaults of diffusers', () => {
   expect(read(least)).toMatchObject({
     heads: [8, 8],
-    transformer_layers: [1, 1],
+    layers: [2, 2],
+    down_depths: [
+      [1, 1],
+      [1, 1],
+    ],
+    mid_depth: 1,
+    up_depths: [
+      [1, 1, 1],
+      [1, 1, 1],
+    ],
+    sample_size: [64, 64],
     norm_num_groups: 32,
     norm_eps: 1e-5,
     flip_sin_to_cos: true,
@@ -42,7 +52,59 @@ test('a config that says the least has the defaults of diffusers', () => {
 test('one number of heads holds for all levels, a list says them one by one', () => {
   expect(read({ ...least, attention_head_dim: 5 }).heads).toEqual([5, 5]);
   expect(read({ ...least, attention_head_dim: [5, 10] }).heads).toEqual([5, 10]);
-  expect(read({ ...least, transformer_layers_per_block: [1, 2] }).transformer_layers).toEqual([1, 2]);
+  expect(read({ ...least, transformer_layers_per_block: [1, 2] })).toMatchObject({
+    down_depths: [
+      [1, 1],
+      [2, 2],
+    ],
+    mid_depth: 2,
+    up_depths: [
+      [2, 2, 2],
+      [1, 1, 1],
+    ],
+  });
+});
+
+test('a distilled UNet has its own depths on the way up, and may have one for each layer', () => {
+  const config = {
+    ...least,
+    transformer_layers_per_block: [[1, 3], 2],
+    reverse_transformer_layers_per_block: [[4, 4, 10], 1],
+  };
+  expect(read(config)).toMatchObject({
+    down_depths: [
+      [1, 3],
+      [2, 2],
+    ],
+    up_depths: [
+      [4, 4, 10],
+      [1, 1, 1],
+    ],
+  });
+});
+
+test('levels may have different numbers of layers', () => {
+  expect(read({ ...least, layers_per_block: [1, 2] })).toMatchObject({
+    layers: [1, 2],
+    down_depths: [[1], [1, 1]],
+    up_depths: [
+      [1, 1, 1],
+      [1, 1],
+    ],
+  });
+});
+
+test.each([
+  [{ transformer_layers_per_block: [[1, 1], 1] }, 'does not say reverse_transformer_layers_per_block'],
+  [{ transformer_layers_per_block: [[1, 1, 1], 1] }, 'transformer_layers_per_block[0] has 3 entries for 2'],
+  [
+    { reverse_transformer_layers_per_block: [[1, 1], 1] },
+    'reverse_transformer_layers_per_block[0] has 2 entries for 3 layers',
+  ],
+])('depths that do not fit the layers are refused: %j', (config, problem) => {
+  const error = thrownBy(() => read({ ...least, ...config }));
+  expect(error).toBeInstanceOf(ConfigError);
+  expect(error.problem).toContain(problem);
 });
 
 test('null says as little as nothing, where diffusers writes it for what it leaves to a default', () => {
@@ -110,7 +172,6 @@ describe('what is not supported is refused with its key, its value and what woul
     ['time_cond_proj_dim', true, 'a number or null'],
     ['cross_attention_dim', [768, 1024], 'a number'],
     ['mid_block_only_cross_attention', true, 'null or false'],
-    ['reverse_transformer_layers_per_block', [10, 2, 1], 'null'],
     ['num_attention_heads', 8, 'null'],
     ['mid_block_type', 'UNetMidBlock2DSimpleCrossAttn', 'UNetMidBlock2DCrossAttn, UNetMidBlock2D or null'],
     ['resnet_time_scale_shift', 'scale_shift', '"default"'],
