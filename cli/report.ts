@@ -1,12 +1,5 @@
 import { styleText } from 'node:util';
-import {
-  type DefaultRenderer,
-  Listr,
-  ListrLogger,
-  type ListrTaskWrapper,
-  ProcessOutput,
-  type SimpleRenderer,
-} from 'listr2';
+import type { DefaultRenderer, ListrTaskWrapper, SimpleRenderer } from 'listr2';
 import type { Context, ProgressEvent } from '../src/context.ts';
 import type { SdConvertError } from '../src/errors.ts';
 
@@ -94,6 +87,7 @@ async function followLive<T>(
   work: (context: Context) => Promise<T>,
   signal: AbortSignal,
 ): Promise<T> {
+  const { Listr, ListrLogger, ProcessOutput } = await import('listr2');
   const ends = new Map(stages.map((stage) => [stage, Promise.withResolvers<void>()]));
   const tasks = new Map<string, Task>();
   const notes: string[] = [];
