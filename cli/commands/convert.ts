@@ -76,7 +76,8 @@ function declareConversion(yargs: Argv) {
     .option('model-version', {
       type: 'string',
       demandOption: true,
-      describe: 'The checkpoint: a diffusers folder, a .safetensors or .ckpt file, or org/name on the Hub',
+      describe:
+        'The checkpoint: a diffusers folder, a .safetensors, .ckpt or .gguf file, or org/name on the Hub',
     })
     .option('output', {
       alias: 'o',
