@@ -1,31 +1,34 @@
 import type { Argv } from 'yargs';
 import { parseLoraArgument } from '../../src/checkpoint/lora/lora-argument.ts';
-import type {
-  ConvertedArtifact,
-  ConvertOptions,
-  ConvertResult,
+import {
+  type ConvertedArtifact,
+  type ConvertOptions,
+  type ConvertResult,
+  conversionStages,
+  convertCheckpoint,
   convertDefaults,
 } from '../../src/commands/convert.ts';
-import type { AttentionImplementation } from '../../src/convert/blocks/attention.ts';
+import { attentionImplementations } from '../../src/convert/blocks/attention.ts';
 import type { NetworkName, Sizes } from '../../src/convert/contracts/contract.ts';
 import { RequestError } from '../../src/errors.ts';
-import type { TargetName } from '../../src/formats/targets.ts';
-import type { Precision } from '../../src/quantize/precision.ts';
+import { compilers } from '../../src/formats/coreml/compiled/compile-package.ts';
+import { type TargetName, targetNames } from '../../src/formats/targets.ts';
+import { precisions } from '../../src/quantize/precision.ts';
 import { alignColumns, formatBytes } from '../../src/text.ts';
 import { declareHubOptions, hubOptions } from '../hub-options.ts';
-import { everyName, parseBytes, wholeNumber } from '../options.ts';
+import { parseBytes, wholeNumber } from '../options.ts';
 import type { Command } from './command.ts';
-import { compilerOption } from './compile.ts';
 import { describeVerdicts } from './validate.ts';
 
 type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
 
 /** `sdconvert [convert] --model-version DIR …`: a checkpoint through every stage. */
 export const convertCommand: Command = {
+  usage: ['convert', '$0'],
+  summary: 'Convert a checkpoint (the default command)',
   options: declare,
   async run(argv, report) {
     // yargs checked the types that `declare` gave each option.
-    const { conversionStages, convertCheckpoint } = await import('../../src/commands/convert.ts');
     const options = { ...request(argv as Arguments), hub: await hubOptions(argv as Arguments) };
     for (const note of withoutEffect(argv as Arguments)) report.note(note);
     const result = await report.follow(await conversionStages(options), (context) =>
@@ -44,11 +47,6 @@ const parts = [
   'vae_encoder',
   'safety_checker',
 ] as const satisfies NetworkName[];
-
-const targetNames = everyName<TargetName>({ onnx: true, coreml: true });
-
-// The type holds it equal to the library's.
-const defaultPrecision: (typeof convertDefaults)['precision'] = 'float16';
 
 const partFlags = parts.map((name) => `convert-${name.replaceAll('_', '-')}`);
 
@@ -76,8 +74,7 @@ function declareConversion(yargs: Argv) {
     .option('model-version', {
       type: 'string',
       demandOption: true,
-      describe:
-        'The checkpoint: a diffusers folder, a .safetensors, .ckpt or .gguf file, or org/name on the Hub',
+      describe: 'The checkpoint: a diffusers folder, a .safetensors or .ckpt file, or org/name on the Hub',
     })
     .option('output', {
       alias: 'o',
@@ -91,11 +88,7 @@ function declareConversion(yargs: Argv) {
     })
     .option('attention', {
       alias: 'attention-implementation',
-      choices: everyName<AttentionImplementation>({
-        ORIGINAL: true,
-        SPLIT_EINSUM: true,
-        SPLIT_EINSUM_V2: true,
-      }),
+      choices: attentionImplementations,
       describe: 'How attention is built [default: SPLIT_EINSUM for Core ML, ORIGINAL for ONNX]',
     })
     .option('convert-text-encoder', { type: 'boolean', describe: 'Convert the text encoder' })
@@ -127,8 +120,8 @@ function declareConversion(yargs: Argv) {
       describe: 'FILE or FILE:SCALE; merged into UNet and text encoders',
     })
     .option('precision', {
-      choices: everyName<Precision>({ float32: true, float16: true, 'float16-weights': true }),
-      default: defaultPrecision,
+      choices: precisions,
+      default: convertDefaults.precision,
       describe: 'Weights and computation; float16-weights: stored in float16, computed in float32',
     })
     .option('quantize-nbits', {
@@ -164,8 +157,10 @@ function declareConversion(yargs: Argv) {
       describe: 'Core ML: the oldest system that is to load it',
     })
     .option('compiler', {
-      ...compilerOption,
-      describe: `Core ML: who compiles Resources; ${compilerOption.describe}`,
+      choices: compilers,
+      default: convertDefaults.compiler,
+      describe:
+        'Core ML: who compiles Resources; own: any machine, experimental until confirmed on devices; apple: a Mac with Xcode',
     })
     .option('variant', {
       choices: ['fp16', 'non_ema'] as const,
@@ -314,9 +309,17 @@ function describePlan({ output, artifacts, bundled }: ConvertResult): string {
   ].join('\n\n');
 }
 
+/** A row for each artifact, and their sum. */
 function describeArtifacts(artifacts: readonly ConvertedArtifact[]): string {
-  const rows = artifacts.flatMap(({ path, files, kept }) =>
-    files.map(({ name, byteLength }) => [`${path}/${name}`, formatBytes(byteLength), kept ? 'kept' : '']),
-  );
-  return alignColumns([['file', 'size', ''], ...rows]);
+  const sized = artifacts.map(({ path, files, kept }) => ({
+    path,
+    kept,
+    bytes: files.reduce((sum, { byteLength }) => sum + byteLength, 0),
+  }));
+  const sum = sized.reduce((bytes, each) => bytes + each.bytes, 0);
+  return alignColumns([
+    ['artifact', 'size', ''],
+    ...sized.map(({ path, bytes, kept }) => [path, formatBytes(bytes), kept ? 'kept' : '']),
+    ['together', formatBytes(sum), ''],
+  ]);
 }

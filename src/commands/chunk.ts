@@ -49,7 +49,14 @@ export async function chunkArtifact(
       await write(path, (bytes) => {
         throwIfInterrupted(context.signal);
         done += bytes;
-        context.onProgress?.({ type: 'progress', stage: 'chunk', what: basename(path), done, total });
+        context.onProgress?.({
+          type: 'progress',
+          stage: 'chunk',
+          what: basename(path),
+          done,
+          total,
+          unit: 'bytes',
+        });
       });
     }
     // A chain must not end in a chunk of another cut.

@@ -12,8 +12,7 @@ import { quantizeOnnx } from '../formats/onnx/quantize-onnx.ts';
 import { openOnnx } from '../formats/onnx/read-onnx.ts';
 import { plannedFiles, writeOnnx } from '../formats/onnx/write-onnx.ts';
 import { forgetProvenance } from '../formats/provenance.ts';
-import { createFolder, exists, linkFile, listFolder, lookAtFile, pathKind } from '../io/disk.ts';
-import { copyConfigFile } from '../io/strict-json.ts';
+import { copyFile, createFolder, exists, linkFile, listFolder, lookAtFile, pathKind } from '../io/disk.ts';
 import type { QuantizationPlan } from '../quantize/plan.ts';
 import { type QuantizedWeight, reportWeight, type WeightReport } from '../quantize/quantized-weight.ts';
 
@@ -71,7 +70,13 @@ export async function quantizeArtifact(
       await model.write(growing, (bytes) => {
         throwIfInterrupted(context.signal);
         done += bytes;
-        const progress = { stage: 'quantize', what: basename(path), done, total: model.bytesAfter };
+        const progress = {
+          stage: 'quantize',
+          what: basename(path),
+          done,
+          total: model.bytesAfter,
+          unit: 'bytes',
+        } as const;
         context.onProgress?.({ type: 'progress', ...progress });
       });
       // One after another: some are read once more.
@@ -133,10 +138,7 @@ async function openOnnxModel(file: string, plan: QuantizationPlan): Promise<Quan
       write: (into, onBytes) => writeOnnx(quantized, into, onBytes),
       async complete(into, inPlace) {
         const config = join(folder, 'config.json');
-        if (!inPlace) {
-          if (await exists(config)) await copyConfigFile(config, join(into, 'config.json'));
-          return;
-        }
+        if (!inPlace) return (await exists(config)) ? copyFile(config, join(into, 'config.json')) : undefined;
         const isAlone = (await listFolder(folder)).filter((name) => name.endsWith('.onnx')).length === 1;
         const replaced = isAlone ? model.dataFiles.map(({ location }) => location) : [];
         await linkFolder(folder, into, new Set(['model.onnx', ...replaced]));

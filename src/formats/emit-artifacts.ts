@@ -84,6 +84,7 @@ export async function emitArtifacts(
             what: artifact.path,
             done,
             total: byteLength,
+            unit: 'bytes',
           });
         });
         record = { source: await hashed, options, files };

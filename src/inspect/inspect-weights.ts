@@ -96,9 +96,7 @@ async function formatOf([file]: readonly string[]): Promise<WeightsInspection['f
   try {
     const start = new Uint8Array(Math.min(source.size, 16));
     await source.read(start, 0);
-    const format = weightFormat(start);
-    if (format === 'gguf') return 'GGUF';
-    return format === 'safetensors' ? 'safetensors' : 'PyTorch';
+    return weightFormat(start) === 'safetensors' ? 'safetensors' : 'PyTorch';
   } finally {
     await source.close();
   }
@@ -177,8 +175,8 @@ async function configClass(folder: string): Promise<string | null> {
   return found ?? null;
 }
 
-function value({ name, dtype, shape, coding }: Weight) {
-  return { name, dtype: coding?.name ?? dtypeName(dtype), shape };
+function value({ name, dtype, shape }: Weight) {
+  return { name, dtype: dtypeName(dtype), shape };
 }
 
 /** What to do about a checkpoint that cannot be converted as it is. */

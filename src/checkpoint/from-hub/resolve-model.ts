@@ -62,7 +62,7 @@ export async function inDownload<T>(
 /** Brings files of a snapshot, showing how far it is; gives them with their sizes, and a sentence that sums it up. */
 export async function bring(snapshot: Snapshot, names: readonly string[], { onProgress }: Context) {
   const came = await snapshot.bring(names, (what, done, total) =>
-    onProgress?.({ type: 'progress', stage: 'download', what, done, total }),
+    onProgress?.({ type: 'progress', stage: 'download', what, done, total, unit: 'bytes' }),
   );
   const files = await Promise.all(
     names.map(async (name) => ({ name, byteLength: (await sizeOf(join(snapshot.folder, name))) ?? 0 })),

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { createFolder } from '../../../io/disk.ts';
-import { strictJson } from '../../../io/strict-json.ts';
 import { writeHashed } from '../../../io/write-hashed.ts';
 import type { WrittenFile } from '../../artifact.ts';
 import { encodeModel, type Model } from '../mil/mil-schema.ts';
@@ -89,7 +88,7 @@ function encodeManifest(model: Uint8Array): Uint8Array {
     itemInfoEntries: Object.fromEntries(items.toSorted(([a], [b]) => (a < b ? -1 : 1))),
     rootModelIdentifier: items[0]?.[0],
   };
-  return new TextEncoder().encode(strictJson(manifest, MANIFEST_FILE, 4));
+  return new TextEncoder().encode(`${JSON.stringify(manifest, undefined, 4)}\n`);
 }
 
 /** An identifier in the form of a UUID (RFC 9562, version 8) that depends only on the model and the item, so that equal packages are equal bytes. */

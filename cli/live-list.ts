@@ -1,0 +1,109 @@
+import { styleText } from 'node:util';
+import {
+  type DefaultRenderer,
+  Listr,
+  ListrLogger,
+  type ListrTaskWrapper,
+  ProcessOutput,
+  type SimpleRenderer,
+} from 'listr2';
+import type { Context, ProgressEvent } from '../src/context.ts';
+import { Pace, progressText } from './progress-text.ts';
+import { throttled } from './throttled.ts';
+
+type Task = ListrTaskWrapper<unknown, typeof DefaultRenderer, typeof SimpleRenderer>;
+
+/** What the list takes of a row for its mark, and what it leaves free at the end. */
+const MARK_COLUMNS = 8;
+
+/** A stage of the list. The work may be past it before the list has come to it. */
+interface Line {
+  readonly ended: PromiseWithResolvers<void>;
+  readonly notes: string[];
+  title: string;
+  task: Task | undefined;
+}
+
+/**
+ * Shows stages as a list on the terminal that is redrawn as they go: each keeps what it did and how long it took, with
+ * the notes that came meanwhile below it. Ctrl-C is the caller's: the signal stops the work, and the list ends with it.
+ */
+export async function followLive<T>(
+  stages: readonly string[],
+  work: (context: Context) => Promise<T>,
+  signal: AbortSignal,
+): Promise<T> {
+  const lines = new Map(stages.map((stage) => [stage, newLine(stage)]));
+  const pace = new Pace();
+  let current = lines.get(stages[0] ?? '');
+  const done = work({ signal, onProgress: throttled(show) });
+  const list = new Listr(
+    stages.map((stage) => ({
+      title: stage,
+      task: (_: unknown, task: Task) => {
+        const line = lines.get(stage);
+        if (!line) return undefined;
+        line.task = task;
+        task.title = line.title;
+        for (const note of line.notes) task.output = note;
+        // A stage that never comes must not keep the list waiting once the work is over.
+        return Promise.race([line.ended.promise, done.then(() => undefined)]);
+      },
+      rendererOptions: { outputBar: Number.POSITIVE_INFINITY, persistentOutput: true },
+    })),
+    {
+      registerSignalListeners: false,
+      rendererOptions: {
+        collapseErrors: false,
+        showErrorMessage: false,
+        logger: new ListrLogger({ processOutput: new ProcessOutput(process.stderr, process.stderr) }),
+      },
+    },
+  );
+  const stopping = () => current && note(current, 'stopping … (Ctrl-C again ends at once)');
+  signal.addEventListener('abort', stopping, { once: true });
+  // The list fails when the work does; the work's own error is the one to throw.
+  await list.run().catch(() => {});
+  signal.removeEventListener('abort', stopping);
+  return done;
+
+  function show(event: ProgressEvent): void {
+    if (event.type === 'note') {
+      if (current) note(current, event.message);
+      return;
+    }
+    const line = lines.get(event.stage);
+    if (!line) return;
+    current = line;
+    if (event.type === 'progress') {
+      const room = (process.stderr.columns ?? 80) - MARK_COLUMNS - stageName('').length;
+      entitle(line, `${stageName(event.stage)}${progressText(event, pace.of(event, now()), room)}`);
+    } else if (event.state === 'finished') {
+      const seconds = styleText('dim', `${event.seconds.toFixed(1)} s`, { stream: process.stderr });
+      entitle(line, `${stageName(event.stage)}${event.detail}  ${seconds}`);
+      line.ended.resolve();
+    }
+  }
+}
+
+function newLine(stage: string): Line {
+  return { ended: Promise.withResolvers(), notes: [], title: stage, task: undefined };
+}
+
+function entitle(line: Line, title: string): void {
+  line.title = title;
+  if (line.task) line.task.title = title;
+}
+
+function note(line: Line, message: string): void {
+  line.notes.push(message);
+  if (line.task) line.task.output = message;
+}
+
+function stageName(stage: string): string {
+  return stage.padEnd(11);
+}
+
+function now(): number {
+  return performance.now() / 1000;
+}
