@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { RequestError, SdConvertError } from '../../src/errors.ts';
-import { buildCoreMl } from '../../src/formats/coreml/build/build-coreml.ts';
+import { buildCoreMl } from '../../src/formats/coreml/build/build-model.ts';
 import { type DeploymentTarget, deploymentTargets } from '../../src/formats/coreml/deployment-target.ts';
-import { builtSource } from '../../src/formats/coreml/package/copy-weights.ts';
+import { layOut } from '../../src/formats/coreml/package/lay-out.ts';
 import { quantizeMil } from '../../src/formats/coreml/quantize/quantize-mil.ts';
 import { buildOnnxModel } from '../../src/formats/onnx/build-model.ts';
 import { OPSET } from '../../src/formats/onnx/proto.ts';
@@ -130,12 +130,12 @@ function quantizedFormats(): Format[] {
       },
     },
     ...systems.map((target): Format => {
-      const source = builtSource('layer', buildCoreMl(graph, { target, description }).planned);
+      const built = buildCoreMl(graph, { target, description });
       return {
         title: `Core ML, ${target}, iOS${deploymentTargets[target].ios}`,
         quantize(plan) {
-          const { planned, weights } = quantizeMil(source, plan);
-          return { model: planned.model, smaller: weights.length };
+          const { model, weights } = quantizeMil(built, 'layer', plan);
+          return { model: layOut(model).message, smaller: weights.length };
         },
       };
     }),

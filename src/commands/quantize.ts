@@ -3,9 +3,9 @@ import { type Context, throwIfInterrupted } from '../context.ts';
 import { OutputExistsError, RequestError } from '../errors.ts';
 import { openMlModelC } from '../formats/coreml/compiled/read-bundle.ts';
 import type { MilModel } from '../formats/coreml/mil/mil-model.ts';
-import { openedSource } from '../formats/coreml/package/copy-weights.ts';
 import { packageFiles, writePackageFiles } from '../formats/coreml/package/package.ts';
 import { openMlPackage } from '../formats/coreml/package/read-package.ts';
+import { streamedModel } from '../formats/coreml/package/streamed-model.ts';
 import { quantizeMil } from '../formats/coreml/quantize/quantize-mil.ts';
 import { locateModel } from '../formats/locate-model.ts';
 import { quantizeOnnx } from '../formats/onnx/quantize-onnx.ts';
@@ -150,7 +150,7 @@ async function openOnnxModel(file: string, plan: QuantizationPlan): Promise<Quan
 
 async function openMil(path: string, model: MilModel, plan: QuantizationPlan): Promise<Quantizable> {
   return closingOnError(model, async () => {
-    const { planned, read, weights } = quantizeMil(openedSource(model), plan);
+    const { model: quantized, weights } = quantizeMil(streamedModel(model), path, plan);
     return {
       place: path,
       placeFor(output) {
@@ -162,8 +162,8 @@ async function openMil(path: string, model: MilModel, plan: QuantizationPlan): P
       },
       weights,
       bytesBefore: await folderSize(path),
-      bytesAfter: totalSize(packageFiles(planned)),
-      write: async (into, onBytes) => writePackageFiles(into, await read(), onBytes),
+      bytesAfter: totalSize(packageFiles(quantized)),
+      write: (into, onBytes) => writePackageFiles(into, quantized, onBytes),
       async complete() {},
       close: () => model.close(),
     };

@@ -4,9 +4,9 @@ import { copyHashed } from '../io/copy-file.ts';
 import { createFolder, exists } from '../io/disk.ts';
 import { openMlModelC } from './coreml/compiled/read-bundle.ts';
 import type { MilModel } from './coreml/mil/mil-model.ts';
-import { openedSource } from './coreml/package/copy-weights.ts';
 import { packageFiles, writePackage } from './coreml/package/package.ts';
 import { openMlPackage } from './coreml/package/read-package.ts';
+import { streamedModel } from './coreml/package/streamed-model.ts';
 import { chunkCountNote, splitMil } from './coreml/split-mil.ts';
 import { locateModel } from './locate-model.ts';
 import { openOnnx } from './onnx/read-onnx.ts';
@@ -83,7 +83,7 @@ function cuttableMil(folder: string, model: MilModel): Cuttable {
   return {
     pathOf: (number) => join(folder, '..', `${name}_chunk${number}.mlpackage`),
     split: (maxBytes) =>
-      splitMil(openedSource(model), maxBytes).map((chunk) => ({
+      splitMil(streamedModel(model), folder, maxBytes).map((chunk) => ({
         byteLength: totalSize(packageFiles(chunk)),
         write: (path, onBytes) => writePackage(path, chunk, onBytes),
       })),

@@ -11,11 +11,10 @@ import { planQuantization, type QuantizationOptions } from '../quantize/plan.ts'
 import type { Precision } from '../quantize/precision.ts';
 import type { PlannedArtifact, WrittenFile } from './artifact.ts';
 import { type ArtifactId, nameOf } from './artifact-id.ts';
-import { buildCoreMl } from './coreml/build/build-coreml.ts';
+import { buildCoreMl } from './coreml/build/build-model.ts';
 import { describeModel } from './coreml/build/describe-model.ts';
 import type { Compiler } from './coreml/compiled/compile-package.ts';
 import type { DeploymentTarget } from './coreml/deployment-target.ts';
-import { builtSource } from './coreml/package/copy-weights.ts';
 import { packageFiles, writePackageFiles } from './coreml/package/package.ts';
 import { quantizeMil } from './coreml/quantize/quantize-mil.ts';
 import { chunkCountNote, splitMil } from './coreml/split-mil.ts';
@@ -112,32 +111,18 @@ export const targets: { readonly [K in TargetName]: Target } = {
         license,
         outputs: graph.outputs.map((output) => output.name),
       });
-      const { planned, read } = buildCoreMl(graph, { target: deployment, description });
-      const quantized = (contents: typeof planned) =>
-        quantization
-          ? quantizeMil(builtSource(name, contents), planQuantization(quantization))
-          : { planned: contents, read: async () => contents };
-      const split = (contents: typeof planned) =>
-        maxChunkBytes === undefined ? [contents] : splitMil(builtSource(name, contents), maxChunkBytes);
-      const parts = split(quantized(planned).planned);
-      const { length } = parts;
-      let final: Promise<typeof parts> | undefined;
+      const built = buildCoreMl(graph, { target: deployment, description });
+      const whole = quantization ? quantizeMil(built, name, planQuantization(quantization)).model : built;
+      const parts = maxChunkBytes === undefined ? [whole] : splitMil(whole, name, maxChunkBytes);
       const artifacts = parts.map((part, index) => ({
         id: idOf(name, index, maxChunkBytes),
         path: packageName(idOf(name, index, maxChunkBytes), modelVersion, component.id),
         files: packageFiles(part),
-        async write(folder: string, onBytes: (count: number) => void) {
-          final ??= read()
-            .then((contents) => quantized(contents).read())
-            .then(split);
-          const contents = (await final)[index];
-          if (!contents) throw new Error(`${name} has ${length} chunks in the plan and fewer when written`);
-          return writePackageFiles(folder, contents, onBytes);
-        },
+        write: (folder: string, onBytes: (count: number) => void) => writePackageFiles(folder, part, onBytes),
       }));
       return {
         artifacts,
-        note: maxChunkBytes === undefined ? undefined : chunkCountNote(length, maxChunkBytes),
+        note: maxChunkBytes === undefined ? undefined : chunkCountNote(parts.length, maxChunkBytes),
       };
     },
     bundledPaths: (checkpoint, artifacts) =>

@@ -2,14 +2,12 @@ import { borrowBlock, returnBlocks } from '../io/block-pool.ts';
 import { BLOCK_BYTES } from '../io/bytes.ts';
 import { blockConverter } from '../weights/convert-dtype.ts';
 import { byteWidth, type DType } from '../weights/dtype.ts';
+import type { TensorStream } from '../weights/tensor-stream.ts';
 
 /** A weight of a model in any format, unread: fractions that can be streamed as often as needed. */
-export interface FloatTensor {
-  readonly name: string;
+export interface FloatTensor extends TensorStream {
   readonly dtype: DType;
   readonly shape: readonly number[];
-  /** The elements as little-endian bytes; each block is used before the next is asked for. */
-  stream(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 }
 
 /** The elements as float16 codes, a block at a time: views of one reused buffer. Throws what reading throws. */
@@ -24,17 +22,15 @@ export async function* float32Values(tensor: FloatTensor): AsyncGenerator<Float3
     yield new Float32Array(buffer, byteOffset, byteLength / 4);
 }
 
-async function* converted(
-  { name, dtype, stream }: FloatTensor,
-  to: 'f16' | 'f32',
-): AsyncGenerator<Uint8Array> {
+async function* converted(tensor: FloatTensor, to: 'f16' | 'f32'): AsyncGenerator<Uint8Array> {
+  const { name, dtype } = tensor;
   const convert = blockConverter(dtype, to);
   if (!convert) throw new Error(`${name} is ${dtype}, not a fraction`);
   const [from, into] = [byteWidth(dtype), byteWidth(to)];
   const piece = (BLOCK_BYTES / Math.max(from, into)) * from;
   const buffer = borrowBlock();
   try {
-    for await (const block of stream()) {
+    for await (const block of tensor.stream()) {
       if (dtype === to && block.byteOffset % into === 0) {
         yield block;
         continue;

@@ -1,4 +1,5 @@
 import { byteWidth } from '../weights/dtype.ts';
+import { readStream } from '../weights/tensor-stream.ts';
 import type { FloatTensor } from './float-tensor.ts';
 
 /** A matrix [a, b] as [b, a]. Streaming it holds the whole matrix in memory, twice. */
@@ -9,12 +10,7 @@ export function transposed(tensor: FloatTensor): FloatTensor {
     ...tensor,
     shape: [columns, rows],
     async *stream() {
-      const given = new Uint8Array(rows * columns * width);
-      let filled = 0;
-      for await (const block of tensor.stream()) {
-        given.set(block, filled);
-        filled += block.length;
-      }
+      const given = await readStream(tensor);
       const turned = new Uint8Array(given.length);
       for (let row = 0; row < rows; row++) {
         for (let column = 0; column < columns; column++) {

@@ -10,7 +10,7 @@ import {
   OutputExistsError,
   RequestError,
 } from '../../src/errors.ts';
-import { buildCoreMl } from '../../src/formats/coreml/build/build-coreml.ts';
+import { buildCoreMl } from '../../src/formats/coreml/build/build-model.ts';
 import { compileMlPackage } from '../../src/formats/coreml/compiled/compile.ts';
 import { writePackage } from '../../src/formats/coreml/package/package.ts';
 import { openMlPackage } from '../../src/formats/coreml/package/read-package.ts';
@@ -48,7 +48,7 @@ async function writeMlPackage(): Promise<string> {
   };
   await writePackage(
     path,
-    await buildCoreMl(smallNetwork(smallNumbers()), { target: 'macOS13', description }).read(),
+    buildCoreMl(smallNetwork(smallNumbers()), { target: 'macOS13', description }),
     () => {},
   );
   return path;

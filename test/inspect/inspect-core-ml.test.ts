@@ -4,7 +4,7 @@ import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
 import { inspect } from '../../src/commands/inspect.ts';
 import { appleContract } from '../../src/convert/contracts/apple.ts';
 import { convert } from '../../src/convert/convert.ts';
-import { buildCoreMl } from '../../src/formats/coreml/build/build-coreml.ts';
+import { buildCoreMl } from '../../src/formats/coreml/build/build-model.ts';
 import { describeModel } from '../../src/formats/coreml/build/describe-model.ts';
 import { compileMlPackage } from '../../src/formats/coreml/compiled/compile.ts';
 import { writePackage } from '../../src/formats/coreml/package/package.ts';
@@ -27,11 +27,11 @@ beforeAll(async () => {
     sizes: {},
   });
   if (!unet) throw new Error('there is no UNet');
-  const build = buildCoreMl(withPrecision(unet.graph, 'float16'), {
+  const model = buildCoreMl(withPrecision(unet.graph, 'float16'), {
     target: 'macOS13',
     description: describeModel('unet', 'sd21', { license: 'OpenRAIL', userDefined: { origin: 'a test' } }),
   });
-  await writePackage(at(name), await build.read(), () => {});
+  await writePackage(at(name), model, () => {});
   await checkpoint.close();
   await compileMlPackage(at(name), at('UnetChunk1.mlmodelc'));
 });

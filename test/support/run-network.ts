@@ -4,7 +4,7 @@ import { appleContract } from '../../src/convert/contracts/apple.ts';
 import type { Contract, NetworkName, Sizes } from '../../src/convert/contracts/contract.ts';
 import { optimumContract } from '../../src/convert/contracts/optimum.ts';
 import { convert } from '../../src/convert/convert.ts';
-import { buildCoreMl } from '../../src/formats/coreml/build/build-coreml.ts';
+import { buildCoreMl } from '../../src/formats/coreml/build/build-model.ts';
 import { writePackage } from '../../src/formats/coreml/package/package.ts';
 import { buildOnnxModel } from '../../src/formats/onnx/build-model.ts';
 import { writeOnnx } from '../../src/formats/onnx/write-onnx.ts';
@@ -67,8 +67,7 @@ const formats = {
     contract: appleContract,
     ending: '.mlpackage',
     async write(graph: Graph, path: string) {
-      const contents = await buildCoreMl(graph, { target: 'macOS13', description }).read();
-      await writePackage(path, contents, () => {});
+      await writePackage(path, buildCoreMl(graph, { target: 'macOS13', description }), () => {});
     },
   },
 };

@@ -17,8 +17,7 @@ import type {
   Program,
 } from './mil/mil-schema.ts';
 import { namedType, text } from './mil/mil-value.ts';
-import { copyWeights, type MilSource, storedSize } from './package/copy-weights.ts';
-import type { PackageContents } from './package/package.ts';
+import { sizeInFile } from './package/lay-out.ts';
 
 /**
  * Cuts an ML Program into programs that run one after another. All that crosses is float32, because that is what apps
@@ -26,12 +25,12 @@ import type { PackageContents } from './package/package.ts';
  */
 
 /**
- * The chunks of a model, each under `maxBytes` of weights: two where two can be, which is what Apple's Swift package
- * loads. Throws `ChunkBudgetError`, and `UnsupportedModelError` for models with several functions, states, or inputs
+ * The chunks of a model, each under `maxBytes` of weights and with the operations and constants of its part: two where two can be, which is what Apple's Swift package
+ * loads. `name` is what to call the model in an error. Throws `ChunkBudgetError`, and `UnsupportedModelError` for models with several functions, states, or inputs
  * without a fixed shape.
  */
-export function splitMil(source: MilSource, maxBytes: number): PackageContents[] {
-  const cuttable = new Cuttable(source);
+export function splitMil(model: Model, name: string, maxBytes: number): Model[] {
+  const cuttable = new Cuttable(model, name);
   return cutModel(cuttable, maxBytes).map((chunk) => cuttable.cut(chunk));
 }
 
@@ -69,16 +68,16 @@ class Cuttable {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly values: ReadonlyMap<string, CrossingValue>;
-  readonly #source: MilSource;
+  readonly #model: Model;
   readonly #main: MainFunction;
   readonly #types: ReadonlyMap<string, CrossingType>;
 
-  constructor(source: MilSource) {
-    const main = mainFunction(source);
-    this.#source = source;
+  constructor(model: Model, name: string) {
+    const main = mainFunction(model, name);
+    this.#model = model;
     this.#main = main;
     this.#types = crossingTypesOf(main.block);
-    this.operations = main.block.operations.map((operation) => describe(operation, source));
+    this.operations = main.block.operations.map(describe);
     this.inputs = main.function.inputs.map(({ name }) => name);
     this.outputs = main.block.outputs;
     this.values = new Map(
@@ -90,7 +89,7 @@ class Cuttable {
   }
 
   /** One chunk as a model of its own. */
-  cut(chunk: CutChunk<MilOperation>): PackageContents {
+  cut(chunk: CutChunk<MilOperation>): Model {
     const write = this.#writer();
     const entering = chunk.entering.map((name) => this.#crossing(name, write));
     const leaving = chunk.leaving.map((name) => this.#crossing(name, write));
@@ -104,11 +103,10 @@ class Cuttable {
         write.operation('cast', { x: inside, dtype: text(dtype) }, { name: outside, dtype, shape });
     }
     const kept = chunk.operations.map(({ operation }) => operation);
-    const { operations, weights } = copyWeights([...enter, ...kept, ...write.operations], this.#source);
-    return { model: this.#model(chunk, operations, entering, leaving), weights };
+    return this.#chunkModel(chunk, [...enter, ...kept, ...write.operations], entering, leaving);
   }
 
-  #model(
+  #chunkModel(
     chunk: CutChunk<MilOperation>,
     operations: readonly Operation[],
     entering: readonly Crossing[],
@@ -125,7 +123,7 @@ class Cuttable {
     const cutBlock = { ...block, operations, outputs };
     const cutFunction = { ...fn, inputs, block_specializations: { [fn.opset]: cutBlock } };
     return {
-      ...this.#source.model,
+      ...this.#model,
       description: {
         ...description,
         input: [
@@ -143,7 +141,7 @@ class Cuttable {
 
   /** A writer that gives no name of the program again, so that both sides of a cut name what crosses alike. */
   #writer(): MilWriter {
-    const write = new MilWriter(iosOfOpset(this.#main.function.opset) ?? 0, () => []);
+    const write = new MilWriter(iosOfOpset(this.#main.function.opset) ?? 0);
     for (const name of this.inputs) write.names.claim(name);
     for (const { writes } of this.operations) for (const name of writes) write.names.claim(name);
     return write;
@@ -166,31 +164,27 @@ interface MainFunction {
 }
 
 /** The one function of a model that can be cut. */
-function mainFunction(source: MilSource): MainFunction {
-  const { description, mlProgram: program } = source.model;
-  if (!description || !program) throw new Error(`${source.name} has no description or no program`);
+function mainFunction({ description, mlProgram: program }: Model, model: string): MainFunction {
+  if (!description || !program) throw new Error(`${model} has no description or no program`);
   const [main, ...others] = programFunctions(program);
   if (!main || others.length > 0 || description.functions.length > 0) {
-    throw cannotBeCut(source, 'it has several functions');
+    throw cannotBeCut(model, 'it has several functions');
   }
-  if (description.state.length > 0) throw cannotBeCut(source, 'it keeps a state between its runs');
+  if (description.state.length > 0) throw cannotBeCut(model, 'it keeps a state between its runs');
   for (const { name, type } of main.function.inputs) {
     if (!tensorTypeOf(type)?.shape.every(isKnown)) {
-      throw cannotBeCut(source, `its input ${name} has no fixed shape`);
+      throw cannotBeCut(model, `its input ${name} has no fixed shape`);
     }
   }
   return { ...main, program, description };
 }
 
-function describe(operation: Operation, { blobOf }: MilSource): MilOperation {
+function describe(operation: Operation): MilOperation {
   const { type, inputs, outputs } = operation;
-  const blobs = [...operationValues(operation)].flatMap(([, value]) =>
-    value.blobFileValue ? blobOf(value, value.blobFileValue) : [],
-  );
   return {
     reads: Object.values(inputs).flatMap((input) => input.arguments.flatMap(({ name }) => name ?? [])),
     writes: outputs.map(({ name }) => name),
-    weightBytes: blobs.reduce((sum, blob) => sum + storedSize(blob), 0),
+    weightBytes: [...operationValues(operation)].reduce((sum, [, value]) => sum + sizeInFile(value), 0),
     repeatable: repeatable(type),
     operation,
   };
@@ -227,7 +221,7 @@ function feature({ outside, outsideDtype, shape }: Crossing): FeatureDescription
   };
 }
 
-function cannotBeCut({ name }: MilSource, why: string): UnsupportedModelError {
+function cannotBeCut(name: string, why: string): UnsupportedModelError {
   return new UnsupportedModelError({
     problem: `${name} cannot be cut into chunks: ${why}.`,
     advice: 'Cut a UNet as torch2coreml or sdconvert writes it.',

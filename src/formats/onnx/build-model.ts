@@ -3,13 +3,8 @@ import type { Graph } from '../../graph/graph.ts';
 import { isFixed, type Shape } from '../../graph/shape.ts';
 import type { Tensor } from '../../graph/tensor.ts';
 import { byteSize, type DType } from '../../weights/dtype.ts';
-import {
-  type DataFile,
-  layOutTensors,
-  type Placement,
-  placements,
-  type StoredTensor,
-} from './external-data.ts';
+import type { TensorStream } from '../../weights/tensor-stream.ts';
+import { type DataFile, layOutTensors, type Placement, placements } from './external-data.ts';
 import { lower } from './lower.ts';
 import { OnnxWriter } from './onnx-writer.ts';
 import {
@@ -148,7 +143,7 @@ function isGiven({ op }: Tensor): boolean {
   return op.kind === 'input' || op.kind === 'weight';
 }
 
-function storedTensor(tensor: Tensor): StoredTensor[] {
+function storedTensor(tensor: Tensor): TensorStream[] {
   const { op, name, dtype } = tensor;
   if (op.kind !== 'weight') return [];
   return [{ name, byteLength: byteSize(fixedShape(tensor), dtype), stream: () => op.weight.stream(dtype) }];

@@ -6,6 +6,7 @@ import { PalettizedWeight } from '../../quantize/palette/palettized-weight.ts';
 import type { LinearForm, PaletteForm, QuantizableWeight, WeightForm } from '../../quantize/plan.ts';
 import { float16Bits } from '../../weights/convert-dtype.ts';
 import { elementCount } from '../../weights/dtype.ts';
+import type { TensorStream } from '../../weights/tensor-stream.ts';
 import { onnxNode } from './onnx-writer.ts';
 import { dataTypes, type NodeProto } from './proto.ts';
 
@@ -28,13 +29,10 @@ export interface OnnxForm {
 }
 
 /** A tensor whose bytes are made when they are written. */
-export interface OnnxPart {
-  readonly name: string;
+export interface OnnxPart extends TensorStream {
   /** TensorProto.DataType. */
   readonly dataType: number;
   readonly dims: readonly number[];
-  readonly byteLength: number;
-  stream(): AsyncIterable<Uint8Array>;
 }
 
 /** Whole numbers that are known. */

@@ -1,15 +1,9 @@
+import type { TensorStream } from '../../weights/tensor-stream.ts';
+
 /**
  * Where the weights of an ONNX model lie: in files beside it, so that the model itself stays small and runtimes can map
  * the weights into memory (onnx.proto, TensorProto.external_data).
  */
-
-/** A tensor to be stored. */
-export interface StoredTensor {
-  readonly name: string;
-  readonly byteLength: number;
-  /** Its bytes in order; each block is used before the next is asked for. */
-  stream(): AsyncIterable<Uint8Array>;
-}
 
 /** Where a tensor's bytes are. */
 export interface Placement {
@@ -23,7 +17,7 @@ export interface Placement {
 export interface DataFile {
   readonly location: string;
   readonly byteLength: number;
-  readonly tensors: readonly { readonly tensor: StoredTensor; readonly offset: number }[];
+  readonly tensors: readonly { readonly tensor: TensorStream; readonly offset: number }[];
 }
 
 /** Below 2 GB, which browsers and 32-bit offsets can hold in one buffer. */
@@ -35,14 +29,14 @@ const CACHE_LINE = 64;
 
 /** Lays tensors out in order, in files named `<stem>`, `<stem>_1`, … of at most `maxFileBytes` (a single larger tensor gets a file of its own). */
 export function layOutTensors(
-  tensors: readonly StoredTensor[],
+  tensors: readonly TensorStream[],
   stem: string,
   maxFileBytes = MAX_DATA_FILE_BYTES,
 ): DataFile[] {
   const files: {
     location: string;
     byteLength: number;
-    tensors: { tensor: StoredTensor; offset: number }[];
+    tensors: { tensor: TensorStream; offset: number }[];
   }[] = [];
   for (const tensor of tensors) {
     const alignment = alignmentOf(tensor);
@@ -69,11 +63,11 @@ export function placements(files: readonly DataFile[]): ReadonlyMap<string, Plac
 }
 
 /** The most that a tensor adds to a file: the gap before it and its bytes. */
-export function storedSize(tensor: StoredTensor): number {
+export function storedSize(tensor: TensorStream): number {
   return alignmentOf(tensor) - 1 + tensor.byteLength;
 }
 
-function alignmentOf({ byteLength }: StoredTensor): number {
+function alignmentOf({ byteLength }: TensorStream): number {
   return byteLength >= PAGE ? PAGE : CACHE_LINE;
 }
 

@@ -1,10 +1,11 @@
 import type { FloatTensor } from '../../quantize/float-tensor.ts';
 import { FEWEST_ELEMENTS, type QuantizationPlan, type WeightForm } from '../../quantize/plan.ts';
 import type { QuantizedWeight } from '../../quantize/quantized-weight.ts';
-import { byteWidth, elementCount } from '../../weights/dtype.ts';
+import { byteSize, elementCount } from '../../weights/dtype.ts';
+import type { TensorStream } from '../../weights/tensor-stream.ts';
 import { type OnnxModel, relocated } from './build-model.ts';
 import { type OnnxConstant, type OnnxForm, type OnnxPart, onnxForm } from './compressed-forms.ts';
-import { layOutTensors, placements, type StoredTensor } from './external-data.ts';
+import { layOutTensors, placements } from './external-data.ts';
 import { matMulNBits } from './mat-mul-n-bits.ts';
 import {
   dataTypes,
@@ -39,7 +40,7 @@ export function quantizeOnnx({ proto, dataFiles }: OnnxModel, plan: Quantization
   for (const { name, use, weight } of candidates({ proto, dataFiles })) {
     const form = plan(weight);
     const change = form && changeOf(weight, use, form, opset);
-    const bytesBefore = elementCount(weight.shape) * byteWidth(weight.dtype);
+    const bytesBefore = weight.tensor.byteLength;
     const bytesAfter = change?.form.parts.reduce((sum, { byteLength }) => sum + byteLength, 0) ?? 0;
     if (!change || bytesAfter >= bytesBefore) continue;
     changes.set(name, change);
@@ -88,7 +89,7 @@ interface Change {
 interface Source {
   readonly proto: OnnxModel['proto'];
   readonly graph: GraphProto;
-  readonly stored: readonly StoredTensor[];
+  readonly stored: readonly TensorStream[];
 }
 
 type Weight = Parameters<typeof onnxForm>[0];
@@ -97,15 +98,18 @@ type Weight = Parameters<typeof onnxForm>[0];
 function weightOf(
   initializer: TensorProto,
   { outputAxis, inputAxis }: WeightUse,
-  stored: StoredTensor | undefined,
+  stored: TensorStream | undefined,
 ): Weight | undefined {
   const name = initializer.name ?? '';
   const shape = (initializer.dims ?? []).map(toNumber);
   const dtype = dtypeOf(initializer.dataType ?? 0);
   if ((dtype !== 'f16' && dtype !== 'f32') || shape.length < 2 || elementCount(shape) <= FEWEST_ELEMENTS)
     return undefined;
-  const stream = stored ? () => stored.stream() : () => [initializerBytes(initializer)];
-  const tensor: FloatTensor = { name, dtype, shape, stream };
+  const bytes = stored ?? {
+    byteLength: byteSize(shape, dtype),
+    stream: () => [initializerBytes(initializer)],
+  };
+  const tensor: FloatTensor = { ...bytes, name, dtype, shape };
   return {
     name,
     shape,
@@ -136,7 +140,7 @@ function changed({ proto, graph, stored }: Source, changes: ReadonlyMap<string, 
   const external = new Set(stored.map(({ name }) => name));
   const inModel = [...changes.keys()].filter((name) => !external.has(name));
   const tensors = [
-    ...stored.flatMap((tensor): readonly StoredTensor[] =>
+    ...stored.flatMap((tensor): readonly TensorStream[] =>
       changes.has(tensor.name) ? partsOf(tensor.name) : [tensor],
     ),
     ...inModel.flatMap(partsOf),

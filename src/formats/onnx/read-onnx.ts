@@ -3,8 +3,9 @@ import { FileFormatError } from '../../errors.ts';
 import type { ByteSource } from '../../io/bytes.ts';
 import { openFile } from '../../io/disk.ts';
 import { streamBytes } from '../../io/stream-bytes.ts';
+import type { TensorStream } from '../../weights/tensor-stream.ts';
 import type { OnnxModel } from './build-model.ts';
-import type { DataFile, StoredTensor } from './external-data.ts';
+import type { DataFile } from './external-data.ts';
 import { type ModelProto, onnx, type TensorProto } from './proto.ts';
 
 /** An ONNX file that is open: the message, and its external tensors unread. */
@@ -29,7 +30,7 @@ export async function openOnnx(path: string): Promise<OpenOnnx> {
     const tensors = (proto.graph?.initializer ?? []).filter(
       (tensor) => tensor.dataLocation === onnx.TensorProto.DataLocation.EXTERNAL,
     );
-    const files = new Map<string, { tensor: StoredTensor; offset: number }[]>();
+    const files = new Map<string, { tensor: TensorStream; offset: number }[]>();
     for (const tensor of tensors) {
       const place = placeOf(tensor, path);
       const source = sources.get(place.location) ?? (await openFile(join(dirname(path), place.location)));

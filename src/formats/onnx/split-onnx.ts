@@ -1,8 +1,9 @@
 import { type CutChunk, type CutOperation, cutModel } from '../../chunk/cut.ts';
 import { byteSize, byteWidth } from '../../weights/dtype.ts';
+import type { TensorStream } from '../../weights/tensor-stream.ts';
 import { chunkTitle } from '../artifact-id.ts';
 import { type OnnxModel, relocated } from './build-model.ts';
-import { layOutTensors, placements, type StoredTensor, storedSize } from './external-data.ts';
+import { layOutTensors, placements, storedSize } from './external-data.ts';
 import {
   dataTypes,
   dtypeOf,
@@ -36,7 +37,7 @@ const LAYOUT_OPERATIONS = new Set(['Cast', 'Transpose', 'Reshape']);
 interface OnnxOperation extends CutOperation {
   readonly node?: NodeProto;
   readonly initializer?: TensorProto;
-  readonly stored?: StoredTensor | undefined;
+  readonly stored?: TensorStream | undefined;
 }
 
 class Source {
@@ -126,7 +127,7 @@ class Source {
   }
 }
 
-function initializerOperation(initializer: TensorProto, stored: StoredTensor | undefined): OnnxOperation {
+function initializerOperation(initializer: TensorProto, stored: TensorStream | undefined): OnnxOperation {
   const weightBytes = stored ? storedSize(stored) : bytesInModel(initializer);
   return {
     reads: [],

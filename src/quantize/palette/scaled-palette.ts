@@ -1,4 +1,5 @@
 import { float16Bits, float16Value } from '../../weights/convert-dtype.ts';
+import { byteSize } from '../../weights/dtype.ts';
 import { BlockIndex } from '../block-index.ts';
 import { blockValues } from '../block-values.ts';
 import type { FloatTensor } from '../float-tensor.ts';
@@ -23,7 +24,8 @@ export class ScaledPaletteWeight {
       tensor.shape,
       tensor.shape.map((size, axis) => (axis === channelAxis ? 1 : size)),
     );
-    const scaled: FloatTensor = { ...tensor, dtype: 'f32', stream: () => this.#scaled() };
+    const byteLength = byteSize(tensor.shape, 'f32');
+    const scaled: FloatTensor = { ...tensor, dtype: 'f32', byteLength, stream: () => this.#scaled() };
     this.palettized = new PalettizedWeight(scaled, { bits, groups: 1 });
   }
 

@@ -1,22 +1,30 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { openCheckpoint } from '../../../src/checkpoint/open-checkpoint.ts';
 import type { AttentionImplementation } from '../../../src/convert/blocks/attention.ts';
 import { appleContract } from '../../../src/convert/contracts/apple.ts';
 import { convert } from '../../../src/convert/convert.ts';
 import { ChunkBudgetError, UnsupportedModelError } from '../../../src/errors.ts';
-import { buildCoreMl } from '../../../src/formats/coreml/build/build-coreml.ts';
+import { buildCoreMl } from '../../../src/formats/coreml/build/build-model.ts';
 import { describeModel } from '../../../src/formats/coreml/build/describe-model.ts';
-import { operationValues, programFunctions } from '../../../src/formats/coreml/mil/mil-program.ts';
+import {
+  operationValues,
+  programFunctions,
+  withValues,
+} from '../../../src/formats/coreml/mil/mil-program.ts';
 import {
   encodeModel,
   type Model,
   type Operation,
   type Program,
+  type Value,
 } from '../../../src/formats/coreml/mil/mil-schema.ts';
 import { verifyProgram } from '../../../src/formats/coreml/mil/verify-program.ts';
-import { builtSource, openedSource } from '../../../src/formats/coreml/package/copy-weights.ts';
-import { type PackageContents, writePackage } from '../../../src/formats/coreml/package/package.ts';
+import { layOut } from '../../../src/formats/coreml/package/lay-out.ts';
+import { packageFiles, writePackage } from '../../../src/formats/coreml/package/package.ts';
 import { openMlPackage } from '../../../src/formats/coreml/package/read-package.ts';
+import { streamedModel } from '../../../src/formats/coreml/package/streamed-model.ts';
 import { writeWeightFile } from '../../../src/formats/coreml/package/weight-file.ts';
 import { chunkCountNote, splitMil } from '../../../src/formats/coreml/split-mil.ts';
 import type { RunnerOptions } from '../../../src/formats/runner.ts';
@@ -30,56 +38,54 @@ import { type LayeredOptions, layeredModel } from '../onnx/layered-model.ts';
 
 const inFolder = temporaryFolder();
 
-function chunksOf(options: LayeredOptions = {}, maxBytes = 1e9): PackageContents[] {
-  return splitMil(builtSource('the model', layeredModel(options)), maxBytes);
+function chunksOf(options: LayeredOptions = {}, maxBytes = 1e9): Model[] {
+  return splitMil(layeredModel(options), 'the model', maxBytes);
 }
 
-function programOf({ model }: PackageContents): Program {
-  if (!model.mlProgram) throw new Error('there is no program');
-  return model.mlProgram;
+function programOf({ mlProgram }: Model): Program {
+  if (!mlProgram) throw new Error('there is no program');
+  return mlProgram;
 }
 
-function mainOf(contents: PackageContents) {
+function mainOf(contents: Model) {
   const [main] = programFunctions(programOf(contents));
   if (!main) throw new Error('there is no function');
   return main;
 }
 
 /** What a chunk says it takes and gives, in its program; its description has to say the same. */
-function borders(contents: PackageContents) {
+function borders(contents: Model) {
   const main = mainOf(contents);
   const inputs = main.function.inputs.map(({ name }) => name);
   const { outputs } = main.block;
-  const { description } = contents.model;
+  const { description } = contents;
   expect(description?.input.map(({ name }) => name)).toEqual(inputs);
   expect(description?.output.map(({ name }) => name)).toEqual(outputs);
   return { inputs, outputs };
 }
 
-function operationsOf(contents: PackageContents): readonly Operation[] {
+function operationsOf(contents: Model): readonly Operation[] {
   return mainOf(contents).block.operations;
 }
 
-const typesOf = (contents: PackageContents) =>
+const typesOf = (contents: Model) =>
   operationsOf(contents).map(({ type, outputs }) => `${outputs[0]?.name} = ${type}`);
 
 test('what crosses is float32, is cast back at once, and has the same names in the same order on both sides', () => {
-  const [first, second] = chunksOf() as [PackageContents, PackageContents];
+  const [first, second] = chunksOf() as [Model, Model];
   expect(borders(first)).toEqual({ inputs: ['x'], outputs: ['h1_float32', 'h2_float32'] });
   expect(borders(second)).toEqual({ inputs: ['text', 'h1_float32', 'h2_float32'], outputs: ['y'] });
   const array = { shape: [2, 16], dataType: 65568 }; // FLOAT32 of FeatureTypes.proto
-  for (const { multiArrayType } of (first.model.description?.output ?? []).flatMap(
-    ({ type }) => type ?? [],
-  )) {
+  for (const { multiArrayType } of (first.description?.output ?? []).flatMap(({ type }) => type ?? [])) {
     expect(multiArrayType).toEqual(array);
   }
-  expect(second.model.description?.input.slice(1)).toEqual(first.model.description?.output);
+  expect(second.description?.input.slice(1)).toEqual(first.description?.output);
   expect(typesOf(first).slice(-3)).toEqual(['dtype = const', 'h1_float32 = cast', 'h2_float32 = cast']);
   expect(typesOf(second).slice(0, 3)).toEqual(['dtype = const', 'h1 = cast', 'h2 = cast']);
 });
 
 test('a chunk has the operations of its part with their constants, and no input that it does not read', () => {
-  const [first, second] = chunksOf() as [PackageContents, PackageContents];
+  const [first, second] = chunksOf() as [Model, Model];
   expect(typesOf(first).slice(0, -3)).toEqual([
     'bias = const',
     'w1 = const',
@@ -105,17 +111,17 @@ test('a chunk has the operations of its part with their constants, and no input 
 
 test('metadata, descriptions of inputs and outputs, and the specification version are kept', () => {
   for (const specificationVersion of [7, 9] as const) {
-    const { model } = layeredModel({ specificationVersion });
+    const model = layeredModel({ specificationVersion });
     const chunks = chunksOf({ specificationVersion });
     for (const chunk of chunks) {
-      expect(chunk.model.specificationVersion).toBe(specificationVersion);
-      expect(chunk.model.description?.metadata).toEqual(model.description?.metadata);
-      verifyProgram(programOf(chunk), 'chunk');
+      expect(chunk.specificationVersion).toBe(specificationVersion);
+      expect(chunk.description?.metadata).toEqual(model.description?.metadata);
+      verifyProgram(programOf(layOut(chunk).message), 'chunk');
     }
     const [x, , text] = model.description?.input ?? [];
-    expect(chunks[0]?.model.description?.input).toEqual([x]);
-    expect(chunks[1]?.model.description?.input[0]).toEqual(text);
-    expect(chunks[1]?.model.description?.output).toEqual(model.description?.output);
+    expect(chunks[0]?.description?.input).toEqual([x]);
+    expect(chunks[1]?.description?.input[0]).toEqual(text);
+    expect(chunks[1]?.description?.output).toEqual(model.description?.output);
   }
 });
 
@@ -132,21 +138,23 @@ test.each([7, 9] as const)(
       ['bias.val', 'w1.val', 'w2.indices', 'w2.lut'],
       ['bias.val', 'w3.val', 'w4.indices', 'w4.lut'],
     ]);
-    expect(chunksOf({ specificationVersion }).map(({ weights }) => weights.placed.length)).toEqual([4, 4]);
+    const placed = chunksOf({ specificationVersion }).map((chunk) => layOut(chunk).weights.placed);
+    expect(placed.map(({ length }) => length)).toEqual([4, 4]);
   },
 );
 
 /** The bytes of each blob in a weight file as it is written, by what refers to it. */
-async function blobsOf(contents: PackageContents): Promise<Map<string, string>> {
-  const file = new Uint8Array(contents.weights.byteLength);
+async function blobsOf(contents: Model): Promise<Map<string, string>> {
+  const { message, weights } = layOut(contents);
+  const file = new Uint8Array(weights.byteLength);
   await writeWeightFile(
-    contents.weights,
+    weights,
     async (bytes, offset) => file.set(bytes, offset),
     () => {},
   );
   const view = new DataView(file.buffer);
   const blobs = new Map<string, string>();
-  for (const operation of operationsOf(contents)) {
+  for (const operation of operationsOf(message)) {
     for (const [parameter, { blobFileValue }] of operationValues(operation)) {
       if (!blobFileValue) continue;
       const start = Number(view.getBigUint64(blobFileValue.offset + 16, true));
@@ -159,29 +167,30 @@ async function blobsOf(contents: PackageContents): Promise<Map<string, string>> 
 }
 
 test('no weight is read to cut a model, and the same model gives the same chunks', () => {
-  const model = layeredModel();
-  const unreadable = { ...builtSource('the model', model), blobOf: unreadableBlobs(model) };
-  const encoded = splitMil(unreadable, 1e9).map((chunk) => encodeModel(chunk.model));
-  expect(chunksOf().map((chunk) => encodeModel(chunk.model))).toEqual(encoded);
+  const change = (model: Model): Model => ({ ...model, mlProgram: withValues(programOf(model), unreadable) });
+  expect(chunksOf({ change }).map(encoded)).toEqual(chunksOf().map(encoded));
 });
 
-function unreadableBlobs(model: PackageContents) {
-  const { blobOf } = builtSource('the model', model);
-  return (...reference: Parameters<typeof blobOf>) => ({
-    ...blobOf(...reference),
-    stream(): never {
-      throw new Error('a weight was read');
-    },
-  });
+function unreadable(value: Value): Value {
+  const { streamedValue } = value;
+  if (!streamedValue) return value;
+  const stream = (): never => {
+    throw new Error('a weight was read');
+  };
+  return { ...value, streamedValue: { ...streamedValue, stream } };
+}
+
+function encoded(model: Model): Uint8Array {
+  return encodeModel(layOut(model).message);
 }
 
 test('a name that is taken is not given again: both sides take the next', () => {
   const first =
     'tensor<fp16, [2, 16]> h2_float32 = add(x = x, y = x); tensor<fp16, [2, 16]> dtype = add(x = h2_float32, y = h2_float32);';
-  const [head, tail] = chunksOf({ first }) as [PackageContents, PackageContents];
+  const [head, tail] = chunksOf({ first }) as [Model, Model];
   expect(borders(head).outputs).toEqual(['h1_float32', 'h2_float32_1']);
   expect(borders(tail).inputs).toEqual(['text', 'h1_float32', 'h2_float32_1']);
-  for (const chunk of [head, tail]) verifyProgram(programOf(chunk), 'chunk');
+  for (const chunk of [head, tail]) verifyProgram(programOf(layOut(chunk).message), 'chunk');
 });
 
 test('float32 crosses as it is, and an output that a later chunk reads is given once', () => {
@@ -197,10 +206,7 @@ test('float32 crosses as it is, and an output that a later chunk reads is given 
       ],
     },
   });
-  const [head, tail] = chunksOf({ first, moreOutputs: ', early', change }) as [
-    PackageContents,
-    PackageContents,
-  ];
+  const [head, tail] = chunksOf({ first, moreOutputs: ', early', change }) as [Model, Model];
   expect(borders(head).outputs).toEqual(['h1_float32', 'h2_float32', 'early']);
   expect(borders(tail)).toEqual({ inputs: ['text', 'h1_float32', 'h2_float32'], outputs: ['y'] });
 });
@@ -209,7 +215,7 @@ test('two chunks wherever two fit; more only for a budget that needs them, and t
   expect(chunksOf({}, 1300)).toHaveLength(2);
   const four = chunksOf({}, 1000);
   expect(four).toHaveLength(4);
-  for (const { weights } of four) expect(weights.byteLength).toBeLessThanOrEqual(64 + 1000);
+  for (const chunk of four) expect(layOut(chunk).weights.byteLength).toBeLessThanOrEqual(64 + 1000);
   expect(chunkCountNote(2, 1e9)).toBeUndefined();
   expect(chunkCountNote(3, 1e9)).toBe(
     "two chunks cannot each stay under 1.00 GB, so there are 3; Apple's Swift package and the apps built on it load exactly two.",
@@ -254,15 +260,18 @@ test.each([
   "a UNet (%s) in chunks gives what the whole gives in %s arithmetic, bit for bit, which is diffusers' answer",
   async (attention, arithmetic, leastPsnr) => {
     const path = (name: string) => inFolder(attention, `${name}.mlpackage`);
-    const contents = await writeUNet(attention, path('whole'));
-    // As an existing package is cut, which is how a conversion cuts it before it is written.
+    await writeUNet(attention, path);
+    // An existing package is cut as a conversion cuts it before it is written.
     const opened = await openMlPackage(path('whole'));
-    const cut = splitMil(openedSource(opened), 1e9);
-    const built = splitMil(builtSource('the UNet', contents), 1e9);
-    expect(cut.map(({ model }) => encodeModel(model))).toEqual(built.map(({ model }) => encodeModel(model)));
-    for (const [index, chunk] of cut.entries())
+    for (const [index, chunk] of splitMil(streamedModel(opened), 'the UNet', 1e9).entries())
       await writePackage(path(`chunk${index + 1}`), chunk, () => {});
     await opened.close();
+    for (const number of [1, 2]) {
+      for (const { name } of packageFiles(layeredModel())) {
+        const [cut, built] = [`chunk${number}`, `built${number}`].map((each) => join(path(each), name));
+        expect(readFileSync(cut ?? '').equals(readFileSync(built ?? '')), name).toBe(true);
+      }
+    }
 
     const [golden] = await readGoldens('test/goldens/sd15-wide', 'unet');
     if (!golden) throw new Error('nothing is recorded');
@@ -274,19 +283,18 @@ test.each([
   },
 );
 
-async function writeUNet(attention: AttentionImplementation, path: string): Promise<PackageContents> {
+/** Writes the UNet whole, and cut before it is written. */
+async function writeUNet(attention: AttentionImplementation, path: (name: string) => string): Promise<void> {
   const checkpoint = await openCheckpoint('test/fixtures/sd15-wide-f16');
   try {
-    const [model] = convert(checkpoint, { contract: appleContract, attention, sizes: {}, models: ['unet'] });
-    if (!model) throw new Error('nothing was converted');
-    const graph = withPrecision(model.graph, 'float16');
-    const { read } = buildCoreMl(graph, {
-      target: 'macOS13',
-      description: describeModel('unet', 'wide', { license: 'OpenRAIL' }),
-    });
-    const contents = await read();
-    await writePackage(path, contents, () => {});
-    return contents;
+    const [unet] = convert(checkpoint, { contract: appleContract, attention, sizes: {}, models: ['unet'] });
+    if (!unet) throw new Error('nothing was converted');
+    const graph = withPrecision(unet.graph, 'float16');
+    const description = describeModel('unet', 'wide', { license: 'OpenRAIL' });
+    const model = buildCoreMl(graph, { target: 'macOS13', description });
+    await writePackage(path('whole'), model, () => {});
+    for (const [index, chunk] of splitMil(model, 'the UNet', 1e9).entries())
+      await writePackage(path(`built${index + 1}`), chunk, () => {});
   } finally {
     await checkpoint.close();
   }

@@ -1,8 +1,9 @@
-import { buildModel } from '../../../src/formats/coreml/build/build-model.ts';
+import { buildCoreMl } from '../../../src/formats/coreml/build/build-model.ts';
 import type { DeploymentTarget } from '../../../src/formats/coreml/deployment-target.ts';
 import { milDTypeOf } from '../../../src/formats/coreml/mil/mil-dtype.ts';
 import { readElements } from '../../../src/formats/coreml/mil/mil-elements.ts';
 import type { Block, Operation, Value, ValueType } from '../../../src/formats/coreml/mil/mil-schema.ts';
+import { layOut } from '../../../src/formats/coreml/package/lay-out.ts';
 import { type Graph, GraphBuilder } from '../../../src/graph/graph.ts';
 import type { Tensor, TensorType } from '../../../src/graph/tensor.ts';
 import type { DType } from '../../../src/weights/dtype.ts';
@@ -43,9 +44,8 @@ export function graphOf<Inputs extends Readonly<Record<string, TensorType>>>(
 }
 
 export function blockOf(graph: Graph, target: DeploymentTarget = 'macOS13'): Block {
-  const zeros = ({ shape }: Weight): number[] => Array(shape.reduce((a, b) => a * b, 1)).fill(0);
-  const { model } = buildModel(graph, target, someDescription, zeros);
-  const [block] = Object.values(model.mlProgram?.functions.main?.block_specializations ?? {});
+  const { message } = layOut(buildCoreMl(graph, { target, description: someDescription }));
+  const [block] = Object.values(message.mlProgram?.functions.main?.block_specializations ?? {});
   if (!block) throw new Error('there is no block');
   return block;
 }

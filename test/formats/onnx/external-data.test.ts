@@ -4,9 +4,9 @@ import {
   layOutTensors,
   MAX_DATA_FILE_BYTES,
   placements,
-  type StoredTensor,
   storedSize,
 } from '../../../src/formats/onnx/external-data.ts';
+import type { TensorStream } from '../../../src/weights/tensor-stream.ts';
 
 const tensorLists = fc.array(
   fc.oneof(fc.integer({ min: 0, max: 300 }), fc.integer({ min: 4000, max: 20_000 })),
@@ -80,7 +80,7 @@ test('every file of the largest models can be held in one buffer of a browser', 
   expect(MAX_DATA_FILE_BYTES).toBeLessThan(2 ** 31);
 });
 
-function tensor(byteLength: number, index: number): StoredTensor {
+function tensor(byteLength: number, index: number): TensorStream {
   return {
     name: `t${index}`,
     byteLength,

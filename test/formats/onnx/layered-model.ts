@@ -1,8 +1,8 @@
 import { milDTypes } from '../../../src/formats/coreml/mil/mil-dtype.ts';
-import type { Model } from '../../../src/formats/coreml/mil/mil-schema.ts';
+import { withValues } from '../../../src/formats/coreml/mil/mil-program.ts';
+import type { Model, Value } from '../../../src/formats/coreml/mil/mil-schema.ts';
 import { parseMilText } from '../../../src/formats/coreml/mil/parse-mil-text.ts';
-import type { PackageContents } from '../../../src/formats/coreml/package/package.ts';
-import { type Blob, WeightFileLayout } from '../../../src/formats/coreml/package/weight-file.ts';
+import type { TensorStream } from '../../../src/weights/tensor-stream.ts';
 
 /** How a layered model is written. */
 export interface LayeredOptions {
@@ -25,11 +25,11 @@ export function layeredModel({
   first = '',
   moreOutputs = '',
   change = (model) => model,
-}: LayeredOptions = {}): PackageContents {
+}: LayeredOptions = {}): Model {
   const isNew = specificationVersion === 9;
-  const weights = new WeightFileLayout();
-  const blob = (type: string, name: string, dtype: Blob['dtype'], bytes: Uint8Array): string => {
-    const offset = weights.add({ name, dtype, byteLength: bytes.length, stream: () => [bytes] });
+  const streams: TensorStream[] = [];
+  const blob = (type: string, name: string, bytes: Uint8Array): string => {
+    const offset = streams.push({ name, byteLength: bytes.length, stream: () => [bytes] });
     return `tensor<${type}>(BLOBFILE(path = ${literal('string', '"@model_path/weights/weight.bin"')}, offset = ${literal('uint64', String(offset))}))`;
   };
   const constant = (type: string, name: string, value: string): string =>
@@ -37,20 +37,20 @@ export function layeredModel({
   const literal = (type: string, value: string): string =>
     isNew ? `${type}(${value})` : `tensor<${type}, []>(${value})`;
   const dense = (name: string, seed: number): string =>
-    constant('fp16, [16, 16]', name, blob('fp16, [16, 16]', name, 'fp16', halves(256, seed)));
+    constant('fp16, [16, 16]', name, blob('fp16, [16, 16]', name, halves(256, seed)));
   const palettized = (name: string, seed: number): string => {
     const indices = noise(192, seed);
     const lut = halves(64, seed);
     const attribute = `name = ${literal('string', `"${name}"`)}`;
     if (isNew) {
-      const parameters = `indices = ${blob('uint6, [16, 16]', name, 'uint6', indices)}, lut = ${blob('fp16, [1, 1, 64, 1]', name, 'fp16', lut)}`;
+      const parameters = `indices = ${blob('uint6, [16, 16]', name, indices)}, lut = ${blob('fp16, [1, 1, 64, 1]', name, lut)}`;
       return `tensor<fp16, [16, 16]> ${name} = constexpr_lut_to_dense(${parameters})[${attribute}];`;
     }
-    const parameters = `indices = ${blob('uint8, [192]', name, 'uint8', indices)}, lut = ${blob('fp16, [64]', name, 'fp16', lut)}`;
+    const parameters = `indices = ${blob('uint8, [192]', name, indices)}, lut = ${blob('fp16, [64]', name, lut)}`;
     const shape = 'shape = tensor<uint32, [2]>([16, 16])';
     return `tensor<fp16, [16, 16]> ${name} = constexpr_lut_to_dense()[${parameters}, ${attribute}, ${shape}];`;
   };
-  const bias = constant('fp16, [16]', 'bias', blob('fp16, [16]', 'bias', 'fp16', halves(16, 9)));
+  const bias = constant('fp16, [16]', 'bias', blob('fp16, [16]', 'bias', halves(16, 9)));
   const linear = (name: string, weight: string, x: string): string =>
     `tensor<fp16, [2, 16]> ${name} = linear(bias = bias, weight = ${weight}, x = ${x})[name = ${literal('string', `"${name}"`)}];`;
   const text = `program(${isNew ? '1.3' : '1.0'}){func main<${isNew ? 'ios18' : 'ios16'}>(tensor<fp16, [2, 16]> x, tensor<fp16, [2, 16]> unread, tensor<fp16, [16, 2]> text) {
@@ -67,6 +67,12 @@ export function layeredModel({
     tensor<string, []> to_fp32 = const()[val = tensor<string, []>("fp32")];
     tensor<fp32, [2, 16]> y = cast(dtype = to_fp32, x = mixed);
   } -> (y${moreOutputs});}`;
+  // Shared constants share a stream.
+  const streaming = (value: Value): Value => {
+    const { docString, type, blobFileValue } = value;
+    const streamedValue = blobFileValue && streams[blobFileValue.offset - 1];
+    return streamedValue ? { docString, type, streamedValue } : value;
+  };
   const model: Model = {
     specificationVersion,
     description: {
@@ -91,9 +97,9 @@ export function layeredModel({
       },
     },
     isUpdatable: false,
-    mlProgram: parseMilText(text, 'layered model'),
+    mlProgram: withValues(parseMilText(text, 'layered model'), streaming),
   };
-  return { model: change(model), weights };
+  return change(model);
 }
 
 function feature(name: string, shape: readonly number[], dataType: number, shortDescription = '') {

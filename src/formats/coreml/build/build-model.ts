@@ -2,11 +2,10 @@ import type { Graph } from '../../../graph/graph.ts';
 import type { Tensor } from '../../../graph/tensor.ts';
 import { type DeploymentTarget, deploymentTargets } from '../deployment-target.ts';
 import { milElement } from '../mil/mil-dtype.ts';
-import type { FeatureDescription, ModelDescription, Program } from '../mil/mil-schema.ts';
+import type { FeatureDescription, Model, ModelDescription, Program } from '../mil/mil-schema.ts';
 import { namedType } from '../mil/mil-value.ts';
-import type { PackageContents } from '../package/package.ts';
 import { lower } from './lower.ts';
-import { MilWriter, type Result, resultOf, type SmallWeights } from './mil-writer.ts';
+import { MilWriter, type Result, resultOf } from './mil-writer.ts';
 
 /** What a package says about itself, for people. */
 export interface PackageDescription {
@@ -22,18 +21,23 @@ export interface PackageDescription {
   readonly userDefined: Readonly<Record<string, string>>;
 }
 
+/** How a graph is to become a package. */
+export interface CoreMlOptions {
+  /** The oldest system that is to load it. */
+  readonly target: DeploymentTarget;
+  readonly description: PackageDescription;
+}
+
 /**
- * The ML Program of a graph. Values are named after the graph's tensors, inputs and outputs exactly so. No weight is
- * read: `smallWeights` gives the elements of the few that stand in the program itself.
+ * The Core ML form of a graph. Its sizes must be fixed; what is float16 and what is float32 is the graph's matter. Values
+ * are named after the graph's tensors, inputs and outputs exactly so. No weight is read before the package is written.
+ *
+ *     const model = buildCoreMl(graph, { target: 'macOS13', description });
+ *     await writePackage('unet.mlpackage', model, () => {});
  */
-export function buildModel(
-  graph: Graph,
-  target: DeploymentTarget,
-  description: PackageDescription,
-  smallWeights: SmallWeights,
-): PackageContents {
+export function buildCoreMl(graph: Graph, { target, description }: CoreMlOptions): Model {
   const { ios, opset, specificationVersion } = deploymentTargets[target];
-  const write = new MilWriter(ios, smallWeights);
+  const write = new MilWriter(ios);
   writeOperations(write, graph);
 
   const inputs = graph.inputs.map((tensor) => resultOf(tensor, tensor.name));
@@ -51,13 +55,12 @@ export function buildModel(
     attributes: {},
   };
   const mlProgram: Program = { version: 1, functions: { main }, docString: '', attributes: {} };
-  const model = {
+  return {
     specificationVersion,
     description: describe(inputs, outputs, description),
     isUpdatable: false,
     mlProgram,
   };
-  return { model, weights: write.weights };
 }
 
 /** Writes every tensor's operations in order; weights and constants right before what reads them first. */

@@ -3,10 +3,11 @@ import type { Tensor } from '../../../graph/tensor.ts';
 import { byteSize, type DType, elementCount } from '../../../weights/dtype.ts';
 import type { Weight } from '../../../weights/weight.ts';
 import { type MilDType, toMilDType } from '../mil/mil-dtype.ts';
+import { isFraction } from '../mil/mil-elements.ts';
 import { MilNames } from '../mil/mil-names.ts';
 import type { Argument, Operation, Value } from '../mil/mil-schema.ts';
-import { blob, immediate, type Literal, literalBytes, namedType, text } from '../mil/mil-value.ts';
-import { type Blob, WEIGHT_FILE_REFERENCE, WeightFileLayout } from '../package/weight-file.ts';
+import { immediate, type Literal, literalBytes, namedType, streamed, text } from '../mil/mil-value.ts';
+import { FEWEST_IN_FILE } from '../package/lay-out.ts';
 
 /** What an operation's parameter is bound to: a value by name, a literal, or a list of them. A parameter that is left out is `undefined`. */
 export type Parameter = string | Literal | readonly (string | Literal)[] | undefined;
@@ -19,15 +20,6 @@ export interface Result {
 }
 
 /**
- * Arrays of fractions from this size on lie in the weight file, as with Apple's converter: large float16 values in the
- * program itself crash the runtime.
- */
-export const FEWEST_IN_FILE = 10;
-
-/** The elements of a weight that is too small for the weight file, converted to `dtype`. */
-export type SmallWeights = (weight: Weight, dtype: DType) => readonly number[];
-
-/**
  * Records the operations of a program in order. A literal becomes a `const` operation right before its first use; equal
  * literals of one parameter are one constant.
  */
@@ -36,13 +28,10 @@ export class MilWriter {
   readonly ios: number;
   readonly names = new MilNames();
   readonly operations: Operation[] = [];
-  readonly weights = new WeightFileLayout();
   readonly #literals = new Map<string, string>();
-  readonly #smallWeights: SmallWeights;
 
-  constructor(ios: number, smallWeights: SmallWeights) {
+  constructor(ios: number) {
     this.ios = ios;
-    this.#smallWeights = smallWeights;
   }
 
   /** Records an operation of a type with these parameters. */
@@ -74,34 +63,26 @@ export class MilWriter {
     return name;
   }
 
-  /** Records a constant that is a weight of the checkpoint; a small one is written into the program. */
-  weight(result: Result, weight: Weight, dtype: DType): void {
-    if (belongsInFile(result)) {
-      const byteLength = byteSize(result.shape, dtype);
-      this.#inFile(result, {
-        name: weight.name,
-        dtype: result.dtype,
-        byteLength,
-        stream: () => weight.stream(dtype),
-      });
-    } else {
-      this.#constant(result.name, immediate({ ...result, data: this.#smallWeights(weight, dtype) }));
-    }
+  /** Records a constant that is a weight of the checkpoint, unread. Throws `Error` for whole numbers, which no network has. */
+  weight({ name, dtype: milDType, shape }: Result, weight: Weight, dtype: DType): void {
+    if (!isFraction(milDType)) throw new Error(`${weight.name} is ${dtype}, not a fraction`);
+    const stream = {
+      name: weight.name,
+      byteLength: byteSize(shape, dtype),
+      stream: () => weight.stream(dtype),
+    };
+    this.#constant(name, streamed(milDType, shape, stream));
   }
 
   /** Records a constant of known value; a large one goes to the weight file. */
   literal(name: string, literal: Literal): void {
-    if (belongsInFile(literal)) {
-      const bytes = literalBytes(literal);
-      const source = { name, dtype: literal.dtype, byteLength: bytes.length, stream: () => [bytes] };
-      this.#inFile({ ...literal, name }, source);
-    } else {
+    const { dtype, shape } = literal;
+    if (!isFraction(dtype) || elementCount(shape) < FEWEST_IN_FILE) {
       this.#constant(name, immediate(literal));
+      return;
     }
-  }
-
-  #inFile({ name, dtype, shape }: Result, source: Blob): void {
-    this.#constant(name, blob(dtype, shape, WEIGHT_FILE_REFERENCE, this.weights.add(source)));
+    const bytes = literalBytes(literal);
+    this.#constant(name, streamed(dtype, shape, { name, byteLength: bytes.length, stream: () => [bytes] }));
   }
 
   #bind(key: string, parameter: string | Literal): string {
@@ -125,11 +106,6 @@ export class MilWriter {
       attributes,
     });
   }
-}
-
-/** Whether a constant is stored in the weight file. */
-function belongsInFile({ dtype, shape }: { dtype: MilDType; shape: readonly number[] }): boolean {
-  return (dtype === 'fp16' || dtype === 'fp32') && elementCount(shape) >= FEWEST_IN_FILE;
 }
 
 /** The value that a tensor becomes under `name`. Throws `Error` for a free size: these programs have fixed ones. */

@@ -1,15 +1,6 @@
 import { type MilDType, milDTypeOf } from './mil-dtype.ts';
 import { type Elements, readElements } from './mil-elements.ts';
-import type {
-  BlobFileValue,
-  Block,
-  Dimension,
-  MilFunction,
-  Operation,
-  Program,
-  Value,
-  ValueType,
-} from './mil-schema.ts';
+import type { Block, Dimension, MilFunction, Operation, Program, Value, ValueType } from './mil-schema.ts';
 
 /** What the readers of ML Programs ask of them. A program that was opened has passed `verifyProgram`. */
 
@@ -55,17 +46,48 @@ export function* operationValues({ attributes, inputs }: Operation): Generator<r
   }
 }
 
-/** The values in weight files that a program refers to, in order. */
-export function* blobValues(
-  program: Program,
-): Generator<{ operation: Operation; value: Value; blob: BlobFileValue }> {
+/** The values that stand in a program's operations, in order. */
+export function* programValues(program: Program): Generator<{ operation: Operation; value: Value }> {
   for (const { block } of programFunctions(program)) {
     for (const operation of block.operations) {
-      for (const [, value] of operationValues(operation)) {
-        if (value.blobFileValue) yield { operation, value, blob: value.blobFileValue };
-      }
+      for (const [, value] of operationValues(operation)) yield { operation, value };
     }
   }
+}
+
+/** A program with other values in its operations, asked for in the order of `programValues`; operations none of whose values changed stay the objects they are. */
+export function withValues(program: Program, change: (value: Value) => Value): Program {
+  return withBlocks(program, (block) => ({
+    ...block,
+    operations: block.operations.map((operation) => withOtherValues(operation, change)),
+  }));
+}
+
+/** A program whose functions have other blocks, asked for in the order of `programFunctions`; those for opsets that do not count are left out. */
+export function withBlocks(program: Program, change: (block: Block, fn: MilFunction) => Block): Program {
+  const functions = programFunctions(program).map(({ name, function: fn, block }): [string, MilFunction] => [
+    name,
+    { ...fn, block_specializations: { [fn.opset]: change(block, fn) } },
+  ]);
+  return { ...program, functions: Object.fromEntries(functions) };
+}
+
+function withOtherValues(operation: Operation, change: (value: Value) => Value): Operation {
+  let isChanged = false;
+  const changed = (value: Value): Value => {
+    const other = change(value);
+    isChanged ||= other !== value;
+    return other;
+  };
+  const attributes = mapValues(operation.attributes, changed);
+  const inputs = mapValues(operation.inputs, ({ arguments: bindings }) => ({
+    arguments: bindings.map((binding) => (binding.value ? { value: changed(binding.value) } : binding)),
+  }));
+  return isChanged ? { ...operation, attributes, inputs } : operation;
+}
+
+function mapValues<T>(record: Readonly<Record<string, T>>, map: (value: T) => T): Record<string, T> {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value)]));
 }
 
 /** The value of each `const` operation of a block, by the name of its output. */

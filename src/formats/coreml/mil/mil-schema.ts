@@ -1,4 +1,5 @@
 import protobuf from 'protobufjs';
+import type { TensorStream } from '../../../weights/tensor-stream.ts';
 import { milProto } from './mil-proto.ts';
 
 /**
@@ -156,11 +157,14 @@ export interface Dimension {
   readonly unknown?: { readonly variadic: boolean };
 }
 
+/** A constant: in the message, in a weight file beside it, or, in a model that is not written yet, streaming. */
 export interface Value {
   readonly docString: string;
   readonly type: ValueType | null;
   readonly immediateValue?: ImmediateValue;
   readonly blobFileValue?: BlobFileValue;
+  /** The bytes of a tensor of fixed size, as a weight file has them. No message has this: `layOut` gives each its place. */
+  readonly streamedValue?: TensorStream;
 }
 
 export interface ImmediateValue {
@@ -191,7 +195,7 @@ export interface TensorValue {
 
 const modelMessage = protobuf.parse(milProto, { keepCase: true }).root.lookupType('Model');
 
-/** The bytes of a `model.mlmodel`: fields in the order of their numbers, maps in the order of their keys' insertion, zeros left out. */
+/** The bytes of a `model.mlmodel`, of a model in which no value streams: fields in the order of their numbers, maps in the order of their keys' insertion, zeros left out. */
 export function encodeModel(model: Model): Uint8Array {
   // as: protobufjs takes any object with string keys; an interface does not say that it is one.
   return modelMessage.encode(model as unknown as Record<string, unknown>).finish();

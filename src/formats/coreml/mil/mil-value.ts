@@ -1,5 +1,6 @@
 import { float16Bits } from '../../../weights/convert-dtype.ts';
 import { elementCount } from '../../../weights/dtype.ts';
+import type { TensorStream } from '../../../weights/tensor-stream.ts';
 import { type MilDType, milElement } from './mil-dtype.ts';
 import { type Elements, writeElements } from './mil-elements.ts';
 import type { NamedValueType, Value, ValueType } from './mil-schema.ts';
@@ -54,9 +55,14 @@ export function immediate({ dtype, shape, data }: Literal): Value {
   return { docString: '', type: tensorType(dtype, shape), immediateValue: { tensor } };
 }
 
-/** A value that lies in a blob file: the record at `offset`. */
-export function blob(dtype: MilDType, shape: readonly number[], fileName: string, offset: number): Value {
-  return { docString: '', type: tensorType(dtype, shape), blobFileValue: { fileName, offset } };
+/** A value whose bytes come when it is written. */
+export function streamed(dtype: MilDType, shape: readonly number[], streamedValue: TensorStream): Value {
+  return { docString: '', type: tensorType(dtype, shape), streamedValue };
+}
+
+/** Bytes of a tensor in a weight file: elements narrower than a byte are packed. */
+export function packedByteSize(dtype: MilDType, shape: readonly number[]): number {
+  return Math.ceil((elementCount(shape) * milElement(dtype).bits) / 8);
 }
 
 /** The elements of a literal of fractions as the little-endian bytes of a blob. */

@@ -2,35 +2,26 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { createFolder } from '../../../io/disk.ts';
 import { writeHashed } from '../../../io/write-hashed.ts';
-import type { WrittenFile } from '../../artifact.ts';
+import { readStream, type TensorStream } from '../../../weights/tensor-stream.ts';
+import type { PlannedFile, WrittenFile } from '../../artifact.ts';
 import { encodeModel, type Model } from '../mil/mil-schema.ts';
-import { type WeightFileLayout, writeWeightFile } from './weight-file.ts';
+import { type LaidOutModel, layOut, smallStreams } from './lay-out.ts';
+import { writeWeightFile } from './weight-file.ts';
 
 /**
  * A package is a folder: `Manifest.json` says what lies where, and the model refers to the weight file beside it. The
  * names are coremltools' own, which every reader has seen.
  */
 
-/** A file of a package: its name relative to the package, and its exact size. */
-export interface PackageFile {
-  readonly name: string;
-  readonly byteLength: number;
-}
-
-/** What goes into a package: a model, and the weights that it refers to as `@model_path/weights/weight.bin`. */
-export interface PackageContents {
-  readonly model: Model;
-  readonly weights: WeightFileLayout;
-}
-
 const AUTHOR = 'com.apple.CoreML';
 const MANIFEST_FILE = 'Manifest.json';
 const MODEL_FILE = `Data/${AUTHOR}/model.mlmodel`;
 const WEIGHT_FILE = `Data/${AUTHOR}/weights/weight.bin`;
 
-/** What `writePackage` writes, with exact sizes. */
-export function packageFiles({ model, weights }: PackageContents): PackageFile[] {
-  const bytes = encodeModel(model);
+/** What `writePackage` writes, with exact sizes. No weight is read. */
+export function packageFiles(model: Model): PlannedFile[] {
+  const { message, weights } = layOut(model);
+  const bytes = encodeModel(message);
   return [
     { name: MANIFEST_FILE, byteLength: encodeManifest(bytes).length },
     { name: MODEL_FILE, byteLength: bytes.length },
@@ -40,26 +31,27 @@ export function packageFiles({ model, weights }: PackageContents): PackageFile[]
 
 /**
  * Writes a package, streaming one block of weights at a time. It appears under `path` when it is complete, in the place
- * of one that was there; the same contents give the same bytes. `onBytes` is told how many bytes each write had. Throws
+ * of one that was there; the same model gives the same bytes. `onBytes` is told how many bytes each write had. Throws
  * `DiskSpaceError`, `RequestError` where writing is forbidden, and what reading the weights throws.
  */
 export async function writePackage(
   path: string,
-  contents: PackageContents,
+  model: Model,
   onBytes: (count: number) => void,
 ): Promise<void> {
   await createFolder(path, async (folder) => {
-    await writePackageFiles(folder, contents, onBytes);
+    await writePackageFiles(folder, model, onBytes);
   });
 }
 
 /** Writes a package's files into a folder that appears as a package elsewhere. Throws as `writePackage` does. */
 export async function writePackageFiles(
   folder: string,
-  { model, weights }: PackageContents,
+  model: Model,
   onBytes: (count: number) => void,
 ): Promise<WrittenFile[]> {
-  const bytes = encodeModel(model);
+  const { message, weights } = await layOutRead(model);
+  const bytes = encodeModel(message);
   const stored = await writeHashed(join(folder, WEIGHT_FILE), (write) =>
     writeWeightFile(weights, write, onBytes),
   );
@@ -72,6 +64,13 @@ export async function writePackageFiles(
     onBytes(content.length);
   }
   return written;
+}
+
+/** Lays a model out with the few values that stand in the program itself read. */
+async function layOutRead(model: Model): Promise<LaidOutModel> {
+  const read = new Map<TensorStream, Uint8Array>();
+  for (const stream of smallStreams(model)) read.set(stream, await readStream(stream));
+  return layOut(model, (stream) => read.get(stream) ?? new Uint8Array());
 }
 
 /** `Manifest.json`, as coremltools lays it out: keys sorted, four spaces. */

@@ -4,7 +4,7 @@ import type { ByteSource } from '../../../io/bytes.ts';
 import { openFile, pathKind } from '../../../io/disk.ts';
 import { sniff } from '../../../io/sniff.ts';
 import { type MilDType, milDTypes, milElement } from '../mil/mil-dtype.ts';
-import { blobValues, tensorElements, tensorTypeOf } from '../mil/mil-program.ts';
+import { programValues, tensorElements, tensorTypeOf } from '../mil/mil-program.ts';
 import type { BlobFileValue, Operation, Program, Value } from '../mil/mil-schema.ts';
 
 /**
@@ -57,7 +57,9 @@ export async function openWeightFiles(program: Program, folder: string): Promise
     for (const file of files.values()) await file.close();
   };
   try {
-    for (const { operation, value, blob } of blobValues(program)) {
+    for (const { operation, value } of programValues(program)) {
+      const blob = value.blobFileValue;
+      if (!blob) continue;
       const file = files.get(blob.fileName) ?? (await openWeightFile(blob.fileName, folder));
       files.set(blob.fileName, file);
       const known = found.get(keyOf(blob)) ?? (await readRecord(file, blob.offset, operation));

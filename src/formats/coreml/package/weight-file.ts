@@ -1,4 +1,5 @@
 import type { WriteForward } from '../../../io/write-hashed.ts';
+import { countedBytes, type TensorStream } from '../../../weights/tensor-stream.ts';
 import { type MilDType, milElement } from '../mil/mil-dtype.ts';
 
 /**
@@ -7,16 +8,11 @@ import { type MilDType, milElement } from '../mil/mil-dtype.ts';
  * multiples of 64. All numbers are little-endian.
  */
 
-/** Bytes to be stored, and what they are. */
-export interface Blob {
-  /** For error messages. */
-  readonly name: string;
+/** A tensor as it is to be stored. */
+export interface Blob extends TensorStream {
   readonly dtype: MilDType;
-  readonly byteLength: number;
   /** Unused bits of the last byte, for elements that are narrower than a byte. */
   readonly paddingBits?: number;
-  /** The bytes in order; each block is used before the next is asked for. */
-  stream(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 }
 
 /** A blob and where its record begins: the offset by which a program refers to it. */
@@ -59,6 +55,11 @@ export class WeightFileLayout {
   }
 }
 
+/** The most that a blob adds to a weight file: its record, its bytes and the gap before the next. */
+export function storedSize({ byteLength }: TensorStream): number {
+  return RECORD_BYTES + Math.ceil(byteLength / ALIGNMENT) * ALIGNMENT;
+}
+
 /**
  * Writes a weight file from beginning to end, one block in memory at a time; `onBytes` is told how many bytes each
  * write had. Throws what the blobs' streams throw.
@@ -77,11 +78,7 @@ export async function writeWeightFile(
   await append(header(layout.placed.length));
   for (const { blob, offset } of layout.placed) {
     await append(record(blob, offset, end));
-    const begin = end;
-    for await (const block of blob.stream()) await append(block);
-    if (end - begin !== blob.byteLength) {
-      throw new Error(`${blob.name} gave ${end - begin} bytes instead of ${blob.byteLength}`);
-    }
+    for await (const block of countedBytes(blob)) await append(block);
   }
 }
 

@@ -8,9 +8,10 @@ import { ScaledPaletteWeight } from '../../../quantize/palette/scaled-palette.ts
 import type { LinearForm, PaletteForm, QuantizableWeight, WeightForm } from '../../../quantize/plan.ts';
 import { float16Bits } from '../../../weights/convert-dtype.ts';
 import { elementCount } from '../../../weights/dtype.ts';
-import { type MilDType, milElement } from '../mil/mil-dtype.ts';
+import type { TensorStream } from '../../../weights/tensor-stream.ts';
+import type { MilDType } from '../mil/mil-dtype.ts';
 import type { Operation, Value } from '../mil/mil-schema.ts';
-import { immediate, int32, type Literal, namedType, text } from '../mil/mil-value.ts';
+import { immediate, int32, namedType, packedByteSize, streamed, text } from '../mil/mil-value.ts';
 
 /**
  * The forms in which Core ML stores quantised weights: `constexpr_…` operations, which the system undoes when it loads a
@@ -19,18 +20,9 @@ import { immediate, int32, type Literal, namedType, text } from '../mil/mil-valu
  * and palettes and scales may belong to blocks of a weight.
  */
 export interface CompressedForm {
-  /** What is stored, by the name of the part. */
-  readonly parts: Readonly<Record<string, StoredPart>>;
-  /** The operations that give the weight, the last one under its name, from the values of the parts. */
-  operations(values: (part: string) => Value): Operation[];
+  /** The operations that give the weight, the last one under its name; what is stored of it streams. */
+  readonly operations: readonly Operation[];
   error(): Promise<WeightError>;
-}
-
-/** Numbers to be stored. */
-export interface StoredPart {
-  readonly dtype: MilDType;
-  readonly shape: readonly number[];
-  stream(): AsyncIterable<Uint8Array>;
 }
 
 /** The weight that is quantised: a constant of a program. */
@@ -48,11 +40,6 @@ export function compressedForm(weight: MilWeight, form: WeightForm, ios: number)
   return form.channelScales ? scaledPalette(weight, form) : groupedPalettes(weight, form);
 }
 
-/** Bytes of a part. */
-export function partSize({ dtype, shape }: StoredPart): number {
-  return Math.ceil((elementCount(shape) * milElement(dtype).bits) / 8);
-}
-
 function packedPalette(
   weight: MilWeight,
   { bits, groupSize, int8Palette, channelScales }: PaletteForm,
@@ -61,23 +48,16 @@ function packedPalette(
   if (groupSize !== undefined) throw needsIos18('palettes for groups of channels');
   if (int8Palette) throw needsIos18('palettes stored in 8 bits');
   if (channelScales) throw needsIos18('palettes for scaled channels');
+  const { shape, dtype } = weight;
   const palettized = new PalettizedWeight(weight.tensor, { bits, groups: 1 });
-  const packed = [packedSize(elementCount(weight.shape), bits)];
-  const shape: Literal = { dtype: 'uint32', shape: [weight.shape.length], data: weight.shape };
-  return {
-    parts: {
-      indices: { dtype: 'uint8', shape: packed, stream: () => palettized.indices() },
-      lut: { dtype: weight.dtype, shape: [2 ** bits], stream: () => entries(palettized, weight.dtype) },
-    },
-    operations: (value) => [
-      operation('constexpr_lut_to_dense', weight, {
-        indices: value('indices'),
-        lut: value('lut'),
-        shape: immediate(shape),
-      }),
-    ],
-    error: () => palettized.error(),
+  const packed = [packedSize(elementCount(shape), bits)];
+  const attributes = {
+    indices: part(weight, 'indices', 'uint8', packed, () => palettized.indices()),
+    lut: part(weight, 'lut', dtype, [2 ** bits], () => entries(palettized, dtype)),
+    shape: immediate({ dtype: 'uint32', shape: [shape.length], data: shape }),
   };
+  const operations = [operation('constexpr_lut_to_dense', weight, attributes)];
+  return { operations, error: () => palettized.error() };
 }
 
 function groupedPalettes(weight: MilWeight, { bits, groupSize, int8Palette }: PaletteForm): CompressedForm {
@@ -89,77 +69,43 @@ function groupedPalettes(weight: MilWeight, { bits, groupSize, int8Palette }: Pa
     round: int8Palette ? roundToInt8 : undefined,
   });
   const lutShape = [...perAxis, 2 ** bits, 1];
-  const indices: StoredPart = {
-    dtype: `uint${bits}`,
-    shape: weight.shape,
-    stream: () => palettized.indices(),
-  };
+  const indices = part(weight, 'indices', `uint${bits}`, weight.shape, () => palettized.indices());
   const error = () => palettized.error();
   if (!int8Palette) {
-    const lut = { dtype: weight.dtype, shape: lutShape, stream: () => entries(palettized, weight.dtype) };
-    return {
-      parts: { indices, lut },
-      operations: (value) => [
-        operation('constexpr_lut_to_dense', weight, {}, { indices: value('indices'), lut: value('lut') }),
-      ],
-      error,
-    };
+    const lut = part(weight, 'lut', weight.dtype, lutShape, () => entries(palettized, weight.dtype));
+    return { operations: [operation('constexpr_lut_to_dense', weight, {}, { indices, lut })], error };
   }
   const palette = { ...weight, name: weight.claim(`${weight.name}_palette`), shape: lutShape };
-  return {
-    parts: {
-      indices,
-      data: { dtype: 'int8', shape: lutShape, stream: () => wholeEntries(palettized) },
-      scale: {
-        dtype: weight.dtype,
-        shape: [...perAxis, 1, 1],
-        stream: () => paletteScales(palettized, weight.dtype),
-      },
-    },
-    operations: (value) => [
-      operation(
-        'constexpr_blockwise_shift_scale',
-        palette,
-        {},
-        { data: value('data'), scale: value('scale') },
-      ),
-      operation('constexpr_lut_to_dense', weight, {}, { indices: value('indices'), lut: palette.name }),
-    ],
-    error,
-  };
+  const data = part(weight, 'data', 'int8', lutShape, () => wholeEntries(palettized));
+  const scale = part(weight, 'scale', weight.dtype, [...perAxis, 1, 1], () =>
+    paletteScales(palettized, weight.dtype),
+  );
+  const operations = [
+    operation('constexpr_blockwise_shift_scale', palette, {}, { data, scale }),
+    operation('constexpr_lut_to_dense', weight, {}, { indices, lut: palette.name }),
+  ];
+  return { operations, error };
 }
 
 /** The palette's numbers first, then their channels' scales: the order in which coremltools chains these operations. */
 function scaledPalette(weight: MilWeight, { bits }: PaletteForm): CompressedForm {
   const scaled = new ScaledPaletteWeight(weight.tensor, weight.outputAxis, bits);
+  const { palettized } = scaled;
   const ones = weight.shape.map(() => 1);
   const perChannel = ones.with(weight.outputAxis, weight.shape[weight.outputAxis] ?? 1);
   const unscaled = { ...weight, name: weight.claim(`${weight.name}_unscaled`) };
-  return {
-    parts: {
-      indices: { dtype: `uint${bits}`, shape: weight.shape, stream: () => scaled.palettized.indices() },
-      lut: {
-        dtype: weight.dtype,
-        shape: [...ones, 2 ** bits, 1],
-        stream: () => entries(scaled.palettized, weight.dtype),
-      },
-      scale: {
-        dtype: weight.dtype,
-        shape: perChannel,
-        stream: () => once(scaled.scales().then((scales) => fractions(scales, weight.dtype))),
-      },
-    },
-    operations: (value) => [
-      operation('constexpr_lut_to_dense', unscaled, {}, { indices: value('indices'), lut: value('lut') }),
-      operation(
-        'constexpr_blockwise_shift_scale',
-        weight,
-        {},
-        { data: unscaled.name, scale: value('scale') },
-      ),
-    ],
-    error: () => scaled.error(),
-  };
+  const indices = part(weight, 'indices', `uint${bits}`, weight.shape, () => palettized.indices());
+  const lut = part(weight, 'lut', weight.dtype, [...ones, 2 ** bits, 1], () =>
+    entries(palettized, weight.dtype),
+  );
+  const scale = part(weight, 'scale', weight.dtype, perChannel, () =>
+    once(scaled.scales().then((scales) => fractions(scales, weight.dtype))),
+  );
+  const operations = [
+    operation('constexpr_lut_to_dense', unscaled, {}, { indices, lut }),
+    operation('constexpr_blockwise_shift_scale', weight, {}, { data: unscaled.name, scale }),
+  ];
+  return { operations, error: () => scaled.error() };
 }
 
 function affine(weight: MilWeight, form: LinearForm): CompressedForm {
@@ -168,45 +114,41 @@ function affine(weight: MilWeight, form: LinearForm): CompressedForm {
   const linear = linearWeight(weight, form);
   const dtype = form.symmetric ? 'int8' : 'uint8';
   const channels = [weight.shape[weight.outputAxis] ?? 1];
-  return {
-    parts: {
-      quantized_data: { dtype, shape: weight.shape, stream: () => linear.data() },
-      scale: { dtype: weight.dtype, shape: channels, stream: () => once(linear.scales()) },
-      zero_point: { dtype, shape: channels, stream: () => once(linear.zeros()) },
-    },
-    operations: (value) => [
-      operation('constexpr_affine_dequantize', weight, {
-        quantized_data: value('quantized_data'),
-        zero_point: value('zero_point'),
-        scale: value('scale'),
-        axis: immediate(int32(weight.outputAxis)),
-      }),
-    ],
-    error: () => linear.error(),
+  const attributes = {
+    quantized_data: part(weight, 'quantized_data', dtype, weight.shape, () => linear.data()),
+    zero_point: part(weight, 'zero_point', dtype, channels, () => once(linear.zeros())),
+    scale: part(weight, 'scale', weight.dtype, channels, () => once(linear.scales())),
+    axis: immediate(int32(weight.outputAxis)),
   };
+  const operations = [operation('constexpr_affine_dequantize', weight, attributes)];
+  return { operations, error: () => linear.error() };
 }
 
 function blockwise(weight: MilWeight, form: LinearForm): CompressedForm {
   const linear = linearWeight(weight, form);
+  const { blockCounts } = linear;
   const dtype: MilDType = form.symmetric ? `int${form.bits}` : `uint${form.bits}`;
-  const parts: Record<string, StoredPart> = {
-    data: { dtype, shape: weight.shape, stream: () => linear.data() },
-    scale: { dtype: weight.dtype, shape: linear.blockCounts, stream: () => once(linear.scales()) },
+  const parameters = {
+    data: part(weight, 'data', dtype, weight.shape, () => linear.data()),
+    scale: part(weight, 'scale', weight.dtype, blockCounts, () => once(linear.scales())),
+    ...(form.symmetric
+      ? {}
+      : { offset: part(weight, 'offset', dtype, blockCounts, () => once(linear.zeros())) }),
   };
-  if (!form.symmetric)
-    parts.offset = { dtype, shape: linear.blockCounts, stream: () => once(linear.zeros()) };
-  return {
-    parts,
-    operations: (value) => [
-      operation(
-        'constexpr_blockwise_shift_scale',
-        weight,
-        {},
-        Object.fromEntries(Object.keys(parts).map((part) => [part, value(part)])),
-      ),
-    ],
-    error: () => linear.error(),
-  };
+  const operations = [operation('constexpr_blockwise_shift_scale', weight, {}, parameters)];
+  return { operations, error: () => linear.error() };
+}
+
+/** A part of what is stored of a weight. */
+function part(
+  { name }: MilWeight,
+  key: string,
+  dtype: MilDType,
+  shape: readonly number[],
+  stream: TensorStream['stream'],
+): Value {
+  const byteLength = packedByteSize(dtype, shape);
+  return streamed(dtype, shape, { name: `${name}, ${key}`, byteLength, stream });
 }
 
 function linearWeight({ tensor, shape, dtype, ...axes }: MilWeight, form: LinearForm): LinearWeight {

@@ -1,8 +1,9 @@
 import { join, relative, resolve, sep } from 'node:path';
 import { FileFormatError, SdConvertError, UnsupportedModelError } from '../../../errors.ts';
 import { type DType, elementCount } from '../../../weights/dtype.ts';
+import type { TensorStream } from '../../../weights/tensor-stream.ts';
 import { externalTensor, modelProto } from '../../onnx/build-model.ts';
-import { layOutTensors, placements, type StoredTensor } from '../../onnx/external-data.ts';
+import { layOutTensors, placements } from '../../onnx/external-data.ts';
 import { OnnxWriter } from '../../onnx/onnx-writer.ts';
 import { dataTypes, type TensorProto, type ValueInfoProto } from '../../onnx/proto.ts';
 import type { MilDType } from '../mil/mil-dtype.ts';
@@ -37,7 +38,7 @@ export class OnnxProgram {
   readonly #small: ReadonlyMap<Value, Elements>;
   readonly #folders: DataFolders;
   readonly #inPlace: TensorProto[] = [];
-  readonly #decoded: (StoredTensor & { readonly dtype: DType; readonly dims: readonly number[] })[] = [];
+  readonly #decoded: (TensorStream & { readonly dtype: DType; readonly dims: readonly number[] })[] = [];
 
   constructor(path: string, weights: WeightFiles, small: ReadonlyMap<Value, Elements>, folders: DataFolders) {
     this.path = path;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { buildModel } from '../../../../src/formats/coreml/build/build-model.ts';
+import { buildCoreMl } from '../../../../src/formats/coreml/build/build-model.ts';
 import { verifyProgram } from '../../../../src/formats/coreml/mil/verify-program.ts';
 import { symbol } from '../../../../src/graph/dim.ts';
 import { add, cast, concat, mul, reshape, scale, silu, softmax } from '../../../../src/graph/functions.ts';
@@ -133,11 +133,9 @@ test.each([
 ] as const)(
   'a package for %s is of operation set %s and specification version %d',
   (target, opset, version) => {
-    const { model } = buildModel(
+    const model = buildCoreMl(
       graphOf({ x }, ({ x }) => silu(x)),
-      target,
-      someDescription,
-      () => [],
+      { target, description: someDescription },
     );
     expect(model.specificationVersion).toBe(version);
     expect(model.mlProgram?.functions.main?.opset).toBe(opset);
@@ -158,7 +156,7 @@ test('the description tells names, order, shapes, dtypes and texts of inputs and
     features: { b: 'the second letter' },
     userDefined: { key: 'value' },
   };
-  const { model } = buildModel(graph, 'macOS13', description, () => []);
+  const model = buildCoreMl(graph, { target: 'macOS13', description });
   const feature = (name: string, shape: number[], dataType: number, shortDescription = '') => ({
     name,
     shortDescription,
@@ -179,11 +177,9 @@ test('the description tells names, order, shapes, dtypes and texts of inputs and
 });
 
 test('a program passes the check that programs of others must pass', () => {
-  const { model } = buildModel(
+  const model = buildCoreMl(
     graphOf({ x }, ({ x }) => softmax(scale(x, 0.1), 1)),
-    'macOS13',
-    someDescription,
-    () => [],
+    { target: 'macOS13', description: someDescription },
   );
   if (!model.mlProgram) throw new Error('there is no program');
   verifyProgram(model.mlProgram, 'memory');

@@ -3,7 +3,7 @@ import type { AttentionImplementation } from '../../../../src/convert/blocks/att
 import { appleContract } from '../../../../src/convert/contracts/apple.ts';
 import type { NetworkName } from '../../../../src/convert/contracts/contract.ts';
 import { convert } from '../../../../src/convert/convert.ts';
-import { buildCoreMl } from '../../../../src/formats/coreml/build/build-coreml.ts';
+import { buildCoreMl } from '../../../../src/formats/coreml/build/build-model.ts';
 import { describeModel } from '../../../../src/formats/coreml/build/describe-model.ts';
 import { packageFiles } from '../../../../src/formats/coreml/package/package.ts';
 import type { Graph } from '../../../../src/graph/graph.ts';
@@ -21,11 +21,9 @@ test.each([
 ] as const)(
   'the %s of Stable Diffusion 1.5 has its %d million weights in the file and little else',
   (name, millions) => {
-    const options = {
-      target: 'macOS13',
-      description: describeModel(name, 'sd15', { license: 'OpenRAIL' }),
-    } as const;
-    const files = packageFiles(buildCoreMl(float16(name, 'ORIGINAL'), options).planned);
+    const description = describeModel(name, 'sd15', { license: 'OpenRAIL' });
+    const options = { target: 'macOS13', description } as const;
+    const files = packageFiles(buildCoreMl(float16(name, 'ORIGINAL'), options));
     const [manifest = 0, model = 0, weights = 0] = files.map(({ byteLength }) => byteLength);
     expect(weights / 2e6).toBeGreaterThan(millions - 0.005);
     expect(weights / 2e6).toBeLessThan(millions * 1.001);

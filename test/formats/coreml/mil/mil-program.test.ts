@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import {
   activeBlock,
-  blobValues,
   blockConstants,
   immediateElements,
   parameterValue,
+  programValues,
   tensorTypeOf,
 } from '../../../../src/formats/coreml/mil/mil-program.ts';
 import type { Program } from '../../../../src/formats/coreml/mil/mil-schema.ts';
@@ -39,10 +39,11 @@ test('a parameter is found wherever it is written: as an attribute, in its place
 });
 
 test('every value in a weight file is found, with the operation it belongs to', () => {
-  const found = [...blobValues(parseMilText(smallText, 'model.mil'))];
-  expect(found.map(({ operation, blob }) => [operation.outputs[0]?.name, blob])).toEqual([
-    ['weight', { fileName: '@model_path/weights/weight.bin', offset: 64 }],
-  ]);
+  const found = [...programValues(parseMilText(smallText, 'model.mil'))];
+  const inFile = found.flatMap(({ operation, value: { blobFileValue } }) =>
+    blobFileValue ? [[operation.outputs[0]?.name, blobFileValue]] : [],
+  );
+  expect(inFile).toEqual([['weight', { fileName: '@model_path/weights/weight.bin', offset: 64 }]]);
 });
 
 test('a size that is only known at run time has no number', () => {

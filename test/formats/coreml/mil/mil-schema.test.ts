@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest';
 import { decodeModel, encodeModel, type Model } from '../../../../src/formats/coreml/mil/mil-schema.ts';
 import {
-  blob,
   bool,
   filled,
   fraction,
   immediate,
   int32s,
   namedType,
+  tensorType,
   text,
 } from '../../../../src/formats/coreml/mil/mil-value.ts';
 
@@ -58,7 +58,11 @@ test('what was encoded is decoded, number for number', () => {
       half: immediate(fraction('fp16', 0.1)),
       single: immediate(filled('fp32', 3, -0.5)),
       whole: immediate(int32s([-1, 0, 2 ** 31 - 1])),
-      large: blob('fp16', [2, 4294967296], '@model_path/weights/weight.bin', 5_000_000_000),
+      large: {
+        docString: '',
+        type: tensorType('fp16', [2, 4294967296]),
+        blobFileValue: { fileName: '@model_path/weights/weight.bin', offset: 5_000_000_000 },
+      },
     },
   });
   // A clone has plain byte arrays, where protobufjs gives Node's Buffers.

@@ -1,18 +1,17 @@
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { FileFormatError, RequestError } from '../../../../src/errors.ts';
-import { buildCoreMl } from '../../../../src/formats/coreml/build/build-coreml.ts';
+import { buildCoreMl } from '../../../../src/formats/coreml/build/build-model.ts';
 import { openCoreMlRunner } from '../../../../src/formats/coreml/coreml-runner.ts';
 import type { DeploymentTarget } from '../../../../src/formats/coreml/deployment-target.ts';
 import type { MilModel } from '../../../../src/formats/coreml/mil/mil-model.ts';
-import { programFunctions } from '../../../../src/formats/coreml/mil/mil-program.ts';
-import type { Operation } from '../../../../src/formats/coreml/mil/mil-schema.ts';
-import { builtSource, openedSource } from '../../../../src/formats/coreml/package/copy-weights.ts';
-import {
-  type PackageContents,
-  packageFiles,
-  writePackage,
-} from '../../../../src/formats/coreml/package/package.ts';
+import { programFunctions, withValues } from '../../../../src/formats/coreml/mil/mil-program.ts';
+import type { Model, Operation, Value } from '../../../../src/formats/coreml/mil/mil-schema.ts';
+import { layOut } from '../../../../src/formats/coreml/package/lay-out.ts';
+import { packageFiles, writePackage } from '../../../../src/formats/coreml/package/package.ts';
 import { openMlPackage } from '../../../../src/formats/coreml/package/read-package.ts';
+import { streamedModel } from '../../../../src/formats/coreml/package/streamed-model.ts';
 import { quantizeMil } from '../../../../src/formats/coreml/quantize/quantize-mil.ts';
 import { splitMil } from '../../../../src/formats/coreml/split-mil.ts';
 import { decodeConstants } from '../../../../src/formats/coreml/to-onnx/decode-constant.ts';
@@ -35,7 +34,7 @@ const numbers = smallNumbers();
 const names = ['conv_weight', 'linear_weight'];
 let packages = 0;
 
-async function built(target: DeploymentTarget, given: Numbers = numbers): Promise<PackageContents> {
+function built(target: DeploymentTarget, given: Numbers = numbers): Model {
   const description = {
     shortDescription: '',
     author: '',
@@ -44,26 +43,29 @@ async function built(target: DeploymentTarget, given: Numbers = numbers): Promis
     features: {},
     userDefined: {},
   };
-  return buildCoreMl(smallNetwork(given), { target, description }).read();
+  return buildCoreMl(smallNetwork(given), { target, description });
 }
 
-async function quantized(
+function quantized(
   options: QuantizationOptions,
   target: DeploymentTarget = 'macOS13',
   given: Numbers = numbers,
 ) {
-  return quantizeMil(builtSource('small', await built(target, given)), planQuantization(options));
+  return quantizeMil(built(target, given), 'small', planQuantization(options));
 }
 
-async function written(contents: PackageContents): Promise<string> {
+/** Writes a package; its files have the sizes that were planned. */
+async function written(model: Model): Promise<string> {
   const path = inFolder(`${packages++}.mlpackage`);
-  await writePackage(path, contents, () => {});
+  await writePackage(path, model, () => {});
+  for (const { name, byteLength } of packageFiles(model))
+    expect(statSync(join(path, name)).size).toBe(byteLength);
   return path;
 }
 
 /** Writes a package and opens it with every check, for the time of `look`. */
-async function opened<T>(contents: PackageContents, look: (model: MilModel) => Promise<T>): Promise<T> {
-  const model = await openMlPackage(await written(contents));
+async function opened<T>(unread: Model, look: (model: MilModel) => Promise<T>): Promise<T> {
+  const model = await openMlPackage(await written(unread));
   try {
     return await look(model);
   } finally {
@@ -98,11 +100,9 @@ async function expectNumbers(
   target: DeploymentTarget,
   expected: number[][],
 ): Promise<string[]> {
-  const { read, planned, weights } = await quantized(options, target);
-  const contents = await read();
-  expect(packageFiles(contents)).toEqual(packageFiles(planned));
+  const { model: unread, weights } = quantized(options, target);
   expect(weights.map(({ name }) => name)).toEqual(names);
-  return opened(contents, async (model) => {
+  return opened(unread, async (model) => {
     for (const [i, name] of names.entries()) expect(await decoded(model, name)).toEqual(expected[i]);
     return operationsOf(model)
       .map(({ type }) => type)
@@ -147,8 +147,8 @@ describe('Core ML gets exactly the numbers of the palettes', () => {
 });
 
 test('palettes in 8 bits: 16 numbers a group, each a whole multiple of the group’s scale', async () => {
-  const { read } = await quantized({ bits: 4, groupSize: 32, int8Palette: true }, 'macOS15');
-  await opened(await read(), async (model) => {
+  const { model: unread } = quantized({ bits: 4, groupSize: 32, int8Palette: true }, 'macOS15');
+  await opened(unread, async (model) => {
     const conv = await decoded(model, 'conv_weight');
     for (const half of [conv.slice(0, conv.length / 2), conv.slice(conv.length / 2)]) {
       expect(new Set(half).size).toBe(16);
@@ -164,8 +164,8 @@ test('palettes in 8 bits: 16 numbers a group, each a whole multiple of the group
 });
 
 test('scaled channels: 16 numbers times each channel’s largest, which is kept', async () => {
-  const { read, weights } = await quantized({ bits: 4, channelScales: true }, 'macOS15');
-  await opened(await read(), async (model) => {
+  const { model: unread, weights } = quantized({ bits: 4, channelScales: true }, 'macOS15');
+  await opened(unread, async (model) => {
     for (const [i, name] of names.entries()) {
       const given = numbers.get(i === 0 ? 'conv.weight' : 'linear.weight') ?? new Float32Array();
       const got = await decoded(model, name);
@@ -214,30 +214,30 @@ describe('Core ML gets exactly the numbers of linear quantisation', () => {
   });
 
   test('4 bits, a scale for every 16 inputs', async () => {
-    const { read } = await quantized(
+    const { model: unread } = quantized(
       { bits: 4, mode: 'linear', groupSize: 16, weights: ['linear*'] },
       'macOS15',
     );
     const expected = linearized(numbers.get('linear.weight') ?? new Float32Array(), 4, 16, false);
-    await opened(await read(), async (model) => {
+    await opened(unread, async (model) => {
       expect(await decoded(model, 'linear_weight')).toEqual([...expected]);
     });
   });
 });
 
 test('a quantised package computes what one with the quantised numbers computes', async () => {
-  const run = async (contents: PackageContents) => {
-    const runner = await openCoreMlRunner(await written(contents), { optimize: false });
+  const run = async (model: Model) => {
+    const runner = await openCoreMlRunner(await written(model), { optimize: false });
     try {
       return (await runner.run(new Map(Object.entries(smallFeeds)))).get('y')?.data;
     } finally {
       await runner.close();
     }
   };
-  const { read } = await quantized({ bits: 6 });
-  expect(await run(await read())).toEqual(
+  const { model: unread } = quantized({ bits: 6 });
+  expect(await run(unread)).toEqual(
     await run(
-      await built(
+      built(
         'macOS13',
         withReplaced(numbers, (given) => palettized(given, 6)),
       ),
@@ -247,29 +247,54 @@ test('a quantised package computes what one with the quantised numbers computes'
 
 test('palettes of up to 8 numbers stand in the program, larger ones in the weight file', async () => {
   for (const bits of [2, 4] as const) {
-    const { read } = await quantized({ bits });
-    const luts = operationsOf({
-      program: (await read()).model.mlProgram ?? { version: 1, functions: {}, docString: '', attributes: {} },
-    }).flatMap(({ attributes }) => attributes.lut ?? []);
-    expect(luts.map(({ blobFileValue }) => blobFileValue !== undefined)).toEqual(Array(2).fill(bits === 4));
+    const { model: unread } = quantized({ bits });
+    await opened(unread, async (model) => {
+      const luts = operationsOf(model).flatMap(({ attributes }) => attributes.lut ?? []);
+      expect(luts.map(({ blobFileValue }) => blobFileValue !== undefined)).toEqual(Array(2).fill(bits === 4));
+    });
   }
 });
 
+test.each([
+  [{ bits: 2 }, 2],
+  [{ bits: 6 }, 2],
+  [{ bits: 8, mode: 'linear' }, 2],
+] as const)(
+  'a weight in the form %o is read %d times: for what it needs to know, and for the numbers',
+  async (options, times) => {
+    const readings = new Map<string, number>();
+    const counted = (value: Value): Value => {
+      const { streamedValue } = value;
+      if (!streamedValue) return value;
+      const { name } = streamedValue;
+      const stream = () => {
+        readings.set(name, (readings.get(name) ?? 0) + 1);
+        return streamedValue.stream();
+      };
+      return { ...value, streamedValue: { ...streamedValue, stream } };
+    };
+    const { mlProgram, ...rest } = built('macOS13');
+    if (!mlProgram) throw new Error('there is no program');
+    const given = { ...rest, mlProgram: withValues(mlProgram, counted) };
+    const { model, weights } = quantizeMil(given, 'small', planQuantization(options));
+    await written(model);
+    for (const { error } of weights) await error();
+    expect([readings.get('conv.weight'), readings.get('linear.weight')]).toEqual([times, times]);
+  },
+);
+
 test('a package that is quantised already stays as it is', async () => {
-  const path = await written(await (await quantized({ bits: 4 })).read());
+  const path = await written(quantized({ bits: 4 }).model);
   const model = await openMlPackage(path);
-  const again = quantizeMil(openedSource(model), planQuantization({ bits: 8, mode: 'linear' }));
+  const again = quantizeMil(streamedModel(model), path, planQuantization({ bits: 8, mode: 'linear' }));
   expect(again.weights).toEqual([]);
-  const bytes = packageFiles(again.planned).map(({ byteLength }) => byteLength);
-  expect(bytes).toEqual(
-    packageFiles(await (await quantized({ bits: 4 })).read()).map(({ byteLength }) => byteLength),
-  );
+  expect(packageFiles(again.model)).toEqual(packageFiles(quantized({ bits: 4 }).model));
   await model.close();
 });
 
 test('chunks of a quantised package share its palettes out, none is in both', async () => {
-  const contents = await (await quantized({ bits: 4 })).read();
-  const chunks = splitMil(builtSource('small', contents), 1e9);
+  const { model } = quantized({ bits: 4 });
+  const chunks = splitMil(model, 'small', 1e9).map((chunk) => layOut(chunk));
   const palettes = chunks.map(
     ({ weights }) => weights.placed.filter(({ blob }) => blob.name.endsWith(', lut')).length,
   );
@@ -277,7 +302,7 @@ test('chunks of a quantised package share its palettes out, none is in both', as
   expect(palettes.reduce((sum, count) => sum + count, 0)).toBe(2);
   // A header more.
   const bytes = chunks.reduce((sum, { weights }) => sum + weights.byteLength, 0);
-  expect(bytes).toBeLessThan(contents.weights.byteLength + 512);
+  expect(bytes).toBeLessThan(layOut(model).weights.byteLength + 512);
 });
 
 test.each([
@@ -288,8 +313,7 @@ test.each([
   ['linear quantisation to 4 bits', { bits: 4, mode: 'linear' }],
   ['scales for blocks of channels', { bits: 8, mode: 'linear', groupSize: 16 }],
 ] as const)('before iOS 18 there are no %s', async (what, options) => {
-  const source = builtSource('small', await built('macOS14'));
-  const error = thrownBy(() => quantizeMil(source, planQuantization(options)));
+  const error = thrownBy(() => quantized(options, 'macOS14'));
   expect(error).toBeInstanceOf(RequestError);
   expect(error.problem).toContain(what);
 });
@@ -297,8 +321,8 @@ test.each([
 test('a weight that holds infinities is refused by name', async () => {
   const broken = new Map(numbers).set('conv.weight', new Float32Array(2304).fill(1e6, 7, 8));
   for (const options of [{ bits: 6 }, { bits: 2 }, { bits: 8, mode: 'linear' }] as const) {
-    const { read } = await quantized(options, 'macOS13', broken);
-    const error = await rejectionOf(read().then(written));
+    const { model: unread } = quantized(options, 'macOS13', broken);
+    const error = await rejectionOf(written(unread));
     expect(error).toBeInstanceOf(FileFormatError);
     expect(error.problem).toBe(
       'conv_weight cannot be quantised: 1 element of it is infinite or NaN in float16.',

@@ -1,13 +1,10 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
-import { buildCoreMl, type CoreMlOptions } from '../../../../src/formats/coreml/build/build-coreml.ts';
+import type { PlannedFile } from '../../../../src/formats/artifact.ts';
+import { buildCoreMl, type CoreMlOptions } from '../../../../src/formats/coreml/build/build-model.ts';
 import { decodeModel } from '../../../../src/formats/coreml/mil/mil-schema.ts';
-import {
-  type PackageFile,
-  packageFiles,
-  writePackage,
-} from '../../../../src/formats/coreml/package/package.ts';
+import { packageFiles, writePackage } from '../../../../src/formats/coreml/package/package.ts';
 import { openMlPackage } from '../../../../src/formats/coreml/package/read-package.ts';
 import type { Graph } from '../../../../src/graph/graph.ts';
 import { float16Bits } from '../../../../src/weights/convert-dtype.ts';
@@ -18,8 +15,8 @@ import { graphOf, someDescription } from '../written-form.ts';
 const folder = temporaryFolder();
 const options = { target: 'macOS13', description: someDescription } as const;
 
-function planCoreMl(graph: Graph, request: CoreMlOptions): PackageFile[] {
-  return packageFiles(buildCoreMl(graph, request).planned);
+function planCoreMl(graph: Graph, request: CoreMlOptions): PlannedFile[] {
+  return packageFiles(buildCoreMl(graph, request));
 }
 
 async function emitCoreMl(
@@ -29,10 +26,10 @@ async function emitCoreMl(
     onBytes = () => {},
     ...request
   }: CoreMlOptions & { path: string; onBytes?: (count: number) => void },
-): Promise<{ files: PackageFile[] }> {
-  const contents = await buildCoreMl(graph, request).read();
-  await writePackage(path, contents, onBytes);
-  return { files: packageFiles(contents) };
+): Promise<{ files: PlannedFile[] }> {
+  const model = buildCoreMl(graph, request);
+  await writePackage(path, model, onBytes);
+  return { files: packageFiles(model) };
 }
 
 test('a package has the files, names and places that coremltools gives it', async () => {

@@ -1,0 +1,35 @@
+/**
+ * The bytes of a tensor that come when they are needed, as often as they are asked for: all that what stores a tensor
+ * has to know of it. A `Weight` of a checkpoint gives such streams in any dtype; what quantising makes of it gives others.
+ */
+export interface TensorStream {
+  /** What to call it, in the file it goes to or in an error. */
+  readonly name: string;
+  /** Exact number of bytes that `stream` gives. */
+  readonly byteLength: number;
+  /** The elements as little-endian bytes in row-major order; each block is used before the next is asked for. */
+  stream(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+}
+
+/** The bytes of a tensor, counted. Throws what its stream throws, and `Error` when it gives more or fewer bytes than it has. */
+export async function* countedBytes(tensor: TensorStream): AsyncGenerator<Uint8Array> {
+  const { name, byteLength } = tensor;
+  let given = 0;
+  for await (const block of tensor.stream()) {
+    given += block.length;
+    if (given > byteLength) break;
+    yield block;
+  }
+  if (given !== byteLength) throw new Error(`${name} gave ${given} bytes instead of ${byteLength}`);
+}
+
+/** Reads a whole tensor into memory. Throws as `countedBytes` does. */
+export async function readStream(tensor: TensorStream): Promise<Uint8Array> {
+  const bytes = new Uint8Array(tensor.byteLength);
+  let filled = 0;
+  for await (const block of countedBytes(tensor)) {
+    bytes.set(block, filled);
+    filled += block.length;
+  }
+  return bytes;
+}
