@@ -8,7 +8,7 @@ import type { TensorType } from '../../src/graph/tensor.ts';
 import { verifyGraph } from '../../src/graph/verify.ts';
 import type { DType } from '../../src/weights/dtype.ts';
 import { unreadWeight } from '../support/memory-weight.ts';
-import { everyOpCase, graphOfCase } from '../support/op-cases.ts';
+import { everyCase, graphOfCase, resultOfCase } from '../support/op-cases/every-case.ts';
 import { thrownBy } from '../support/thrown-by.ts';
 
 const [batch, height, width] = [symbol('batch'), symbol('height'), symbol('width')];
@@ -18,11 +18,10 @@ const pads = { top: 1, left: 1, bottom: 1, right: 1 };
 const noPads = { top: 0, left: 0, bottom: 0, right: 0 };
 
 describe('the type of a result', () => {
-  test.each(everyOpCase)('$name: $type', (opCase) => {
-    const graph = graphOfCase(opCase);
-    const [y] = graph.outputs;
-    expect(`${y?.tensor.dtype} ${formatShape(y?.tensor.shape ?? [])}`).toBe(opCase.type);
-    verifyGraph(graph);
+  test.each(everyCase)('$name: $type', (each) => {
+    const { dtype, shape } = resultOfCase(each);
+    expect(`${dtype} ${formatShape(shape)}`).toBe(each.type);
+    verifyGraph(graphOfCase(each));
   });
 });
 

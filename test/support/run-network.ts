@@ -9,6 +9,7 @@ import { writePackage } from '../../src/formats/coreml/package/package.ts';
 import { buildOnnxModel } from '../../src/formats/onnx/build-model.ts';
 import { writeOnnx } from '../../src/formats/onnx/write-onnx.ts';
 import type { Runner } from '../../src/formats/runner.ts';
+import type { TargetName } from '../../src/formats/targets.ts';
 import type { Graph } from '../../src/graph/graph.ts';
 import { type Precision, withPrecision } from '../../src/quantize/precision.ts';
 import { openRunner } from '../../src/run/open-runner.ts';
@@ -16,7 +17,7 @@ import { openRunner } from '../../src/run/open-runner.ts';
 /** Which network, and how it is to be written. */
 export interface NetworkRequest {
   readonly model: NetworkName;
-  readonly format: 'onnx' | 'coreml';
+  readonly format: TargetName;
   readonly precision: Precision;
   readonly attention?: AttentionImplementation;
   readonly sizes?: Sizes;
@@ -42,8 +43,17 @@ export async function writtenNetwork(
 ): Promise<Runner> {
   const [converted] = convert(checkpoint, { contract, attention, sizes, models: [model] });
   if (!converted) throw new Error('nothing was converted');
+  return writtenGraph(change(converted.graph), { format, precision }, folder);
+}
+
+/** Writes a graph in a format and precision, and opens what was written. The caller closes it. */
+export async function writtenGraph(
+  graph: Graph,
+  { format, precision }: Pick<NetworkRequest, 'format' | 'precision'>,
+  folder: string,
+): Promise<Runner> {
   const path = `${folder}${formats[format].ending}`;
-  await formats[format].write(withPrecision(change(converted.graph), precision), path);
+  await formats[format].write(withPrecision(graph, precision), path);
   // What a package declares float16, Core ML computes in float16.
   return openRunner(path, { optimize: false, roundToFloat16: precision === 'float16' });
 }

@@ -44,7 +44,9 @@ export function graphOf<Inputs extends Readonly<Record<string, TensorType>>>(
 }
 
 export function blockOf(graph: Graph, target: DeploymentTarget = 'macOS13'): Block {
-  const { message } = layOut(buildCoreMl(graph, { target, description: someDescription }));
+  // All bits set are no number, in float32 and in float16.
+  const unread = ({ byteLength }: { readonly byteLength: number }) => new Uint8Array(byteLength).fill(0xff);
+  const { message } = layOut(buildCoreMl(graph, { target, description: someDescription }), unread);
   const [block] = Object.values(message.mlProgram?.functions.main?.block_specializations ?? {});
   if (!block) throw new Error('there is no block');
   return block;
@@ -90,6 +92,7 @@ function printValue(value: Value | undefined): string {
   if (value?.blobFileValue) return `${dtype} [${shape.join(', ')}] in the file`;
   const count = shape.reduce((a, b) => a * b, 1);
   const elements = readElements(dtype, count, value?.immediateValue?.tensor ?? {}) ?? [];
+  if (elements.some(Number.isNaN)) return `${dtype} [${shape.join(', ')}] in the program`;
   const printed = elements.map((element) => JSON.stringify(element)).join(', ');
   if (dtype === 'string' || dtype === 'bool') return printed;
   if (shape.length === 0) return `${dtype} ${printed}`;

@@ -5,47 +5,8 @@ import { reshape, slice } from '../../../src/graph/functions.ts';
 import { GraphBuilder } from '../../../src/graph/graph.ts';
 import type { Shape } from '../../../src/graph/shape.ts';
 import type { Tensor } from '../../../src/graph/tensor.ts';
-import { verifyGraph } from '../../../src/graph/verify.ts';
-import { type Precision, withPrecision } from '../../../src/quantize/precision.ts';
 import { memoryWeight } from '../../support/memory-weight.ts';
 import { onnxText } from '../../support/onnx-text.ts';
-import { everyOpCase, expectedOfCase, feedsOfCase, graphOfCase } from '../../support/op-cases.ts';
-import { runOnnx } from '../../support/run-onnx.ts';
-import { temporaryFolder } from '../../support/temporary-folder.ts';
-
-const inFolder = temporaryFolder();
-
-/** Largest error as a part of the largest element. Operands are numbers that float16 holds, so only results are rounded. */
-const tolerances: { readonly [P in Precision]: number } = {
-  // A float32 is rounded by up to 2^-24 (6e-8), and sums of up to 18 terms are rounded in between. Measured: 8.3e-8 at most.
-  float32: 2e-7,
-  'float16-weights': 2e-7,
-  // A float16 is rounded by up to 2^-11 (4.9e-4), twice where a result is rounded on its way. Measured: 3.7e-4 at most.
-  float16: 2 ** -10,
-};
-
-describe.each(everyOpCase)('$name', (opCase) => {
-  const graph = graphOfCase(opCase);
-
-  test('is written as the operators and attributes that ONNX has for it', () => {
-    expect(onnxText(buildOnnxModel(graph, {}).proto)).toBe(opCase.written.onnx);
-  });
-
-  test.each(['float32', 'float16', 'float16-weights'] as const)(
-    'computes in %s what plain loops compute',
-    async (precision) => {
-      const rewritten = withPrecision(graph, precision);
-      verifyGraph(rewritten);
-      const model = buildOnnxModel(rewritten, {});
-      const { y } = await runOnnx(model, inFolder(opCase.name, precision), feedsOfCase(opCase));
-      const expected = expectedOfCase(opCase);
-      const found = Array.from<number | bigint, number>(y?.data ?? [], Number);
-      expect(found).toHaveLength(expected.length);
-      const error = Math.max(...found.map((value, i) => Math.abs(value - (expected[i] ?? Number.NaN))));
-      expect(error / Math.max(...expected.map(Math.abs))).toBeLessThan(tolerances[precision]);
-    },
-  );
-});
 
 describe('a reshape of free sizes needs no arithmetic at run time', () => {
   const [batch, height, width] = [symbol('batch'), symbol('height'), symbol('width')];
