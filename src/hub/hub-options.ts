@@ -1,5 +1,6 @@
 import { join, resolve } from 'node:path';
 import { pathKind, readText } from '../io/disk.ts';
+import { type ProxySettings, proxyFrom, throughProxy } from './proxy.ts';
 
 /** Where the Hub is, where its files are kept, and who asks. */
 export interface HubOptions {
@@ -12,7 +13,9 @@ export interface HubOptions {
   readonly offline?: boolean | undefined;
   /** A branch, tag or commit; `main` when left out. */
   readonly revision?: string | undefined;
-  /** Makes every request; the platform's own when left out. */
+  /** The proxies to go through; none when left out. */
+  readonly proxy?: ProxySettings | undefined;
+  /** Makes every request; the platform's own when left out, through `proxy` where there is one. */
   readonly fetch?: typeof fetch | undefined;
   /** Waits before another attempt; a timer when left out. */
   readonly wait?: ((milliseconds: number, signal: AbortSignal | undefined) => Promise<void>) | undefined;
@@ -23,14 +26,17 @@ export type HubEnvironment = Readonly<Record<string, string | undefined>>;
 
 /**
  * The Hub's settings from the environment (`HF_HOME`, `HF_HUB_CACHE`, `HUGGINGFACE_HUB_CACHE`, `XDG_CACHE_HOME`,
- * `HF_ENDPOINT`, `HF_TOKEN`, `HUGGING_FACE_HUB_TOKEN`, `HF_HUB_OFFLINE`) and the token that `hf auth login` left in
+ * `HF_ENDPOINT`, `HF_TOKEN`, `HUGGING_FACE_HUB_TOKEN`, `HF_HUB_OFFLINE`; proxies as `proxyFrom`) and the token that `hf auth login` left in
  * `HF_HOME`. `home` is the user's home folder.
  */
 export async function hubOptionsFrom(env: HubEnvironment, home: string): Promise<HubOptions> {
   const folder = (path: string): string => resolve(path.replace(/^~(?=$|[/\\])/, home));
   const cacheHome = env.XDG_CACHE_HOME || join(home, '.cache');
   const hfHome = folder(env.HF_HOME || join(cacheHome, 'huggingface'));
+  const proxy = proxyFrom(env);
   return {
+    proxy,
+    fetch: proxy && throughProxy(proxy),
     endpoint: env.HF_ENDPOINT || 'https://huggingface.co',
     cacheDir: folder(env.HF_HUB_CACHE || env.HUGGINGFACE_HUB_CACHE || join(hfHome, 'hub')),
     token:

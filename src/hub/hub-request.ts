@@ -7,6 +7,7 @@ import {
 } from '../errors.ts';
 import { version } from '../version.ts';
 import type { HubOptions } from './hub-options.ts';
+import { proxyOf } from './proxy.ts';
 import { PassingError } from './retry.ts';
 
 /** What a request is about, for its headers and its errors. */
@@ -34,7 +35,14 @@ export async function hubRequest(
   if (options.token && url.origin === new URL(options.endpoint).origin)
     headers.set('authorization', `Bearer ${options.token}`);
   const request = options.fetch ?? fetch;
-  const response = await passing(url.host, () => request(url, { ...init, headers, signal: signal ?? null }));
+  const proxy = options.proxy && proxyOf(url, options.proxy);
+  const way = proxy ? `${url.host} through the proxy ${proxy}` : url.host;
+  const response = await passing(way, () => request(url, { ...init, headers, signal: signal ?? null })).catch(
+    (error: unknown) => {
+      throw proxy && wantsLogin(error) ? proxyLogin(proxy, { cause: error }) : error;
+    },
+  );
+  if (proxy && response.status === 407) throw proxyLogin(proxy);
   const isPage = response.headers.get('content-type')?.startsWith('text/html');
   if (response.ok && isPage && !/\.html?$/.test(subject.file ?? '')) throw pageInstead(response, url);
   if (response.ok || response.status === 416) return response;
@@ -59,6 +67,21 @@ function reason(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error.cause instanceof Error) return reason(error.cause);
   return error.message || ('code' in error ? String(error.code) : error.name);
+}
+
+/** Whether a proxy refused to connect until somebody logs in (407). */
+function wantsLogin(error: unknown): boolean {
+  return error instanceof PassingError && /\b407\b/.test(error.message);
+}
+
+function proxyLogin(proxy: string, options?: ErrorOptions): DownloadError {
+  return new DownloadError(
+    {
+      problem: `the proxy ${proxy} wants a name and a password.`,
+      advice: 'Put them into the address that HTTPS_PROXY names: http://NAME:PASSWORD@HOST:PORT.',
+    },
+    options,
+  );
 }
 
 function refusal(response: Response, subject: Subject, options: HubOptions): Error {

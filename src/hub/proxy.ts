@@ -1,0 +1,45 @@
+/** The proxies that stand between here and the Hub, and who is asked without them. */
+export interface ProxySettings {
+  /** For `http:` addresses. */
+  readonly http?: string | undefined;
+  /** For `https:` addresses. */
+  readonly https?: string | undefined;
+  /** Hosts that are asked directly, comma-separated; `*` stands for all. */
+  readonly except?: string | undefined;
+}
+
+/**
+ * The proxies that the environment names, as curl and Python do: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and
+ * `NO_PROXY`, small or capital (small ones first). `undefined` where it names none.
+ */
+export function proxyFrom(env: Readonly<Record<string, string | undefined>>): ProxySettings | undefined {
+  const named = (name: string): string | undefined => env[name.toLowerCase()] || env[name] || undefined;
+  const all = named('ALL_PROXY');
+  const [http, https] = [named('HTTP_PROXY') ?? all, named('HTTPS_PROXY') ?? named('HTTP_PROXY') ?? all];
+  return http || https ? { http, https, except: named('NO_PROXY') } : undefined;
+}
+
+/** Makes requests through the proxies; the platform's own `fetch` knows of none. */
+export function throughProxy({ http, https, except }: ProxySettings): typeof fetch {
+  const ready = import('undici').then(({ EnvHttpProxyAgent, fetch: request }) => {
+    const dispatcher = new EnvHttpProxyAgent({
+      ...(http && { httpProxy: withScheme(http) }),
+      ...(https && { httpsProxy: withScheme(https) }),
+      noProxy: except ?? '',
+    });
+    // as: the platform's fetch is undici's; only their types are declared twice.
+    return ((input, init) => request(input as string, { ...(init as object), dispatcher })) as typeof fetch;
+  });
+  return async (input, init) => (await ready)(input, init);
+}
+
+/** `proxy.example:3128` → `http://proxy.example:3128`, as curl reads it. */
+function withScheme(proxy: string): string {
+  return /^[a-z][a-z\d+.-]*:\/\//i.test(proxy) ? proxy : `http://${proxy}`;
+}
+
+/** The proxy for an address as an error may name it: without its password. */
+export function proxyOf(url: URL, { http, https }: ProxySettings): string {
+  const proxy = (url.protocol === 'https:' ? https : http) ?? '';
+  return withScheme(proxy).replace(/\/\/[^@/]*@/, '//');
+}
