@@ -1,179 +1,76 @@
-import { crc32, deflateSync, inflateSync } from 'node:zlib';
-import { FileFormatError, RequestError, ShapeError } from '../errors.ts';
+import { convertIndexedToRgb, type DecodedPng, decode, encode } from 'fast-png';
+import { FileFormatError, ShapeError } from '../errors.ts';
 import type { Image } from './image.ts';
 
-/** PNG (W3C Recommendation, third edition) as far as pictures in and out of a diffusion model need it. */
+/** PNG files (W3C Recommendation, third edition) of 8-bit pictures; fast-png reads and writes them, in a browser, too. */
 
-const SIGNATURE = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
-const TRUECOLOUR = 2;
-const TRUECOLOUR_ALPHA = 6;
-const PAETH = 4;
+/** Where the header says how pixels are stored, and that they are indices into a palette. */
+const COLOUR_TYPE = 25;
+const INDEXED = 3;
 
 /** A PNG file of an 8-bit RGB picture, the same bytes for the same picture. Throws `ShapeError` when `data` has another size. */
 export function encodePng(image: Image & { readonly channels: 3 }): Uint8Array {
   const { width, height, data } = image;
-  const stride = width * 3;
-  if (data.length !== height * stride) {
+  if (data.length !== width * height * 3) {
     throw new ShapeError({
       problem: 'The picture has not as many bytes as its size says.',
       details: {
-        expected: `${width} × ${height} × 3 = ${height * stride} bytes`,
+        expected: `${width} × ${height} × 3 = ${width * height * 3} bytes`,
         found: `${data.length} bytes`,
       },
     });
   }
-  const rows = new Uint8Array(height * (stride + 1));
-  for (let y = 0; y < height; y++) {
-    const row = data.subarray(y * stride, (y + 1) * stride);
-    const above = data.subarray(Math.max(y - 1, 0) * stride, y * stride);
-    rows[y * (stride + 1)] = PAETH;
-    rows.set(
-      row.map((byte, x) => byte - predict(PAETH, row, above, x, 3)),
-      y * (stride + 1) + 1,
-    );
-  }
-  const header = new DataView(new ArrayBuffer(13));
-  header.setUint32(0, width);
-  header.setUint32(4, height);
-  header.setUint8(8, 8);
-  header.setUint8(9, TRUECOLOUR);
-  const chunks = [
-    chunk('IHDR', new Uint8Array(header.buffer)),
-    chunk('IDAT', deflateSync(rows)),
-    chunk('IEND'),
-  ];
-  return Buffer.concat([SIGNATURE, ...chunks]);
-}
-
-function chunk(type: string, content: Uint8Array = new Uint8Array()): Uint8Array {
-  const bytes = Buffer.alloc(12 + content.length);
-  bytes.writeUInt32BE(content.length, 0);
-  bytes.write(type, 4, 'latin1');
-  bytes.set(content, 8);
-  bytes.writeUInt32BE(crc32(bytes.subarray(4, -4)), 8 + content.length);
-  return bytes;
+  return encode({ width, height, channels: 3, depth: 8, data }, { zlib: { level: 6 } });
 }
 
 /**
- * The picture in a PNG file of 8-bit RGB or RGBA, not interlaced; `file` names it in errors.
- * Throws `FileFormatError` when it is damaged or no PNG, `RequestError` when it is a PNG of another kind.
+ * The picture in any PNG file, as 8-bit RGB, or RGBA where it has an alpha channel; a single transparent colour (`tRNS`)
+ * stays opaque. `file` names it in errors. Throws `FileFormatError` when it is damaged or no PNG.
  */
 export function decodePng(bytes: Uint8Array, file: string): Image {
-  const chunks = readChunks(bytes, file);
-  const header = chunks.find(({ type }) => type === 'IHDR')?.content;
-  if (header?.length !== 13) throw damaged(file, 'a header of 13 bytes', `${header?.length ?? 'no header'}`);
-  const view = new DataView(header.buffer, header.byteOffset);
-  const [width, height] = [view.getUint32(0), view.getUint32(4)];
-  if (width === 0 || height === 0) throw damaged(file, 'at least one pixel', `${width} × ${height}`);
-  const channels = readChannels(header, file);
-
-  const packed = Buffer.concat(chunks.filter(({ type }) => type === 'IDAT').map(({ content }) => content));
-  const size = height * (width * channels + 1);
-  const rows = inflate(packed, size, file);
-  return { width, height, channels, data: unfilter(rows, width * channels, channels, file) };
-}
-
-interface Chunk {
-  readonly type: string;
-  readonly content: Uint8Array;
-}
-
-function readChunks(bytes: Uint8Array, file: string): Chunk[] {
-  if (SIGNATURE.some((byte, i) => bytes[i] !== byte)) {
-    throw damaged(file, 'the eight bytes that every PNG begins with', 'others');
-  }
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const chunks: Chunk[] = [];
-  for (let at = SIGNATURE.length; chunks.at(-1)?.type !== 'IEND'; ) {
-    const end = at + 12 <= buffer.length ? at + 12 + buffer.readUInt32BE(at) : Number.POSITIVE_INFINITY;
-    if (end > buffer.length)
-      throw damaged(file, 'an end mark', `the end of the file at ${buffer.length} bytes`);
-    const type = buffer.toString('latin1', at + 4, at + 8);
-    if (crc32(buffer.subarray(at + 4, end - 4)) !== buffer.readUInt32BE(end - 4)) {
-      throw damaged(file, `a ${type} chunk that fits its checksum`, 'another checksum');
-    }
-    chunks.push({ type, content: buffer.subarray(at + 8, end - 4) });
-    at = end;
-  }
-  return chunks;
-}
-
-function readChannels(header: Uint8Array, file: string): 3 | 4 {
-  const [depth, colour, , , interlace] = header.subarray(8);
-  if (depth === 8 && interlace === 0) {
-    if (colour === TRUECOLOUR) return 3;
-    if (colour === TRUECOLOUR_ALPHA) return 4;
-  }
-  const kinds: Readonly<Record<number, string>> = {
-    0: 'grey',
-    2: 'RGB',
-    3: 'palette',
-    4: 'grey with alpha',
-    6: 'RGBA',
-  };
-  const kind = kinds[colour ?? -1] ?? `colour type ${colour}`;
-  throw new RequestError({
-    problem: `${file} is a PNG of a kind that sdconvert does not read.`,
-    details: {
-      expected: '8-bit RGB or RGBA, not interlaced',
-      found: `${depth}-bit ${kind}${interlace ? ', interlaced' : ''}`,
-    },
-    advice: 'Save it again as a plain RGB PNG.',
-  });
-}
-
-function inflate(packed: Uint8Array, size: number, file: string): Uint8Array {
-  let rows: Uint8Array;
   try {
-    rows = inflateSync(packed, { maxOutputLength: Math.max(size, 1) });
+    const png = decode(bytes, { checkCrc: true });
+    if (png.width === 0 || png.height === 0) throw new RangeError(`${png.width} × ${png.height} pixels`);
+    if (!png.palette && bytes[COLOUR_TYPE] === INDEXED) throw new RangeError('a palette is missing');
+    if (png.palette || png.depth < 8)
+      return fromIndices({ ...png, palette: png.palette ?? greys(png.depth) });
+    return fromChannels(png);
   } catch (error) {
-    throw damaged(file, `${size} bytes of pixels`, error instanceof Error ? error.message : String(error));
+    throw new FileFormatError(
+      {
+        problem: `${file} is not an intact PNG picture.`,
+        details: { found: error instanceof Error ? error.message : String(error) },
+        advice: 'It is damaged or not the file it should be.',
+      },
+      { cause: error },
+    );
   }
-  if (rows.length !== size) throw damaged(file, `${size} bytes of pixels`, `${rows.length} bytes`);
-  return rows;
 }
 
-function unfilter(rows: Uint8Array, stride: number, channels: number, file: string): Uint8Array {
-  const data = new Uint8Array(rows.length - rows.length / (stride + 1));
-  let above = new Uint8Array();
-  for (let from = 0, to = 0; from < rows.length; from += stride + 1, to += stride) {
-    const filter = rows[from] ?? 0;
-    if (filter > PAETH) throw damaged(file, 'one of the filters 0 to 4', `filter ${filter}`);
-    const row = data.subarray(to, to + stride);
-    for (let x = 0; x < stride; x++) {
-      row[x] = (rows[from + 1 + x] ?? 0) + predict(filter, row, above, x, channels);
+/** Pixels that are numbers of colours, several of them in a byte where they have fewer than 8 bits. */
+function fromIndices(png: DecodedPng & { readonly palette: number[][] }): Image {
+  const channels = png.palette[0]?.length === 4 ? 4 : 3;
+  return { width: png.width, height: png.height, channels, data: convertIndexedToRgb(png) };
+}
+
+/** The colours from black to white that pixels of so many bits stand for. */
+function greys(bits: number): number[][] {
+  const white = 2 ** bits - 1;
+  return Array.from({ length: white + 1 }, (_, level) => new Array<number>(3).fill((level * 255) / white));
+}
+
+/** Grey or RGB pixels of 8 or 16 bits, with or without alpha. */
+function fromChannels({ width, height, channels: stored, depth, data }: DecodedPng): Image {
+  const hasAlpha = stored === 2 || stored === 4;
+  const channels = hasAlpha ? 4 : 3;
+  const pixels = new Uint8Array(width * height * channels);
+  const scale = depth === 16 ? 1 / 257 : 1;
+  for (let pixel = 0; pixel < width * height; pixel++) {
+    for (let channel = 0; channel < channels; channel++) {
+      // Grey is all three colours; alpha comes last.
+      const from = channel === 3 ? stored - 1 : stored < 3 ? 0 : channel;
+      pixels[pixel * channels + channel] = Math.round((data[pixel * stored + from] ?? 0) * scale);
     }
-    above = row;
   }
-  return data;
-}
-
-/** What the filters of the specification (section 9) expect byte `x` of a row to be, from the left and from above. */
-function predict(filter: number, row: Uint8Array, above: Uint8Array, x: number, channels: number): number {
-  const a = row[x - channels] ?? 0;
-  const b = above[x] ?? 0;
-  const c = above[x - channels] ?? 0;
-  switch (filter) {
-    case 1:
-      return a;
-    case 2:
-      return b;
-    case 3:
-      return (a + b) >> 1;
-    case PAETH: {
-      const [toA, toB, toC] = [Math.abs(b - c), Math.abs(a - c), Math.abs(a + b - 2 * c)];
-      if (toA <= toB && toA <= toC) return a;
-      return toB <= toC ? b : c;
-    }
-    default:
-      return 0;
-  }
-}
-
-function damaged(file: string, expected: string, found: string): FileFormatError {
-  return new FileFormatError({
-    problem: `${file} is not an intact PNG picture.`,
-    details: { expected, found },
-    advice: 'It is damaged or not the file it should be.',
-  });
+  return { width, height, channels, data: pixels };
 }
