@@ -1,30 +1,78 @@
-import { bundleCommand } from './commands/bundle.ts';
-import { chunkCommand } from './commands/chunk.ts';
 import type { Command } from './commands/command.ts';
-import { compileCommand } from './commands/compile.ts';
-import { convertCommand } from './commands/convert.ts';
-import { downloadCommand } from './commands/download.ts';
-import { generateCommand } from './commands/generate.ts';
-import { inspectCommand } from './commands/inspect.ts';
-import { quantizeCommand } from './commands/quantize.ts';
-import { runCommand } from './commands/run.ts';
-import { validateCommand } from './commands/validate.ts';
 
-/** Every command, in the order in which help lists them. */
-export const commands: readonly Command[] = [
-  convertCommand,
-  downloadCommand,
-  inspectCommand,
-  validateCommand,
-  runCommand,
-  quantizeCommand,
-  chunkCommand,
-  compileCommand,
-  bundleCommand,
-  generateCommand,
+/** A command as the list of commands shows it; the rest is loaded when it is used. */
+export interface ListedCommand {
+  readonly name: string;
+  /** Its name and arguments as yargs takes them: `inspect <path>`. */
+  readonly usage: string | readonly string[];
+  /** One sentence for the list of commands. */
+  readonly summary: string;
+  load(): Promise<Command>;
+}
+
+/** Every command, in the order in which help lists them; the first is the default one. */
+export const commands: readonly [ListedCommand, ...ListedCommand[]] = [
+  {
+    name: 'convert',
+    usage: ['convert', '$0'],
+    summary: 'Convert a checkpoint (the default command)',
+    load: async () => (await import('./commands/convert.ts')).convertCommand,
+  },
+  {
+    name: 'download',
+    usage: 'download <repo>',
+    summary: 'Download a checkpoint or ready-made Core ML models from the Hub',
+    load: async () => (await import('./commands/download.ts')).downloadCommand,
+  },
+  {
+    name: 'inspect',
+    usage: 'inspect <path>',
+    summary: 'Say what a checkpoint, weight file or artifact is',
+    load: async () => (await import('./commands/inspect.ts')).inspectCommand,
+  },
+  {
+    name: 'validate',
+    usage: 'validate <path>',
+    summary: 'Run a conversion and compare every output with a reference',
+    load: async () => (await import('./commands/validate.ts')).validateCommand,
+  },
+  {
+    name: 'run',
+    usage: 'run <artifacts..>',
+    summary: 'Run a converted model, or a chain of chunks, on recorded inputs',
+    load: async () => (await import('./commands/run.ts')).runCommand,
+  },
+  {
+    name: 'quantize',
+    usage: 'quantize <artifact>',
+    summary: 'Store the weights of a converted model in fewer bits',
+    load: async () => (await import('./commands/quantize.ts')).quantizeCommand,
+  },
+  {
+    name: 'chunk',
+    usage: 'chunk <artifact>',
+    summary: 'Cut a converted UNet into chunks beside it',
+    load: async () => (await import('./commands/chunk.ts')).chunkCommand,
+  },
+  {
+    name: 'compile',
+    usage: 'compile <package>',
+    summary: 'Compile a .mlpackage into a .mlmodelc, on any machine (experimental)',
+    load: async () => (await import('./commands/compile.ts')).compileCommand,
+  },
+  {
+    name: 'bundle',
+    usage: 'bundle <dir>',
+    summary: 'Make the Resources folder for Swift apps from .mlpackage files',
+    load: async () => (await import('./commands/bundle.ts')).bundleCommand,
+  },
+  {
+    name: 'generate',
+    usage: 'generate',
+    summary: 'Make pictures from a conversion, on any machine',
+    load: async () => (await import('./commands/generate.ts')).generateCommand,
+  },
 ];
 
 /** Their names. */
-export const commandNames: readonly string[] = commands.map(
-  ({ usage }) => [usage].flat()[0]?.split(' ')[0] ?? '',
-);
+export const commandNames: readonly string[] = commands.map(({ name }) => name);

@@ -1,7 +1,7 @@
 import { homedir } from 'node:os';
 import { resolve } from 'node:path';
 import type { Argv } from 'yargs';
-import { type HubOptions, hubOptionsFrom } from '../src/hub/hub-options.ts';
+import type { HubOptions } from '../src/hub/hub-options.ts';
 
 /** The options of every command that downloads from the Hub. */
 export function declareHubOptions<T>(yargs: Argv<T>) {
@@ -30,6 +30,7 @@ export async function hubOptions(argv: {
   readonly offline: boolean | undefined;
 }): Promise<HubOptions> {
   const { revision, token, offline, 'cache-dir': cacheDir } = argv;
+  const { hubOptionsFrom } = await import('../src/hub/hub-options.ts');
   const usual = await hubOptionsFrom(process.env, homedir());
   return {
     ...usual,

@@ -1,12 +1,5 @@
 import { styleText } from 'node:util';
-import {
-  type DefaultRenderer,
-  Listr,
-  ListrLogger,
-  type ListrTaskWrapper,
-  ProcessOutput,
-  type SimpleRenderer,
-} from 'listr2';
+import type { DefaultRenderer, ListrTaskWrapper, SimpleRenderer } from 'listr2';
 import type { Context, ProgressEvent } from '../src/context.ts';
 import { Pace, progressText } from './progress-text.ts';
 import { throttled } from './throttled.ts';
@@ -33,6 +26,7 @@ export async function followLive<T>(
   work: (context: Context) => Promise<T>,
   signal: AbortSignal,
 ): Promise<T> {
+  const { Listr, ListrLogger, ProcessOutput } = await import('listr2');
   const lines = new Map(stages.map((stage) => [stage, newLine(stage)]));
   const pace = new Pace();
   let current = lines.get(stages[0] ?? '');

@@ -4,7 +4,7 @@ import { hideBin } from 'yargs/helpers';
 import { InterruptedError, RequestError, SdConvertError } from '../src/errors.ts';
 import { version } from '../src/version.ts';
 import { checkValues } from './check-values.ts';
-import { commandNames, commands } from './commands.ts';
+import { commandNames, commands, type ListedCommand } from './commands.ts';
 import { stopOnInterrupt } from './interrupts.ts';
 import { createReport, type Report } from './report.ts';
 import { inOurWords } from './wordings.ts';
@@ -59,8 +59,13 @@ async function main(args: readonly string[]): Promise<number> {
       .fail((message, error) => {
         throw error ?? new RequestError({ problem: inOurWords(message), advice: seeHelp(args[0]) });
       });
-    for (const command of commands) {
-      cli.command(command.usage, command.summary, command.options, async (argv) => {
+    for (const listed of commands) {
+      if (!mayRun(listed, args)) {
+        cli.command(listed.usage, listed.summary);
+        continue;
+      }
+      const command = await listed.load();
+      cli.command(listed.usage, listed.summary, command.options, async (argv) => {
         report = createReport({ json: argv.json === true, quiet: argv.quiet === true }, stop);
         exitCode = await command.run(argv, report);
       });
@@ -70,6 +75,12 @@ async function main(args: readonly string[]): Promise<number> {
   } catch (error) {
     return fail(error, report, args.includes('--verbose'));
   }
+}
+
+/** Whether a command line can mean this command; only such commands are loaded. */
+function mayRun({ name }: ListedCommand, args: readonly string[]): boolean {
+  const isDefault = name === commands[0].name && !commandNames.includes(args[0] ?? '');
+  return isDefault || args.includes(name);
 }
 
 function seeHelp(word: string | undefined): string {

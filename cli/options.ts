@@ -12,6 +12,15 @@ export function parseBytes(text: string, option: string): number {
   });
 }
 
+/**
+ * Every member of a union of names; one that is left out does not compile. So the choices of an option are the library's,
+ * and help need not load the library.
+ */
+export function everyName<Name extends string>(names: Readonly<Record<Name, true>>): readonly Name[] {
+  // as: Object.keys gives strings; the table has exactly these keys.
+  return Object.keys(names) as Name[];
+}
+
 /** A number option that counts something. Throws `RequestError` unless it is whole and at least `least`. */
 export function wholeNumber(value: number, option: string, least: number): number {
   if (Number.isSafeInteger(value) && value >= least) return value;

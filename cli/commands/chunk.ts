@@ -1,5 +1,4 @@
 import type { Argv } from 'yargs';
-import { chunkArtifact } from '../../src/commands/chunk.ts';
 import { alignColumns, formatBytes } from '../../src/text.ts';
 import { parseBytes } from '../options.ts';
 import type { Command } from './command.ts';
@@ -8,11 +7,10 @@ type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
 
 /** `sdconvert chunk ARTIFACT`: cuts a UNet that is already converted. */
 export const chunkCommand: Command = {
-  usage: 'chunk <artifact>',
-  summary: 'Cut a converted UNet into chunks beside it',
   options: declare,
   async run(argv, report) {
     // yargs checked the types that `declare` gave each option.
+    const { chunkArtifact } = await import('../../src/commands/chunk.ts');
     const { artifact, force, 'max-chunk-size': size } = argv as Arguments;
     const request = { artifact, force, maxChunkBytes: parseBytes(size, '--max-chunk-size') };
     const chunks = await report.follow(['chunk'], (context) => chunkArtifact(request, context));

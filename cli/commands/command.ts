@@ -1,12 +1,8 @@
 import type { Argv } from 'yargs';
 import type { Report } from '../report.ts';
 
-/** A command of the command line. */
+/** A command of the command line. Help loads it, so it loads the library only when it runs. */
 export interface Command {
-  /** Its name and arguments as yargs takes them: `inspect <path>`. */
-  readonly usage: string | readonly string[];
-  /** One sentence for the list of commands. */
-  readonly summary: string;
   /** Adds its options, and an example. */
   options(yargs: Argv): Argv;
   /** Does it and gives the exit code. `argv` holds what `options` declared. */

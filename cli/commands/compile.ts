@@ -1,16 +1,23 @@
 import type { Argv } from 'yargs';
-import { compilePackage, compilers } from '../../src/formats/coreml/compiled/compile-package.ts';
+import type { Compiler } from '../../src/formats/coreml/compiled/compile-package.ts';
+import { everyName } from '../options.ts';
 import type { Command } from './command.ts';
+
+/** Who compiles packages; for `bundle` and `convert`, too. */
+export const compilerOption = {
+  choices: everyName<Compiler>({ own: true, apple: true }),
+  default: 'own',
+  describe: 'own: any machine, experimental until confirmed on devices; apple: a Mac with Xcode',
+} as const;
 
 type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
 
 /** `sdconvert compile PACKAGE`: what Xcode's compiler does, on any machine. */
 export const compileCommand: Command = {
-  usage: 'compile <package>',
-  summary: 'Compile a .mlpackage into a .mlmodelc, on any machine (experimental)',
   options: declare,
   async run(argv, report) {
     // yargs checked the types that `declare` gave each option.
+    const { compilePackage } = await import('../../src/formats/coreml/compiled/compile-package.ts');
     const { package: path, output, compiler, force } = argv as Arguments;
     const request = { package: path, output, compiler, force };
     const bundle = await report.follow(['compile'], (context) => compilePackage(request, context));
@@ -31,11 +38,7 @@ function declare(yargs: Argv) {
       type: 'string',
       describe: 'The .mlmodelc to write [default: beside the package]',
     })
-    .option('compiler', {
-      choices: compilers,
-      default: 'own' as const,
-      describe: 'own: any machine, experimental until confirmed on devices; apple: a Mac with Xcode',
-    })
+    .option('compiler', compilerOption)
     .option('force', { type: 'boolean', default: false, describe: 'Replace a bundle that exists' })
     .example(
       '$0 compile Unet.mlpackage',

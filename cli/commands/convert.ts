@@ -1,34 +1,31 @@
 import type { Argv } from 'yargs';
 import { parseLoraArgument } from '../../src/checkpoint/lora/lora-argument.ts';
-import {
-  type ConvertedArtifact,
-  type ConvertOptions,
-  type ConvertResult,
-  conversionStages,
-  convertCheckpoint,
+import type {
+  ConvertedArtifact,
+  ConvertOptions,
+  ConvertResult,
   convertDefaults,
 } from '../../src/commands/convert.ts';
-import { attentionImplementations } from '../../src/convert/blocks/attention.ts';
+import type { AttentionImplementation } from '../../src/convert/blocks/attention.ts';
 import type { NetworkName, Sizes } from '../../src/convert/contracts/contract.ts';
 import { RequestError } from '../../src/errors.ts';
-import { compilers } from '../../src/formats/coreml/compiled/compile-package.ts';
-import { type TargetName, targetNames } from '../../src/formats/targets.ts';
-import { precisions } from '../../src/quantize/precision.ts';
+import type { TargetName } from '../../src/formats/targets.ts';
+import type { Precision } from '../../src/quantize/precision.ts';
 import { alignColumns, formatBytes } from '../../src/text.ts';
 import { declareHubOptions, hubOptions } from '../hub-options.ts';
-import { parseBytes, wholeNumber } from '../options.ts';
+import { everyName, parseBytes, wholeNumber } from '../options.ts';
 import type { Command } from './command.ts';
+import { compilerOption } from './compile.ts';
 import { describeVerdicts } from './validate.ts';
 
 type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
 
 /** `sdconvert [convert] --model-version DIR …`: a checkpoint through every stage. */
 export const convertCommand: Command = {
-  usage: ['convert', '$0'],
-  summary: 'Convert a checkpoint (the default command)',
   options: declare,
   async run(argv, report) {
     // yargs checked the types that `declare` gave each option.
+    const { conversionStages, convertCheckpoint } = await import('../../src/commands/convert.ts');
     const options = { ...request(argv as Arguments), hub: await hubOptions(argv as Arguments) };
     for (const note of withoutEffect(argv as Arguments)) report.note(note);
     const result = await report.follow(await conversionStages(options), (context) =>
@@ -47,6 +44,11 @@ const parts = [
   'vae_encoder',
   'safety_checker',
 ] as const satisfies NetworkName[];
+
+const targetNames = everyName<TargetName>({ onnx: true, coreml: true });
+
+// The type holds it equal to the library's.
+const defaultPrecision: (typeof convertDefaults)['precision'] = 'float16';
 
 const partFlags = parts.map((name) => `convert-${name.replaceAll('_', '-')}`);
 
@@ -74,7 +76,8 @@ function declareConversion(yargs: Argv) {
     .option('model-version', {
       type: 'string',
       demandOption: true,
-      describe: 'The checkpoint: a diffusers folder, a .safetensors or .ckpt file, or org/name on the Hub',
+      describe:
+        'The checkpoint: a diffusers folder, a .safetensors, .ckpt or .gguf file, or org/name on the Hub',
     })
     .option('output', {
       alias: 'o',
@@ -88,7 +91,11 @@ function declareConversion(yargs: Argv) {
     })
     .option('attention', {
       alias: 'attention-implementation',
-      choices: attentionImplementations,
+      choices: everyName<AttentionImplementation>({
+        ORIGINAL: true,
+        SPLIT_EINSUM: true,
+        SPLIT_EINSUM_V2: true,
+      }),
       describe: 'How attention is built [default: SPLIT_EINSUM for Core ML, ORIGINAL for ONNX]',
     })
     .option('convert-text-encoder', { type: 'boolean', describe: 'Convert the text encoder' })
@@ -120,8 +127,8 @@ function declareConversion(yargs: Argv) {
       describe: 'FILE or FILE:SCALE; merged into UNet and text encoders',
     })
     .option('precision', {
-      choices: precisions,
-      default: convertDefaults.precision,
+      choices: everyName<Precision>({ float32: true, float16: true, 'float16-weights': true }),
+      default: defaultPrecision,
       describe: 'Weights and computation; float16-weights: stored in float16, computed in float32',
     })
     .option('quantize-nbits', {
@@ -157,10 +164,8 @@ function declareConversion(yargs: Argv) {
       describe: 'Core ML: the oldest system that is to load it',
     })
     .option('compiler', {
-      choices: compilers,
-      default: convertDefaults.compiler,
-      describe:
-        'Core ML: who compiles Resources; own: any machine, experimental until confirmed on devices; apple: a Mac with Xcode',
+      ...compilerOption,
+      describe: `Core ML: who compiles Resources; ${compilerOption.describe}`,
     })
     .option('variant', {
       choices: ['fp16', 'non_ema'] as const,

@@ -1,5 +1,5 @@
 import type { Argv } from 'yargs';
-import { type Downloaded, download } from '../../src/commands/download.ts';
+import type { Downloaded } from '../../src/commands/download.ts';
 import { count, formatBytes } from '../../src/text.ts';
 import { declareHubOptions, hubOptions } from '../hub-options.ts';
 import type { Command } from './command.ts';
@@ -8,11 +8,10 @@ type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
 
 /** `sdconvert download REPO`: a checkpoint, or ready-made Core ML models, from the Hub. */
 export const downloadCommand: Command = {
-  usage: 'download <repo>',
-  summary: 'Download a checkpoint or ready-made Core ML models from the Hub',
   options: declare,
   async run(argv, report) {
     // yargs checked the types that `declare` gave each option.
+    const { download } = await import('../../src/commands/download.ts');
     const given = argv as Arguments;
     const { repo, variant, output } = given;
     const request = { ...(await hubOptions(given)), repo, variant, output };

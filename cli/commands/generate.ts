@@ -1,20 +1,29 @@
 import type { Argv } from 'yargs';
 import { RequestError } from '../../src/errors.ts';
-import { generate, generateStages } from '../../src/generate/generate.ts';
-import { schedulerNames } from '../../src/generate/schedulers/create-scheduler.ts';
-import { rngKinds } from '../../src/random/random.ts';
-import { wholeNumber } from '../options.ts';
+import type { SchedulerName } from '../../src/generate/schedulers/create-scheduler.ts';
+import type { RngKind } from '../../src/random/random.ts';
+import { everyName, wholeNumber } from '../options.ts';
 import type { Command } from './command.ts';
+
+const schedulerNames = everyName<SchedulerName>({
+  DDIMScheduler: true,
+  DPMSolverMultistepScheduler: true,
+  EulerAncestralDiscreteScheduler: true,
+  EulerDiscreteScheduler: true,
+  LCMScheduler: true,
+  LMSDiscreteScheduler: true,
+  PNDMScheduler: true,
+  UniPCMultistepScheduler: true,
+});
 
 type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
 
 /** `sdconvert generate -i DIR --prompt …`: draws pictures from what was converted. */
 export const generateCommand: Command = {
-  usage: 'generate',
-  summary: 'Make pictures from a conversion, on any machine',
   options: declare,
   async run(argv, report) {
     // yargs checked the types that `declare` gave each option.
+    const { generate, generateStages } = await import('../../src/generate/generate.ts');
     const args = argv as Arguments;
     const request = {
       input: args.input,
@@ -65,7 +74,7 @@ function declare(yargs: Argv) {
       describe: `pndm, dpmpp, or ${schedulerNames.map(shortName).join(', ')} [default: the checkpoint’s]`,
     })
     .option('rng', {
-      choices: rngKinds,
+      choices: everyName<RngKind>({ numpy: true, torch: true, nvidia: true }),
       default: 'numpy' as const,
       describe: 'Whose random numbers: a seed draws the same there and here',
     })

@@ -1,14 +1,8 @@
 import type { Argv } from 'yargs';
-import { type QuantizeResult, quantizeArtifact } from '../../src/commands/quantize.ts';
-import {
-  type MixResult,
-  type MixTarget,
-  mixPrompts,
-  mixStages,
-  quantizeMixed,
-} from '../../src/commands/quantize-mixed.ts';
+import type { QuantizeResult } from '../../src/commands/quantize.ts';
+import type { MixResult, MixTarget } from '../../src/commands/quantize-mixed.ts';
 import { RequestError } from '../../src/errors.ts';
-import { namesWithoutWeight, planRecipe, type Recipe, readRecipe } from '../../src/mixed-bits/recipe.ts';
+import type { Recipe } from '../../src/mixed-bits/recipe.ts';
 import { planQuantization, type QuantizationPlan, quantizationModes } from '../../src/quantize/plan.ts';
 import type { WeightReport } from '../../src/quantize/quantized-weight.ts';
 import { alignColumns, count, formatBytes } from '../../src/text.ts';
@@ -32,20 +26,21 @@ type How = Pick<
 
 /** `sdconvert quantize ARTIFACT`: palettes or fewer bits for the weights of a model that is already converted. */
 export const quantizeCommand: Command = {
-  usage: 'quantize <artifact>',
-  summary: 'Store the weights of a converted model in fewer bits',
   options: declare,
   async run(argv, report) {
     // yargs checked the types that `declare` gave each option.
     const { artifact, output, force, analyze, verbose, ...how } = argv as Arguments;
     refuseIgnored(argv as Arguments);
     if (analyze !== undefined) {
+      const { mixPrompts, mixStages, quantizeMixed } = await import('../../src/commands/quantize-mixed.ts');
       const { prompt: prompts = mixPrompts, ...targets } = how;
       const request = { artifact, output, force, analysis: analyze, prompts, target: mixTarget(targets) };
       const result = await report.follow(mixStages(request), (context) => quantizeMixed(request, context));
       report.result(summary(result), describeMix(result));
       return 0;
     }
+    const { quantizeArtifact } = await import('../../src/commands/quantize.ts');
+    const { namesWithoutWeight, planRecipe, readRecipe } = await import('../../src/mixed-bits/recipe.ts');
     const recipe =
       how.recipe === undefined || how.nbits !== undefined ? undefined : await readRecipe(how.recipe);
     const plan = recipe ? planRecipe(recipe) : uniformPlan(how);
@@ -56,7 +51,8 @@ export const quantizeCommand: Command = {
     };
     const result = await report.follow(['quantize'], async (context) => {
       const quantized = await quantizeArtifact({ artifact, output, plan: watched, force }, context);
-      const message = recipe && describeUnfit(recipe, seen, artifact);
+      const unfit = recipe ? namesWithoutWeight(recipe, seen) : [];
+      const message = recipe && describeUnfit(recipe, unfit, seen, artifact);
       if (message) context.onProgress?.({ type: 'note', message });
       return quantized;
     });
@@ -104,8 +100,12 @@ function refuse(all: Arguments, what: string, options: readonly (keyof Arguments
 }
 
 /** How many names of a recipe fit nothing that could be quantised, and the first of them. */
-function describeUnfit(recipe: Recipe, weights: readonly string[], artifact: string): string | undefined {
-  const unfit = namesWithoutWeight(recipe, weights);
+function describeUnfit(
+  recipe: Recipe,
+  unfit: readonly string[],
+  weights: readonly string[],
+  artifact: string,
+): string | undefined {
   // A model of which nothing is left to quantise has a note of its own.
   if (unfit.length === 0 || weights.length === 0) return undefined;
   const first = `${unfit.slice(0, 3).join(', ')}${unfit.length > 3 ? ', …' : ''}`;

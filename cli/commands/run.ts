@@ -1,16 +1,11 @@
 import type { Argv } from 'yargs';
-import { runArtifacts } from '../../src/commands/run.ts';
 import { alignColumns } from '../../src/text.ts';
-import { readTensors } from '../../src/weights/read-tensors.ts';
-import { writeSafetensors } from '../../src/weights/safetensors-writer.ts';
 import type { Command } from './command.ts';
 
 type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
 
 /** `sdconvert run ARTIFACT… --inputs --outputs`: computes what an artifact computes. */
 export const runCommand: Command = {
-  usage: 'run <artifacts..>',
-  summary: 'Run a converted model, or a chain of chunks, on recorded inputs',
   options: declare,
   async run(argv, report) {
     // yargs checked the types that `declare` gave each option.
@@ -20,6 +15,9 @@ export const runCommand: Command = {
       outputs: target,
       'round-to-float16': roundToFloat16,
     } = argv as Arguments;
+    const { runArtifacts } = await import('../../src/commands/run.ts');
+    const { readTensors } = await import('../../src/weights/read-tensors.ts');
+    const { writeSafetensors } = await import('../../src/weights/safetensors-writer.ts');
     const inputs = await readTensors(path);
     const outputs = await report.follow(['run'], (context) =>
       runArtifacts(artifacts, inputs, { ...context, roundToFloat16 }),

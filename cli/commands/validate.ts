@@ -1,5 +1,4 @@
 import type { Argv } from 'yargs';
-import { validate } from '../../src/commands/validate.ts';
 import { alignColumns } from '../../src/text.ts';
 import type { Verdict } from '../../src/validate/verdict.ts';
 import type { Command } from './command.ts';
@@ -8,11 +7,10 @@ type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
 
 /** `sdconvert validate PATH --reference …`: runs what was written and compares every output. */
 export const validateCommand: Command = {
-  usage: 'validate <path>',
-  summary: 'Run a conversion and compare every output with a reference',
   options: declare,
   async run(argv, report) {
     // yargs checked the types that `declare` gave each option.
+    const { validate } = await import('../../src/commands/validate.ts');
     const { path, reference, 'min-psnr': minPsnr, 'round-to-float16': roundToFloat16 } = argv as Arguments;
     const verdicts = await report.follow(['validate'], (context) =>
       validate({ artifact: path, reference, minPsnr, roundToFloat16 }, context),

@@ -20,6 +20,7 @@ import { convert } from '../../src/convert/convert.ts';
 import { SdConvertError } from '../../src/errors.ts';
 import { findings } from '../../src/io/sniff.ts';
 import { blockConverter } from '../../src/weights/convert-dtype.ts';
+import { ggufTypes, otherGgufTypes } from '../../src/weights/gguf/gguf-types.ts';
 import { safetensorsDTypes } from '../../src/weights/safetensors-header.ts';
 import { refuseScaledFloat8 } from '../../src/weights/scaled-float8.ts';
 import { torchDTypes } from '../../src/weights/torch/torch-globals.ts';
@@ -130,21 +131,38 @@ function behind(prefix: string, shapes: Shapes): Shapes {
 /** Element types, by each format's spelling. */
 export function dtypeTable(): string {
   const torchNames = new Map([...torchDTypes].map(([name, dtype]) => [dtype, name]));
+  const ggufNames = new Map([...ggufTypes.values()].map(({ name, as }) => [as, name]));
   const rows = Object.entries(safetensorsDTypes).map(([name, dtype]) => {
     const targets = (['f32', 'f16'] as const).filter((to) => blockConverter(dtype, to));
     const torch = torchNames.get(dtype);
-    return { name, torch, becomes: targets.map((to) => (to === 'f32' ? 'float32' : 'float16')).join(', ') };
+    return {
+      name,
+      torch,
+      gguf: ggufNames.get(dtype),
+      becomes: targets.map((to) => (to === 'f32' ? 'float32' : 'float16')).join(', '),
+    };
   });
   const weights = rows.filter(({ becomes }) => becomes);
   const others = rows.filter(({ becomes }) => !becomes);
   return [
     table([
-      ['in safetensors', 'in PyTorch’s files', 'becomes'],
-      ...weights.map(({ name, torch, becomes }) => [code([name]), torch ? code([torch]) : '✗', becomes]),
+      ['in safetensors', 'in PyTorch’s files', 'in GGUF', 'becomes'],
+      ...weights.map(({ name, torch, gguf, becomes }) => [
+        code([name]),
+        torch ? code([torch]) : '✗',
+        gguf ? code([gguf]) : '✗',
+        becomes,
+      ]),
     ]),
+    `GGUF (versions 2 and 3) also packs numbers, by blocks with scales: ${code(packedTypes())} are unpacked as they`,
+    `are read, and become float32 or float16; ${code(otherGgufTypes.values())} are refused.\n`,
     `Tensors of ${code(others.map(({ name }) => name))} may be in a file, but no network has weights of these types.`,
     `8-bit floats are taken where they are the weights themselves; where factors come with them, the tool says: ${scaledFloat8()}\n`,
   ].join('\n');
+}
+
+function packedTypes(): string[] {
+  return [...ggufTypes.values()].filter(({ as }) => typeof as !== 'string').map(({ name }) => name);
 }
 
 function scaledFloat8(): string {

@@ -7,9 +7,9 @@ import { type ArtifactId, controlNetOrigin, nameOf, parsePath } from '../formats
 import { type Compiler, compileWith } from '../formats/coreml/compiled/compile-package.ts';
 import { formatOfEnding, modelName } from '../formats/format.ts';
 import { forgetProvenance } from '../formats/provenance.ts';
-import { copyHashed } from '../io/copy-file.ts';
 import { listFolder, openFile, pathKind, removePath } from '../io/disk.ts';
 import { streamBytes } from '../io/stream-bytes.ts';
+import { copyConfigFile } from '../io/strict-json.ts';
 import type { Hashed } from '../io/write-hashed.ts';
 
 /** A package to be compiled. */
@@ -72,7 +72,7 @@ export async function bundleSwiftResources(
   }
   for (const name of TOKENIZER_FILES) {
     const file = tokenizer.find((path) => basename(path) === name);
-    if (file !== undefined) written.push({ name, ...(await copyHashed(file, join(folder, name))) });
+    if (file !== undefined) written.push({ name, ...(await copyConfigFile(file, join(folder, name))) });
     else
       onProgress?.({
         type: 'note',

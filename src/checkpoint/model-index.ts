@@ -84,7 +84,7 @@ async function noModelIndex(path: string): Promise<Error> {
         'Give the folder that holds model_index.json, usually the one above.',
     });
   }
-  const files = names.filter((name) => /\.(safetensors|ckpt)$/.test(name));
+  const files = names.filter((name) => /\.(safetensors|ckpt|gguf)$/.test(name));
   if (files.length > 0) {
     return new NotFoundError({
       problem: `${path} is a folder of weight files, not a diffusers checkpoint: it has no model_index.json.`,

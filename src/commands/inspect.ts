@@ -83,7 +83,7 @@ async function hasWeights(path: string, names: readonly string[]): Promise<boole
 }
 
 function isWeightFile(name: string): boolean {
-  return /\.(safetensors|ckpt|bin|pt|pth)$/.test(name);
+  return /\.(safetensors|ckpt|bin|pt|pth|gguf)$/.test(name);
 }
 
 async function inspectFile(path: string): Promise<Inspection> {

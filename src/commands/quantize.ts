@@ -12,7 +12,8 @@ import { quantizeOnnx } from '../formats/onnx/quantize-onnx.ts';
 import { openOnnx } from '../formats/onnx/read-onnx.ts';
 import { plannedFiles, writeOnnx } from '../formats/onnx/write-onnx.ts';
 import { forgetProvenance } from '../formats/provenance.ts';
-import { copyFile, createFolder, exists, linkFile, listFolder, lookAtFile, pathKind } from '../io/disk.ts';
+import { createFolder, exists, linkFile, listFolder, lookAtFile, pathKind } from '../io/disk.ts';
+import { copyConfigFile } from '../io/strict-json.ts';
 import type { QuantizationPlan } from '../quantize/plan.ts';
 import { type QuantizedWeight, reportWeight, type WeightReport } from '../quantize/quantized-weight.ts';
 
@@ -138,7 +139,10 @@ async function openOnnxModel(file: string, plan: QuantizationPlan): Promise<Quan
       write: (into, onBytes) => writeOnnx(quantized, into, onBytes),
       async complete(into, inPlace) {
         const config = join(folder, 'config.json');
-        if (!inPlace) return (await exists(config)) ? copyFile(config, join(into, 'config.json')) : undefined;
+        if (!inPlace) {
+          if (await exists(config)) await copyConfigFile(config, join(into, 'config.json'));
+          return;
+        }
         const isAlone = (await listFolder(folder)).filter((name) => name.endsWith('.onnx')).length === 1;
         const replaced = isAlone ? model.dataFiles.map(({ location }) => location) : [];
         await linkFolder(folder, into, new Set(['model.onnx', ...replaced]));

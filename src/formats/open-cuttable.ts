@@ -1,7 +1,7 @@
 import { basename, dirname, join, parse, resolve } from 'node:path';
 import { RequestError } from '../errors.ts';
-import { copyHashed } from '../io/copy-file.ts';
 import { createFolder, exists } from '../io/disk.ts';
+import { copyConfigFile } from '../io/strict-json.ts';
 import { openMlModelC } from './coreml/compiled/read-bundle.ts';
 import type { MilModel } from './coreml/mil/mil-model.ts';
 import { packageFiles, writePackage } from './coreml/package/package.ts';
@@ -70,7 +70,7 @@ async function openOnnxModel(file: string): Promise<Cuttable> {
         write: (path, onBytes) =>
           createFolder(path, async (growing) => {
             await writeOnnx(chunk, growing, onBytes);
-            if (await exists(config)) await copyHashed(config, join(growing, 'config.json'));
+            if (await exists(config)) await copyConfigFile(config, join(growing, 'config.json'));
           }),
       })),
     note: () => undefined,

@@ -1,8 +1,9 @@
 import { join, resolve, sep } from 'node:path';
 import { z } from 'zod';
 import { FileFormatError, OutputExistsError } from '../errors.ts';
-import { exists, openFile, pathKind, writeText } from '../io/disk.ts';
+import { exists, openFile, pathKind } from '../io/disk.ts';
 import { readJsonObject } from '../io/python-json.ts';
+import { writeJson } from '../io/strict-json.ts';
 import { version } from '../version.ts';
 import type { WrittenFile } from './artifact.ts';
 
@@ -63,7 +64,7 @@ export interface ProvenanceChange {
   readonly written?: Readonly<Record<string, Omit<ArtifactRecord, 'version'>>>;
 }
 
-/** Brings an output folder's provenance up to date. Throws as `readProvenance` and `writeText` do. */
+/** Brings an output folder's provenance up to date. Throws as `readProvenance` and `writeJson` do. */
 export async function updateProvenance(
   output: string,
   { gone = [], written = {} }: ProvenanceChange,
@@ -78,7 +79,7 @@ export async function updateProvenance(
   for (const [path, record] of Object.entries(written)) artifacts.set(path, { version, ...record });
   const sorted = [...artifacts].sort(([a], [b]) => (a < b ? -1 : 1));
   const provenance: Provenance = { sdconvert: version, artifacts: Object.fromEntries(sorted) };
-  await writeText(join(output, FILE), `${JSON.stringify(provenance, null, 2)}\n`);
+  await writeJson(join(output, FILE), provenance);
 }
 
 /**

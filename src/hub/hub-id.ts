@@ -10,7 +10,7 @@ export interface HubId {
 }
 
 const segment = /^\w(?:[\w.-]*\w)?$/;
-const weightFile = /\.(safetensors|ckpt|pt|pth|bin)$/i;
+const weightFile = /\.(safetensors|ckpt|pt|pth|bin|gguf)$/i;
 
 /** Takes `org/name`, `name` or `org/name/path/to/file.safetensors` apart; `undefined` for anything else. */
 export function parseHubId(text: string): HubId | undefined {

@@ -47,7 +47,7 @@ export function inspectOtherFile(path: string, byteLength: number, start: Uint8A
 
 /** What a folder is that holds no model. */
 export function inspectOtherFolder(path: string, names: readonly string[]): OtherInspection {
-  const weights = names.filter((name) => /\.(safetensors|ckpt|bin|pt|pth)$/.test(name));
+  const weights = names.filter((name) => /\.(safetensors|ckpt|bin|pt|pth|gguf)$/.test(name));
   if (weights[0] !== undefined) {
     const holds = { holds: weights.slice(0, 12).join(', ') };
     const folder = other(path, 'a folder of weight files', holds, '');

@@ -96,7 +96,9 @@ async function formatOf([file]: readonly string[]): Promise<WeightsInspection['f
   try {
     const start = new Uint8Array(Math.min(source.size, 16));
     await source.read(start, 0);
-    return weightFormat(start) === 'safetensors' ? 'safetensors' : 'PyTorch';
+    const format = weightFormat(start);
+    if (format === 'gguf') return 'GGUF';
+    return format === 'safetensors' ? 'safetensors' : 'PyTorch';
   } finally {
     await source.close();
   }
@@ -175,8 +177,8 @@ async function configClass(folder: string): Promise<string | null> {
   return found ?? null;
 }
 
-function value({ name, dtype, shape }: Weight) {
-  return { name, dtype: dtypeName(dtype), shape };
+function value({ name, dtype, shape, coding }: Weight) {
+  return { name, dtype: coding?.name ?? dtypeName(dtype), shape };
 }
 
 /** What to do about a checkpoint that cannot be converted as it is. */

@@ -69,7 +69,7 @@ export interface NetworkInspection {
 /** A file of tensors that is no checkpoint, or the folder of a component. */
 export interface WeightsInspection extends Found {
   readonly kind: 'weights';
-  readonly format: 'safetensors' | 'PyTorch';
+  readonly format: 'safetensors' | 'PyTorch' | 'GGUF';
   /** Completes the sentence "x is …". */
   readonly what: string;
   /** The class in the config beside it. */

@@ -1,5 +1,6 @@
 import type { MilDType } from '../formats/coreml/mil/mil-dtype.ts';
 import { byteSize, byteWidth, type DType, elementCount } from '../weights/dtype.ts';
+import type { Weight } from '../weights/weight.ts';
 
 /** Weights that are stored the same way. */
 export interface WeightGroup {
@@ -31,9 +32,17 @@ export function groupWeights(weights: Iterable<StoredWeight>): WeightGroup[] {
   return [...groups.values()].sort((a, b) => b.byteLength - a.byteLength);
 }
 
-/** A tensor that is stored as its elements one after another. */
-export function plainWeight({ dtype, shape }: { dtype: DType; shape: readonly number[] }): StoredWeight {
+/** A tensor of a checkpoint: elements one after another, or packed. */
+export function plainWeight({
+  dtype,
+  shape,
+  coding,
+}: Pick<Weight, 'dtype' | 'shape' | 'coding'>): StoredWeight {
   const parameters = elementCount(shape);
+  if (coding) {
+    const { name: stored, bits } = coding;
+    return { stored, bits, parameters, byteLength: (parameters * bits) / 8 };
+  }
   return {
     stored: dtypeName(dtype),
     bits: 8 * byteWidth(dtype),

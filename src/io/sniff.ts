@@ -6,13 +6,14 @@ export interface Finding {
 }
 
 /** A format that weights are read from. */
-export type WeightFormat = 'safetensors' | 'torch-zip' | 'torch-legacy';
+export type WeightFormat = 'safetensors' | 'torch-zip' | 'torch-legacy' | 'gguf';
 
 /** The format of a file of weights, by its first bytes (9 are enough); `undefined` when it is none. */
 export function weightFormat(start: Uint8Array): WeightFormat | undefined {
   // First, because a header of 640 bytes begins with the bytes of a pickle: its length is 80 02 00 00 00 00 00 00.
   if (start[8] === 0x7b /* { */ && start.subarray(4, 8).every((byte) => byte === 0)) return 'safetensors';
   if (start[0] === 0x50 && start[1] === 0x4b && start[2] === 3 && start[3] === 4) return 'torch-zip';
+  if (new TextDecoder('latin1').decode(start.subarray(0, 4)) === 'GGUF') return 'gguf';
   const [first, protocol = 0] = start;
   return first === 0x80 && protocol >= 2 && protocol <= 5 ? 'torch-legacy' : undefined;
 }
@@ -52,7 +53,7 @@ export const findings: readonly (Finding & { matches(text: string, bytes: Uint8A
   },
   {
     matches: (text) => text.startsWith('GGUF'),
-    what: 'a GGUF file, which is not supported',
-    advice: 'Use the .safetensors that it was made from.',
+    what: 'a GGUF file',
+    advice: 'Check that it is the right file.',
   },
 ];

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { FileFormatError, OutputExistsError } from '../errors.ts';
-import { exists, writeText } from '../io/disk.ts';
+import { exists } from '../io/disk.ts';
 import { readJsonObject } from '../io/python-json.ts';
+import { writeJson } from '../io/strict-json.ts';
 import type { WeightChoices } from './choose-bits.ts';
 import { UNTOUCHED } from './recipe.ts';
 
@@ -85,7 +86,7 @@ export async function writeAnalysis(path: string, { measured, weights }: Analysi
       { ...rest, errors: Object.fromEntries(errors) },
     ]),
   );
-  await writeText(path, `${JSON.stringify({ measured, weights: plain }, null, 1)}\n`);
+  await writeJson(path, { measured, weights: plain }, 1);
 }
 
 /** The choices for each weight: as it is, or a palette of the widths for which `bytesOf` knows its size. */

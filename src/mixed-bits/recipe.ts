@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { FileFormatError, RequestError } from '../errors.ts';
-import { writeText } from '../io/disk.ts';
 import { type JsonObject, readJsonObject } from '../io/python-json.ts';
+import { writeJson } from '../io/strict-json.ts';
 import { paletteBits } from '../quantize/palette/palette.ts';
 import { plainName, type QuantizationPlan } from '../quantize/plan.ts';
 
@@ -92,7 +92,7 @@ export function namesWithoutWeight(recipe: Recipe, weights: Iterable<string>): s
 
 /** Writes a recipe; names as the model has them. */
 export async function writeRecipe(path: string, recipe: Recipe): Promise<void> {
-  await writeText(path, `${JSON.stringify(Object.fromEntries(recipe), null, 1)}\n`);
+  await writeJson(path, Object.fromEntries(recipe), 1);
 }
 
 function weightKey(name: string): string {

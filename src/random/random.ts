@@ -9,10 +9,6 @@ export type RngKind = keyof typeof streams;
 
 const streams = { numpy: NumpyNormal, torch: TorchNormal, nvidia: CudaNormal };
 
-/** The names `createRng` knows. */
-// Object.keys gives strings; the table has exactly these keys.
-export const rngKinds = Object.keys(streams) as readonly RngKind[];
-
 /**
  * Starts the random stream that NumPy (`np.random.RandomState(seed).randn`), PyTorch on the CPU (`torch.randn`) or
  * PyTorch on a GPU would give for this seed, so that a seed makes the same picture here and there.
@@ -25,7 +21,7 @@ export function createRng(kind: RngKind, seed: number): Rng {
   if (!Stream) {
     throw new RequestError({
       problem: `There is no random number generator called "${kind}".`,
-      details: { expected: rngKinds.join(', '), found: String(kind) },
+      details: { expected: Object.keys(streams).join(', '), found: String(kind) },
     });
   }
   const limit = kind === 'numpy' ? 2 ** 32 - 1 : Number.MAX_SAFE_INTEGER;

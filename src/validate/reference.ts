@@ -150,7 +150,7 @@ async function inTemporaryFolder<T>(use: (folder: string) => Promise<T>): Promis
 
 /** Whether a path is a checkpoint: a folder with weights (a converted one has a model_index.json, too), or a single file. */
 async function isCheckpoint(path: string): Promise<boolean> {
-  if ((await pathKind(path)) === 'file') return /\.(ckpt|pt|pth)$/.test(path);
+  if ((await pathKind(path)) === 'file') return /\.(ckpt|pt|pth|gguf)$/.test(path);
   if (!(await exists(join(path, 'model_index.json')))) return false;
   for (const name of await listFolder(path)) {
     const folder = join(path, name);

@@ -93,7 +93,7 @@ function widenBfloat16(codes: Uint16Array, bits: Uint32Array): void {
 // These two do the work of whole models. A loop of their own each, and in the converter itself: shared by dtypes, or called
 // by a converter that it is inlined into, it was measured five times slower.
 const widenFloat16: BlockConverter = (source, target) => {
-  const [codes, table, values] = [uint16s(source), float16Values(), float32s(target)];
+  const [codes, table, values] = [uint16s(source), float16Table(), float32s(target)];
   for (let i = 0; i < codes.length; i++) values[i] = table[codes[i] ?? 0] ?? 0;
 };
 
@@ -107,7 +107,7 @@ function lookUp<T extends Uint16Array | Float32Array>(codes: Uint8Array, table: 
 }
 
 /** What each of the 65,536 float16 codes stands for. */
-const float16Values = once(() => Float32Array.from(everyCode(), float16Value));
+export const float16Table = once(() => Float32Array.from(everyCode(), float16Value));
 
 const float8E4m3Values = once(() => Float32Array.from({ length: 256 }, (_, code) => float8E4m3Value(code)));
 const float8E5m2Values = once(() => Float32Array.from({ length: 256 }, (_, code) => float8E5m2Value(code)));

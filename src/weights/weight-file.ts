@@ -1,14 +1,15 @@
 import type { ByteSource } from '../io/bytes.ts';
 import { openFile } from '../io/disk.ts';
 import { weightFormat } from '../io/sniff.ts';
+import { readGguf } from './gguf/gguf-file.ts';
 import { readSafetensors } from './safetensors-file.ts';
 import type { TensorsOfFile, WeightFile } from './tensors-of-file.ts';
 import { readTorchLegacy } from './torch/torch-legacy.ts';
 import { readTorchZip } from './torch/torch-zip.ts';
 
 /**
- * Opens a safetensors file or a PyTorch file (.ckpt, .bin, .pt, .pth), told apart by their first bytes and never by
- * their extension. Nothing in a file is ever run. Throws `NotFoundError`, `FileFormatError` with what the file really
+ * Opens a safetensors file, a PyTorch file (.ckpt, .bin, .pt, .pth) or a GGUF file, told apart by their first bytes and
+ * never by their extension. Nothing in a file is ever run. Throws `NotFoundError`, `FileFormatError` with what the file really
  * is, or `UnsupportedModelError` for what is intact but not read.
  */
 export async function openWeightFile(path: string): Promise<WeightFile> {
@@ -29,6 +30,8 @@ async function readTensors(source: ByteSource): Promise<TensorsOfFile> {
       return readTorchZip(source);
     case 'torch-legacy':
       return readTorchLegacy(source);
+    case 'gguf':
+      return readGguf(source);
     default:
       return readSafetensors(source); // which says what anything else is
   }

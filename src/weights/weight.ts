@@ -7,8 +7,10 @@ import type { DType } from './dtype.ts';
 export interface Weight {
   /** Its name in diffusers/transformers layout, e.g. `mid_block.resnets.0.conv1.weight`. */
   readonly name: string;
-  /** Element type in the checkpoint. */
+  /** Element type in the checkpoint; float32 for numbers that are packed in some other way (`coding`). */
   readonly dtype: DType;
+  /** What the file calls the numbers where they are not elements of `dtype`, and the bits of one: `Q4_K`, 4.5. */
+  readonly coding?: { readonly name: string; readonly bits: number };
   readonly shape: readonly number[];
   /** The file that holds it, for error messages. */
   readonly file: string;

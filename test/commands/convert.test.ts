@@ -9,7 +9,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
 import { type ConvertOptions, convertCheckpoint } from '../../src/commands/convert.ts';
@@ -39,6 +39,23 @@ test('two runs give byte-identical folders', async () => {
   const again = temporary('again');
   await convertCheckpoint({ ...chunked, output: again });
   expect(hashes(again)).toEqual(hashes(whole));
+});
+
+test('every JSON file of a conversion is strict JSON, though diffusers’ scheduler configs are not', () => {
+  const files = Object.keys(hashes(whole)).filter((file) => file.endsWith('.json'));
+  for (const file of files)
+    expect(() => JSON.parse(readFileSync(join(whole, file), 'utf8')), file).not.toThrow();
+  expect(new Set(files.map((file) => basename(file)))).toEqual(
+    new Set([
+      ...['Manifest.json', 'config.json', 'metadata.json', 'model_index.json', 'scheduler_config.json'],
+      ...['sdconvert.json', 'special_tokens_map.json', 'tokenizer_config.json', 'vocab.json'],
+    ]),
+  );
+  const scheduler = 'scheduler/scheduler_config.json';
+  expect(readFileSync(join(modelVersion, scheduler), 'utf8')).toContain('"lambda_min_clipped": -Infinity');
+  const written = JSON.parse(readFileSync(join(whole, 'onnx', scheduler), 'utf8'));
+  expect(written).not.toHaveProperty('lambda_min_clipped');
+  expect(written).toMatchObject({ algorithm_type: 'dpmsolver++', solver_order: 2 });
 });
 
 test('sdconvert.json has the size and SHA-256 of every other file there is, and of the weights they were made from', () => {

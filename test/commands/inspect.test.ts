@@ -24,7 +24,7 @@ test.for([
   ['web page', 'model.safetensors', '<!DOCTYPE html><html></html>', 'download it again'],
   ['cut short or damaged', 'model.ckpt', 'PK\x03\x04archive/data.pkl', 'again'],
   ['not a valid PyTorch file', 'model.ckpt', Uint8Array.of(0x80, 2, 0x7d), 'again'],
-  ['GGUF file', 'model.gguf', 'GGUF\x03\x00\x00\x00', '.safetensors'],
+  ['not a valid GGUF file', 'model.gguf', 'GGUF\x03\x00\x00\x00', 'again'],
   ['empty', 'model.onnx', '', 'again'],
   ['not an ONNX model', 'model.onnx', 'this is no protobuf message', 'download it again'],
   ['weights of an ONNX model', 'model.onnx_data', Uint8Array.of(1, 2, 3), '.onnx file beside it'],

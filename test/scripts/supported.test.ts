@@ -95,8 +95,12 @@ test('single files of all families are built for all kinds but depth, which is r
 
 test('8-bit floats, bfloat16 and float64 are said to be read, and integers not', () => {
   for (const name of ['F8_E4M3', 'F8_E5M2', 'BF16', 'F64'])
-    expect(row(dtypeTable(), `\`${name}\``)[1]).toBe('float32, float16');
+    expect(row(dtypeTable(), `\`${name}\``)[2]).toBe('float32, float16');
   expect(() => row(dtypeTable(), '`I64`')).toThrow();
+});
+
+test('the packed types of GGUF are named', () => {
+  for (const name of ['Q8_0', 'Q4_K', 'IQ4_XS', 'IQ2_XXS']) expect(dtypeTable()).toContain(`\`${name}\``);
 });
 
 test('each kind of adapter that is not merged is named', () => {

@@ -169,7 +169,7 @@ describe('what people have in hand instead is called by its name', () => {
     ['a web page', '\n<!DOCTYPE html>\n<html><head><title>401</title>', 'a web page', 'needs a token'],
     ['a zipped .ckpt', `PK\x03\x04\0\0\x08\x08${zeros}`, 'a zip archive', 'right file'],
     ['a pickled .ckpt', `\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.${zeros}`, 'a Python pickle', 'right file'],
-    ['a GGUF file', `GGUF\x03\0\0\0${zeros}`, 'a GGUF file', '.safetensors'],
+    ['a GGUF file', `GGUF\x03\0\0\0${zeros}`, 'a GGUF file', 'right file'],
     ['a server’s answer', 'Entry not found', 'is not a safetensors file', 'right file'],
     ['another binary file', `\x89PNG\r\n\x1a\n${zeros}`, 'is not a safetensors file', 'right file'],
   ])('%s', async (_name, content, says, advice) => {

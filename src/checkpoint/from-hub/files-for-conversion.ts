@@ -46,7 +46,7 @@ export function withoutWeights(names: readonly string[], selection: Selection): 
 
 /** The single-file checkpoints of a repository that is no diffusers folder. */
 export function singleFiles(names: readonly string[]): readonly string[] {
-  return names.filter((name) => /\.(safetensors|ckpt|pt|pth)$/i.test(name));
+  return names.filter((name) => /\.(safetensors|ckpt|pt|pth|gguf)$/i.test(name));
 }
 
 /** The variants that some component has. */

@@ -1,6 +1,7 @@
 import { basename, extname } from 'node:path';
 import { ConfigError, UnsupportedModelError } from '../../errors.ts';
 import { type JsonObject, readJsonObject } from '../../io/python-json.ts';
+import { fewBitTypes } from '../../weights/few-bits.ts';
 import type { WeightFile } from '../../weights/tensors-of-file.ts';
 import type { Weight } from '../../weights/weight.ts';
 import { openWeightFile } from '../../weights/weight-file.ts';
@@ -73,8 +74,11 @@ export async function readSingleFile(file: WeightFile): Promise<Checkpoint> {
     notes.push(...own);
   }
   if (unet && prediction.note) notes.push(prediction.note);
-  if ([...weights.values()].some(({ dtype }) => dtype.startsWith('f8')))
-    notes.push('Weights are stored as 8-bit floats: pictures differ from those of the float16 model.');
+  const fewBits = fewBitTypes(weights.values());
+  if (fewBits.length > 0)
+    notes.push(
+      `Weights are stored as ${fewBits.join(', ')}: pictures differ from those of the float16 model.`,
+    );
   if (missing.length > 0)
     notes.push(`${basename(path)} has no ${missing.join(' and no ')}: what it has is converted.`);
   if (parts.has('controlnet'))

@@ -1,9 +1,8 @@
 import { basename, join } from 'node:path';
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
-import { copyHashed } from '../../io/copy-file.ts';
 import { exists, listFolder } from '../../io/disk.ts';
 import type { JsonObject } from '../../io/python-json.ts';
-import { type Hashed, writeHashed } from '../../io/write-hashed.ts';
+import { copyConfigFile, writeJson } from '../../io/strict-json.ts';
 import type { WrittenFile } from '../artifact.ts';
 import { parseName } from '../artifact-id.ts';
 
@@ -55,15 +54,10 @@ export async function bundleOnnxFolder(
     const write = async () =>
       from === undefined
         ? writeJson(path, json ?? (await modelIndex(checkpoint, folder)))
-        : copyHashed(from, path);
+        : copyConfigFile(from, path);
     written.push({ name, ...(await write()) });
   }
   return written;
-}
-
-async function writeJson(path: string, json: JsonObject): Promise<Hashed> {
-  const bytes = new TextEncoder().encode(`${JSON.stringify(json, null, 2)}\n`);
-  return writeHashed(path, (write) => write(bytes, 0));
 }
 
 /** The checkpoint's index without the components that were not converted (a safety checker, say). */

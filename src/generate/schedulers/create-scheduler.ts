@@ -44,8 +44,10 @@ function entry<Schema extends z.ZodObject>(
   };
 }
 
-/** The `_class_name`s that `createScheduler` knows. */
-export const schedulerNames = Object.freeze(Object.keys(table));
+/** A `_class_name` that `createScheduler` knows. */
+export type SchedulerName = keyof typeof table;
+
+const schedulerNames = Object.keys(table);
 
 /**
  * The scheduler that a diffusers configuration (`scheduler_config.json`) describes, with diffusers' defaults for what

@@ -7,9 +7,7 @@ import { compileWithApple } from './apple-compiler.ts';
 import { compileMlPackage } from './compile.ts';
 
 /** Who compiles packages: sdconvert itself, on any machine, or Apple's compiler on a Mac with Xcode. */
-export const compilers = ['own', 'apple'] as const;
-
-export type Compiler = (typeof compilers)[number];
+export type Compiler = 'own' | 'apple';
 
 /** What to compile, and where to. */
 export interface CompileRequest {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { createFolder } from '../../../io/disk.ts';
+import { strictJson } from '../../../io/strict-json.ts';
 import { writeHashed } from '../../../io/write-hashed.ts';
 import { readStream, type TensorStream } from '../../../weights/tensor-stream.ts';
 import type { PlannedFile, WrittenFile } from '../../artifact.ts';
@@ -87,7 +88,7 @@ function encodeManifest(model: Uint8Array): Uint8Array {
     itemInfoEntries: Object.fromEntries(items.toSorted(([a], [b]) => (a < b ? -1 : 1))),
     rootModelIdentifier: items[0]?.[0],
   };
-  return new TextEncoder().encode(`${JSON.stringify(manifest, undefined, 4)}\n`);
+  return new TextEncoder().encode(strictJson(manifest, MANIFEST_FILE, 4));
 }
 
 /** An identifier in the form of a UUID (RFC 9562, version 8) that depends only on the model and the item, so that equal packages are equal bytes. */

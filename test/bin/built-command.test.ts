@@ -1,0 +1,48 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, expect, test } from 'vitest';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+
+const root = join(import.meta.dirname, '../..');
+const temporary = temporaryFolder();
+
+/** Builds the package as `npm run build` does, beside the modules that an installation would have. */
+beforeAll(() => {
+  const tool = (name: string, ...args: string[]) =>
+    execFileSync(join(root, 'node_modules/.bin', name), args, { cwd: root, stdio: 'pipe' });
+  tool('tsc', '-p', 'tsconfig.build.json', '--outDir', temporary('dist'));
+  tool('rolldown', '-c', '--dir', temporary('dist/cli'));
+  for (const folder of ['bin', 'models']) mkdirSync(temporary(folder));
+  for (const file of ['package.json', 'bin/sdconvert.js']) copyFileSync(join(root, file), temporary(file));
+  for (const folder of ['node_modules', 'assets', 'models/sd-shapes'])
+    symlinkSync(join(root, folder), temporary(folder));
+}, 120_000);
+
+function run(main: string, args: readonly string[]) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], { encoding: 'utf8' });
+  return { status, stdout, stderr };
+}
+
+test.for([
+  '--help',
+  'quantize --help',
+  'generate --help',
+  '--version',
+  'convert --no-such-option',
+  'validate',
+  '--json inspect no/such/path',
+  'inspect models/sd-shapes',
+  '--model-version models/sd-shapes --dry-run --target coreml --quiet',
+])('built or from source, the command line says the same: sdconvert %s', (line) => {
+  const args = line.split(' ');
+  const built = run(temporary('bin/sdconvert.js'), args);
+  expect(built).toEqual(run(join(root, 'cli/main.ts'), args));
+});
+
+test('the built command converts, its worker threads and assets included', () => {
+  const args = ['--model-version', 'models/sd-shapes', '--target', 'onnx', '--convert-vae-decoder'];
+  const built = run(temporary('bin/sdconvert.js'), [...args, '--quiet', '-o', temporary('out')]);
+  expect(built).toMatchObject({ status: 0, stderr: '' });
+  expect(built.stdout).toContain('onnx/vae_decoder ');
+});
