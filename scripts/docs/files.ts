@@ -17,12 +17,11 @@ import {
 } from '../../src/checkpoint/single-file/open-single-file.ts';
 import { optimumContract } from '../../src/convert/contracts/optimum.ts';
 import { convert } from '../../src/convert/convert.ts';
-import { SdConvertError } from '../../src/errors.ts';
 import { findings } from '../../src/io/sniff.ts';
 import { blockConverter } from '../../src/weights/convert-dtype.ts';
 import { ggufTypes, otherGgufTypes } from '../../src/weights/gguf/gguf-types.ts';
 import { safetensorsDTypes } from '../../src/weights/safetensors-header.ts';
-import { refuseScaledFloat8 } from '../../src/weights/scaled-float8.ts';
+import { otherFormats, readFormats } from '../../src/weights/scaled/quant-formats.ts';
 import { torchDTypes } from '../../src/weights/torch/torch-globals.ts';
 import { fullSizeCheckpoint } from '../../test/support/full-size.ts';
 import { headerFile, type RecordedFile, recordedPlaces } from '../../test/support/single-file.ts';
@@ -157,21 +156,16 @@ export function dtypeTable(): string {
     `GGUF (versions 2 and 3) also packs numbers, by blocks with scales: ${code(packedTypes())} are unpacked as they`,
     `are read, and become float32 or float16; ${code(otherGgufTypes.values())} are refused.\n`,
     `Tensors of ${code(others.map(({ name }) => name))} may be in a file, but no network has weights of these types.`,
-    `8-bit floats are taken where they are the weights themselves; where factors come with them, the tool says: ${scaledFloat8()}\n`,
+    'Scales beside 8-bit floats and signed bytes are applied as they stream: `<module>.scale_weight` or',
+    '`<module>.weight_scale`, one for a tensor, each output channel or each block; NVIDIA’s 4-bit floats as diffusers',
+    'and ComfyUI lay them out. 8-bit floats without scales are refused where values were cut off at the largest there is.',
+    `Of ComfyUI’s formats these are read: ${code(readFormats)}. Refused by name: what is rotated (\`convrot\`), and the`,
+    `formats of ${otherFormats.map(([, name]) => name).join('; ')}.\n`,
   ].join('\n');
 }
 
 function packedTypes(): string[] {
   return [...ggufTypes.values()].filter(({ as }) => typeof as !== 'string').map(({ name }) => name);
-}
-
-function scaledFloat8(): string {
-  try {
-    refuseScaledFloat8([{ name: 'layer.scale_weight', dtype: 'f8_e4m3' }], '…');
-  } catch (error) {
-    if (error instanceof SdConvertError) return `“${error.problem} ${error.advice}”`;
-  }
-  throw new Error('8-bit floats with scales were not refused');
 }
 
 /** What LoRAs may look like. */

@@ -2,9 +2,10 @@ import { join } from 'node:path';
 import { FileFormatError, NotFoundError } from '../errors.ts';
 import { listFolder } from '../io/disk.ts';
 import { isJsonObject, readJsonObject } from '../io/python-json.ts';
+import { withScales } from '../weights/scaled/with-scales.ts';
 import type { WeightFile } from '../weights/tensors-of-file.ts';
 import type { Weight } from '../weights/weight.ts';
-import { openWeightFile } from '../weights/weight-file.ts';
+import { openStoredTensors } from '../weights/weight-file.ts';
 
 /** The alternative sets of weights that checkpoints carry beside the plain one. */
 export const variants = ['fp16', 'non_ema'] as const;
@@ -68,14 +69,8 @@ async function openShards(folder: string, indexName: string): Promise<ComponentW
       advice: 'The download is not complete: download the missing files.',
     });
   }
-  const opened = await openFiles(shards.map((shard) => join(folder, shard)));
-  try {
-    checkIndex(index, folder, shardOf, opened.weights);
-  } catch (error) {
-    await opened.close();
-    throw error;
-  }
-  return opened;
+  const paths = shards.map((shard) => join(folder, shard));
+  return openFiles(paths, (stored) => checkIndex(index, folder, shardOf, stored));
 }
 
 /** The shard of each tensor. The names come from a stranger and are joined to a path: only plain file names pass. */
@@ -120,28 +115,33 @@ function checkIndex(
   }
 }
 
-/** Opens all of the files, or none. */
-async function openFiles(paths: readonly string[]): Promise<ComponentWeights> {
+/** Opens all of the files, or none; `check` sees their tensors as they are stored, before scales are applied. */
+async function openFiles(
+  paths: readonly string[],
+  check: (stored: ReadonlyMap<string, Weight>) => void = () => {},
+): Promise<ComponentWeights> {
   const opened: WeightFile[] = [];
   const close = async () => {
     await Promise.all(opened.map((file) => file.close()));
   };
-  const weights = new Map<string, Weight>();
+  const stored = new Map<string, Weight>();
   try {
     for (const path of paths) {
-      const file = await openWeightFile(path);
+      const file = await openStoredTensors(path);
       opened.push(file);
       for (const weight of file.weights.values()) {
-        const other = weights.get(weight.name);
+        const other = stored.get(weight.name);
         if (other) throw inTwoFiles(weight, other);
-        weights.set(weight.name, weight);
+        stored.set(weight.name, weight);
       }
     }
+    check(stored);
+    const metadata = Object.assign({}, ...opened.map((file) => file.metadata));
+    return { files: paths, weights: await withScales({ metadata, weights: stored }), close };
   } catch (error) {
     await close();
     throw error;
   }
-  return { files: paths, weights, close };
 }
 
 function inTwoFiles(weight: Weight, other: Weight): FileFormatError {

@@ -5,11 +5,12 @@ import { milDTypes } from '../formats/coreml/mil/mil-dtype.ts';
 import { programFunctions } from '../formats/coreml/mil/mil-program.ts';
 import type { FeatureDescription } from '../formats/coreml/mil/mil-schema.ts';
 import { openMlPackage } from '../formats/coreml/package/read-package.ts';
+import { dtypeName } from '../weights/dtype.ts';
 import { filesIn } from './file-sizes.ts';
 import type { CoreMlInspection, ValueInspection } from './inspection.ts';
 import { milWeights } from './mil-weights.ts';
 import { chunkText, countTypes, networkNamed, nextForModel } from './model-facts.ts';
-import { dtypeName, groupWeights } from './weight-groups.ts';
+import { groupWeights } from './weight-groups.ts';
 
 const openers = { mlpackage: openMlPackage, mlmodelc: openMlModelC };
 

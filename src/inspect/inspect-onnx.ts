@@ -12,11 +12,11 @@ import {
   type ValueInfoProto,
 } from '../formats/onnx/proto.ts';
 import { openFile, pathKind } from '../io/disk.ts';
-import { elementCount } from '../weights/dtype.ts';
+import { dtypeName, elementCount } from '../weights/dtype.ts';
 import { sizeOfFile } from './file-sizes.ts';
 import type { FileSize, OnnxInspection, ValueInspection } from './inspection.ts';
 import { chunkText, countTypes, networkNamed, nextForModel } from './model-facts.ts';
-import { dtypeName, groupWeights, plainWeight, type StoredWeight } from './weight-groups.ts';
+import { groupWeights, plainWeight, type StoredWeight } from './weight-groups.ts';
 
 /** Looks at an ONNX file. Throws `FileFormatError` when it is not one. */
 export async function inspectOnnx(path: string): Promise<OnnxInspection> {

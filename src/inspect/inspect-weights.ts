@@ -9,13 +9,14 @@ import { exists, openFile, pathKind } from '../io/disk.ts';
 import { readJsonObject } from '../io/python-json.ts';
 import { weightFormat } from '../io/sniff.ts';
 import { isRecordedBeside, type NetworkForm, networkOf } from '../run/tensor-names.ts';
+import { dtypeName } from '../weights/dtype.ts';
 import type { Weight } from '../weights/weight.ts';
 import { openWeightFile } from '../weights/weight-file.ts';
 import { sizeOfFile } from './file-sizes.ts';
 import { inspectOpened } from './inspect-checkpoint.ts';
 import type { CheckpointInspection, Inspection, WeightsInspection } from './inspection.ts';
 import { nextCommand } from './next-command.ts';
-import { dtypeName, groupWeights, plainWeight, sumOf } from './weight-groups.ts';
+import { groupWeights, plainWeight, sumOf } from './weight-groups.ts';
 
 /** More tensors than a recording has. */
 const MOST_VALUES = 64;

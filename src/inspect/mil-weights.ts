@@ -2,7 +2,8 @@ import { milElement } from '../formats/coreml/mil/mil-dtype.ts';
 import { operationValues, tensorElements, tensorTypeOf } from '../formats/coreml/mil/mil-program.ts';
 import type { Block, Operation, Value } from '../formats/coreml/mil/mil-schema.ts';
 import type { WeightFiles } from '../formats/coreml/package/weight-blobs.ts';
-import { dtypeName, type StoredWeight } from './weight-groups.ts';
+import { dtypeName } from '../weights/dtype.ts';
+import type { StoredWeight } from './weight-groups.ts';
 
 /**
  * The weights of an ML Program, as they are stored: the constants that lie in a weight file, and what `constexpr_…`

@@ -1,5 +1,4 @@
-import type { MilDType } from '../formats/coreml/mil/mil-dtype.ts';
-import { byteSize, byteWidth, type DType, elementCount } from '../weights/dtype.ts';
+import { byteSize, byteWidth, dtypeName, elementCount } from '../weights/dtype.ts';
 import type { Weight } from '../weights/weight.ts';
 
 /** Weights that are stored the same way. */
@@ -56,12 +55,4 @@ export function sumOf(groups: readonly WeightGroup[]): Omit<WeightGroup, 'stored
   const add = (key: 'tensors' | 'parameters' | 'byteLength') =>
     groups.reduce((sum, group) => sum + group[key], 0);
   return { tensors: add('tensors'), parameters: add('parameters'), byteLength: add('byteLength') };
-}
-
-/** An element type in full: `f16` and Core ML's `fp16` are `float16`. */
-export function dtypeName(dtype: DType | MilDType): string {
-  return dtype
-    .replace(/^(b?)fp?(?=\d)/, '$1float')
-    .replace(/^u(?=\d)/, 'uint')
-    .replace(/^i(?=\d)/, 'int');
 }

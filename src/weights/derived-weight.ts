@@ -1,3 +1,6 @@
+import { borrowBlock, returnBlocks } from '../io/block-pool.ts';
+import { BLOCK_BYTES } from '../io/bytes.ts';
+import { blockConverter } from './convert-dtype.ts';
 import type { DType } from './dtype.ts';
 import { byteSize, byteWidth, elementCount } from './dtype.ts';
 import { readTensor } from './tensor-data.ts';
@@ -33,6 +36,34 @@ export function rowsOf(weight: Weight, start: number, end: number): Weight {
         if (part.length > 0) yield part;
         at += block.length;
         if (at >= last) return;
+      }
+    },
+  };
+}
+
+/** The same bytes as elements of another dtype of their width. */
+export function viewedAs(weight: Weight, dtype: DType): Weight {
+  return {
+    ...weight,
+    dtype,
+    async *stream(to) {
+      const convert = blockConverter(dtype, to);
+      if (!convert || byteWidth(dtype) !== byteWidth(weight.dtype))
+        throw new Error(`${weight.name} of ${weight.dtype} cannot be seen as ${dtype} and become ${to}`);
+      const widening = byteWidth(to) / byteWidth(dtype);
+      const piece = BLOCK_BYTES / Math.max(1, widening);
+      const buffer = borrowBlock();
+      try {
+        for await (const block of weight.stream(weight.dtype)) {
+          for (let at = 0; at < block.length; at += piece) {
+            const part = block.subarray(at, at + piece);
+            const converted = buffer.subarray(0, part.length * widening);
+            convert(part, converted);
+            yield converted;
+          }
+        }
+      } finally {
+        returnBlocks(buffer);
       }
     },
   };

@@ -25,6 +25,14 @@ export function byteWidth(dtype: DType): number {
   return byteWidths[dtype];
 }
 
+/** An element type in full: `f16` and Core ML's `fp16` are `float16`. */
+export function dtypeName(dtype: string): string {
+  return dtype
+    .replace(/^(b?)fp?(?=\d)/, '$1float')
+    .replace(/^u(?=\d)/, 'uint')
+    .replace(/^i(?=\d)/, 'int');
+}
+
 /** The element types that hold fractions. */
 export function isFloat(dtype: DType): boolean {
   return /^b?f\d/.test(dtype); // f32, bf16, f8_e4m3

@@ -6,7 +6,6 @@ import { duplicateKey } from '../io/json-text.ts';
 import { isJsonObject } from '../io/python-json.ts';
 import { sniff } from '../io/sniff.ts';
 import { byteWidth, type DType } from './dtype.ts';
-import { refuseScaledFloat8 } from './scaled-float8.ts';
 
 /**
  * The safetensors format (https://github.com/huggingface/safetensors#format): 8 bytes little-endian length N, N bytes of
@@ -59,8 +58,7 @@ export const LENGTH_BYTES = 8;
 
 /**
  * Reads and checks a header; the data is not touched. Throws `FileFormatError` for anything that is not a whole and
- * consistent safetensors file, `UnsupportedModelError` for tensors of a dtype that is not converted, and for 8-bit floats
- * with scales.
+ * consistent safetensors file, `UnsupportedModelError` for tensors of a dtype that is not converted.
  */
 export async function readSafetensorsHeader(source: ByteSource): Promise<SafetensorsHeader> {
   const length = await readHeaderLength(source);
@@ -73,7 +71,6 @@ export async function readSafetensorsHeader(source: ByteSource): Promise<Safeten
     .map(([name, entry]) => readEntry(name, entry, dataStart, source.name))
     .sort((a, b) => a.offset - b.offset || a.bytes - b.bytes);
   checkLayout(entries, dataStart, source);
-  refuseScaledFloat8(entries, source.name);
   return {
     metadata: readMetadata(__metadata__, source.name),
     entries: new Map(entries.map((entry) => [entry.name, entry])),

@@ -3,16 +3,29 @@ import { openFile } from '../io/disk.ts';
 import { weightFormat } from '../io/sniff.ts';
 import { readGguf } from './gguf/gguf-file.ts';
 import { readSafetensors } from './safetensors-file.ts';
+import { withScales } from './scaled/with-scales.ts';
 import type { TensorsOfFile, WeightFile } from './tensors-of-file.ts';
 import { readTorchLegacy } from './torch/torch-legacy.ts';
 import { readTorchZip } from './torch/torch-zip.ts';
 
 /**
  * Opens a safetensors file, a PyTorch file (.ckpt, .bin, .pt, .pth) or a GGUF file, told apart by their first bytes and
- * never by their extension. Nothing in a file is ever run. Throws `NotFoundError`, `FileFormatError` with what the file really
- * is, or `UnsupportedModelError` for what is intact but not read.
+ * never by their extension; scales of weights are applied to them. Nothing in a file is ever run. Throws
+ * `NotFoundError`, `FileFormatError` with what the file really is, or `UnsupportedModelError` for what is intact but not
+ * read.
  */
 export async function openWeightFile(path: string): Promise<WeightFile> {
+  const file = await openStoredTensors(path);
+  try {
+    return { ...file, weights: await withScales(file) };
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+/** As `openWeightFile`, with scales as tensors of their own: those of shards may be in another file than their weights. */
+export async function openStoredTensors(path: string): Promise<WeightFile> {
   const source = await openFile(path);
   try {
     return { path, size: source.size, ...(await readTensors(source)), close: () => source.close() };

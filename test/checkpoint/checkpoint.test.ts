@@ -349,6 +349,15 @@ describe('weights in several files', () => {
     expect(await unetValue(path)).toBe(3);
   });
 
+  test('have scales wherever their weights are', async () => {
+    const path = await write('sharded-scale', {
+      ...sharded,
+      [indexName]: { weight_map: { 'conv_in.weight': shard(1), 'conv_in.weight_scale': shard(2) } },
+      [`unet/${shard(2)}`]: [one('conv_in.weight_scale', 0.5)],
+    });
+    expect(await unetValue(path)).toBe(1.5);
+  });
+
   test('have variants too', async () => {
     const map = { weight_map: { 'conv_in.weight': 'other.safetensors' } };
     const path = await write('sharded-variant', {

@@ -126,17 +126,6 @@ test('8-bit floats are read', async () => {
   expect([...entries.values()].map(({ dtype }) => dtype)).toEqual(['f8_e4m3', 'f8_e5m2']);
 });
 
-test.each(['scaled_fp8', 'unet.to_q.scale_weight', 'unet.to_q.weight_scale', 'unet.to_q.input_scale'])(
-  '8-bit floats beside %s are refused: they are not the weights',
-  async (name) => {
-    const header = `{"w":{"dtype":"F8_E4M3","shape":[4],"data_offsets":[0,4]},"${name}":{"dtype":"F32","shape":[],"data_offsets":[4,8]}}`;
-    const error = await refusal(fileWith(header, 8));
-    expect(error).toBeInstanceOf(UnsupportedModelError);
-    expect(error.problem).toBe('memory.safetensors holds scaled 8-bit floats, which are not supported.');
-    expect(error.details.tensor).toBe(`"${name}"`);
-  },
-);
-
 test('other small floats are refused by their name, with what to use instead', async () => {
   const error = await refusal(fileWith('{"t":{"dtype":"F8_E8M0","shape":[4],"data_offsets":[0,4]}}', 4));
   expect(error).toBeInstanceOf(UnsupportedModelError);

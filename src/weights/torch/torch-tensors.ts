@@ -2,7 +2,6 @@ import { UnsupportedModelError } from '../../errors.ts';
 import type { ByteRange, ByteSource } from '../../io/bytes.ts';
 import { countBytes, excerpt, quote } from '../../io/error-text.ts';
 import { byteWidth, elementCount } from '../dtype.ts';
-import { refuseScaledFloat8 } from '../scaled-float8.ts';
 import { readAt, streamTensor } from '../stream-tensor.ts';
 import { streamStrided } from '../strided-tensor.ts';
 import type { TensorsOfFile } from '../tensors-of-file.ts';
@@ -19,7 +18,7 @@ const MAX_STRIDED_BYTES = 1 << 29;
 
 /**
  * The weights of a torch file, given what its pickle holds and where its storages lie; each tensor is checked against its
- * storage. Throws `FileFormatError`, and `UnsupportedModelError` for a file without tensors, for scaled 8-bit floats and
+ * storage. Throws `FileFormatError`, and `UnsupportedModelError` for a file without tensors and
  * for a huge tensor that is not stored row by row.
  */
 export function torchTensors(
@@ -31,7 +30,6 @@ export function torchTensors(
     .map(([name, tensor]) => place(name, tensor, storages.get(tensor.storage.key), source))
     .sort((a, b) => a.offset - b.offset);
   const weights = new Map(placed.map(({ weight }) => [weight.name, weight]));
-  refuseScaledFloat8(weights.values(), source.name);
   return { metadata: {}, weights };
 }
 
