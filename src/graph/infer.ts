@@ -1,5 +1,5 @@
 import { ShapeError } from '../errors.ts';
-import { type DType, isFloat } from '../weights/dtype.ts';
+import { isFloat } from '../weights/dtype.ts';
 import {
   addDims,
   type Dim,
@@ -10,12 +10,21 @@ import {
   subtractDims,
   windowDim,
 } from './dim.ts';
+import {
+  broadcast,
+  expect,
+  expectAxis,
+  expectNumber,
+  expectVector,
+  Misfit,
+  present,
+  ranked,
+  sameDType,
+  typeOf,
+} from './misfit.ts';
 import type { ComputedOp, OpOf } from './op.ts';
 import { dimAt, formatShape, type Shape, sameShape } from './shape.ts';
 import type { Tensor, TensorType } from './tensor.ts';
-
-/** Thrown inside a rule with what does not fit; `inferType` adds where. */
-class Misfit extends Error {}
 
 type Rule<K extends ComputedOp['kind']> = (op: OpOf<K>, inputs: readonly TensorType[]) => TensorType;
 
@@ -268,65 +277,6 @@ function comparison(_: object, [a, b]: readonly TensorType[]): TensorType {
 
 function unary(_: object, [x]: readonly TensorType[]): TensorType {
   return typeOf(x);
-}
-
-function expect(fits: boolean, misfit: () => string): void {
-  if (!fits) throw new Misfit(misfit());
-}
-
-function typeOf(input: TensorType | undefined): TensorType {
-  if (!input) throw new Misfit('an input is missing');
-  return input;
-}
-
-function ranked(input: TensorType | undefined, rank: number, what: string): TensorType {
-  const type = typeOf(input);
-  expect(type.shape.length === rank, () => `${what} ${formatShape(type.shape)} is not of rank ${rank}`);
-  return type;
-}
-
-function expectVector(input: TensorType | undefined, size: Dim, what: string): void {
-  expect(
-    !input || sameShape(input.shape, [size]),
-    () => `the ${what} ${formatShape(typeOf(input).shape)} is not ${formatShape([size])}`,
-  );
-}
-
-/** These operations' axes are counted from the front. */
-function expectAxis(axis: number, shape: Shape): void {
-  expect(axis in shape, () => `${formatShape(shape)} has no axis ${axis}`);
-}
-
-function expectNumber(input: TensorType | undefined, what: string): void {
-  const { shape } = typeOf(input);
-  expect(shape.length === 0, () => `the ${what} ${formatShape(shape)} is not a single number`);
-}
-
-/** The inputs that are there: a bias may be left out. */
-function present(...inputs: readonly (TensorType | undefined)[]): TensorType[] {
-  return inputs.filter((input) => input !== undefined);
-}
-
-function sameDType(...inputs: readonly (TensorType | undefined)[]): DType {
-  const { dtype } = typeOf(inputs[0]);
-  expect(
-    inputs.every((input) => input?.dtype === dtype),
-    () => `${inputs.map((input) => input?.dtype).join(' and ')} are not one dtype`,
-  );
-  return dtype;
-}
-
-function broadcast(a: Shape, b: Shape): Shape {
-  const rank = Math.max(a.length, b.length);
-  const at = (shape: Shape, axis: number): Dim => shape[axis - rank + shape.length] ?? 1;
-  return Array.from({ length: rank }, (_, axis) => {
-    const [left, right] = [at(a, axis), at(b, axis)];
-    expect(
-      left === 1 || right === 1 || sameDim(left, right),
-      () => `${formatShape(a)} and ${formatShape(b)} do not broadcast`,
-    );
-    return left === 1 ? right : left;
-  });
 }
 
 function swapped(shape: Shape, transpose: boolean): Shape {
