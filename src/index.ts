@@ -9,9 +9,9 @@ export {
   type ConvertOptions,
   type ConvertRequest,
   type ConvertResult,
-  convertCheckpoint as convert,
   convertDefaults,
-} from './commands/convert.ts';
+} from './commands/conversion/request.ts';
+export { convertCheckpoint as convert } from './commands/convert.ts';
 export { type Downloaded, type DownloadRequest, download } from './commands/download.ts';
 export { type Inspection, inspect } from './commands/inspect.ts';
 export {

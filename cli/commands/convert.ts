@@ -5,7 +5,7 @@ import type {
   ConvertOptions,
   ConvertResult,
   convertDefaults,
-} from '../../src/commands/convert.ts';
+} from '../../src/commands/conversion/request.ts';
 import type { AttentionImplementation } from '../../src/convert/blocks/attention.ts';
 import type { NetworkName, Sizes } from '../../src/convert/contracts/contract.ts';
 import { RequestError } from '../../src/errors.ts';

@@ -13,12 +13,15 @@ export interface WrittenFile extends PlannedFile {
   readonly sha256: string;
 }
 
-/** A model in a target's format, ready to be written: its graph is final, no weight has been read. */
+/** Bytes of files together. */
+export function totalBytes(files: readonly PlannedFile[]): number {
+  return files.reduce((sum, { byteLength }) => sum + byteLength, 0);
+}
+
+/** What an artifact will be: no weight has been read, and the model that it is made of need not be in memory. */
 export interface PlannedArtifact {
   readonly id: ArtifactId;
   /** Its folder, relative to the output folder: `onnx/unet_chunk1`. */
   readonly path: string;
   readonly files: readonly PlannedFile[];
-  /** Writes it into `folder`; `onBytes` is told how many bytes each block had, and stops the work by throwing. */
-  write(folder: string, onBytes: (count: number) => void): Promise<readonly WrittenFile[]>;
 }

@@ -1,25 +1,19 @@
-import { join } from 'node:path';
-import { bundleSwiftResources, swiftResourcePaths } from '../bundle/swift-resources.ts';
-import type { Checkpoint } from '../checkpoint/checkpoint.ts';
-import type { Context } from '../context.ts';
 import type { AttentionImplementation } from '../convert/blocks/attention.ts';
 import { appleContract } from '../convert/contracts/apple.ts';
 import { type Contract, type NetworkName, networkKind } from '../convert/contracts/contract.ts';
 import { optimumContract } from '../convert/contracts/optimum.ts';
-import { componentOf, type Model } from '../convert/convert.ts';
+import type { Model } from '../convert/convert.ts';
 import { planQuantization, type QuantizationOptions } from '../quantize/plan.ts';
 import type { Precision } from '../quantize/precision.ts';
-import type { PlannedArtifact, WrittenFile } from './artifact.ts';
+import type { PlannedFile, WrittenFile } from './artifact.ts';
 import { type ArtifactId, nameOf } from './artifact-id.ts';
 import { buildCoreMl } from './coreml/build/build-model.ts';
 import { describeModel } from './coreml/build/describe-model.ts';
-import type { Compiler } from './coreml/compiled/compile-package.ts';
 import type { DeploymentTarget } from './coreml/deployment-target.ts';
 import { packageFiles, writePackageFiles } from './coreml/package/package.ts';
 import { quantizeMil } from './coreml/quantize/quantize-mil.ts';
 import { chunkCountNote, splitMil } from './coreml/split-mil.ts';
 import { buildOnnxModel } from './onnx/build-model.ts';
-import { type BundledModel, bundleOnnxFolder, onnxFolderFiles } from './onnx/onnx-folder.ts';
 import { quantizeOnnx } from './onnx/quantize-onnx.ts';
 import { splitOnnx } from './onnx/split-onnx.ts';
 import { plannedFiles, writeOnnx } from './onnx/write-onnx.ts';
@@ -40,12 +34,15 @@ export interface TargetOptions {
   readonly deployment: DeploymentTarget;
 }
 
-/** An artifact that is there, to be bundled. */
-export interface BundledArtifact {
+/** A model in a target's form, or a chunk of it, ready to be written: no weight has been read. */
+export interface BuiltArtifact {
   readonly id: ArtifactId;
-  /** Relative to the output folder. */
+  /** Its folder, relative to the output folder: `onnx/unet_chunk1`. */
   readonly path: string;
-  readonly files: readonly WrittenFile[];
+  /** What `write` writes, with exact sizes. */
+  files(): PlannedFile[];
+  /** Writes it into `folder`; `onBytes` is told how many bytes each block had, and stops the work by throwing. */
+  write(folder: string, onBytes: (count: number) => void): Promise<readonly WrittenFile[]>;
 }
 
 /** A format that artifacts are written in. */
@@ -55,20 +52,11 @@ export interface Target {
   readonly attention: AttentionImplementation;
   /** The nearest precision it has. */
   precision(wanted: Precision): Precision;
-  /** What `bundle` writes, relative to the output folder. */
-  bundledPaths(checkpoint: Checkpoint, artifacts: readonly Omit<BundledArtifact, 'files'>[]): string[];
-  /** Completes an output folder for the format's consumers; gives the folder, relative to the output, and what it wrote there. */
-  bundle(
-    checkpoint: Checkpoint,
-    artifacts: readonly BundledArtifact[],
-    place: { readonly output: string; readonly compiler: Compiler },
-    context: Context,
-  ): Promise<{ readonly folder: string; readonly files: WrittenFile[] }>;
   /** The artifact of a model, or those of its chunks, and what the user should know of them. Throws `ChunkBudgetError`. */
-  plan(
+  build(
     model: Model,
     options: TargetOptions,
-  ): { readonly artifacts: PlannedArtifact[]; readonly note?: string | undefined };
+  ): { readonly artifacts: readonly BuiltArtifact[]; readonly note?: string | undefined };
 }
 
 export const targetNames = ['onnx', 'coreml'] as const;
@@ -80,24 +68,17 @@ export const targets: { readonly [K in TargetName]: Target } = {
     contract: optimumContract,
     attention: 'ORIGINAL',
     precision: (wanted) => wanted,
-    plan({ name, graph }, { attention, precision, quantization, maxChunkBytes }) {
+    build({ name, graph }, { attention, precision, quantization, maxChunkBytes }) {
       const built = buildOnnxModel(graph, { model: name, attention, precision });
       const whole = quantization ? quantizeOnnx(built, planQuantization(quantization)).model : built;
       const parts = maxChunkBytes === undefined ? [whole] : splitOnnx(whole, maxChunkBytes);
       const artifacts = parts.map((part, index) => ({
         id: idOf(name, index, maxChunkBytes),
         path: `onnx/${nameOf(idOf(name, index, maxChunkBytes))}`,
-        files: plannedFiles(part),
+        files: () => plannedFiles(part),
         write: (folder: string, onBytes: (count: number) => void) => writeOnnx(part, folder, onBytes),
       }));
       return { artifacts };
-    },
-    bundledPaths: (checkpoint, artifacts) =>
-      onnxFolderFiles(checkpoint, configured(checkpoint, artifacts)).map(({ name }) => `onnx/${name}`),
-    async bundle(checkpoint, artifacts, { output }) {
-      const folder = join(output, 'onnx');
-      const files = await bundleOnnxFolder(checkpoint, configured(checkpoint, artifacts), folder);
-      return { folder: 'onnx', files };
     },
   },
 
@@ -106,7 +87,7 @@ export const targets: { readonly [K in TargetName]: Target } = {
     attention: 'SPLIT_EINSUM',
     // Core ML computes in float16 wherever weights are float16.
     precision: (wanted) => (wanted === 'float16-weights' ? 'float16' : wanted),
-    plan({ name, graph, component }, { modelVersion, license, quantization, deployment, maxChunkBytes }) {
+    build({ name, graph, component }, { modelVersion, license, quantization, deployment, maxChunkBytes }) {
       const description = describeModel(name, component.id ?? modelVersion, {
         license,
         outputs: graph.outputs.map((output) => output.name),
@@ -117,7 +98,7 @@ export const targets: { readonly [K in TargetName]: Target } = {
       const artifacts = parts.map((part, index) => ({
         id: idOf(name, index, maxChunkBytes),
         path: packageName(idOf(name, index, maxChunkBytes), modelVersion, component.id),
-        files: packageFiles(part),
+        files: () => packageFiles(part),
         write: (folder: string, onBytes: (count: number) => void) => writePackageFiles(folder, part, onBytes),
       }));
       return {
@@ -125,45 +106,13 @@ export const targets: { readonly [K in TargetName]: Target } = {
         note: maxChunkBytes === undefined ? undefined : chunkCountNote(parts.length, maxChunkBytes),
       };
     },
-    bundledPaths: (checkpoint, artifacts) =>
-      swiftResourcePaths(artifacts, tokenizerOf(checkpoint)).map((path) => `Resources/${path}`),
-    async bundle(checkpoint, artifacts, { output, compiler }, context) {
-      const packages = artifacts.map(({ id, path, files }) => ({ id, path: join(output, path), files }));
-      const tokenizer = tokenizerOf(checkpoint);
-      return {
-        folder: 'Resources',
-        files: await bundleSwiftResources(
-          { packages, tokenizer, compiler },
-          join(output, 'Resources'),
-          context,
-        ),
-      };
-    },
   },
 };
-
-/** The files of the first tokenizer; a refiner has only the second. */
-function tokenizerOf({ folders }: Checkpoint): readonly string[] {
-  return folders.get('tokenizer') ?? folders.get('tokenizer_2') ?? [];
-}
 
 /** As Apple's tool names packages: after the checkpoint and the network, a ControlNet after itself. */
 function packageName(id: ArtifactId, modelVersion: string, own = modelVersion): string {
   const origin = networkKind(id.network) === 'controlnet' ? own : modelVersion;
   return `${nameOf(id, { by: 'apple', origin })}.mlpackage`;
-}
-
-/** The folders of models, with the configs that go into them. */
-function configured(
-  { components }: Checkpoint,
-  artifacts: readonly Omit<BundledArtifact, 'files'>[],
-): BundledModel[] {
-  return artifacts.flatMap(({ id }) => {
-    const component = components.get(componentOf(id.network));
-    if (!component) return [];
-    const { configFile, config, adapted } = component;
-    return [{ folder: nameOf(id), configFile, config: adapted && config }];
-  });
 }
 
 function idOf(network: NetworkName, index: number, maxChunkBytes: number | undefined): ArtifactId {

@@ -162,10 +162,10 @@ test('--json prints events and the result as JSON lines, and nothing else, on st
   expect(stderr).toBe('');
   expect(events.filter(({ state }) => state === 'finished').map(({ stage }) => stage)).toEqual([
     'open',
-    'convert',
-    'quantize',
-    'chunk',
+    'build',
+    'precision',
     'plan',
+    'dry-run',
   ]);
   expect(events.at(-1)).toMatchObject({ event: 'result', result: { artifacts: expect.any(Array) } });
 });
@@ -183,7 +183,7 @@ test('--json gives an error as JSON, too', async () => {
 test('Ctrl-C ends it with 130 and leaves nothing under a final name, nor anything half-written', async () => {
   const output = temporary('interrupted');
   const { code, stdout } = await sdconvertInterrupted(
-    '"stage":"emit","state":"started"',
+    '"stage":"write","state":"started"',
     '--model-version',
     model,
     '--json',
@@ -203,7 +203,7 @@ test('a target that is named twice is written once', async () => {
   const { code, stdout } = await sdconvert(
     ...['--model-version', model, '--target', 'onnx,onnx', '--dry-run', '-o', temporary('twice')],
   );
-  expect(stdout.match(/onnx\/unet  /g)).toHaveLength(1);
+  expect(stdout.match(/onnx\/unet {2}/g)).toHaveLength(1);
   expect(code).toBe(0);
 });
 

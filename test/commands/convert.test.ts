@@ -12,7 +12,9 @@ import {
 import { basename, join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
-import { type ConvertOptions, convertCheckpoint } from '../../src/commands/convert.ts';
+import type { ConvertOptions } from '../../src/commands/conversion/request.ts';
+import { writeStage } from '../../src/commands/conversion/write.ts';
+import { convertCheckpoint } from '../../src/commands/convert.ts';
 import type { ProgressEvent } from '../../src/context.ts';
 import {
   DiskSpaceError,
@@ -21,7 +23,6 @@ import {
   OutputExistsError,
   ValidationError,
 } from '../../src/errors.ts';
-import { emitArtifacts } from '../../src/formats/emit-artifacts.ts';
 import { version } from '../../src/version.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
@@ -245,17 +246,25 @@ test('a disk without room is found out before anything is written', async () => 
   const checkpoint = await openCheckpoint(modelVersion);
   const component = checkpoint.components.get('vae');
   if (!component) throw new Error('no VAE');
-  const artifact = {
-    id: { network: 'vae_decoder' },
-    path: 'onnx/vae_decoder',
-    files: [{ name: 'model.onnx_data', byteLength: 1e18 }],
-    write: async () => [],
+  const model = {
+    network: 'vae_decoder',
+    component,
+    target: 'onnx',
+    options: {},
+    artifacts: [
+      {
+        id: { network: 'vae_decoder' },
+        path: 'onnx/vae_decoder',
+        files: [{ name: 'model.onnx_data', byteLength: 1e18 }],
+      },
+    ],
+    build(): never {
+      throw new Error('it was built');
+    },
   } as const;
-  const attempt = emitArtifacts(
-    checkpoint,
-    [{ component, artifact, options: {} }],
-    { output, force: false },
-    {},
+  const attempt = writeStage({ force: false }).run(
+    { checkpoint, output, models: [model] },
+    { closeAtEnd() {} },
   );
   await expect(attempt).rejects.toThrow(DiskSpaceError);
   await expect(attempt).rejects.toThrow('the disk has no room for the result: 1000000000.00 GB are needed');

@@ -1,7 +1,8 @@
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { type ConvertOptions, convertCheckpoint } from '../../src/commands/convert.ts';
+import type { ConvertOptions } from '../../src/commands/conversion/request.ts';
+import { convertCheckpoint } from '../../src/commands/convert.ts';
 import type { Verdict } from '../../src/validate/verdict.ts';
 import { sdShapes } from '../support/sd-shapes.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';

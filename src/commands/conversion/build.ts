@@ -1,0 +1,76 @@
+import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
+import type { AttentionImplementation } from '../../convert/blocks/attention.ts';
+import { type NetworkKind, type NetworkName, networkKind } from '../../convert/contracts/contract.ts';
+import { convert, type Model, networksOf } from '../../convert/convert.ts';
+import { notesOn } from '../../convert/notes.ts';
+import { type TargetName, targets } from '../../formats/targets.ts';
+import type { Stage } from '../../pipeline.ts';
+import { count } from '../../text.ts';
+import type { ConvertRequest } from './request.ts';
+
+/** The networks as graphs, in float32, once for each target: their borders and their attention differ. */
+export interface Built {
+  readonly checkpoint: Checkpoint;
+  readonly models: readonly BuiltModel[];
+}
+
+/** A network for a target. */
+export interface BuiltModel {
+  readonly model: Model;
+  readonly target: TargetName;
+  readonly attention: AttentionImplementation;
+}
+
+/** Builds the graphs of the networks that are asked for; every tensor of theirs is used, no weight is read. */
+export function buildStage(request: ConvertRequest): Stage<Checkpoint, Built> {
+  return {
+    name: 'build',
+    async run(checkpoint, { onProgress }) {
+      const models = request.targets.flatMap((target) => {
+        const attention = request.attention ?? targets[target].attention;
+        const options = {
+          contract: targets[target].contract,
+          attention,
+          sizes: request.sizes,
+          models: namedModels(request, checkpoint),
+        };
+        return convert(checkpoint, options).map((model) => ({ model, target, attention }));
+      });
+      const names = models.map(({ model }) => model.name);
+      const coreMl = request.targets.includes('coreml');
+      for (const message of notesOn(checkpoint, names, { coreMl })) onProgress?.({ type: 'note', message });
+      const tensors = models.reduce((sum, { model }) => sum + model.graph.tensors.length, 0);
+      const attentions = [...new Set(models.map(({ attention }) => attention))].join(', ');
+      return {
+        output: { checkpoint, models },
+        detail: `${count(models.length, 'graph')}, ${count(tensors, 'tensor')}, ${attentions}`,
+      };
+    },
+  };
+}
+
+/** The networks that are asked for: what they are named by, themselves or as parts. */
+function namedModels(
+  { models, controlledUnet, controlnets = [] }: ConvertRequest,
+  checkpoint: Checkpoint,
+): NetworkName[] {
+  const all = networksOf(checkpoint, { controlledUnet: controlledUnet || models?.includes('control-unet') });
+  if (!models) return all;
+  const isNamed = (name: NetworkName, wanted: NetworkName): boolean =>
+    name === wanted || partOf(name) === wanted;
+  const chosen = all.filter(
+    (name) =>
+      models.some((wanted) => isNamed(name, wanted)) ||
+      (networkKind(name) === 'controlnet' && controlnets.length > 0),
+  );
+  // What is not there is refused by what opens it.
+  return [...chosen, ...models.filter((wanted) => !all.some((name) => isNamed(name, wanted)))];
+}
+
+/** What a network is named by when only some are converted. */
+export function partOf(name: NetworkName): NetworkKind {
+  const kind = networkKind(name);
+  if (kind === 'text_encoder_2') return 'text_encoder';
+  if (kind === 'control-unet' || kind === 'refiner') return 'unet';
+  return kind;
+}

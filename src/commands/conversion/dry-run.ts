@@ -1,0 +1,36 @@
+import { totalBytes } from '../../formats/artifact.ts';
+import { freeBytes } from '../../io/disk.ts';
+import type { Stage } from '../../pipeline.ts';
+import { formatBytes } from '../../text.ts';
+import { bundledPaths } from './bundle.ts';
+import { findExisting } from './existing-results.ts';
+import { describeArtifact, type Planned } from './plan.ts';
+import type { ConvertRequest, ConvertResult } from './request.ts';
+import { SourceHashes } from './source-hashes.ts';
+
+/** Tells what writing the plan would do with what is there, and stops. */
+export function dryRunStage(request: ConvertRequest): Stage<Planned, ConvertResult> {
+  return {
+    name: 'dry-run',
+    async run(planned, context) {
+      const { checkpoint, output, models } = planned;
+      const sources = new SourceHashes(checkpoint.path, context.signal);
+      context.closeAtEnd(sources);
+      const { kept, otherForms, obstacle } = await findExisting(planned, request.force, sources);
+      const note = (message: string) => context.onProgress?.({ type: 'note', message });
+      if (obstacle) note(`the conversion would stop: ${obstacle.problem} ${obstacle.advice ?? ''}`);
+      else
+        for (const path of otherForms)
+          note(`${path} would be removed: it is another form of what is written.`);
+      const artifacts = models.flatMap((model) =>
+        model.artifacts.map((artifact) => describeArtifact(model, artifact, kept.has(artifact))),
+      );
+      const bytes = artifacts
+        .filter((artifact) => !artifact.kept)
+        .reduce((sum, { files }) => sum + totalBytes(files), 0);
+      const bundled = request.bundle ? bundledPaths(request, checkpoint, artifacts) : [];
+      const detail = `${formatBytes(bytes)} would be written to ${output} (${formatBytes(await freeBytes(output))} free)`;
+      return { output: { output, artifacts, bundled, verdicts: [] }, detail };
+    },
+  };
+}

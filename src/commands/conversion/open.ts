@@ -1,0 +1,27 @@
+import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
+import { familyTitles } from '../../checkpoint/family.ts';
+import { type LocatedModels, openModels } from '../../checkpoint/open-models.ts';
+import { traitsOf } from '../../convert/traits.ts';
+import type { Stage } from '../../pipeline.ts';
+import type { ConvertRequest } from './request.ts';
+
+/** Opens the checkpoint and what comes beside it: headers and configs are read, weights are not. */
+export function openStage(request: ConvertRequest): Stage<LocatedModels, Checkpoint> {
+  return {
+    name: 'open',
+    async run(located, context) {
+      const checkpoint = await openModels(request, located, context);
+      context.closeAtEnd(checkpoint);
+      for (const message of checkpoint.notes) context.onProgress?.({ type: 'note', message });
+      return { output: checkpoint, detail: describe(checkpoint) };
+    },
+  };
+}
+
+function describe(checkpoint: Checkpoint): string {
+  const { name, components } = checkpoint;
+  const tensors = [...components.values()].reduce((sum, { weights }) => sum + weights.size, 0);
+  const { family } = traitsOf(checkpoint);
+  const title = family ? `${familyTitles[family]}: ` : '';
+  return `${name}, ${title}${[...components.keys()].join(', ')}, ${tensors.toLocaleString('en')} tensors`;
+}

@@ -1,0 +1,114 @@
+import { basename, resolve } from 'node:path';
+import type { Checkpoint, Component } from '../../checkpoint/checkpoint.ts';
+import type { NetworkKind, NetworkName } from '../../convert/contracts/contract.ts';
+import { traitsOf } from '../../convert/traits.ts';
+import { type PlannedArtifact, totalBytes } from '../../formats/artifact.ts';
+import { nameOf } from '../../formats/artifact-id.ts';
+import { type BuiltArtifact, type TargetName, targets } from '../../formats/targets.ts';
+import type { Stage } from '../../pipeline.ts';
+import { count, formatBytes } from '../../text.ts';
+import { partOf } from './build.ts';
+import type { Precise, PreciseModel } from './precision.ts';
+import type { ConvertedArtifact, ConvertRequest } from './request.ts';
+
+/** All that is to be written, to the byte. */
+export interface Planned {
+  readonly checkpoint: Checkpoint;
+  /** Where it goes. */
+  readonly output: string;
+  /** What writes a model takes it out, so that its graph is forgotten then. */
+  readonly models: PlannedModel[];
+}
+
+/** What a network becomes in a target: its one artifact, or those of its chunks. */
+export interface PlannedModel {
+  readonly network: NetworkName;
+  readonly component: Component;
+  readonly target: TargetName;
+  /** The options that decide the artifacts' bytes. */
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly artifacts: readonly PlannedArtifact[];
+  /** Makes the artifacts, in their order. */
+  build(): readonly BuiltArtifact[];
+}
+
+/** What gets fewer bits, as with Apple's tool: a VAE or a safety checker would save little and lose much. */
+const quantizedParts: ReadonlySet<NetworkKind> = new Set(['text_encoder', 'unet', 'controlnet']);
+
+/**
+ * Decides each weight's bits and where the UNet is cut. A model in a target's form takes up to 100 MB, so it is built,
+ * asked for its files and dropped, one at a time; it is built again when it is written, in tenths of a second.
+ */
+export function planStage(request: ConvertRequest): Stage<Precise, Planned> {
+  return {
+    name: 'plan',
+    async run({ checkpoint, models }, { onProgress }) {
+      const planned = models.map((model) => {
+        const { note, ...plan } = planModel(request, checkpoint, model);
+        if (note !== undefined) onProgress?.({ type: 'note', message: note });
+        return plan;
+      });
+      const output = outputFolder(request, checkpoint);
+      return { output: { checkpoint, output, models: planned }, detail: describe(request, planned) };
+    },
+  };
+}
+
+function planModel(
+  { quantization, maxChunkBytes, deployment, loras, sizes }: ConvertRequest,
+  checkpoint: Checkpoint,
+  { model, target, attention, precision }: PreciseModel,
+): PlannedModel & { readonly note?: string | undefined } {
+  const part = partOf(model.name);
+  const own = {
+    attention,
+    precision,
+    maxChunkBytes: part === 'unet' ? maxChunkBytes : undefined,
+    quantization: quantizedParts.has(part) ? quantization : undefined,
+  };
+  const { license } = traitsOf(checkpoint);
+  const options = { ...own, modelVersion: checkpoint.name, license, deployment };
+  const { artifacts, note } = targets[target].build(model, options);
+  return {
+    network: model.name,
+    component: model.component,
+    target,
+    options: {
+      ...own,
+      loras: loras?.map(({ path, scale }) => [basename(path), scale]),
+      ...(target === 'coreml' ? { deployment } : {}),
+      ...sizes,
+    },
+    artifacts: artifacts.map(({ id, path, files }) => ({ id, path, files: files() })),
+    build: () => targets[target].build(model, options).artifacts,
+    note,
+  };
+}
+
+/** A planned artifact as a conversion's result tells of it. */
+export function describeArtifact(
+  { network: model, target }: PlannedModel,
+  { id, path, files }: PlannedArtifact,
+  kept: boolean,
+): ConvertedArtifact {
+  return { target, id, name: nameOf(id), path, model, files, kept };
+}
+
+function describe({ quantization }: ConvertRequest, models: readonly PlannedModel[]): string {
+  const artifacts = models.flatMap((model) => model.artifacts);
+  const bytes = artifacts.reduce((sum, { files }) => sum + totalBytes(files), 0);
+  const chunks = artifacts
+    .filter(({ id }) => id.chunk)
+    .map(({ path, files }) => `${basename(path)} ${formatBytes(totalBytes(files))}`);
+  return [
+    `${count(artifacts.length, 'artifact')} of ${formatBytes(bytes)}`,
+    ...(quantization ? [`weights of ${quantization.bits} bits`] : []),
+    ...chunks,
+  ].join(', ');
+}
+
+/** `./<name>`, or beside the checkpoint where that would be the checkpoint itself. */
+function outputFolder({ output }: ConvertRequest, { name, path }: Checkpoint): string {
+  if (output !== undefined) return output;
+  return resolve(name) === resolve(path) ? `${name}-sdconvert` : name;
+}

@@ -1,0 +1,43 @@
+import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
+import type { NetworkName } from '../../convert/contracts/contract.ts';
+import { targets } from '../../formats/targets.ts';
+import { verifyGraph } from '../../graph/verify.ts';
+import type { Stage } from '../../pipeline.ts';
+import { type Precision, withPrecision } from '../../quantize/precision.ts';
+import type { Built, BuiltModel } from './build.ts';
+import type { ConvertRequest } from './request.ts';
+
+/** The graphs as they are computed. */
+export interface Precise {
+  readonly checkpoint: Checkpoint;
+  readonly models: readonly PreciseModel[];
+}
+
+/** A network for a target in its precision. */
+export interface PreciseModel extends BuiltModel {
+  readonly precision: Precision;
+}
+
+/** Rewrites the graphs to the precision that is wanted, as near to it as target and network allow. */
+export function precisionStage({ precision: asked }: ConvertRequest): Stage<Built, Precise> {
+  return {
+    name: 'precision',
+    async run({ checkpoint, models }, { onProgress }) {
+      const wide = new Map<string, NetworkName[]>();
+      const precise = models.map(({ model, target, attention }): PreciseModel => {
+        const wanted = targets[target].precision(asked);
+        const precision =
+          model.needsFloat32 === undefined || wanted === 'float16-weights' ? wanted : 'float32';
+        if (model.needsFloat32 !== undefined && precision !== wanted)
+          wide.set(model.needsFloat32, [...(wide.get(model.needsFloat32) ?? []), model.name]);
+        const graph = withPrecision(model.graph, precision);
+        verifyGraph(graph);
+        return { target, attention, precision, model: { ...model, graph } };
+      });
+      for (const [reason, names] of wide)
+        onProgress?.({ type: 'note', message: `${[...new Set(names)].join(' and ')} in float32: ${reason}` });
+      const detail = [...new Set(precise.map(({ precision }) => precision))].join(', ');
+      return { output: { checkpoint, models: precise }, detail };
+    },
+  };
+}

@@ -1,0 +1,122 @@
+import { join } from 'node:path';
+import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
+import { throwIfInterrupted } from '../../context.ts';
+import { DiskSpaceError } from '../../errors.ts';
+import { type PlannedArtifact, totalBytes, type WrittenFile } from '../../formats/artifact.ts';
+import { updateProvenance } from '../../formats/provenance.ts';
+import type { BuiltArtifact } from '../../formats/targets.ts';
+import { createFolder, freeBytes, removePath } from '../../io/disk.ts';
+import type { Stage, StageContext } from '../../pipeline.ts';
+import { formatBytes } from '../../text.ts';
+import { findExisting } from './existing-results.ts';
+import { describeArtifact, type Planned, type PlannedModel } from './plan.ts';
+import type { ConvertRequest, ConvertResult } from './request.ts';
+import { SourceHashes } from './source-hashes.ts';
+
+/** What is in the output folder now; nothing is validated or bundled yet. */
+export interface Written extends ConvertResult {
+  readonly checkpoint: Checkpoint;
+}
+
+/**
+ * Writes the artifacts, one model in memory at a time, each in one go: it is there complete or not at all. One that is
+ * there already is kept when it was made from the same weights with the same options, replaced with `force`, and an
+ * `OutputExistsError` otherwise; so is another form of a network (whole beside chunks). Throws `DiskSpaceError` before
+ * anything is written when it would not fit.
+ */
+export function writeStage({ force }: Pick<ConvertRequest, 'force'>): Stage<Planned, Written> {
+  return {
+    name: 'write',
+    async run(planned, context) {
+      const { checkpoint, output, models } = planned;
+      const sources = new SourceHashes(checkpoint.path, context.signal);
+      context.closeAtEnd(sources);
+      const { kept, otherForms, obstacle } = await findExisting(planned, force, sources);
+      if (obstacle) throw obstacle;
+      const artifacts = models.flatMap((model) =>
+        model.artifacts.map((artifact) => describeArtifact(model, artifact, kept.has(artifact))),
+      );
+      for (const { path } of kept) {
+        const message = `kept ${path}: it was made before with the same options.`;
+        context.onProgress?.({ type: 'note', message });
+      }
+      const anew = artifacts.filter((artifact) => !artifact.kept);
+      const byteLength = anew.reduce((sum, { files }) => sum + totalBytes(files), 0);
+      await checkFreeSpace(output, byteLength);
+
+      const writer = new Writer({ output, byteLength, sources, context });
+      for (let model = models.shift(); model; model = models.shift()) await writer.write(model, kept);
+      // Last: an interruption must not leave a chain without its end.
+      for (const path of otherForms) await removePath(join(output, path));
+      if (otherForms.length > 0) await updateProvenance(output, { gone: otherForms });
+      return {
+        output: { checkpoint, output, artifacts, bundled: [], verdicts: [] },
+        detail: `${formatBytes(byteLength)} to ${output}`,
+      };
+    },
+  };
+}
+
+/** What writing needs to know of the whole conversion. */
+interface Place {
+  readonly output: string;
+  /** Of all that is written. */
+  readonly byteLength: number;
+  readonly sources: SourceHashes;
+  readonly context: StageContext;
+}
+
+/** Writes model after model, and tells how far it is. */
+class Writer {
+  readonly #place: Place;
+  #done = 0;
+
+  constructor(place: Place) {
+    this.#place = place;
+  }
+
+  /** Writes those of a model's artifacts that are not kept. */
+  async write(model: PlannedModel, kept: ReadonlySet<PlannedArtifact>): Promise<void> {
+    if (model.artifacts.every((artifact) => kept.has(artifact))) return;
+    const built = model.build();
+    for (const [index, artifact] of model.artifacts.entries()) {
+      const made = built[index];
+      if (made?.path !== artifact.path) throw new Error(`${artifact.path} was planned, and is not there`);
+      if (!kept.has(artifact)) await this.#writeArtifact(model, made);
+    }
+  }
+
+  async #writeArtifact({ component, options }: PlannedModel, artifact: BuiltArtifact): Promise<void> {
+    const { output, sources } = this.#place;
+    const { path } = artifact;
+    const hashed = sources.of(component); // in a thread of its own, beside the writing
+    // When writing fails first nobody awaits it, and its failure must not count as unhandled.
+    hashed.catch(() => {});
+    let files: readonly WrittenFile[] = [];
+    await createFolder(join(output, path), async (folder) => {
+      files = await artifact.write(folder, (bytes) => this.#progress(path, bytes));
+      await hashed;
+    });
+    const record = { source: await hashed, options, files };
+    await updateProvenance(output, { gone: [path], written: { [path]: record } });
+  }
+
+  #progress(what: string, bytes: number): void {
+    const { byteLength: total, context } = this.#place;
+    throwIfInterrupted(context.signal);
+    this.#done += bytes;
+    const progress = { stage: 'write', what, done: this.#done, total, unit: 'bytes' } as const;
+    context.onProgress?.({ type: 'progress', ...progress });
+  }
+}
+
+async function checkFreeSpace(output: string, needed: number): Promise<void> {
+  const free = await freeBytes(output);
+  if (needed <= free) return;
+  throw new DiskSpaceError({
+    problem: `the disk has no room for the result: ${formatBytes(needed)} are needed, ${formatBytes(free)} are free.`,
+    details: { output },
+    advice:
+      'Free some space, name an --output on another disk, or convert fewer models at a time (--convert-unet). Nothing was written.',
+  });
+}
