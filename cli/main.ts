@@ -1,10 +1,12 @@
 import './memory.ts';
-import yargs from 'yargs';
+import yargs, { type Argv } from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { InterruptedError, RequestError, SdConvertError } from '../src/errors.ts';
 import { version } from '../src/version.ts';
 import { checkValues } from './check-values.ts';
+import { noSuchOptions, readCommandLine, unknownOptions } from './command-line.ts';
 import { commandNames, commands, type ListedCommand } from './commands.ts';
+import { declaredNames } from './declared-options.ts';
 import { stopOnInterrupt } from './interrupts.ts';
 import { createReport, type Report } from './report.ts';
 import { inOurWords } from './wordings.ts';
@@ -24,11 +26,11 @@ process.stdout
 process.exitCode = await main(hideBin(process.argv));
 
 /** Runs a command line and gives the exit code: 0 done, 1 the input or request is at fault, 2 our fault, 130 interrupted. */
-async function main(args: readonly string[]): Promise<number> {
+async function main(given: readonly string[]): Promise<number> {
   const stop = stopOnInterrupt();
-  let report = createReport({ json: args.includes('--json'), quiet: false }, stop);
+  let report = createReport({ json: given.includes('--json'), quiet: false }, stop);
   try {
-    checkCommand(args[0]);
+    const args = readCommandLine(given);
     let exitCode = 0;
     const cli = yargs([...args])
       .scriptName('sdconvert')
@@ -36,6 +38,8 @@ async function main(args: readonly string[]): Promise<number> {
         '$0 [command] [options]\n\nStable Diffusion checkpoints to ONNX and Core ML, proven right, on any machine.',
       )
       .version(version)
+      .alias('v', 'version')
+      .alias('h', 'help')
       .option('json', {
         type: 'boolean',
         default: false,
@@ -54,9 +58,16 @@ async function main(args: readonly string[]): Promise<number> {
       .locale('en') // of the messages that `inOurWords` knows
       .demandCommand(0, 0)
       .wrap(Math.min(110, process.stdout.columns ?? 100))
-      .epilogue('Each command has its own --help with an example: sdconvert validate --help')
+      .epilogue(
+        'All options: --help --all. Each command has its own help with an example: sdconvert validate --help',
+      )
       .exitProcess(false)
+      .option('all', { type: 'boolean', global: true, describe: 'With --help: every option' })
+      .group(['json', 'quiet', 'verbose', 'all', 'help', 'version'], 'Everywhere:')
       .fail((message, error) => {
+        const known = declaredNames(cli);
+        const unknown = unknownOptions(args, known);
+        if (unknown.length > 0) throw noSuchOptions(unknown, known, seeHelp(args[0]));
         throw error ?? new RequestError({ problem: inOurWords(message), advice: seeHelp(args[0]) });
       });
     for (const listed of commands) {
@@ -65,7 +76,8 @@ async function main(args: readonly string[]): Promise<number> {
         continue;
       }
       const command = await listed.load();
-      cli.command(listed.usage, listed.summary, command.options, async (argv) => {
+      const declare = (yargs: Argv): Argv => command.options(yargs, { all: args.includes('--all') });
+      cli.command(listed.usage, listed.summary, declare, async (argv) => {
         report = createReport({ json: argv.json === true, quiet: argv.quiet === true }, stop);
         exitCode = await command.run(argv, report);
       });
@@ -73,7 +85,7 @@ async function main(args: readonly string[]): Promise<number> {
     await cli.parseAsync();
     return exitCode;
   } catch (error) {
-    return fail(error, report, args.includes('--verbose'));
+    return fail(error, report, given.includes('--verbose'));
   }
 }
 
@@ -86,16 +98,6 @@ function mayRun({ name }: ListedCommand, args: readonly string[]): boolean {
 function seeHelp(word: string | undefined): string {
   const command = word !== undefined && commandNames.includes(word) ? ` ${word}` : '';
   return `See sdconvert${command} --help.`;
-}
-
-/** A first word that is no option must be a command; yargs would take it for an argument of the default one. */
-function checkCommand(word: string | undefined): void {
-  if (word === undefined || word.startsWith('-') || commandNames.includes(word)) return;
-  throw new RequestError({
-    problem: `there is no command called ${word}.`,
-    details: { commands: commandNames.join(', ') },
-    advice: `To convert a checkpoint: sdconvert --model-version ${word}`,
-  });
 }
 
 function fail(error: unknown, report: Report, verbose: boolean): number {

@@ -29,7 +29,7 @@ function commandLinePage(): string {
 }
 
 function help(command: string): string {
-  return execFileSync(process.execPath, [join(root, 'cli/main.ts'), command, '--help'], {
+  return execFileSync(process.execPath, [join(root, 'cli/main.ts'), command, '--help', '--all'], {
     encoding: 'utf8',
   }).trimEnd();
 }

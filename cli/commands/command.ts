@@ -3,8 +3,8 @@ import type { Report } from '../report.ts';
 
 /** A command of the command line. Help loads it, so it loads the library only when it runs. */
 export interface Command {
-  /** Adds its options, and an example. */
-  options(yargs: Argv): Argv;
+  /** Adds its options, and an example; help shows `all` of them, or those that matter first. */
+  options(yargs: Argv, help: { readonly all: boolean }): Argv;
   /** Does it and gives the exit code. `argv` holds what `options` declared. */
   run(argv: Readonly<Record<string, unknown>>, report: Report): Promise<number>;
 }

@@ -12,6 +12,7 @@ import { RequestError } from '../../src/errors.ts';
 import type { TargetName } from '../../src/formats/targets.ts';
 import type { Precision } from '../../src/quantize/precision.ts';
 import { alignColumns, formatBytes } from '../../src/text.ts';
+import { declaredOptions } from '../declared-options.ts';
 import { declareHubOptions, hubOptions } from '../hub-options.ts';
 import { everyName, parseBytes, wholeNumber } from '../options.ts';
 import type { Command } from './command.ts';
@@ -67,17 +68,69 @@ const deployments = {
 // Object.keys gives strings; the table has exactly these keys.
 const deploymentNames = Object.keys(deployments) as (keyof typeof deployments)[];
 
-function declare(yargs: Argv) {
-  return declareHubOptions(declareConversion(yargs));
+/** What most conversions need; the other options are shown by --help --all. */
+const essential: ReadonlySet<string> = new Set([
+  'model-version',
+  'output',
+  'target',
+  'attention',
+  'precision',
+  'quantize-nbits',
+  'lora',
+  'chunk-unet',
+  'check-output-correctness',
+  'dry-run',
+  'force',
+]);
+
+function declare(yargs: Argv, { all }: { readonly all: boolean }) {
+  const before = new Set(declaredOptions(yargs));
+  const declared = declareAppleOptions(declareHubOptions(declareConversion(yargs)));
+  for (const name of declaredOptions(declared)) {
+    if (!all && !before.has(name) && !essential.has(name)) declared.hide(name);
+  }
+  return declared;
+}
+
+const NO_SD3 = 'Stable Diffusion 3 is not supported yet';
+
+/** Options of Apple's command line that change nothing here, and why. */
+const withoutEffectHere = {
+  'compute-unit': 'the compute unit is chosen by the app that loads the model',
+  'xl-version': 'what the checkpoint is shows in itself',
+  'sd3-version': NO_SD3,
+  'text-encoder-hidden-size': 'the weights say how wide the text is',
+  'text-encoder-vocabulary-url': 'the checkpoint’s own vocabulary is bundled',
+  'text-encoder-merges-url': 'the checkpoint’s own merges are bundled',
+  'text-encoder-t5-url': NO_SD3,
+  'text-encoder-t5-config-url': NO_SD3,
+  'text-encoder-t5-data-url': NO_SD3,
+  'include-t5': NO_SD3,
+  'convert-mmdit': NO_SD3,
+} as const;
+
+function declareAppleOptions<T>(yargs: Argv<T>) {
+  return yargs
+    .option('text-encoder-hidden-size', { type: 'number', describe: NO_EFFECT })
+    .option('compute-unit', { type: 'string', describe: NO_EFFECT })
+    .option('xl-version', { type: 'boolean', describe: NO_EFFECT })
+    .option('sd3-version', { type: 'boolean', describe: NO_EFFECT })
+    .option('text-encoder-vocabulary-url', { type: 'string', describe: NO_EFFECT })
+    .option('text-encoder-merges-url', { type: 'string', describe: NO_EFFECT })
+    .option('text-encoder-t5-url', { type: 'string', describe: NO_EFFECT })
+    .option('text-encoder-t5-config-url', { type: 'string', describe: NO_EFFECT })
+    .option('text-encoder-t5-data-url', { type: 'string', describe: NO_EFFECT })
+    .option('include-t5', { type: 'boolean', describe: NO_EFFECT })
+    .option('convert-mmdit', { type: 'boolean', describe: NO_EFFECT });
 }
 
 function declareConversion(yargs: Argv) {
   return yargs
+    .group([...essential], 'What most conversions need (--all shows the rest):')
     .option('model-version', {
       type: 'string',
-      demandOption: true,
       describe:
-        'The checkpoint: a diffusers folder, a .safetensors, .ckpt or .gguf file, or org/name on the Hub',
+        'A diffusers folder, a .safetensors, .ckpt or .gguf file, or org/name on the Hub; --model-version itself may be left out',
     })
     .option('output', {
       alias: 'o',
@@ -190,26 +243,11 @@ function declareConversion(yargs: Argv) {
     .option('force', { type: 'boolean', default: false, describe: 'Replace results that exist' })
     .group(partFlags, 'Models (all that the checkpoint has, unless some are named):')
     .group(
-      [
-        'refiner-version',
-        'custom-vae-version',
-        'lora',
-        'convert-controlnet',
-        'unet-support-controlnet',
-        'variant',
-      ],
+      ['refiner-version', 'custom-vae-version', 'convert-controlnet', 'unet-support-controlnet', 'variant'],
       'Beside the checkpoint:',
     )
     .group(['latent-h', 'latent-w', 'text-token-sequence-length', 'unet-batch-one'], 'Sizes:')
-    .group(['check-output-correctness', 'min-psnr'], 'Checking:')
-    .option('text-encoder-hidden-size', {
-      type: 'number',
-      describe: 'Accepted for command lines of Apple’s tool: the weights say how wide the text is',
-    })
-    .option('compute-unit', { type: 'string', describe: NO_EFFECT })
-    .option('xl-version', { type: 'boolean', describe: NO_EFFECT })
-    .option('sd3-version', { type: 'boolean', describe: NO_EFFECT })
-    .example('$0 --model-version ./stable-diffusion-v1-5', 'everything, in float16')
+    .example('$0 ./stable-diffusion-v1-5', 'everything, in float16')
     .example(
       '$0 --model-version dreamshaper.safetensors --lora style.safetensors:0.7',
       'a single file, with a LoRA',
@@ -223,18 +261,19 @@ function declareConversion(yargs: Argv) {
 
 /** What Apple's command lines may carry and what it comes to here, a sentence each. */
 function withoutEffect(argv: Arguments): string[] {
-  const notes = {
-    'compute-unit': 'the compute unit is chosen by the app that loads the model',
-    'xl-version': 'what the checkpoint is shows in itself',
-    'sd3-version': 'Stable Diffusion 3 is not supported yet',
-    'text-encoder-hidden-size': 'the weights say how wide the text is',
-  } as const;
-  return Object.entries(notes).flatMap(([name, reason]) =>
+  return Object.entries(withoutEffectHere).flatMap(([name, reason]) =>
     argv[name] === undefined ? [] : [`--${name} has no effect: ${reason}.`],
   );
 }
 
 function request(argv: Arguments): ConvertOptions {
+  const { 'model-version': modelVersion } = argv;
+  if (modelVersion === undefined) {
+    throw new RequestError({
+      problem: 'it is not said what to convert.',
+      advice: 'Name a folder, a file or an id on the Hub: sdconvert ./stable-diffusion-v1-5',
+    });
+  }
   for (const name of ['model-version', 'refiner-version', 'custom-vae-version'] as const) {
     if (argv[name] !== '') continue;
     throw new RequestError({
@@ -245,7 +284,7 @@ function request(argv: Arguments): ConvertOptions {
   const models = parts.filter((name) => argv[`convert-${name.replaceAll('_', '-')}`]);
   const nbits = argv.quantized ? argv['quantize-nbits'] : undefined;
   return {
-    modelVersion: argv['model-version'],
+    modelVersion,
     refinerVersion: argv['refiner-version'],
     customVaeVersion: argv['custom-vae-version'],
     controlnets: argv['convert-controlnet'],

@@ -51,12 +51,17 @@ function declare(yargs: Argv) {
     .option('prompt', { type: 'string', demandOption: true, describe: 'What to draw' })
     .option('negative-prompt', { type: 'string', default: '', describe: 'What not to draw' })
     .option('input', {
-      alias: 'i',
+      alias: ['i', 'resource-path'],
       type: 'string',
       demandOption: true,
       describe: 'A conversion’s output folder, or its onnx folder',
     })
-    .option('output', { alias: 'o', type: 'string', default: '.', describe: 'Folder for the pictures' })
+    .option('output', {
+      alias: ['o', 'output-path'],
+      type: 'string',
+      default: '.',
+      describe: 'Folder for the pictures',
+    })
     .option('seed', { alias: 's', type: 'number', default: 93, describe: 'Seed of the random numbers' })
     .option('num-inference-steps', {
       alias: 'step-count',

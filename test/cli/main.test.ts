@@ -38,9 +38,9 @@ const mistakes: readonly [title: string, args: () => string[], sentence: string]
   [
     'an option that does not exist',
     () => ['--model-version', model, '--chunk'],
-    'chunk is neither an option nor an argument here.',
+    'there is no option --chunk here.',
   ],
-  ['an option that is needed', () => ['--dry-run'], '--model-version must be given.'],
+  ['an option that is needed', () => ['--dry-run'], 'it is not said what to convert.'],
   [
     'a command without its argument',
     () => ['inspect'],

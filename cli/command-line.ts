@@ -1,0 +1,95 @@
+import { existsSync } from 'node:fs';
+import { distance } from 'fastest-levenshtein';
+import { RequestError } from '../src/errors.ts';
+import { commandNames } from './commands.ts';
+
+/** What Apple's tools are called, and the command that does the same. */
+const appleTools: Readonly<Record<string, string>> = {
+  torch2coreml: 'convert',
+  pipeline: 'generate',
+  StableDiffusionSample: 'generate',
+  chunk_mlprogram: 'chunk',
+  mixed_bit_compression_apply: 'quantize',
+};
+
+/** Apple's tools that nothing here stands for, and what to do instead. */
+const appleOnly: Readonly<Record<string, string>> = {
+  mixed_bit_compression_pre_analysis:
+    'Measure what each weight is worth with sdconvert quantize MODEL --analyze FILE.json: its recipe fits packages, too.',
+  activation_quantization: 'Activations stay in float16; give the weights fewer bits with --quantize-nbits.',
+  multilingual_projection: 'Multilingual text encoders are not converted.',
+};
+
+/**
+ * A command line as yargs is to read it: `help` and short forms as options, a model without `--model-version`, Apple's
+ * tools by their names. Throws `RequestError` for a first word that is no command and no model, naming the nearest.
+ */
+export function readCommandLine(args: readonly string[]): readonly string[] {
+  const [given, ...rest] = args;
+  if (given === undefined) return ['--help'];
+  if (given === 'help') return [...(rest[0] === undefined ? [] : [rest[0]]), '--help'];
+  const word = given.replace(/^python_coreml_stable_diffusion\./, '');
+  if (word === 'convert' && rest[0] !== undefined && !rest[0].startsWith('-'))
+    return [word, '--model-version', ...rest];
+  if (given.startsWith('-') || commandNames.includes(word)) return args;
+  const command = appleTools[word];
+  if (command !== undefined) return [command, ...rest];
+  const instead = appleOnly[word];
+  if (instead !== undefined)
+    throw new RequestError({ problem: `${word} of Apple’s tool has no counterpart here.`, advice: instead });
+  if (isModel(given)) return ['convert', '--model-version', ...args];
+  const nearest = nearestOf(word, commandNames);
+  throw new RequestError({
+    problem: `there is no command called ${word}.`,
+    details: { commands: commandNames.join(', ') },
+    advice: nearest
+      ? `Did you mean sdconvert ${nearest}? To convert a checkpoint of that name: sdconvert ./${word}`
+      : `To convert a checkpoint of that name: sdconvert ./${word}`,
+  });
+}
+
+/** Paths, files and ids have a character that no command has; a folder here may have none. */
+function isModel(word: string): boolean {
+  return /[/\\.:~]/.test(word) || existsSync(word);
+}
+
+/** The option names that nothing declares, each once, in the order given. `known` are all declared names and aliases. */
+export function unknownOptions(args: readonly string[], known: ReadonlySet<string>): string[] {
+  const end = args.indexOf('--');
+  const names = args.slice(0, end < 0 ? args.length : end).flatMap((arg) => {
+    const [, name] = /^--([^=]+)/.exec(arg) ?? [];
+    return name === undefined ? [] : [name];
+  });
+  const isKnown = (name: string): boolean =>
+    known.has(name) || known.has(kebab(name)) || known.has(name.replace(/^no-/, ''));
+  return [...new Set(names)].filter((name) => !isKnown(name));
+}
+
+/** The error for options that there are not. */
+export function noSuchOptions(
+  unknown: readonly string[],
+  known: ReadonlySet<string>,
+  help: string,
+): RequestError {
+  const [first = ''] = unknown;
+  const nearest = nearestOf(kebab(first), [...known]);
+  const names = unknown.map((name) => `--${name}`).join(', ');
+  return new RequestError({
+    problem:
+      unknown.length === 1 ? `there is no option ${names} here.` : `there are no options ${names} here.`,
+    advice: nearest ? `Did you mean --${nearest}? ${help}` : help,
+  });
+}
+
+/** What differs in a third of its letters at most, the closest first. */
+function nearestOf(word: string, names: readonly string[]): string | undefined {
+  const [nearest] = names
+    .map((name) => ({ name, far: distance(word, name) }))
+    .filter(({ name, far }) => name.length > 1 && far <= Math.max(1, Math.floor(word.length / 3)))
+    .sort((a, b) => a.far - b.far);
+  return nearest?.name;
+}
+
+function kebab(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`).replaceAll('_', '-');
+}
