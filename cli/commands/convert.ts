@@ -1,5 +1,6 @@
 import type { Argv } from 'yargs';
 import { parseLoraArgument } from '../../src/checkpoint/lora/lora-argument.ts';
+import type { PredictionType } from '../../src/checkpoint/single-file/prediction.ts';
 import type {
   ConvertedArtifact,
   ConvertOptions,
@@ -224,6 +225,15 @@ function declareConversion(yargs: Argv) {
       choices: ['fp16', 'non_ema'] as const,
       describe: 'Which weights, where the checkpoint has several',
     })
+    .option('prediction-type', {
+      choices: everyName<PredictionType>({ epsilon: true, v_prediction: true }),
+      describe: 'What the UNet predicts, where the checkpoint does not say it',
+    })
+    .option('strict', {
+      type: 'boolean',
+      default: false,
+      describe: 'Refuse what lies around the networks, too, instead of leaving it aside',
+    })
     .option('check-output-correctness', {
       type: 'boolean',
       default: false,
@@ -243,7 +253,16 @@ function declareConversion(yargs: Argv) {
     .option('force', { type: 'boolean', default: false, describe: 'Replace results that exist' })
     .group(partFlags, 'Models (all that the checkpoint has, unless some are named):')
     .group(
-      ['refiner-version', 'custom-vae-version', 'convert-controlnet', 'unet-support-controlnet', 'variant'],
+      [
+        'refiner-version',
+        'custom-vae-version',
+        'lora',
+        'convert-controlnet',
+        'unet-support-controlnet',
+        'variant',
+        'prediction-type',
+        'strict',
+      ],
       'Beside the checkpoint:',
     )
     .group(['latent-h', 'latent-w', 'text-token-sequence-length', 'unet-batch-one'], 'Sizes:')
@@ -303,6 +322,8 @@ function request(argv: Arguments): ConvertOptions {
     bundle: argv.bundle,
     compiler: argv.compiler,
     variant: argv.variant,
+    predictionType: argv['prediction-type'],
+    strict: argv.strict,
     force: argv.force,
     dryRun: argv['dry-run'],
   };

@@ -4,12 +4,8 @@ import { loraFormats } from '../../src/checkpoint/lora/describe-lora.ts';
 import { otherAdapters } from '../../src/checkpoint/lora/lora-key.ts';
 import { changeKinds } from '../../src/checkpoint/lora/module-change.ts';
 import { componentClasses } from '../../src/checkpoint/open-component.ts';
-import {
-  knownWeightFiles,
-  type RecognizedWeights,
-  refusedPipelines,
-  supportedPipelines,
-} from '../../src/checkpoint/recognize.ts';
+import { refusedPipelines, supportedPipelines } from '../../src/checkpoint/recognize/pipelines.ts';
+import { knownWeightFiles, type RecognizedWeights } from '../../src/checkpoint/recognize/weight-file-kind.ts';
 import {
   openedAlone,
   readSingleComponent,

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { NotFoundError } from '../errors.ts';
 import type { JsonObject } from '../io/python-json.ts';
 import type { Component } from './component.ts';
-import { type Family, familyOf, kindOf, type UNetKind } from './family.ts';
+import { distilledTitle, type Family, familyOf, familyTitles, kindOf, type UNetKind } from './family.ts';
 
 export type { Component } from './component.ts';
 
@@ -31,6 +31,18 @@ export interface Checkpoint {
 export function natureOf(components: ReadonlyMap<string, Component>): Pick<Checkpoint, 'family' | 'kind'> {
   const unet = components.get('unet')?.weights ?? new Map();
   return { family: familyOf(unet), kind: kindOf(unet) };
+}
+
+/** A sentence that names the published UNet which a checkpoint's is built like, where that was distilled from a larger one. */
+export function distilledNote(
+  components: ReadonlyMap<string, Component>,
+  family: Family | undefined,
+): string[] {
+  const unet = components.get('unet');
+  const title = unet && family && distilledTitle(unet.weights);
+  return title
+    ? [`The UNet is built like that of ${title}, which was distilled from ${familyTitles[family]}.`]
+    : [];
 }
 
 /** A component that is needed. Throws `NotFoundError` when the checkpoint has none, or not on this disk. */

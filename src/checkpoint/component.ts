@@ -4,6 +4,7 @@ import { exists, listFolder } from '../io/disk.ts';
 import { type JsonObject, readJsonObject } from '../io/python-json.ts';
 import type { Weight } from '../weights/weight.ts';
 import { type ComponentWeights, openComponentWeights, type Variant } from './component-weights.ts';
+import { networkWeights } from './network-weights.ts';
 import { usualConfig } from './usual-config.ts';
 
 /** A network of a checkpoint: its configuration, and its weights unread. */
@@ -32,11 +33,19 @@ export interface OpenComponent extends Component {
   close(): Promise<void>;
 }
 
+/** How to open a component's folder. */
+export interface FolderOptions {
+  /** Which weights to take where it has several. */
+  readonly variant?: Variant | undefined;
+  /** Whether what lies beside the network is refused instead of left aside. */
+  readonly strict?: boolean | undefined;
+}
+
 /** Opens a diffusers folder of one component. Throws `NotFoundError`, `FileFormatError` and as its weights do. */
 export async function openComponentFolder(
   folder: string,
   { name, className }: { readonly name: string; readonly className: string },
-  variant?: Variant,
+  { variant, strict }: FolderOptions = {},
 ): Promise<OpenComponent> {
   const configFile = join(folder, 'config.json');
   if (!(await exists(configFile))) {
@@ -47,7 +56,13 @@ export async function openComponentFolder(
     });
   }
   const written = await readJsonObject(configFile);
-  const { files, weights, close }: ComponentWeights = await openComponentWeights(folder, variant);
-  const config = usualConfig(className, written, weights);
-  return { name, className, config, configFile, weights, files, notes: [], close };
+  const { files, weights: all, close }: ComponentWeights = await openComponentWeights(folder, variant);
+  try {
+    const { weights, notes } = networkWeights(className, folder, all, { strict });
+    const config = usualConfig(className, written, weights);
+    return { name, className, config, configFile, weights, files, notes, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }

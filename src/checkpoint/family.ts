@@ -57,6 +57,11 @@ const byLatentChannels: ReadonlyMap<number, UNetKind> = new Map([
   [9, 'inpainting'], // the picture and its mask
 ]);
 
+/** What a UNet that reads so many channels was trained for. */
+export function kindByChannels(channels: number): UNetKind | undefined {
+  return byLatentChannels.get(channels);
+}
+
 /** What a UNet (in diffusers' names) was trained for, by the channels that it reads; `lcm` embeds the guidance scale beside the time. */
 export function kindOf(unet: Shapes): UNetKind | undefined {
   const kind = byLatentChannels.get(unet.get('conv_in.weight')?.shape[1] ?? 0);

@@ -3,7 +3,7 @@ import { ConfigError, NotFoundError, UnsupportedModelError } from '../errors.ts'
 import { parseHubId } from '../hub/hub-id.ts';
 import { listFolder, pathKind } from '../io/disk.ts';
 import { type JsonObject, readJsonObject } from '../io/python-json.ts';
-import { isWeightless, recognizePipeline, supportedPipelines } from './recognize.ts';
+import { isWeightless, recognizePipeline, supportedPipelines } from './recognize/pipelines.ts';
 
 /** What model_index.json says of a checkpoint. */
 export interface ModelIndex {

@@ -1,17 +1,17 @@
 import { basename, join, resolve } from 'node:path';
 import { NotFoundError } from '../errors.ts';
 import { listFolder, pathKind } from '../io/disk.ts';
-import { type Checkpoint, natureOf, notDownloaded } from './checkpoint.ts';
+import { type Checkpoint, distilledNote, natureOf, notDownloaded } from './checkpoint.ts';
 import { type Component, type OpenComponent, openComponentFolder } from './component.ts';
 import { findWeightFile, type Variant } from './component-weights.ts';
 import { type ModelPart, readModelIndex } from './model-index.ts';
-import { isWeightless } from './recognize.ts';
-import { openSingleFile } from './single-file/open-single-file.ts';
+import { isWeightless } from './recognize/pipelines.ts';
+import { openSingleFile, type SingleFileOptions } from './single-file/open-single-file.ts';
 
 /** How to open a checkpoint. */
-export interface CheckpointOptions {
+export interface CheckpointOptions extends SingleFileOptions {
   /** Which weights to take where a component has several; components without them give their plain ones. */
-  readonly variant?: Variant;
+  readonly variant?: Variant | undefined;
 }
 
 /**
@@ -20,7 +20,7 @@ export interface CheckpointOptions {
  * `UnsupportedModelError` that says what was given instead.
  */
 export async function openCheckpoint(path: string, options: CheckpointOptions = {}): Promise<Checkpoint> {
-  if ((await pathKind(path)) === 'file') return openSingleFile(path);
+  if ((await pathKind(path)) === 'file') return openSingleFile(path, options);
   const { modelIndex, parts } = await readModelIndex(path);
   const { present, missing } = await lookForFolders(path, parts);
   if (options.variant) await checkVariant(path, present, options.variant);
@@ -37,7 +37,7 @@ export async function openCheckpoint(path: string, options: CheckpointOptions = 
         folders.set(name, await listFiles(folder));
         continue;
       }
-      const component = await openComponentFolder(folder, { name, className }, options.variant);
+      const component = await openComponentFolder(folder, { name, className }, options);
       opened.push(component);
       components.set(name, component);
     }
@@ -46,7 +46,12 @@ export async function openCheckpoint(path: string, options: CheckpointOptions = 
     throw error;
   }
   const name = basename(resolve(path));
-  return { name, path, modelIndex, components, folders, missing, ...natureOf(components), notes: [], close };
+  const nature = natureOf(components);
+  const notes = [
+    ...opened.flatMap((component) => component.notes),
+    ...distilledNote(components, nature.family),
+  ];
+  return { name, path, modelIndex, components, folders, missing, ...nature, notes, close };
 }
 
 async function lookForFolders(path: string, parts: readonly ModelPart[]) {

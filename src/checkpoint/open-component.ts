@@ -25,6 +25,8 @@ export interface ComponentOptions {
   readonly variant?: Variant | undefined;
   /** The family it is needed for, where its own shapes do not tell (a VAE of SDXL is shaped like one of 1.x). */
   readonly family?: Family | undefined;
+  /** Whether what lies beside the network is refused instead of left aside. */
+  readonly strict?: boolean | undefined;
 }
 
 /**
@@ -32,7 +34,7 @@ export interface ComponentOptions {
  * `UnsupportedModelError` that says what was given instead, and as opening the weights does.
  */
 export async function openComponent(path: string, options: ComponentOptions): Promise<OpenComponent> {
-  const { as, variant } = options;
+  const { as } = options;
   const kind = await pathKind(path);
   if (kind === undefined) {
     throw new NotFoundError({
@@ -48,6 +50,7 @@ export async function openComponent(path: string, options: ComponentOptions): Pr
         as,
         className: componentClasses[as][0],
         family: options.family,
+        strict: options.strict,
       });
     } catch (error) {
       await file.close();
@@ -68,7 +71,7 @@ export async function openComponent(path: string, options: ComponentOptions): Pr
   }
   const { _class_name: found } = await readJsonObject(configFile);
   const className = componentClasses[as].find((name) => name === found);
-  if (className !== undefined) return openComponentFolder(folder, { name: as, className }, variant);
+  if (className !== undefined) return openComponentFolder(folder, { name: as, className }, options);
   throw new UnsupportedModelError({
     problem: `${path} is not a ${titles[as]} that is supported.`,
     details: {

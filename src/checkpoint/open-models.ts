@@ -12,7 +12,8 @@ import type { LoraChoice } from './lora/lora-argument.ts';
 import { withLora } from './lora/merge-lora.ts';
 import { openCheckpoint } from './open-checkpoint.ts';
 import { openComponent } from './open-component.ts';
-import { isWeightless } from './recognize.ts';
+import { isWeightless } from './recognize/pipelines.ts';
+import type { PredictionType } from './single-file/prediction.ts';
 
 /** Everything that a conversion is made of. Each name is a path, or an id on the Hub where there is no such path. */
 export interface ModelSources {
@@ -27,6 +28,10 @@ export interface ModelSources {
   readonly loras?: readonly LoraChoice[] | undefined;
   /** Which of several weight files to take. */
   readonly variant?: Variant | undefined;
+  /** What the UNet predicts, where the checkpoint does not say it or says it wrongly. */
+  readonly predictionType?: PredictionType | undefined;
+  /** Whether what lies around the networks (tensors of none, parts of LoRAs that do not fit) is refused instead of left aside. */
+  readonly strict?: boolean | undefined;
   /** Where the Hub is and where its files are kept; the revision is the checkpoint's. Its public address and usual cache when left out. */
   readonly hub?: HubOptions | undefined;
 }
@@ -63,7 +68,8 @@ export async function openModels(
   context: Context,
 ): Promise<Checkpoint> {
   const { modelVersion, refinerVersion, customVaeVersion, controlnets = [], loras = [] } = sources;
-  const options = sources.variant ? { variant: sources.variant } : {};
+  const { variant, strict, predictionType } = sources;
+  const options = { variant, strict };
   const open: { close(): Promise<void> }[] = [];
   const kept = <T extends { close(): Promise<void> }>(opened: T): T => {
     open.push(opened);
@@ -71,7 +77,7 @@ export async function openModels(
   };
   const pathOf = (name: string): string => located.get(name) ?? name;
   try {
-    const plain = kept(await openCheckpoint(pathOf(modelVersion), options));
+    const plain = kept(await openCheckpoint(pathOf(modelVersion), { ...options, predictionType }));
     const checkpoint = { ...plain, name: titleOf(modelVersion, plain.path, plain.name) };
     const component = async (name: string, as: 'vae' | 'controlnet'): Promise<OpenComponent> => {
       const path = pathOf(name);

@@ -141,8 +141,16 @@ export function networksOf(
   return networkKinds.flatMap((name) => {
     if (name === left) return [];
     const names = name === 'controlnet' ? [...components.keys()].filter(isControlNet) : [name];
-    return names.filter((each) => components.has(componentOf(each)));
+    return names.filter((each) => isThere(each, components.get(componentOf(each))));
   });
+}
+
+/** A VAE may come with one of its halves alone. */
+function isThere(name: NetworkName, component: Component | undefined): boolean {
+  if (!component) return false;
+  const [own, other] = name === 'vae_encoder' ? ['encoder.', 'decoder.'] : ['decoder.', 'encoder.'];
+  const has = (half: string): boolean => [...component.weights.keys()].some((each) => each.startsWith(half));
+  return !name.startsWith('vae_') || has(own) || !has(other);
 }
 
 /**

@@ -4,7 +4,7 @@ import { openComponentFolder } from '../checkpoint/component.ts';
 import { findWeightFile, type Variant } from '../checkpoint/component-weights.ts';
 import { familyTitles, kindTitles } from '../checkpoint/family.ts';
 import { openCheckpoint } from '../checkpoint/open-checkpoint.ts';
-import { isWeightless } from '../checkpoint/recognize.ts';
+import { isWeightless } from '../checkpoint/recognize/pipelines.ts';
 import { optimumContract } from '../convert/contracts/optimum.ts';
 import { convert, networksOf } from '../convert/convert.ts';
 import { SdConvertError } from '../errors.ts';

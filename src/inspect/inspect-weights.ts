@@ -2,7 +2,11 @@ import { basename, dirname, join } from 'node:path';
 import { openComponentWeights } from '../checkpoint/component-weights.ts';
 import { familyOf, familyTitles } from '../checkpoint/family.ts';
 import { describeLora, type LoraFacts } from '../checkpoint/lora/describe-lora.ts';
-import { recognizeWeights, type WeightsKind } from '../checkpoint/recognize.ts';
+import {
+  type RecognizedWeights,
+  recognizeWeights,
+  type WeightsKind,
+} from '../checkpoint/recognize/weight-file-kind.ts';
 import { readSingleFile } from '../checkpoint/single-file/open-single-file.ts';
 import { SdConvertError } from '../errors.ts';
 import { exists, openFile, pathKind } from '../io/disk.ts';
@@ -31,7 +35,7 @@ export async function inspectWeights(path: string): Promise<WeightsInspection | 
   const { weights, files, metadata, close } = opened;
   try {
     const format = await formatOf(files);
-    const known = recognizeWeights(weights.keys());
+    const known = recognizeWeights(weights, path);
     const problems: string[] = [];
     let refusal: Inspection['next'] | undefined;
     if (known?.kind === 'checkpoint' && !isFolder) {
@@ -48,7 +52,7 @@ export async function inspectWeights(path: string): Promise<WeightsInspection | 
     const family = familyOf(weights);
     const familyTitle = lora?.family ?? (family ? familyTitles[family] : null);
     const groups = groupWeights([...weights.values()].map(plainWeight));
-    const { what, next } = recognize(path, weights.keys(), familyTitle);
+    const { what, next } = recognize(path, weights, known, familyTitle);
     const isComponent = className !== null && (await exists(join(folder, '..', 'model_index.json')));
     return {
       kind: 'weights',
@@ -108,11 +112,11 @@ async function formatOf([file]: readonly string[]): Promise<WeightsInspection['f
 /** What a file of tensors of these names is. */
 function recognize(
   path: string,
-  names: Iterable<string>,
+  weights: ReadonlyMap<string, Weight>,
+  known: RecognizedWeights | undefined,
   family: string | null,
 ): Pick<WeightsInspection, 'what' | 'next'> {
-  const all = [...names];
-  const known = recognizeWeights(all);
+  const all = [...weights.keys()];
   if (known) return { what: known.what, next: nextFor(known.kind, path, family) ?? { advice: known.advice } };
   const network = networkOf(all);
   const borders = network && recordings[network];

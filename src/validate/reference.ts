@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import { findWeightFile, type Variant } from '../checkpoint/component-weights.ts';
 import { openCheckpoint } from '../checkpoint/open-checkpoint.ts';
-import { recognizeWeights } from '../checkpoint/recognize.ts';
+import { recognizeWeights } from '../checkpoint/recognize/weight-file-kind.ts';
 import { type Context, throwIfInterrupted } from '../context.ts';
 import type { NetworkName } from '../convert/contracts/contract.ts';
 import { optimumContract } from '../convert/contracts/optimum.ts';
@@ -68,7 +68,7 @@ export async function openReference(path: string, context: Context): Promise<Ref
 async function isSingleFile(path: string): Promise<boolean> {
   const file = await openSafetensors(path);
   await file.close();
-  return recognizeWeights(file.weights.keys())?.kind === 'checkpoint';
+  return recognizeWeights(file.weights, path)?.kind === 'checkpoint';
 }
 
 async function recorded(path: string): Promise<RecordedReference> {

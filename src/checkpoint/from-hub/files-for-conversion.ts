@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import { findWeightFile, type Variant } from '../component-weights.ts';
 import type { ModelPart } from '../model-index.ts';
-import { isWeightless } from '../recognize.ts';
+import { isWeightless } from '../recognize/pipelines.ts';
 
 /** What of a repository a conversion reads. */
 export interface Selection {

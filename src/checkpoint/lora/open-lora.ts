@@ -3,6 +3,7 @@ import { isJsonObject, type JsonObject, parsePythonJson } from '../../io/python-
 import type { WeightFile } from '../../weights/tensors-of-file.ts';
 import type { Weight } from '../../weights/weight.ts';
 import { openWeightFile } from '../../weights/weight-file.ts';
+import { recognizeWeights } from '../recognize/weight-file-kind.ts';
 import { type LoraKey, otherAdapters, type Part, parseLoraKey } from './lora-key.ts';
 
 /** The tensors that change one module. */
@@ -62,7 +63,7 @@ function sortTensors(
     if (other) throw twice(path, name, other.name);
     module.parts.set(key.part, weight);
   }
-  checkKind(path, [...weights.keys()], unknown, modules.size);
+  checkKind(path, weights, unknown, modules.size);
   return {
     modules: [...modules.values()].map(({ module, networks, name, parts }) => {
       return { module, networks, name, parts, defaults: defaultsOf(module) };
@@ -74,25 +75,25 @@ function sortTensors(
 /** A part that is left out would leave the change incomplete: better none. */
 function checkKind(
   path: string,
-  names: readonly string[],
+  weights: ReadonlyMap<string, Weight>,
   unknown: readonly string[],
   modules: number,
 ): void {
-  for (const [tensor, what] of otherAdapters) {
-    const found = unknown.find((name) => tensor.test(name));
-    if (found === undefined) continue;
+  const known = recognizeWeights(weights, path);
+  if (known?.kind === 'lora' && modules > 0) return;
+  const tensor = unknown.find((name) => otherAdapters.some(([pattern]) => pattern.test(name)));
+  if (known) {
     throw new UnsupportedModelError({
-      problem: `${path} holds ${what}, which is not merged.`,
-      details: { tensor: found },
-      advice: 'Use a LoRA, LoHa or LoKr, or merge it with the program that it was made for.',
+      problem: `${path} is ${known.what}.`,
+      details: tensor === undefined ? {} : { tensor },
+      advice: known.advice,
     });
   }
-  if (modules > 0) return;
   throw new UnsupportedModelError({
     problem: `${path} is not a LoRA.`,
     details: {
       expected: 'names such as unet.….lora_A.weight or lora_unet_….lora_down.weight',
-      found: names.slice(0, 3).join(', ') || 'no tensors',
+      found: [...weights.keys()].slice(0, 3).join(', ') || 'no tensors',
     },
     advice: 'Check that it is the right file.',
   });

@@ -143,9 +143,12 @@ function depthsAt(shapes: Shapes, block: string): number | readonly number[] {
 }
 
 function adaptVae(template: JsonObject, shapes: Shapes): Adapted {
-  const channels = shapes.widths('encoder.down_blocks');
+  const channels = shapes.widths('encoder.down_blocks') ?? shapes.widths('decoder.up_blocks')?.toReversed();
   if (!channels) return { config: template };
-  return adapted({
+  const layers = shapes.has('encoder')
+    ? shapes.count('encoder.down_blocks.0.resnets')
+    : shapes.count('decoder.up_blocks.0.resnets') - 1;
+  const config = {
     ...template,
     ...known({
       in_channels: shapes.size('encoder.conv_in.weight', 1),
@@ -155,8 +158,10 @@ function adaptVae(template: JsonObject, shapes: Shapes): Adapted {
     block_out_channels: channels,
     down_block_types: channels.map(() => 'DownEncoderBlock2D'),
     up_block_types: channels.map(() => 'UpDecoderBlock2D'),
-    layers_per_block: shapes.count('encoder.down_blocks.0.resnets'),
-  });
+    layers_per_block: layers,
+  };
+  const half = ['encoder', 'decoder'].find((side) => !shapes.has(side));
+  return adapted(config, half && `The VAE has no ${half}: the other half is converted.`);
 }
 
 function adaptClip(template: JsonObject, shapes: Shapes): Adapted {

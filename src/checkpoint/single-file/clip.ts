@@ -5,5 +5,6 @@ export function clip(): Translate {
   return renaming([
     rule(/^text_model\./, 'text_model.'),
     rule(/^(?=(embeddings|encoder|final_layer_norm)\.)/, 'text_model.'),
+    rule(/^text_projection\./, 'text_projection.'),
   ]);
 }

@@ -56,12 +56,13 @@ const resnet: readonly Rule[] = [
   rule(/^conv2\./, 'conv2.'),
 ];
 
+/** Scripts that make single files of diffusers' folders leave diffusers' names in here, the old ones or the new. */
 const attention: readonly Rule[] = [
-  rule(/^norm\./, 'group_norm.'),
-  rule(/^q\./, 'to_q.'),
-  rule(/^k\./, 'to_k.'),
-  rule(/^v\./, 'to_v.'),
-  rule(/^proj_out\./, 'to_out.0.'),
+  rule(/^(group_)?norm\./, 'group_norm.'),
+  rule(/^(q|to_q|query)\./, 'to_q.'),
+  rule(/^(k|to_k|key)\./, 'to_k.'),
+  rule(/^(v|to_v|value)\./, 'to_v.'),
+  rule(/^(proj_out|to_out\.0|proj_attn)\./, 'to_out.0.'),
 ];
 
 /** What encoder and decoder both have. */

@@ -2,17 +2,20 @@ import { basename, extname } from 'node:path';
 import { ConfigError, UnsupportedModelError } from '../../errors.ts';
 import { type JsonObject, readJsonObject } from '../../io/python-json.ts';
 import { fewBitTypes } from '../../weights/few-bits.ts';
+import { readTensor } from '../../weights/tensor-data.ts';
 import type { WeightFile } from '../../weights/tensors-of-file.ts';
 import type { Weight } from '../../weights/weight.ts';
 import { openWeightFile } from '../../weights/weight-file.ts';
 import { assetPath, tokenizerFiles } from '../assets.ts';
-import type { Checkpoint } from '../checkpoint.ts';
+import { type Checkpoint, distilledNote } from '../checkpoint.ts';
 import type { Component, OpenComponent } from '../component.ts';
-import { type Family, familyOf, familyTitles, kindOf, kindTitles, type UNetKind } from '../family.ts';
-import { type RecognizedWeights, recognizeWeights, type WeightsKind } from '../recognize.ts';
+import { type Family, familyOf, familyTitles, kindOf, type UNetKind } from '../family.ts';
+import { type RecognizedWeights, recognizeWeights, type WeightsKind } from '../recognize/weight-file-kind.ts';
 import { adaptConfig } from './adapt-config.ts';
-import { type Prediction, predictionOf } from './prediction.ts';
-import { type Part, type Parts, splitSingleFile } from './split.ts';
+import { leftOverError, leftOverNote } from './left-over.ts';
+import { type Prediction, type PredictionType, predictionOf } from './prediction.ts';
+import { schedulerOf } from './scheduler.ts';
+import { type Part, type Parts, type SplitFile, splitSingleFile } from './split.ts';
 
 /** A UNet or a VAE is a checkpoint that lacks the rest. */
 export const openedAlone: readonly WeightsKind[] = ['checkpoint', 'unet', 'vae'];
@@ -24,14 +27,22 @@ const giveCheckpoint: RecognizedWeights = {
   advice: 'Give a checkpoint of Stable Diffusion: a single file, or the folder that holds model_index.json.',
 };
 
+/** How to read a single file. */
+export interface SingleFileOptions {
+  /** Whether what lies beside the networks is refused instead of left aside. */
+  readonly strict?: boolean | undefined;
+  /** What the UNet predicts, where it is known better than the file says it. */
+  readonly predictionType?: PredictionType | undefined;
+}
+
 /**
  * Opens a single file (.safetensors, .ckpt) as if it were a diffusers folder. Throws what `openWeightFile` and
  * `readSingleFile` throw.
  */
-export async function openSingleFile(path: string): Promise<Checkpoint> {
+export async function openSingleFile(path: string, options: SingleFileOptions = {}): Promise<Checkpoint> {
   const file = await openWeightFile(path);
   try {
-    return await readSingleFile(file);
+    return await readSingleFile(file, options);
   } catch (error) {
     await file.close();
     throw error;
@@ -40,27 +51,29 @@ export async function openSingleFile(path: string): Promise<Checkpoint> {
 
 /**
  * The checkpoint in a file of tensors: each network under diffusers' names with its family's config, fitted to the
- * shapes. What the file does not have is `missing`. Throws `UnsupportedModelError` that says what the file is instead,
- * `ConfigError` when it mixes families, and as `splitSingleFile` does.
+ * shapes. What the file does not have is `missing`, what is no network's is left aside and said. Throws
+ * `UnsupportedModelError` that says what the file is instead, `ConfigError` when it mixes families, `UnusedWeightError`
+ * with `strict`, and as `splitSingleFile` does.
  */
-export async function readSingleFile(file: WeightFile): Promise<Checkpoint> {
+export async function readSingleFile(file: WeightFile, options: SingleFileOptions = {}): Promise<Checkpoint> {
   const { path, weights } = file;
-  const known = recognizeWeights(weights.keys()) ?? giveCheckpoint;
+  const known = recognizeWeights(weights, path) ?? giveCheckpoint;
   if (!openedAlone.includes(known.kind)) throw notACheckpoint(file, known);
-  const parts = splitSingleFile(file);
+  const { parts, left, notes: done } = splitSingleFile(file);
   if (parts.size === 0) throw notACheckpoint(file, giveCheckpoint);
+  const beside = left.filter((name) => !isRead(name));
+  if (options.strict && beside.length > 0) throw leftOverError(path, beside);
   const unet = parts.get('unet');
 
   const family = (unet && familyOf(unet)) ?? familyByOthers(parts);
   const kind = unet && kindOf(unet);
-  if (unet) checkKind(path, unet, kind);
   const template = await readJsonObject(assetPath('families', family, 'model_index.json'));
   checkFamily(path, family, parts, template);
 
-  const notes: string[] = [];
+  const notes: string[] = [...done];
   const components = new Map<string, Component>();
   const missing: string[] = [];
-  const prediction = predictionOf(file, family, kind);
+  const prediction = await predictionOf(file, { family, kind, unet, given: options.predictionType });
   for (const [name, entry] of Object.entries(template)) {
     const [, className] = Array.isArray(entry) ? entry : [];
     if (typeof className !== 'string' || !isPart(name)) continue;
@@ -70,9 +83,11 @@ export async function readSingleFile(file: WeightFile): Promise<Checkpoint> {
       continue;
     }
     const { notes: own, ...component } = await readPart(file, name, className, family, found);
-    components.set(name, name === 'unet' ? withSampleSize(component, family, prediction, kind) : component);
+    if (name === 'unet') components.set(name, withSampleSize(component, family, prediction, kind));
+    else components.set(name, name === 'vae' ? await withLatentStatistics(component, weights) : component);
     notes.push(...own);
   }
+  notes.push(...distilledNote(components, family));
   if (unet && prediction.note) notes.push(prediction.note);
   const fewBits = fewBitTypes(weights.values());
   if (fewBits.length > 0)
@@ -81,6 +96,7 @@ export async function readSingleFile(file: WeightFile): Promise<Checkpoint> {
     );
   if (missing.length > 0)
     notes.push(`${basename(path)} has no ${missing.join(' and no ')}: what it has is converted.`);
+  if (beside.length > 0) notes.push(leftOverNote(path, beside));
   if (parts.has('controlnet'))
     notes.push('The file holds a ControlNet as well: name it with --convert-controlnet to convert that.');
 
@@ -115,16 +131,31 @@ export async function readSingleComponent(
     as,
     className,
     family,
-  }: { readonly as: Part; readonly className: string; readonly family?: Family | undefined },
+    strict,
+  }: {
+    readonly as: Part;
+    readonly className: string;
+    readonly family?: Family | undefined;
+    readonly strict?: boolean | undefined;
+  },
 ): Promise<OpenComponent> {
-  const known = recognizeWeights(file.weights.keys()) ?? giveCheckpoint;
+  const known = recognizeWeights(file.weights, file.path) ?? giveCheckpoint;
   const isPart = known.kind === 'controlnet' || openedAlone.includes(known.kind);
-  const parts: Parts = isPart ? splitSingleFile(file) : new Map();
+  const { parts, left, notes }: SplitFile = isPart
+    ? splitSingleFile(file)
+    : { parts: new Map(), left: [], notes: [] };
   const weights = parts.get(as);
   if (!weights) throw notThatPart(file, as, known);
-  const own = familyOf(weights) ?? family ?? familyByOthers(parts);
+  if (strict && left.length > 0) throw leftOverError(file.path, left);
+  // A ControlNet has its family's shapes; its UNet's, where it has no attention to show them.
+  const own =
+    (as === 'controlnet' ? controlnetFamily(weights) : familyOf(weights)) ?? family ?? familyByOthers(parts);
   const component = await readPart(file, as, className, own, weights);
-  return { ...component, close: () => file.close() };
+  return {
+    ...component,
+    notes: [...notes, ...component.notes, ...(left.length > 0 ? [leftOverNote(file.path, left)] : [])],
+    close: () => file.close(),
+  };
 }
 
 async function readPart(
@@ -156,17 +187,15 @@ function familyByOthers(parts: Parts): Family {
   return first && textChannels(first) === 1024 ? 'sd2' : 'sd1';
 }
 
-function checkKind(path: string, unet: ReadonlyMap<string, Weight>, kind: UNetKind | undefined): void {
-  const channels = unet.get('conv_in.weight')?.shape[1];
-  // A file without its first convolution is not whole: `convert` says what is missing.
-  if (channels === undefined || (kind && kind !== 'depth')) return;
-  throw new UnsupportedModelError({
-    problem: `${path} is ${kind ? `a model for ${kindTitles[kind]}` : 'of a kind'} that is not supported.`,
-    details: {
-      'its UNet reads': channels === undefined ? 'nothing: it has no conv_in' : `${channels} channels`,
-    },
-    advice: 'Use a checkpoint for text to image, inpainting or pix2pix.',
-  });
+/** The family of a ControlNet: one for XL has no fourth level, so that none is a refiner's. */
+function controlnetFamily(weights: ReadonlyMap<string, Weight>): Family | undefined {
+  const family = familyOf(weights);
+  return family === 'sdxl-refiner' && !weights.has('down_blocks.3.resnets.0.conv1.weight') ? 'sdxl' : family;
+}
+
+/** What is read of the tensors that are no network's. */
+function isRead(name: string): boolean {
+  return /^edm_(mean|std)$/.test(name);
 }
 
 /** Each family's UNet reads the text of its own text encoders. */
@@ -202,6 +231,19 @@ function textChannels(encoder: ReadonlyMap<string, Weight> | undefined): number 
   return encoder?.get('text_model.embeddings.token_embedding.weight')?.shape[1];
 }
 
+/** Playground's VAE has means and deviations of its own, which lie beside the networks; its factor is 0.5 then, as in diffusers. */
+async function withLatentStatistics(
+  component: Component,
+  weights: WeightFile['weights'],
+): Promise<Component> {
+  const [mean, std] = [weights.get('edm_mean'), weights.get('edm_std')];
+  if (!mean || !std) return component;
+  const [latents_mean, latents_std] = await Promise.all(
+    [mean, std].map(async (each) => [...(await readTensor(each, 'f32')).data]),
+  );
+  return { ...component, config: { ...component.config, latents_mean, latents_std, scaling_factor: 0.5 } };
+}
+
 /** Pictures of 512 pixels where 2.x predicts noise: its inpainting model, too. */
 function withSampleSize(
   component: Component,
@@ -211,12 +253,6 @@ function withSampleSize(
 ): Component {
   if (family !== 'sd2' || (type === 'v_prediction' && kind === 'base')) return component;
   return { ...component, config: { ...component.config, sample_size: 64 } };
-}
-
-function schedulerOf(family: Family, { type, zeroSnr }: Prediction): string {
-  const isXl = family === 'sdxl' || family === 'sdxl-refiner';
-  if (type === 'epsilon') return isXl ? 'euler' : 'pndm';
-  return `${isXl ? 'euler' : 'ddim'}-v${zeroSnr ? '-zsnr' : ''}`;
 }
 
 /** The pipeline of diffusers that takes a UNet of this kind; `undefined` for the family's usual one. */
@@ -250,15 +286,15 @@ function isPart(name: string): name is Part {
   return partNames.includes(name);
 }
 
-function notACheckpoint(
-  { path, weights }: WeightFile,
-  { what, advice }: RecognizedWeights,
-): UnsupportedModelError {
+function notACheckpoint({ path, weights }: WeightFile, known: RecognizedWeights): UnsupportedModelError {
   const [first] = weights.keys();
+  if (first === undefined)
+    return new UnsupportedModelError({ problem: `${path} has no tensors.`, advice: known.advice });
+  const tensors = `${weights.size}, the first is ${first}`;
   return new UnsupportedModelError({
-    problem: first === undefined ? `${path} has no tensors.` : `${path} is ${what}.`,
-    details: first === undefined ? {} : { tensors: `${weights.size}, the first is ${first}` },
-    advice,
+    problem: `${path} is ${known.what}.`,
+    details: known === giveCheckpoint ? { tensors } : {},
+    advice: known.advice,
   });
 }
 

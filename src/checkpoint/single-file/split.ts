@@ -2,153 +2,155 @@ import { FileFormatError, UnusedWeightError } from '../../errors.ts';
 import { count } from '../../text.ts';
 import type { WeightFile } from '../../weights/tensors-of-file.ts';
 import type { Weight } from '../../weights/weight.ts';
-import { clip } from './clip.ts';
+import { mergeUnfused } from '../lora/merge-unfused.ts';
+import { type FoundPart, type Part, plainName, survey } from '../recognize/survey.ts';
 import { isIgnored } from './ignored.ts';
-import { ldmControlNet } from './ldm-controlnet.ts';
-import { ldmUnet } from './ldm-unet.ts';
-import { ldmVae } from './ldm-vae.ts';
-import { openClip } from './open-clip.ts';
-import { asItIs, type Translate } from './translate.ts';
+import { type Layout, layoutOf } from './layouts.ts';
+import type { Translate } from './translate.ts';
 
-/** What a single file may hold, under the names of diffusers' folders. */
-export type Part = 'unet' | 'vae' | 'text_encoder' | 'text_encoder_2' | 'controlnet';
+export type { Part } from '../recognize/survey.ts';
 
 /** The networks of a file, in diffusers' names. */
 export type Parts = ReadonlyMap<Part, ReadonlyMap<string, Weight>>;
 
-/** One way in which files hold a part. */
-interface Layout {
-  readonly part: Part;
-  /** What all of its names begin with. */
-  readonly prefix: string;
-  /** A name behind the prefix that only this layout has. */
-  readonly mark: RegExp;
-  /** Makes the translation of the names behind the prefix. */
-  readonly translate: (names: readonly string[]) => Translate;
+/** A file of tensors, taken apart. */
+export interface SplitFile {
+  readonly parts: Parts;
+  /** The names of what belongs to no network, in the order of the file. */
+  readonly left: readonly string[];
+  /** What was done to the networks, a sentence each. */
+  readonly notes: readonly string[];
 }
-
-const diffusers = () => asItIs;
-
-const ldmVaeMark = /^(en|de)coder\.(down|mid|up)\./;
-const diffusersVaeMark = /^(en|de)coder\.(down_blocks|mid_block|up_blocks)\./;
-
-/** UNets, VAEs and ControlNets come with either naming, within a whole checkpoint or alone. */
-const layouts: readonly Layout[] = [
-  {
-    part: 'unet',
-    prefix: 'model.diffusion_model.',
-    mark: /^(time_embed|input_blocks|middle_block|output_blocks)\./,
-    translate: ldmUnet,
-  },
-  {
-    part: 'unet',
-    prefix: 'model.diffusion_model.',
-    mark: /^(time_embedding|down_blocks|mid_block|up_blocks)\./,
-    translate: diffusers,
-  },
-  { part: 'unet', prefix: '', mark: /^output_blocks\./, translate: ldmUnet }, // which no ControlNet has
-  { part: 'unet', prefix: '', mark: /^up_blocks\./, translate: diffusers },
-  ...['first_stage_model.', 'vae.', ''].flatMap((prefix): Layout[] => [
-    { part: 'vae', prefix, mark: ldmVaeMark, translate: ldmVae },
-    { part: 'vae', prefix, mark: diffusersVaeMark, translate: diffusers },
-  ]),
-  ...['control_model.', ''].flatMap((prefix): Layout[] => [
-    { part: 'controlnet', prefix, mark: /^input_hint_block\./, translate: ldmControlNet },
-    { part: 'controlnet', prefix, mark: /^controlnet_cond_embedding\./, translate: diffusers },
-  ]),
-  ...['cond_stage_model.transformer.', 'conditioner.embedders.0.transformer.'].map(
-    (prefix): Layout => ({
-      part: 'text_encoder',
-      prefix,
-      mark: /^(text_model\.)?(embeddings|encoder|final_layer_norm)\./,
-      translate: clip,
-    }),
-  ),
-  ...(
-    [
-      ['text_encoder', 'cond_stage_model.model.'],
-      ['text_encoder_2', 'conditioner.embedders.0.model.'], // the refiner's only one
-      ['text_encoder_2', 'conditioner.embedders.1.model.'],
-    ] as const
-  ).map(
-    ([part, prefix]): Layout => ({
-      part,
-      prefix,
-      mark: /^(token_embedding|transformer|ln_final)\./,
-      translate: () => openClip(part),
-    }),
-  ),
-];
 
 /**
- * The networks in a file of tensors, whoever named them; a file with none gives none. Throws `FileFormatError` when a
- * network is there twice, `UnusedWeightError` when tensors belong to nothing.
+ * The networks in a file of tensors, whoever named them; a file with none gives none. What is no network's is `left`, and
+ * so is what is there twice, once it was taken. A LoRA that was saved beside a network's weights is merged into them. Throws
+ * `FileFormatError` when a network is there twice, or a tensor in two shapes, and `UnusedWeightError` for tensors within a
+ * network that it does not have.
  */
-export function splitSingleFile({ path, weights }: Pick<WeightFile, 'path' | 'weights'>): Parts {
-  const names = [...weights.keys()].filter((name) => !isIgnored(name));
-  const found = layoutsOf(path, names);
-  const parts = new Map<Part, Map<string, Weight>>();
-  const left: string[] = [];
-  const translations = found.map((layout) => ({ ...layout, apply: layout.translate(behind(layout, names)) }));
-  for (const name of names) {
-    const weight = weights.get(name);
-    const layout = translations.find(({ prefix }) => name.startsWith(prefix));
-    const translated = weight && layout?.apply(name.slice(layout.prefix.length), weight);
-    if (!translated || !layout) {
-      left.push(name);
-      continue;
-    }
-    const part = parts.get(layout.part) ?? new Map<string, Weight>();
-    parts.set(layout.part, part);
-    for (const each of translated) {
-      if (part.has(each.name)) throw twice(path, layout.part, name, each.name);
-      part.set(each.name, each);
+export function splitSingleFile({ path, weights }: Pick<WeightFile, 'path' | 'weights'>): SplitFile {
+  const used = new Map([...weights].filter(([name]) => !isIgnored(plainName(name))));
+  const { parts: found, rivals, adapters } = survey(used);
+  if (rivals) throw twoOfOne(path, rivals);
+  const sorting = new Sorting(path, [...found.values()], new Set(adapters), [...used.keys()]);
+  const [first, second] = [false, true].map((isSecond) =>
+    [...used].filter(([name]) => sorting.isSecondSpelling(name) === isSecond),
+  );
+  for (const [name, weight] of [...(first ?? []), ...(second ?? [])]) sorting.put(name, weight);
+  if (sorting.inside.length > 0) throw unknownInside(path, sorting.inside, used.size);
+  const { parts, left, notes } = mergeUnfused(path, sorting.parts, sorting.changes);
+  return { parts, left: [...sorting.left, ...left], notes };
+}
+
+/** Where a network's tensors lie, and what becomes of their names. */
+interface Place extends FoundPart {
+  readonly layout: Layout;
+  readonly apply: Translate;
+}
+
+/** Tensors on their way to networks. */
+class Sorting {
+  readonly parts = new Map<Part, Map<string, Weight>>();
+  /** Tensors of LoRAs that lie among a network's, in the network's names. */
+  readonly changes = new Map<Part, Map<string, Weight>>();
+  readonly left: string[] = [];
+  /** What lies among a network's tensors and is none that it has. */
+  readonly inside: string[] = [];
+  readonly #path: string;
+  readonly #places: readonly Place[];
+  readonly #adapters: ReadonlySet<string>;
+
+  constructor(
+    path: string,
+    found: readonly FoundPart[],
+    adapters: ReadonlySet<string>,
+    names: readonly string[],
+  ) {
+    this.#path = path;
+    this.#adapters = adapters;
+    const plain = names.filter((name) => !adapters.has(name)).map(plainName);
+    this.#places = found
+      .map((part): Place => {
+        const layout = layoutOf(part);
+        const own = plain
+          .filter((name) => name.startsWith(part.prefix))
+          .map((name) => name.slice(part.prefix.length));
+        return { ...part, layout, apply: layout.translate(own) };
+      })
+      .sort((a, b) => b.prefix.length - a.prefix.length);
+  }
+
+  isSecondSpelling(name: string): boolean {
+    const [place, own] = this.#placeOf(name);
+    return place?.layout.second?.test(own) ?? false;
+  }
+
+  put(name: string, weight: Weight): void {
+    const [place, own] = this.#placeOf(name);
+    if (!place) this.left.push(name);
+    else if (this.#adapters.has(name)) this.#change(place.part, name, own, weight);
+    else if (place.layout.heads.test(own)) this.#add(place, name, own, weight);
+    else (place.layout.mayBelong(own, weight) ? this.inside : this.left).push(name);
+  }
+
+  /** Each name finds the network with the longest prefix, so that its own. */
+  #placeOf(name: string): readonly [place: Place | undefined, own: string] {
+    const plain = plainName(name);
+    const places = this.#places.filter(({ prefix }) => plain.startsWith(prefix));
+    const [longest] = places;
+    // Networks without prefixes lie beside each other in one file.
+    const place = places.find(
+      ({ prefix, layout }) => prefix === longest?.prefix && layout.heads.test(plain.slice(prefix.length)),
+    );
+    const found = place ?? longest;
+    return [found, plain.slice(found?.prefix.length ?? 0)];
+  }
+
+  #add(place: Place, name: string, own: string, weight: Weight): void {
+    const translated = place.apply(own.replace('.base_layer.', '.'), weight);
+    if (!translated) this.inside.push(name);
+    const part = entryOf(this.parts, place.part);
+    for (const each of translated ?? []) {
+      const other = part.get(each.name);
+      if (!other) part.set(each.name, each);
+      else if (`${other.shape}` === `${each.shape}`) this.left.push(name);
+      else throw twice(this.#path, place.part, name, each.name);
     }
   }
-  if (found.length > 0 && left.length > 0) throw leftOver(path, left, names.length);
-  return parts;
-}
 
-/** The layouts that a file's names show, at most one for each part; longer prefixes first, so that each name finds its own. */
-function layoutsOf(path: string, names: readonly string[]): readonly Layout[] {
-  const found = layouts.filter((layout) => names.some((name) => isMarkOf(layout, name)));
-  for (const layout of found) {
-    const other = found.find((each) => each !== layout && each.part === layout.part);
-    if (!other) continue;
-    throw new FileFormatError({
-      problem: `${path} holds two networks that could be its ${layout.part}.`,
-      details: {
-        first: names.find((name) => isMarkOf(layout, name)) ?? '',
-        second: names.find((name) => isMarkOf(other, name)) ?? '',
-      },
-      advice: 'The file was put together from two. Use the model as its author published it.',
-    });
+  #change(part: Part, name: string, own: string, weight: Weight): void {
+    entryOf(this.changes, part).set(own, { ...weight, name });
   }
-  return found.toSorted((a, b) => b.prefix.length - a.prefix.length);
 }
 
-function isMarkOf({ prefix, mark }: Layout, name: string): boolean {
-  return name.startsWith(prefix) && mark.test(name.slice(prefix.length));
+function entryOf(parts: Map<Part, Map<string, Weight>>, part: Part): Map<string, Weight> {
+  const entry = parts.get(part) ?? new Map<string, Weight>();
+  parts.set(part, entry);
+  return entry;
 }
 
-function behind({ prefix }: Layout, names: readonly string[]): readonly string[] {
-  return names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
+function twoOfOne(path: string, [first, second]: readonly [FoundPart, FoundPart]): FileFormatError {
+  return new FileFormatError({
+    problem: `${path} holds two networks that could be its ${first.part}.`,
+    details: { first: first.mark, second: second.mark },
+    advice: 'The file was put together from two. Use the model as its author published it.',
+  });
 }
 
 function twice(path: string, part: Part, name: string, now: string): FileFormatError {
   return new FileFormatError({
-    problem: `a tensor of the ${part} is in ${path} under two names.`,
+    problem: `a tensor of the ${part} is in ${path} under two names, in two shapes.`,
     details: { one: name, both: now },
     advice: 'The file was put together from two. Use the model as its author published it.',
   });
 }
 
-function leftOver(path: string, left: readonly string[], all: number): UnusedWeightError {
-  const [first = ''] = left;
+function unknownInside(path: string, names: readonly string[], all: number): UnusedWeightError {
+  const [first = ''] = names;
   return new UnusedWeightError({
-    problem: `${path} has ${count(left.length, 'tensor')} that no network of Stable Diffusion has.`,
-    details: { first, tensors: `${left.length.toLocaleString('en')} of ${all.toLocaleString('en')}` },
+    problem: `${path} has ${count(names.length, 'tensor')} in its networks that no network of Stable Diffusion has.`,
+    details: { first, tensors: `${names.length.toLocaleString('en')} of ${all.toLocaleString('en')}` },
     advice:
-      'The file is of a kind of model that is not supported, or something was merged into it. Use the model as its author published it.',
+      'It is a kind of model that is not supported: with these tensors left out it would draw something else.',
   });
 }

@@ -49,16 +49,23 @@ describe('what is not merged is refused by name', () => {
     ]);
     const error = await rejectionOf(openLora(path));
     expect(error).toBeInstanceOf(UnsupportedModelError);
-    expect(error.problem).toBe(`${path} holds ${what}, which is not merged.`);
+    expect(error.problem).toBe(`${path} is ${what}, which is not merged.`);
   });
 });
 
 test('a file that is no LoRA is refused', async () => {
-  const path = await write(['decoder.conv_in.weight']);
+  const path = await write(['weight']);
   const error = await rejectionOf(openLora(path));
   expect(error).toBeInstanceOf(UnsupportedModelError);
   expect(error.problem).toBe(`${path} is not a LoRA.`);
-  expect(error.details.found).toBe('decoder.conv_in.weight');
+  expect(error.details.found).toBe('weight');
+});
+
+test('a file that is something else is called what it is', async () => {
+  const path = await write(['decoder.conv_in.weight']);
+  const error = await rejectionOf(openLora(path));
+  expect(error).toBeInstanceOf(UnsupportedModelError);
+  expect(error.problem).toContain(`${path} is a VAE`);
 });
 
 test('a file that is not there is refused', async () => {

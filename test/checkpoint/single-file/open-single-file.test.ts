@@ -2,9 +2,11 @@ import { basename } from 'node:path';
 import { expect, test } from 'vitest';
 import { requireComponent } from '../../../src/checkpoint/checkpoint.ts';
 import { readSingleFile } from '../../../src/checkpoint/single-file/open-single-file.ts';
-import { ConfigError, UnsupportedModelError } from '../../../src/errors.ts';
+import { networksOf } from '../../../src/convert/convert.ts';
+import { ConfigError, UnsupportedModelError, UnusedWeightError } from '../../../src/errors.ts';
 import { readJsonObject } from '../../../src/io/python-json.ts';
 import { fullSizeCheckpoint } from '../../support/full-size.ts';
+import { memoryWeight } from '../../support/memory-weight.ts';
 import {
   headerFile,
   type RecordedFile,
@@ -146,7 +148,7 @@ test.for([
 
 test.for([
   ['model.safetensors', {}, 'v_prediction', 96, 'look alike'],
-  ['v2-1_512-ema-pruned.safetensors', {}, 'epsilon', 64, 'by the 512 in its name'],
+  ['v2-1_512-ema-pruned.safetensors', {}, 'epsilon', 64, 'by the 512 in the name'],
   ['model.safetensors', { 'modelspec.prediction_type': 'epsilon' }, 'epsilon', 64, ''],
   [
     'model.safetensors',
@@ -163,6 +165,115 @@ test.for([
   expect(checkpoint.notes).toHaveLength(note === '' ? 0 : 1);
   expect(checkpoint.notes.join()).toContain(note);
 });
+
+test.for([
+  [0.12, 'v_prediction', 96],
+  [0.06, 'epsilon', 64],
+] as const)(
+  '2.x with a bias that varies by %d predicts %s, as in ComfyUI',
+  async ([deviation, type, size]) => {
+    const mark = 'model.diffusion_model.output_blocks.11.1.transformer_blocks.0.norm1.bias';
+    const file = headerFile(shapesOf('sd21'));
+    const data = Float32Array.from({ length: 320 }, (_, i) => (i % 2 === 0 ? deviation : -deviation));
+    const weights = new Map(file.weights).set(mark, memoryWeight(mark, [320], data));
+    const checkpoint = await readSingleFile({ ...file, weights });
+    expect(await schedulerOf(checkpoint)).toMatchObject({ prediction_type: type });
+    expect(requireComponent(checkpoint, 'unet').config.sample_size).toBe(size);
+    expect(checkpoint.notes.join()).toContain('a bias by which ComfyUI tells them');
+  },
+);
+
+test.for([
+  ['sd15', 'v_prediction', 'DDIMScheduler'],
+  ['sd21', 'epsilon', 'PNDMScheduler'],
+  ['sdxl', 'v_prediction', 'EulerDiscreteScheduler'],
+] as const)(
+  'what is asked for counts before all marks: %s with %s',
+  async ([name, predictionType, scheduler]) => {
+    const file = headerFile({ ...shapesOf(name), v_pred: [0], ztsnr: [0] });
+    const checkpoint = await readSingleFile(file, { predictionType });
+    expect(await schedulerOf(checkpoint)).toMatchObject({
+      _class_name: scheduler,
+      prediction_type: predictionType,
+      ...(predictionType === 'v_prediction' && { rescale_betas_zero_snr: true }),
+    });
+  },
+);
+
+test('SD-Turbo has the text encoder of 2.x under XL’s names, predicts noise and is drawn in one step', async () => {
+  const shapes = Object.entries(shapesOf('sd21')).map(([name, shape]) => [
+    name.replace('cond_stage_model.model.', 'conditioner.embedders.0.model.'),
+    shape,
+  ]);
+  const checkpoint = await readSingleFile(headerFile(Object.fromEntries(shapes)));
+  expect(checkpoint).toMatchObject({ family: 'sd2', missing: [] });
+  expect([...checkpoint.components.keys()]).toEqual(['text_encoder', 'unet', 'vae']);
+  expect(await schedulerOf(checkpoint)).toMatchObject({
+    prediction_type: 'epsilon',
+    timestep_spacing: 'trailing',
+  });
+});
+
+test('Playground’s latents have means and deviations of their own, and its scheduler is that of EDM', async () => {
+  const file = headerFile(shapesOf('sdxl'));
+  const weights = new Map(file.weights)
+    .set('edm_mean', memoryWeight('edm_mean', [1, 4, 1, 1], Float32Array.of(-1.5, 0.5, 2, 0.25)))
+    .set('edm_std', memoryWeight('edm_std', [1, 4, 1, 1], Float32Array.of(8, 10, 9, 7)));
+  const checkpoint = await readSingleFile({ ...file, weights }, { strict: true });
+  expect(requireComponent(checkpoint, 'vae').config).toMatchObject({
+    latents_mean: [-1.5, 0.5, 2, 0.25],
+    latents_std: [8, 10, 9, 7],
+    scaling_factor: 0.5,
+  });
+  expect((await schedulerOf(checkpoint))._class_name).toBe('EDMDPMSolverMultistepScheduler');
+  expect(checkpoint.notes.join()).toContain('Playground v2.5');
+});
+
+test('what lies beside the networks is named once with counts, and refused where that is asked for', async () => {
+  const junk = {
+    alphas_cumprod_original: [1000],
+    'optimizer_state.step': [],
+    'lora_unet_dummy.alpha': [],
+    'cond_stage_model.transformer.vision_model.embeddings.class_embedding': [8],
+    'cond_stage_model.transformer.vision_model.post_layernorm.weight': [8],
+    'first_stage_model.model_ema.decay': [],
+  };
+  const file = headerFile({ ...shapesOf('sd15'), ...junk });
+  const checkpoint = await readSingleFile(file);
+  expect(checkpoint.missing).toEqual([]);
+  expect(checkpoint.notes).toEqual([
+    'model.safetensors has 6 tensors that belong to no network and were left aside: cond_stage_model.transformer.vision_model (2), alphas_cumprod_original, optimizer_state.step, lora_unet_dummy.alpha, first_stage_model.model_ema.decay.',
+  ]);
+  const error = await rejectionOf(readSingleFile(file, { strict: true }));
+  expect(error).toBeInstanceOf(UnusedWeightError);
+  expect(error.problem).toBe('model.safetensors has 6 tensors that no network of Stable Diffusion has.');
+});
+
+test('a VAE without its encoder is a VAE, and says what it lacks', async () => {
+  const shapes = shapesOf('sd15', /^(?!first_stage_model\.(encoder|quant_conv))/);
+  const checkpoint = await readSingleFile(headerFile(shapes));
+  expect(networksOf(checkpoint)).toEqual(['text_encoder', 'unet', 'vae_decoder']);
+  expect(requireComponent(checkpoint, 'vae').config).toMatchObject({
+    block_out_channels: [128, 256, 512, 512],
+    layers_per_block: 2,
+  });
+  expect(checkpoint.notes).toEqual(['The VAE has no encoder: the other half is converted.']);
+});
+
+test.for(['_orig_mod.', 'module.', 'model.', 'state_dict.model.'])(
+  'a whole file behind %s is the same file',
+  async (prefix) => {
+    const shapes = Object.entries(shapesOf('sdxl')).map(([name, shape]) => [prefix + name, shape]);
+    const checkpoint = await readSingleFile(headerFile(Object.fromEntries(shapes)));
+    const plain = await readSingleFile(headerFile(shapesOf('sdxl')));
+    for (const [name, { weights, config }] of plain.components) {
+      const found = requireComponent(checkpoint, name);
+      expect([...found.weights.keys()]).toEqual([...weights.keys()]);
+      expect(found.config).toEqual(config);
+    }
+    expect(checkpoint.notes).toEqual(plain.notes);
+  },
+);
 
 test('the inpainting model of 2.x predicts noise, on pictures of 512 pixels', async () => {
   const shape = recordedPlaces('sd21')[conv]?.[0] ?? [];
@@ -248,7 +359,8 @@ test.for([
 
 test.for([
   [5, 'a model for depth to image that is not supported'],
-  [7, 'of a kind that is not supported'],
+  [7, 'an upscaling model, which is not supported'],
+  [12, 'of a kind that is not supported'],
 ] as const)('a UNet that reads %i channels is refused', async ([channels, what]) => {
   const shape = recordedPlaces('sd21')[conv]?.[0] ?? [];
   const file = headerFile({ ...shapesOf('sd21'), [conv]: shape.with(1, channels) });
@@ -265,7 +377,9 @@ test('a VAE with other latents is refused', async () => {
   });
   const error = await rejectionOf(readSingleFile(file));
   expect(error).toBeInstanceOf(UnsupportedModelError);
-  expect(error.details).toEqual({ 'latent channels': '16, Stable Diffusion 1.x, 2.x and XL have 4' });
+  expect(error.problem).toBe(
+    'model.safetensors is a VAE of another family (Stable Diffusion 3 or Flux, perhaps), which is not supported.',
+  );
 });
 
 test('a whole ControlNet checkpoint opens as the model that it steers, and says what else it has', async () => {
