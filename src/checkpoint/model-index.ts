@@ -2,6 +2,7 @@ import { basename, join, resolve } from 'node:path';
 import { ConfigError, NotFoundError, UnsupportedModelError } from '../errors.ts';
 import { parseHubId } from '../hub/hub-id.ts';
 import { listFolder, pathKind } from '../io/disk.ts';
+import { notFound } from '../io/not-found.ts';
 import { type JsonObject, readJsonObject } from '../io/python-json.ts';
 import { isWeightless, recognizePipeline, supportedPipelines } from './recognize/pipelines.ts';
 
@@ -26,14 +27,12 @@ export interface ModelPart {
 export async function readModelIndex(path: string): Promise<ModelIndex> {
   const kind = await pathKind(path);
   if (kind === undefined) {
-    throw new NotFoundError({
-      problem: `${path} does not exist.`,
-      details: { 'looked for': resolve(path) },
-      advice:
-        path.includes('/') && parseHubId(path)
-          ? `If it is a model on the Hub, bring it here first: sdconvert download ${path}. If it is a path, check its spelling.`
-          : 'Check the spelling of the path, or download the checkpoint first.',
-    });
+    throw notFound(
+      path,
+      path.includes('/') && parseHubId(path)
+        ? `If it is a model on the Hub, bring it here first: sdconvert download ${path}. If it is a path, check its spelling.`
+        : 'Check the spelling of the path, or download the checkpoint first.',
+    );
   }
   const file = join(path, 'model_index.json');
   if ((await pathKind(file)) !== 'file') throw await noModelIndex(path);

@@ -1,6 +1,7 @@
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { NotFoundError, UnsupportedModelError } from '../errors.ts';
 import { exists, pathKind } from '../io/disk.ts';
+import { notFound } from '../io/not-found.ts';
 import { readJsonObject } from '../io/python-json.ts';
 import { openWeightFile } from '../weights/weight-file.ts';
 import { type OpenComponent, openComponentFolder } from './component.ts';
@@ -36,13 +37,7 @@ export interface ComponentOptions {
 export async function openComponent(path: string, options: ComponentOptions): Promise<OpenComponent> {
   const { as } = options;
   const kind = await pathKind(path);
-  if (kind === undefined) {
-    throw new NotFoundError({
-      problem: `${path} does not exist.`,
-      details: { 'looked for': resolve(path) },
-      advice: 'Check the spelling of the path.',
-    });
-  }
+  if (kind === undefined) throw notFound(path);
   if (kind === 'file') {
     const file = await openWeightFile(path);
     try {

@@ -9,6 +9,7 @@ import type { Compiler } from '../formats/coreml/compiled/compile-package.ts';
 import { CONTROLNET_PREFIX } from '../formats/coreml/swift-names.ts';
 import { readProvenance, recordBundle } from '../formats/provenance.ts';
 import { exists, listFolder } from '../io/disk.ts';
+import { notFound } from '../io/not-found.ts';
 
 /** What to bundle. */
 export interface BundleRequest {
@@ -43,10 +44,7 @@ export async function bundlePackages(
     });
   }
   if (wanted !== undefined && !(await exists(wanted)))
-    throw new NotFoundError({
-      problem: `${wanted} does not exist.`,
-      advice: 'Name the folder of a tokenizer.',
-    });
+    throw notFound(wanted, 'Name the folder of a tokenizer.');
   const resources = join(folder, 'Resources');
   const tokenizer = await filesOf(wanted ?? join(folder, 'onnx', 'tokenizer'));
   const isRecorded = (await readProvenance(folder)) !== undefined;

@@ -1,4 +1,4 @@
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { findWeightFile } from '../checkpoint/component-weights.ts';
 import { type Context, throwIfInterrupted } from '../context.ts';
 import {
@@ -17,6 +17,7 @@ import { inspectOtherFile, inspectOtherFolder } from '../inspect/inspect-other.t
 import { inspectWeights } from '../inspect/inspect-weights.ts';
 import type { Inspection } from '../inspect/inspection.ts';
 import { listFolder, openFile, pathKind } from '../io/disk.ts';
+import { notFound } from '../io/not-found.ts';
 import { sniff, weightFormat } from '../io/sniff.ts';
 
 export type { Inspection } from '../inspect/inspection.ts';
@@ -33,14 +34,11 @@ export async function inspect(path: string, { signal }: Context = {}): Promise<I
   throwIfInterrupted(signal);
   const kind = await pathKind(path);
   if (kind === undefined) {
-    throw new NotFoundError({
-      problem: `${path} does not exist.`,
-      details: { 'looked for': resolve(path) },
-      advice:
-        path.includes('/') && parseHubId(path)
-          ? `If it is a model on the Hub, bring it here first: sdconvert download ${path}.`
-          : 'Check the spelling of the path.',
-    });
+    const isOnHub = path.includes('/') && parseHubId(path);
+    throw notFound(
+      path,
+      isOnHub ? `If it is a model on the Hub, bring it here first: sdconvert download ${path}.` : undefined,
+    );
   }
   try {
     const inspection = await (kind === 'folder' ? inspectFolder(path) : inspectFile(path));

@@ -1,5 +1,5 @@
-import { resolve } from 'node:path';
-import { DiskSpaceError, FileFormatError, NotFoundError, RequestError, SdConvertError } from '../errors.ts';
+import { DiskSpaceError, FileFormatError, RequestError, SdConvertError } from '../errors.ts';
+import { notFound } from './not-found.ts';
 import { finalPath } from './owner.ts';
 
 /** What the operating system reports, as errors that say what to do. */
@@ -11,10 +11,10 @@ export function rethrow(action: 'read' | 'write', at: string): (error: unknown) 
     const cause = { cause: error };
     switch (errorCode(error)) {
       case 'ENOTDIR':
-        if (action === 'read') throw notFound(path, cause);
+        if (action === 'read') throw notFound(path, undefined, cause);
         throw fileOnTheWay(path, cause);
       case 'ENOENT':
-        throw notFound(path, cause);
+        throw notFound(path, undefined, cause);
       case 'EISDIR':
         throw folderInsteadOfFile(path, cause);
       case 'EEXIST':
@@ -67,18 +67,6 @@ export function isAbsent(error: unknown): boolean {
 
 function errorCode(error: unknown): unknown {
   return error instanceof Error && 'code' in error ? error.code : undefined;
-}
-
-/** Nothing is at a path. */
-export function notFound(path: string, options?: ErrorOptions): NotFoundError {
-  return new NotFoundError(
-    {
-      problem: `${path} does not exist.`,
-      details: { 'looked for': resolve(path) },
-      advice: 'Check the spelling of the path.',
-    },
-    options,
-  );
 }
 
 /** A folder is where a file is needed. */

@@ -10,12 +10,12 @@ import {
   folderInsteadOfFile,
   isAbsent,
   isThereAlready,
-  notFound,
   notPlain,
   rethrow,
   tooLarge,
 } from './disk-errors.ts';
 import { lockFolder } from './folder-lock.ts';
+import { notFound } from './not-found.ts';
 import { disown, isStage } from './owner.ts';
 import { claimStage, FolderStage, removeWhole, settle, temporaryFolder } from './staging.ts';
 

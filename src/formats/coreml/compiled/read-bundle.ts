@@ -1,6 +1,7 @@
-import { join, resolve } from 'node:path';
-import { FileFormatError, NotFoundError } from '../../../errors.ts';
+import { join } from 'node:path';
+import { FileFormatError } from '../../../errors.ts';
 import { pathKind } from '../../../io/disk.ts';
+import { notFound } from '../../../io/not-found.ts';
 import { FLEXIBLE_SHAPES } from '../mil/flexible-shapes.ts';
 import { type MilModel, readDescribingFile } from '../mil/mil-model.ts';
 import type { FeatureDescription, MilFunction, ModelDescription, Program, Value } from '../mil/mil-schema.ts';
@@ -15,13 +16,7 @@ import { readContainer } from './compiled-container.ts';
  * ML Program.
  */
 export async function openMlModelC(path: string): Promise<MilModel> {
-  if ((await pathKind(path)) === undefined) {
-    throw new NotFoundError({
-      problem: `${path} does not exist.`,
-      details: { 'looked for': resolve(path) },
-      advice: 'Check the spelling of the path.',
-    });
-  }
+  if ((await pathKind(path)) === undefined) throw notFound(path);
   const containerFile = join(path, 'coremldata.bin');
   if ((await pathKind(containerFile)) !== 'file') {
     throw new FileFormatError({

@@ -1,7 +1,8 @@
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { FileFormatError, NotFoundError, UnsupportedModelError } from '../../../errors.ts';
 import type { ByteSource } from '../../../io/bytes.ts';
 import { openFile, pathKind } from '../../../io/disk.ts';
+import { notFound } from '../../../io/not-found.ts';
 import { isJsonObject, type JsonObject } from '../../../io/python-json.ts';
 import { sniff } from '../../../io/sniff.ts';
 import { type MilModel, readDescribingFile } from '../mil/mil-model.ts';
@@ -37,13 +38,7 @@ export async function openMlPackage(path: string): Promise<MilModel> {
 /** Where a package has its model: what Manifest.json calls the root. Throws as `openMlPackage` does. */
 export async function packageModelFile(path: string): Promise<string> {
   const kind = await pathKind(path);
-  if (kind === undefined) {
-    throw new NotFoundError({
-      problem: `${path} does not exist.`,
-      details: { 'looked for': resolve(path) },
-      advice: 'Check the spelling of the path.',
-    });
-  }
+  if (kind === undefined) throw notFound(path);
   const manifestPath = join(path, 'Manifest.json');
   if (kind === 'file' || (await pathKind(manifestPath)) !== 'file') {
     throw new FileFormatError({
