@@ -6,10 +6,10 @@
 import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createReport } from '../cli/report.ts';
+import { analyze, analyzeStages } from '../src/commands/analyze.ts';
 import { convertCheckpoint } from '../src/commands/convert.ts';
+import { generate } from '../src/commands/generate.ts';
 import { quantizeArtifact } from '../src/commands/quantize.ts';
-import { mixStages, quantizeMixed } from '../src/commands/quantize-mixed.ts';
-import { generate } from '../src/generate/generate.ts';
 import type { Image } from '../src/generate/image.ts';
 import { tensorFromImage } from '../src/generate/image-tensor.ts';
 import { planQuantization } from '../src/quantize/plan.ts';
@@ -33,7 +33,7 @@ const request = {
   prompts,
   force: true,
 };
-const { points, reports } = await report.follow(mixStages({}), (context) => quantizeMixed(request, context));
+const { points, reports } = await report.follow(analyzeStages({}), (context) => analyze(request, context));
 
 const exact = await draw('float16');
 const rows: Image[][] = [[...exact], [...exact]];
@@ -47,7 +47,7 @@ for (const bits of widths) {
     quantizeArtifact({ artifact: request.artifact, output, force: true, plan }),
   );
   await variant(`mixed-${bits}`, (output) =>
-    quantizeMixed({ ...request, output, target: { bytes: uniform.bytes } }),
+    analyze({ ...request, output, target: { bytes: uniform.bytes } }),
   );
   const [plain, mixture] = [await draw(`uniform-${bits}`), await draw(`mixed-${bits}`)];
   rows[0]?.push(...plain);

@@ -7,7 +7,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createReport } from '../cli/report.ts';
 import { conversionStages, convertCheckpoint } from '../src/commands/convert.ts';
-import { generate, generateStages } from '../src/generate/generate.ts';
+import { generate, generateStages } from '../src/commands/generate.ts';
 import type { Image } from '../src/generate/image.ts';
 import { tensorFromImage } from '../src/generate/image-tensor.ts';
 import { alignColumns, formatBytes } from '../src/text.ts';

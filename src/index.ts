@@ -2,8 +2,10 @@
 
 export type { Checkpoint, Component } from './checkpoint/checkpoint.ts';
 export { openCheckpoint } from './checkpoint/open-checkpoint.ts';
+export { type AnalyzeRequest, type AnalyzeResult, analyze, analyzePrompts } from './commands/analyze.ts';
 export { type BundleRequest, bundlePackages as bundle } from './commands/bundle.ts';
 export { type ChunkRequest, chunkArtifact as chunk, type WrittenChunk } from './commands/chunk.ts';
+export { type CompileRequest, compilePackage as compile } from './commands/compile.ts';
 export {
   type ConvertedArtifact,
   type ConvertOptions,
@@ -13,25 +15,20 @@ export {
 } from './commands/conversion/request.ts';
 export { convertCheckpoint as convert } from './commands/convert.ts';
 export { type Downloaded, type DownloadRequest, download } from './commands/download.ts';
+export { type GeneratedImage, type GenerateRequest, generate } from './commands/generate.ts';
 export { type Inspection, inspect } from './commands/inspect.ts';
 export {
   type QuantizeRequest,
   type QuantizeResult,
   quantizeArtifact as quantize,
 } from './commands/quantize.ts';
-export { type MixRequest, type MixResult, mixPrompts, quantizeMixed } from './commands/quantize-mixed.ts';
 export { runArtifacts as run } from './commands/run.ts';
 export { type ValidateRequest, validate } from './commands/validate.ts';
 export type { Context, ProgressEvent } from './context.ts';
 export { type AttentionImplementation, attentionImplementations } from './convert/blocks/attention.ts';
 export * from './errors.ts';
-export {
-  type CompileRequest,
-  type Compiler,
-  compilePackage as compile,
-} from './formats/coreml/compiled/compile-package.ts';
+export type { Compiler } from './formats/coreml/compiled/compilers.ts';
 export { ClipTokenizer, type ClipTokenizerFiles } from './generate/clip-tokenizer.ts';
-export { type GeneratedImage, type GenerateRequest, generate } from './generate/generate.ts';
 export { createScheduler } from './generate/schedulers/create-scheduler.ts';
 export type { Scheduler, StepOptions } from './generate/schedulers/scheduler.ts';
 export { type HubOptions, hubOptionsFrom } from './hub/hub-options.ts';

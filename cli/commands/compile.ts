@@ -1,5 +1,5 @@
 import type { Argv } from 'yargs';
-import type { Compiler } from '../../src/formats/coreml/compiled/compile-package.ts';
+import type { Compiler } from '../../src/formats/coreml/compiled/compilers.ts';
 import { everyName } from '../options.ts';
 import type { Command } from './command.ts';
 
@@ -17,7 +17,7 @@ export const compileCommand: Command = {
   options: declare,
   async run(argv, report) {
     // yargs checked the types that `declare` gave each option.
-    const { compilePackage } = await import('../../src/formats/coreml/compiled/compile-package.ts');
+    const { compilePackage } = await import('../../src/commands/compile.ts');
     const { package: path, output, compiler, force } = argv as Arguments;
     const request = { package: path, output, compiler, force };
     const bundle = await report.follow(['compile'], (context) => compilePackage(request, context));

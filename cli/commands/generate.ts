@@ -23,7 +23,7 @@ export const generateCommand: Command = {
   options: declare,
   async run(argv, report) {
     // yargs checked the types that `declare` gave each option.
-    const { generate, generateStages } = await import('../../src/generate/generate.ts');
+    const { generate, generateStages } = await import('../../src/commands/generate.ts');
     const args = argv as Arguments;
     const request = {
       input: args.input,

@@ -1,6 +1,6 @@
 import type { Argv } from 'yargs';
+import type { AnalyzeResult, AnalyzeTarget } from '../../src/commands/analyze.ts';
 import type { QuantizeResult } from '../../src/commands/quantize.ts';
-import type { MixResult, MixTarget } from '../../src/commands/quantize-mixed.ts';
 import { RequestError } from '../../src/errors.ts';
 import type { Recipe } from '../../src/mixed-bits/recipe.ts';
 import { planQuantization, type QuantizationPlan, quantizationModes } from '../../src/quantize/plan.ts';
@@ -29,13 +29,13 @@ export const quantizeCommand: Command = {
   options: declare,
   async run(argv, report) {
     // yargs checked the types that `declare` gave each option.
-    const { artifact, output, force, analyze, verbose, ...how } = argv as Arguments;
+    const { artifact, output, force, analyze: analysis, verbose, ...how } = argv as Arguments;
     refuseIgnored(argv as Arguments);
-    if (analyze !== undefined) {
-      const { mixPrompts, mixStages, quantizeMixed } = await import('../../src/commands/quantize-mixed.ts');
-      const { prompt: prompts = mixPrompts, ...targets } = how;
-      const request = { artifact, output, force, analysis: analyze, prompts, target: mixTarget(targets) };
-      const result = await report.follow(mixStages(request), (context) => quantizeMixed(request, context));
+    if (analysis !== undefined) {
+      const { analyzePrompts, analyzeStages, analyze } = await import('../../src/commands/analyze.ts');
+      const { prompt: prompts = analyzePrompts, ...targets } = how;
+      const request = { artifact, output, force, analysis, prompts, target: analyzeTarget(targets) };
+      const result = await report.follow(analyzeStages(request), (context) => analyze(request, context));
       report.result(summary(result), describeMix(result));
       return 0;
     }
@@ -135,7 +135,7 @@ function uniformPlan(how: How): QuantizationPlan {
   });
 }
 
-function mixTarget(how: Pick<Arguments, 'target-psnr' | 'target-size'>): MixTarget | undefined {
+function analyzeTarget(how: Pick<Arguments, 'target-psnr' | 'target-size'>): AnalyzeTarget | undefined {
   const { 'target-psnr': psnr, 'target-size': size } = how;
   if (psnr !== undefined && size !== undefined)
     throw new RequestError({
@@ -147,11 +147,11 @@ function mixTarget(how: Pick<Arguments, 'target-psnr' | 'target-size'>): MixTarg
 }
 
 /** A mixture's result without the measurements, which are in a file of their own. */
-function summary({ points, reports, chosen }: MixResult) {
+function summary({ points, reports, chosen }: AnalyzeResult) {
   return { points, reports, chosen };
 }
 
-function describeMix({ points, reports, chosen }: MixResult): string {
+function describeMix({ points, reports, chosen }: AnalyzeResult): string {
   const rows = points.map(({ bits, bytes, psnr }) => [String(bits), formatBytes(bytes), psnr.toFixed(1)]);
   return [
     alignColumns([['bits', 'size', 'PSNR, dB'], ...rows]),

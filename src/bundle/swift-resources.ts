@@ -4,7 +4,7 @@ import { type Context, throwIfInterrupted } from '../context.ts';
 import { networkKind } from '../convert/contracts/contract.ts';
 import type { WrittenFile } from '../formats/artifact.ts';
 import { type ArtifactId, controlNetOrigin, nameOf, parsePath } from '../formats/artifact-id.ts';
-import { type Compiler, compileWith } from '../formats/coreml/compiled/compile-package.ts';
+import { type Compiler, compileWith } from '../formats/coreml/compiled/compilers.ts';
 import { formatOfEnding, modelName } from '../formats/format.ts';
 import { forgetProvenance } from '../formats/provenance.ts';
 import { listFolder, openFile, pathKind, removePath } from '../io/disk.ts';

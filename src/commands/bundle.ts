@@ -5,8 +5,9 @@ import { networkKinds } from '../convert/convert.ts';
 import { NotFoundError } from '../errors.ts';
 import type { WrittenFile } from '../formats/artifact.ts';
 import { parsePath } from '../formats/artifact-id.ts';
-import type { Compiler } from '../formats/coreml/compiled/compile-package.ts';
+import type { Compiler } from '../formats/coreml/compiled/compilers.ts';
 import { CONTROLNET_PREFIX } from '../formats/coreml/swift-names.ts';
+import { artifactsIn } from '../formats/open.ts';
 import { readProvenance, recordBundle } from '../formats/provenance.ts';
 import { exists, listFolder } from '../io/disk.ts';
 import { notFound } from '../io/not-found.ts';
@@ -28,11 +29,9 @@ export async function bundlePackages(
   { folder, tokenizer: wanted, compiler }: BundleRequest,
   context: Context = {},
 ): Promise<{ readonly folder: string; readonly files: readonly WrittenFile[] }> {
-  const packages = (await listFolder(folder)).flatMap((file): SwiftPackage[] => {
-    const { network, chunk } = parsePath(file);
-    return file.endsWith('.mlpackage') && network
-      ? [{ id: { network, chunk }, path: join(folder, file) }]
-      : [];
+  const packages = (await artifactsIn(folder)).flatMap(({ format, place }): SwiftPackage[] => {
+    const { network, chunk } = parsePath(place);
+    return format === 'mlpackage' && network ? [{ id: { network, chunk }, path: place }] : [];
   });
   if (packages.length === 0) {
     throw new NotFoundError({

@@ -1,9 +1,10 @@
 import { basename } from 'node:path';
 import { type Context, throwIfInterrupted } from '../context.ts';
-import { OutputExistsError } from '../errors.ts';
-import { openCuttable } from '../formats/open-cuttable.ts';
+import { OutputExistsError, RequestError } from '../errors.ts';
+import { type StoredArtifact, totalBytes } from '../formats/artifact.ts';
+import { withArtifact } from '../formats/open.ts';
 import { forgetProvenance } from '../formats/provenance.ts';
-import { exists, removePath } from '../io/disk.ts';
+import { createFolder, exists, removePath } from '../io/disk.ts';
 
 /** What to cut, and how. */
 export interface ChunkRequest {
@@ -28,51 +29,64 @@ export interface WrittenChunk {
  * `NotFoundError`, `UnsupportedModelError` for a model that cannot be cut, and what reading and writing throw.
  */
 export async function chunkArtifact(
-  { artifact, maxChunkBytes, force }: ChunkRequest,
+  { artifact: path, maxChunkBytes, force }: ChunkRequest,
   context: Context = {},
 ): Promise<WrittenChunk[]> {
-  const model = await openCuttable(artifact);
-  try {
-    const chunks = model
-      .split(maxChunkBytes)
-      .map((chunk, index) => ({ ...chunk, path: model.pathOf(index + 1) }));
-    const present = await presentChunks(model.pathOf);
+  return withArtifact(path, async (artifact) => {
+    const model = await artifact.open();
+    if (model.name.chunk) throw isChunk(path);
+    const { chunks, note } = model.cut(maxChunkBytes);
+    const planned = chunks.map((chunk, index) => ({
+      chunk,
+      path: artifact.chunkPath({ index: index + 1 }),
+      byteLength: totalBytes(chunk.files()),
+    }));
+    const present = await presentChunks(artifact);
     const [first] = present;
     if (first !== undefined && !force) throw alreadyThere(first);
-    const note = model.note(chunks.length, maxChunkBytes);
     if (note) context.onProgress?.({ type: 'note', message: note });
 
-    for (const path of new Set([...present, ...chunks.map(({ path }) => path)])) await forgetProvenance(path);
-    const total = chunks.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    for (const place of new Set([...present, ...planned.map((each) => each.path)]))
+      await forgetProvenance(place);
+    const total = planned.reduce((sum, { byteLength }) => sum + byteLength, 0);
     let done = 0;
-    for (const { path, write } of chunks) {
-      await write(path, (bytes) => {
-        throwIfInterrupted(context.signal);
-        done += bytes;
-        context.onProgress?.({
-          type: 'progress',
-          stage: 'chunk',
-          what: basename(path),
-          done,
-          total,
-          unit: 'bytes',
+    for (const { chunk, path: place } of planned) {
+      await createFolder(place, async (growing) => {
+        await chunk.write(growing, (bytes) => {
+          throwIfInterrupted(context.signal);
+          done += bytes;
+          context.onProgress?.({
+            type: 'progress',
+            stage: 'chunk',
+            what: basename(place),
+            done,
+            total,
+            unit: 'bytes',
+          });
         });
+        await artifact.complete(growing, { inPlace: false });
       });
     }
     // A chain must not end in a chunk of another cut.
-    const written = new Set(chunks.map(({ path }) => path));
-    for (const path of present) if (!written.has(path)) await removePath(path);
-    return chunks.map(({ path, byteLength }) => ({ path, byteLength }));
-  } finally {
-    await model.close();
-  }
+    const written = new Set(planned.map((each) => each.path));
+    for (const place of present) if (!written.has(place)) await removePath(place);
+    return planned.map(({ path: place, byteLength }) => ({ path: place, byteLength }));
+  });
 }
 
 /** The chunks of an earlier cut that are there, in order. */
-async function presentChunks(pathOf: (number: number) => string): Promise<string[]> {
+async function presentChunks(artifact: StoredArtifact): Promise<string[]> {
   const present: string[] = [];
-  for (let number = 1; await exists(pathOf(number)); number++) present.push(pathOf(number));
+  const pathOf = (index: number) => artifact.chunkPath({ index });
+  for (let index = 1; await exists(pathOf(index)); index++) present.push(pathOf(index));
   return present;
+}
+
+function isChunk(path: string): RequestError {
+  return new RequestError({
+    problem: `${path} is a chunk already.`,
+    advice: 'Cut the whole model, with a smaller --max-chunk-size.',
+  });
 }
 
 function alreadyThere(path: string): OutputExistsError {

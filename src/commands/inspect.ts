@@ -8,11 +8,11 @@ import {
   type SdConvertError,
   UnsupportedModelError,
 } from '../errors.ts';
+import { type LocatedArtifact, locateArtifact, openLocated } from '../formats/open.ts';
 import { parseHubId } from '../hub/hub-id.ts';
+import { inspectArtifact } from '../inspect/inspect-artifact.ts';
 import { findArtifacts, inspectArtifacts } from '../inspect/inspect-artifacts.ts';
 import { inspectCheckpoint } from '../inspect/inspect-checkpoint.ts';
-import { inspectCoreMl } from '../inspect/inspect-core-ml.ts';
-import { inspectOnnx } from '../inspect/inspect-onnx.ts';
 import { inspectOtherFile, inspectOtherFolder } from '../inspect/inspect-other.ts';
 import { inspectWeights } from '../inspect/inspect-weights.ts';
 import type { Inspection } from '../inspect/inspection.ts';
@@ -59,11 +59,10 @@ export async function inspect(path: string, { signal }: Context = {}): Promise<I
 
 async function inspectFolder(path: string): Promise<Inspection> {
   const names = await listFolder(path);
-  if (names.includes('Manifest.json')) return inspectCoreMl('mlpackage', path);
-  if (names.includes('coremldata.bin')) return inspectCoreMl('mlmodelc', path);
   // A converted folder has a model_index.json, too.
   if (names.includes('model_index.json') && (await hasWeights(path, names))) return inspectCheckpoint(path);
-  if (names.includes('model.onnx')) return inspectOnnx(join(path, 'model.onnx'));
+  const located = await locateArtifact(path);
+  if (located) return inspectLocated(located);
   const artifacts = await findArtifacts(path);
   if (artifacts.length > 0 || names.includes('sdconvert.json')) return inspectArtifacts(path, artifacts);
   if (names.includes('model_index.json')) return inspectCheckpoint(path);
@@ -93,8 +92,14 @@ async function inspectFile(path: string): Promise<Inspection> {
     await file.close();
   }
   if (file.size > 0 && sniffsAsWeights(path, start)) return inspectWeights(path);
-  if (file.size > 0 && sniff(start) === undefined && path.endsWith('.onnx')) return inspectOnnx(path);
-  return inspectOtherFile(path, file.size, start);
+  const located = file.size > 0 && sniff(start) === undefined ? await locateArtifact(path) : undefined;
+  return located ? inspectLocated(located) : inspectOtherFile(path, file.size, start);
+}
+
+async function inspectLocated(located: LocatedArtifact): Promise<Inspection> {
+  const artifact = openLocated(located);
+  // as: what is told of a format's artifact is that format's.
+  return inspectArtifact(artifact).finally(() => artifact.close()) as Promise<Inspection>;
 }
 
 /** Whether a file's first bytes are those of weights; what only its name says may still be cut short. */

@@ -9,8 +9,8 @@ import {
 } from '../formats/runner.ts';
 import { openChain } from '../run/chain.ts';
 import { feedsFor, recordedOutputs } from '../run/feeds.ts';
+import { type FoundModel, findModels } from '../run/find-models.ts';
 import { findSynonym, networkCalled, networkOf } from '../run/tensor-names.ts';
-import { type FoundModel, findModels } from '../validate/find-models.ts';
 import { readModelSettings } from '../validate/model-settings.ts';
 import { type EncodedPrompts, inputSizes, realisticCases } from '../validate/realistic-inputs.ts';
 import { openReference, type Reference, type RunnableReference } from '../validate/reference.ts';

@@ -59,6 +59,11 @@ export function nameOf(id: ArtifactId, naming: Naming = { by: 'sdconvert' }): st
   return chunkName(whole.replaceAll('/', '_'), chunk);
 }
 
+/** One of the chunks that a model was cut into, from 0 on. */
+export function chunkOf(name: ModelName, position: number, of: number): ModelName {
+  return { ...name, chunk: { index: position + 1, of } };
+}
+
 /** The name of a chunk of a model of any name: `unet` → `unet_chunk1`. */
 export function chunkName(whole: string, chunk: Chunk | undefined): string {
   return chunk ? `${whole}_chunk${chunk.index}` : whole;

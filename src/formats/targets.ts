@@ -5,18 +5,14 @@ import { optimumContract } from '../convert/contracts/optimum.ts';
 import type { Model } from '../convert/convert.ts';
 import { planQuantization, type QuantizationOptions } from '../quantize/plan.ts';
 import type { Precision } from '../quantize/precision.ts';
-import type { PlannedFile, WrittenFile } from './artifact.ts';
+import type { Artifact } from './artifact.ts';
 import { type ArtifactId, nameOf } from './artifact-id.ts';
 import { buildCoreMl } from './coreml/build/build-model.ts';
 import { describeModel } from './coreml/build/describe-model.ts';
 import type { DeploymentTarget } from './coreml/deployment-target.ts';
-import { packageFiles, writePackageFiles } from './coreml/package/package.ts';
-import { quantizeMil } from './coreml/quantize/quantize-mil.ts';
-import { chunkCountNote, splitMil } from './coreml/split-mil.ts';
+import { milModel } from './coreml/mil-artifact.ts';
 import { buildOnnxModel } from './onnx/build-model.ts';
-import { quantizeOnnx } from './onnx/quantize-onnx.ts';
-import { splitOnnx } from './onnx/split-onnx.ts';
-import { plannedFiles, writeOnnx } from './onnx/write-onnx.ts';
+import { onnxModel } from './onnx/onnx-artifact.ts';
 
 /** What decides an artifact's bytes besides its graph. */
 export interface TargetOptions {
@@ -35,14 +31,10 @@ export interface TargetOptions {
 }
 
 /** A model in a target's form, or a chunk of it, ready to be written: no weight has been read. */
-export interface BuiltArtifact {
+export interface BuiltArtifact extends Pick<Artifact, 'files' | 'write'> {
   readonly id: ArtifactId;
   /** Its folder, relative to the output folder: `onnx/unet_chunk1`. */
   readonly path: string;
-  /** What `write` writes, with exact sizes. */
-  files(): PlannedFile[];
-  /** Writes it into `folder`; `onBytes` is told how many bytes each block had, and stops the work by throwing. */
-  write(folder: string, onBytes: (count: number) => void): Promise<readonly WrittenFile[]>;
 }
 
 /** A format that artifacts are written in. */
@@ -69,16 +61,9 @@ export const targets: { readonly [K in TargetName]: Target } = {
     attention: 'ORIGINAL',
     precision: (wanted) => wanted,
     build({ name, graph }, { attention, precision, quantization, maxChunkBytes }) {
-      const built = buildOnnxModel(graph, { model: name, attention, precision });
-      const whole = quantization ? quantizeOnnx(built, planQuantization(quantization)).model : built;
-      const parts = maxChunkBytes === undefined ? [whole] : splitOnnx(whole, maxChunkBytes);
-      const artifacts = parts.map((part, index) => ({
-        id: idOf(name, index, maxChunkBytes),
-        path: `onnx/${nameOf(idOf(name, index, maxChunkBytes))}`,
-        files: () => plannedFiles(part),
-        write: (folder: string, onBytes: (count: number) => void) => writeOnnx(part, folder, onBytes),
-      }));
-      return { artifacts };
+      const model = buildOnnxModel(graph, { model: name, attention, precision });
+      const built = onnxModel(model, { network: name, whole: name });
+      return pieces(name, built, { quantization, maxChunkBytes }, (id) => `onnx/${nameOf(id)}`);
     },
   },
 
@@ -92,19 +77,10 @@ export const targets: { readonly [K in TargetName]: Target } = {
         license,
         outputs: graph.outputs.map((output) => output.name),
       });
-      const built = buildCoreMl(graph, { target: deployment, description });
-      const whole = quantization ? quantizeMil(built, name, planQuantization(quantization)).model : built;
-      const parts = maxChunkBytes === undefined ? [whole] : splitMil(whole, name, maxChunkBytes);
-      const artifacts = parts.map((part, index) => ({
-        id: idOf(name, index, maxChunkBytes),
-        path: packageName(idOf(name, index, maxChunkBytes), modelVersion, component.id),
-        files: () => packageFiles(part),
-        write: (folder: string, onBytes: (count: number) => void) => writePackageFiles(folder, part, onBytes),
-      }));
-      return {
-        artifacts,
-        note: maxChunkBytes === undefined ? undefined : chunkCountNote(parts.length, maxChunkBytes),
-      };
+      const model = buildCoreMl(graph, { target: deployment, description });
+      const built = milModel(model, { network: name, whole: name }, name);
+      const pathOf = (id: ArtifactId) => packageName(id, modelVersion, component.id);
+      return pieces(name, built, { quantization, maxChunkBytes }, pathOf);
     },
   },
 };
@@ -115,6 +91,18 @@ function packageName(id: ArtifactId, modelVersion: string, own = modelVersion): 
   return `${nameOf(id, { by: 'apple', origin })}.mlpackage`;
 }
 
-function idOf(network: NetworkName, index: number, maxChunkBytes: number | undefined): ArtifactId {
-  return maxChunkBytes === undefined ? { network } : { network, chunk: { index: index + 1 } };
+/** The artifact of a network as it was built, with fewer bits and in chunks where that is asked for. */
+function pieces(
+  network: NetworkName,
+  built: Artifact,
+  { quantization, maxChunkBytes }: Pick<TargetOptions, 'quantization' | 'maxChunkBytes'>,
+  pathOf: (id: ArtifactId) => string,
+): ReturnType<Target['build']> {
+  const whole = quantization ? built.rewritten(planQuantization(quantization)).artifact : built;
+  const { chunks, note } = maxChunkBytes === undefined ? { chunks: [whole] } : whole.cut(maxChunkBytes);
+  const artifacts = chunks.map(({ files, write, name: { chunk } }) => {
+    const id = { network, chunk };
+    return { id, path: pathOf(id), files, write };
+  });
+  return { artifacts, note };
 }

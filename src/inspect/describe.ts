@@ -1,16 +1,17 @@
 import type { LoraFacts } from '../checkpoint/lora/describe-lora.ts';
+import type { DeclaredValue, FactLines, FormatRoom } from '../formats/artifact.ts';
+import type { Format } from '../formats/format.ts';
+import { formats } from '../formats/open.ts';
 import { alignColumns, count, formatBytes } from '../text.ts';
+import { sumOf, type WeightGroup } from '../weights/weight-groups.ts';
 import type {
   ArtifactsInspection,
   CheckpointInspection,
-  CoreMlInspection,
   Inspection,
-  OnnxInspection,
+  ModelInspection,
   OtherInspection,
-  ValueInspection,
   WeightsInspection,
 } from './inspection.ts';
-import { sumOf, type WeightGroup } from './weight-groups.ts';
 
 /** An inspection as text for a person: at most about 40 lines, the last of which says what to do next. */
 export function describe(inspection: Inspection): string {
@@ -30,14 +31,12 @@ function describeKind(inspection: Inspection): string[] {
       return describeCheckpoint(inspection);
     case 'weights':
       return describeWeights(inspection);
-    case 'onnx':
-    case 'mlpackage':
-    case 'mlmodelc':
-      return describeModel(inspection);
     case 'artifacts':
       return describeArtifacts(inspection);
     case 'other':
       return describeOther(inspection);
+    default:
+      return describeModel(inspection);
   }
 }
 
@@ -115,11 +114,12 @@ function loraLines({ format, kinds, decomposed, ranks, networks, baseModel, unkn
   };
 }
 
-function describeModel(model: OnnxInspection | CoreMlInspection): string[] {
+function describeModel<F extends Format>(model: ModelInspection<F>): string[] {
+  const room: FormatRoom<F> = formats[model.kind];
   const facts = {
-    [model.kind === 'onnx' ? 'ONNX model' : `Core ML ${model.kind}`]: model.path,
+    [room.heading]: model.path,
     network: model.network && [model.network, model.chunk && `chunk ${model.chunk}`],
-    ...(model.kind === 'onnx' ? onnxFacts(model) : coreMlFacts(model)),
+    ...room.describe(model),
     files: model.files
       .toSorted((a, b) => b.byteLength - a.byteLength)
       .slice(0, 4)
@@ -134,22 +134,6 @@ function describeModel(model: OnnxInspection | CoreMlInspection): string[] {
     weightTable(model.weights),
     operationLines(model.operations),
   ];
-}
-
-function onnxFacts({ irVersion, opsets, producer }: OnnxInspection) {
-  const versions = Object.entries(opsets).map(([domain, version]) => `${domain} ${version}`);
-  return { opset: [...versions, `IR version ${irVersion}`], producer };
-}
-
-function coreMlFacts({ specificationVersion, opset, deploymentTarget, attention }: CoreMlInspection) {
-  return {
-    opset: [
-      opset,
-      deploymentTarget && `from ${deploymentTarget} on`,
-      `specification version ${specificationVersion}`,
-    ],
-    attention: attention && `${attention}, as apps tell it`,
-  };
 }
 
 function describeArtifacts({ path, sdconvert, artifacts }: ArtifactsInspection): string[] {
@@ -172,10 +156,8 @@ function describeOther({ details }: OtherInspection): string[] {
   return [alignColumns(Object.entries(details).slice(0, 8))];
 }
 
-type Fact = string | null | readonly (string | number | null)[];
-
 /** `label  text` lines; what is not known or empty has none. */
-function factLines(facts: Readonly<Record<string, Fact>>): string {
+function factLines(facts: FactLines): string {
   const rows = Object.entries(facts).flatMap(([label, fact]) => {
     const text = [fact].flat().filter(Boolean).join(', ');
     return text === '' ? [] : [[label, text]];
@@ -201,12 +183,12 @@ function stored(groups: readonly WeightGroup[]): string {
   return groups.map((group) => group.stored).join(', ');
 }
 
-function valueTable(heading: string, values: readonly ValueInspection[]): string {
+function valueTable(heading: string, values: readonly DeclaredValue[]): string {
   if (values.length === 0) return '';
   return alignColumns([[heading, 'dtype', 'shape'], ...atMostRows(12, values.map(valueCells))]);
 }
 
-function valueCells({ name, dtype, shape }: ValueInspection): string[] {
+function valueCells({ name, dtype, shape }: DeclaredValue): string[] {
   return [name, dtype, shape ? `[${shape.join(', ')}]` : 'of any shape'];
 }
 

@@ -2,9 +2,11 @@ import { join } from 'node:path';
 import type { NetworkName } from '../convert/contracts/contract.ts';
 import { FileFormatError } from '../errors.ts';
 import { parsePath } from '../formats/artifact-id.ts';
+import { formatOfEnding } from '../formats/format.ts';
+import { locateArtifact } from '../formats/open.ts';
 import { type ArtifactRecord, type Provenance, readProvenance } from '../formats/provenance.ts';
 import { exists, listFolder, pathKind } from '../io/disk.ts';
-import { filesIn, sizeOfFile } from './file-sizes.ts';
+import { folderSize, sizeOfFile } from '../io/file-sizes.ts';
 import type { ArtifactInspection, ArtifactsInspection } from './inspection.ts';
 import { nextCommand } from './next-command.ts';
 
@@ -22,15 +24,16 @@ export async function findArtifacts(folder: string, within = '', levels = LEVELS
     const place = join(folder, name);
     const path = within + name;
     if ((await pathKind(place)) === 'file') {
-      if (!name.endsWith('.onnx')) continue;
+      const format = formatOfEnding(name);
+      if (format === undefined) continue;
       // Its data files are called like it, with something behind.
       const own = names.filter((each) => each.startsWith(name)).map((each) => sizeOfFile(join(folder, each)));
       const byteLength = (await Promise.all(own)).reduce((sum, size) => sum + size, 0);
-      found.push({ path, format: 'onnx', byteLength });
+      found.push({ path, format, byteLength });
       continue;
     }
-    const format = await formatOf(place);
-    if (format) found.push({ path, format, byteLength: await folderSize(place) });
+    const located = await locateArtifact(place);
+    if (located) found.push({ path, format: located.format, byteLength: await folderSize(place) });
     else if (levels > 1 && !name.startsWith('.'))
       found.push(...(await findArtifacts(place, `${path}/`, levels - 1)));
   }
@@ -87,16 +90,6 @@ async function missingFiles(
       problems.push(`${artifact}/${name} has ${size} bytes, but ${byteLength} were written.`);
   }
   return problems;
-}
-
-async function formatOf(folder: string): Promise<FoundArtifact['format'] | undefined> {
-  if (folder.endsWith('.mlpackage')) return 'mlpackage';
-  if (folder.endsWith('.mlmodelc')) return 'mlmodelc';
-  return (await exists(join(folder, 'model.onnx'))) ? 'onnx' : undefined;
-}
-
-async function folderSize(folder: string): Promise<number> {
-  return (await filesIn(folder)).reduce((sum, { byteLength }) => sum + byteLength, 0);
 }
 
 /** The networks that a picture needs. */

@@ -10,9 +10,9 @@ import { convert, networksOf } from '../convert/convert.ts';
 import { SdConvertError } from '../errors.ts';
 import { exists, listFolder, pathKind } from '../io/disk.ts';
 import { type JsonObject, readJsonObject } from '../io/python-json.ts';
+import { groupWeights, plainWeight, sumOf } from '../weights/weight-groups.ts';
 import type { CheckpointInspection, ComponentInspection, NetworkInspection } from './inspection.ts';
 import { nextCommand } from './next-command.ts';
-import { groupWeights, plainWeight, sumOf } from './weight-groups.ts';
 
 /**
  * Looks at a diffusers folder, part by part: one that is not supported, damaged or missing does not keep the others from

@@ -10,17 +10,17 @@ import {
 import { readSingleFile } from '../checkpoint/single-file/open-single-file.ts';
 import { SdConvertError } from '../errors.ts';
 import { exists, openFile, pathKind } from '../io/disk.ts';
+import { sizeOfFile } from '../io/file-sizes.ts';
 import { readJsonObject } from '../io/python-json.ts';
 import { weightFormat } from '../io/sniff.ts';
 import { isRecordedBeside, type NetworkForm, networkOf } from '../run/tensor-names.ts';
 import { dtypeName } from '../weights/dtype.ts';
 import type { Weight } from '../weights/weight.ts';
 import { openWeightFile } from '../weights/weight-file.ts';
-import { sizeOfFile } from './file-sizes.ts';
+import { groupWeights, plainWeight, sumOf } from '../weights/weight-groups.ts';
 import { inspectOpened } from './inspect-checkpoint.ts';
 import type { CheckpointInspection, Inspection, WeightsInspection } from './inspection.ts';
 import { nextCommand } from './next-command.ts';
-import { groupWeights, plainWeight, sumOf } from './weight-groups.ts';
 
 /** More tensors than a recording has. */
 const MOST_VALUES = 64;

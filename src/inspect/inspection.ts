@@ -1,15 +1,16 @@
 import type { LoraFacts } from '../checkpoint/lora/describe-lora.ts';
 import type { NetworkName } from '../convert/contracts/contract.ts';
-import type { DeploymentTarget } from '../formats/coreml/deployment-target.ts';
+import type { DeclaredValue, OwnFacts } from '../formats/artifact.ts';
+import type { Format } from '../formats/format.ts';
+import type { FileSize } from '../io/file-sizes.ts';
 import type { JsonObject } from '../io/python-json.ts';
-import type { WeightGroup } from './weight-groups.ts';
+import type { WeightGroup } from '../weights/weight-groups.ts';
 
 /** What `inspect` found: plain data, so that it can be printed as JSON. What is not known is `null`. */
 export type Inspection =
   | CheckpointInspection
   | WeightsInspection
-  | OnnxInspection
-  | CoreMlInspection
+  | { readonly [F in Format]: ModelInspection<F> }[Format]
   | ArtifactsInspection
   | OtherInspection;
 
@@ -83,57 +84,27 @@ export interface WeightsInspection extends Found {
   readonly byteLength: number;
   readonly weights: readonly WeightGroup[];
   /** All tensors when they are few, as in a recording; else none. */
-  readonly values: readonly ValueInspection[];
+  readonly values: readonly DeclaredValue[];
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-export interface FileSize {
-  readonly name: string;
-  readonly byteLength: number;
-}
+/** A model in one of the formats. */
+export type ModelInspection<F extends Format = Format> = CommonFacts<F> & OwnFacts[F];
 
-/** An input or output, or a recorded tensor. */
-export interface ValueInspection {
-  readonly name: string;
-  readonly dtype: string;
-  /** Sizes; a text is the name of a free size, or its range (`64…128`). `null` where not even the rank is declared. */
-  readonly shape: readonly (number | string)[] | null;
-}
-
-/** What ONNX and Core ML models have in common. */
-interface ModelInspection extends Found {
+/** What models of all formats have in common. */
+export interface CommonFacts<F extends Format> extends Found {
+  readonly kind: F;
   /** Which network of Stable Diffusion it is, by its inputs. */
   readonly network: string | null;
   /** `1 of 2` for a chunk. */
   readonly chunk: string | null;
-  readonly inputs: readonly ValueInspection[];
-  readonly outputs: readonly ValueInspection[];
+  readonly inputs: readonly DeclaredValue[];
+  readonly outputs: readonly DeclaredValue[];
   /** How many operations of each type there are, the most frequent first. */
   readonly operations: Readonly<Record<string, number>>;
   readonly weights: readonly WeightGroup[];
   readonly files: readonly FileSize[];
   readonly metadata: Readonly<Record<string, string>>;
-}
-
-/** An ONNX model. */
-export interface OnnxInspection extends ModelInspection {
-  readonly kind: 'onnx';
-  readonly irVersion: number;
-  /** Version of each operator set; `ai.onnx` is the standard one. */
-  readonly opsets: Readonly<Record<string, number>>;
-  readonly producer: string;
-}
-
-/** A Core ML package, or a compiled model. */
-export interface CoreMlInspection extends ModelInspection {
-  readonly kind: 'mlpackage' | 'mlmodelc';
-  readonly specificationVersion: number;
-  /** `CoreML6` */
-  readonly opset: string;
-  /** The oldest system that has this opset. */
-  readonly deploymentTarget: DeploymentTarget | null;
-  /** As apps tell it: by whether there are einsum operations. `null` without attention. */
-  readonly attention: 'SPLIT_EINSUM' | 'ORIGINAL' | null;
 }
 
 /** A folder of converted models. */
@@ -147,7 +118,7 @@ export interface ArtifactsInspection extends Found {
 export interface ArtifactInspection {
   /** Relative to the folder. */
   readonly path: string;
-  readonly format: 'onnx' | 'mlpackage' | 'mlmodelc';
+  readonly format: Format;
   readonly byteLength: number;
   /** The options it was made with, if they are recorded. */
   readonly options: JsonObject | null;

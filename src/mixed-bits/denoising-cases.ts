@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Context } from '../context.ts';
 import { CLIP_TOKENS } from '../convert/config/clip-text-config.ts';
 import type { Runner, TensorMap } from '../formats/runner.ts';
-import { latentShape, openTokenizer, readConfigs } from '../generate/generate.ts';
+import { latentShape, openTokenizer, readConfigs } from '../generate/drawing-folder.ts';
 import { createScheduler } from '../generate/schedulers/create-scheduler.ts';
 import { denoise, encodePrompts } from '../generate/text-to-image.ts';
 import { createRng } from '../random/random.ts';

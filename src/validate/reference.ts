@@ -14,10 +14,10 @@ import { buildOnnxModel } from '../formats/onnx/build-model.ts';
 import { plannedFiles, writeOnnx } from '../formats/onnx/write-onnx.ts';
 import type { TensorMap } from '../formats/runner.ts';
 import { exists, freeBytes, listFolder, pathKind, removePath } from '../io/disk.ts';
+import { type FoundModel, findModels, modelPlaces } from '../run/find-models.ts';
 import { formatBytes } from '../text.ts';
 import { readTensors } from '../weights/read-tensors.ts';
 import { openSafetensors } from '../weights/safetensors-file.ts';
-import { type FoundModel, findModels, modelPlaces } from './find-models.ts';
 import { type ModelSettings, modelSettings, readModelSettings } from './model-settings.ts';
 
 /** What an artifact is compared with. */

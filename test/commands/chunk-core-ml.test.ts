@@ -3,7 +3,12 @@ import { basename, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { chunkArtifact } from '../../src/commands/chunk.ts';
 import type { ProgressEvent } from '../../src/context.ts';
-import { InterruptedError, NotFoundError, OutputExistsError } from '../../src/errors.ts';
+import {
+  InterruptedError,
+  NotFoundError,
+  OutputExistsError,
+  UnsupportedModelError,
+} from '../../src/errors.ts';
 import { compileMlPackage } from '../../src/formats/coreml/compiled/compile.ts';
 import { writePackage } from '../../src/formats/coreml/package/package.ts';
 import { openMlPackage } from '../../src/formats/coreml/package/read-package.ts';
@@ -53,6 +58,7 @@ test('a package is cut into packages beside it, and stays as it was', async () =
     type: 'progress',
     stage: 'chunk',
     what: 'model_unet_chunk2.mlpackage',
+    unit: 'bytes',
     done: total,
     total,
   });
@@ -129,6 +135,6 @@ test('what is no model is refused, and nothing is written', async () => {
   const folder = await rejectionOf(
     chunkArtifact({ artifact: inFolder('.'), maxChunkBytes: 1e9, force: false }),
   );
-  expect(folder).toBeInstanceOf(NotFoundError);
-  expect(folder.problem).toContain('has no model.onnx, and is no .mlpackage or .mlmodelc.');
+  expect(folder).toBeInstanceOf(UnsupportedModelError);
+  expect(folder.problem).toContain('is not a model that can be opened.');
 });

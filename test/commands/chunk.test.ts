@@ -10,6 +10,7 @@ import {
   NotFoundError,
   OutputExistsError,
   RequestError,
+  UnsupportedModelError,
 } from '../../src/errors.ts';
 import { buildOnnxModel } from '../../src/formats/onnx/build-model.ts';
 import { writeOnnx } from '../../src/formats/onnx/write-onnx.ts';
@@ -70,7 +71,7 @@ test('a chunk is not cut again, whatever it is called', async () => {
   expect(again.problem).toBe(`${first?.path} is a chunk already.`);
   await rename(first?.path ?? '', inFolder('renamed'));
   const renamed = await rejectionOf(cut(50_000, { artifact: inFolder('renamed') }));
-  expect(renamed.problem).toBe(`${inFolder('renamed', 'model.onnx')} is a chunk already.`);
+  expect(renamed.problem).toBe(`${inFolder('renamed')} is a chunk already.`);
 });
 
 test('chunks that are there are replaced only where that is asked for', async () => {
@@ -119,8 +120,8 @@ test('what is not there, or no model, is an error that says so', async () => {
   expect(nowhere).toBeInstanceOf(NotFoundError);
   expect(nowhere.problem).toBe(`${inFolder('nowhere')} does not exist.`);
   const empty = await rejectionOf(cut(1, { artifact: inFolder('empty') }));
-  expect(empty).toBeInstanceOf(NotFoundError);
-  expect(empty.problem).toContain(`${inFolder('empty')} has no model.onnx`);
+  expect(empty).toBeInstanceOf(UnsupportedModelError);
+  expect(empty.problem).toBe(`${inFolder('empty')} is not a model that can be opened.`);
 });
 
 function cut(

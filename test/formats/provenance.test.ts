@@ -3,8 +3,8 @@ import { dirname } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import { bundlePackages } from '../../src/commands/bundle.ts';
 import { chunkArtifact } from '../../src/commands/chunk.ts';
+import { compilePackage } from '../../src/commands/compile.ts';
 import { FileFormatError } from '../../src/errors.ts';
-import { compilePackage } from '../../src/formats/coreml/compiled/compile-package.ts';
 import { writePackage } from '../../src/formats/coreml/package/package.ts';
 import {
   forgetProvenance,

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { convertCheckpoint } from '../../src/commands/convert.ts';
-import { openTokenizer } from '../../src/generate/generate.ts';
+import { openTokenizer } from '../../src/generate/drawing-folder.ts';
 import { createScheduler } from '../../src/generate/schedulers/create-scheduler.ts';
 import { decodeLatents, denoise, encodePrompts } from '../../src/generate/text-to-image.ts';
 import { parsePythonJson, readJsonObject } from '../../src/io/python-json.ts';

@@ -9,7 +9,7 @@ import { describeModel } from '../../src/formats/coreml/build/describe-model.ts'
 import { compileMlPackage } from '../../src/formats/coreml/compiled/compile.ts';
 import { writePackage } from '../../src/formats/coreml/package/package.ts';
 import { describe } from '../../src/inspect/describe.ts';
-import type { CoreMlInspection } from '../../src/inspect/inspection.ts';
+import type { ModelInspection } from '../../src/inspect/inspection.ts';
 import { withPrecision } from '../../src/quantize/precision.ts';
 import { smallModel, smallText, smallWeights, writeSmallPackage } from '../formats/coreml/small-package.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
@@ -36,7 +36,7 @@ beforeAll(async () => {
   await compileMlPackage(at(name), at('UnetChunk1.mlmodelc'));
 });
 
-async function inspectCoreMl(path: string): Promise<CoreMlInspection> {
+async function inspectCoreMl(path: string): Promise<ModelInspection<'mlpackage' | 'mlmodelc'>> {
   const inspection = await inspect(path);
   if (inspection.kind !== 'mlpackage' && inspection.kind !== 'mlmodelc')
     throw new Error(`it was taken for ${inspection.kind}`);

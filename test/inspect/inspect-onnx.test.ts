@@ -10,7 +10,7 @@ import { quantizeOnnx } from '../../src/formats/onnx/quantize-onnx.ts';
 import { splitOnnx } from '../../src/formats/onnx/split-onnx.ts';
 import { writeOnnx } from '../../src/formats/onnx/write-onnx.ts';
 import { describe } from '../../src/inspect/describe.ts';
-import type { OnnxInspection } from '../../src/inspect/inspection.ts';
+import type { ModelInspection } from '../../src/inspect/inspection.ts';
 import { paletteBits } from '../../src/quantize/palette/palette.ts';
 import { withPrecision } from '../../src/quantize/precision.ts';
 import { elementCount } from '../../src/weights/dtype.ts';
@@ -36,7 +36,7 @@ beforeAll(async () => {
   await checkpoint.close();
 });
 
-async function inspectOnnx(path: string): Promise<OnnxInspection> {
+async function inspectOnnx(path: string): Promise<ModelInspection<'onnx'>> {
   const inspection = await inspect(path);
   if (inspection.kind !== 'onnx') throw new Error(`it was taken for ${inspection.kind}`);
   return inspection;

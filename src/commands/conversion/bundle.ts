@@ -5,7 +5,7 @@ import type { Context } from '../../context.ts';
 import { componentOf } from '../../convert/convert.ts';
 import type { WrittenFile } from '../../formats/artifact.ts';
 import { type ArtifactId, nameOf } from '../../formats/artifact-id.ts';
-import type { Compiler } from '../../formats/coreml/compiled/compile-package.ts';
+import type { Compiler } from '../../formats/coreml/compiled/compilers.ts';
 import { type BundledModel, bundleOnnxFolder, onnxFolderFiles } from '../../formats/onnx/onnx-folder.ts';
 import { readProvenance, recordBundle } from '../../formats/provenance.ts';
 import type { TargetName } from '../../formats/targets.ts';

@@ -3,7 +3,7 @@ import type { AttentionImplementation } from '../../convert/blocks/attention.ts'
 import type { NetworkName, Sizes } from '../../convert/contracts/contract.ts';
 import type { PlannedFile } from '../../formats/artifact.ts';
 import type { ArtifactId } from '../../formats/artifact-id.ts';
-import type { Compiler } from '../../formats/coreml/compiled/compile-package.ts';
+import type { Compiler } from '../../formats/coreml/compiled/compilers.ts';
 import type { DeploymentTarget } from '../../formats/coreml/deployment-target.ts';
 import { type TargetName, targetNames } from '../../formats/targets.ts';
 import type { QuantizationOptions } from '../../quantize/plan.ts';

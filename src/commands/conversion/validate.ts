@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { ValidationError } from '../../errors.ts';
 import type { Stage } from '../../pipeline.ts';
+import type { FoundModel } from '../../run/find-models.ts';
 import { count } from '../../text.ts';
-import type { FoundModel } from '../../validate/find-models.ts';
 import { checkpointReference } from '../../validate/reference.ts';
 import type { Verdict } from '../../validate/verdict.ts';
 import { validateModels } from '../validate.ts';

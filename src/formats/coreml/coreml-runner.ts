@@ -1,37 +1,23 @@
 import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
-import { extname, join, parse, resolve } from 'node:path';
+import { join, parse, resolve } from 'node:path';
 import { FileFormatError, UnsupportedModelError } from '../../errors.ts';
 import { removePath, writeFile } from '../../io/disk.ts';
 import { numbersOf } from '../../weights/tensor-values.ts';
 import { openOnnxSession } from '../onnx/onnx-session.ts';
 import { onnx } from '../onnx/proto.ts';
 import type { Runner, RunnerOptions } from '../runner.ts';
-import { openMlModelC } from './compiled/read-bundle.ts';
 import type { MilModel } from './mil/mil-model.ts';
-import { openMlPackage } from './package/read-package.ts';
 import { milToOnnx, NOT_FINITE, type OnnxOfProgram, type TracedValue } from './to-onnx/to-onnx.ts';
 
-/** How the kinds of Core ML models are opened, by what their names end in. */
-const openers: Readonly<Record<string, (path: string) => Promise<MilModel>>> = {
-  '.mlpackage': openMlPackage,
-  '.mlmodelc': openMlModelC,
-};
-
-/** Whether a path has the name of a Core ML model that can be run. */
-export function isCoreMlPath(path: string): boolean {
-  return Object.hasOwn(openers, extname(resolve(path)));
-}
-
 /**
- * Loads a Core ML package or compiled model to be run by onnxruntime, on any machine: what it holds, translated to ONNX,
- * with its weights where they lie. Compressed weights are decoded into a temporary file that is gone when this returns or
- * throws, or with `close` where a file that is in use cannot be removed. float16 inputs and outputs are float32 here.
- * Throws as opening the model and `openOnnxSession` do, and `UnsupportedModelError` for operations that cannot be run.
+ * Loads a Core ML model that is open to be run by onnxruntime, on any machine: what it holds, translated to ONNX, with its
+ * weights where they lie; it may be closed then. Compressed weights are decoded into a temporary file that is gone when
+ * this returns or throws, or with the runner's `close` where a file that is in use cannot be removed. float16 inputs and
+ * outputs are float32 here. Throws as `openOnnxSession` does, and `UnsupportedModelError` for operations that cannot be run.
  */
-export async function openCoreMlRunner(path: string, options: RunnerOptions): Promise<Runner> {
-  const open = openers[extname(resolve(path))] ?? openMlPackage;
-  const model = await open(path);
+export async function runMil(model: MilModel, options: RunnerOptions): Promise<Runner> {
+  const { path } = model;
   const folders = {
     dataFolder: parse(resolve(path)).root,
     decodedFolder: join(tmpdir(), `sdconvert-${randomUUID()}`),
@@ -45,7 +31,6 @@ export async function openCoreMlRunner(path: string, options: RunnerOptions): Pr
   } finally {
     // What is in use cannot be removed on Windows: `close` tries again.
     await clear().catch(() => {});
-    await model.close();
   }
 }
 

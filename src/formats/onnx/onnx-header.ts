@@ -1,15 +1,16 @@
 import protobuf from 'protobufjs';
 import { FileFormatError } from '../../errors.ts';
 import type { ByteSource } from '../../io/bytes.ts';
+import { sniff } from '../../io/sniff.ts';
 import { type ModelProto, onnx } from './proto.ts';
 
 /**
  * An ONNX file may hold its weights, up to 2 GB of them, between what describes the model. Here the file is walked field
- * by field, tensors' elements are passed over unread, and what is left is decoded as if it were the file.
+ * by field, elements of tensors are passed over unread, and what is left is decoded as if it were the file.
  */
 
-/** What a field holds: a message to be walked, or elements to be left out; all other fields are taken as they are. */
-type Content = 'graph' | 'node' | 'attribute' | 'tensor' | 'elements';
+/** What a field holds: a message to be walked, or elements that may be left out; all other fields are taken as they are. */
+type Content = 'graph' | 'node' | 'attribute' | 'tensor' | 'elements' | 'raw elements';
 
 /** The fields by their numbers (onnx.proto). */
 const fieldsOf: Readonly<Record<string, Readonly<Record<number, Content>>>> = {
@@ -21,7 +22,7 @@ const fieldsOf: Readonly<Record<string, Readonly<Record<number, Content>>>> = {
     4: 'elements', // float_data
     5: 'elements', // int32_data
     7: 'elements', // int64_data
-    9: 'elements', // raw_data
+    9: 'raw elements', // raw_data
     10: 'elements', // double_data
     11: 'elements', // uint64_data
   },
@@ -30,15 +31,69 @@ const fieldsOf: Readonly<Record<string, Readonly<Record<number, Content>>>> = {
 /** Graphs within graphs lie this deep in no model. */
 const MOST_LEVELS = 40;
 
+/** The level of the model's own initializers: tensors of its graph. */
+const INITIALIZER_LEVEL = 2;
+
 /** No name, shape or attribute is as large. */
 const LARGEST_FIELD = 1 << 26;
 
+/** Fewer bytes of a weight stay in what is decoded: constants are read as the model is. */
+const FEWEST_PASSED_OVER = 1 << 16;
+
+/** A weight inside an ONNX file that was passed over: where its bytes are. */
+export interface InsideWeight {
+  /** Which of the graph's initializers it is. */
+  readonly index: number;
+  readonly offset: number;
+  readonly byteLength: number;
+}
+
 /** Reads an ONNX model without the elements of its tensors. Throws `FileFormatError` when it is not one. */
 export async function readOnnxHeader(source: ByteSource): Promise<ModelProto> {
-  const model = decode(await withoutElements(new Window(source), 'model', 0, source.size, 0));
-  if (model?.graph?.node?.length && model.opsetImport?.length) return model;
-  throw notOnnx(source);
+  return new HeaderReader(source, () => true).read();
 }
+
+/**
+ * Reads an ONNX model but for its large weights: initializers whose bytes lie in the file, of which it says where. Throws
+ * `FileFormatError` when it is not one.
+ */
+export async function readOnnxWithoutWeights(
+  source: ByteSource,
+): Promise<{ readonly proto: ModelProto; readonly weights: readonly InsideWeight[] }> {
+  const weights: InsideWeight[] = [];
+  const reader = new HeaderReader(source, (weight) => {
+    if (!weight || weight.byteLength < FEWEST_PASSED_OVER) return false;
+    weights.push(weight);
+    return true;
+  });
+  return { proto: await reader.read(), weights };
+}
+
+/** Whether a file is an ONNX model, by its outermost fields: a few bytes of it are read. */
+export async function looksLikeOnnx(source: ByteSource): Promise<boolean> {
+  const file = new Window(source);
+  const start = await file.peek(0, Math.min(source.size, 512));
+  if (source.size === 0 || sniff(start)) return false;
+  const found = new Set<number>();
+  try {
+    for (let at = 0; at < source.size; ) {
+      const { number, next } = await readField(file, at, source.size);
+      if (number > LAST_FIELD) return false;
+      found.add(number);
+      at = next;
+    }
+  } catch (error) {
+    if (error instanceof FileFormatError) return false;
+    throw error;
+  }
+  return [VERSION, GRAPH, OPSETS].every((number) => found.has(number));
+}
+
+/** Fields of the outermost message: those that every model has, and the last that there is. */
+const VERSION = 1;
+const GRAPH = 7;
+const OPSETS = 8;
+const LAST_FIELD = 30;
 
 function decode(bytes: Uint8Array): ModelProto | undefined {
   try {
@@ -49,29 +104,59 @@ function decode(bytes: Uint8Array): ModelProto | undefined {
   }
 }
 
-/** The bytes of a message, from `start` to `end` in the file, without the elements in it. */
-async function withoutElements(
-  file: Window,
-  message: string,
-  start: number,
-  end: number,
-  level: number,
-): Promise<Uint8Array> {
-  if (level > MOST_LEVELS) throw notOnnx(file.source);
-  const parts: Uint8Array[] = [];
-  for (let at = start; at < end; ) {
-    const { number, key, content, next } = await readField(file, at, end);
-    const inside = fieldsOf[message]?.[number];
-    if (inside === undefined) {
-      if (next - at > LARGEST_FIELD) throw notOnnx(file.source);
-      parts.push(await file.copy(at, next));
-    } else if (inside !== 'elements') {
-      const inner = await withoutElements(file, inside, content, next, level + 1);
-      parts.push(protobuf.Writer.create().uint32(key).bytes(inner).finish());
-    }
-    at = next;
+/** Asked for elements of tensors, and with a weight for the raw bytes of an initializer: whether to pass over them. */
+type PassOver = (weight: InsideWeight | undefined) => boolean;
+
+class HeaderReader {
+  readonly #file: Window;
+  readonly #passOver: PassOver;
+  #initializer = -1;
+
+  constructor(source: ByteSource, passOver: PassOver) {
+    this.#file = new Window(source);
+    this.#passOver = passOver;
   }
-  return Buffer.concat(parts);
+
+  async read(): Promise<ModelProto> {
+    const { source } = this.#file;
+    const model = decode(await this.#message('model', 0, source.size, 0));
+    if (model?.graph?.node?.length && model.opsetImport?.length) return model;
+    throw notOnnx(source);
+  }
+
+  /** The bytes of a message, from `start` to `end` in the file, without the elements in it. */
+  async #message(message: string, start: number, end: number, level: number): Promise<Uint8Array> {
+    if (level > MOST_LEVELS) throw notOnnx(this.#file.source);
+    if (message === 'tensor' && level === INITIALIZER_LEVEL) this.#initializer++;
+    const parts: Uint8Array[] = [];
+    for (let at = start; at < end; ) {
+      const field = await readField(this.#file, at, end);
+      const part = await this.#field(fieldsOf[message]?.[field.number], at, field, level);
+      if (part) parts.push(part);
+      at = field.next;
+    }
+    return Buffer.concat(parts);
+  }
+
+  /** What is left of a field that begins at `at`. */
+  async #field(
+    holds: Content | undefined,
+    at: number,
+    { key, content, next }: Field,
+    level: number,
+  ): Promise<Uint8Array | undefined> {
+    if (holds === 'elements' || holds === 'raw elements') {
+      const isWeight = holds === 'raw elements' && level === INITIALIZER_LEVEL;
+      const place = { index: this.#initializer, offset: content, byteLength: next - content };
+      return this.#passOver(isWeight ? place : undefined) ? undefined : this.#file.copy(at, next);
+    }
+    if (holds === undefined) {
+      if (next - at > LARGEST_FIELD) throw notOnnx(this.#file.source);
+      return this.#file.copy(at, next);
+    }
+    const inner = await this.#message(holds, content, next, level + 1);
+    return protobuf.Writer.create().uint32(key).bytes(inner).finish();
+  }
 }
 
 interface Field {

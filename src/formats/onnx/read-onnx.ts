@@ -1,11 +1,12 @@
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { FileFormatError } from '../../errors.ts';
 import type { ByteSource } from '../../io/bytes.ts';
 import { openFile } from '../../io/disk.ts';
 import { streamBytes } from '../../io/stream-bytes.ts';
 import type { TensorStream } from '../../weights/tensor-stream.ts';
-import type { OnnxModel } from './build-model.ts';
-import type { DataFile } from './external-data.ts';
+import { type OnnxModel, relocated } from './build-model.ts';
+import { type DataFile, layOutTensors, placements } from './external-data.ts';
+import { readOnnxWithoutWeights } from './onnx-header.ts';
 import { type ModelProto, onnx, type TensorProto } from './proto.ts';
 
 /** An ONNX file that is open: the message, and its external tensors unread. */
@@ -13,55 +14,37 @@ export interface OpenOnnx extends OnnxModel {
   close(): Promise<void>;
 }
 
-/** The largest model message that is read: runtimes refuse protobuf messages of 2 GiB. */
+/** Runtimes refuse larger files: protobuf messages have less than 2 GiB. */
 const MAX_MODEL_BYTES = 2 ** 31;
 
+/** Files up to here are read as one; of larger ones, weights inside are passed over. */
+const READ_WHOLE_BYTES = 1 << 26;
+
 /**
- * Opens an ONNX file without reading its external data. Throws `NotFoundError`, or `FileFormatError` when the file is
- * not ONNX, a data file is missing or too short, or a tensor claims bytes outside the model's folder.
+ * Opens an ONNX file without reading its weights, be they beside it or, in a large file, inside: these are then external
+ * data of which the file itself is the data file. Throws `NotFoundError`, or `FileFormatError` when the file is not ONNX,
+ * a data file is missing or too short, or a tensor claims bytes outside the model's folder.
  */
-export async function openOnnx(path: string): Promise<OpenOnnx> {
-  const proto = await readModelProto(path);
+export async function openOnnx(path: string, { readWhole = READ_WHOLE_BYTES } = {}): Promise<OpenOnnx> {
+  const proto = await readModelProto(path, readWhole);
   const sources = new Map<string, ByteSource>();
   const close = async (): Promise<void> => {
     for (const source of sources.values()) await source.close();
   };
   try {
-    const tensors = (proto.graph?.initializer ?? []).filter(
-      (tensor) => tensor.dataLocation === onnx.TensorProto.DataLocation.EXTERNAL,
-    );
     const files = new Map<string, { tensor: TensorStream; offset: number }[]>();
-    for (const tensor of tensors) {
+    for (const tensor of (proto.graph?.initializer ?? []).filter(isExternal)) {
       const place = placeOf(tensor, path);
       const source = sources.get(place.location) ?? (await openFile(join(dirname(path), place.location)));
       sources.set(place.location, source);
-      const byteLength = place.length ?? source.size - place.offset;
-      if (place.offset + byteLength > source.size || byteLength < 0) {
-        throw new FileFormatError({
-          problem: `the weights of ${path} are cut off.`,
-          details: {
-            tensor: tensor.name ?? '',
-            needs: `bytes ${place.offset} … ${place.offset + byteLength}`,
-            file: `${source.name} (${source.size} bytes)`,
-          },
-          advice:
-            'The data file is not the one the model was written with, or it is truncated. Convert or download it again.',
-        });
-      }
-      const stored = {
-        name: tensor.name ?? '',
-        byteLength,
-        stream: () => streamBytes(source, place.offset, byteLength),
-      };
-      files.set(place.location, [
-        ...(files.get(place.location) ?? []),
-        { tensor: stored, offset: place.offset },
-      ]);
+      const stored = files.get(place.location) ?? [];
+      files.set(place.location, stored);
+      stored.push({ tensor: storedTensor(tensor, place, source, path), offset: place.offset });
     }
-    const dataFiles: DataFile[] = [...files].map(([location, stored]) => ({
+    const dataFiles: DataFile[] = [...files].map(([location, tensors]) => ({
       location,
       byteLength: sources.get(location)?.size ?? 0,
-      tensors: stored,
+      tensors,
     }));
     return { proto, dataFiles, close };
   } catch (error) {
@@ -70,10 +53,49 @@ export async function openOnnx(path: string): Promise<OpenOnnx> {
   }
 }
 
-async function readModelProto(path: string): Promise<ModelProto> {
+/** An open model as it can be written: weights that lie inside its file come into a data file. */
+export function withWeightsBeside(model: OnnxModel, path: string): OnnxModel {
+  const own = basename(path);
+  if (model.dataFiles.every(({ location }) => location !== own)) return model;
+  const tensors = model.dataFiles.flatMap((file) => file.tensors.map(({ tensor }) => tensor));
+  const dataFiles = layOutTensors(tensors, 'model.onnx_data');
+  const places = placements(dataFiles);
+  const { graph } = model.proto;
+  const initializer = (graph?.initializer ?? []).map((tensor) => relocated(tensor, places));
+  return { dataFiles, proto: { ...model.proto, graph: { ...graph, initializer } } };
+}
+
+function isExternal({ dataLocation }: TensorProto): boolean {
+  return dataLocation === onnx.TensorProto.DataLocation.EXTERNAL;
+}
+
+function storedTensor(
+  { name }: TensorProto,
+  { offset, length }: Place,
+  source: ByteSource,
+  path: string,
+): TensorStream {
+  const byteLength = length ?? source.size - offset;
+  if (offset + byteLength <= source.size && byteLength >= 0) {
+    return { name: name ?? '', byteLength, stream: () => streamBytes(source, offset, byteLength) };
+  }
+  throw new FileFormatError({
+    problem: `the weights of ${path} are cut off.`,
+    details: {
+      tensor: name ?? '',
+      needs: `bytes ${offset} … ${offset + byteLength}`,
+      file: `${source.name} (${source.size} bytes)`,
+    },
+    advice:
+      'The data file is not the one the model was written with, or it is truncated. Convert or download it again.',
+  });
+}
+
+async function readModelProto(path: string, readWhole: number): Promise<ModelProto> {
   const source = await openFile(path);
   try {
     if (source.size === 0 || source.size >= MAX_MODEL_BYTES) throw notOnnx(path, `${source.size} bytes`);
+    if (source.size > readWhole) return await readLargeModel(source, path);
     const bytes = new Uint8Array(source.size);
     await source.read(bytes, 0);
     const proto = decode(bytes);
@@ -82,6 +104,23 @@ async function readModelProto(path: string): Promise<ModelProto> {
   } finally {
     await source.close();
   }
+}
+
+async function readLargeModel(source: ByteSource, path: string): Promise<ModelProto> {
+  const { proto, weights } = await readOnnxWithoutWeights(source);
+  const inside = new Map(weights.map((weight) => [weight.index, weight]));
+  const location = basename(path);
+  const initializer = (proto.graph?.initializer ?? []).map((tensor, index): TensorProto => {
+    const weight = inside.get(index);
+    if (!weight) return tensor;
+    const place = { location, offset: weight.offset, length: weight.byteLength };
+    return {
+      ...tensor,
+      dataLocation: onnx.TensorProto.DataLocation.EXTERNAL,
+      externalData: Object.entries(place).map(([key, value]) => ({ key, value: String(value) })),
+    };
+  });
+  return { ...proto, graph: { ...proto.graph, initializer } };
 }
 
 function decode(bytes: Uint8Array): ModelProto | undefined {
@@ -101,10 +140,14 @@ function notOnnx(path: string, found: string): FileFormatError {
   });
 }
 
-function placeOf(
-  tensor: TensorProto,
-  path: string,
-): { location: string; offset: number; length: number | undefined } {
+interface Place {
+  readonly location: string;
+  readonly offset: number;
+  /** To the end of the file when left out. */
+  readonly length: number | undefined;
+}
+
+function placeOf(tensor: TensorProto, path: string): Place {
   const entries = new Map((tensor.externalData ?? []).map(({ key, value }) => [key, value ?? '']));
   const location = entries.get('location') ?? '';
   const offset = Number(entries.get('offset') ?? 0);

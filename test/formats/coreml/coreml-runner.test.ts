@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { FileFormatError, NotFoundError, UnsupportedModelError } from '../../../src/errors.ts';
 import { compileMlPackage } from '../../../src/formats/coreml/compiled/compile.ts';
-import { openCoreMlRunner } from '../../../src/formats/coreml/coreml-runner.ts';
 import type { NonFiniteValue } from '../../../src/formats/runner.ts';
 import { openChain } from '../../../src/run/chain.ts';
 import { feedsFor } from '../../../src/run/feeds.ts';
+import { openRunner } from '../../../src/run/open-runner.ts';
 import { psnr } from '../../../src/validate/psnr.ts';
 import { openSafetensors } from '../../../src/weights/safetensors-file.ts';
 import { readTensor, type TensorData } from '../../../src/weights/tensor-data.ts';
@@ -64,7 +64,7 @@ test.each([false, true])(
 
 test('a compiled model gives what its package gives', async () => {
   await compileMlPackage(writeProgram(place, palettized), at('compiled.mlmodelc'));
-  const runner = await openCoreMlRunner(at('compiled.mlmodelc/'), { optimize: false });
+  const runner = await openRunner(at('compiled.mlmodelc/'), { optimize: false });
   expect(runner.inputs).toEqual([
     { name: 'x', dtype: 'f32', dims: [1, 2] },
     { name: 'n', dtype: 'i32', dims: [2] },
@@ -84,7 +84,7 @@ test('an output may be a constant', async () => {
 });
 
 test('nothing temporary is left: not while a model is open, and not when it does not open', async () => {
-  const runner = await openCoreMlRunner(writeProgram(place, palettized), { optimize: false });
+  const runner = await openRunner(writeProgram(place, palettized), { optimize: false });
   expect(leftovers()).toEqual([]);
   expect([...(await runner.run(new Map(Object.entries(palettized.inputs))))]).toEqual(expected);
   await runner.close();
@@ -96,7 +96,7 @@ test('nothing temporary is left: not while a model is open, and not when it does
 
 test('weights that are not there are missed', async () => {
   rmSync(join(writeProgram(place, palettized), 'Data/com.apple.CoreML/weights/weight.bin'));
-  const error = await rejectionOf(openCoreMlRunner(place, { optimize: false }));
+  const error = await rejectionOf(openRunner(place, { optimize: false }));
   expect(error).toBeInstanceOf(NotFoundError);
   expect(error.problem).toMatch(/^The weights of the model are missing: .*weight\.bin does not exist\.$/);
 });

@@ -1,6 +1,6 @@
-import { openCoreMlRunner } from '../../../src/formats/coreml/coreml-runner.ts';
 import { type MilDType, milElement } from '../../../src/formats/coreml/mil/mil-dtype.ts';
 import type { RunnerOptions, TensorMap } from '../../../src/formats/runner.ts';
+import { openRunner } from '../../../src/run/open-runner.ts';
 import type { TensorData } from '../../../src/weights/tensor-data.ts';
 import { feature, smallModel, writeSmallPackage } from './small-package.ts';
 
@@ -35,7 +35,7 @@ export async function runProgram(
   program: SmallProgram,
   options: Partial<RunnerOptions> = {},
 ): Promise<TensorMap> {
-  const runner = await openCoreMlRunner(writeProgram(folder, program), { optimize: false, ...options });
+  const runner = await openRunner(writeProgram(folder, program), { optimize: false, ...options });
   try {
     return await runner.run(new Map(Object.entries(program.inputs)));
   } finally {

@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { FileFormatError, NotFoundError, RequestError } from '../../../src/errors.ts';
 import { buildOnnxModel } from '../../../src/formats/onnx/build-model.ts';
 import { onnx } from '../../../src/formats/onnx/proto.ts';
-import { openOnnx } from '../../../src/formats/onnx/read-onnx.ts';
+import { openOnnx, withWeightsBeside } from '../../../src/formats/onnx/read-onnx.ts';
 import { writeOnnx } from '../../../src/formats/onnx/write-onnx.ts';
 import { mul } from '../../../src/graph/functions.ts';
 import { GraphBuilder } from '../../../src/graph/graph.ts';
@@ -165,4 +165,60 @@ describe('a tensor that is placed where no tensor may be is refused', () => {
     }
     writeFileSync(path, onnx.ModelProto.encode(proto).finish());
   }
+});
+
+describe('weights inside of a large file are not read before they are written', () => {
+  beforeEach(async () => {
+    const model = await openOnnx(inFolder('unet', file));
+    const bytes = readFileSync(inFolder('unet', data));
+    const initializer = (model.proto.graph?.initializer ?? []).map(({ name, externalData }) => {
+      const offset = Number(externalData?.find(({ key }) => key === 'offset')?.value);
+      const small = bytes.subarray(offset, offset + 20_000);
+      return {
+        name: name ?? '',
+        dims: [4, 5000],
+        dataType: 1,
+        rawData: Buffer.concat([small, small, small, small]),
+      };
+    });
+    await model.close();
+    mkdirSync(inFolder('inside'), { recursive: true });
+    const graph = { ...model.proto.graph, initializer };
+    writeFileSync(
+      inFolder('inside', file),
+      onnx.ModelProto.encode(onnx.ModelProto.create({ ...model.proto, graph })).finish(),
+    );
+  });
+
+  test('they are external data of which the file itself is the data file', async () => {
+    const model = await openOnnx(inFolder('inside', file), { readWhole: 100_000 });
+    expect(model.dataFiles).toMatchObject([
+      { location: file, tensors: [{ tensor: { name: 'gain' } }, { tensor: { name: 'last' } }] },
+    ]);
+    expect(model.proto.graph?.initializer?.every(({ rawData }) => !rawData?.length)).toBe(true);
+    const found = new Map<string, Buffer>();
+    for (const { tensor } of model.dataFiles[0]?.tensors ?? []) {
+      const blocks: Uint8Array[] = [];
+      for await (const block of tensor.stream()) blocks.push(block.slice());
+      found.set(tensor.name, Buffer.concat(blocks));
+    }
+    await model.close();
+    const whole = await openOnnx(inFolder('inside', file));
+    for (const { name, rawData } of whole.proto.graph?.initializer ?? [])
+      expect(found.get(name ?? '')?.equals(rawData ?? new Uint8Array()), name ?? '').toBe(true);
+    expect(found.size).toBe(2);
+    await whole.close();
+  });
+
+  test('written, they lie beside the model, and the file that they came from can be replaced', async () => {
+    const path = inFolder('inside', file);
+    const model = await openOnnx(path, { readWhole: 100_000 });
+    await writeOnnx(withWeightsBeside(model, path), inFolder('beside'), () => {});
+    await model.close();
+    const written = await openOnnx(inFolder('beside', file));
+    expect(written.dataFiles.map(({ location, tensors }) => [location, tensors.length])).toEqual([[data, 2]]);
+    await written.close();
+    const [bytes, original] = [readFileSync(inFolder('beside', data)), readFileSync(path)];
+    expect(original.includes(bytes.subarray(0, 80_000))).toBe(true);
+  });
 });

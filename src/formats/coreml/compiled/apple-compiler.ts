@@ -1,9 +1,11 @@
 import { execFile } from 'node:child_process';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { throwIfInterrupted } from '../../../context.ts';
 import { NotFoundError, UnsupportedModelError } from '../../../errors.ts';
 import { createFolder, listFolder, movePath, removePath } from '../../../io/disk.ts';
+import { linkFolder } from '../../../io/link-folder.ts';
+import { endings, formatOfEnding, modelName } from '../../format.ts';
 
 /**
  * Compiles a package with Apple's own compiler, which comes with Xcode; the bundle appears under `bundlePath` when it is
@@ -15,16 +17,22 @@ export async function compileWithApple(
   bundlePath: string,
   { signal }: { readonly signal?: AbortSignal | undefined } = {},
 ): Promise<void> {
+  const isNamed = formatOfEnding(packagePath) === 'mlpackage';
   await createFolder(bundlePath, async (folder) => {
-    const args = ['coremlcompiler', 'compile', packagePath, folder];
+    const name = modelName(packagePath);
+    // It takes only what is called a package.
+    const source = isNamed ? packagePath : join(folder, `${name}${endings.mlpackage}`);
+    if (!isNamed) await linkFolder(packagePath, source);
+    const args = ['coremlcompiler', 'compile', source, folder];
     await promisify(execFile)('xcrun', args, { signal }).catch((error) => {
       throwIfInterrupted(signal);
       explain(packagePath)(error);
     });
     // It makes a folder of its own, named after the package.
-    const made = join(folder, basename(packagePath).replace(/\.mlpackage$/, '.mlmodelc'));
+    const made = join(folder, `${name}${endings.mlmodelc}`);
     for (const name of await listFolder(made)) await movePath(join(made, name), join(folder, name));
     await removePath(made);
+    if (!isNamed) await removePath(source);
   });
 }
 

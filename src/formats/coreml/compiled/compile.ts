@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { basename, dirname, join, parse } from 'node:path';
+import { dirname, join, parse } from 'node:path';
 import { throwIfInterrupted } from '../../../context.ts';
 import { BLOCK_BYTES } from '../../../io/bytes.ts';
 import { createFolder, linkFile, openFile, writeFile } from '../../../io/disk.ts';
+import { modelName } from '../../format.ts';
 import { FLEXIBLE_SHAPES, flexibleShapes } from '../mil/flexible-shapes.ts';
 import type { MilModel } from '../mil/mil-model.ts';
 import { printMilProgram } from '../mil/mil-text.ts';
@@ -81,7 +82,7 @@ function programText(
 
 /** Xcode's class for a model is called like its file, with what no identifier can have replaced. */
 function className(packagePath: string): string {
-  const name = parse(basename(packagePath)).name.replaceAll(/[^0-9A-Za-z_]/g, '_');
+  const name = modelName(packagePath).replaceAll(/[^0-9A-Za-z_]/g, '_');
   return /^\d/.test(name) ? `_${name}` : name;
 }
 

@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { FileFormatError, RequestError } from '../../../../src/errors.ts';
 import { buildCoreMl } from '../../../../src/formats/coreml/build/build-model.ts';
-import { openCoreMlRunner } from '../../../../src/formats/coreml/coreml-runner.ts';
 import type { DeploymentTarget } from '../../../../src/formats/coreml/deployment-target.ts';
 import type { MilModel } from '../../../../src/formats/coreml/mil/mil-model.ts';
 import { programFunctions, withValues } from '../../../../src/formats/coreml/mil/mil-program.ts';
@@ -17,6 +16,7 @@ import { splitMil } from '../../../../src/formats/coreml/split-mil.ts';
 import { decodeConstants } from '../../../../src/formats/coreml/to-onnx/decode-constant.ts';
 import type { PaletteBits } from '../../../../src/quantize/palette/palette.ts';
 import { planQuantization, type QuantizationOptions } from '../../../../src/quantize/plan.ts';
+import { openRunner } from '../../../../src/run/open-runner.ts';
 import {
   linearized,
   type Numbers,
@@ -227,7 +227,7 @@ describe('Core ML gets exactly the numbers of linear quantisation', () => {
 
 test('a quantised package computes what one with the quantised numbers computes', async () => {
   const run = async (model: Model) => {
-    const runner = await openCoreMlRunner(await written(model), { optimize: false });
+    const runner = await openRunner(await written(model), { optimize: false });
     try {
       return (await runner.run(new Map(Object.entries(smallFeeds)))).get('y')?.data;
     } finally {

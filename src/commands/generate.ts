@@ -1,20 +1,17 @@
 import { join } from 'node:path';
-import { z } from 'zod';
 import { type Context, inStage, throwIfInterrupted } from '../context.ts';
 import { CLIP_TOKENS } from '../convert/config/clip-text-config.ts';
-import { latentScaleOf } from '../convert/vae.ts';
-import { ConfigError, NotFoundError, RequestError } from '../errors.ts';
+import type { NetworkName } from '../convert/contracts/contract.ts';
 import type { Runner } from '../formats/runner.ts';
-import { exists, listFolder, readText, writeFile } from '../io/disk.ts';
-import { type JsonObject, readJsonObject } from '../io/python-json.ts';
+import { latentShape, networkFolders, openTokenizer, readConfigs } from '../generate/drawing-folder.ts';
+import { imageFromTensor } from '../generate/image-tensor.ts';
+import { encodePng } from '../generate/png.ts';
+import { createScheduler } from '../generate/schedulers/create-scheduler.ts';
+import { decodeLatents, denoise, encodePrompts } from '../generate/text-to-image.ts';
+import { exists, writeFile } from '../io/disk.ts';
 import { createRng, type RngKind } from '../random/random.ts';
 import { openChain } from '../run/chain.ts';
 import type { TensorData } from '../weights/tensor-data.ts';
-import { ClipTokenizer } from './clip-tokenizer.ts';
-import { imageFromTensor } from './image-tensor.ts';
-import { encodePng } from './png.ts';
-import { createScheduler } from './schedulers/create-scheduler.ts';
-import { decodeLatents, denoise, encodePrompts } from './text-to-image.ts';
 
 /** What to draw, and with what. */
 export interface GenerateRequest {
@@ -110,55 +107,10 @@ export async function generate(request: GenerateRequest, context: Context = {}):
   );
 }
 
-const unetSchema = z.object({
-  sample_size: z.union([z.int(), z.tuple([z.int(), z.int()])]),
-  in_channels: z.int(),
-});
-
-/** The settings that drawing needs, of an `onnx` folder. Throws `NotFoundError` and `ConfigError`. */
-export async function readConfigs(folder: string) {
-  const unetFolder = (await networkFolders(folder, 'unet'))[0] ?? join(folder, 'unet');
-  return {
-    unet: parse(unetSchema, await readJsonObject(join(unetFolder, 'config.json')), unetFolder),
-    scale: latentScaleOf({ config: await readJsonObject(join(folder, 'vae_decoder', 'config.json')) }),
-    schedulerConfig: await readJsonObject(join(folder, 'scheduler', 'scheduler_config.json')),
-  };
-}
-
-function parse<Schema extends z.ZodType>(
-  schema: Schema,
-  config: JsonObject,
-  where: string,
-): z.output<Schema> {
-  const result = schema.safeParse(config);
-  if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  throw new ConfigError({
-    problem: `the config in ${where} does not say ${issue?.path.join('.')}.`,
-    advice: 'Convert the checkpoint again.',
-  });
-}
-
-/** The tokenizer in a folder of a conversion or checkpoint. Throws `NotFoundError` and what the tokenizer throws. */
-export async function openTokenizer(folder: string): Promise<ClipTokenizer> {
-  const optional = async (name: string): Promise<JsonObject | undefined> => {
-    const path = join(folder, name);
-    return (await exists(path)) ? readJsonObject(path) : undefined;
-  };
-  const config = await optional('tokenizer_config.json');
-  const specialTokensMap = await optional('special_tokens_map.json');
-  return ClipTokenizer.fromFiles({
-    vocab: await readText(join(folder, 'vocab.json')),
-    merges: await readText(join(folder, 'merges.txt')),
-    ...(config ? { config } : {}),
-    ...(specialTokensMap ? { specialTokensMap } : {}),
-  });
-}
-
 /** Loads a network (from its chunks, where it is in chunks), uses it, and gives its memory back. */
 async function withNetwork<T>(
   folder: string,
-  name: string,
+  name: NetworkName,
   use: (network: Runner) => Promise<T>,
 ): Promise<T> {
   const network = await openChain(await networkFolders(folder, name), { optimize: true });
@@ -167,42 +119,6 @@ async function withNetwork<T>(
   } finally {
     await network.close();
   }
-}
-
-/** The folders of a network's chunks, or its own. Throws `NotFoundError` where there are neither. */
-async function networkFolders(folder: string, name: string): Promise<string[]> {
-  if (!(await exists(folder)))
-    throw new NotFoundError({
-      problem: `${folder} does not exist.`,
-      advice: 'Name the output folder of a conversion.',
-    });
-  const names = await listFolder(folder);
-  const chunks = names.filter((each) => new RegExp(`^${name}_chunk\\d+$`).test(each));
-  chunks.sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
-  const found = chunks.length > 0 ? chunks : names.filter((each) => each === name);
-  if (found.length > 0) return found.map((each) => join(folder, each));
-  throw new NotFoundError({
-    problem: `${folder} has no ${name}.`,
-    advice: `Convert it too: sdconvert --model-version … --convert-${name.replace('_', '-')}`,
-  });
-}
-
-/** What the UNet was made for, or the config's size where it takes any. */
-export function latentShape(unet: Runner, config: z.output<typeof unetSchema>): number[] {
-  const dims = unet.inputs.find(({ name }) => name === 'sample')?.dims ?? [];
-  const side = (axis: number): number => {
-    const size = dims[axis];
-    if (typeof size === 'number') return size;
-    const [height, width = height] = [config.sample_size].flat();
-    return (axis === 2 ? height : width) ?? 0;
-  };
-  if (config.in_channels !== 4) {
-    throw new RequestError({
-      problem: `this UNet reads ${config.in_channels} channels, which text-to-image cannot feed.`,
-      advice: 'It is made for inpainting or editing.',
-    });
-  }
-  return [1, config.in_channels, side(2), side(3)];
 }
 
 /** As Apple's StableDiffusionSample names its pictures: the prompt's first 75 characters, index, seed. */

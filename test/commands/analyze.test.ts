@@ -1,5 +1,6 @@
+import { mkdirSync } from 'node:fs';
 import { beforeAll, expect, test } from 'vitest';
-import { quantizeMixed } from '../../src/commands/quantize-mixed.ts';
+import { analyze } from '../../src/commands/analyze.ts';
 import { buildOnnxModel } from '../../src/formats/onnx/build-model.ts';
 import { writeOnnx } from '../../src/formats/onnx/write-onnx.ts';
 import { smallNetwork, smallNumbers } from '../quantize/small-network.ts';
@@ -13,18 +14,19 @@ beforeAll(() =>
 );
 
 test('what is no UNet cannot be measured, and the error says what is', async () => {
-  await expect(quantizeMixed({ ...rest, artifact: at('small') })).rejects.toThrow(
+  await expect(analyze({ ...rest, artifact: at('small') })).rejects.toThrow(
     /sample, timestep, encoder_hidden_states/,
   );
 });
 
 test('what is not ONNX cannot be measured; its recipe can be', async () => {
-  await expect(quantizeMixed({ ...rest, artifact: at('unet.mlpackage') })).rejects.toThrow(
+  mkdirSync(at('unet.mlpackage'));
+  await expect(analyze({ ...rest, artifact: at('unet.mlpackage') })).rejects.toThrow(
     /is not a UNet as ONNX[\s\S]*--recipe/,
   );
 });
 
 test('an output that exists is refused before anything is measured', async () => {
   const request = { ...rest, artifact: at('small'), output: at('small'), target: { bytes: 1000 } };
-  await expect(quantizeMixed(request)).rejects.toThrow(/small exists already/);
+  await expect(analyze(request)).rejects.toThrow(/small exists already/);
 });

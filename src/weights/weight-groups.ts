@@ -1,5 +1,5 @@
-import { byteSize, byteWidth, dtypeName, elementCount } from '../weights/dtype.ts';
-import type { Weight } from '../weights/weight.ts';
+import { byteSize, byteWidth, dtypeName, elementCount } from './dtype.ts';
+import type { Weight } from './weight.ts';
 
 /** Weights that are stored the same way. */
 export interface WeightGroup {

@@ -1,6 +1,11 @@
 import { join } from 'node:path';
-import { listFolder, openFile, pathKind } from '../io/disk.ts';
-import type { FileSize } from './inspection.ts';
+import { listFolder, openFile, pathKind } from './disk.ts';
+
+/** A file and its bytes. */
+export interface FileSize {
+  readonly name: string;
+  readonly byteLength: number;
+}
 
 /** Bytes of a file. Throws as `openFile` does. */
 export async function sizeOfFile(path: string): Promise<number> {
@@ -20,4 +25,9 @@ export async function filesIn(folder: string): Promise<FileSize[]> {
     for (const inner of await filesIn(path)) files.push({ ...inner, name: `${name}/${inner.name}` });
   }
   return files;
+}
+
+/** Bytes of all files in a folder and in the folders in it. */
+export async function folderSize(folder: string): Promise<number> {
+  return (await filesIn(folder)).reduce((sum, { byteLength }) => sum + byteLength, 0);
 }

@@ -2,12 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { type Context, inStage } from '../context.ts';
-import { NotFoundError, RequestError } from '../errors.ts';
+import { RequestError } from '../errors.ts';
+import type { StoredArtifact } from '../formats/artifact.ts';
 import { quantizableWeights, quantizeOnnx } from '../formats/onnx/quantize-onnx.ts';
 import { type OpenOnnx, openOnnx } from '../formats/onnx/read-onnx.ts';
 import { plannedFiles } from '../formats/onnx/write-onnx.ts';
+import { openArtifact } from '../formats/open.ts';
 import type { TensorMap } from '../formats/runner.ts';
-import { pathKind, removePath } from '../io/disk.ts';
+import { removePath } from '../io/disk.ts';
 import { type Analysis, choicesOf, errorOf } from '../mixed-bits/analysis.ts';
 import {
   type Allocation,
@@ -25,10 +27,10 @@ import type { PaletteBits } from '../quantize/palette/palette.ts';
 import { openRunner } from '../run/open-runner.ts';
 import { formatBytes } from '../text.ts';
 import type { InputCase } from '../validate/realistic-inputs.ts';
-import { onnxFolder, type QuantizeResult, quantizeArtifact, refuseExisting } from './quantize.ts';
+import { type QuantizeResult, quantizeArtifact, refuseExisting } from './quantize.ts';
 
 /** What to measure, and what to do with it. */
-export interface MixRequest {
+export interface AnalyzeRequest {
   /** A UNet as ONNX, a `model.onnx` or the folder it is in, beside the text encoder, tokenizer and scheduler that draw with it. */
   readonly artifact: string;
   /** The file that keeps what is measured; resumed where it is there. */
@@ -36,15 +38,15 @@ export interface MixRequest {
   /** What the UNet draws while it is measured. */
   readonly prompts: readonly string[];
   /** The least PSNR in dB, or the most bytes, that the quantised model is to have; left out: only measured. */
-  readonly target?: MixTarget | undefined;
+  readonly target?: AnalyzeTarget | undefined;
   /** Where the quantised model goes; in the artifact's place when left out. */
   readonly output?: string | undefined;
   readonly force: boolean;
 }
 
-export type MixTarget = { readonly psnr: number } | { readonly bytes: number };
+export type AnalyzeTarget = { readonly psnr: number } | { readonly bytes: number };
 
-export interface MixResult {
+export interface AnalyzeResult {
   readonly analysis: Analysis;
   /** Without a target: every width, the most bits first, and after each a mixture that is not larger. */
   readonly points: readonly MeasuredPoint[];
@@ -65,13 +67,13 @@ export interface ChosenMixture {
 const mixBits = [8, 6, 4, 2, 1] as const satisfies readonly PaletteBits[];
 
 /** What a measurement draws when nothing else is asked for. */
-export const mixPrompts = [
+export const analyzePrompts = [
   'a photo of an astronaut riding a horse on mars',
   'a red ball on a green field',
 ] as const;
 
 /** The stages, in order. */
-export function mixStages({ target }: Pick<MixRequest, 'target'>): readonly string[] {
+export function analyzeStages({ target }: Pick<AnalyzeRequest, 'target'>): readonly string[] {
   return ['draw', 'analyze', target ? 'choose' : 'compare'];
 }
 
@@ -81,11 +83,12 @@ export function mixStages({ target }: Pick<MixRequest, 'target'>): readonly stri
  * that cannot be reached (naming what can) and for a network that this cannot draw with, `OutputExistsError`,
  * `InterruptedError`, and what reading, writing and running throw.
  */
-export async function quantizeMixed(request: MixRequest, context: Context = {}): Promise<MixResult> {
-  const file = await modelFile(request.artifact);
+export async function analyze(request: AnalyzeRequest, context: Context = {}): Promise<AnalyzeResult> {
+  const artifact = await openUnet(request.artifact);
+  const { path: file } = artifact;
   const { target, output, force } = request;
   // Not after hours of measuring.
-  if (target && output !== undefined && !force) await refuseExisting(onnxFolder(output));
+  if (target && output !== undefined && !force) await refuseExisting(artifact.place(output));
   const cases = await inStage('draw', context, () => draw(file, request.prompts, context));
   const model = await openOnnx(file);
   const work = join(tmpdir(), `sdconvert-${randomUUID()}`);
@@ -110,7 +113,7 @@ export async function quantizeMixed(request: MixRequest, context: Context = {}):
   }
 }
 
-async function compare(request: MixRequest, analysis: Analysis, mixer: Mixer, context: Context) {
+async function compare(request: AnalyzeRequest, analysis: Analysis, mixer: Mixer, context: Context) {
   const points: MeasuredPoint[] = [];
   for (const [done, bits] of mixBits.entries()) {
     context.onProgress?.({
@@ -136,7 +139,7 @@ async function compare(request: MixRequest, analysis: Analysis, mixer: Mixer, co
   return { output: { analysis, points, reports }, detail: `mixed against uniform: ${gains.join(', ')}` };
 }
 
-async function choose(request: MixRequest, target: MixTarget, analysis: Analysis, mixer: Mixer) {
+async function choose(request: AnalyzeRequest, target: AnalyzeTarget, analysis: Analysis, mixer: Mixer) {
   const { allocation, point } =
     'bytes' in target ? await withinBytes(target.bytes, mixer) : await atPsnr(target.psnr, analysis, mixer);
   const recipe = `${withoutJson(request.analysis)}.recipe.json`;
@@ -243,7 +246,7 @@ class Mixer {
 
   write(
     bits: ReadonlyMap<string, number>,
-    { output, force }: Pick<MixRequest, 'output' | 'force'>,
+    { output, force }: Pick<AnalyzeRequest, 'output' | 'force'>,
   ): Promise<QuantizeResult> {
     return quantizeArtifact({ artifact: this.#file, output, force, plan: planRecipe(bits) }, this.#quiet);
   }
@@ -261,11 +264,12 @@ async function draw(file: string, prompts: readonly string[], context: Context) 
   }
 }
 
-async function modelFile(artifact: string): Promise<string> {
-  const file = (await pathKind(artifact)) === 'folder' ? join(artifact, 'model.onnx') : artifact;
-  if (basename(file) === 'model.onnx' && (await pathKind(file)) === 'file') return file;
-  throw new NotFoundError({
-    problem: `${artifact} is not a UNet as ONNX.`,
+/** An ONNX model that lies in a folder of its own. Opened, it has read nothing that would have to be closed. */
+async function openUnet(place: string): Promise<StoredArtifact> {
+  const artifact = await openArtifact(place);
+  if (artifact.format === 'onnx' && basename(artifact.path) === 'model.onnx') return artifact;
+  throw new RequestError({
+    problem: `${place} is not a UNet as ONNX.`,
     details: { expected: 'a folder that holds model.onnx, such as out/onnx/unet' },
     advice:
       'Measure the ONNX model of the same checkpoint: its recipe (--recipe) fits Core ML packages, too.',

@@ -1,6 +1,12 @@
 import { basename, dirname, join } from 'node:path';
-import { parseChunkTitle, parsePath } from '../formats/artifact-id.ts';
-import { readOnnxHeader } from '../formats/onnx/onnx-header.ts';
+import { openFile, pathKind } from '../../io/disk.ts';
+import { sizeOfFile } from '../../io/file-sizes.ts';
+import { dtypeName, elementCount } from '../../weights/dtype.ts';
+import { groupWeights, plainWeight, type StoredWeight } from '../../weights/weight-groups.ts';
+import type { ArtifactFacts, DeclaredValue, FactLines, PlannedFile } from '../artifact.ts';
+import type { OnnxFacts } from './onnx-facts.ts';
+import { readOnnxHeader } from './onnx-header.ts';
+import { metadataOf, nameInModel } from './onnx-metadata.ts';
 import {
   dtypeOf,
   type GraphProto,
@@ -10,47 +16,42 @@ import {
   type TensorProto,
   toNumber,
   type ValueInfoProto,
-} from '../formats/onnx/proto.ts';
-import { openFile, pathKind } from '../io/disk.ts';
-import { dtypeName, elementCount } from '../weights/dtype.ts';
-import { sizeOfFile } from './file-sizes.ts';
-import type { FileSize, OnnxInspection, ValueInspection } from './inspection.ts';
-import { chunkText, countTypes, networkNamed, nextForModel } from './model-facts.ts';
-import { groupWeights, plainWeight, type StoredWeight } from './weight-groups.ts';
+} from './proto.ts';
 
-/** Looks at an ONNX file. Throws `FileFormatError` when it is not one. */
-export async function inspectOnnx(path: string): Promise<OnnxInspection> {
+/** Reads what there is to tell of an ONNX file, but no weights. Throws `FileFormatError` when it is not one. */
+export async function readOnnxFacts(path: string): Promise<ArtifactFacts<'onnx'>> {
   const file = await openFile(path);
   const model = await readOnnxHeader(file).finally(() => file.close());
   const graph = model.graph ?? {};
   const initializers = graph.initializer ?? [];
   const weightNames = new Set(initializers.map(({ name }) => name));
   const { files, problems } = await dataFiles(path, initializers);
-  // Old versions list the weights among the inputs.
-  const inputs = (graph.input ?? []).filter(({ name }) => !weightNames.has(name)).map(value);
-  const metadata = Object.fromEntries(
-    (model.metadataProps ?? []).map(({ key, value }) => [key, value ?? '']),
-  );
-  const network = metadata.model ?? networkNamed(inputs);
+  const metadata = metadataOf(model);
   return {
-    kind: 'onnx',
-    path,
-    network,
-    chunk: chunkText(parseChunkTitle(metadata.chunk ?? '') ?? parsePath(path).chunk),
-    irVersion: toNumber(model.irVersion),
-    opsets: Object.fromEntries(
-      (model.opsetImport ?? []).map(({ domain, version }) => [domain || 'ai.onnx', toNumber(version)]),
-    ),
-    producer: producerOf(model),
-    inputs,
+    network: metadata.model,
+    chunk: nameInModel(model, path).chunk,
+    // Old versions list the weights among the inputs.
+    inputs: (graph.input ?? []).filter(({ name }) => !weightNames.has(name)).map(value),
     outputs: (graph.output ?? []).map(value),
-    operations: countTypes([...nodesOf(graph)].map(typeName)),
+    operations: [...nodesOf(graph)].map(typeName),
     weights: groupWeights(storedWeights(initializers)),
     files: [{ name: basename(path), byteLength: file.size }, ...files],
     metadata,
     problems,
-    next: nextForModel(path, network, problems),
+    own: {
+      irVersion: toNumber(model.irVersion),
+      opsets: Object.fromEntries(
+        (model.opsetImport ?? []).map(({ domain, version }) => [domain || 'ai.onnx', toNumber(version)]),
+      ),
+      producer: producerOf(model),
+    },
   };
+}
+
+/** Versions and producer, for a person. */
+export function describeOnnx({ irVersion, opsets, producer }: OnnxFacts): FactLines {
+  const versions = Object.entries(opsets).map(([domain, version]) => `${domain} ${version}`);
+  return { opset: [...versions, `IR version ${irVersion}`], producer };
 }
 
 function producerOf({ producerName, producerVersion }: ModelProto): string {
@@ -71,7 +72,7 @@ function typeName({ domain, opType }: NodeProto): string {
   return domain && domain !== 'ai.onnx' ? `${domain}.${opType}` : (opType ?? '');
 }
 
-function value({ name, type }: ValueInfoProto): ValueInspection {
+function value({ name, type }: ValueInfoProto): DeclaredValue {
   const tensor = type?.tensorType;
   const dims = tensor?.shape?.dim?.map(({ dimParam, dimValue }) => dimParam || toNumber(dimValue) || '?');
   return {
@@ -130,7 +131,7 @@ async function dataFiles(path: string, initializers: readonly TensorProto[]) {
     const { location, offset, length = 0 } = placeOf(tensor);
     ends.set(location, Math.max(ends.get(location) ?? 0, offset + length));
   }
-  const files: FileSize[] = [];
+  const files: PlannedFile[] = [];
   const problems: string[] = [];
   for (const [name, end] of ends) {
     const file = join(dirname(path), name);

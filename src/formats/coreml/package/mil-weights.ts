@@ -1,9 +1,9 @@
-import { milElement } from '../formats/coreml/mil/mil-dtype.ts';
-import { operationValues, tensorElements, tensorTypeOf } from '../formats/coreml/mil/mil-program.ts';
-import type { Block, Operation, Value } from '../formats/coreml/mil/mil-schema.ts';
-import type { WeightFiles } from '../formats/coreml/package/weight-blobs.ts';
-import { dtypeName } from '../weights/dtype.ts';
-import type { StoredWeight } from './weight-groups.ts';
+import { dtypeName } from '../../../weights/dtype.ts';
+import type { StoredWeight } from '../../../weights/weight-groups.ts';
+import { milElement } from '../mil/mil-dtype.ts';
+import { operationValues, tensorElements, tensorTypeOf } from '../mil/mil-program.ts';
+import type { Block, Operation, Value } from '../mil/mil-schema.ts';
+import type { WeightFiles } from './weight-blobs.ts';
 
 /**
  * The weights of an ML Program, as they are stored: the constants that lie in a weight file, and what `constexpr_…`

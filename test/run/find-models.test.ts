@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { NotFoundError } from '../../src/errors.ts';
 import { makeFolder, writeText } from '../../src/io/disk.ts';
-import { findModels } from '../../src/validate/find-models.ts';
+import { findModels } from '../../src/run/find-models.ts';
 import { readModelSettings } from '../../src/validate/model-settings.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 

@@ -1,0 +1,44 @@
+import { dirname, join } from 'node:path';
+import type { Context } from '../context.ts';
+import { OutputExistsError, RequestError } from '../errors.ts';
+import { type Compiler, compileWith } from '../formats/coreml/compiled/compilers.ts';
+import { endings, modelName } from '../formats/format.ts';
+import { formats, openArtifact } from '../formats/open.ts';
+import { forgetProvenance } from '../formats/provenance.ts';
+import { exists } from '../io/disk.ts';
+
+/** What to compile, and where to. */
+export interface CompileRequest {
+  /** A Core ML package, whatever its folder is called. */
+  readonly package: string;
+  /** The `.mlmodelc` to make; beside the package when left out. */
+  readonly output?: string | undefined;
+  readonly compiler: Compiler;
+  /** Whether to replace a bundle that is there. */
+  readonly force: boolean;
+}
+
+/**
+ * Compiles a package and gives the bundle's path. Throws `RequestError` for what is no package, `OutputExistsError`,
+ * `InterruptedError`, and as the compiler does.
+ */
+export async function compilePackage(
+  { package: place, output, compiler, force }: CompileRequest,
+  { signal }: Context = {},
+): Promise<string> {
+  const { format, path } = await openArtifact(place, `Name a ${endings.mlpackage}.`);
+  if (format !== 'mlpackage')
+    throw new RequestError({
+      problem: `${place} is ${formats[format].title}, not a Core ML package.`,
+      advice: 'Only packages are compiled.',
+    });
+  const bundle = output ?? join(dirname(path), `${modelName(path)}${endings.mlmodelc}`);
+  if (!force && (await exists(bundle)))
+    throw new OutputExistsError({
+      problem: `${bundle} exists already.`,
+      advice: 'Pass --force to replace it.',
+    });
+  await forgetProvenance(bundle);
+  await compileWith(compiler, path, bundle, signal);
+  return bundle;
+}

@@ -1,0 +1,78 @@
+import { basename, dirname, join } from 'node:path';
+import { RequestError } from '../../errors.ts';
+import { folderSize } from '../../io/file-sizes.ts';
+import type { Artifact, ArtifactFacts, StoredArtifact } from '../artifact.ts';
+import { chunkName, chunkOf, type ModelName, parsePath } from '../artifact-id.ts';
+import { endings, modelName } from '../format.ts';
+import { runMil } from './coreml-runner.ts';
+import type { MilModel } from './mil/mil-model.ts';
+import type { Model } from './mil/mil-schema.ts';
+import { packageFiles, writePackageFiles } from './package/package.ts';
+import { streamedModel } from './package/streamed-model.ts';
+import { quantizeMil } from './quantize/quantize-mil.ts';
+import { coreMlFacts } from './read-coreml-facts.ts';
+import { chunkCountNote, splitMil } from './split-mil.ts';
+
+type CoreMlFormat = 'mlpackage' | 'mlmodelc';
+
+/** What tells a package from a compiled model: how it is opened, and where it is written anew without an output. */
+export interface MilFormat<F extends CoreMlFormat> {
+  readonly format: F;
+  open(path: string): Promise<MilModel>;
+  /** The folder that is replaced; throws `RequestError` where its format is not written. */
+  ownPlace(path: string): string;
+}
+
+/** A Core ML model on the disk, a package or compiled; what is made of it is a package. */
+export function milArtifact<F extends CoreMlFormat>(
+  { format, open, ownPlace }: MilFormat<F>,
+  path: string,
+): StoredArtifact<F> {
+  let opened: Promise<MilModel> | undefined;
+  const model = () => {
+    opened ??= open(path);
+    return opened;
+  };
+  return {
+    format,
+    path,
+    open: async () => milModel(streamedModel(await model()), parsePath(path), path),
+    // as: both Core ML formats tell the same.
+    facts: async () => (await coreMlFacts(await model())) as ArtifactFacts<F>,
+    run: async (options) => runMil(await model(), options),
+    byteLength: () => folderSize(path),
+    chunkPath: (chunk) => join(dirname(path), `${chunkName(modelName(path), chunk)}${endings.mlpackage}`),
+    place: (output) => (output === undefined ? ownPlace(path) : checkPlace(output)),
+    async complete() {},
+    async close() {
+      // One that could not be opened has told so.
+      await opened?.then((each) => each.close()).catch(() => {});
+    },
+  };
+}
+
+/** A model that was built, or is open and has to stay so until what is made of it is written; `label` is what to call it in an error. */
+export function milModel(model: Model, name: ModelName, label: string): Artifact {
+  return {
+    name,
+    files: () => packageFiles(model),
+    write: (folder, onBytes) => writePackageFiles(folder, model, onBytes),
+    rewritten(plan) {
+      const { model: quantized, weights } = quantizeMil(model, label, plan);
+      return { artifact: milModel(quantized, name, label), weights };
+    },
+    cut(maxBytes) {
+      const models = splitMil(model, label, maxBytes);
+      const chunks = models.map((each, index) => milModel(each, chunkOf(name, index, models.length), label));
+      return { chunks, note: chunkCountNote(models.length, maxBytes) };
+    },
+  };
+}
+
+function checkPlace(output: string): string {
+  if (basename(output).endsWith(endings.mlpackage)) return output;
+  throw new RequestError({
+    problem: `${output} is not the name of a Core ML package.`,
+    advice: `Let it end in ${endings.mlpackage}.`,
+  });
+}

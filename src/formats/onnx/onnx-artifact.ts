@@ -1,0 +1,100 @@
+import { basename, dirname, join } from 'node:path';
+import { RequestError } from '../../errors.ts';
+import { exists, listFolder, openFile, pathKind } from '../../io/disk.ts';
+import { sizeOfFile } from '../../io/file-sizes.ts';
+import { linkFolder } from '../../io/link-folder.ts';
+import { copyConfigFile } from '../../io/strict-json.ts';
+import type { Artifact, FormatRoom, StoredArtifact } from '../artifact.ts';
+import { chunkName, chunkOf, type ModelName } from '../artifact-id.ts';
+import { modelName } from '../format.ts';
+import type { OnnxModel } from './build-model.ts';
+import { looksLikeOnnx } from './onnx-header.ts';
+import { nameInModel } from './onnx-metadata.ts';
+import { openOnnxSession } from './onnx-session.ts';
+import { quantizeOnnx } from './quantize-onnx.ts';
+import { type OpenOnnx, openOnnx, withWeightsBeside } from './read-onnx.ts';
+import { describeOnnx, readOnnxFacts } from './read-onnx-facts.ts';
+import { splitOnnx } from './split-onnx.ts';
+import { plannedFiles, writeOnnx } from './write-onnx.ts';
+
+const MODEL = 'model.onnx';
+
+/** ONNX models: a file, or a folder that holds a `model.onnx`. */
+export const onnxRoom: FormatRoom<'onnx'> = {
+  title: 'an ONNX model',
+  heading: 'ONNX model',
+  async locate(path, kind) {
+    if (kind === 'folder')
+      return (await pathKind(join(path, MODEL))) === 'file' ? join(path, MODEL) : undefined;
+    const file = await openFile(path);
+    return (await looksLikeOnnx(file).finally(() => file.close())) ? path : undefined;
+  },
+  open: onnxArtifact,
+  describe: describeOnnx,
+};
+
+function onnxArtifact(path: string): StoredArtifact<'onnx'> {
+  const folder = dirname(path);
+  const isInFolder = basename(path) === MODEL;
+  let reading: Promise<OpenOnnx> | undefined;
+  const model = () => {
+    reading ??= openOnnx(path);
+    return reading;
+  };
+  return {
+    format: 'onnx',
+    path,
+    async open() {
+      const opened = await model();
+      return onnxModel(withWeightsBeside(opened, path), nameInModel(opened.proto, path));
+    },
+    facts: () => readOnnxFacts(path),
+    run: (options) => openOnnxSession(path, options),
+    async byteLength() {
+      const names = new Set((await model()).dataFiles.map(({ location }) => location));
+      const sizes = [...names.add(basename(path))].map((name) => sizeOfFile(join(folder, name)));
+      return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+    },
+    chunkPath: (chunk) => join(isInFolder ? dirname(folder) : folder, chunkName(modelName(path), chunk)),
+    place(output) {
+      if (output !== undefined) return basename(output) === MODEL ? dirname(output) : output;
+      if (isInFolder) return folder;
+      throw new RequestError({
+        problem: `${path} cannot be quantised in its place: only what is called model.onnx can.`,
+        advice: 'Name an --output folder; the model will be its model.onnx.',
+      });
+    },
+    async complete(into, { inPlace }) {
+      const config = join(folder, 'config.json');
+      if (!inPlace) {
+        if (await exists(config)) await copyConfigFile(config, join(into, 'config.json'));
+        return;
+      }
+      const isAlone = (await listFolder(folder)).filter((name) => name.endsWith('.onnx')).length === 1;
+      const replaced = isAlone ? (await model()).dataFiles.map(({ location }) => location) : [];
+      await linkFolder(folder, into, new Set([MODEL, ...replaced]));
+    },
+    async close() {
+      // One that could not be opened has told so.
+      await reading?.then((each) => each.close()).catch(() => {});
+    },
+  };
+}
+
+/** A model that was built, or is open and has to stay so until what is made of it is written. */
+export function onnxModel(model: OnnxModel, name: ModelName): Artifact {
+  return {
+    name,
+    files: () => plannedFiles(model),
+    write: (folder, onBytes) => writeOnnx(model, folder, onBytes),
+    rewritten(plan) {
+      const { model: quantized, weights } = quantizeOnnx(model, plan);
+      return { artifact: onnxModel(quantized, name), weights };
+    },
+    cut(maxBytes) {
+      const models = splitOnnx(model, maxBytes);
+      const chunks = models.map((each, index) => onnxModel(each, chunkOf(name, index, models.length)));
+      return { chunks };
+    },
+  };
+}

@@ -1,0 +1,7 @@
+/** What there is to tell of an ONNX model beyond what all models have. */
+export interface OnnxFacts {
+  readonly irVersion: number;
+  /** Version of each operator set; `ai.onnx` is the standard one. */
+  readonly opsets: Readonly<Record<string, number>>;
+  readonly producer: string;
+}

@@ -1,0 +1,60 @@
+import type { ArtifactFacts, DeclaredValue, StoredArtifact } from '../formats/artifact.ts';
+import type { Chunk } from '../formats/artifact-id.ts';
+import type { Format } from '../formats/format.ts';
+import { networkOf } from '../run/tensor-names.ts';
+import type { CommonFacts, Inspection, ModelInspection } from './inspection.ts';
+import { nextCommand } from './next-command.ts';
+
+/** Looks at a model in whatever format. Throws as reading its facts does. */
+export async function inspectArtifact<F extends Format>(
+  artifact: StoredArtifact<F>,
+): Promise<ModelInspection<F>> {
+  const { format: kind, path } = artifact;
+  const facts: ArtifactFacts<F> = await artifact.facts();
+  const { inputs, outputs, weights, files, metadata, problems, own } = facts;
+  const network = facts.network ?? networkNamed(inputs);
+  const common: CommonFacts<F> = {
+    kind,
+    path,
+    network,
+    chunk: chunkText(facts.chunk),
+    inputs,
+    outputs,
+    operations: countTypes(facts.operations),
+    weights,
+    files,
+    metadata,
+    problems,
+    next: nextForModel(path, network, problems),
+  };
+  return { ...common, ...own };
+}
+
+/** Which network of Stable Diffusion has these inputs. */
+function networkNamed(inputs: readonly DeclaredValue[]): string | null {
+  const names = inputs.map(({ name }) => name);
+  const network = networkOf(names) ?? null;
+  // A VAE's one input has a name that anybody's model might have; that it is a batch of pictures must be true as well.
+  const isVae = network?.startsWith('vae_');
+  return isVae && (inputs.length !== 1 || inputs[0]?.shape?.length !== 4) ? null : network;
+}
+
+/** `1 of 2`, or the number alone where it is not known how many there are. */
+function chunkText(chunk: Chunk | undefined): string | null {
+  if (!chunk) return null;
+  return chunk.of === undefined ? String(chunk.index) : `${chunk.index} of ${chunk.of}`;
+}
+
+/** How often each type occurs, the most frequent first, then by name. */
+function countTypes(types: readonly string[]): Readonly<Record<string, number>> {
+  const counts = new Map<string, number>();
+  for (const type of types) counts.set(type, (counts.get(type) ?? 0) + 1);
+  return Object.fromEntries([...counts].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1)));
+}
+
+/** What to do with a converted model: compare it with its origin, or run it where that is not known. */
+function nextForModel(path: string, network: string | null, problems: readonly string[]): Inspection['next'] {
+  if (problems.length > 0) return { advice: 'Copy or convert it again, with all of its files.' };
+  if (network !== null) return nextCommand('validate', path, '--reference', 'CHECKPOINT');
+  return nextCommand('run', path, '--inputs', 'INPUTS.safetensors', '--outputs', 'OUTPUTS.safetensors');
+}

@@ -1,0 +1,97 @@
+import { basename, dirname, join, resolve } from 'node:path';
+import type { NetworkName } from '../convert/contracts/contract.ts';
+import { NotFoundError } from '../errors.ts';
+import { parsePath, wholePath } from '../formats/artifact-id.ts';
+import type { Format } from '../formats/format.ts';
+import { artifactPlaces, artifactsIn, locateArtifact } from '../formats/open.ts';
+import { pathKind } from '../io/disk.ts';
+import { notFound } from '../io/not-found.ts';
+
+/** A written model: one artifact, or the chunks of one in order. */
+export interface FoundModel {
+  /** The network that it is by its name, or else that name without `_chunk1` and ending. */
+  readonly name: string;
+  readonly paths: readonly string[];
+  /** The folder in which the other models, and the configs, are looked for. */
+  readonly root: string;
+}
+
+/** A model in a folder of models. */
+export interface ModelInFolder extends FoundModel {
+  readonly format: Format;
+  readonly network: NetworkName | undefined;
+  readonly isInChunks: boolean;
+}
+
+/** What `findModels` takes, in words. */
+export const modelPlaces = `${artifactPlaces}, or a folder of these`;
+
+/**
+ * The models that a path stands for: an `.onnx` file, a component's folder, a package, a chunk (then all chunks of its
+ * model), a folder of such folders, or an output folder with packages and an `onnx` folder. Throws `NotFoundError`, saying
+ * what was `expected`.
+ */
+export async function findModels(path: string, expected = modelPlaces): Promise<readonly FoundModel[]> {
+  const kind = await pathKind(path);
+  if (kind === undefined || (await locateArtifact(path)))
+    return [await modelAt(path, kind !== undefined, expected)];
+  const found = [
+    ...(await modelsIn(join(path, 'onnx'))),
+    ...(await modelsIn(path)),
+    ...(await bundledControlNets(path)),
+  ];
+  if (found.length > 0) return found;
+  throw new NotFoundError({
+    problem: `${path} holds no model that can be run.`,
+    details: { expected },
+  });
+}
+
+/** The model that an artifact is or belongs to; of a path that is not there, the chunks that would be called so. */
+async function modelAt(path: string, exists: boolean, expected: string): Promise<FoundModel> {
+  // A model.onnx is what its folder is.
+  const place = resolve(basename(path) === 'model.onnx' ? dirname(path) : path);
+  const siblings = await modelsIn(dirname(place));
+  const found = exists
+    ? siblings.find(({ paths }) => paths.includes(place))
+    : siblings.find(({ paths: [first], isInChunks }) => isInChunks && first && wholePath(first) === place);
+  if (found) return found;
+  if (!exists) throw notFound(path, `Name ${expected}.`);
+  return { name: nameOfModel(path), paths: [path], root: dirname(place) };
+}
+
+/** The models that lie in a folder, chunks of one together and in order; none where there is no such folder. */
+export async function modelsIn(root: string): Promise<ModelInFolder[]> {
+  if ((await pathKind(root)) !== 'folder') return [];
+  const artifacts = (await artifactsIn(root)).map(({ format, place }) => ({
+    format,
+    place,
+    named: parsePath(place),
+  }));
+  const models = Map.groupBy(artifacts, ({ place, named }) =>
+    named.chunk ? `chunks of ${wholePath(place)}` : place,
+  );
+  return [...models.values()].flatMap((unsorted) => {
+    const parts = unsorted.toSorted((a, b) => (a.named.chunk?.index ?? 0) - (b.named.chunk?.index ?? 0));
+    return parts.slice(0, 1).map(({ format, place, named }) => ({
+      format,
+      name: nameOfModel(place),
+      network: named.network,
+      isInChunks: named.chunk !== undefined,
+      paths: parts.map((part) => part.place),
+      root,
+    }));
+  });
+}
+
+function nameOfModel(path: string): string {
+  const { network, whole } = parsePath(path);
+  return network ?? whole;
+}
+
+/** Those of a Resources folder: `controlnet/X.mlmodelc`. */
+async function bundledControlNets(path: string): Promise<FoundModel[]> {
+  const folder = join(path, 'controlnet' satisfies NetworkName);
+  // In an ONNX folder it is a model itself.
+  return (await locateArtifact(folder)) ? [] : modelsIn(folder);
+}

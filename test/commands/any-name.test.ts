@@ -1,0 +1,112 @@
+import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { bundlePackages } from '../../src/commands/bundle.ts';
+import { chunkArtifact } from '../../src/commands/chunk.ts';
+import { compilePackage } from '../../src/commands/compile.ts';
+import { convertCheckpoint } from '../../src/commands/convert.ts';
+import { inspect } from '../../src/commands/inspect.ts';
+import { quantizeArtifact } from '../../src/commands/quantize.ts';
+import { runArtifacts } from '../../src/commands/run.ts';
+import { validate } from '../../src/commands/validate.ts';
+import { FileFormatError, NotFoundError, UnsupportedModelError } from '../../src/errors.ts';
+import { openArtifact } from '../../src/formats/open.ts';
+import { planQuantization } from '../../src/quantize/plan.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+import { rejectionOf } from '../support/thrown-by.ts';
+
+const at = temporaryFolder();
+const checkpoint = join(import.meta.dirname, '../../models/sd-shapes');
+const original = 'out/Stable_Diffusion_version_sd-shapes_text_encoder.mlpackage';
+
+beforeAll(async () => {
+  await convertCheckpoint({ modelVersion: checkpoint, output: at('out'), models: ['text_encoder'] });
+});
+
+/** What each command that takes a package makes of the one at a path. */
+const commands: Readonly<Record<string, (path: string) => Promise<unknown>>> = {
+  inspect: async (path) => {
+    const { kind, problems, next } = await inspect(path);
+    expect(next).toEqual({ command: `sdconvert validate ${path} --reference CHECKPOINT` });
+    return { kind, problems };
+  },
+  validate: async (path) => {
+    const [verdict, ...others] = await validate({ artifact: path, reference: at(original), minPsnr: 100 });
+    return { pass: verdict?.pass, others };
+  },
+  run: async (path) => {
+    const ids = { dtype: 'i64', shape: [1, 77], data: new BigInt64Array(77).fill(7n) } as const;
+    return [...(await runArtifacts([path], new Map([['input_ids', ids]]))).keys()];
+  },
+  chunk: async (path) => (await chunkArtifact({ artifact: path, maxChunkBytes: 6.5e6, force: true })).length,
+  quantize: async (path) => {
+    const output = at('quantized.mlpackage');
+    const plan = planQuantization({ bits: 4 });
+    return (await quantizeArtifact({ artifact: path, output, plan, force: true })).weights.length > 0;
+  },
+  'quantize in its place': async (path) => {
+    const copy = `${path}-copy`;
+    cpSync(path, copy, { recursive: true });
+    const plan = planQuantization({ bits: 4 });
+    return (await quantizeArtifact({ artifact: copy, plan, force: false })).path === copy;
+  },
+  compile: async (path) =>
+    existsSync(
+      join(
+        await compilePackage({ package: path, output: at('X.mlmodelc'), compiler: 'own', force: true }),
+        'model.mil',
+      ),
+    ),
+  bundle: async (path) => {
+    const folder = at('bundled');
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder);
+    cpSync(path, join(folder, path.split('/').at(-1) ?? ''), { recursive: true });
+    const { files } = await bundlePackages({ folder, tokenizer: at('out/onnx/tokenizer'), compiler: 'own' });
+    return files.map(({ name }) => name.split('/')[0]).includes('TextEncoder.mlmodelc');
+  },
+};
+
+describe.each(Object.keys(commands))('%s takes a package', (name) => {
+  const command = commands[name] ?? (() => Promise.reject(new Error(name)));
+  test.each([
+    ['without an ending', 'my_text_encoder'],
+    ['with another format’s ending', 'your_text_encoder.mlmodelc'],
+    ['called as its ONNX folder is', 'text_encoder'],
+  ])('%s as it takes one with its own', async (_, folder) => {
+    rmSync(at(folder), { recursive: true, force: true });
+    cpSync(at(original), at(folder), { recursive: true });
+    expect(await command(at(folder))).toEqual(await command(at(original)));
+  });
+});
+
+describe('what decides what a path is', () => {
+  test.each([
+    ['a compiled model in a folder that is called otherwise', 'compiled', 'mlmodelc'],
+    ['an ONNX model’s folder with a package’s ending', 'onnx.mlpackage', 'onnx'],
+    ['an ONNX file of any name', 'model.backup', 'onnx'],
+    ['a package that lost its manifest, by its ending', 'broken.mlpackage', 'mlpackage'],
+  ])('%s', async (_, name, format) => {
+    await compilePackage({ package: at(original), output: at('X.mlmodelc'), compiler: 'own', force: true });
+    cpSync(at('X.mlmodelc'), at('compiled'), { recursive: true });
+    cpSync(at('out/onnx/text_encoder'), at('onnx.mlpackage'), { recursive: true });
+    cpSync(at('out/onnx/text_encoder/model.onnx'), at('model.backup'));
+    cpSync(at(original), at('broken.mlpackage'), { recursive: true });
+    rmSync(at('broken.mlpackage/Manifest.json'), { force: true });
+    expect((await openArtifact(at(name))).format).toBe(format);
+  });
+
+  test('what is no artifact gets one sentence that says what is there', async () => {
+    writeFileSync(at('page.onnx.html'), '<!doctype html><html></html>');
+    writeFileSync(at('notes.txt'), 'notes');
+    const page = await rejectionOf(openArtifact(at('page.onnx.html')));
+    expect(page).toBeInstanceOf(FileFormatError);
+    expect(page.details).toMatchObject({ found: 'a web page, not a weight file' });
+    const notes = await rejectionOf(openArtifact(at('notes.txt')));
+    expect(notes).toBeInstanceOf(UnsupportedModelError);
+    const folder = await rejectionOf(openArtifact(at('out/onnx')));
+    expect(folder.problem).toBe(`${at('out/onnx')} is not a model that can be opened.`);
+    expect(folder.advice).toBe(`Name one of the models in it, such as ${at('out/onnx/text_encoder')}.`);
+    expect(await rejectionOf(openArtifact(at('absent')))).toBeInstanceOf(NotFoundError);
+  });
+});
