@@ -8,9 +8,11 @@
  *
  * SHARED holds `checkpoints/` and `goldens/`.
  */
+
 import { existsSync, globSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { NetworkName } from '../src/convert/contracts/contract.ts';
+import type { NetworkName } from '../src/convert/networks/networks.ts';
+
 import type { TensorMap } from '../src/formats/runner.ts';
 import { type ConvertOptions, convert } from '../src/index.ts';
 import { openChain } from '../src/run/chain.ts';

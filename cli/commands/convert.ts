@@ -8,7 +8,8 @@ import type {
   convertDefaults,
 } from '../../src/commands/conversion/request.ts';
 import type { AttentionImplementation } from '../../src/convert/blocks/attention.ts';
-import type { NetworkName, Sizes } from '../../src/convert/contracts/contract.ts';
+import type { Sizes } from '../../src/convert/contracts/contract.ts';
+import type { NetworkPart } from '../../src/convert/networks/networks.ts';
 import { RequestError } from '../../src/errors.ts';
 import type { TargetName } from '../../src/formats/targets.ts';
 import type { Precision } from '../../src/quantize/precision.ts';
@@ -38,14 +39,14 @@ export const convertCommand: Command = {
   },
 };
 
-/** What can be converted alone. */
-const parts = [
-  'text_encoder',
-  'unet',
-  'vae_decoder',
-  'vae_encoder',
-  'safety_checker',
-] as const satisfies NetworkName[];
+/** What can be converted alone: every part but ControlNets, which are named by where they are. */
+const parts = everyName<Exclude<NetworkPart, 'controlnet'>>({
+  text_encoder: true,
+  unet: true,
+  vae_decoder: true,
+  vae_encoder: true,
+  safety_checker: true,
+});
 
 const targetNames = everyName<TargetName>({ onnx: true, coreml: true });
 

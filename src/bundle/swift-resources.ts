@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { basename, join } from 'node:path';
 import { type Context, throwIfInterrupted } from '../context.ts';
-import { networkKind } from '../convert/contracts/contract.ts';
+import { networkKind } from '../convert/networks/networks.ts';
+
 import type { WrittenFile } from '../formats/artifact.ts';
 import { type ArtifactId, controlNetOrigin, nameOf, parsePath } from '../formats/artifact-id.ts';
 import { type Compiler, compileWith } from '../formats/coreml/compiled/compilers.ts';

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { type Context, inStage } from '../context.ts';
+import type { InputCase } from '../convert/networks/realistic.ts';
 import { RequestError } from '../errors.ts';
 import type { StoredArtifact } from '../formats/artifact.ts';
 import { quantizableWeights, quantizeOnnx } from '../formats/onnx/quantize-onnx.ts';
@@ -26,7 +27,6 @@ import { outputsOf, psnrOfAll } from '../mixed-bits/whole-model.ts';
 import type { PaletteBits } from '../quantize/palette/palette.ts';
 import { openRunner } from '../run/open-runner.ts';
 import { formatBytes } from '../text.ts';
-import type { InputCase } from '../validate/realistic-inputs.ts';
 import { type QuantizeResult, quantizeArtifact, refuseExisting } from './quantize.ts';
 
 /** What to measure, and what to do with it. */

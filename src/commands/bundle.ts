@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { bundleSwiftResources, type SwiftPackage } from '../bundle/swift-resources.ts';
 import type { Context } from '../context.ts';
-import { networkKinds } from '../convert/convert.ts';
+import { networkKinds } from '../convert/networks/networks.ts';
+
 import { NotFoundError } from '../errors.ts';
 import type { WrittenFile } from '../formats/artifact.ts';
 import { parsePath } from '../formats/artifact-id.ts';

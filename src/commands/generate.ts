@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { type Context, inStage, throwIfInterrupted } from '../context.ts';
 import { CLIP_TOKENS } from '../convert/config/clip-text-config.ts';
-import type { NetworkName } from '../convert/contracts/contract.ts';
+import type { NetworkName } from '../convert/networks/networks.ts';
+
 import type { Runner } from '../formats/runner.ts';
 import { latentShape, networkFolders, openTokenizer, readConfigs } from '../generate/drawing-folder.ts';
 import { imageFromTensor } from '../generate/image-tensor.ts';

@@ -1,4 +1,5 @@
 import { type Context, throwIfInterrupted } from '../context.ts';
+import type { EncodedPrompts } from '../convert/networks/realistic.ts';
 import { RequestError, UnsupportedModelError } from '../errors.ts';
 import {
   type ModelBorders,
@@ -12,7 +13,7 @@ import { feedsFor, recordedOutputs } from '../run/feeds.ts';
 import { type FoundModel, findModels } from '../run/find-models.ts';
 import { findSynonym, networkCalled, networkOf } from '../run/tensor-names.ts';
 import { readModelSettings } from '../validate/model-settings.ts';
-import { type EncodedPrompts, inputSizes, realisticCases } from '../validate/realistic-inputs.ts';
+import { inputSizes, realisticCases } from '../validate/realistic-inputs.ts';
 import { openReference, type Reference, type RunnableReference } from '../validate/reference.ts';
 import { judge, type OutputVerdict, type Verdict } from '../validate/verdict.ts';
 import type { TensorData } from '../weights/tensor-data.ts';

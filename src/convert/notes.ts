@@ -1,7 +1,8 @@
 import type { Checkpoint, Component } from '../checkpoint/checkpoint.ts';
-import { type NetworkName, networkKind } from './contracts/contract.ts';
+import { type NetworkName, networkKind } from './networks/networks.ts';
+import { trainedFactors } from './networks/vae-variant.ts';
+import { vaeVariant } from './networks/vae-variants.ts';
 import { traitsOf } from './traits.ts';
-import { trainedFactors, vaeClass } from './vae.ts';
 
 /** What whoever uses these networks should know of how they fit together, a sentence each; no weight is read. */
 export function notesOn(
@@ -30,7 +31,7 @@ const scaleTitles: ReadonlyMap<number, string> = new Map([
 function notesOnScale(vae: Component, factor: number, trained: number, coreMl: boolean): string[] {
   if (factor === trained) return [];
   const other = scaleTitles.get(factor);
-  if (vaeClass(vae) !== 'AutoencoderTiny' && other !== undefined)
+  if (vaeVariant(vae).isOfOneFamily && other !== undefined)
     return [
       `the VAE scales latents by ${factor}, as ${other} does, and not by ${trained}: with another family's VAE the pictures are wrong.`,
     ];

@@ -1,6 +1,7 @@
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import type { Family } from '../checkpoint/family.ts';
-import { type LatentScale, latentScaleOf, trainedFactors } from './vae.ts';
+import { trainedFactors } from './networks/vae-variant.ts';
+import { type LatentScale, latentScaleOf } from './networks/vae-variants.ts';
 
 /** What holds for a whole checkpoint, whichever of its networks are at hand. */
 export interface Traits {

@@ -1,6 +1,6 @@
 import { basename, dirname, join, resolve } from 'node:path';
-import { type NetworkName, networkKind } from '../convert/contracts/contract.ts';
-import { networkKinds } from '../convert/convert.ts';
+import { type NetworkName, networkKind, networkKinds } from '../convert/networks/networks.ts';
+
 import { CONTROLNET_PREFIX, swiftControlNetName, swiftNames } from './coreml/swift-names.ts';
 import { endings, formatOfEnding, modelName } from './format.ts';
 
@@ -47,8 +47,7 @@ const CONTROLNET = 'controlnet' satisfies NetworkName;
 export function nameOf(id: ArtifactId, naming: Naming = { by: 'sdconvert' }): string {
   const { network, chunk } = id;
   if (naming.by === 'swift') {
-    const kind = networkKind(network);
-    const whole = kind === CONTROLNET ? swiftControlNetName(naming.origin) : swiftNames[kind];
+    const whole = swiftNames.get(networkKind(network)) ?? swiftControlNetName(naming.origin);
     return chunk ? `${whole}Chunk${chunk.index}` : whole;
   }
   if (naming.by === 'sdconvert') return chunkName(network, chunk);
@@ -90,7 +89,7 @@ export function parseName(name: string): ModelName {
 
 function networkNamed(whole: string): NetworkName | undefined {
   if (whole.startsWith(CONTROLNET_PREFIX)) return CONTROLNET;
-  const swift = Object.entries(swiftNames).find(([, name]) => name === whole);
+  const swift = [...swiftNames].find(([, name]) => name === whole);
   const network = swift?.[0] ?? NETWORK.exec(whole)?.groups?.network;
   return network as NetworkName | undefined; // as: a key of the table, or one of those in the pattern
 }

@@ -1,8 +1,9 @@
 import type { AttentionImplementation } from '../convert/blocks/attention.ts';
 import { appleContract } from '../convert/contracts/apple.ts';
-import { type Contract, type NetworkName, networkKind } from '../convert/contracts/contract.ts';
+import type { Contract } from '../convert/contracts/contract.ts';
 import { optimumContract } from '../convert/contracts/optimum.ts';
 import type { Model } from '../convert/convert.ts';
+import { type NetworkName, networkKind } from '../convert/networks/networks.ts';
 import { planQuantization, type QuantizationOptions } from '../quantize/plan.ts';
 import type { Precision } from '../quantize/precision.ts';
 import type { Artifact } from './artifact.ts';

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { NetworkName } from '../convert/contracts/contract.ts';
-import { latentScaleOf } from '../convert/vae.ts';
+import type { NetworkName } from '../convert/networks/networks.ts';
+
+import { latentScaleOf } from '../convert/networks/vae-variants.ts';
 import { ConfigError, NotFoundError, RequestError } from '../errors.ts';
 import type { Runner } from '../formats/runner.ts';
 import { exists, readText } from '../io/disk.ts';

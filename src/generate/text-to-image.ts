@@ -1,5 +1,5 @@
 import { type Context, throwIfInterrupted } from '../context.ts';
-import type { LatentScale } from '../convert/vae.ts';
+import type { LatentScale } from '../convert/networks/vae-variants.ts';
 import { RequestError } from '../errors.ts';
 import type { Runner } from '../formats/runner.ts';
 import type { TensorData } from '../weights/tensor-data.ts';

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import type { NetworkName } from '../convert/contracts/contract.ts';
+import type { NetworkName } from '../convert/networks/networks.ts';
+
 import { FileFormatError } from '../errors.ts';
 import { parsePath } from '../formats/artifact-id.ts';
 import { formatOfEnding } from '../formats/format.ts';

@@ -13,7 +13,7 @@ import { exists, openFile, pathKind } from '../io/disk.ts';
 import { sizeOfFile } from '../io/file-sizes.ts';
 import { readJsonObject } from '../io/python-json.ts';
 import { weightFormat } from '../io/sniff.ts';
-import { isRecordedBeside, type NetworkForm, networkOf } from '../run/tensor-names.ts';
+import { isRecordedBeside, networkOf, recordedNames } from '../run/tensor-names.ts';
 import { dtypeName } from '../weights/dtype.ts';
 import type { Weight } from '../weights/weight.ts';
 import { openWeightFile } from '../weights/weight-file.ts';
@@ -119,7 +119,7 @@ function recognize(
   const all = [...weights.keys()];
   if (known) return { what: known.what, next: nextFor(known.kind, path, family) ?? { advice: known.advice } };
   const network = networkOf(all);
-  const borders = network && recordings[network];
+  const borders = network && recordedNames(network);
   if (borders && all.every((name) => isRecordedBeside(name, borders.inputs, borders.outputs))) {
     return {
       what: `recorded inputs and outputs of the ${network}`,
@@ -154,24 +154,6 @@ function optionsFor(kind: WeightsKind, path: string): readonly string[] | undefi
       return undefined;
   }
 }
-
-/** What a recording of each network holds; other names for the same tensors are known to `isRecordedBeside`. */
-const denoiser = ['sample', 'timestep', 'encoder_hidden_states', 'text_embeds', 'time_ids', 'timestep_cond'];
-const residuals = ['additional_residual', 'down_block', 'mid_block'];
-
-const recordings: { readonly [K in NetworkForm]: Readonly<Record<'inputs' | 'outputs', readonly string[]>> } =
-  {
-    text_encoder: { inputs: ['input_ids'], outputs: ['last_hidden_state'] },
-    unet: { inputs: denoiser, outputs: ['out_sample'] },
-    'control-unet': { inputs: [...denoiser, ...residuals], outputs: ['out_sample'] },
-    controlnet: { inputs: [...denoiser, 'controlnet_cond'], outputs: residuals },
-    vae_decoder: { inputs: ['latent_sample'], outputs: ['sample'] },
-    vae_encoder: { inputs: ['sample'], outputs: ['latent_parameters'] },
-    safety_checker: {
-      inputs: ['clip_input', 'images', 'adjustment'],
-      outputs: ['out_images', 'has_nsfw_concepts', 'concept_scores'],
-    },
-  };
 
 async function configClass(folder: string): Promise<string | null> {
   const file = join(folder, 'config.json');

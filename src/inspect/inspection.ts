@@ -1,5 +1,6 @@
 import type { LoraFacts } from '../checkpoint/lora/describe-lora.ts';
-import type { NetworkName } from '../convert/contracts/contract.ts';
+import type { NetworkName } from '../convert/networks/networks.ts';
+
 import type { DeclaredValue, OwnFacts } from '../formats/artifact.ts';
 import type { Format } from '../formats/format.ts';
 import type { FileSize } from '../io/file-sizes.ts';

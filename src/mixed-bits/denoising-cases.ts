@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Context } from '../context.ts';
 import { CLIP_TOKENS } from '../convert/config/clip-text-config.ts';
+import type { InputCase } from '../convert/networks/realistic.ts';
 import type { Runner, TensorMap } from '../formats/runner.ts';
 import { latentShape, openTokenizer, readConfigs } from '../generate/drawing-folder.ts';
 import { createScheduler } from '../generate/schedulers/create-scheduler.ts';
@@ -8,7 +9,6 @@ import { denoise, encodePrompts } from '../generate/text-to-image.ts';
 import { createRng } from '../random/random.ts';
 import { openChain } from '../run/chain.ts';
 import { feedsFor } from '../run/feeds.ts';
-import type { InputCase } from '../validate/realistic-inputs.ts';
 
 /** What a UNet is given while it draws. */
 export interface DenoisingRequest {

@@ -1,8 +1,8 @@
 import { throwIfInterrupted } from '../context.ts';
+import type { InputCase } from '../convert/networks/realistic.ts';
 import type { Runner, TensorMap } from '../formats/runner.ts';
 import { feedsFor } from '../run/feeds.ts';
 import { openRunner } from '../run/open-runner.ts';
-import type { InputCase } from '../validate/realistic-inputs.ts';
 import { psnrOf } from './analysis.ts';
 import { peakOf, squaredDistance } from './segmented-model.ts';
 

@@ -1,5 +1,6 @@
 import { basename, dirname, join, resolve } from 'node:path';
-import type { NetworkName } from '../convert/contracts/contract.ts';
+import type { NetworkName } from '../convert/networks/networks.ts';
+
 import { NotFoundError } from '../errors.ts';
 import { parsePath, wholePath } from '../formats/artifact-id.ts';
 import type { Format } from '../formats/format.ts';

@@ -1,4 +1,13 @@
-import { type NetworkKind, type NetworkName, networkKind } from '../convert/contracts/contract.ts';
+import { contractNames } from '../convert/contracts/contract.ts';
+import { type InputPort, type NetworkCard, type Port, portForm } from '../convert/networks/card.ts';
+import {
+  cardOf,
+  type NetworkKind,
+  type NetworkName,
+  networkKind,
+  networkKinds,
+  networks,
+} from '../convert/networks/networks.ts';
 import { parseName } from '../formats/artifact-id.ts';
 
 /**
@@ -9,31 +18,31 @@ import { parseName } from '../formats/artifact-id.ts';
 /** Whether a name is looked up among inputs or outputs: `sample` is the picture that a VAE encoder takes and a decoder gives. */
 export type Side = 'inputs' | 'outputs';
 
-/** Names of one tensor: optimum's, Apple's, and what recordings call it beside them. */
+const cards: readonly NetworkCard[] = Object.values(networks);
+
+/** Names of one tensor: optimum's, Apple's, and what recordings call it beside them. Those in a row are numbered, see below. */
 const synonyms: { readonly [K in Side]: readonly (readonly string[])[] } = {
-  inputs: [
-    ['sample', 'x'],
-    ['latent_sample', 'z'],
-    ['encoder_hidden_states', 'encoder_hidden_states_diffusers'],
-  ],
-  outputs: [
-    ['out_sample', 'noise_pred'],
-    ['sample', 'image'],
-    ['latent_parameters', 'latent'],
-    ['pooler_output', 'pooled_outputs'],
-    ['text_embeds', 'pooled_outputs'], // of a text encoder with a projection
-    ['out_images', 'filtered_images'],
-  ],
+  inputs: cards.flatMap(({ inputs }) => synonymsIn(inputs)),
+  outputs: cards.flatMap(({ outputs }) => synonymsIn(outputs)),
 };
 
+function synonymsIn(ports: Readonly<Record<string, Port>>): string[][] {
+  return Object.values(ports)
+    .map((port) => [...new Set(namesOf(port))])
+    .filter((names) => names.length > 1);
+}
+
+/** What a single tensor is called: optimum's name first. */
+function namesOf(port: Port): string[] {
+  const names = contractNames.flatMap((contract) => portForm(port, contract)?.name ?? []);
+  if (names.some((name) => typeof name === 'function')) return [];
+  return [...names.filter((name) => typeof name === 'string'), ...(port.recorded ?? [])];
+}
+
 /** What a recording of a text encoder may hold beyond what the model at hand gives. */
-const textEncoderOutputs = [
-  'last_hidden_state',
-  'hidden_embeds',
-  'pooler_output',
-  'pooled_outputs',
-  'text_embeds',
-];
+const textEncoderOutputs = [networks.text_encoder, networks.text_encoder_2].flatMap(({ outputs }) =>
+  Object.values(outputs).flatMap(namesOf),
+);
 
 /** An input's name in optimum's contract; a name that only one contract has stays as it is. */
 export function optimumInput(name: string): string {
@@ -103,34 +112,39 @@ function lastIndex(prefix: string, names: readonly string[]): number {
   return Math.max(-1, ...numbers.filter(Number.isInteger));
 }
 
-/** Networks as far as their inputs tell them apart: a refiner is a UNet, and one text encoder is like another. */
-export type NetworkForm = Exclude<NetworkKind, 'text_encoder_2' | 'refiner'>;
+/** The dimensions of a network's inputs, by optimum's names. */
+export function optimumInputs(network: NetworkKind): ReadonlyMap<string, InputPort['axes']> {
+  const found = new Map<string, InputPort['axes']>();
+  for (const port of Object.values(cardOf(network).inputs)) {
+    const { name, axes = port.axes } = portForm(port, 'optimum') ?? {};
+    if (typeof name === 'string') found.set(name, axes);
+  }
+  return found;
+}
 
-/** The first of these inputs, in optimum's names, that a network has says what it is. */
-const formOfInput: readonly (readonly [input: string, form: NetworkForm])[] = [
-  ['clip_input', 'safety_checker'],
-  ['controlnet_cond', 'controlnet'],
-  ['input_ids', 'text_encoder'],
-  ['mid_block_additional_residual', 'control-unet'],
-  ['additional_residual_0', 'control-unet'],
-  ['timestep', 'unet'],
-  ['latent_sample', 'vae_decoder'],
-  ['sample', 'vae_encoder'],
-];
+/** What a recording of a network may hold, by optimum's names; of several tensors in a row, what their names begin with. */
+export function recordedNames(network: NetworkKind): Readonly<Record<Side, readonly string[]>> {
+  const { inputs, outputs } = cardOf(network);
+  const names = (ports: Readonly<Record<string, Port>>) =>
+    Object.values(ports).flatMap((port) => [...namesOf(port), ...(port.recorded ?? [])]);
+  return { inputs: names(inputs), outputs: names(outputs) };
+}
 
-/** Which network takes inputs of these names; `undefined` for one that is not known. */
-export function networkOf(inputs: readonly string[]): NetworkForm | undefined {
+/** The inputs of which one tells what a network is; those of networks with more inputs first, as they have those of others, too. */
+const marks = networkKinds
+  .map((kind) => ({ kind, card: cardOf(kind) }))
+  .filter(({ card }) => card.like === undefined)
+  .sort((a, b) => Object.keys(b.card.inputs).length - Object.keys(a.card.inputs).length);
+
+/** Which network takes inputs of these names, of those that have the same the first; `undefined` for one that is not known. */
+export function networkOf(inputs: readonly string[]): NetworkKind | undefined {
   const names = inputs.map(optimumInput);
-  return formOfInput.find(([input]) => names.includes(input))?.[1];
+  return marks.find(({ card }) => card.marks.some((mark) => names.includes(mark)))?.kind;
 }
 
-/** The network that a model of this form is: its name, where that says more (`refiner`, `text_encoder_2`, `controlnet_1`). */
-export function networkCalled(name: string, form: NetworkForm): NetworkName {
+/** The network that a model of this kind is: its name, where that says more (`refiner`, `text_encoder_2`, `controlnet_1`). */
+export function networkCalled(name: string, kind: NetworkKind): NetworkName {
   const { network } = parseName(name);
-  return network && formOfKind(networkKind(network)) === form ? network : form;
-}
-
-function formOfKind(kind: NetworkKind): NetworkForm {
-  if (kind === 'refiner') return 'unet';
-  return kind === 'text_encoder_2' ? 'text_encoder' : kind;
+  if (network === undefined) return kind;
+  return networkKind(network) === kind || cardOf(network).like === kind ? network : kind;
 }

@@ -6,9 +6,10 @@ import { findWeightFile, type Variant } from '../checkpoint/component-weights.ts
 import { openCheckpoint } from '../checkpoint/open-checkpoint.ts';
 import { recognizeWeights } from '../checkpoint/recognize/weight-file-kind.ts';
 import { type Context, throwIfInterrupted } from '../context.ts';
-import type { NetworkName } from '../convert/contracts/contract.ts';
 import { optimumContract } from '../convert/contracts/optimum.ts';
-import { componentOf, convert } from '../convert/convert.ts';
+import { convert } from '../convert/convert.ts';
+import { componentOf, type NetworkName } from '../convert/networks/networks.ts';
+import type { ModelSettings } from '../convert/networks/realistic.ts';
 import { DiskSpaceError, NotFoundError } from '../errors.ts';
 import { buildOnnxModel } from '../formats/onnx/build-model.ts';
 import { plannedFiles, writeOnnx } from '../formats/onnx/write-onnx.ts';
@@ -18,7 +19,7 @@ import { type FoundModel, findModels, modelPlaces } from '../run/find-models.ts'
 import { formatBytes } from '../text.ts';
 import { readTensors } from '../weights/read-tensors.ts';
 import { openSafetensors } from '../weights/safetensors-file.ts';
-import { type ModelSettings, modelSettings, readModelSettings } from './model-settings.ts';
+import { modelSettings, readModelSettings } from './model-settings.ts';
 
 /** What an artifact is compared with. */
 export type Reference = RecordedReference | RunnableReference;

@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { requireComponent } from '../../src/checkpoint/checkpoint.ts';
 import { clipText } from '../../src/convert/clip-text.ts';
 import { type ClipTextConfig, clipTextConfig } from '../../src/convert/config/clip-text-config.ts';
-import type { NetworkName } from '../../src/convert/contracts/contract.ts';
+import type { NetworkName } from '../../src/convert/networks/networks.ts';
+
 import { buildOnnxModel } from '../../src/formats/onnx/build-model.ts';
 import { symbol } from '../../src/graph/dim.ts';
 import { type Graph, GraphBuilder } from '../../src/graph/graph.ts';

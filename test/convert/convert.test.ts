@@ -3,15 +3,10 @@ import { describe, expect, test } from 'vitest';
 import type { Checkpoint, Component } from '../../src/checkpoint/checkpoint.ts';
 import { attentionImplementations } from '../../src/convert/blocks/attention.ts';
 import { appleContract } from '../../src/convert/contracts/apple.ts';
-import type { NetworkName, Sizes } from '../../src/convert/contracts/contract.ts';
+import type { Sizes } from '../../src/convert/contracts/contract.ts';
 import { optimumContract } from '../../src/convert/contracts/optimum.ts';
-import {
-  type ConvertOptions,
-  componentOf,
-  convert,
-  type Model,
-  networksOf,
-} from '../../src/convert/convert.ts';
+import { type ConvertOptions, convert, type Model, networksOf } from '../../src/convert/convert.ts';
+import { componentOf, type NetworkName } from '../../src/convert/networks/networks.ts';
 import {
   MissingWeightError,
   NotFoundError,

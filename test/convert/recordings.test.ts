@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { AttentionImplementation } from '../../src/convert/blocks/attention.ts';
-import type { NetworkName } from '../../src/convert/contracts/contract.ts';
+import type { NetworkName } from '../../src/convert/networks/networks.ts';
+
 import { type Precision, withPrecision } from '../../src/quantize/precision.ts';
 import { recordedNetworks } from '../support/recorded-networks.ts';
 

@@ -4,7 +4,8 @@ import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
 import { appleContract } from '../../src/convert/contracts/apple.ts';
 import { optimumContract } from '../../src/convert/contracts/optimum.ts';
 import { convert } from '../../src/convert/convert.ts';
-import { vaeClass, vaeOf } from '../../src/convert/vae.ts';
+import { autoencoderTiny } from '../../src/convert/networks/autoencoder-tiny.ts';
+import { vaeVariant } from '../../src/convert/networks/vae-variants.ts';
 import { ConfigError, MissingWeightError, SdConvertError } from '../../src/errors.ts';
 import type { Graph } from '../../src/graph/graph.ts';
 import type { Op } from '../../src/graph/op.ts';
@@ -109,7 +110,7 @@ test.each<[JsonObject, string, string]>([
   [{ latent_channels: 16 }, 'latent_channels is 16, but the weights are made for 4', ''],
   [{ in_channels: 4 }, 'in_channels is 4, but the weights are made for 3', ''],
 ])('a config of another network is refused: %j', (config, problem, supported) => {
-  const error = thrownBy(() => vaeOf(withConfig(config)));
+  const error = thrownBy(() => autoencoderTiny.open(withConfig(config)));
   expect(error).toBeInstanceOf(ConfigError);
   expect(error.problem).toContain(problem);
   expect(error.details.supported ?? '').toBe(supported);
@@ -126,7 +127,7 @@ test('blocks that the weights do not have, or more than the config knows, are re
 });
 
 test('a folder whose config says AutoencoderTiny is one, whatever model_index.json calls it', () => {
-  expect(vaeClass({ ...tiny(), className: 'AutoencoderKL' })).toBe('AutoencoderTiny');
+  expect(vaeVariant({ ...tiny(), className: 'AutoencoderKL' })).toBe(autoencoderTiny);
 });
 
 function tiny(): Component {

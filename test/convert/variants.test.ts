@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { attentionImplementations } from '../../src/convert/blocks/attention.ts';
-import type { NetworkName, Sizes } from '../../src/convert/contracts/contract.ts';
+import type { Sizes } from '../../src/convert/contracts/contract.ts';
+import type { NetworkName } from '../../src/convert/networks/networks.ts';
 import { type Recorded, recordedNetworks } from '../support/recorded-networks.ts';
 
 /** Very small networks of kinds that differ from the common ones (test/goldens/README.md). */

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { NetworkName } from '../../src/convert/contracts/contract.ts';
-import { networkKinds } from '../../src/convert/convert.ts';
+import { type NetworkName, networkKinds } from '../../src/convert/networks/networks.ts';
+
 import {
   chunkName,
   chunkTitle,

@@ -1,9 +1,10 @@
 import type { Checkpoint } from '../../src/checkpoint/checkpoint.ts';
 import type { AttentionImplementation } from '../../src/convert/blocks/attention.ts';
 import { appleContract } from '../../src/convert/contracts/apple.ts';
-import type { Contract, NetworkName, Sizes } from '../../src/convert/contracts/contract.ts';
+import type { Contract, Sizes } from '../../src/convert/contracts/contract.ts';
 import { optimumContract } from '../../src/convert/contracts/optimum.ts';
 import { convert } from '../../src/convert/convert.ts';
+import type { NetworkName } from '../../src/convert/networks/networks.ts';
 import { buildCoreMl } from '../../src/formats/coreml/build/build-model.ts';
 import { writePackage } from '../../src/formats/coreml/package/package.ts';
 import { buildOnnxModel } from '../../src/formats/onnx/build-model.ts';

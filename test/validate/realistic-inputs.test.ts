@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import type { InputSizes } from '../../src/convert/networks/realistic.ts';
 import { RequestError } from '../../src/errors.ts';
 import type { ModelBorders } from '../../src/formats/runner.ts';
-import { type InputSizes, inputSizes, realisticCases } from '../../src/validate/realistic-inputs.ts';
+import { inputSizes, realisticCases } from '../../src/validate/realistic-inputs.ts';
 import type { TensorData } from '../../src/weights/tensor-data.ts';
 import { numbersOf } from '../../src/weights/tensor-values.ts';
 

@@ -1,7 +1,7 @@
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
 import type { AttentionImplementation } from '../../convert/blocks/attention.ts';
-import { type NetworkKind, type NetworkName, networkKind } from '../../convert/contracts/contract.ts';
 import { convert, type Model, networksOf } from '../../convert/convert.ts';
+import { cardOf, type NetworkName, networkKind } from '../../convert/networks/networks.ts';
 import { notesOn } from '../../convert/notes.ts';
 import { type TargetName, targets } from '../../formats/targets.ts';
 import type { Stage } from '../../pipeline.ts';
@@ -57,7 +57,7 @@ function namedModels(
   const all = networksOf(checkpoint, { controlledUnet: controlledUnet || models?.includes('control-unet') });
   if (!models) return all;
   const isNamed = (name: NetworkName, wanted: NetworkName): boolean =>
-    name === wanted || partOf(name) === wanted;
+    name === wanted || cardOf(name).part === wanted;
   const chosen = all.filter(
     (name) =>
       models.some((wanted) => isNamed(name, wanted)) ||
@@ -65,12 +65,4 @@ function namedModels(
   );
   // What is not there is refused by what opens it.
   return [...chosen, ...models.filter((wanted) => !all.some((name) => isNamed(name, wanted)))];
-}
-
-/** What a network is named by when only some are converted. */
-export function partOf(name: NetworkName): NetworkKind {
-  const kind = networkKind(name);
-  if (kind === 'text_encoder_2') return 'text_encoder';
-  if (kind === 'control-unet' || kind === 'refiner') return 'unet';
-  return kind;
 }

@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import { bundleSwiftResources, swiftResourcePaths } from '../../bundle/swift-resources.ts';
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
 import type { Context } from '../../context.ts';
-import { componentOf } from '../../convert/convert.ts';
+import { componentOf } from '../../convert/networks/networks.ts';
+
 import type { WrittenFile } from '../../formats/artifact.ts';
 import { type ArtifactId, nameOf } from '../../formats/artifact-id.ts';
 import type { Compiler } from '../../formats/coreml/compiled/compilers.ts';

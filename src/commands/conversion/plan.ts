@@ -1,13 +1,12 @@
 import { basename, resolve } from 'node:path';
 import type { Checkpoint, Component } from '../../checkpoint/checkpoint.ts';
-import type { NetworkKind, NetworkName } from '../../convert/contracts/contract.ts';
+import { cardOf, type NetworkName } from '../../convert/networks/networks.ts';
 import { traitsOf } from '../../convert/traits.ts';
 import { type PlannedArtifact, totalBytes } from '../../formats/artifact.ts';
 import { nameOf } from '../../formats/artifact-id.ts';
 import { type BuiltArtifact, type TargetName, targets } from '../../formats/targets.ts';
 import type { Stage } from '../../pipeline.ts';
 import { count, formatBytes } from '../../text.ts';
-import { partOf } from './build.ts';
 import type { Precise, PreciseModel } from './precision.ts';
 import type { ConvertedArtifact, ConvertRequest } from './request.ts';
 
@@ -31,9 +30,6 @@ export interface PlannedModel {
   /** Makes the artifacts, in their order. */
   build(): readonly BuiltArtifact[];
 }
-
-/** What gets fewer bits, as with Apple's tool: a VAE or a safety checker would save little and lose much. */
-const quantizedParts: ReadonlySet<NetworkKind> = new Set(['text_encoder', 'unet', 'controlnet']);
 
 /**
  * Decides each weight's bits and where the UNet is cut. A model in a target's form takes up to 100 MB, so it is built,
@@ -59,12 +55,12 @@ function planModel(
   checkpoint: Checkpoint,
   { model, target, attention, precision }: PreciseModel,
 ): PlannedModel & { readonly note?: string | undefined } {
-  const part = partOf(model.name);
+  const { part, fewerBits } = cardOf(model.name);
   const own = {
     attention,
     precision,
     maxChunkBytes: part === 'unet' ? maxChunkBytes : undefined,
-    quantization: quantizedParts.has(part) ? quantization : undefined,
+    quantization: fewerBits ? quantization : undefined,
   };
   const { license } = traitsOf(checkpoint);
   const options = { ...own, modelVersion: checkpoint.name, license, deployment };

@@ -1,5 +1,6 @@
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
-import type { NetworkName } from '../../convert/contracts/contract.ts';
+import type { NetworkName } from '../../convert/networks/networks.ts';
+
 import { targets } from '../../formats/targets.ts';
 import { verifyGraph } from '../../graph/verify.ts';
 import type { Stage } from '../../pipeline.ts';

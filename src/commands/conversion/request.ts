@@ -1,6 +1,7 @@
 import type { ModelSources } from '../../checkpoint/open-models.ts';
 import type { AttentionImplementation } from '../../convert/blocks/attention.ts';
-import type { NetworkName, Sizes } from '../../convert/contracts/contract.ts';
+import type { Sizes } from '../../convert/contracts/contract.ts';
+import type { NetworkName } from '../../convert/networks/networks.ts';
 import type { PlannedFile } from '../../formats/artifact.ts';
 import type { ArtifactId } from '../../formats/artifact-id.ts';
 import type { Compiler } from '../../formats/coreml/compiled/compilers.ts';

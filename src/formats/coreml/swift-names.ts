@@ -1,16 +1,12 @@
-import type { NetworkKind } from '../../convert/contracts/contract.ts';
+import { cardOf, type NetworkKind, networkKinds } from '../../convert/networks/networks.ts';
 
-/** What Apple's Swift package calls each network (StableDiffusionPipeline+Resources.swift); ControlNets have names of their own. */
-export const swiftNames: { readonly [K in Exclude<NetworkKind, 'controlnet'>]: string } = {
-  text_encoder: 'TextEncoder',
-  text_encoder_2: 'TextEncoder2',
-  unet: 'Unet',
-  'control-unet': 'ControlledUnet',
-  refiner: 'UnetRefiner',
-  vae_decoder: 'VAEDecoder',
-  vae_encoder: 'VAEEncoder',
-  safety_checker: 'SafetyChecker',
-};
+/** What Apple's Swift package calls each network; a ControlNet, which has a name of its own, is not in it. */
+export const swiftNames: ReadonlyMap<NetworkKind, string> = new Map(
+  networkKinds.flatMap((kind) => {
+    const { swiftName } = cardOf(kind);
+    return swiftName === null ? [] : [[kind, swiftName] as const];
+  }),
+);
 
 /** What the file of a ControlNet's package begins with; what follows is its id, `/` as `_`. */
 export const CONTROLNET_PREFIX = 'ControlNet_';

@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
 import type { Checkpoint } from '../../../src/checkpoint/checkpoint.ts';
 import { appleContract } from '../../../src/convert/contracts/apple.ts';
-import type { NetworkName, Sizes } from '../../../src/convert/contracts/contract.ts';
+import type { Sizes } from '../../../src/convert/contracts/contract.ts';
 import { convert } from '../../../src/convert/convert.ts';
+import type { NetworkName } from '../../../src/convert/networks/networks.ts';
 import { formatShape } from '../../../src/graph/shape.ts';
 import { verifyGraph } from '../../../src/graph/verify.ts';
 import { type FullSizeModel, fullSizeCheckpoint } from '../../support/full-size.ts';

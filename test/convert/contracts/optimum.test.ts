@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
 import { attentionImplementations } from '../../../src/convert/blocks/attention.ts';
-import type { NetworkName, Sizes } from '../../../src/convert/contracts/contract.ts';
+import type { Sizes } from '../../../src/convert/contracts/contract.ts';
 import { optimumContract } from '../../../src/convert/contracts/optimum.ts';
 import { convert } from '../../../src/convert/convert.ts';
+import type { NetworkName } from '../../../src/convert/networks/networks.ts';
 import { formatShape } from '../../../src/graph/shape.ts';
 import { type FullSizeModel, fullSizeCheckpoint } from '../../support/full-size.ts';
 

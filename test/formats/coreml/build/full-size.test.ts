@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import type { AttentionImplementation } from '../../../../src/convert/blocks/attention.ts';
 import { appleContract } from '../../../../src/convert/contracts/apple.ts';
-import type { NetworkName } from '../../../../src/convert/contracts/contract.ts';
 import { convert } from '../../../../src/convert/convert.ts';
+import type { NetworkName } from '../../../../src/convert/networks/networks.ts';
 import { buildCoreMl } from '../../../../src/formats/coreml/build/build-model.ts';
 import { describeModel } from '../../../../src/formats/coreml/build/describe-model.ts';
 import { packageFiles } from '../../../../src/formats/coreml/package/package.ts';

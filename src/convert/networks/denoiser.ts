@@ -1,0 +1,162 @@
+import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
+import { RequestError } from '../../errors.ts';
+import type { Dim } from '../../graph/dim.ts';
+import type { Shape } from '../../graph/shape.ts';
+import type { Tensor } from '../../graph/tensor.ts';
+import type { DenoiserInputs } from '../blocks/contracting-path.ts';
+import { CLIP_TOKENS } from '../config/clip-text-config.ts';
+import type { ContractingPathConfig } from '../config/contracting-path-config.ts';
+import { unetConfig } from '../config/unet-config.ts';
+import type { Sizes } from '../contracts/contract.ts';
+import type { BuildOptions, InputPort } from './card.ts';
+import type { Axis } from './realistic.ts';
+
+/** What the cards of UNets and ControlNets have in common: what they read, and in which sizes. */
+
+/** Their inputs; the sizes and the pooled text only of XL, the guidance scale only of a UNet that is told it. */
+export interface Inputs {
+  readonly sample: Tensor;
+  readonly timestep: Tensor;
+  readonly encoder_hidden_states: Tensor;
+  readonly timestep_cond?: Tensor;
+  readonly time_ids?: Tensor;
+  readonly text_embeds?: Tensor;
+}
+
+/** In the order of Apple's packages. */
+export const inputs = {
+  sample: {
+    optimum: 'sample',
+    apple: 'sample',
+    axes: ['batch', 'latentChannels', 'latentHeight', 'latentWidth'],
+    text: 'Noisy latents, scaled as the scheduler asks',
+  },
+  timestep: {
+    optimum: { name: 'timestep', axes: [] },
+    apple: 'timestep',
+    axes: ['batch'],
+    text: 'The step of the noise schedule that the latents are at, one for each row',
+  },
+  encoder_hidden_states: {
+    optimum: 'encoder_hidden_states',
+    apple: 'encoder_hidden_states',
+    recorded: ['encoder_hidden_states_diffusers'],
+    kind: 'text',
+    axes: ['batch', 'tokens', 'textChannels'],
+    text: 'Embeddings of the prompt, one column for each token; a longer prompt has to be cut',
+  },
+  timestep_cond: {
+    optimum: 'timestep_cond',
+    apple: 'timestep_cond',
+    axes: ['batch', 'guidanceChannels'],
+    text: 'An embedding of how closely the prompt is to be followed',
+  },
+  time_ids: {
+    optimum: 'time_ids',
+    apple: 'time_ids',
+    axes: ['batch', 'timeIds'],
+    text: 'Sizes of the picture, in pixels: as it was, where it is cropped, as it is to be',
+  },
+  text_embeds: {
+    optimum: 'text_embeds',
+    apple: 'text_embeds',
+    axes: ['batch', 'pooledChannels'],
+    text: 'The second text encoder’s embedding of the whole prompt',
+  },
+} as const satisfies { readonly [K in keyof Inputs]-?: InputPort };
+
+/** optimum has the latter three the other way round. */
+export const order = {
+  optimum: ['sample', 'timestep', 'encoder_hidden_states', 'text_embeds', 'time_ids', 'timestep_cond'],
+} as const;
+
+/** What config.json says of them. */
+export const settings = { sampleSize: 'sample_size', textChannels: 'cross_attention_dim' } as const;
+
+/** The inputs as the networks take them. */
+export function denoiserInputs({ text_embeds, time_ids, ...inputs }: Inputs): DenoiserInputs {
+  return { ...inputs, added: text_embeds && time_ids ? { text_embeds, time_ids } : undefined };
+}
+
+/** One picture under classifier-free guidance: without and with the prompt. */
+const GUIDED_BATCH = 2;
+
+/** The dimensions of their inputs; the size of the latents is the config's, where it says one. */
+export function dims(
+  { in_channels, cross_attention_dim, added }: ContractingPathConfig,
+  { contract, sizes }: BuildOptions,
+  [usualHeight, usualWidth]: readonly [height?: number, width?: number] = [],
+) {
+  return {
+    batch: contract.rows(sizes.unetBatch ?? GUIDED_BATCH),
+    latentChannels: in_channels,
+    latentHeight: contract.size(sizes.latentHeight, 'height', usualHeight),
+    latentWidth: contract.size(sizes.latentWidth, 'width', usualWidth),
+    tokens: contract.size(sizes.textTokens, 'sequence_length', CLIP_TOKENS),
+    textChannels: cross_attention_dim,
+    timeIds: added?.ids,
+    pooledChannels: added?.text,
+  } satisfies { readonly [A in Axis]?: Dim | undefined };
+}
+
+/** The names of a ControlNet's residuals: diffusers' are the skip connections in the order they are computed, and the middle. */
+export function residuals(what: 'additional_residual' | 'res_sample') {
+  return {
+    optimum: (index: number, count: number) =>
+      index < count - 1 ? `down_block_${what}_${index}` : `mid_block_${what}`,
+    // One numbering for all, the middle last.
+    apple: (index: number) => `additional_residual_${index}`,
+    recorded: ['additional_residual', 'down_block', 'mid_block'],
+  };
+}
+
+/** Gives inputs of these shapes. */
+export type ResidualInputs = (shapes: readonly Shape[]) => readonly Tensor[];
+
+/** The size of latents that the checkpoint was made for: only a UNet says. */
+export function ownSizes({ components }: Checkpoint): Sizes {
+  const unet = components.get('unet');
+  if (!unet) return {};
+  const [latentHeight, latentWidth] = unetConfig(unet).sample_size;
+  return { latentHeight, latentWidth };
+}
+
+/** Sizes that suit a network that halves its latents once a level; fixed where attention in chunks of queries has to know how many there are. */
+export function denoiserSizes(
+  what: string,
+  { block_out_channels: levels }: { readonly block_out_channels: readonly number[] },
+  { sizes, attention }: BuildOptions,
+  own: Sizes,
+): Sizes {
+  const known = attention === 'SPLIT_EINSUM_V2' ? { ...own, ...sizes } : sizes;
+  if (
+    attention === 'SPLIT_EINSUM_V2' &&
+    (known.latentHeight === undefined || known.latentWidth === undefined)
+  )
+    throw sizeUnknown(what);
+  checkLatentSizes(what, known, 2 ** (levels.length - 1));
+  return known;
+}
+
+function checkLatentSizes(what: string, sizes: Sizes, multiple: number): void {
+  for (const [side, size] of [
+    ['height', sizes.latentHeight],
+    ['width', sizes.latentWidth],
+  ] as const) {
+    if (size === undefined || (Number.isInteger(size) && size > 0 && size % multiple === 0)) continue;
+    const nearest = Math.max(1, Math.round(size / multiple)) * multiple;
+    throw new RequestError({
+      problem: `a latent ${side} of ${size} does not suit this ${what}: it halves it ${Math.log2(multiple)} times, so it must be a multiple of ${multiple}.`,
+      details: { [`latent ${side}`]: `${size} (a picture ${side} of ${size * 8} pixels)` },
+      advice: `Take ${nearest} (${nearest * 8} pixels).`,
+    });
+  }
+}
+
+function sizeUnknown(what: string): RequestError {
+  return new RequestError({
+    problem: `the size of the latents is not known: in the attention SPLIT_EINSUM_V2 a ${what} has a fixed size.`,
+    advice:
+      'Convert it together with its UNet, whose config says the size, give --latent-h and --latent-w, or take another attention.',
+  });
+}

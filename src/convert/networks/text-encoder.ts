@@ -1,0 +1,116 @@
+import type { Tensor } from '../../graph/tensor.ts';
+import type { Ignored } from '../../graph/weight-book.ts';
+import type { Rng } from '../../random/rng.ts';
+import type { TensorData } from '../../weights/tensor-data.ts';
+import { type ClipTextOutputs, clipText, clipTextWithProjection } from '../clip-text.ts';
+import { clipTextConfig } from '../config/clip-text-config.ts';
+import { type Definition, networkCard } from './card.ts';
+import { type InputSizes, type ModelSettings, onlyCase } from './realistic.ts';
+
+/** Of CLIP's text and vision models alike. */
+export const positionIds: Ignored = {
+  names: /^(text_model|vision_model\.vision_model)\.embeddings\.position_ids$/,
+  reason: 'the numbers 0, 1, 2, … of the positions, which old versions of transformers saved',
+};
+
+interface Inputs {
+  readonly input_ids: Tensor;
+}
+
+/** What both text encoders have in common. */
+const shared = {
+  part: 'text_encoder' as const,
+  shortDescription: 'Turns the tokens of a prompt into the embeddings that guide Stable Diffusion.',
+  fewerBits: true,
+  marks: ['input_ids'],
+  settings: { vocabularySize: 'vocab_size' },
+  ignored: [positionIds],
+  inputs: {
+    input_ids: {
+      optimum: 'input_ids',
+      apple: 'input_ids',
+      kind: 'ids',
+      axes: ['batch', 'tokens'],
+      text: 'Token ids of the prompt, begun, ended and padded as the tokenizer does',
+    },
+  },
+  read: clipTextConfig,
+  dims: ({ max_position_embeddings: tokens }, { contract }) => ({ batch: contract.rows(1), tokens }),
+  cases: (rng, sizes, settings) => onlyCase('prompts', ['input_ids', tokenIds(rng, sizes, settings)]),
+} satisfies Partial<Definition<ReturnType<typeof clipTextConfig>, Inputs, object, string>>;
+
+const lastHiddenState = 'An embedding for every token, after the last layer and its normalization';
+const hiddenEmbeds = 'An embedding for every token, as the last layer but one gives it';
+const pooled = 'One embedding for the whole text, taken where the text ends';
+/** The embedding, and each layer's output before any final normalisation. */
+const hiddenStates = (index: number): string => `hidden_states.${index}`;
+
+/** CLIP's text encoder; of Stable Diffusion XL, whose hidden states are read, the first. */
+export const textEncoder = networkCard({
+  ...shared,
+  component: 'text_encoder',
+  title: 'the text encoder',
+  swiftName: 'TextEncoder',
+  outputs: {
+    hidden_embeds: {
+      optimum: null,
+      apple: { name: 'hidden_embeds', of: ({ isXl }) => isXl },
+      text: hiddenEmbeds,
+    },
+    last_hidden_state: {
+      optimum: 'last_hidden_state',
+      apple: { name: 'last_hidden_state', of: ({ isXl }) => !isXl },
+      text: lastHiddenState,
+    },
+    pooled: { optimum: 'pooler_output', apple: 'pooled_outputs', text: pooled },
+    hidden_states: { optimum: { name: hiddenStates, of: ({ isXl }) => isXl }, apple: null, text: null },
+  },
+  forward(at, { input_ids }: Inputs, config) {
+    const outputs = clipText(at, input_ids, config);
+    return { ...outputs, hidden_embeds: lastButOne(outputs) };
+  },
+});
+
+/** Stable Diffusion XL's second, whose pooled output is projected. */
+export const textEncoder2 = networkCard({
+  ...shared,
+  component: 'text_encoder_2',
+  title: 'the second text encoder',
+  swiftName: 'TextEncoder2',
+  like: 'text_encoder',
+  outputs: {
+    hidden_embeds: { optimum: null, apple: 'hidden_embeds', text: hiddenEmbeds },
+    text_embeds: { optimum: 'text_embeds', apple: 'pooled_outputs', text: pooled },
+    last_hidden_state: { optimum: 'last_hidden_state', apple: null, text: lastHiddenState },
+    hidden_states: { optimum: hiddenStates, apple: null, text: null },
+  },
+  forward(at, { input_ids }: Inputs, config) {
+    const { pooled: _, ...outputs } = clipTextWithProjection(at, input_ids, config);
+    return { ...outputs, hidden_embeds: lastButOne(outputs) };
+  },
+});
+
+/** Before any final normalisation: what Stable Diffusion XL was trained on. */
+function lastButOne({ hidden_states }: Pick<ClipTextOutputs, 'hidden_states'>): Tensor {
+  const tensor = hidden_states.at(-2);
+  if (!tensor) throw new RangeError('a text encoder without layers');
+  return tensor;
+}
+
+/** A few dozen token ids between begin and end in even rows, none in odd ones; CLIP pads with the end. */
+function tokenIds(
+  rng: Rng,
+  { batch, tokens }: InputSizes,
+  { vocabularySize = 49408 }: ModelSettings,
+): TensorData {
+  const [begin, end] = [vocabularySize - 2, vocabularySize - 1];
+  const data = new Int32Array(batch * tokens).fill(end);
+  for (let row = 0; row < batch; row++) {
+    const words = row % 2 === 0 ? rng.normal(Math.min(PROMPT_TOKENS, tokens - 2)) : [];
+    const ids = Array.from(words, (value) => Math.floor(Math.abs(value) * 1e6) % begin);
+    data.set([begin, ...ids], row * tokens);
+  }
+  return { dtype: 'i32', shape: [batch, tokens], data };
+}
+
+const PROMPT_TOKENS = 40;

@@ -1,0 +1,96 @@
+import type { Tensor } from '../../graph/tensor.ts';
+import type { TensorData } from '../../weights/tensor-data.ts';
+import { type UNetConfig, unetConfig } from '../config/unet-config.ts';
+import { unet } from '../unet.ts';
+import { type Definition, networkCard, type Port } from './card.ts';
+import {
+  denoiserInputs,
+  denoiserSizes,
+  dims,
+  type Inputs,
+  inputs,
+  order,
+  ownSizes,
+  type ResidualInputs,
+  residuals,
+  settings,
+} from './denoiser.ts';
+import { denoiserCases } from './denoiser-cases.ts';
+import { normal } from './realistic.ts';
+
+interface ControlledInputs extends Inputs {
+  readonly residuals: ResidualInputs;
+}
+
+/** A ControlNet adds little to what it steers. */
+const RESIDUALS = 0.1;
+
+const outputs = {
+  noise: { optimum: 'out_sample', apple: 'noise_pred', text: 'The noise found in sample, in its shape' },
+} as const satisfies Record<string, Port>;
+
+/** What all UNets have in common. */
+const shared = {
+  part: 'unet' as const,
+  shortDescription:
+    'Predicts the noise in the latents of a picture: one step of Stable Diffusion (https://arxiv.org/abs/2112.10752).',
+  fewerBits: true,
+  settings,
+  ignored: [],
+  order,
+  inputs,
+  outputs,
+  read: unetConfig,
+  sizes(config, options, checkpoint) {
+    const [latentHeight, latentWidth] = config.sample_size;
+    // A refiner continues what the checkpoint's UNet began, in its size.
+    return denoiserSizes('UNet', config, options, { latentHeight, latentWidth, ...ownSizes(checkpoint) });
+  },
+  dims: (config, options) => ({
+    ...dims(config, options, config.sample_size),
+    guidanceChannels: config.time_cond_proj_dim ?? undefined,
+  }),
+  forward: (at, given, config, { attention }) => ({
+    noise: unet(at, denoiserInputs(given), config, attention),
+  }),
+  cases: (rng, sizes, _settings, prompts) => denoiserCases(rng, sizes, prompts),
+} satisfies Partial<Definition<UNetConfig, Inputs, { readonly noise: Tensor }, string>>;
+
+/** The UNet: one step from noise to a picture. */
+export const unetCard = networkCard({
+  ...shared,
+  component: 'unet',
+  title: 'the UNet',
+  swiftName: 'Unet',
+  marks: ['timestep'],
+});
+
+/** The UNet that takes a ControlNet's residuals. */
+export const controlUnet = networkCard({
+  ...shared,
+  component: 'unet',
+  title: 'the UNet',
+  swiftName: 'ControlledUnet',
+  marks: ['mid_block_additional_residual', 'additional_residual_0'],
+  inputs: { ...inputs, residuals: { ...residuals('additional_residual'), axes: [], text: null } },
+  forward: (at, { residuals, ...given }: ControlledInputs, config, { attention }) => ({
+    noise: unet(at, { ...denoiserInputs(given), residuals }, config, attention),
+  }),
+  cases: (rng, sizes, _settings, prompts) =>
+    denoiserCases(rng, sizes, prompts, () =>
+      [...(sizes.residuals ?? [])].map(([name, shape]): [string, TensorData] => [
+        name,
+        normal(rng, shape, RESIDUALS),
+      ]),
+    ),
+});
+
+/** Stable Diffusion XL's second UNet, which refines what the first one began. */
+export const refiner = networkCard({
+  ...shared,
+  component: 'refiner',
+  title: 'the refiner’s UNet',
+  swiftName: 'UnetRefiner',
+  marks: ['timestep'],
+  like: 'unet',
+});

@@ -1,0 +1,33 @@
+import type { Component } from '../../checkpoint/checkpoint.ts';
+import type { Scope } from '../../graph/scope.ts';
+import type { Tensor } from '../../graph/tensor.ts';
+
+/** A VAE as the cards of its two halves see it, whatever its kind. */
+export interface Vae {
+  readonly in_channels: number;
+  readonly latent_channels: number;
+  /** How many pixels of a picture a latent is high and wide. */
+  readonly factor: number;
+  /** Latents [B,C,h,w] → a picture [B,3,H,W] in −1…1. */
+  decode(at: Scope, z: Tensor): Tensor;
+  /** A picture [B,3,H,W] in −1…1 → mean and log variance of its latents [B,2C,h,w]. */
+  encode(at: Scope, x: Tensor): Tensor;
+}
+
+/** All that sdconvert knows of a kind of VAE. */
+export interface VaeVariant {
+  /** What latents are multiplied by where the config does not say: diffusers' default. */
+  readonly defaultFactor: number;
+  /** Whether it was trained on the latents of one family, so that its factor is that family's. */
+  readonly isOfOneFamily: boolean;
+  /** Whether it overflows float16 as Stable Diffusion XL's. */
+  overflowsInXl(config: Component['config']): boolean;
+  /** Reads its config. Throws `ConfigError`. */
+  open(component: Component): Vae;
+}
+
+/**
+ * 1 / the standard deviation of the latents that each family's UNet was trained on: 1.x and 2.x (Rombach et al. 2022,
+ * appendix G), XL (Podell et al. 2023). The first is also diffusers' default for a VAE's config.
+ */
+export const trainedFactors = { sd: 0.18215, xl: 0.13025 } as const;
