@@ -44,7 +44,7 @@ export function familyOf(weights: Shapes): Family | undefined {
   const known = byTextChannels.get(textChannels ?? 0);
   if (known) return known;
   if (shapeOf(weights, /(add_embedding\.linear_1|label_emb\.0\.0)\.weight$/))
-    return shapeOf(weights, /(down_blocks\.3|input_blocks\.11)\./) ? 'sdxl-refiner' : 'sdxl';
+    return shapeOf(weights, /(?<![a-z_])(down_blocks\.3|input_blocks\.11)\./) ? 'sdxl-refiner' : 'sdxl';
   const projection = shapeOf(weights, /proj_in\.(lora_(A|down)\.|lora\.down\.)?weight$/);
   if (!projection) return undefined;
   return projection.length === 4 ? 'sd1' : 'sd2';

@@ -1,12 +1,13 @@
 import { join } from 'node:path';
-import { NotFoundError, UnsupportedModelError } from '../errors.ts';
+import { NotFoundError, SdConvertError, UnsupportedModelError } from '../errors.ts';
 import { exists, pathKind } from '../io/disk.ts';
 import { notFound } from '../io/not-found.ts';
 import { readJsonObject } from '../io/python-json.ts';
 import { openWeightFile } from '../weights/weight-file.ts';
 import { type OpenComponent, openComponentFolder } from './component.ts';
-import type { Variant } from './component-weights.ts';
+import { openComponentWeights, type Variant } from './component-weights.ts';
 import type { Family } from './family.ts';
+import { type RecognizedWeights, recognizeWeights } from './recognize/weight-file-kind.ts';
 import { readSingleComponent } from './single-file/open-single-file.ts';
 
 /** What a component can be opened as, and its classes; single files are of the first. */
@@ -67,12 +68,27 @@ export async function openComponent(path: string, options: ComponentOptions): Pr
   const { _class_name: found } = await readJsonObject(configFile);
   const className = componentClasses[as].find((name) => name === found);
   if (className !== undefined) return openComponentFolder(folder, { name: as, className }, options);
+  const known = await recognizeFolder(folder);
   throw new UnsupportedModelError({
-    problem: `${path} is not a ${titles[as]} that is supported.`,
+    problem: known
+      ? `${path} is ${known.what}${known.kind === 'unsupported' ? '' : `, but a ${titles[as]} is needed there`}.`
+      : `${path} is not a ${titles[as]} that is supported.`,
     details: {
       expected: componentClasses[as].join(' or '),
       found: String(found ?? 'a config.json without _class_name'),
     },
-    advice: `Give the folder or file of a ${titles[as]}.`,
+    advice: known?.kind === 'unsupported' ? known.advice : `Give the folder or file of a ${titles[as]}.`,
   });
+}
+
+/** What a folder's weights are; `undefined` where they cannot be opened. */
+async function recognizeFolder(folder: string): Promise<RecognizedWeights | undefined> {
+  try {
+    const { weights, close } = await openComponentWeights(folder);
+    await close();
+    return recognizeWeights(weights, folder);
+  } catch (error) {
+    if (error instanceof SdConvertError) return undefined;
+    throw error;
+  }
 }

@@ -93,7 +93,7 @@ export async function openModels(
       vae: customVaeVersion === undefined ? undefined : await component(customVaeVersion, 'vae'),
       controlnets: await inTurn(once(controlnets, pathOf), (name) => component(name, 'controlnet')),
     });
-    return await withLora(withMissingNoted(composed), loras, context);
+    return await withLora(withMissingNoted(composed), loras, context, { strict });
   } catch (error) {
     await Promise.all(open.map((each) => each.close()));
     throw error;

@@ -56,3 +56,10 @@ test.for([
 ] as const)('a UNet that reads %i channels was trained for %s', ([channels, task]) => {
   expect(kindOf(weights({ 'conv_in.weight': [320, channels, 3, 3] }))).toBe(task);
 });
+
+test('a ControlNet of XL is not a refiner’s, however many results it has', () => {
+  const weights = fullSizeCheckpoint('controlnet-sdxl').components.get('controlnet')?.weights ?? new Map();
+  const small = new Map([...weights].filter(([name]) => !name.includes('attn')));
+  expect(familyOf(weights)).toBe('sdxl');
+  expect(familyOf(small)).toBe('sdxl');
+});

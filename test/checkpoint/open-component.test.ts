@@ -72,7 +72,12 @@ test.for([
   ['a path that leads nowhere', 'nowhere', NotFoundError, 'does not exist'],
   ['a folder without config.json', 'test/fixtures', NotFoundError, 'is not the folder of a ControlNet'],
   ['a checkpoint without one', checkpoint, NotFoundError, 'is a checkpoint without a ControlNet'],
-  ['the folder of a VAE', join(checkpoint, 'vae'), UnsupportedModelError, 'is not a ControlNet'],
+  [
+    'the folder of a VAE',
+    join(checkpoint, 'vae'),
+    UnsupportedModelError,
+    'is a VAE alone, but a ControlNet is needed there',
+  ],
   [
     'the file of a VAE',
     join(checkpoint, 'vae', 'diffusion_pytorch_model.safetensors'),

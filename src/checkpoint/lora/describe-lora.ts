@@ -1,5 +1,5 @@
 import { loraFamilyTitle } from './lora-family.ts';
-import { type ChangeKind, readChange } from './module-change.ts';
+import { type ChangeKind, readChanges } from './module-change.ts';
 import { type Lora, openLora } from './open-lora.ts';
 
 /** Whose names a LoRA's tensors have. */
@@ -47,7 +47,10 @@ export async function describeLora(path: string): Promise<LoraFacts> {
 }
 
 function factsOf(lora: Lora): LoraFacts {
-  const changes = lora.modules.map(readChange);
+  const changes = lora.modules
+    .map(readChanges)
+    .flatMap(({ weight, bias }) => [weight, bias])
+    .filter((change) => change !== undefined);
   const networks: Record<string, number> = {};
   for (const {
     networks: [network = 'unet'],

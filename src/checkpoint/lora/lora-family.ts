@@ -1,5 +1,5 @@
 import { type Family, familyOf, familyTitles } from '../family.ts';
-import { readChange } from './module-change.ts';
+import { readChanges } from './module-change.ts';
 import type { Lora } from './open-lora.ts';
 
 /** The family that a LoRA was trained for, by the width of the text that it attends to; `undefined` where nothing tells. */
@@ -8,7 +8,9 @@ function loraFamily({ modules }: Lora): Family | undefined {
     const down = module.parts.get('down');
     // Only a LoRA's factor shows a convolution as such; the width of the text shows in all kinds.
     if (!down && !module.name.endsWith('attn2_to_k')) return [];
-    const { rows, columns } = readChange(module);
+    const { weight } = readChanges(module);
+    if (!weight) return [];
+    const { rows, columns } = weight;
     return [[`${module.name}.weight`, { shape: [rows, columns, ...(down?.shape.slice(2) ?? [])] }]];
   });
   const family = familyOf(new Map(shapes));

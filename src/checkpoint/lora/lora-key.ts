@@ -15,6 +15,10 @@ export type Part =
   | 'alpha'
   | 'magnitude' // DoRA as PEFT writes it
   | 'dora_scale' // DoRA as kohya and LyCORIS write it
+  | 'diff' // a whole difference, as extractors write it where nothing is of low rank
+  | 'diff_b'
+  | 'w_norm' // LyCORIS: the differences of a norm
+  | 'b_norm'
   | `hada_${'w1_a' | 'w1_b' | 'w2_a' | 'w2_b' | 't1' | 't2'}`
   | `lokr_${'w1' | 'w1_a' | 'w1_b' | 'w2' | 'w2_a' | 'w2_b' | 't2'}`;
 
@@ -48,6 +52,7 @@ const endings: readonly (readonly [ending: RegExp, part?: Part])[] = [
   [/\.alpha$/, 'alpha'],
   [/\.lora_magnitude_vector(\.[\w-]+)?$/, 'magnitude'],
   [/\.dora_scale$/, 'dora_scale'],
+  [/\.(diff|diff_b|w_norm|b_norm)$/],
   [/\.(hada_(?:w[12]_[ab]|t[12])|lokr_(?:w[12](?:_[ab])?|t2))$/],
 ];
 
@@ -59,9 +64,9 @@ function parseModule(module: string): Omit<LoraKey, 'part'> {
 }
 
 const prefixes: readonly (readonly [prefix: RegExp, networks: readonly Network[]])[] = [
-  [/^(unet\.|lora_unet[._]|diffusion_model\.)/, ['unet']],
-  [/^(text_encoder\.|lora_te1?[._])/, ['text_encoder']],
-  [/^(text_encoder_2\.|lora_te2[._])/, ['text_encoder_2']],
+  [/^(unet\.|lora_unet[._]|(model\.)?diffusion_model\.)/, ['unet']],
+  [/^(text_encoder\.|lora_te1?[._]|(text_encoders\.)?clip_[hl]\.(transformer\.)?)/, ['text_encoder']],
+  [/^(text_encoder_2\.|lora_te2[._]|(text_encoders\.)?clip_g\.(transformer\.)?)/, ['text_encoder_2']],
 ];
 
 /** The first LoRAs of diffusers, and PEFT's own files, say nothing of the network. */
@@ -79,7 +84,6 @@ function presentName(name: string): string {
 export const otherAdapters: readonly (readonly [tensor: RegExp, name: string])[] = [
   [/\.(oft_blocks|oft_diag|oft_R\b|R_weight)/, 'OFT'],
   [/\.(a1|a2|b1|b2)\.weight$/, 'GLoRA'],
-  [/\.(diff|diff_b|w_norm|b_norm)$/, 'full differences of weights, not a LoRA'],
   [/\.on_input$/, 'IA3'],
   [/\.lora_[AB](\.[\w-]+)?\.bias$|\.lora_up\.bias$/, 'a LoRA with biases'],
   [/\.lora_embedding_[AB]\b/, 'a LoRA of token embeddings'],

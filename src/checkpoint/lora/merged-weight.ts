@@ -1,11 +1,12 @@
-import { UnsupportedModelError } from '../../errors.ts';
 import { blockConverter } from '../../weights/convert-dtype.ts';
 import { byteWidth, type DType } from '../../weights/dtype.ts';
 import type { Weight } from '../../weights/weight.ts';
 import type { MatrixRows } from './matrix-product.ts';
 import type { Change, Magnitude } from './module-change.ts';
+import { notComputed } from './not-computed.ts';
 import { openChange, readFinite, readScale } from './open-change.ts';
 import { borrowBytes, returnBytes, rowBlocks, rowsPerBlock } from './row-blocks.ts';
+import { summedWeight } from './summed-weight.ts';
 
 /**
  * A weight with a LoRA's change added, `strength` times. The sum is made in float32 as the weight streams, a block of
@@ -13,6 +14,8 @@ import { borrowBytes, returnBytes, rowBlocks, rowsPerBlock } from './row-blocks.
  * few blocks. Streaming throws `FileFormatError` for factors that are not finite.
  */
 export function mergedWeight(base: Weight, change: Change, strength: number): Weight {
+  const [matrix] = change.matrices;
+  if (change.kind === 'difference' && matrix) return summedWeight(base, matrix.down, strength);
   return { ...base, stream: (dtype) => streamMerged(base, change, strength, dtype) };
 }
 
@@ -99,12 +102,4 @@ async function lengthFactors(
   }
   // Where the length is 0 there is nothing to bring to another one.
   return squares.map((square, i) => (lengths[i] ?? 0) / (Math.sqrt(square) || 1));
-}
-
-function notComputed({ name, file }: Weight, dtype: DType): UnsupportedModelError {
-  return new UnsupportedModelError({
-    problem: `${name}, with a LoRA merged, cannot be given as ${dtype}.`,
-    details: { file },
-    advice: 'Ask for float16 or float32.',
-  });
 }

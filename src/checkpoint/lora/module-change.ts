@@ -5,7 +5,7 @@ import type { Part } from './lora-key.ts';
 import type { LoraModule } from './open-lora.ts';
 
 /** The ways of writing a change down. */
-export const changeKinds = ['LoRA', 'LoHa', 'LoKr'] as const;
+export const changeKinds = ['LoRA', 'LoHa', 'LoKr', 'difference'] as const;
 
 export type ChangeKind = (typeof changeKinds)[number];
 
@@ -15,12 +15,13 @@ export type ChangeKind = (typeof changeKinds)[number];
  * - LoRA (https://arxiv.org/abs/2106.09685): up · down.
  * - LoHa (https://arxiv.org/abs/2108.06098): the elements of two such products, multiplied.
  * - LoKr (https://arxiv.org/abs/2309.14859): the Kronecker product of two matrices, each whole or a product.
+ * - A difference: what is added as it is, to a norm or a bias as well.
  *
- * All times alpha / rank.
+ * All but the last times alpha / rank.
  */
 export interface Change {
   readonly kind: ChangeKind;
-  /** One matrix for LoRA, two for the others. */
+  /** One matrix for LoRA and differences, two for the others. */
   readonly matrices: readonly Matrix[];
   readonly rows: number;
   readonly columns: number;
@@ -55,9 +56,46 @@ export interface Magnitude {
   readonly scales: 'change' | 'result';
 }
 
-/** Reads a module's parts as one change. Throws `FileFormatError` where some are missing or do not fit each other. */
+/** What a module's parts change: its weight, its bias, or both. */
+export interface ModuleChanges {
+  readonly weight?: Change;
+  readonly bias?: Change;
+}
+
+/**
+ * Reads all that a module's parts change; nothing where only an alpha is left of it, or its matrices are of rank 0. Throws
+ * `FileFormatError` where some are missing or do not fit each other.
+ */
+export function readChanges(module: LoraModule): ModuleChanges {
+  const bias = ['diff_b', 'b_norm'] as const;
+  const [biasPart] = bias.filter((part) => module.parts.has(part));
+  const others = [...module.parts.keys()].filter(
+    (part) => part !== 'alpha' && !bias.some((each) => each === part),
+  );
+  const isEmpty = others.length > 0 && others.every((part) => module.parts.get(part)?.shape.includes(0));
+  return {
+    ...(others.length > 0 && !isEmpty && { weight: readChange(module) }),
+    ...(biasPart && { bias: difference(module, biasPart) }),
+  };
+}
+
+function difference(module: LoraModule, part: Part): Change {
+  const down = module.parts.get(part);
+  if (!down || down.shape.length === 0) throw misfit(module);
+  const [rows = 0, columns = 0] = matrixShape(down);
+  const none = { rank: undefined, alpha: undefined, rankStabilized: false, magnitude: undefined };
+  return { kind: 'difference', matrices: [{ rows, columns, down }], rows, columns, ...none };
+}
+
+/** Reads a module's parts as one change of its weight. Throws `FileFormatError` where some are missing or do not fit each other. */
 export function readChange(module: LoraModule): Change {
   const { parts, defaults } = module;
+  const whole = (['diff', 'w_norm'] as const).find((part) => parts.has(part));
+  if (whole) {
+    if (['up', 'down', 'hada_w1_a', 'lokr_w1', 'lokr_w1_a'].some((part) => parts.has(part as Part)))
+      throw misfit(module);
+    return difference(module, whole);
+  }
   const common = {
     alpha: parts.get('alpha') ?? defaults.alpha,
     rankStabilized: defaults.rankStabilized ?? false,
@@ -71,9 +109,11 @@ export function readChange(module: LoraModule): Change {
     return withMagnitude(module, { kind: 'LoHa', matrices: [first, second], rows, columns, rank, ...common });
   }
   if (parts.has('lokr_w1') || parts.has('lokr_w1_a')) {
-    const first = parts.has('lokr_w1') ? whole(module, 'lokr_w1') : tucker(module, 'lokr_w1_a', 'lokr_w1_b');
+    const first = parts.has('lokr_w1')
+      ? wholeMatrix(module, 'lokr_w1')
+      : tucker(module, 'lokr_w1_a', 'lokr_w1_b');
     const second = parts.has('lokr_w2')
-      ? whole(module, 'lokr_w2')
+      ? wholeMatrix(module, 'lokr_w2')
       : tucker(module, 'lokr_w2_a', 'lokr_w2_b', 'lokr_t2');
     const [rows, columns] = [first.rows * second.rows, first.columns * second.columns];
     const rank = [second, first].find(({ up }) => up)?.down.shape[0];
@@ -107,7 +147,7 @@ function productOf(
   return { rows: upRows ?? 0, columns, down, up, transposed, ...(core && { core }) };
 }
 
-function whole(module: LoraModule, part: Part): Matrix {
+function wholeMatrix(module: LoraModule, part: Part): Matrix {
   const down = required(module, part);
   const [rows = 0, columns = 0] = matrixShape(down);
   return { rows, columns, down };

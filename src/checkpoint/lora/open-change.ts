@@ -22,8 +22,15 @@ export async function openChange({ kind, matrices }: Change, maxRows: number): P
 /** What the change is multiplied by: alpha / rank, 1 where the file has no alpha. */
 export async function readScale({ rank, alpha, rankStabilized }: Change): Promise<number> {
   if (alpha === undefined || rank === undefined) return 1;
-  const value = typeof alpha === 'number' ? alpha : ((await readFinite(alpha))[0] ?? 0);
+  const value = typeof alpha === 'number' ? alpha : await readNumber(alpha);
   return value / (rankStabilized ? Math.sqrt(rank) : rank);
+}
+
+/** The first number of a tensor of any type: some trainers write alpha as an integer, or in float64. */
+async function readNumber(weight: Weight): Promise<number> {
+  const isFloat = /^b?f\d/.test(weight.dtype);
+  if (isFloat) return (await readFinite(weight))[0] ?? 0;
+  return Number((await readTensor(weight, weight.dtype)).data[0] ?? 0);
 }
 
 /** All elements of a tensor of the LoRA as float32. Throws `FileFormatError` when one is not finite. */

@@ -1,23 +1,22 @@
 import { FileFormatError, UnsupportedModelError } from '../../errors.ts';
-import { isJsonObject, type JsonObject, parsePythonJson } from '../../io/python-json.ts';
 import type { WeightFile } from '../../weights/tensors-of-file.ts';
 import type { Weight } from '../../weights/weight.ts';
 import { openWeightFile } from '../../weights/weight-file.ts';
 import { recognizeWeights } from '../recognize/weight-file-kind.ts';
+import {
+  type LoraDefaults,
+  type LoraSettings,
+  loraFile,
+  loraSettings,
+  otherLorasSettings,
+} from './lora-defaults.ts';
 import { type LoraKey, otherAdapters, type Part, parseLoraKey } from './lora-key.ts';
 
 /** The tensors that change one module. */
 export interface LoraModule extends Omit<LoraKey, 'part'> {
   readonly parts: ReadonlyMap<Part, Weight>;
-  /** What the file's metadata says of modules that have no alpha of their own. */
+  /** What the metadata, or a configuration beside the file, says of modules that have no alpha of their own. */
   readonly defaults: LoraDefaults;
-}
-
-export interface LoraDefaults {
-  /** What the change is multiplied by, times the rank. */
-  readonly alpha?: number;
-  /** Whether alpha is divided by the root of the rank (rsLoRA, https://arxiv.org/abs/2312.03732). */
-  readonly rankStabilized?: boolean;
 }
 
 /** An open LoRA file: its names are understood, its numbers unread. */
@@ -29,17 +28,31 @@ export interface Lora extends Pick<WeightFile, 'path' | 'size' | 'metadata' | 'c
 }
 
 /**
- * Opens a LoRA: safetensors or a PyTorch file, in the spelling of diffusers, PEFT, kohya's scripts or LyCORIS, as LoRA,
+ * Opens a LoRA, given as a file or a folder: safetensors or a PyTorch file, in the spelling of diffusers, PEFT, kohya's scripts or LyCORIS, as LoRA,
  * LoHa or LoKr, with DoRA or without. Only names are read. Throws `NotFoundError`, `FileFormatError` when a tensor is
- * there twice, and `UnsupportedModelError` for a file that is no LoRA, or one of a kind that is not merged.
+ * there twice, and `UnsupportedModelError` for a file that is no LoRA, or one of a kind that is not merged, and
+ * `ConfigError` for settings beside it that are another's.
  */
-export async function openLora(path: string): Promise<Lora> {
+export async function openLora(given: string): Promise<Lora> {
+  const path = await loraFile(given);
   const { weights, ...file } = await openWeightFile(path);
   try {
-    return { ...file, ...sortTensors(path, weights, readDefaults(path, file.metadata)) };
+    const settings = await loraSettings(path, file.metadata);
+    const lora = { ...file, ...sortTensors(path, weights, settings.defaultsOf) };
+    checkRanks(lora, settings);
+    return lora;
   } catch (error) {
     await file.close();
     throw error;
+  }
+}
+
+/** The settings beside a LoRA are its own if they say the rank that it has. */
+function checkRanks({ path, modules }: Pick<Lora, 'path' | 'modules'>, settings: LoraSettings): void {
+  for (const { module, parts } of modules) {
+    const [expected, found] = [settings.rankOf(module), parts.get('down')?.shape[0]];
+    if (expected !== undefined && found !== undefined && expected !== found)
+      throw otherLorasSettings(settings, path, module, { expected, found });
   }
 }
 
@@ -105,30 +118,4 @@ function twice(path: string, name: string, other: string): FileFormatError {
     details: { first: other, second: name },
     advice: 'The file was put together from two. Use the LoRA as its author published it.',
   });
-}
-
-/** diffusers writes the configuration of PEFT beside the tensors, each key after its network: `unet.lora_alpha`. */
-function readDefaults(
-  path: string,
-  metadata: Readonly<Record<string, string>>,
-): (module: string) => LoraDefaults {
-  const text = metadata.lora_adapter_metadata;
-  if (text === undefined) return () => ({});
-  const all = parsePythonJson(text, `the lora_adapter_metadata of ${path}`);
-  const settings: JsonObject = isJsonObject(all) ? all : {};
-  return (module) => {
-    const [network = '', ...rest] = module.split('.');
-    const patterns = settings[`${network}.alpha_pattern`];
-    const own = isJsonObject(patterns) ? alphaFor(rest.join('.'), patterns) : undefined;
-    const alpha = own ?? settings[`${network}.lora_alpha`];
-    return {
-      ...(typeof alpha === 'number' && { alpha }),
-      rankStabilized: settings[`${network}.use_rslora`] === true,
-    };
-  };
-}
-
-/** PEFT compares the ends of names, at dots. */
-function alphaFor(module: string, patterns: JsonObject): unknown {
-  return Object.entries(patterns).find(([end]) => module === end || module.endsWith(`.${end}`))?.[1];
 }

@@ -87,6 +87,8 @@ export async function readSingleFile(file: WeightFile, options: SingleFileOption
     else components.set(name, name === 'vae' ? await withLatentStatistics(component, weights) : component);
     notes.push(...own);
   }
+  const [base, second] = [components.get('unet'), components.get('text_encoder_2')];
+  if (base && second) components.set('unet', withSizeChannels(base, second));
   notes.push(...distilledNote(components, family));
   if (unet && prediction.note) notes.push(prediction.note);
   const fewBits = fewBitTypes(weights.values());
@@ -147,9 +149,7 @@ export async function readSingleComponent(
   const weights = parts.get(as);
   if (!weights) throw notThatPart(file, as, known);
   if (strict && left.length > 0) throw leftOverError(file.path, left);
-  // A ControlNet has its family's shapes; its UNet's, where it has no attention to show them.
-  const own =
-    (as === 'controlnet' ? controlnetFamily(weights) : familyOf(weights)) ?? family ?? familyByOthers(parts);
+  const own = familyOf(weights) ?? family ?? familyByOthers(parts);
   const component = await readPart(file, as, className, own, weights);
   return {
     ...component,
@@ -185,12 +185,6 @@ function familyByOthers(parts: Parts): Family {
   const [first, second] = [parts.get('text_encoder'), parts.get('text_encoder_2')];
   if (second) return first ? 'sdxl' : 'sdxl-refiner';
   return first && textChannels(first) === 1024 ? 'sd2' : 'sd1';
-}
-
-/** The family of a ControlNet: one for XL has no fourth level, so that none is a refiner's. */
-function controlnetFamily(weights: ReadonlyMap<string, Weight>): Family | undefined {
-  const family = familyOf(weights);
-  return family === 'sdxl-refiner' && !weights.has('down_blocks.3.resnets.0.conv1.weight') ? 'sdxl' : family;
 }
 
 /** What is read of the tensors that are no network's. */
@@ -229,6 +223,18 @@ function channelsRead(unet: ReadonlyMap<string, Weight>): number | undefined {
 
 function textChannels(encoder: ReadonlyMap<string, Weight> | undefined): number | undefined {
   return encoder?.get('text_model.embeddings.token_embedding.weight')?.shape[1];
+}
+
+/** XL's sizes are embedded in what the pooled text leaves of the embedding: 256 channels each in published models, other numbers in small ones. */
+function withSizeChannels(unet: Component, text: Component): Component {
+  const { projection_class_embeddings_input_dim: width, cross_attention_dim: tokens } = unet.config;
+  const { projection_dim: pooled } = text.config;
+  if (typeof width !== 'number' || typeof pooled !== 'number') return unet;
+  const numbers = [6, 5].find(
+    (each) => (width - pooled) % each === 0 && (each === 6) === (tokens !== pooled),
+  );
+  if (numbers === undefined || width <= pooled) return unet;
+  return { ...unet, config: { ...unet.config, addition_time_embed_dim: (width - pooled) / numbers } };
 }
 
 /** Playground's VAE has means and deviations of its own, which lie beside the networks; its factor is 0.5 then, as in diffusers. */

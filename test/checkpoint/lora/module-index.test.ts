@@ -14,17 +14,21 @@ describe.each(['sd15', 'sd21'] as const)(
     test.each(['unet', 'text_encoder'] as const)('%s', (network) => {
       const weights = components.get(network)?.weights ?? new Map();
       const index = indexModules(network, weights);
-      const matrices = [...weights.values()].filter(({ shape }) => shape.length > 1);
-      expect(new Set(index.values())).toEqual(new Set(matrices));
-      for (const weight of matrices) {
-        const own = weight.name.replace(/\.weight$/, '').replaceAll('.', '_');
-        expect(index.get(own)).toBe(weight);
+      const changed = new Set(
+        [...index.values()].flatMap(({ weight, bias }) => [weight, ...(bias ? [bias] : [])]),
+      );
+      expect(changed).toEqual(new Set(weights.values()));
+      for (const weight of changed) {
+        const own = weight.name.replace(/\.\w+$/, '').replaceAll('.', '_');
+        expect(index.get(own)?.[weight.name.endsWith('.bias') ? 'bias' : 'weight']).toBe(weight);
       }
     });
 
     test('the original names too', () => {
       const weights = components.get('unet')?.weights ?? new Map();
-      const modules = [...indexModules('unet', weights).values()].map((weight) => weight.name.slice(0, -7));
+      const modules = [...indexModules('unet', weights).values()].map(({ weight }) =>
+        weight.name.slice(0, -7),
+      );
       const originals = originalUnetNames([...new Set(modules)]);
       expect(new Set(originals.keys())).toEqual(new Set(modules));
       expect(new Set(originals.values()).size).toBe(originals.size);
@@ -76,8 +80,8 @@ test('a text encoder is found with and without what older transformers wrapped i
     unreadWeight(`${name}.weight`, [4, 2]),
   ]) {
     const index = indexModules('text_encoder', new Map([[weight.name, weight]]));
-    expect(index.get('text_model_encoder_layers_0_mlp_fc1')).toBe(weight);
-    expect(index.get('encoder_layers_0_mlp_fc1')).toBe(weight);
+    expect(index.get('text_model_encoder_layers_0_mlp_fc1')?.weight).toBe(weight);
+    expect(index.get('encoder_layers_0_mlp_fc1')?.weight).toBe(weight);
   }
 });
 

@@ -36,8 +36,6 @@ describe('what is not merged is refused by name', () => {
   test.each([
     ['lora_unet_conv_in.oft_blocks', 'OFT'],
     ['lora_unet_conv_in.a1.weight', 'GLoRA'],
-    ['lora_unet_conv_in.diff', 'full differences of weights, not a LoRA'],
-    ['lora_unet_mid_norm.w_norm', 'full differences of weights, not a LoRA'],
     ['lora_unet_conv_in.on_input', 'IA3'],
     ['unet.conv_in.lora_B.bias', 'a LoRA with biases'],
     ['text_encoder.embeddings.lora_embedding_A', 'a LoRA of token embeddings'],
