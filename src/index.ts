@@ -2,10 +2,33 @@
 
 export type { Checkpoint, Component } from './checkpoint/checkpoint.ts';
 export { openCheckpoint } from './checkpoint/open-checkpoint.ts';
-export { type AnalyzeRequest, type AnalyzeResult, analyze, analyzePrompts } from './commands/analyze.ts';
-export { type BundleRequest, bundlePackages as bundle } from './commands/bundle.ts';
-export { type ChunkRequest, chunkArtifact as chunk, type WrittenChunk } from './commands/chunk.ts';
-export { type CompileRequest, compilePackage as compile } from './commands/compile.ts';
+export {
+  type AnalyzeOptions,
+  type AnalyzeRequest,
+  type AnalyzeResult,
+  type AnalyzeTarget,
+  analyze,
+  analyzeDefaults,
+} from './commands/analyze.ts';
+export {
+  type BundleOptions,
+  type BundleRequest,
+  bundleDefaults,
+  bundlePackages as bundle,
+} from './commands/bundle.ts';
+export {
+  type ChunkOptions,
+  type ChunkRequest,
+  chunkArtifact as chunk,
+  chunkDefaults,
+  type WrittenChunk,
+} from './commands/chunk.ts';
+export {
+  type CompileOptions,
+  type CompileRequest,
+  compileDefaults,
+  compilePackage as compile,
+} from './commands/compile.ts';
 export {
   type ConvertedArtifact,
   type ConvertOptions,
@@ -15,15 +38,28 @@ export {
 } from './commands/conversion/request.ts';
 export { convertCheckpoint as convert } from './commands/convert.ts';
 export { type Downloaded, type DownloadRequest, download } from './commands/download.ts';
-export { type GeneratedImage, type GenerateRequest, generate } from './commands/generate.ts';
-export { type Inspection, inspect } from './commands/inspect.ts';
 export {
+  type GeneratedImage,
+  type GenerateOptions,
+  type GenerateRequest,
+  generate,
+  generateDefaults,
+} from './commands/generate.ts';
+export { type Inspection, type InspectRequest, inspect } from './commands/inspect.ts';
+export {
+  type QuantizeOptions,
   type QuantizeRequest,
   type QuantizeResult,
   quantizeArtifact as quantize,
+  quantizeDefaults,
 } from './commands/quantize.ts';
-export { runArtifacts as run } from './commands/run.ts';
-export { type ValidateRequest, validate } from './commands/validate.ts';
+export { type RunOptions, type RunRequest, runArtifacts as run, runDefaults } from './commands/run.ts';
+export {
+  type ValidateOptions,
+  type ValidateRequest,
+  validate,
+  validateDefaults,
+} from './commands/validate.ts';
 export type { Context, ProgressEvent } from './context.ts';
 export { type AttentionImplementation, attentionImplementations } from './convert/blocks/attention.ts';
 export * from './errors.ts';

@@ -12,6 +12,7 @@ test.each([
   'generate',
   'download',
   'quantize',
+  'analyze',
 ])('the library has the function of the command %s', (name) =>
   expect(sdconvert).toHaveProperty(name, expect.any(Function)),
 );

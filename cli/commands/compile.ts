@@ -20,8 +20,8 @@ export const compileCommand: Command = {
     const { compilePackage } = await import('../../src/commands/compile.ts');
     const { package: path, output, compiler, force } = argv as Arguments;
     const request = { package: path, output, compiler, force };
-    const bundle = await report.follow(['compile'], (context) => compilePackage(request, context));
-    report.result({ path: bundle }, `Written to ${bundle}`);
+    const compiled = await report.follow(['compile'], (context) => compilePackage(request, context));
+    report.result(compiled, `Written to ${compiled.path}`);
     return 0;
   },
 };

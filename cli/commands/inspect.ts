@@ -11,7 +11,7 @@ export const inspectCommand: Command = {
     const { inspect } = await import('../../src/commands/inspect.ts');
     const { describe } = await import('../../src/inspect/describe.ts');
     const { path } = argv as Arguments;
-    const inspection = await report.follow([], (context) => inspect(path, context));
+    const inspection = await report.follow([], (context) => inspect({ path }, context));
     report.result(inspection, describe(inspection));
     return 0;
   },

@@ -32,8 +32,8 @@ export const quantizeCommand: Command = {
     const { artifact, output, force, analyze: analysis, verbose, ...how } = argv as Arguments;
     refuseIgnored(argv as Arguments);
     if (analysis !== undefined) {
-      const { analyzePrompts, analyzeStages, analyze } = await import('../../src/commands/analyze.ts');
-      const { prompt: prompts = analyzePrompts, ...targets } = how;
+      const { analyzeStages, analyze } = await import('../../src/commands/analyze.ts');
+      const { prompt: prompts, ...targets } = how;
       const request = { artifact, output, force, analysis, prompts, target: analyzeTarget(targets) };
       const result = await report.follow(analyzeStages(request), (context) => analyze(request, context));
       report.result(summary(result), describeMix(result));

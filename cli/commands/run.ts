@@ -20,7 +20,7 @@ export const runCommand: Command = {
     const { writeSafetensors } = await import('../../src/weights/safetensors-writer.ts');
     const inputs = await readTensors(path);
     const outputs = await report.follow(['run'], (context) =>
-      runArtifacts(artifacts, inputs, { ...context, roundToFloat16 }),
+      runArtifacts({ artifacts, inputs, roundToFloat16 }, context),
     );
     await writeSafetensors(
       target,

@@ -27,6 +27,7 @@ import { outputsOf, psnrOfAll } from '../mixed-bits/whole-model.ts';
 import type { PaletteBits } from '../quantize/palette/palette.ts';
 import { openRunner } from '../run/open-runner.ts';
 import { formatBytes } from '../text.ts';
+import { type OptionsOf, withDefaults } from './options.ts';
 import { type QuantizeResult, quantizeArtifact, refuseExisting } from './quantize.ts';
 
 /** What to measure, and what to do with it. */
@@ -43,6 +44,15 @@ export interface AnalyzeRequest {
   readonly output?: string | undefined;
   readonly force: boolean;
 }
+
+/** What `analyze` does when nothing else is asked for. */
+export const analyzeDefaults = {
+  prompts: ['a photo of an astronaut riding a horse on mars', 'a red ball on a green field'],
+  force: false,
+} as const satisfies Partial<AnalyzeRequest>;
+
+/** Only `artifact` and `analysis` are needed. */
+export type AnalyzeOptions = OptionsOf<AnalyzeRequest, typeof analyzeDefaults>;
 
 export type AnalyzeTarget = { readonly psnr: number } | { readonly bytes: number };
 
@@ -66,12 +76,6 @@ export interface ChosenMixture {
 /** The widths that are measured: those that Core ML has on every system, so that one recipe fits all formats. */
 const mixBits = [8, 6, 4, 2, 1] as const satisfies readonly PaletteBits[];
 
-/** What a measurement draws when nothing else is asked for. */
-export const analyzePrompts = [
-  'a photo of an astronaut riding a horse on mars',
-  'a red ball on a green field',
-] as const;
-
 /** The stages, in order. */
 export function analyzeStages({ target }: Pick<AnalyzeRequest, 'target'>): readonly string[] {
   return ['draw', 'analyze', target ? 'choose' : 'compare'];
@@ -83,7 +87,8 @@ export function analyzeStages({ target }: Pick<AnalyzeRequest, 'target'>): reado
  * that cannot be reached (naming what can) and for a network that this cannot draw with, `OutputExistsError`,
  * `InterruptedError`, and what reading, writing and running throw.
  */
-export async function analyze(request: AnalyzeRequest, context: Context = {}): Promise<AnalyzeResult> {
+export async function analyze(options: AnalyzeOptions, context: Context = {}): Promise<AnalyzeResult> {
+  const request = withDefaults<AnalyzeRequest, typeof analyzeDefaults>(analyzeDefaults, options);
   const artifact = await openUnet(request.artifact);
   const { path: file } = artifact;
   const { target, output, force } = request;

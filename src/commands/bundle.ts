@@ -12,6 +12,7 @@ import { artifactsIn } from '../formats/open.ts';
 import { readProvenance, recordBundle } from '../formats/provenance.ts';
 import { exists, listFolder } from '../io/disk.ts';
 import { notFound } from '../io/not-found.ts';
+import { type OptionsOf, withDefaults } from './options.ts';
 
 /** What to bundle. */
 export interface BundleRequest {
@@ -22,14 +23,25 @@ export interface BundleRequest {
   readonly compiler: Compiler;
 }
 
+/** What `bundlePackages` does when nothing else is asked for. */
+export const bundleDefaults = { compiler: 'own' } as const satisfies Partial<BundleRequest>;
+
+/** Only `folder` is needed. */
+export type BundleOptions = OptionsOf<BundleRequest, typeof bundleDefaults>;
+
 /**
  * Makes `Resources` in a folder of packages that exist. Throws `NotFoundError` where there are none or no such tokenizer,
  * and as `bundleSwiftResources` does.
  */
 export async function bundlePackages(
-  { folder, tokenizer: wanted, compiler }: BundleRequest,
+  options: BundleOptions,
   context: Context = {},
 ): Promise<{ readonly folder: string; readonly files: readonly WrittenFile[] }> {
+  const {
+    folder,
+    tokenizer: wanted,
+    compiler,
+  } = withDefaults<BundleRequest, typeof bundleDefaults>(bundleDefaults, options);
   const packages = (await artifactsIn(folder)).flatMap(({ format, place }): SwiftPackage[] => {
     const { network, chunk } = parsePath(place);
     return format === 'mlpackage' && network ? [{ id: { network, chunk }, path: place }] : [];

@@ -5,6 +5,7 @@ import { type StoredArtifact, totalBytes } from '../formats/artifact.ts';
 import { withArtifact } from '../formats/open.ts';
 import { forgetProvenance } from '../formats/provenance.ts';
 import { createFolder, exists, removePath } from '../io/disk.ts';
+import { type OptionsOf, withDefaults } from './options.ts';
 
 /** What to cut, and how. */
 export interface ChunkRequest {
@@ -15,6 +16,12 @@ export interface ChunkRequest {
   /** Whether to replace chunks that are there. */
   readonly force: boolean;
 }
+
+/** What `chunkArtifact` does when nothing else is asked for. */
+export const chunkDefaults = { maxChunkBytes: 1e9, force: false } as const satisfies Partial<ChunkRequest>;
+
+/** Only `artifact` is needed. */
+export type ChunkOptions = OptionsOf<ChunkRequest, typeof chunkDefaults>;
 
 /** A chunk that was written. */
 export interface WrittenChunk {
@@ -28,10 +35,12 @@ export interface WrittenChunk {
  * model needs more chunks than apps load; a sdconvert.json that knew of earlier chunks forgets them. Throws `ChunkBudgetError`, `OutputExistsError`, `InterruptedError`,
  * `NotFoundError`, `UnsupportedModelError` for a model that cannot be cut, and what reading and writing throw.
  */
-export async function chunkArtifact(
-  { artifact: path, maxChunkBytes, force }: ChunkRequest,
-  context: Context = {},
-): Promise<WrittenChunk[]> {
+export async function chunkArtifact(options: ChunkOptions, context: Context = {}): Promise<WrittenChunk[]> {
+  const {
+    artifact: path,
+    maxChunkBytes,
+    force,
+  } = withDefaults<ChunkRequest, typeof chunkDefaults>(chunkDefaults, options);
   return withArtifact(path, async (artifact) => {
     const model = await artifact.open();
     if (model.name.chunk) throw isChunk(path);

@@ -6,6 +6,7 @@ import { endings, modelName } from '../formats/format.ts';
 import { formats, openArtifact } from '../formats/open.ts';
 import { forgetProvenance } from '../formats/provenance.ts';
 import { exists } from '../io/disk.ts';
+import { type OptionsOf, withDefaults } from './options.ts';
 
 /** What to compile, and where to. */
 export interface CompileRequest {
@@ -18,14 +19,22 @@ export interface CompileRequest {
   readonly force: boolean;
 }
 
+/** What `compilePackage` does when nothing else is asked for. */
+export const compileDefaults = { compiler: 'own', force: false } as const satisfies Partial<CompileRequest>;
+
+/** Only `package` is needed. */
+export type CompileOptions = OptionsOf<CompileRequest, typeof compileDefaults>;
+
 /**
- * Compiles a package and gives the bundle's path. Throws `RequestError` for what is no package, `OutputExistsError`,
+ * Compiles a package and says where the compiled model is. Throws `RequestError` for what is no package, `OutputExistsError`,
  * `InterruptedError`, and as the compiler does.
  */
 export async function compilePackage(
-  { package: place, output, compiler, force }: CompileRequest,
+  options: CompileOptions,
   { signal }: Context = {},
-): Promise<string> {
+): Promise<{ readonly path: string }> {
+  const request = withDefaults<CompileRequest, typeof compileDefaults>(compileDefaults, options);
+  const { package: place, output, compiler, force } = request;
   const { format, path } = await openArtifact(place, `Name a ${endings.mlpackage}.`);
   if (format !== 'mlpackage')
     throw new RequestError({
@@ -40,5 +49,5 @@ export async function compilePackage(
     });
   await forgetProvenance(bundle);
   await compileWith(compiler, path, bundle, signal);
-  return bundle;
+  return { path: bundle };
 }

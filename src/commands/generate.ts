@@ -13,6 +13,7 @@ import { exists, writeFile } from '../io/disk.ts';
 import { createRng, type RngKind } from '../random/random.ts';
 import { openChain } from '../run/chain.ts';
 import type { TensorData } from '../weights/tensor-data.ts';
+import { type OptionsOf, withDefaults } from './options.ts';
 
 /** What to draw, and with what. */
 export interface GenerateRequest {
@@ -32,6 +33,20 @@ export interface GenerateRequest {
   readonly imageCount: number;
 }
 
+/** What `generate` does when nothing else is asked for. */
+export const generateDefaults = {
+  output: '.',
+  negativePrompt: '',
+  seed: 93,
+  steps: 50,
+  guidanceScale: 7.5,
+  rng: 'numpy',
+  imageCount: 1,
+} as const satisfies Partial<GenerateRequest>;
+
+/** Only `input` and `prompt` are needed. */
+export type GenerateOptions = OptionsOf<GenerateRequest, typeof generateDefaults>;
+
 /** A picture that was drawn. */
 export interface GeneratedImage {
   readonly path: string;
@@ -47,7 +62,8 @@ export const generateStages = ['encode', 'denoise', 'decode'] as const;
  * same bytes on one machine. Throws `NotFoundError` for a folder that lacks something, `InterruptedError`, and what
  * running throws.
  */
-export async function generate(request: GenerateRequest, context: Context = {}): Promise<GeneratedImage[]> {
+export async function generate(options: GenerateOptions, context: Context = {}): Promise<GeneratedImage[]> {
+  const request = withDefaults<GenerateRequest, typeof generateDefaults>(generateDefaults, options);
   const folder = (await exists(join(request.input, 'onnx'))) ? join(request.input, 'onnx') : request.input;
   const { unet, scale, schedulerConfig } = await readConfigs(folder);
   const scheduler = createScheduler(

@@ -22,15 +22,21 @@ import { sniff, weightFormat } from '../io/sniff.ts';
 
 export type { Inspection } from '../inspect/inspection.ts';
 
+/** What to look at. */
+export interface InspectRequest {
+  /** A file or folder. */
+  readonly path: string;
+}
+
 /**
  * Says what a file or folder is and what to do with it: a checkpoint, weights, an ONNX or Core ML model, a folder of
  * converted models, or something else. Reads headers only, whatever the size. What is damaged or not supported is
  * described, not thrown; throws `NotFoundError` when nothing is there, `RequestError` when it may not be read, and
  * `InterruptedError`.
  *
- *     (await inspect('stable-diffusion-v1-5')).kind // 'checkpoint'
+ *     (await inspect({ path: 'stable-diffusion-v1-5' })).kind // 'checkpoint'
  */
-export async function inspect(path: string, { signal }: Context = {}): Promise<Inspection> {
+export async function inspect({ path }: InspectRequest, { signal }: Context = {}): Promise<Inspection> {
   throwIfInterrupted(signal);
   const kind = await pathKind(path);
   if (kind === undefined) {

@@ -7,6 +7,7 @@ import { forgetProvenance } from '../formats/provenance.ts';
 import { createFolder, exists } from '../io/disk.ts';
 import type { QuantizationPlan } from '../quantize/plan.ts';
 import { reportWeight, type WeightReport } from '../quantize/quantized-weight.ts';
+import { type OptionsOf, withDefaults } from './options.ts';
 
 /** What to quantise, and how. */
 export interface QuantizeRequest {
@@ -19,6 +20,12 @@ export interface QuantizeRequest {
   /** Whether to replace an output that exists. */
   readonly force: boolean;
 }
+
+/** What `quantizeArtifact` does when nothing else is asked for. */
+export const quantizeDefaults = { force: false } as const satisfies Partial<QuantizeRequest>;
+
+/** Only `artifact` and `plan` are needed. */
+export type QuantizeOptions = OptionsOf<QuantizeRequest, typeof quantizeDefaults>;
 
 /** What was quantised. */
 export interface QuantizeResult {
@@ -37,9 +44,13 @@ export interface QuantizeResult {
  * weights that are not finite, and what reading and writing throw.
  */
 export async function quantizeArtifact(
-  { artifact, output, plan, force }: QuantizeRequest,
+  options: QuantizeOptions,
   context: Context = {},
 ): Promise<QuantizeResult> {
+  const { artifact, output, plan, force } = withDefaults<QuantizeRequest, typeof quantizeDefaults>(
+    quantizeDefaults,
+    options,
+  );
   return withArtifact(artifact, async (stored) => {
     let candidates = 0;
     const { artifact: model, weights: quantized } = (await stored.open()).rewritten((weight) => {

@@ -18,6 +18,7 @@ import { openReference, type Reference, type RunnableReference } from '../valida
 import { judge, type OutputVerdict, type Verdict } from '../validate/verdict.ts';
 import type { TensorData } from '../weights/tensor-data.ts';
 import { numbersOf } from '../weights/tensor-values.ts';
+import { type OptionsOf, withDefaults } from './options.ts';
 
 /** What to validate, and against what. */
 export interface ValidateRequest extends Floor {
@@ -32,8 +33,17 @@ export interface Floor {
   /** The lowest PSNR in dB that passes. */
   readonly minPsnr: number;
   /** Core ML models: round what they declare float16, operation by operation, so that overflow shows. */
-  readonly roundToFloat16?: boolean;
+  readonly roundToFloat16?: boolean | undefined;
 }
+
+/** What `validate` does when nothing else is asked for. */
+export const validateDefaults = {
+  minPsnr: 35,
+  roundToFloat16: false,
+} as const satisfies Partial<ValidateRequest>;
+
+/** Only `artifact` and `reference` are needed. */
+export type ValidateOptions = OptionsOf<ValidateRequest, typeof validateDefaults>;
 
 /**
  * Runs written models and compares every output with a reference's: on the recorded inputs, or on realistic ones. Gives
@@ -42,7 +52,8 @@ export interface Floor {
  *
  * @example await validate({ artifact: 'out/onnx', reference: 'checkpoints/sd15', minPsnr: 35 }) // [{ model: 'unet', pass: true, … }, …]
  */
-export async function validate(request: ValidateRequest, context: Context = {}): Promise<Verdict[]> {
+export async function validate(options: ValidateOptions, context: Context = {}): Promise<Verdict[]> {
+  const request = withDefaults<ValidateRequest, typeof validateDefaults>(validateDefaults, options);
   const models = await findModels(request.artifact);
   const reference = await openReference(request.reference, context);
   try {

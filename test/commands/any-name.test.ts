@@ -26,7 +26,7 @@ beforeAll(async () => {
 /** What each command that takes a package makes of the one at a path. */
 const commands: Readonly<Record<string, (path: string) => Promise<unknown>>> = {
   inspect: async (path) => {
-    const { kind, problems, next } = await inspect(path);
+    const { kind, problems, next } = await inspect({ path });
     expect(next).toEqual({ command: `sdconvert validate ${path} --reference CHECKPOINT` });
     return { kind, problems };
   },
@@ -36,7 +36,7 @@ const commands: Readonly<Record<string, (path: string) => Promise<unknown>>> = {
   },
   run: async (path) => {
     const ids = { dtype: 'i64', shape: [1, 77], data: new BigInt64Array(77).fill(7n) } as const;
-    return [...(await runArtifacts([path], new Map([['input_ids', ids]]))).keys()];
+    return [...(await runArtifacts({ artifacts: [path], inputs: new Map([['input_ids', ids]]) })).keys()];
   },
   chunk: async (path) => (await chunkArtifact({ artifact: path, maxChunkBytes: 6.5e6, force: true })).length,
   quantize: async (path) => {
@@ -53,7 +53,7 @@ const commands: Readonly<Record<string, (path: string) => Promise<unknown>>> = {
   compile: async (path) =>
     existsSync(
       join(
-        await compilePackage({ package: path, output: at('X.mlmodelc'), compiler: 'own', force: true }),
+        (await compilePackage({ package: path, output: at('X.mlmodelc'), force: true })).path,
         'model.mil',
       ),
     ),
@@ -87,7 +87,7 @@ describe('what decides what a path is', () => {
     ['an ONNX file of any name', 'model.backup', 'onnx'],
     ['a package that lost its manifest, by its ending', 'broken.mlpackage', 'mlpackage'],
   ])('%s', async (_, name, format) => {
-    await compilePackage({ package: at(original), output: at('X.mlmodelc'), compiler: 'own', force: true });
+    await compilePackage({ package: at(original), output: at('X.mlmodelc'), force: true });
     cpSync(at('X.mlmodelc'), at('compiled'), { recursive: true });
     cpSync(at('out/onnx/text_encoder'), at('onnx.mlpackage'), { recursive: true });
     cpSync(at('out/onnx/text_encoder/model.onnx'), at('model.backup'));

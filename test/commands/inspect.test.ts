@@ -9,7 +9,7 @@ const at = temporaryFolder();
 
 async function inspectBytes(name: string, content: string | Uint8Array) {
   writeFileSync(at(name), content);
-  const inspection = await inspect(at(name));
+  const inspection = await inspect({ path: at(name) });
   if (inspection.kind !== 'other') throw new Error(`it was taken for ${inspection.kind}`);
   return inspection;
 }
@@ -55,18 +55,18 @@ test('a Git-LFS pointer tells the size of what it points to', async () => {
 test('a folder without a model says what it holds', async () => {
   mkdirSync(at('empty'));
   mkdirSync(at('pictures/holiday'), { recursive: true });
-  expect(await inspect(at('empty'))).toMatchObject({
+  expect(await inspect({ path: at('empty') })).toMatchObject({
     kind: 'other',
     problems: ['empty is an empty folder.'],
   });
-  expect(await inspect(at('pictures'))).toMatchObject({
+  expect(await inspect({ path: at('pictures') })).toMatchObject({
     problems: ['pictures is a folder without a model.'],
     details: { holds: 'holiday' },
   });
 });
 
 test('a path that leads nowhere is refused', async () => {
-  await expect(inspect(at('nothing'))).rejects.toThrow(NotFoundError);
+  await expect(inspect({ path: at('nothing') })).rejects.toThrow(NotFoundError);
 });
 
 test('the text begins with what is wrong and ends with what to do', async () => {

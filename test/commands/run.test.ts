@@ -21,7 +21,7 @@ describe('running artifacts', () => {
   test('a model runs on a recording with Apple’s names and gives what was recorded', async () => {
     await writeModels(at('whole'), { models: ['unet'] });
     const tensors = await recorded('unet.t981');
-    const outputs = await runArtifacts([at('whole', 'unet')], tensors);
+    const outputs = await runArtifacts({ artifacts: [at('whole', 'unet')], inputs: tensors });
     expect([...outputs.keys()]).toEqual(['out_sample']);
     const [expected, found] = [tensors.get('noise_pred'), outputs.get('out_sample')];
     // Float32 sums in another order; measured 142.6 dB.
@@ -32,13 +32,16 @@ describe('running artifacts', () => {
     await writeModels(at('parts'), { models: ['unet'], maxChunkBytes: 8_000_000 });
     const chunks = ['unet_chunk1', 'unet_chunk2', 'unet_chunk3'].map((name) => at('parts', name));
     const tensors = await recorded('unet.t21');
-    const whole = await runArtifacts([at('whole', 'unet', 'model.onnx')], tensors);
-    expect(await runArtifacts(chunks, tensors)).toEqual(whole);
+    const whole = await runArtifacts({ artifacts: [at('whole', 'unet', 'model.onnx')], inputs: tensors });
+    expect(await runArtifacts({ artifacts: chunks, inputs: tensors })).toEqual(whole);
   });
 
   test('a chain without its first chunk names what nothing provides', async () => {
     const tensors = await recorded('unet.t21');
-    const refused = runArtifacts([at('parts', 'unet_chunk2'), at('parts', 'unet_chunk3')], tensors);
+    const refused = runArtifacts({
+      artifacts: [at('parts', 'unet_chunk2'), at('parts', 'unet_chunk3')],
+      inputs: tensors,
+    });
     await expect(refused).rejects.toThrow(RequestError);
     await expect(refused).rejects.toThrow(/unet_chunk2.* needs the input .+, which nothing provides/);
   });
@@ -62,32 +65,42 @@ describe('running artifacts', () => {
   test('what lies beside the inputs is left alone', async () => {
     const tensors = await recorded('unet.t21');
     const more = new Map([...tensors, ...(await recorded('vae_decoder'))]);
-    expect(await runArtifacts([at('whole', 'unet')], more)).toEqual(
-      await runArtifacts([at('whole', 'unet')], tensors),
+    expect(await runArtifacts({ artifacts: [at('whole', 'unet')], inputs: more })).toEqual(
+      await runArtifacts({ artifacts: [at('whole', 'unet')], inputs: tensors }),
     );
   });
 
   test('what is not there or cannot be run is named', async () => {
-    await expect(runArtifacts([at('nowhere')], new Map())).rejects.toThrow(NotFoundError);
-    await expect(runArtifacts([sdShapes], new Map())).rejects.toThrow(UnsupportedModelError);
-    await expect(runArtifacts([at('whole', 'unet'), at('nowhere')], new Map())).rejects.toThrow(
-      'nowhere does not exist',
+    await expect(runArtifacts({ artifacts: [at('nowhere')], inputs: new Map() })).rejects.toThrow(
+      NotFoundError,
     );
-    await expect(runArtifacts([], new Map())).rejects.toThrow(RequestError);
+    await expect(runArtifacts({ artifacts: [sdShapes], inputs: new Map() })).rejects.toThrow(
+      UnsupportedModelError,
+    );
+    await expect(
+      runArtifacts({ artifacts: [at('whole', 'unet'), at('nowhere')], inputs: new Map() }),
+    ).rejects.toThrow('nowhere does not exist');
+    await expect(runArtifacts({ artifacts: [], inputs: new Map() })).rejects.toThrow(RequestError);
   });
 
   test('an aborted signal stops it, and progress is told', async () => {
     const events: ProgressEvent[] = [];
     const controller = new AbortController();
     const onProgress = (event: ProgressEvent) => void events.push(event);
-    await runArtifacts([at('whole', 'unet')], await recorded('unet.t21'), { onProgress });
+    await runArtifacts(
+      { artifacts: [at('whole', 'unet')], inputs: await recorded('unet.t21') },
+      { onProgress },
+    );
     expect(events).toEqual([
       { type: 'progress', stage: 'run', what: at('whole', 'unet', 'model.onnx'), done: 0, total: 1 },
     ]);
     controller.abort();
-    const stopped = runArtifacts([at('whole', 'unet')], await recorded('unet.t21'), {
-      signal: controller.signal,
-    });
+    const stopped = runArtifacts(
+      { artifacts: [at('whole', 'unet')], inputs: await recorded('unet.t21') },
+      {
+        signal: controller.signal,
+      },
+    );
     await expect(stopped).rejects.toThrow(InterruptedError);
   });
 });

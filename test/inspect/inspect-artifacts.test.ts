@@ -9,7 +9,7 @@ import { temporaryFolder } from '../support/temporary-folder.ts';
 const at = temporaryFolder();
 
 async function inspectArtifacts(path: string): Promise<ArtifactsInspection> {
-  const inspection = await inspect(path);
+  const inspection = await inspect({ path });
   if (inspection.kind !== 'artifacts') throw new Error(`it was taken for ${inspection.kind}`);
   return inspection;
 }

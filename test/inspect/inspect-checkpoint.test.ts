@@ -11,7 +11,7 @@ const at = temporaryFolder();
 const fixture = new URL('../fixtures/sd21', import.meta.url).pathname;
 
 async function inspectCheckpoint(path: string): Promise<CheckpointInspection> {
-  const inspection = await inspect(path);
+  const inspection = await inspect({ path });
   if (inspection.kind !== 'checkpoint') throw new Error(`it was taken for ${inspection.kind}`);
   return inspection;
 }

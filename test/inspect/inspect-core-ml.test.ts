@@ -37,7 +37,7 @@ beforeAll(async () => {
 });
 
 async function inspectCoreMl(path: string): Promise<ModelInspection<'mlpackage' | 'mlmodelc'>> {
-  const inspection = await inspect(path);
+  const inspection = await inspect({ path });
   if (inspection.kind !== 'mlpackage' && inspection.kind !== 'mlmodelc')
     throw new Error(`it was taken for ${inspection.kind}`);
   return inspection;
@@ -116,12 +116,12 @@ test('weights that the model refers to twice are counted once', async () => {
 test('a package that is damaged is described as that', async () => {
   const path = writeSmallPackage(at('damaged.mlpackage'));
   rmSync(at('damaged.mlpackage/Data/com.apple.CoreML/weights/weight.bin'));
-  expect(await inspect(path)).toMatchObject({
+  expect(await inspect({ path })).toMatchObject({
     kind: 'other',
     problems: [expect.stringContaining('weight.bin does not exist')],
   });
   writeFileSync(at('damaged.mlpackage/Manifest.json'), '{}');
-  expect(await inspect(path)).toMatchObject({
+  expect(await inspect({ path })).toMatchObject({
     kind: 'other',
     problems: [expect.stringContaining('not the manifest')],
   });

@@ -37,7 +37,7 @@ beforeAll(async () => {
 });
 
 async function inspectOnnx(path: string): Promise<ModelInspection<'onnx'>> {
-  const inspection = await inspect(path);
+  const inspection = await inspect({ path });
   if (inspection.kind !== 'onnx') throw new Error(`it was taken for ${inspection.kind}`);
   return inspection;
 }

@@ -15,7 +15,7 @@ const fixture = new URL('../fixtures/sd21', import.meta.url).pathname;
 const goldens = new URL('../goldens/sd21', import.meta.url).pathname;
 
 async function inspectWeights(path: string): Promise<WeightsInspection> {
-  const inspection = await inspect(path);
+  const inspection = await inspect({ path });
   if (inspection.kind !== 'weights') throw new Error(`it was taken for ${inspection.kind}`);
   return inspection;
 }
@@ -97,7 +97,7 @@ test('a safetensors file is known by its contents, whatever its name', async () 
 test('a file that is cut short is described as that', async () => {
   await writeSafetensors(at('whole.safetensors'), [zeros('weight', [1000])]);
   writeFileSync(at('cut.safetensors'), readFileSync(at('whole.safetensors')).subarray(0, -7));
-  expect(await inspect(at('cut.safetensors'))).toMatchObject({
+  expect(await inspect({ path: at('cut.safetensors') })).toMatchObject({
     kind: 'other',
     problems: [expect.stringContaining('cut short: 7 bytes are missing')],
     next: { advice: expect.stringContaining('again') },
@@ -122,7 +122,7 @@ async function writeHeader(file: WeightFile, name: string, metadata: Readonly<Re
 }
 
 async function inspectCheckpoint(path: string): Promise<CheckpointInspection> {
-  const inspection = await inspect(path);
+  const inspection = await inspect({ path });
   if (inspection.kind !== 'checkpoint') throw new Error(`it was taken for ${inspection.kind}`);
   return inspection;
 }
@@ -237,7 +237,7 @@ test('a folder of weight files leads to the first of them', async () => {
   mkdirSync(at('downloads'));
   writeFileSync(at('downloads', 'a.ckpt'), '');
   writeFileSync(at('downloads', 'b.safetensors'), '');
-  expect(await inspect(at('downloads'))).toMatchObject({
+  expect(await inspect({ path: at('downloads') })).toMatchObject({
     problems: ['downloads is a folder of weight files.'],
     details: { holds: 'a.ckpt, b.safetensors' },
     next: { command: `sdconvert inspect ${at('downloads', 'a.ckpt')}` },
@@ -245,6 +245,6 @@ test('a folder of weight files leads to the first of them', async () => {
 });
 
 test('the name of a model on the Hub leads to its download', async () => {
-  const error = await rejectionOf(inspect('somebody/some-model'));
+  const error = await rejectionOf(inspect({ path: 'somebody/some-model' }));
   expect(error.advice).toContain('sdconvert download somebody/some-model');
 });
