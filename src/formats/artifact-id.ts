@@ -97,7 +97,7 @@ function networkNamed(whole: string): NetworkName | undefined {
 /** What a path says of the model at it; a compiled model in a folder `controlnet` is a ControlNet, whatever it is called. */
 export function parsePath(path: string): ModelName {
   const parsed = parseName(modelName(path));
-  const isBundled = path.endsWith('.mlmodelc') && basename(dirname(resolve(path))) === CONTROLNET;
+  const isBundled = formatOfEnding(path) === 'mlmodelc' && basename(dirname(resolve(path))) === CONTROLNET;
   return isBundled ? { ...parsed, network: CONTROLNET } : parsed;
 }
 
