@@ -11,7 +11,7 @@ import type { AttentionImplementation } from '../../src/convert/blocks/attention
 import type { Sizes } from '../../src/convert/contracts/contract.ts';
 import type { NetworkPart } from '../../src/convert/networks/networks.ts';
 import { RequestError } from '../../src/errors.ts';
-import type { TargetName } from '../../src/formats/targets.ts';
+import { type TargetName, targetNames } from '../../src/formats/format.ts';
 import type { Precision } from '../../src/quantize/precision.ts';
 import { alignColumns, formatBytes } from '../../src/text.ts';
 import { declaredOptions } from '../declared-options.ts';
@@ -47,8 +47,6 @@ const parts = everyName<Exclude<NetworkPart, 'controlnet'>>({
   vae_encoder: true,
   safety_checker: true,
 });
-
-const targetNames = everyName<TargetName>({ onnx: true, coreml: true });
 
 // The type holds it equal to the library's.
 const defaultPrecision: (typeof convertDefaults)['precision'] = 'float16';

@@ -1,7 +1,8 @@
 import { attentionImplementations } from '../../src/convert/blocks/attention.ts';
 import { convert, type Model, networksOf } from '../../src/convert/convert.ts';
 import type { NetworkName } from '../../src/convert/networks/networks.ts';
-import { targetNames, targets } from '../../src/formats/targets.ts';
+import { targetNames } from '../../src/formats/format.ts';
+import { targets } from '../../src/formats/targets.ts';
 import type { Graph } from '../../src/graph/graph.ts';
 import { verifyGraph } from '../../src/graph/verify.ts';
 import { formatBytes } from '../../src/text.ts';

@@ -1,6 +1,5 @@
 import { basename, dirname, join, resolve } from 'node:path';
 import { type NetworkName, networkKind, networkKinds } from '../convert/networks/networks.ts';
-
 import { CONTROLNET_PREFIX, swiftControlNetName, swiftNames } from './coreml/swift-names.ts';
 import { endings, formatOfEnding, modelName } from './format.ts';
 

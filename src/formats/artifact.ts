@@ -2,9 +2,7 @@ import type { QuantizationPlan } from '../quantize/plan.ts';
 import type { QuantizedWeight } from '../quantize/quantized-weight.ts';
 import type { WeightGroup } from '../weights/weight-groups.ts';
 import type { ArtifactId, Chunk, ModelName } from './artifact-id.ts';
-import type { CoreMlFacts } from './coreml/coreml-facts.ts';
-import type { Format } from './format.ts';
-import type { OnnxFacts } from './onnx/onnx-facts.ts';
+import type { Format, OwnFacts } from './format.ts';
 import type { Runner, RunnerOptions } from './runner.ts';
 
 /** A file that will be written, and its exact size in bytes. */
@@ -96,13 +94,6 @@ export interface DeclaredValue {
   readonly dtype: string;
   /** Sizes; a text is the name of a free size, or its range (`64…128`). `null` where not even the rank is declared. */
   readonly shape: readonly (number | string)[] | null;
-}
-
-/** What models of each format tell beyond what all do. */
-export interface OwnFacts {
-  readonly onnx: OnnxFacts;
-  readonly mlpackage: CoreMlFacts;
-  readonly mlmodelc: CoreMlFacts;
 }
 
 /** What there is to tell of an artifact without reading its weights. */

@@ -1,4 +1,6 @@
 import { basename, dirname, parse, resolve } from 'node:path';
+import type { CoreMlFacts } from './coreml/coreml-facts.ts';
+import type { OnnxFacts } from './onnx/onnx-facts.ts';
 
 /** The formats that models are written in and read from. */
 export const formatNames = ['onnx', 'mlpackage', 'mlmodelc'] as const;
@@ -12,6 +14,18 @@ export const endings: { readonly [F in Format]: `.${string}` } = {
   mlpackage: '.mlpackage',
   mlmodelc: '.mlmodelc',
 };
+
+/** What models of each format tell beyond what all do. */
+export interface OwnFacts {
+  readonly onnx: OnnxFacts;
+  readonly mlpackage: CoreMlFacts;
+  readonly mlmodelc: CoreMlFacts;
+}
+
+/** What a conversion can be asked to write: a kind of model with all that its consumers need. */
+export const targetNames = ['onnx', 'coreml'] as const;
+
+export type TargetName = (typeof targetNames)[number];
 
 /** The format whose ending a path has; `undefined` for another's, or none. */
 export function formatOfEnding(path: string): Format | undefined {

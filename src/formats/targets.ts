@@ -12,6 +12,7 @@ import { buildCoreMl } from './coreml/build/build-model.ts';
 import { describeModel } from './coreml/build/describe-model.ts';
 import type { DeploymentTarget } from './coreml/deployment-target.ts';
 import { milModel } from './coreml/mil-artifact.ts';
+import type { TargetName } from './format.ts';
 import { buildOnnxModel } from './onnx/build-model.ts';
 import { onnxModel } from './onnx/onnx-artifact.ts';
 
@@ -51,10 +52,6 @@ export interface Target {
     options: TargetOptions,
   ): { readonly artifacts: readonly BuiltArtifact[]; readonly note?: string | undefined };
 }
-
-export const targetNames = ['onnx', 'coreml'] as const;
-
-export type TargetName = (typeof targetNames)[number];
 
 export const targets: { readonly [K in TargetName]: Target } = {
   onnx: {

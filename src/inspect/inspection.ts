@@ -1,8 +1,8 @@
 import type { LoraFacts } from '../checkpoint/lora/describe-lora.ts';
 import type { NetworkName } from '../convert/networks/networks.ts';
 
-import type { DeclaredValue, OwnFacts } from '../formats/artifact.ts';
-import type { Format } from '../formats/format.ts';
+import type { DeclaredValue } from '../formats/artifact.ts';
+import type { Format, OwnFacts } from '../formats/format.ts';
 import type { FileSize } from '../io/file-sizes.ts';
 import type { JsonObject } from '../io/python-json.ts';
 import type { WeightGroup } from '../weights/weight-groups.ts';

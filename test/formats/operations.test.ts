@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import type { TargetName } from '../../src/formats/format.ts';
 import { buildOnnxModel } from '../../src/formats/onnx/build-model.ts';
 import type { TensorMap } from '../../src/formats/runner.ts';
-import type { TargetName } from '../../src/formats/targets.ts';
 import type { Graph } from '../../src/graph/graph.ts';
 import { verifyGraph } from '../../src/graph/verify.ts';
 import { type Precision, withPrecision } from '../../src/quantize/precision.ts';

@@ -17,7 +17,7 @@ import { knownWeightFiles } from '../../src/checkpoint/recognize/weight-file-kin
 import { attentionImplementations } from '../../src/convert/blocks/attention.ts';
 import { networksOf } from '../../src/convert/convert.ts';
 import { networkKinds } from '../../src/convert/networks/networks.ts';
-import { targetNames } from '../../src/formats/targets.ts';
+import { targetNames } from '../../src/formats/format.ts';
 import { precisions } from '../../src/quantize/precision.ts';
 import { fullSizeCheckpoint } from '../support/full-size.ts';
 

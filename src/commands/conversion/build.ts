@@ -3,7 +3,8 @@ import type { AttentionImplementation } from '../../convert/blocks/attention.ts'
 import { convert, type Model, networksOf } from '../../convert/convert.ts';
 import { cardOf, type NetworkName, networkKind } from '../../convert/networks/networks.ts';
 import { notesOn } from '../../convert/notes.ts';
-import { type TargetName, targets } from '../../formats/targets.ts';
+import type { TargetName } from '../../formats/format.ts';
+import { targets } from '../../formats/targets.ts';
 import type { Stage } from '../../pipeline.ts';
 import { count } from '../../text.ts';
 import type { ConvertRequest } from './request.ts';

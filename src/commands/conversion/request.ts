@@ -6,7 +6,7 @@ import type { PlannedFile } from '../../formats/artifact.ts';
 import type { ArtifactId } from '../../formats/artifact-id.ts';
 import type { Compiler } from '../../formats/coreml/compiled/compilers.ts';
 import type { DeploymentTarget } from '../../formats/coreml/deployment-target.ts';
-import { type TargetName, targetNames } from '../../formats/targets.ts';
+import { type TargetName, targetNames } from '../../formats/format.ts';
 import type { QuantizationOptions } from '../../quantize/plan.ts';
 import type { Precision } from '../../quantize/precision.ts';
 import type { Verdict } from '../../validate/verdict.ts';

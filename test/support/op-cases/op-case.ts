@@ -1,4 +1,4 @@
-import type { TargetName } from '../../../src/formats/targets.ts';
+import type { TargetName } from '../../../src/formats/format.ts';
 import type { OpAttributes, OpKind, SourceKind } from '../../../src/graph/op.ts';
 import { float16Bits, float16Value } from '../../../src/weights/convert-dtype.ts';
 import { elementCount } from '../../../src/weights/dtype.ts';
