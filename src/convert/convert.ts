@@ -63,7 +63,7 @@ function convertModel(checkpoint: Checkpoint, name: NetworkName, options: Conver
   const at = new Scope(new GraphBuilder(), weights);
   const sizes = options.contract.fixedSizes ? { ...ownSizes(checkpoint), ...options.sizes } : options.sizes;
   const graph = card.build(at, component, { ...options, sizes }, checkpoint);
-  weights.finish(card.ignored);
+  weights.finish(card.ignored(component));
   return { name, component, graph, needsFloat32: card.needsFloat32?.(component, traitsOf(checkpoint)) };
 }
 

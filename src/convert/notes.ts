@@ -16,6 +16,7 @@ export function notesOn(
   const { latentFactor, latentScale } = traitsOf(checkpoint);
   return [
     ...(vae && latentScale && hasVae ? notesOnScale(vae, latentScale.factor, latentFactor, coreMl) : []),
+    ...(vae && kinds.has('vae_decoder') ? vaeVariant(vae).notes : []),
     ...(kinds.has('controlnet') && kinds.has('unet')
       ? ['the UNet does not take what a ControlNet gives: --unet-support-controlnet makes one that does.']
       : []),

@@ -3,12 +3,12 @@ import { conv2d, groupNorm } from '../graph/layers.ts';
 import type { Scope } from '../graph/scope.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import { resnetBlock } from './blocks/resnet-block.ts';
-import { vaeMidBlock } from './blocks/vae-mid-block.ts';
-import type { VaeConfig } from './config/vae-config.ts';
+import { vaeMidBlock, vaeNorm } from './blocks/vae-mid-block.ts';
+import type { VaeDecoderConfig } from './config/vae-config.ts';
 
 /** AutoencoderKL's decoder: latents [B,4,h,w], already divided by the scaling factor → an image [B,3,8h,8w] in −1…1. */
-export function vaeDecoder(at: Scope, z: Tensor, config: VaeConfig): Tensor {
-  const norm = { groups: config.norm_num_groups, epsilon: 1e-6 };
+export function vaeDecoder(at: Scope, z: Tensor, config: VaeDecoderConfig): Tensor {
+  const norm = vaeNorm(config.norm_num_groups);
   const decoder = at.in('decoder');
   const levels = config.up_block_types.length;
 

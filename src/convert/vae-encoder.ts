@@ -3,12 +3,12 @@ import { conv2d, groupNorm } from '../graph/layers.ts';
 import type { Scope } from '../graph/scope.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import { resnetBlock } from './blocks/resnet-block.ts';
-import { vaeMidBlock } from './blocks/vae-mid-block.ts';
-import type { VaeConfig } from './config/vae-config.ts';
+import { vaeMidBlock, vaeNorm } from './blocks/vae-mid-block.ts';
+import type { VaeEncoderConfig } from './config/vae-config.ts';
 
 /** AutoencoderKL's encoder: an image [B,3,8h,8w] in −1…1 → mean and log variance of its latents [B,8,h,w], unscaled. */
-export function vaeEncoder(at: Scope, x: Tensor, config: VaeConfig): Tensor {
-  const norm = { groups: config.norm_num_groups, epsilon: 1e-6 };
+export function vaeEncoder(at: Scope, x: Tensor, config: VaeEncoderConfig): Tensor {
+  const norm = vaeNorm(config.norm_num_groups);
   const encoder = at.in('encoder');
   const levels = config.down_block_types.length;
 

@@ -17,7 +17,8 @@ import type { TensorData } from '../../src/weights/tensor-data.ts';
 import { fullSizeCheckpoint } from '../support/full-size.ts';
 import { floatsOf, type Golden, readGoldens } from '../support/goldens.ts';
 import { mutant } from '../support/recorded-networks.ts';
-import { type NetworkRequest, writtenNetwork } from '../support/run-network.ts';
+import type { NetworkRequest } from '../support/run-network.ts';
+import { runRows } from '../support/run-rows.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { thrownBy } from '../support/thrown-by.ts';
 
@@ -146,33 +147,12 @@ async function goldenOf(model: 'vae_decoder' | 'vae_encoder'): Promise<Golden> {
   return golden;
 }
 
-/** What a network gives for each row of its only input: all at once, or, as Core ML's take one picture, one by one. */
-async function run(
-  request: NetworkRequest,
-  { data, shape: [rows = 0, ...rest] }: TensorData<'f32'>,
-): Promise<Float32Array[]> {
+/** What a network gives for each row of its only input. */
+async function run(request: NetworkRequest, input: TensorData<'f32'>): Promise<Float32Array[]> {
   const sizes = request.format === 'coreml' ? { latentHeight, latentWidth } : {};
   const path = inFolder(`${request.format}-${request.precision}-${runs++}`);
-  const runner = await writtenNetwork(checkpoint, { ...request, sizes }, path);
-  try {
-    const [input, output] = [runner.inputs[0]?.name ?? '', runner.outputs[0]?.name ?? ''];
-    const size = data.length / rows;
-    const results: Float32Array[] = [];
-    const step = request.format === 'coreml' ? 1 : rows;
-    for (let row = 0; row < rows; row += step) {
-      const part = data.slice(row * size, (row + step) * size);
-      const feeds = new Map([[input, { dtype: 'f32', shape: [step, ...rest], data: part } as const]]);
-      const result = (await runner.run(feeds)).get(output);
-      if (result?.dtype !== 'f32') throw new Error(`${output} is not float32`);
-      const length = result.data.length / step;
-      for (let i = 0; i < step; i++) results.push(result.data.subarray(i * length, (i + 1) * length));
-    }
-    return results;
-  } finally {
-    await runner.close();
-  }
+  return runRows(checkpoint, { ...request, sizes }, input, path);
 }
-
 let runs = 0;
 
 function joined(rows: readonly Float32Array[]): Float32Array {

@@ -15,9 +15,15 @@ export interface TransformerOptions {
   readonly implementation: AttentionImplementation;
 }
 
+/** Of the group normalisation: fixed in diffusers' Transformer2DModel, whatever the config's norm_eps. */
+const GROUP_EPSILON = 1e-6;
+
+/** Of the layer normalisations: diffusers' BasicTransformerBlock leaves them at torch's default. */
+const LAYER_EPSILON = 1e-5;
+
 /** GroupNorm → projection → transformer blocks over the pixels of x [B,C,H,W] → projection → + x; `context` is [B,D,1,S]. */
 export function transformer2d(at: Scope, x: Tensor, context: Tensor, options: TransformerOptions): Tensor {
-  let h = groupNorm(at.in('norm'), x, { groups: options.groups, epsilon: 1e-6 });
+  let h = groupNorm(at.in('norm'), x, { groups: options.groups, epsilon: GROUP_EPSILON });
   h = toTokens(h); // [B,C,1,H·W]
   h = pointwise(at.in('proj_in'), h);
   for (let layer = 0; layer < options.layers; layer++) {
@@ -29,7 +35,7 @@ export function transformer2d(at: Scope, x: Tensor, context: Tensor, options: Tr
 
 /** Self-attention, cross-attention, feed-forward on tokens x [B,C,1,S]; each reads a normalised x and is added to it. */
 function transformerBlock(at: Scope, x: Tensor, context: Tensor, options: TransformerOptions): Tensor {
-  const norm = { axis: 1, epsilon: 1e-5 };
+  const norm = { axis: 1, epsilon: LAYER_EPSILON };
   const normed = layerNorm(at.in('norm1'), x, norm);
   let h = add(x, attention(at.in('attn1'), normed, normed, options));
   h = add(h, attention(at.in('attn2'), layerNorm(at.in('norm2'), h, norm), context, options));

@@ -6,6 +6,11 @@ import { attention } from './attention.ts';
 import { type Norm, resnetBlock } from './resnet-block.ts';
 import { toTokens } from './transformer.ts';
 
+/** All of a VAE's group normalisations: diffusers' Encoder and Decoder (models/autoencoders/vae.py) fix the epsilon, no config says it. */
+export function vaeNorm(groups: number): Norm {
+  return { groups, epsilon: 1e-6 };
+}
+
 /** Resnet → attention of every pixel to every other, in one head → resnet, on x [B,C,H,W]. */
 export function vaeMidBlock(at: Scope, x: Tensor, norm: Norm): Tensor {
   const h = resnetBlock(at.in('resnets.0'), x, norm);

@@ -19,6 +19,18 @@ const schema = z.object({
 
 export type VaeConfig = z.output<typeof schema>;
 
+/** What the encoder's graph needs to know beyond the header. */
+export type VaeEncoderConfig = Pick<
+  VaeConfig,
+  'norm_num_groups' | 'layers_per_block' | 'down_block_types' | 'use_quant_conv'
+>;
+
+/** What the decoder's graph needs to know beyond the header. */
+export type VaeDecoderConfig = Pick<
+  VaeConfig,
+  'norm_num_groups' | 'layers_per_block' | 'up_block_types' | 'use_post_quant_conv'
+>;
+
 /** Reads and checks the VAE's config. Throws `ConfigError`. */
 export function vaeConfig(component: Component): VaeConfig {
   const config = parseConfig(schema, component);

@@ -9,6 +9,8 @@ export const autoencoderKl: VaeVariant = {
   isOfOneFamily: true,
   // diffusers computes such a VAE in float32 unless its config, where it was trained again to avoid that, says otherwise.
   overflowsInXl: (config) => config.force_upcast !== false,
+  ignored: [],
+  notes: [],
   open(component) {
     const config = vaeConfig(component);
     return {

@@ -7,6 +7,8 @@ export const autoencoderTiny: VaeVariant = {
   defaultFactor: 1, // its latents are scaled already
   isOfOneFamily: false,
   overflowsInXl: () => false,
+  ignored: [],
+  notes: [],
   open(component) {
     const config = tinyAutoencoderConfig(component);
     return {

@@ -68,7 +68,7 @@ interface Facts<Part extends string> {
   /** What its config.json says of realistic inputs, by key. */
   readonly settings: { readonly [K in keyof ModelSettings]: string };
   /** The folder's tensors that it leaves alone. */
-  readonly ignored: readonly Ignored[];
+  ignored(component: Component): readonly Ignored[];
   /** The inputs that come first in a contract, by the network's names, where the order is not that of `inputs`. */
   readonly order?: { readonly [C in ContractName]?: readonly string[] };
   /** The weights under the names that the network reads, where old files have others. Throws `FileFormatError`. */

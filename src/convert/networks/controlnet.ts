@@ -32,7 +32,7 @@ export const controlnetCard = networkCard({
   fewerBits: true,
   marks: ['controlnet_cond'],
   settings,
-  ignored: [],
+  ignored: () => [],
   order,
   inputs: {
     ...inputs,

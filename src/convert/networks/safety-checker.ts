@@ -20,7 +20,7 @@ export const safetyCheckerCard = networkCard({
   fewerBits: false,
   marks: ['clip_input'],
   settings: {},
-  ignored: [positionIds],
+  ignored: () => [positionIds],
   inputs: {
     clip_input: {
       optimum: 'clip_input',

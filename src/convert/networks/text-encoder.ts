@@ -24,7 +24,7 @@ const shared = {
   fewerBits: true,
   marks: ['input_ids'],
   settings: { vocabularySize: 'vocab_size' },
-  ignored: [positionIds],
+  ignored: () => [positionIds],
   inputs: {
     input_ids: {
       optimum: 'input_ids',

@@ -36,7 +36,7 @@ const shared = {
     'Predicts the noise in the latents of a picture: one step of Stable Diffusion (https://arxiv.org/abs/2112.10752).',
   fewerBits: true,
   settings,
-  ignored: [],
+  ignored: () => [],
   order,
   inputs,
   outputs,

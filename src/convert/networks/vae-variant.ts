@@ -1,6 +1,7 @@
 import type { Component } from '../../checkpoint/checkpoint.ts';
 import type { Scope } from '../../graph/scope.ts';
 import type { Tensor } from '../../graph/tensor.ts';
+import type { Ignored } from '../../graph/weight-book.ts';
 
 /** A VAE as the cards of its two halves see it, whatever its kind. */
 export interface Vae {
@@ -22,6 +23,10 @@ export interface VaeVariant {
   readonly isOfOneFamily: boolean;
   /** Whether it overflows float16 as Stable Diffusion XL's. */
   overflowsInXl(config: Component['config']): boolean;
+  /** Tensors of its own that neither half reads. */
+  readonly ignored: readonly Ignored[];
+  /** What users of its decoder should know, a sentence each. */
+  readonly notes: readonly string[];
   /** Reads its config. Throws `ConfigError`. */
   open(component: Component): Vae;
 }

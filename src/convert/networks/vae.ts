@@ -28,7 +28,10 @@ export const vaeDecoderCard = networkCard({
   swiftName: 'VAEDecoder',
   marks: ['latent_sample'],
   settings: { scalingFactor: 'scaling_factor' },
-  ignored: [{ names: /^(encoder|quant_conv)\./, reason: 'belongs to the VAE encoder' }],
+  ignored: (component) => [
+    { names: /^(encoder|quant_conv)\./, reason: 'belongs to the VAE encoder' },
+    ...vaeVariant(component).ignored,
+  ],
   inputs: {
     z: {
       optimum: 'latent_sample',
@@ -58,7 +61,7 @@ export const vaeEncoderCard = networkCard({
   swiftName: 'VAEEncoder',
   marks: ['sample'],
   settings: {},
-  ignored: [{ names: /^(decoder|post_quant_conv)\./, reason: 'belongs to the VAE decoder' }],
+  ignored: () => [{ names: /^(decoder|post_quant_conv)\./, reason: 'belongs to the VAE decoder' }],
   inputs: {
     x: {
       optimum: 'sample',
