@@ -32,12 +32,24 @@ export function networkWeights(
 ): NetworkWeights {
   const part = partsByClass.get(className);
   if (!part) return { weights, notes: [] };
-  const { parts, left, notes } = splitSingleFile({ path: folder, weights });
+  const { parts, left: others, notes } = splitSingleFile({ path: folder, weights });
   // A lone text encoder does not say whose second it is.
   const isText = part === 'text_encoder' || part === 'text_encoder_2';
   const own =
     parts.get(part) ?? (isText ? (parts.get('text_encoder') ?? parts.get('text_encoder_2')) : undefined);
   if (!own) return { weights, notes: [] };
+  const projection =
+    part === 'text_encoder_2' && !own.has(PROJECTION) ? others.find(isProjection) : undefined;
+  const left = others.filter((name) => name !== projection);
   if (strict && left.length > 0) throw leftOverError(folder, left);
-  return { weights: own, notes: left.length > 0 ? [...notes, leftOverNote(folder, left)] : notes };
+  const found = projection === undefined ? undefined : weights.get(projection);
+  const whole = found ? new Map(own).set(PROJECTION, { ...found, name: PROJECTION }) : own;
+  return { weights: whole, notes: left.length > 0 ? [...notes, leftOverNote(folder, left)] : notes };
+}
+
+/** Alone, a second text encoder passes for a first, which has no projection. */
+const PROJECTION = 'text_projection.weight';
+
+function isProjection(name: string): boolean {
+  return name === PROJECTION || name.endsWith(`.${PROJECTION}`);
 }
