@@ -73,17 +73,18 @@ export function withBlocks(program: Program, change: (block: Block, fn: MilFunct
 }
 
 function withOtherValues(operation: Operation, change: (value: Value) => Value): Operation {
-  let isChanged = false;
-  const changed = (value: Value): Value => {
+  // Most operations have no such value; new objects for all of them would be tens of megabytes of garbage.
+  const others = new Map<Value, Value>();
+  for (const [, value] of operationValues(operation)) {
     const other = change(value);
-    isChanged ||= other !== value;
-    return other;
-  };
-  const attributes = mapValues(operation.attributes, changed);
+    if (other !== value) others.set(value, other);
+  }
+  if (others.size === 0) return operation;
+  const changed = (value: Value): Value => others.get(value) ?? value;
   const inputs = mapValues(operation.inputs, ({ arguments: bindings }) => ({
     arguments: bindings.map((binding) => (binding.value ? { value: changed(binding.value) } : binding)),
   }));
-  return isChanged ? { ...operation, attributes, inputs } : operation;
+  return { ...operation, attributes: mapValues(operation.attributes, changed), inputs };
 }
 
 function mapValues<T>(record: Readonly<Record<string, T>>, map: (value: T) => T): Record<string, T> {
