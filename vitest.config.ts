@@ -1,10 +1,32 @@
+import { globSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
 import { CountReporter } from './test/support/count-reporter.ts';
 
+/**
+ * The tests of whole commands, and those that run or draw with whole checkpoints: three quarters of the time of all.
+ * `npm test` leaves them out, `npm run test:all` does not.
+ */
+const slow = [
+  'test/bin/built-command.test.ts',
+  'test/cli/**/*.test.ts',
+  'test/commands/**/*.test.ts',
+  'test/convert/{recordings,unet,variants}.test.ts',
+  'test/formats/coreml/compiled/apple-compiler.test.ts',
+  'test/formats/coreml/{coreml-runner,split-mil}.test.ts',
+  'test/formats/onnx/split-onnx.test.ts',
+  'test/generate/text-to-image.test.ts',
+  'test/mixed-bits/measure.test.ts',
+];
+for (const pattern of slow)
+  if (globSync(pattern).length === 0) throw new Error(`${pattern} names no test any more`);
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
     reporters: ['default', new CountReporter()],
+    projects: [
+      { extends: true, test: { name: 'fast', include: ['test/**/*.test.ts'], exclude: slow } },
+      { extends: true, test: { name: 'slow', include: slow } },
+    ],
     // A session of onnxruntime, or a child process, takes seconds where all cores are busy.
     testTimeout: 60_000,
     hookTimeout: 60_000,

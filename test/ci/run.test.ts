@@ -9,7 +9,7 @@ const inFolder = temporaryFolder();
 
 /**
  * Runs .ci/run in a clone where every command is a stub: one that `behaviours` names, by a pattern of its arguments,
- * does what stands there, in bash; `npm test` passes 10 tests, a Python check passes 2, and all others succeed in silence.
+ * does what stands there, in bash; `npm run test:all` passes 10 tests, a Python check passes 2, and all others succeed in silence.
  */
 function run(behaviours: Readonly<Record<string, string>> = {}, { shared = false } = {}) {
   const beside = mkdtempSync(inFolder('run-'));
@@ -27,7 +27,7 @@ function run(behaviours: Readonly<Record<string, string>> = {}, { shared = false
   ];
   mkdirSync(join(clone, '.ci'), { recursive: true });
   cpSync(fileURLToPath(new URL('../../.ci/run', import.meta.url)), join(clone, '.ci/run'));
-  executable('stubs/npm', stub(['test) echo "10 passed, 0 failed, 1 skipped" ;;']));
+  executable('stubs/npm', stub(['run\\ test:all) echo "10 passed, 0 failed, 1 skipped" ;;']));
   executable('stubs/python', stub(['*) echo "2 passed, 0 failed" ;;']));
   executable('test/python/hub_roundtrip.sh', ['echo "2 passed, 0 failed"']);
   executable('test/python/venv.sh', [`echo ${join(clone, 'stubs/python')}`]);
@@ -53,13 +53,13 @@ test('a stage that fails fails the run, and those that do not need it still run'
 });
 
 test('failed tests are counted by themselves', () => {
-  const { status, lastLine } = run({ test: 'echo "7 passed, 3 failed"; exit 1' });
+  const { status, lastLine } = run({ 'run test:all': 'echo "7 passed, 3 failed"; exit 1' });
   expect({ status, lastLine }).toEqual({ status: 1, lastLine: '32 passed, 3 failed' });
 });
 
 test('failures that a stage counted count even where it forgot its exit code, and the reverse', () => {
   expect(run({ '*/check_onnx_test.py': 'echo "1 passed, 1 failed"' })).toMatchObject({ status: 1 });
-  const { status, lastLine } = run({ test: 'echo "10 passed, 0 failed"; exit 1' });
+  const { status, lastLine } = run({ 'run test:all': 'echo "10 passed, 0 failed"; exit 1' });
   expect({ status, lastLine }).toEqual({ status: 1, lastLine: '35 passed, 1 failed' });
 });
 
