@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, symlinkSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { temporaryFolder } from '../support/temporary-folder.ts';
@@ -45,4 +45,25 @@ test('the built command converts, its worker threads and assets included', () =>
   const built = run(temporary('bin/sdconvert.js'), [...args, '--quiet', '-o', temporary('out')]);
   expect(built).toMatchObject({ status: 0, stderr: '' });
   expect(built.stdout).toContain('onnx/vae_decoder ');
+});
+
+test('every package that is built in has its licence in NOTICE', () => {
+  const built = readFileSync(temporary('dist/cli/main.js'), 'utf8');
+  const packages = built.matchAll(/^\/\/.*node_modules\/((?:@[^/]+\/)?[^/]+)\//gm);
+  const names = new Set([...packages].map(([, name]) => name));
+  expect(names).toContain('yargs');
+  const notice = readFileSync(join(root, 'NOTICE'), 'utf8');
+  const named = [...notice.matchAll(/^([\w@/-]+) +(?:MIT|ISC) /gm)].map(([, name]) => name);
+  expect([...names].filter((name) => !named.includes(name))).toEqual([]);
+});
+
+test('help loads none of the library but small files without imports', () => {
+  const hooks = `import { registerHooks } from 'node:module';
+    registerHooks({ load(url, context, next) { process.stderr.write(url + '\\n'); return next(url, context); } });`;
+  const preload = `data:text/javascript,${encodeURIComponent(hooks)}`;
+  const args = ['--import', preload, temporary('bin/sdconvert.js'), '--help'];
+  const loaded = spawnSync(process.execPath, args, { encoding: 'utf8' }).stderr.split('\n');
+  const library = loaded.flatMap((url) => url.split('/dist/src/').slice(1));
+  expect(library.sort()).toEqual(['checkpoint/lora/lora-argument.js', 'errors.js', 'text.js', 'version.js']);
+  expect(loaded.filter((url) => url.includes('/node_modules/'))).toEqual([]);
 });
