@@ -1,18 +1,19 @@
 /**
  * Converts the checkpoints that diffusers' numbers were recorded for and compares every network of theirs with every
  * recording, in both formats and all precisions, converted as `convert` does and run and judged as `validate` does (which
- * would load a model anew for each recording). Prints a line for each comparison (the lowest PSNR of the outputs), and how many passed. What is missing has failed: a recording, a
- * network, an output that no recording has, a recording that nothing was compared with.
+ * would load a model anew for each recording). Prints a line for each comparison (the lowest PSNR of the outputs), the
+ * lowest of each format and precision, and how many passed. What is missing has failed: a recording, a network, an output
+ * that no recording has, a recording that nothing was compared with.
  *
- *     node scripts/recorded-numbers.ts SHARED WORK
+ *     node scripts/recorded-numbers.ts SHARED WORK [CSV]
  *
- * SHARED holds `checkpoints/` and `goldens/`.
+ * SHARED holds `checkpoints/` and `goldens/`. With CSV (benchmarks/results/accuracy.csv), the lowest are appended there.
  */
 
 import { existsSync, globSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { appendRows, circumstances } from '../benchmarks/results-file.ts';
 import type { NetworkName } from '../src/convert/networks/networks.ts';
-
 import type { TensorMap } from '../src/formats/runner.ts';
 import { type ConvertOptions, convert } from '../src/index.ts';
 import { openChain } from '../src/run/chain.ts';
@@ -21,8 +22,8 @@ import { judge } from '../src/validate/verdict.ts';
 import { readTensors } from '../src/weights/read-tensors.ts';
 import type { TensorData } from '../src/weights/tensor-data.ts';
 
-const [shared, work] = process.argv.slice(2);
-if (!shared || !work) throw new Error('usage: node scripts/recorded-numbers.ts SHARED WORK');
+const [shared, work, csv] = process.argv.slice(2);
+if (!shared || !work) throw new Error('usage: node scripts/recorded-numbers.ts SHARED WORK [CSV]');
 const goldens = join(shared, 'goldens');
 const checkpoint = (...names: string[]): string => join(shared, 'checkpoints', ...names);
 
@@ -169,6 +170,8 @@ interface Reference {
 }
 
 let [passed, failed] = [0, 0];
+/** The lowest PSNR of each format, precision and family. */
+const lowestOf = new Map<string, number>();
 const used = new Set<string>();
 const rest = table.values();
 const compareRest = async (): Promise<void> => {
@@ -177,6 +180,18 @@ const compareRest = async (): Promise<void> => {
 // Loading a model keeps one core busy.
 await Promise.all([compareRest(), compareRest()]);
 for (const file of recordings()) if (!used.has(file)) count(false, `${file}: nothing was compared with it`);
+const rows = [...lowestOf].sort().map(([key, lowest]) => {
+  const [format = '', precision = '', family = ''] = key.split(', ');
+  return { format, precision, family, lowest_db: lowest.toFixed(1) };
+});
+for (const row of rows) console.log(`lowest  ${Object.values(row).join('  ')} dB`);
+if (csv && failed === 0) {
+  const here = circumstances();
+  appendRows(
+    csv,
+    rows.map((row) => ({ ...here, ...row })),
+  );
+}
 console.log(`${passed} passed, ${failed} failed`);
 process.exitCode = failed > 0 ? 1 : 0;
 
@@ -232,19 +247,23 @@ async function compareConverted(
     const artifact = artifacts.find((each) => each.model === model);
     if (!artifact) throw new Error(`${model} was not written`);
     for (const check of checksOf(form, recorded, model)) {
-      const how = `${form.targets} ${form.precision}${check.roundToFloat16 ? ' rounded' : ''}`;
-      await compareModel(join(output, artifact.path), own, check, `${recorded.title}  ${model}  ${how}`);
+      const precision = `${form.precision}${check.roundToFloat16 ? ' rounded' : ''}`;
+      const what = `${recorded.title}  ${model}  ${form.targets} ${precision}`;
+      const lowest = await compareModel(join(output, artifact.path), own, check, what);
+      const key = [form.targets, precision, recorded.family ?? 'sd1 and sd2'].join(', ');
+      lowestOf.set(key, Math.min(lowest, lowestOf.get(key) ?? lowest));
     }
   }
 }
 
-/** Runs a model on recorded inputs and compares every output. */
+/** Runs a model on recorded inputs, compares every output, and gives the lowest PSNR in dB. */
 async function compareModel(
   path: string,
   references: readonly Reference[],
   { minPsnr, roundToFloat16 }: Check,
   what: string,
-): Promise<void> {
+): Promise<number> {
+  let lowestOfAll = Number.POSITIVE_INFINITY;
   const model = await openChain([path], { optimize: false, roundToFloat16 });
   try {
     for (const { name, tensors } of references) {
@@ -256,12 +275,14 @@ async function compareModel(
         (output) => !expected.has(output) && !output.startsWith('hidden_states.'),
       );
       const lowest = Math.min(...outputs.map(({ psnr }) => psnr));
+      lowestOfAll = Math.min(lowestOfAll, lowest);
       count(
         outputs.every(({ pass }) => pass) && forgotten.length === 0,
         ...[`${lowest.toFixed(1)} dB`, what, name],
         ...forgotten.map((output) => `${output} is not recorded`),
       );
     }
+    return lowestOfAll;
   } finally {
     await model.close();
   }
