@@ -155,7 +155,8 @@ function textPart(
   naming: Naming,
   { shapes, hasSizes }: { readonly shapes: Shapes; readonly hasSizes: boolean },
 ): Part {
-  if (/embedders\.1\.|text_encoder_2\.|(^|\.)clip_g\.|(^|\.)te2\./.test(prefix)) return 'text_encoder_2';
+  if (/embedders\.1\.|cond_stage_model\.1\.|text_encoder_2\.|(^|\.)clip_g\.|(^|\.)te2\./.test(prefix))
+    return 'text_encoder_2';
   if (/cond_stage_model\.|text_encoder\.|(^|\.)clip_[hl]\.|(^|\.)te1?\./.test(prefix)) return 'text_encoder';
   if (naming === 'openclip' && hasSizes) return 'text_encoder_2';
   const width = shapes.get(`${prefix}token_embedding.weight`)?.shape[1];

@@ -52,7 +52,7 @@ export function layoutOf({ part, naming, prefix }: FoundPart): Layout {
         : /^((text_model|embeddings|encoder|final_layer_norm)\.|text_projection\.weight$)/,
     second: /^(embeddings|encoder|final_layer_norm)\./,
     mayBelong: never,
-    translate: clip,
+    translate: (names) => clip(part, names),
   };
 }
 

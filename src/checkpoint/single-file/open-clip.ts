@@ -20,8 +20,11 @@ export function openClip(part: 'text_encoder' | 'text_encoder_2'): Translate {
   };
 }
 
+/** The last layer of Stable Diffusion 2.x's encoder, which takes the text before it, in transformers' names. */
+export const droppedLayer = /^text_model\.encoder\.layers\.23\./;
+
 /** Rows of queries, keys and values. */
-function splitProjections(weight: Weight, attention: string, ending: string): readonly Weight[] {
+export function splitProjections(weight: Weight, attention: string, ending: string): readonly Weight[] {
   const rows = (weight.shape[0] ?? 0) / 3;
   return ['q', 'k', 'v'].map((letter, third) =>
     renamed(rowsOf(weight, third * rows, (third + 1) * rows), attention + letter + ending),
