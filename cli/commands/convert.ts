@@ -249,6 +249,11 @@ function declareConversion(yargs: Argv) {
       describe: 'Complete the folder for its consumers (--no-bundle: models only)',
     })
     .option('dry-run', { type: 'boolean', default: false, describe: 'Show what would be written, and stop' })
+    .option('verify', {
+      type: 'boolean',
+      default: false,
+      describe: 'Compare the SHA-256 of existing results before they are reused',
+    })
     .option('force', { type: 'boolean', default: false, describe: 'Replace results that exist' })
     .group(partFlags, 'Models (all that the checkpoint has, unless some are named):')
     .group(
@@ -299,7 +304,9 @@ function request(argv: Arguments): ConvertOptions {
       advice: 'Name a folder, a file or an id on the Hub.',
     });
   }
-  const models = parts.filter((name) => argv[`convert-${name.replaceAll('_', '-')}`]);
+  const flag = (name: string) => argv[`convert-${name.replaceAll('_', '-')}`];
+  const models = parts.filter((name) => flag(name) === true);
+  const without = parts.filter((name) => flag(name) === false);
   const nbits = argv.quantized ? argv['quantize-nbits'] : undefined;
   return {
     modelVersion,
@@ -313,6 +320,7 @@ function request(argv: Arguments): ConvertOptions {
     targets: parseTargets(argv.target),
     attention: argv.attention,
     models: models.length > 0 ? models : undefined,
+    without,
     precision: argv.precision,
     maxChunkBytes: argv['chunk-unet'] ? parseBytes(argv['max-chunk-size'], '--max-chunk-size') : undefined,
     sizes: sizes(argv),
@@ -324,6 +332,7 @@ function request(argv: Arguments): ConvertOptions {
     predictionType: argv['prediction-type'],
     strict: argv.strict,
     force: argv.force,
+    verify: argv.verify,
     dryRun: argv['dry-run'],
   };
 }
@@ -383,7 +392,7 @@ function describeArtifacts(artifacts: readonly ConvertedArtifact[]): string {
   const sum = sized.reduce((bytes, each) => bytes + each.bytes, 0);
   return alignColumns([
     ['artifact', 'size', ''],
-    ...sized.map(({ path, bytes, kept }) => [path, formatBytes(bytes), kept ? 'kept' : '']),
+    ...sized.map(({ path, bytes, kept }) => [path, formatBytes(bytes), kept ? 'reused' : '']),
     ['together', formatBytes(sum), ''],
   ]);
 }

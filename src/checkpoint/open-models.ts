@@ -1,7 +1,8 @@
 import { homedir } from 'node:os';
 import { basename, extname, resolve } from 'node:path';
 import type { Context } from '../context.ts';
-import { isHubId } from '../hub/hub-id.ts';
+import { RequestError } from '../errors.ts';
+import { isHubId, isOutput } from '../hub/hub-id.ts';
 import { type HubOptions, hubOptionsFrom } from '../hub/hub-options.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import type { OpenComponent } from './component.ts';
@@ -50,6 +51,8 @@ export async function modelsOnHub(sources: ModelSources): Promise<string[]> {
 export async function locateModels(sources: ModelSources, context: Context): Promise<LocatedModels> {
   const { variant, modelVersion } = sources;
   const located = new Map(namesIn(sources).map((name) => [name, name]));
+  for (const name of located.keys())
+    if ((await isOutput(name)) && !(await isHubId(name))) throw outputInstead(name);
   for (const name of await modelsOnHub(sources)) {
     const hub = sources.hub ?? (await hubOptionsFrom({}, homedir()));
     const revision = name === modelVersion ? hub.revision : undefined;
@@ -109,6 +112,13 @@ function namesIn({
   return [modelVersion, refinerVersion, customVaeVersion, ...controlnets].filter(
     (name) => name !== undefined,
   );
+}
+
+function outputInstead(path: string): RequestError {
+  return new RequestError({
+    problem: `${path} is what a conversion wrote, not a checkpoint: it holds sdconvert.json.`,
+    advice: 'Name the checkpoint that it was made from, or see what it holds: sdconvert inspect.',
+  });
 }
 
 /** The same place named twice, as scripts do, is one model. */

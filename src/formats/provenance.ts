@@ -1,7 +1,7 @@
 import { join, resolve, sep } from 'node:path';
 import { z } from 'zod';
 import { FileFormatError, OutputExistsError } from '../errors.ts';
-import { exists, openFile, pathKind } from '../io/disk.ts';
+import { exists, lookAtFile, pathKind, removePath } from '../io/disk.ts';
 import { readJsonObject } from '../io/python-json.ts';
 import { writeJson } from '../io/strict-json.ts';
 import { version } from '../version.ts';
@@ -14,8 +14,20 @@ import type { WrittenFile } from './artifact.ts';
 export interface Provenance {
   /** The version that wrote the file last. */
   readonly sdconvert: string;
+  /** What all of it was made of; absent in files that older versions wrote. */
+  readonly checkpoint?: CheckpointIdentity | undefined;
+  /** What a run has begun to write, by path: where it was cut short, what is there is its own and may be replaced. */
+  readonly pending?: readonly string[] | undefined;
   /** By path relative to the output folder. */
   readonly artifacts: Readonly<Record<string, ArtifactRecord>>;
+}
+
+/** What tells a checkpoint from others. */
+export interface CheckpointIdentity {
+  /** Its id on the Hub, or its own name. */
+  readonly name: string;
+  /** By component: what `fingerprintOf` gives. Only those that were converted are known. */
+  readonly components: Readonly<Record<string, string>>;
 }
 
 /** How one artifact was made. */
@@ -32,6 +44,8 @@ const FILE = 'sdconvert.json';
 
 const schema = z.object({
   sdconvert: z.string(),
+  checkpoint: z.object({ name: z.string(), components: z.record(z.string(), z.string()) }).optional(),
+  pending: z.array(z.string()).optional(),
   artifacts: z.record(
     z.string(),
     z.object({
@@ -53,7 +67,7 @@ export async function readProvenance(output: string): Promise<Provenance | undef
     name,
     { ...record, version: record.version ?? data.sdconvert },
   ]);
-  return { sdconvert: data.sdconvert, artifacts: Object.fromEntries(records) };
+  return { ...data, artifacts: Object.fromEntries(records) };
 }
 
 /** What changes in an output folder; paths are relative to it. */
@@ -62,14 +76,19 @@ export interface ProvenanceChange {
   readonly gone?: readonly string[];
   /** What goes on record, by path. */
   readonly written?: Readonly<Record<string, Omit<ArtifactRecord, 'version'>>>;
+  /** What all of it is made of, from now on. */
+  readonly checkpoint?: CheckpointIdentity | undefined;
+  /** What is going to be written; each path stays pending until it is on record. */
+  readonly pending?: readonly string[];
 }
 
 /** Brings an output folder's provenance up to date. Throws as `readProvenance` and `writeJson` do. */
 export async function updateProvenance(
   output: string,
-  { gone = [], written = {} }: ProvenanceChange,
+  { gone = [], written = {}, ...change }: ProvenanceChange,
 ): Promise<void> {
-  const before = (await readProvenance(output))?.artifacts ?? {};
+  const found = await readProvenance(output);
+  const before = found?.artifacts ?? {};
   const isGone = (path: string) => gone.some((each) => path === each || path.startsWith(`${each}/`));
   const artifacts = new Map<string, ArtifactRecord>();
   for (const [path, record] of Object.entries(before)) {
@@ -78,8 +97,20 @@ export async function updateProvenance(
   }
   for (const [path, record] of Object.entries(written)) artifacts.set(path, { version, ...record });
   const sorted = [...artifacts].sort(([a], [b]) => (a < b ? -1 : 1));
-  const provenance: Provenance = { sdconvert: version, artifacts: Object.fromEntries(sorted) };
-  await writeJson(join(output, FILE), provenance);
+  const checkpoint = change.checkpoint ?? found?.checkpoint;
+  const pending = (change.pending ?? found?.pending ?? []).filter((path) => !(path in written));
+  await writeJson(join(output, FILE), {
+    sdconvert: version,
+    ...(checkpoint && { checkpoint }),
+    ...(pending.length > 0 && { pending: pending.toSorted() }),
+    artifacts: Object.fromEntries(sorted),
+  } satisfies Provenance);
+}
+
+/** Removes a record of nothing: of a run that ended before anything was complete. */
+export async function removeEmptyProvenance(output: string): Promise<void> {
+  const { artifacts } = (await readProvenance(output)) ?? {};
+  if (artifacts && Object.keys(artifacts).length === 0) await removePath(join(output, FILE));
 }
 
 /**
@@ -111,19 +142,34 @@ export async function forgetProvenance(path: string): Promise<void> {
   }
 }
 
+/** How it is made sure that an artifact is what was written. */
+export interface Scrutiny {
+  /** SHA-256 of a file, in hexadecimal. */
+  hash(path: string): Promise<string>;
+  /** Whether every file is hashed, or only those that were changed after they were put on record. */
+  readonly all: boolean;
+}
+
 /**
- * Whether an artifact is there already, made by this version from the same source with the same options, and as large as
- * it was written. `false`: there is nothing. Throws `OutputExistsError` when something else is there.
+ * Whether an artifact is there already, made by this version from the same source with the same options, and as it was
+ * written. `false`: there is nothing, or what a run left that was cut short. Throws `OutputExistsError` when something else
+ * is there.
  */
 export async function isKept(
   output: string,
   path: string,
   wanted: Pick<ArtifactRecord, 'source' | 'options'>,
+  scrutiny: Scrutiny,
 ): Promise<boolean> {
   const folder = join(output, path);
   if (!(await exists(folder))) return false;
-  const record = (await readProvenance(output))?.artifacts[path];
-  const difference = await differenceTo(record, { version, ...wanted }, folder);
+  const provenance = await readProvenance(output);
+  const record = provenance?.artifacts[path];
+  if (!record && provenance?.pending?.includes(path)) return false;
+  const recorded = (await lookAtFile(join(output, FILE)))?.changed ?? 0;
+  const difference =
+    (await differenceTo(record, { version, ...wanted })) ??
+    (await damageOf(record?.files ?? [], folder, scrutiny, recorded));
   if (!difference) return true;
   throw new OutputExistsError({
     problem: `${folder} exists already, and ${difference}.`,
@@ -134,7 +180,6 @@ export async function isKept(
 async function differenceTo(
   record: ArtifactRecord | undefined,
   wanted: Omit<ArtifactRecord, 'files'>,
-  folder: string,
 ): Promise<string | undefined> {
   if (!record) return 'it is not known how it was made';
   if (record.version !== wanted.version)
@@ -149,12 +194,23 @@ async function differenceTo(
     if (record.source[file] !== wanted.source[file])
       return `it was made from ${file.endsWith('.json') ? `another ${file}` : 'other weights'}`;
   }
-  for (const { name, byteLength } of record.files) {
+  return undefined;
+}
+
+/** What of an artifact is not as it was written: files that are missing, of another size, or with other bytes. */
+async function damageOf(
+  files: readonly WrittenFile[],
+  folder: string,
+  { hash, all }: Scrutiny,
+  recorded: number,
+): Promise<string | undefined> {
+  for (const { name, byteLength, sha256 } of files) {
     const path = join(folder, name);
-    if (!(await exists(path))) return `its ${name} is missing`;
-    const file = await openFile(path);
-    await file.close();
-    if (file.size !== byteLength) return `its ${name} is not the file that was written`;
+    const found = await lookAtFile(path);
+    if (!found) return `its ${name} is missing`;
+    const isSuspicious = all || found.changed >= recorded; // the clock of a disk is coarse
+    if (found.size !== byteLength || (isSuspicious && (await hash(path)) !== sha256))
+      return `its ${name} is not the file that was written`;
   }
   return undefined;
 }

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { RequestError } from '../errors.ts';
 import { pathKind } from '../io/disk.ts';
 
@@ -24,9 +25,18 @@ export function parseHubId(text: string): HubId | undefined {
   return weightFile.test(file) && isPlainPath(file) ? { repo, file } : undefined;
 }
 
-/** Whether a text names a model on the Hub: it is spelled like one, and no file or folder of that name exists. */
+/**
+ * Whether a text names a model on the Hub: it is spelled like one, and no file or folder of that name exists, but for what
+ * a conversion of it wrote here.
+ */
 export async function isHubId(text: string): Promise<boolean> {
-  return parseHubId(text) !== undefined && (await pathKind(text)) === undefined;
+  if (parseHubId(text) === undefined) return false;
+  return (await pathKind(text)) === undefined || (await isOutput(text));
+}
+
+/** Whether a folder is the output of a conversion, and so never a model to be converted. */
+export async function isOutput(folder: string): Promise<boolean> {
+  return (await pathKind(join(folder, 'sdconvert.json'))) === 'file';
 }
 
 /** Whether a name stays in the folder that it is joined to, on every system. */

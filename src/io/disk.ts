@@ -291,18 +291,28 @@ export async function makeTemporaryFolder(
 }
 
 /**
- * Does work that writes into a folder, which is made where it is missing, while nobody else does so. Throws
- * `RequestError` naming who does, and what the work throws.
+ * Keeps everybody else from writing into a folder, which is made where it is missing, until it is closed; one that is
+ * empty then goes again. Throws `RequestError` naming who writes into it already.
  */
-export async function whileLocked<T>(folder: string, work: () => Promise<T>): Promise<T> {
+export async function lockOutput(folder: string): Promise<{ close(): Promise<void> }> {
   const firstMade = await fs.mkdir(resolve(folder), { recursive: true }).catch(rethrow('write', folder));
   const lock = await lockFolder(folder).catch(rethrow('write', folder));
   if ('heldBy' in lock) throw beingWritten(folder, lock.heldBy);
+  return {
+    async close() {
+      await lock.release();
+      await removeEmptyFolders(folder, firstMade);
+    },
+  };
+}
+
+/** Does work that writes into a folder while nobody else does so. Throws as `lockOutput`, and what the work throws. */
+export async function whileLocked<T>(folder: string, work: () => Promise<T>): Promise<T> {
+  const lock = await lockOutput(folder);
   try {
     return await work();
   } finally {
-    await lock.release();
-    await removeEmptyFolders(folder, firstMade);
+    await lock.close();
   }
 }
 

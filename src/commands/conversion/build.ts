@@ -52,13 +52,13 @@ export function buildStage(request: ConvertRequest): Stage<Checkpoint, Built> {
 
 /** The networks that are asked for: what they are named by, themselves or as parts. */
 function namedModels(
-  { models, controlledUnet, controlnets = [] }: ConvertRequest,
+  { models, without = [], controlledUnet, controlnets = [] }: ConvertRequest,
   checkpoint: Checkpoint,
 ): NetworkName[] {
   const all = networksOf(checkpoint, { controlledUnet: controlledUnet || models?.includes('control-unet') });
-  if (!models) return all;
   const isNamed = (name: NetworkName, wanted: NetworkName): boolean =>
     name === wanted || cardOf(name).part === wanted;
+  if (!models) return all.filter((name) => !without.some((unwanted) => isNamed(name, unwanted)));
   const chosen = all.filter(
     (name) =>
       models.some((wanted) => isNamed(name, wanted)) ||

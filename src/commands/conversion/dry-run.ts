@@ -16,12 +16,14 @@ export function dryRunStage(request: ConvertRequest): Stage<Planned, ConvertResu
       const { checkpoint, output, models } = planned;
       const sources = new SourceHashes(checkpoint.path, context.signal);
       context.closeAtEnd(sources);
-      const { kept, otherForms, obstacle } = await findExisting(planned, request.force, sources);
+      const { kept, otherForms, foreign, obstacle } = await findExisting(planned, request, sources);
       const note = (message: string) => context.onProgress?.({ type: 'note', message });
       if (obstacle) note(`the conversion would stop: ${obstacle.problem} ${obstacle.advice ?? ''}`);
-      else
+      else {
+        for (const path of foreign) note(`${path} would be removed: it is of another checkpoint.`);
         for (const path of otherForms)
           note(`${path} would be removed: it is another form of what is written.`);
+      }
       const artifacts = models.flatMap((model) =>
         model.artifacts.map((artifact) => describeArtifact(model, artifact, kept.has(artifact))),
       );

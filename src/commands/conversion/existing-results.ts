@@ -2,9 +2,11 @@ import { dirname, join } from 'node:path';
 import { OutputExistsError } from '../../errors.ts';
 import type { PlannedArtifact } from '../../formats/artifact.ts';
 import { parsePath, wholePath } from '../../formats/artifact-id.ts';
-import { isKept } from '../../formats/provenance.ts';
+import { type CheckpointIdentity, isKept } from '../../formats/provenance.ts';
 import { exists, listFolder, pathKind } from '../../io/disk.ts';
+import { ownerOf, refuseCheckpoint } from './output.ts';
 import type { Planned } from './plan.ts';
+import type { ConvertRequest } from './request.ts';
 import type { SourceHashes } from './source-hashes.ts';
 
 /** What the output folder already has of what is to be written. */
@@ -13,36 +15,49 @@ export interface ExistingResults {
   readonly kept: ReadonlySet<PlannedArtifact>;
   /** Other forms of the same networks, by path: to be removed once the new ones are complete. */
   readonly otherForms: readonly string[];
+  /** Results of another checkpoint, by path: to be removed before anything is written. */
+  readonly foreign: readonly string[];
+  /** What the output is of, from now on. */
+  readonly checkpoint: CheckpointIdentity;
   /** Why nothing can be written without `force`. */
   readonly obstacle?: OutputExistsError;
 }
 
-/** Finds what the output folder has of a plan; with `force` none of it counts. Writes nothing. */
+/**
+ * Finds what the output folder has of a plan; with `force` none of it counts. Writes nothing. Throws `RequestError` for a
+ * folder that must not be written into.
+ */
 export async function findExisting(
-  { output, models }: Planned,
-  force: boolean,
+  { checkpoint, output, models }: Planned,
+  { force, verify }: Pick<ConvertRequest, 'force' | 'verify'>,
   sources: SourceHashes,
 ): Promise<ExistingResults> {
+  await refuseCheckpoint(output, checkpoint);
   const paths = models.flatMap(({ artifacts }) => artifacts.map(({ path }) => path));
   const otherForms = await findOtherForms(output, paths);
   const kept = new Set<PlannedArtifact>();
-  if (force) return { kept, otherForms };
+  const components = models.map(({ component }) => component);
+  const owner = await ownerOf(output, checkpoint.name, components);
+  const existing = { kept, otherForms, checkpoint: owner.checkpoint, foreign: owner.foreign };
+  if (force) return existing;
+  const scrutiny = { all: verify, hash: (path: string) => sources.hash(path) };
   try {
+    if (owner.obstacle) throw owner.obstacle;
     for (const { component, options, artifacts } of models) {
       for (const artifact of artifacts) {
         // The source is hashed only where there is something to compare it with.
         if (!(await exists(join(output, artifact.path)))) continue;
-        if (await isKept(output, artifact.path, { source: await sources.of(component), options }))
-          kept.add(artifact);
+        const wanted = { source: await sources.of(component), options };
+        if (await isKept(output, artifact.path, wanted, scrutiny)) kept.add(artifact);
       }
     }
     const [first] = otherForms;
     if (first !== undefined) throw inAnotherForm(output, first);
   } catch (error) {
     if (!(error instanceof OutputExistsError)) throw error;
-    return { kept, otherForms, obstacle: error };
+    return { ...existing, obstacle: error };
   }
-  return { kept, otherForms };
+  return existing;
 }
 
 /**

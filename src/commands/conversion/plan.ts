@@ -1,4 +1,4 @@
-import { basename, resolve } from 'node:path';
+import { basename } from 'node:path';
 import type { Checkpoint, Component } from '../../checkpoint/checkpoint.ts';
 import { cardOf, type NetworkName } from '../../convert/networks/networks.ts';
 import { traitsOf } from '../../convert/traits.ts';
@@ -8,6 +8,7 @@ import type { TargetName } from '../../formats/format.ts';
 import { type BuiltArtifact, targets } from '../../formats/targets.ts';
 import type { Stage } from '../../pipeline.ts';
 import { count, formatBytes } from '../../text.ts';
+import { outputFolder } from './output.ts';
 import type { Precise, PreciseModel } from './precision.ts';
 import type { ConvertedArtifact, ConvertRequest } from './request.ts';
 
@@ -45,7 +46,7 @@ export function planStage(request: ConvertRequest): Stage<Precise, Planned> {
         if (note !== undefined) onProgress?.({ type: 'note', message: note });
         return plan;
       });
-      const output = outputFolder(request, checkpoint);
+      const output = await outputFolder(request.output, checkpoint);
       return { output: { checkpoint, output, models: planned }, detail: describe(request, planned) };
     },
   };
@@ -102,10 +103,4 @@ function describe({ quantization }: ConvertRequest, models: readonly PlannedMode
     ...(quantization ? [`weights of ${quantization.bits} bits`] : []),
     ...chunks,
   ].join(', ');
-}
-
-/** `./<name>`, or beside the checkpoint where that would be the checkpoint itself. */
-function outputFolder({ output }: ConvertRequest, { name, path }: Checkpoint): string {
-  if (output !== undefined) return output;
-  return resolve(name) === resolve(path) ? `${name}-sdconvert` : name;
 }

@@ -13,7 +13,7 @@ import type { Verdict } from '../../validate/verdict.ts';
 
 /** What to convert, and how; `convertDefaults` fills in what is left out. */
 export interface ConvertRequest extends ModelSources {
-  /** Where the artifacts go; `./<name of the checkpoint>` when left out. */
+  /** Where the artifacts go; `./<name of the checkpoint>`, without the organisation, when left out. */
   readonly output?: string | undefined;
   readonly targets: readonly TargetName[];
   /** One attention for all targets; each target's own choice when left out. */
@@ -23,6 +23,8 @@ export interface ConvertRequest extends ModelSources {
    * `unet` for the UNet in the form that is asked for and for the refiner's; the ControlNets that are named always come.
    */
   readonly models?: readonly NetworkName[] | undefined;
+  /** Networks that are left out, named in the same way. */
+  readonly without?: readonly NetworkName[] | undefined;
   /** Whether the UNet is to take a ControlNet's residuals: `control-unet` instead of `unet`. */
   readonly controlledUnet?: boolean | undefined;
   readonly precision: Precision;
@@ -41,6 +43,8 @@ export interface ConvertRequest extends ModelSources {
   readonly quantization?: QuantizationOptions | undefined;
   /** Whether to replace what is there. */
   readonly force: boolean;
+  /** Whether to compare the SHA-256 of every existing result that would be reused; else only of those changed since. */
+  readonly verify: boolean;
   /** Whether to stop before anything is written. */
   readonly dryRun: boolean;
 }
@@ -54,6 +58,7 @@ export const convertDefaults = {
   compiler: 'own',
   bundle: true,
   force: false,
+  verify: false,
   dryRun: false,
 } as const satisfies Partial<ConvertRequest>;
 

@@ -19,13 +19,18 @@ export class SourceHashes implements Resource {
     // What was fitted to the weights follows from them.
     const sources = adapted ? files : [...files, configFile];
     const hashes = sources.map(async (file): Promise<[string, string]> => {
-      const hash = this.#hashes.get(file) ?? hashFile(file, this.#signal);
-      this.#hashes.set(file, hash);
       const path = relative(this.#folder, file);
       const isInside = path !== '' && !path.startsWith('..') && !isAbsolute(path);
-      return [isInside ? path : basename(file), await hash];
+      return [isInside ? path : basename(file), await this.hash(file)];
     });
     return Object.fromEntries(await Promise.all(hashes));
+  }
+
+  /** Of any file, once. */
+  hash(file: string): Promise<string> {
+    const hash = this.#hashes.get(file) ?? hashFile(file, this.#signal);
+    this.#hashes.set(file, hash);
+    return hash;
   }
 
   /** Waits for the threads to end, whether anybody still wants their results or not. */

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
 import { throwIfInterrupted } from '../../context.ts';
-import { DiskSpaceError } from '../../errors.ts';
+import { DiskSpaceError, OutputExistsError } from '../../errors.ts';
 import { type PlannedArtifact, totalBytes, type WrittenFile } from '../../formats/artifact.ts';
-import { updateProvenance } from '../../formats/provenance.ts';
+import { removeEmptyProvenance, updateProvenance } from '../../formats/provenance.ts';
 import type { BuiltArtifact } from '../../formats/targets.ts';
-import { createFolder, freeBytes, removePath } from '../../io/disk.ts';
+import { createFolder, freeBytes, lockOutput, removePath } from '../../io/disk.ts';
 import type { Stage, StageContext } from '../../pipeline.ts';
 import { formatBytes } from '../../text.ts';
 import { findExisting } from './existing-results.ts';
@@ -24,26 +24,34 @@ export interface Written extends ConvertResult {
  * `OutputExistsError` otherwise; so is another form of a network (whole beside chunks). Throws `DiskSpaceError` before
  * anything is written when it would not fit.
  */
-export function writeStage({ force }: Pick<ConvertRequest, 'force'>): Stage<Planned, Written> {
+export function writeStage(request: Pick<ConvertRequest, 'force' | 'verify'>): Stage<Planned, Written> {
   return {
     name: 'write',
     async run(planned, context) {
       const { checkpoint, output, models } = planned;
       const sources = new SourceHashes(checkpoint.path, context.signal);
       context.closeAtEnd(sources);
-      const { kept, otherForms, obstacle } = await findExisting(planned, force, sources);
-      if (obstacle) throw obstacle;
-      const artifacts = models.flatMap((model) =>
-        model.artifacts.map((artifact) => describeArtifact(model, artifact, kept.has(artifact))),
-      );
+      // Looked at before the folder is locked, and so made.
+      const before = await findExisting(planned, request, sources);
+      if (before.obstacle) throw before.obstacle;
+      const artifacts = describe(models, before.kept);
+      const byteLength = artifacts
+        .filter((artifact) => !artifact.kept)
+        .reduce((sum, { files }) => sum + totalBytes(files), 0);
+      await checkFreeSpace(output, byteLength);
+      context.closeAtEnd(await lockOutput(output));
+      const { kept, otherForms, foreign, obstacle, ...owner } = await findExisting(planned, request, sources);
+      if (obstacle || kept.size !== before.kept.size) throw obstacle ?? changedMeanwhile(output);
       for (const { path } of kept) {
-        const message = `kept ${path}: it was made before with the same options.`;
+        const message = `reused ${path}: it was made before with the same options.`;
         context.onProgress?.({ type: 'note', message });
       }
-      const anew = artifacts.filter((artifact) => !artifact.kept);
-      const byteLength = anew.reduce((sum, { files }) => sum + totalBytes(files), 0);
-      await checkFreeSpace(output, byteLength);
-
+      for (const path of foreign) await removePath(join(output, path));
+      const pending = artifacts.flatMap((artifact) => (artifact.kept ? [] : [artifact.path]));
+      if (pending.length > 0) {
+        context.closeAtEnd({ close: () => removeEmptyProvenance(output) });
+        await updateProvenance(output, { ...owner, gone: foreign, pending });
+      }
       const writer = new Writer({ output, byteLength, sources, context });
       for (let model = models.shift(); model; model = models.shift()) await writer.write(model, kept);
       // Last: an interruption must not leave a chain without its end.
@@ -55,6 +63,23 @@ export function writeStage({ force }: Pick<ConvertRequest, 'force'>): Stage<Plan
       };
     },
   };
+}
+
+/** The artifacts as the result tells of them. */
+function describe(
+  models: readonly PlannedModel[],
+  kept: ReadonlySet<PlannedArtifact>,
+): ConvertResult['artifacts'] {
+  return models.flatMap((model) =>
+    model.artifacts.map((artifact) => describeArtifact(model, artifact, kept.has(artifact))),
+  );
+}
+
+function changedMeanwhile(output: string): OutputExistsError {
+  return new OutputExistsError({
+    problem: `another run has changed ${output} just now.`,
+    advice: 'Run this again.',
+  });
 }
 
 /** What writing needs to know of the whole conversion. */

@@ -1,0 +1,110 @@
+import { basename, dirname, join, resolve, sep } from 'node:path';
+import type { Checkpoint, Component } from '../../checkpoint/checkpoint.ts';
+import { fingerprintOf } from '../../checkpoint/fingerprint.ts';
+import { OutputExistsError, RequestError } from '../../errors.ts';
+import { type CheckpointIdentity, readProvenance } from '../../formats/provenance.ts';
+import { exists, listFolder, pathKind } from '../../io/disk.ts';
+
+/**
+ * Where a conversion goes: what was asked for, else `./<name>` (of `org/name`, the name), or beside the checkpoint where
+ * that would be the checkpoint itself. Throws `RequestError` for an output that names nothing.
+ */
+export async function outputFolder(wanted: string | undefined, { name, path }: Checkpoint): Promise<string> {
+  if (wanted === '')
+    throw new RequestError({ problem: '--output names nothing.', advice: 'Name a folder, or leave it out.' });
+  if (wanted !== undefined) return wanted;
+  const own = basename(name);
+  const isTaken = resolve(own) === resolve(path) || (await isCheckpoint(own));
+  return isTaken ? `${own}-sdconvert` : own;
+}
+
+/** Throws `RequestError` for an output that is a checkpoint, this one or another, or lies in this one. */
+export async function refuseCheckpoint(output: string, { path, components }: Checkpoint): Promise<void> {
+  const place = resolve(output);
+  const files = [...components.values()].flatMap(({ files: own }) =>
+    own.map((file) => dirname(resolve(file))),
+  );
+  // A single file's folder is a folder of models: that is no reason to refuse it.
+  const isOwn = (await pathKind(path)) === 'folder' && (place === resolve(path) || files.includes(place));
+  if (!isOwn && !(await isCheckpoint(output))) return;
+  throw new RequestError({
+    problem: `${output} is a checkpoint${isOwn ? ', the one that is to be converted' : ''}: nothing is written into it.`,
+    advice: `Name another --output, such as ${join(dirname(place), `${basename(place)}-sdconvert`)}`,
+  });
+}
+
+/** A folder that is read as a checkpoint; what sdconvert wrote has a model_index.json in it, too, but no weights. */
+async function isCheckpoint(folder: string): Promise<boolean> {
+  if (!(await exists(join(folder, 'model_index.json')))) return false;
+  return (
+    (await readProvenance(folder)) === undefined &&
+    (await readProvenance(dirname(resolve(folder)))) === undefined
+  );
+}
+
+/** Whose results an output folder holds. */
+export interface Owner {
+  /** What it is of once this conversion is written. */
+  readonly checkpoint: CheckpointIdentity;
+  /** Results of another checkpoint, by path. */
+  readonly foreign: readonly string[];
+  /** Why nothing can be written there without `force`. */
+  readonly obstacle?: OutputExistsError;
+}
+
+/**
+ * Says whether an output folder is this checkpoint's: it is empty, or its record is of the same weights. Two checkpoints
+ * in one folder would be loaded as one.
+ */
+export async function ownerOf(
+  output: string,
+  name: string,
+  components: readonly Component[],
+): Promise<Owner> {
+  const own: Record<string, string> = {};
+  for (const component of components) own[component.name] ??= await fingerprintOf(component);
+  const provenance = await readProvenance(output);
+  const other = provenance?.checkpoint;
+  if (!provenance)
+    return { checkpoint: { name, components: own }, foreign: [], ...(await strangers(output)) };
+  if (!other || isSame(other, { name, components: own })) {
+    const all = { ...other?.components, ...own };
+    const sorted = Object.entries(all).sort(([a], [b]) => (a < b ? -1 : 1));
+    return { checkpoint: { name: other?.name ?? name, components: Object.fromEntries(sorted) }, foreign: [] };
+  }
+  return {
+    checkpoint: { name, components: own },
+    foreign: Object.keys(provenance.artifacts),
+    obstacle: new OutputExistsError({
+      problem: `${output} holds a conversion of ${describe(other, name)}: two checkpoints in one folder would be loaded as one.`,
+      details: { 'to be converted': name },
+      advice: 'Name another --output, or pass --force to remove what is there.',
+    }),
+  };
+}
+
+/** Other weights of the same name are told by what they hold. */
+function describe({ name }: CheckpointIdentity, own: string): string {
+  return name === own ? `other weights that are called ${name}, too` : name;
+}
+
+/** Whether weights that both have are the same; where they have none in common, the name decides. */
+function isSame(a: CheckpointIdentity, b: CheckpointIdentity): boolean {
+  const common = Object.keys(a.components).filter((key) => key in b.components);
+  if (common.length === 0) return a.name === b.name;
+  return common.every((key) => a.components[key] === b.components[key]);
+}
+
+/** Files that are in an output folder and are nobody's that is known. */
+async function strangers(output: string): Promise<{ obstacle?: OutputExistsError }> {
+  if ((await pathKind(output)) !== 'folder') return {};
+  const names = (await listFolder(output)).filter((file) => !file.startsWith('.'));
+  if (names.length === 0) return {};
+  const more = names.length > 4 ? ', …' : '';
+  return {
+    obstacle: new OutputExistsError({
+      problem: `${output} holds files that sdconvert did not write: ${names.slice(0, 4).join(', ')}${more}.`,
+      advice: `Name a folder of its own, such as ${join(output, 'sdconvert').replaceAll(sep, '/')}, or pass --force to write beside them.`,
+    }),
+  };
+}

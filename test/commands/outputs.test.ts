@@ -1,0 +1,192 @@
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { ConvertOptions } from '../../src/commands/conversion/request.ts';
+import { convertCheckpoint } from '../../src/commands/convert.ts';
+import { OutputExistsError, RequestError } from '../../src/errors.ts';
+import { whileLocked } from '../../src/io/disk.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+import { rejectionOf } from '../support/thrown-by.ts';
+
+const shapes = join(import.meta.dirname, '../../models/sd-shapes');
+const temporary = temporaryFolder();
+const small = { targets: ['onnx'], models: ['vae_encoder'] } satisfies Partial<ConvertOptions>;
+const start = process.cwd();
+
+/** The same network with other weights, under another name. */
+let other: string;
+beforeAll(() => {
+  other = temporary('other');
+  cpSync(shapes, other, { recursive: true });
+  const file = join(other, 'vae/diffusion_pytorch_model.safetensors');
+  const bytes = readFileSync(file);
+  bytes.set([1, 2, 3, 4], bytes.length - 64);
+  writeFileSync(file, bytes);
+});
+afterEach(() => process.chdir(start));
+
+function convert(output: string, more: Partial<ConvertOptions> = {}) {
+  return convertCheckpoint({ modelVersion: shapes, ...small, output, ...more });
+}
+
+describe('an output folder', () => {
+  test('is called as the checkpoint, and converting twice reuses it', async () => {
+    process.chdir(temporary());
+    const { output } = await convertCheckpoint({ modelVersion: shapes, ...small, bundle: false });
+    expect(output).toBe('sd-shapes');
+    const again = await convertCheckpoint({ modelVersion: shapes, ...small, bundle: false });
+    expect(again.artifacts.map(({ kept }) => kept)).toEqual([true]);
+  });
+
+  test('is never the checkpoint itself, nor another, nor within it', async () => {
+    for (const output of [other, join(other, 'vae')]) {
+      const error = await rejectionOf(convert(output, { modelVersion: other, force: true }));
+      expect(error).toBeInstanceOf(RequestError);
+      expect(error.problem).toContain('the one that is to be converted');
+    }
+    const error = await rejectionOf(convert(other, { force: true }));
+    expect(error.problem).toBe(`${other} is a checkpoint: nothing is written into it.`);
+    expect(readdirSync(other)).not.toContain('sdconvert.json');
+    await expect(convert('')).rejects.toThrow('--output names nothing');
+  });
+
+  test('may not hold what sdconvert did not write, but for hidden files', async () => {
+    const output = temporary('strangers');
+    mkdirSync(output);
+    writeFileSync(join(output, '.gitkeep'), '');
+    await convert(output, { bundle: false });
+    const crowded = temporary('crowded');
+    mkdirSync(crowded);
+    writeFileSync(join(crowded, 'thesis.docx'), 'years of work');
+    const error = await rejectionOf(convert(crowded));
+    expect(error).toBeInstanceOf(OutputExistsError);
+    expect(error.problem).toContain('files that sdconvert did not write: thesis.docx');
+    await convert(crowded, { force: true, bundle: false });
+    expect(readFileSync(join(crowded, 'thesis.docx'), 'utf8')).toBe('years of work');
+  });
+
+  test('of one checkpoint refuses another by name, and --force removes all of the first', async () => {
+    const output = temporary('mixed');
+    await convert(output, { models: ['vae_encoder', 'vae_decoder'] });
+    const error = await rejectionOf(convert(output, { modelVersion: other }));
+    expect(error).toBeInstanceOf(OutputExistsError);
+    expect(error.problem).toContain(`${output} holds a conversion of sd-shapes`);
+    expect(error.details).toEqual({ 'to be converted': 'other' });
+    await convert(output, { modelVersion: other, force: true });
+    expect(readdirSync(join(output, 'onnx')).filter((name) => name.startsWith('vae'))).toEqual([
+      'vae_encoder',
+    ]);
+    const { checkpoint, artifacts } = readRecord(output);
+    expect(checkpoint.name).toBe('other');
+    expect(Object.keys(artifacts)).toEqual(['onnx', 'onnx/vae_encoder']);
+  });
+
+  test('knows other weights of the same name', async () => {
+    const output = temporary('same name');
+    const twin = temporary('twin', 'sd-shapes');
+    cpSync(other, twin, { recursive: true });
+    await convert(output);
+    const error = await rejectionOf(convert(output, { modelVersion: twin, models: ['vae_decoder'] }));
+    expect(error.problem).toContain('other weights that are called sd-shapes, too');
+  });
+
+  test('takes more of the same checkpoint, under whatever name it goes', async () => {
+    const output = temporary('more');
+    const moved = temporary('renamed');
+    cpSync(shapes, moved, { recursive: true });
+    await convert(output, { bundle: false });
+    await convert(output, { modelVersion: moved, models: ['vae_decoder'], bundle: false });
+    expect(readRecord(output).checkpoint.name).toBe('sd-shapes');
+  });
+
+  test('is written by one run at a time', async () => {
+    const output = temporary('busy');
+    await whileLocked(output, async () => {
+      const error = await rejectionOf(convert(output));
+      expect(error.problem).toContain(`another run is writing into ${output}`);
+    });
+    expect(existsSync(output)).toBe(false);
+  });
+
+  test('is not taken for a checkpoint', async () => {
+    const output = temporary('output');
+    await convert(output);
+    const error = await rejectionOf(convert(temporary('again'), { modelVersion: output }));
+    expect(error.problem).toContain('is what a conversion wrote, not a checkpoint');
+  });
+});
+
+describe('an existing result', () => {
+  test('whose bytes were changed is not reused, though its size is right', async () => {
+    const output = temporary('flipped');
+    await convert(output);
+    flip(join(output, 'onnx/vae_encoder/model.onnx_data'));
+    const error = await rejectionOf(convert(output));
+    expect(error).toBeInstanceOf(OutputExistsError);
+    expect(error.problem).toContain('its model.onnx_data is not the file that was written');
+    await convert(output, { force: true });
+    await convert(output);
+  });
+
+  test('with an old date and other bytes is found by verifying', async () => {
+    const output = temporary('backdated');
+    await convert(output);
+    const data = join(output, 'onnx/vae_encoder/model.onnx_data');
+    flip(data);
+    utimesSync(data, new Date(0), new Date(0));
+    const error = await rejectionOf(convert(output, { verify: true }));
+    expect(error.problem).toContain('its model.onnx_data is not the file that was written');
+  });
+
+  test('that was copied elsewhere, with newer dates, is reused once its bytes are found right', async () => {
+    const output = temporary('original');
+    await convert(output, { bundle: false });
+    const copy = temporary('copied');
+    cpSync(output, copy, { recursive: true });
+    const later = new Date(Date.now() + 60_000);
+    utimesSync(join(copy, 'onnx/vae_encoder/model.onnx_data'), later, later);
+    const { artifacts } = await convert(copy, { bundle: false });
+    expect(artifacts.map(({ kept }) => kept)).toEqual([true]);
+  });
+
+  test('of a run that was cut short before it was recorded is replaced without being asked', async () => {
+    const output = temporary('cut short');
+    await convert(output, { bundle: false });
+    const record = readRecord(output);
+    const unfinished = { ...record, pending: ['onnx/vae_encoder'], artifacts: {} };
+    writeFileSync(join(output, 'sdconvert.json'), JSON.stringify(unfinished));
+    await convert(output, { bundle: false });
+    expect(readRecord(output)).toEqual(record);
+    rmSync(output, { recursive: true });
+  });
+});
+
+test('networks can be left out by name', async () => {
+  const output = temporary('without');
+  const { artifacts } = await convert(output, {
+    models: undefined,
+    without: ['unet', 'text_encoder', 'vae_encoder'],
+    dryRun: true,
+  });
+  expect(artifacts.map(({ name }) => name)).toEqual(['vae_decoder']);
+});
+
+function readRecord(output: string) {
+  return JSON.parse(readFileSync(join(output, 'sdconvert.json'), 'utf8'));
+}
+
+function flip(file: string): void {
+  const bytes = readFileSync(file);
+  const at = Math.floor(bytes.length / 2);
+  bytes[at] = (bytes[at] ?? 0) ^ 0xff;
+  writeFileSync(file, bytes);
+}
