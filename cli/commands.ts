@@ -49,6 +49,12 @@ export const commands: readonly [ListedCommand, ...ListedCommand[]] = [
     load: async () => (await import('./commands/quantize.ts')).quantizeCommand,
   },
   {
+    name: 'analyze',
+    usage: 'analyze <artifact>',
+    summary: 'Measure what the bits of each weight cost, and choose them',
+    load: async () => (await import('./commands/analyze.ts')).analyzeCommand,
+  },
+  {
     name: 'chunk',
     usage: 'chunk <artifact>',
     summary: 'Cut a converted UNet into chunks beside it',

@@ -1,12 +1,11 @@
 import type { Argv } from 'yargs';
-import type { AnalyzeResult, AnalyzeTarget } from '../../src/commands/analyze.ts';
 import type { QuantizeResult } from '../../src/commands/quantize.ts';
 import { RequestError } from '../../src/errors.ts';
 import type { Recipe } from '../../src/mixed-bits/recipe.ts';
 import { planQuantization, type QuantizationPlan, quantizationModes } from '../../src/quantize/plan.ts';
 import type { WeightReport } from '../../src/quantize/quantized-weight.ts';
 import { alignColumns, count, formatBytes } from '../../src/text.ts';
-import { parseBytes } from '../options.ts';
+import { analyzeTarget, runAnalysis, targetOptions } from './analyze.ts';
 import type { Command } from './command.ts';
 
 type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
@@ -32,12 +31,11 @@ export const quantizeCommand: Command = {
     const { artifact, output, force, analyze: analysis, verbose, ...how } = argv as Arguments;
     refuseIgnored(argv as Arguments);
     if (analysis !== undefined) {
-      const { analyzeStages, analyze } = await import('../../src/commands/analyze.ts');
       const { prompt: prompts, ...targets } = how;
-      const request = { artifact, output, force, analysis, prompts, target: analyzeTarget(targets) };
-      const result = await report.follow(analyzeStages(request), (context) => analyze(request, context));
-      report.result(summary(result), describeMix(result));
-      return 0;
+      return runAnalysis(
+        { artifact, output, force, analysis, prompts, target: analyzeTarget(targets) },
+        report,
+      );
     }
     const { quantizeArtifact } = await import('../../src/commands/quantize.ts');
     const { namesWithoutWeight, planRecipe, readRecipe } = await import('../../src/mixed-bits/recipe.ts');
@@ -135,31 +133,6 @@ function uniformPlan(how: How): QuantizationPlan {
   });
 }
 
-function analyzeTarget(how: Pick<Arguments, 'target-psnr' | 'target-size'>): AnalyzeTarget | undefined {
-  const { 'target-psnr': psnr, 'target-size': size } = how;
-  if (psnr !== undefined && size !== undefined)
-    throw new RequestError({
-      problem: '--target-psnr and --target-size exclude each other.',
-      advice: 'Name the one that matters.',
-    });
-  if (psnr !== undefined) return { psnr };
-  return size === undefined ? undefined : { bytes: parseBytes(size, '--target-size') };
-}
-
-/** A mixture's result without the measurements, which are in a file of their own. */
-function summary({ points, reports, chosen }: AnalyzeResult) {
-  return { points, reports, chosen };
-}
-
-function describeMix({ points, reports, chosen }: AnalyzeResult): string {
-  const rows = points.map(({ bits, bytes, psnr }) => [String(bits), formatBytes(bytes), psnr.toFixed(1)]);
-  return [
-    alignColumns([['bits', 'size', 'PSNR, dB'], ...rows]),
-    ...(chosen ? [`Written to ${chosen.written.path}, the bits of each weight to ${chosen.recipe}`] : []),
-    ...(reports.length > 0 ? [`Plot and tables: ${reports.join(', ')}`] : []),
-  ].join('\n\n');
-}
-
 /** The weights by how much they lost, the most first: all of them, or the ten that matter; and what it came to. */
 function describeQuantization(
   { path, weights, bytesBefore, bytesAfter }: QuantizeResult,
@@ -248,15 +221,7 @@ function declare(yargs: Argv) {
       describe:
         'Measure what each weight is worth, keeping it in this file (a UNet as ONNX, beside what draws with it); hours for a large model, resumed where it broke off',
     })
-    .option('target-psnr', {
-      type: 'number',
-      describe: 'With --analyze: the least dB; writes the smallest model',
-    })
-    .option('target-size', {
-      type: 'string',
-      describe: 'With --analyze: the most bytes (600MB); writes the best model',
-    })
-    .option('prompt', { type: 'string', array: true, describe: 'With --analyze: what is drawn meanwhile' })
+    .options(targetOptions)
     .group(['analyze', 'target-psnr', 'target-size', 'prompt', 'recipe'], 'Mixed bits:')
     .option('force', { type: 'boolean', default: false, describe: 'Replace an output that exists' })
     .example(
