@@ -44,9 +44,10 @@ export function withoutWeights(names: readonly string[], selection: Selection): 
     .map(({ name }) => name);
 }
 
-/** The single-file checkpoints of a repository that is no diffusers folder. */
+/** The single-file checkpoints of a repository that is no diffusers folder; those of fewer bits only where it has no others. */
 export function singleFiles(names: readonly string[]): readonly string[] {
-  return names.filter((name) => /\.(safetensors|ckpt|pt|pth|gguf)$/i.test(name));
+  const files = names.filter((name) => /\.(safetensors|ckpt|pt|pth)$/i.test(name));
+  return files.length > 0 ? files : names.filter((name) => /\.gguf$/i.test(name));
 }
 
 /** The variants that some component has. */

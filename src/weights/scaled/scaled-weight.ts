@@ -7,8 +7,8 @@ import type { Weight } from '../weight.ts';
 import { scaleGrid } from './scale-grid.ts';
 import { streamScaled } from './scaled-stream.ts';
 
-/** Scales are in memory while their tensor streams: more of them than this are no scales. */
-const MOST_SCALES = 1 << 24;
+/** Scales are in memory while their tensor streams: more of them than this (one for 16 of CLIP's embeddings) are none. */
+const MOST_SCALES = 1 << 22;
 
 /**
  * A weight whose elements are to be multiplied by `scale`: one for all, one for each of the first axis (output channels),

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import {
   filesForConversion,
   type Selection,
+  singleFiles,
   variantsIn,
   withoutWeights,
 } from '../../../src/checkpoint/from-hub/files-for-conversion.ts';
@@ -106,4 +107,10 @@ describe('weights in shards', () => {
         ),
       ).toEqual(['unet']);
   });
+});
+
+test('of single files, GGUF counts only where there is nothing else', () => {
+  const packed = ['model-Q4_K.gguf', 'model-Q8_0.gguf'];
+  expect(singleFiles(['README.md', ...packed])).toEqual(packed);
+  expect(singleFiles([...packed, 'model.safetensors'])).toEqual(['model.safetensors']);
 });
