@@ -13,7 +13,7 @@ import { readSingleComponent } from './single-file/open-single-file.ts';
 /** What a component can be opened as, and its classes; single files are of the first. */
 export const componentClasses = {
   unet: ['UNet2DConditionModel'],
-  vae: ['AutoencoderKL', 'AutoencoderTiny'],
+  vae: ['AutoencoderKL', 'AutoencoderTiny', 'AsymmetricAutoencoderKL'],
   controlnet: ['ControlNetModel'],
 } as const satisfies Record<string, readonly [string, ...string[]]>;
 

@@ -17,6 +17,8 @@ export interface KnownModel extends Recognized {
 }
 
 export const useStableDiffusion = 'Use a checkpoint of Stable Diffusion 1.x, 2.x or XL.';
+export const useVaeFolder =
+  'Name the checkpoint that it is for, and with --custom-vae-version its folder: config.json and the weights, as diffusers keeps them.';
 const useBase = 'Use the checkpoint that it was made from.';
 
 function unsupported(what: string, names: KnownModel['names'], advice = useStableDiffusion): KnownModel {
@@ -60,7 +62,11 @@ export const alteredModels: readonly KnownModel[] = [
   unsupported('a UNet that reads the text of another encoder', /(^|\.)encoder_hid_proj\./),
   unsupported('GLIGEN', /(^|\.)position_net\.|\.fuser\.(attn|linear)/),
   unsupported('Stable unCLIP', /^noise_augmentor\.|^embedder\.model\.visual\./),
-  unsupported('a VAE of another kind (AsymmetricAutoencoderKL)', /^(vae\.)?decoder\.condition_encoder\./),
+  {
+    what: 'an asymmetric VAE (AsymmetricAutoencoderKL) alone',
+    names: /^(vae\.)?decoder\.condition_encoder\./,
+    advice: useVaeFolder,
+  },
   unsupported('a VAE of another kind (VQModel)', /(^|\.)quantize\.embedding\./),
 ];
 

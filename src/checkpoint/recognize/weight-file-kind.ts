@@ -8,6 +8,7 @@ import {
   otherEncoders,
   otherFiles,
   type Recognized,
+  useVaeFolder,
 } from './other-models.ts';
 import { type FoundPart, plainName, type Shapes, type Survey, survey } from './survey.ts';
 
@@ -73,8 +74,7 @@ const kinds = {
   tinyVae: {
     kind: 'unsupported',
     what: 'a tiny autoencoder (TAESD) alone',
-    advice:
-      'Name the checkpoint that it is for, and with --custom-vae-version its folder: config.json and the weights, as diffusers keeps them.',
+    advice: useVaeFolder,
   },
 } as const satisfies Readonly<Record<string, RecognizedWeights>>;
 

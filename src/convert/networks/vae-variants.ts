@@ -1,4 +1,5 @@
 import type { Component } from '../../checkpoint/checkpoint.ts';
+import { asymmetricAutoencoderKl } from './asymmetric-autoencoder-kl.ts';
 import { autoencoderKl } from './autoencoder-kl.ts';
 import { autoencoderTiny } from './autoencoder-tiny.ts';
 import type { VaeVariant } from './vae-variant.ts';
@@ -7,6 +8,7 @@ import type { VaeVariant } from './vae-variant.ts';
 const variants: ReadonlyMap<unknown, VaeVariant> = new Map([
   ['AutoencoderKL', autoencoderKl],
   ['AutoencoderTiny', autoencoderTiny],
+  ['AsymmetricAutoencoderKL', asymmetricAutoencoderKl],
 ]);
 
 /** What says of which kind a VAE is. */

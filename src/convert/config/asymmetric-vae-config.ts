@@ -1,0 +1,51 @@
+import { z } from 'zod';
+import type { Component } from '../../checkpoint/checkpoint.ts';
+import { checkLevels, checkSizes, parseConfig } from './parse-config.ts';
+
+const counts = z.array(z.int().min(1)).min(1);
+
+/** AsymmetricAutoencoderKL; defaults are diffusers' own. */
+const schema = z.object({
+  in_channels: z.int().default(3),
+  out_channels: z.int().default(3),
+  latent_channels: z.int().default(4),
+  down_block_types: z.array(z.literal('DownEncoderBlock2D', { error: 'DownEncoderBlock2D' })),
+  down_block_out_channels: counts,
+  layers_per_down_block: z.int().min(1).default(1),
+  up_block_types: z.array(z.literal('UpDecoderBlock2D', { error: 'UpDecoderBlock2D' })),
+  up_block_out_channels: counts,
+  layers_per_up_block: z.int().min(1).default(1),
+  norm_num_groups: z.int().min(1).default(32),
+  act_fn: z.literal('silu', { error: '"silu"' }).default('silu'),
+});
+
+export type AsymmetricVaeConfig = z.output<typeof schema>;
+
+/** Reads and checks an asymmetric VAE's config: its halves have the same levels. Throws `ConfigError`. */
+export function asymmetricVaeConfig(component: Component): AsymmetricVaeConfig {
+  const config = parseConfig(schema, component);
+  const { down_block_types, up_block_types, up_block_out_channels, down_block_out_channels } = config;
+  checkLevels(component, down_block_out_channels.length, {
+    down_block_types,
+    up_block_types,
+    up_block_out_channels,
+  });
+  checkSizes(component, [
+    { key: 'in_channels', value: config.in_channels, weight: 'encoder.conv_in.weight', axis: 1 },
+    { key: 'out_channels', value: config.out_channels, weight: 'decoder.conv_out.weight', axis: 0 },
+    { key: 'latent_channels', value: config.latent_channels, weight: 'decoder.conv_in.weight', axis: 1 },
+    ...down_block_out_channels.map((value, level) => ({
+      key: `down_block_out_channels[${level}]`,
+      value,
+      weight: `encoder.down_blocks.${level}.resnets.0.conv1.weight`,
+      axis: 0,
+    })),
+    ...up_block_out_channels.toReversed().map((value, level) => ({
+      key: `up_block_out_channels[${up_block_out_channels.length - 1 - level}]`,
+      value,
+      weight: `decoder.up_blocks.${level}.resnets.0.conv1.weight`,
+      axis: 0,
+    })),
+  ]);
+  return config;
+}
