@@ -45,8 +45,9 @@ export function buildOnnxModel(graph: Graph, metadata: OnnxMetadata): OnnxModel 
   for (const [output, name] of aliases) write.node('Identity', [rename(name)], output);
 
   const dataFiles = layOutTensors(graph.tensors.flatMap(storedTensor), 'model.onnx_data');
+  const tensors = new Map(graph.tensors.map((tensor) => [tensor.name, tensor]));
   const external = [...placements(dataFiles)].map(([name, placement]) =>
-    externalTensor(graphTensor(graph, name), placement),
+    externalTensor(graphTensor(tensors, name), placement),
   );
   const computed = graph.tensors.filter(
     ({ op }) => op.kind !== 'input' && op.kind !== 'weight' && op.kind !== 'constant',
@@ -149,8 +150,11 @@ function storedTensor(tensor: Tensor): TensorStream[] {
   return [{ name, byteLength: byteSize(fixedShape(tensor), dtype), stream: () => op.weight.stream(dtype) }];
 }
 
-function graphTensor(graph: Graph, name: string): { name: string; dtype: DType; dims: readonly number[] } {
-  const tensor = graph.tensors.find((each) => each.name === name);
+function graphTensor(
+  tensors: ReadonlyMap<string, Tensor>,
+  name: string,
+): { name: string; dtype: DType; dims: readonly number[] } {
+  const tensor = tensors.get(name);
   if (!tensor) throw new Error(`no tensor is called ${name}`);
   return { name, dtype: tensor.dtype, dims: fixedShape(tensor) };
 }
