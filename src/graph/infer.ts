@@ -125,6 +125,10 @@ const rules: { readonly [K in ComputedOp['kind']]: Rule<K> } = {
     expectVector(bias, size, 'bias');
     return { dtype: sameDType(x, weight, bias), shape: typeOf(x).shape };
   },
+  rms_norm({ axis }, [x]) {
+    dimAt(typeOf(x).shape, axis);
+    return typeOf(x);
+  },
   normalize(_, [x, epsilon]) {
     const { shape } = typeOf(x);
     expectAxis(shape.length - 1, shape);

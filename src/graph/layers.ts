@@ -54,6 +54,14 @@ export function layerNorm(at: Scope, x: Tensor, norm: { axis: number; epsilon: n
   );
 }
 
+/** Divides x by the root of its mean square along one axis (Zhang and Sennrich 2019), then scales each of its positions. */
+export function rmsNorm(at: Scope, x: Tensor, norm: { axis: number; epsilon: number }): Tensor {
+  const normed = at.builder.apply({ kind: 'rms_norm', ...norm }, [x]);
+  const behind = norm.axis < 0 ? -1 - norm.axis : x.shape.length - 1 - norm.axis;
+  const weight = at.weightAs('weight', ([size = 0]) => [size, ...Array<number>(behind).fill(1)]);
+  return at.builder.apply({ kind: 'mul' }, [normed, weight], at.path);
+}
+
 /** Rows of the table `weight` [N,C] at integer `indices` […] → […,C]. */
 export function embedding(at: Scope, indices: Tensor): Tensor {
   return at.builder.apply({ kind: 'embedding' }, [at.weight('weight'), indices], at.path);

@@ -55,6 +55,8 @@ export interface OpAttributes {
   group_norm: { readonly groups: number; readonly epsilon: number };
   /** inputs: x, weight [n], bias [n]; mean and variance over one axis of size n */
   layer_norm: { readonly axis: number; readonly epsilon: number };
+  /** x divided by √(mean of its squares + epsilon) along one axis */
+  rms_norm: { readonly axis: number; readonly epsilon: number };
   /** inputs: x, epsilon []; the vectors along the last axis, each divided by its Euclidean length or by epsilon, whichever is larger */
   normalize: object;
   /** The largest element along one axis; its size becomes 1. */

@@ -29,6 +29,7 @@ const arities: { readonly [K in Op['kind']]: readonly [number, number] } = {
   softmax: [1, 1],
   group_norm: [3, 3],
   layer_norm: [3, 3],
+  rms_norm: [1, 1],
   normalize: [2, 2],
   reduce_max: [1, 1],
   reshape: [1, 1],

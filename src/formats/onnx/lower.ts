@@ -87,6 +87,20 @@ const lowerings: { readonly [K in OpKind]: Lowering<K> } = {
     write.node('Transpose', [normed], name, { perm: back });
   },
 
+  rms_norm(write, { name, dtype }, { axis, epsilon }, [x = '']) {
+    // In float32: the squares of elements above 255 leave float16's range.
+    const to = write.dataType('f32');
+    const wide = dtype === 'f16' ? write.node1('Cast', [x], `${name}/float32`, { to }) : x;
+    // These operators in this order are what onnxruntime makes one kernel of, with a factor that follows.
+    const squares = write.node1('Pow', [wide, write.float32s([2])], `${name}/squares`);
+    const mean = write.node1('ReduceMean', [squares, write.int64s([axis])], `${name}/mean`, { keepdims: 1 });
+    const shifted = write.node1('Add', [mean, write.float32s([epsilon])], `${name}/shifted`);
+    const root = write.node1('Sqrt', [shifted], `${name}/root`);
+    if (dtype !== 'f16') return write.node('Div', [wide, root], name);
+    const normed = write.node1('Div', [wide, root], `${name}/normed`);
+    write.node('Cast', [normed], name, { to: write.dataType('f16') });
+  },
+
   normalize(write, { name }, _, [x = '', epsilon = '']) {
     const length = write.node1('ReduceL2', [x, write.int64s([-1])], `${name}/length`, { keepdims: 1 });
     write.node('Div', [x, write.node1('Max', [length, epsilon], `${name}/divisor`)], name);

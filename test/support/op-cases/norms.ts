@@ -1,13 +1,29 @@
-import { constant, fill, given, lines, normalised, type Rows, w, windowSum, x } from './op-case.ts';
+import {
+  constant,
+  fill,
+  given,
+  lines,
+  normalised,
+  type Rows,
+  rootMeanSquare,
+  w,
+  windowSum,
+  x,
+} from './op-case.ts';
+
+type Norm = 'softmax' | 'group_norm' | 'layer_norm' | 'rms_norm' | 'normalize' | 'reduce_max';
 
 /** Operations that look along an axis. */
-export const norms: Rows<'softmax' | 'group_norm' | 'layer_norm' | 'normalize' | 'reduce_max'> = {
+export const norms: Rows<Norm> = {
   softmax: [
     {
       attributes: { axis: 1 },
       operands: [x(2, 3, 4)],
       type: 'f32 [2, 3, 4]',
-      written: { onnx: 'y = Softmax(x0) axis=1', coreml: 'y = softmax(axis=int32 1, x=x0): fp32 [2, 3, 4]' },
+      written: {
+        onnx: 'y = Softmax(x0) axis=1',
+        coreml: 'y = softmax(axis=int32 1, x=x0): fp32 [2, 3, 4]',
+      },
       reference: (x) =>
         fill(
           [2, 3, 4],
@@ -82,6 +98,82 @@ export const norms: Rows<'softmax' | 'group_norm' | 'layer_norm' | 'normalize' |
           const row = fill([5], (each) => x.at(n, each, 0, s));
           return normalised(x.at(n, c, 0, s), row, 0.25) * w.at(c) + b.at(c);
         }),
+    },
+  ],
+  rms_norm: [
+    {
+      with: 'the last axis',
+      attributes: { axis: -1, epsilon: 0.25 },
+      operands: [x(2, 3, 5)],
+      type: 'f32 [2, 3, 5]',
+      written: {
+        onnx: lines(
+          'y/squares = Pow(x0, [2])',
+          'y/mean = ReduceMean(y/squares, [-1]) keepdims=1',
+          'y/shifted = Add(y/mean, [0.25])',
+          'y/root = Sqrt(y/shifted)',
+          'y = Div(x0, y/root)',
+        ),
+        coreml: lines(
+          'y_negative = mul(x=x0, y=fp32 -1): fp32 [2, 3, 5]',
+          'y_mirrored = concat(axis=int32 2, interleave=false, values=(x0, y_negative)): fp32 [2, 3, 10]',
+          'y_normed = layer_norm(axes=int32 [2], epsilon=fp32 0.25, x=y_mirrored): fp32 [2, 3, 10]',
+          'y = slice_by_index(begin=int32 [0, 0, 0], end=int32 [2, 3, 5], x=y_normed): fp32 [2, 3, 5]',
+        ),
+      },
+      reference: (x) =>
+        fill([2, 3, 5], (n, s, c) => {
+          const row = fill([5], (each) => x.at(n, s, each));
+          return x.at(n, s, c) / rootMeanSquare(row, 0.25);
+        }),
+    },
+    {
+      with: 'the channels of tokens laid out as an image',
+      attributes: { axis: 1, epsilon: 0.25 },
+      operands: [x(2, 5, 1, 3)],
+      type: 'f32 [2, 5, 1, 3]',
+      written: {
+        onnx: lines(
+          'y/squares = Pow(x0, [2])',
+          'y/mean = ReduceMean(y/squares, [1]) keepdims=1',
+          'y/shifted = Add(y/mean, [0.25])',
+          'y/root = Sqrt(y/shifted)',
+          'y = Div(x0, y/root)',
+        ),
+        coreml: lines(
+          'y_negative = mul(x=x0, y=fp32 -1): fp32 [2, 5, 1, 3]',
+          'y_mirrored = concat(axis=int32 1, interleave=false, values=(x0, y_negative)): fp32 [2, 10, 1, 3]',
+          'y_normed = layer_norm(axes=int32 [1], epsilon=fp32 0.25, x=y_mirrored): fp32 [2, 10, 1, 3]',
+          'y = slice_by_index(begin=int32 [0, 0, 0, 0], end=int32 [2, 5, 1, 3], x=y_normed): fp32 [2, 5, 1, 3]',
+        ),
+      },
+      reference: (x) =>
+        fill([2, 5, 3], (n, c, s) => {
+          const row = fill([5], (each) => x.at(n, each, 0, s));
+          return x.at(n, c, 0, s) / rootMeanSquare(row, 0.25);
+        }),
+    },
+    {
+      with: 'a vector whose squares float16 could not hold, and one of zeros',
+      attributes: { axis: 1, epsilon: 2 ** -20 },
+      operands: [given([2, 2], [40960, 30720, 0, 0])],
+      type: 'f32 [2, 2]',
+      written: {
+        onnx: lines(
+          'y/squares = Pow(x0, [2])',
+          'y/mean = ReduceMean(y/squares, [1]) keepdims=1',
+          'y/shifted = Add(y/mean, [9.5367431640625e-7])',
+          'y/root = Sqrt(y/shifted)',
+          'y = Div(x0, y/root)',
+        ),
+        coreml: lines(
+          'y_negative = mul(x=x0, y=fp32 -1): fp32 [2, 2]',
+          'y_mirrored = concat(axis=int32 1, interleave=false, values=(x0, y_negative)): fp32 [2, 4]',
+          'y_normed = layer_norm(axes=int32 [1], epsilon=fp32 9.5367431640625e-7, x=y_mirrored): fp32 [2, 4]',
+          'y = slice_by_index(begin=int32 [0, 0], end=int32 [2, 2], x=y_normed): fp32 [2, 2]',
+        ),
+      },
+      reference: () => [0.8 * Math.SQRT2, 0.6 * Math.SQRT2, 0, 0],
     },
   ],
   normalize: [

@@ -95,6 +95,10 @@ export function normalised(value: number, group: readonly number[], epsilon: num
   return (value - mean) / Math.sqrt(variance + epsilon);
 }
 
+export function rootMeanSquare(row: readonly number[], epsilon: number): number {
+  return Math.sqrt(row.reduce((sum, each) => sum + each ** 2, 0) / row.length + epsilon);
+}
+
 /** The Maclaurin series of the error function: in float64 exact to ten digits where |x| < 3. */
 export function erf(x: number): number {
   let [term, sum] = [x, x];

@@ -93,6 +93,24 @@ const lowerings: { readonly [K in OpKind]: Lowering<K> } = {
     write.operation('layer_norm', { x, axes, gamma, beta, epsilon: fraction(result.dtype, epsilon) }, result);
   },
 
+  /**
+   * The layer_norm of x and −x behind each other: their mean is 0 and their variance the mean square of x, so the first
+   * half is what is wanted, in one operation that keeps its squares to itself. (ANEMLL runs language models on the Neural
+   * Engine so.) Squares as values of the program would leave float16's range above 255.
+   */
+  rms_norm(write, result, { axis, epsilon }, [x = '']) {
+    const { dtype, shape } = result;
+    const at = fromStart(result, axis);
+    const doubled = shape.map((size, each) => (each === at ? 2 * size : size));
+    const negative = write.step(result, 'negative', shape, 'mul', { x, y: fraction(dtype, -1) });
+    const joined = { values: [x, negative], axis: int32(at), interleave: bool(false) };
+    const mirrored = write.step(result, 'mirrored', doubled, 'concat', joined);
+    const norm = { x: mirrored, axes: int32s([at]), epsilon: fraction(dtype, epsilon) };
+    const normed = write.step(result, 'normed', doubled, 'layer_norm', norm);
+    const begin = int32s(shape.map(() => 0));
+    write.operation('slice_by_index', { x: normed, begin, end: int32s(shape) }, result);
+  },
+
   normalize(write, result, _, [x, epsilon]) {
     const size = result.shape.at(-1) ?? 0;
     const one = [...result.shape.slice(0, -1), 1];
