@@ -120,14 +120,20 @@ export function slice(x: Tensor, axis: number, start: Dim, end: Dim): Tensor {
 }
 
 /** The tensors of these sizes that `concat` along an axis would make x of. Throws `RangeError` where they are not all of it. */
-export function split(x: Tensor, axis: number, sizes: readonly Dim[]): Tensor[] {
+export function split<const Sizes extends readonly Dim[]>(
+  x: Tensor,
+  axis: number,
+  sizes: Sizes,
+): { [Part in keyof Sizes]: Tensor } {
   const total = addDims(sizes);
   if (!sameDim(total, dimAt(x.shape, axis)))
     throw new RangeError(`${formatDim(total)} is not all of axis ${axis} of ${formatShape(x.shape)}`);
-  return sizes.map((size, part) => {
+  const parts = sizes.map((size, part) => {
     const start = addDims(sizes.slice(0, part));
     return slice(x, axis, start, addDims([start, size]));
   });
+  // as: `map` gives as many as there are sizes, which its type forgets.
+  return parts as { [Part in keyof Sizes]: Tensor };
 }
 
 /** x with `before` and `after` elements of `value` around it along an axis. */

@@ -3,6 +3,7 @@ import { buildOnnxModel } from '../../../src/formats/onnx/build-model.ts';
 import { addDims, multiplyDims, symbol } from '../../../src/graph/dim.ts';
 import { reshape, slice } from '../../../src/graph/functions.ts';
 import { GraphBuilder } from '../../../src/graph/graph.ts';
+import { rotate } from '../../../src/graph/rotate.ts';
 import type { Shape } from '../../../src/graph/shape.ts';
 import type { Tensor } from '../../../src/graph/tensor.ts';
 import { memoryWeight } from '../../support/memory-weight.ts';
@@ -27,6 +28,23 @@ describe('a reshape of free sizes needs no arithmetic at run time', () => {
   function written(from: Shape, shape: Shape): string {
     return writtenFor(from, (x) => reshape(x, shape));
   }
+});
+
+test('any number of tokens is rotated, with reshapes that are known beforehand', () => {
+  const [batch, tokens] = [symbol('batch'), addDims([multiplyDims([symbol('height'), symbol('width')]), 77])];
+  const text = writtenFor([batch, 2, 8, tokens], (x, builder) => {
+    const [cos, sin] = ['cos', 'sin'].map((name) =>
+      builder.input(name, { dtype: 'f32', shape: [4, tokens] }),
+    );
+    if (!cos || !sin) throw new Error('an input is missing');
+    return rotate(x, { cos, sin }, 2, 'neighbours');
+  });
+  expect(text.split('\n').filter((line) => line.includes('Reshape'))).toEqual([
+    'x/reshape = Reshape(x, [0, 2, 4, 2, -1])',
+    'cos/reshape = Reshape(cos, [4, 1, -1])',
+    'sin/reshape = Reshape(sin, [4, 1, -1])',
+    'y = Reshape(x/concat, [0, 2, 8, -1])',
+  ]);
 });
 
 describe('parts of a free size are counted from the end that lies nearer', () => {

@@ -5,6 +5,7 @@ import type { Tensor } from '../../../src/graph/tensor.ts';
 import type { TensorData } from '../../../src/weights/tensor-data.ts';
 import { memoryWeight } from '../memory-weight.ts';
 import { elementwise } from './elementwise.ts';
+import { functions } from './functions.ts';
 import { movements } from './movements.ts';
 import { norms } from './norms.ts';
 import type { Case, Operand, Rows, Values } from './op-case.ts';
@@ -20,15 +21,12 @@ export interface NamedCase extends Case {
   readonly name: string;
   /** Unlike any other's, in letters and digits: its place in a graph of many. */
   readonly id: string;
-  /** Records the result under a name. */
+  /** Records the result, an operation's under a name. */
   readonly compute: (builder: GraphBuilder, operands: readonly Tensor[], name: string) => Tensor;
 }
 
-export const everyCase: readonly NamedCase[] = Object.entries(opCases).flatMap(([kind, cases]) =>
-  cases.map((each, index) => ({
-    ...each,
-    name: each.with ? `${kind}, ${each.with}` : kind,
-    id: `${kind}_${index}`,
+export const everyCase: readonly NamedCase[] = [
+  ...named(opCases, (kind, each) => ({
     compute(builder, operands, name): Tensor {
       const [only] = operands;
       if (Object.hasOwn(sources, kind) && only) return only;
@@ -36,7 +34,22 @@ export const everyCase: readonly NamedCase[] = Object.entries(opCases).flatMap((
       return builder.apply({ kind, ...each.attributes } as ComputedOp, operands, name);
     },
   })),
-);
+  ...named(functions, (_, { compute }) => ({ compute: (_builder, operands) => compute(operands) })),
+];
+
+function named<Each extends Case>(
+  table: Readonly<Record<string, readonly Each[]>>,
+  how: (name: string, each: Each) => Pick<NamedCase, 'compute'>,
+): NamedCase[] {
+  return Object.entries(table).flatMap(([name, cases]) =>
+    cases.map((each, index) => ({
+      ...each,
+      name: each.with ? `${name}, ${each.with}` : name,
+      id: `${name}_${index}`,
+      ...how(name, each),
+    })),
+  );
+}
 
 /** The graph of a case, with the output `y`. */
 export function graphOfCase(each: NamedCase): Graph {
