@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
 import { multiplyDims, symbol } from '../../src/graph/dim.ts';
-import { cast, concat, reshapeLike } from '../../src/graph/functions.ts';
+import { cast, concat, reshapeLike, split } from '../../src/graph/functions.ts';
 import { GraphBuilder } from '../../src/graph/graph.ts';
-import type { Shape } from '../../src/graph/shape.ts';
+import { rotate } from '../../src/graph/rotate.ts';
+import { formatShape, type Shape } from '../../src/graph/shape.ts';
 import type { Tensor } from '../../src/graph/tensor.ts';
 
 const [batch, height, width] = [symbol('batch'), symbol('height'), symbol('width')];
@@ -21,6 +22,21 @@ test('to concatenate one tensor, or to cast it to its own dtype, takes no operat
   expect(concat([x], 0)).toBe(x);
   expect(cast(x, 'f32')).toBe(x);
   expect(() => concat([], 0)).toThrow('nothing to concatenate');
+});
+
+test('what was concatenated is split into the same parts, all of it or nothing', () => {
+  const joint = concat([input([batch, 77, 8]), input([batch, pixels, 8])], 1);
+  const [text, picture] = split(joint, 1, [77, pixels]);
+  expect(formatShape(text.shape)).toBe('[batch, 77, 8]');
+  expect(formatShape(picture.shape)).toBe('[batch, height * width, 8]');
+  expect(() => split(joint, 1, [77, height])).toThrow(
+    new RangeError('height + 77 is not all of axis 1 of [batch, height * width + 77, 8]'),
+  );
+});
+
+test('an odd number of elements cannot be rotated in pairs', () => {
+  const turns = { cos: input([2]), sin: input([2]) };
+  expect(() => rotate(input([2, 5]), turns, 1, 'halves')).toThrow(new RangeError('5 is not a multiple of 2'));
 });
 
 const builder = new GraphBuilder();
