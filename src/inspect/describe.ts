@@ -179,8 +179,11 @@ function weightTable(groups: readonly WeightGroup[]): string {
   return alignColumns([['weights', ...sumHeadings], ...rows, ...total]);
 }
 
+/** How a component's weights are stored; where in several ways, how many of them in each. */
 function stored(groups: readonly WeightGroup[]): string {
-  return groups.map((group) => group.stored).join(', ');
+  const [only, second] = groups;
+  if (only && !second) return only.stored;
+  return groups.map((group) => `${group.stored} (${group.tensors.toLocaleString('en')})`).join(', ');
 }
 
 function valueTable(heading: string, values: readonly DeclaredValue[]): string {

@@ -1,7 +1,9 @@
 import { cpSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { readSingleFile } from '../../src/checkpoint/single-file/open-single-file.ts';
 import { inspect } from '../../src/commands/inspect.ts';
 import { describe } from '../../src/inspect/describe.ts';
+import { inspectOpened } from '../../src/inspect/inspect-checkpoint.ts';
 import type { CheckpointInspection, WeightsInspection } from '../../src/inspect/inspection.ts';
 import { type NamedTensor, writeSafetensors } from '../../src/weights/safetensors-writer.ts';
 import type { WeightFile } from '../../src/weights/tensors-of-file.ts';
@@ -226,6 +228,31 @@ test.for([
   const found = await inspectWeights(at('part.safetensors'));
   expect(found.what).toContain(what);
   expect(found.next).toEqual({ advice: expect.stringMatching(/\w\.$/) });
+});
+
+test('a GGUF file is described by its types, with their counts', async () => {
+  const found = await inspectWeights('test/fixtures/gguf/types.gguf');
+  expect(found).toMatchObject({ kind: 'weights', format: 'GGUF', tensors: 15 });
+  expect(found.weights).toContainEqual({
+    stored: 'Q4_K',
+    bits: 4.5,
+    tensors: 1,
+    parameters: 7 * 256,
+    byteLength: 7 * 144,
+  });
+  expect(describe(found)).toMatch(/^Q4_K +1 +1,792 +1\.0 kB$/m);
+});
+
+test('a checkpoint in GGUF tells the types of each network, with their counts', async () => {
+  const shapes = Object.entries(recordedPlaces('sd15')).map(([name, [shape]]) => [name, shape] as const);
+  const file = headerFile(Object.fromEntries(shapes), 'model.gguf');
+  const coding = { name: 'Q8_0', bits: 8.5 };
+  const weights = [...file.weights].map(([name, weight]) => {
+    return [name, weight.shape.length === 2 ? { ...weight, coding } : weight] as const;
+  });
+  const checkpoint = await readSingleFile({ ...file, weights: new Map(weights) });
+  const text = describe(await inspectOpened(checkpoint, 'GGUF'));
+  expect(text).toMatch(/^unet .* float16 \(\d+\), Q8_0 \(184\)/m);
 });
 
 test('8-bit floats are called that', () => {
