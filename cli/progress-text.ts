@@ -57,7 +57,7 @@ function bytesOf(done: number, total: number): string {
 }
 
 /** `8 s`, `2 min 5 s`, `1 h 20 min`. */
-export function duration(seconds: number): string {
+function duration(seconds: number): string {
   const whole = Math.max(1, Math.round(seconds));
   if (whole < 60) return `${whole} s`;
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
@@ -65,6 +65,6 @@ export function duration(seconds: number): string {
 }
 
 /** The end of a text that is too long. */
-export function shortened(text: string, room: number): string {
+function shortened(text: string, room: number): string {
   return text.length <= room ? text : `…${text.slice(text.length - Math.max(0, room - 1))}`;
 }

@@ -9,7 +9,7 @@ import { basename, dirname, join, sep } from 'node:path';
  */
 
 /** What the names of all unfinished things begin with. */
-export const PREFIX = '.sdc-';
+const PREFIX = '.sdc-';
 
 /** The file that says who writes into a folder. */
 export const LOCK = `${PREFIX}lock`;

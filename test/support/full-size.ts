@@ -4,7 +4,7 @@ import type { Checkpoint } from '../../src/checkpoint/checkpoint.ts';
 import { type HeaderComponent, headerCheckpoint } from './header-checkpoint.ts';
 
 /** The UNets that were distilled from those of larger models. */
-export const distilledModels = [
+const distilledModels = [
   'bk-sdm-base',
   'bk-sdm-small',
   'bk-sdm-tiny',

@@ -5,9 +5,7 @@ import type { Weight } from '../../weights/weight.ts';
 import type { Family, UNetKind } from '../family.ts';
 
 /** What UNets are trained to predict. */
-export const predictionTypes = ['epsilon', 'v_prediction'] as const;
-
-export type PredictionType = (typeof predictionTypes)[number];
+export type PredictionType = 'epsilon' | 'v_prediction';
 
 /** What a UNet was trained to predict: which scheduler fits it. */
 export interface Prediction {
