@@ -15,7 +15,7 @@ import { dirname, join } from 'node:path';
 import { appendRows, circumstances } from '../benchmarks/results-file.ts';
 import type { NetworkName } from '../src/convert/networks/networks.ts';
 import type { TensorMap } from '../src/formats/runner.ts';
-import { type ConvertOptions, convert } from '../src/index.ts';
+import { type ConvertOptions, type ConvertRequest, convert } from '../src/index.ts';
 import { openChain } from '../src/run/chain.ts';
 import { feedsFor, recordedOutputs } from '../src/run/feeds.ts';
 import { judge } from '../src/validate/verdict.ts';
@@ -126,7 +126,7 @@ function vae(folder: string): Recorded['networks'] {
 }
 
 /** How networks are written. */
-type Form = Required<Pick<ConvertOptions, 'targets' | 'precision' | 'attention'>>;
+type Form = Required<Pick<ConvertRequest, 'targets' | 'precision' | 'attention'>>;
 
 const forms: readonly Form[] = [
   { targets: ['onnx'], precision: 'float32', attention: 'ORIGINAL' },

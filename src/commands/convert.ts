@@ -16,6 +16,7 @@ import {
 } from './conversion/request.ts';
 import { validateStage } from './conversion/validate.ts';
 import { writeStage } from './conversion/write.ts';
+import { withDefaults } from './options.ts';
 
 /**
  * Takes a checkpoint through every stage: open → build → precision → plan → write → validate → bundle. Throws
@@ -26,7 +27,7 @@ export async function convertCheckpoint(
   options: ConvertOptions,
   context: Context = {},
 ): Promise<ConvertResult> {
-  const request = { ...convertDefaults, ...options };
+  const request = requestOf(options);
   // Bits that there are none of are refused before anything is downloaded.
   if (request.quantization) planQuantization(request.quantization);
   const located = await locateModels(request, context);
@@ -36,8 +37,12 @@ export async function convertCheckpoint(
 
 /** The names of the stages that a request goes through, in order. */
 export async function conversionStages(options: ConvertOptions): Promise<readonly string[]> {
-  const { stages } = conversion({ ...convertDefaults, ...options });
+  const { stages } = conversion(requestOf(options));
   return (await modelsOnHub(options)).length > 0 ? ['download', ...stages] : stages;
+}
+
+function requestOf(options: ConvertOptions): ConvertRequest {
+  return withDefaults<ConvertRequest, typeof convertDefaults>(convertDefaults, options);
 }
 
 function conversion(request: ConvertRequest): Pipeline<LocatedModels, ConvertResult> {

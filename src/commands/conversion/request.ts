@@ -10,6 +10,7 @@ import { type TargetName, targetNames } from '../../formats/format.ts';
 import type { QuantizationOptions } from '../../quantize/plan.ts';
 import type { Precision } from '../../quantize/precision.ts';
 import type { Verdict } from '../../validate/verdict.ts';
+import type { OptionsOf } from '../options.ts';
 
 /** What to convert, and how; `convertDefaults` fills in what is left out. */
 export interface ConvertRequest extends ModelSources {
@@ -63,7 +64,7 @@ export const convertDefaults = {
 } as const satisfies Partial<ConvertRequest>;
 
 /** A conversion's options; only `modelVersion` is needed. */
-export type ConvertOptions = Pick<ConvertRequest, 'modelVersion'> & Partial<ConvertRequest>;
+export type ConvertOptions = OptionsOf<ConvertRequest, typeof convertDefaults>;
 
 /** What a conversion did, or with `dryRun` would do. */
 export interface ConvertResult {
