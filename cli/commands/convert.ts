@@ -221,8 +221,8 @@ function declareConversion(yargs: Argv) {
       describe: `Core ML: who compiles Resources; ${compilerOption.describe}`,
     })
     .option('variant', {
-      choices: ['fp16', 'non_ema'] as const,
-      describe: 'Which weights, where the checkpoint has several',
+      type: 'string',
+      describe: 'Which weights, where the checkpoint has several: fp16, bf16, non_ema, …',
     })
     .option('prediction-type', {
       choices: everyName<PredictionType>({ epsilon: true, v_prediction: true }),

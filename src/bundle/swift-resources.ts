@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
+import { placeSideFile, type SideFile, sideFileName } from '../checkpoint/side-file.ts';
+import { swiftVocabulary } from '../checkpoint/swift-vocabulary.ts';
 import { type Context, throwIfInterrupted } from '../context.ts';
 import { networkKind } from '../convert/networks/networks.ts';
 
@@ -10,7 +12,6 @@ import { formatOfEnding, modelName } from '../formats/format.ts';
 import { forgetProvenance } from '../formats/provenance.ts';
 import { listFolder, openFile, pathKind, removePath } from '../io/disk.ts';
 import { streamBytes } from '../io/stream-bytes.ts';
-import { copyConfigFile } from '../io/strict-json.ts';
 import type { Hashed } from '../io/write-hashed.ts';
 
 /** A package to be compiled. */
@@ -25,7 +26,7 @@ export interface SwiftPackage {
 export interface SwiftResources {
   readonly packages: readonly SwiftPackage[];
   /** The files of the checkpoint's tokenizer; `vocab.json` and `merges.txt` are taken. */
-  readonly tokenizer: readonly string[];
+  readonly tokenizer: readonly SideFile[];
   readonly compiler: Compiler;
 }
 
@@ -34,9 +35,9 @@ const TOKENIZER_FILES = ['vocab.json', 'merges.txt'] as const;
 /** What `Resources` gets of packages and a tokenizer's files: bundles and files, by path below it. */
 export function swiftResourcePaths(
   packages: readonly Pick<SwiftPackage, 'id' | 'path'>[],
-  tokenizer: readonly string[],
+  tokenizer: readonly SideFile[],
 ): string[] {
-  const files = TOKENIZER_FILES.filter((name) => tokenizer.some((path) => basename(path) === name));
+  const files = TOKENIZER_FILES.filter((name) => tokenizer.some((file) => sideFileName(file) === name));
   return [...withoutChunkedWholes(packages).map(bundleFolder), ...files];
 }
 
@@ -71,9 +72,10 @@ export async function bundleSwiftResources(
     await forgetProvenance(join(folder, name));
     await removePath(join(folder, name));
   }
+  const vocabulary = await swiftVocabulary(tokenizer);
   for (const name of TOKENIZER_FILES) {
-    const file = tokenizer.find((path) => basename(path) === name);
-    if (file !== undefined) written.push({ name, ...(await copyConfigFile(file, join(folder, name))) });
+    const file = vocabulary.find((each) => sideFileName(each) === name);
+    if (file !== undefined) written.push({ name, ...(await placeSideFile(file, join(folder, name))) });
     else
       onProgress?.({
         type: 'note',

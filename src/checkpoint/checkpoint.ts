@@ -3,6 +3,7 @@ import { NotFoundError } from '../errors.ts';
 import type { JsonObject } from '../io/python-json.ts';
 import type { Component } from './component.ts';
 import { distilledTitle, type Family, familyOf, familyTitles, kindOf, type UNetKind } from './family.ts';
+import type { SideFile } from './side-file.ts';
 
 export type { Component } from './component.ts';
 
@@ -14,8 +15,8 @@ export interface Checkpoint {
   readonly modelIndex: JsonObject;
   /** What has weights, by folder name, in the order of model_index.json. */
   readonly components: ReadonlyMap<string, Component>;
-  /** What has none (scheduler, tokenizer, feature extractor): the paths of its files, by folder name. */
-  readonly folders: ReadonlyMap<string, readonly string[]>;
+  /** What has none (scheduler, tokenizer, feature extractor): its files, by folder name. */
+  readonly folders: ReadonlyMap<string, readonly SideFile[]>;
   /** What model_index.json names but is not on the disk: a checkpoint may be downloaded in parts. */
   readonly missing: readonly string[];
   /** By the UNet; `undefined` without one. */

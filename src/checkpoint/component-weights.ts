@@ -7,10 +7,11 @@ import type { WeightFile } from '../weights/tensors-of-file.ts';
 import type { Weight } from '../weights/weight.ts';
 import { openStoredTensors } from '../weights/weight-file.ts';
 
-/** The alternative sets of weights that checkpoints carry beside the plain one. */
-export const variants = ['fp16', 'non_ema'] as const;
+/** The alternative sets of weights that checkpoints often carry beside the plain one; any other word may be one. */
+export const variants = ['fp16', 'bf16', 'fp32', 'ema', 'non_ema'] as const;
 
-export type Variant = (typeof variants)[number];
+/** What stands before the ending of a set's files: `fp16`. */
+export type Variant = string;
 
 /** The weights of one component: every tensor of its file, or of all its shards. */
 export interface ComponentWeights {
@@ -40,20 +41,44 @@ export function findWeightFile(names: readonly string[], variant?: Variant): str
   return wanted.find((name) => names.includes(name));
 }
 
+/** The variants that files are of, by their names. */
+export function variantsAmong(names: readonly string[]): readonly Variant[] {
+  const found = names.flatMap(
+    (name) =>
+      variantName
+        .exec(name)
+        ?.slice(1)
+        .find((each) => each !== undefined) ?? [],
+  );
+  return [...new Set(found)].filter((variant) => findWeightFile(names, variant)).sort();
+}
+
+const variantName =
+  /^(?:diffusion_pytorch_model|pytorch_model|model)\.(?:([\w-]+)\.(?:safetensors|bin)|(?:safetensors|bin)\.index\.([\w-]+)\.json)$/;
+
+/** The variant that is taken where there are no plain weights: the only one, or float16 before others. */
+export function onlyVariant(names: readonly string[]): Variant | undefined {
+  const found = variantsAmong(names);
+  const [only, ...others] = found;
+  if (others.length === 0) return only === 'non_ema' ? undefined : only;
+  return found.includes('fp16') && !found.includes('non_ema') ? 'fp16' : undefined;
+}
+
 /**
- * Opens a component's weights: those of `variant` where the folder has them, else the plain ones, else float16 ones
- * when there is nothing else; of each, safetensors rather than PyTorch's .bin. Throws `NotFoundError` when there are none
+ * Opens a component's weights: those of `variant` where the folder has them, else the plain ones, else those of the only
+ * variant; of each, safetensors rather than PyTorch's .bin. Throws `NotFoundError` when there are none
  * or shards are missing, `FileFormatError` when shards disagree with their index, and what `openWeightFile` throws.
  */
 export async function openComponentWeights(folder: string, variant?: Variant): Promise<ComponentWeights> {
   const names = await listFolder(folder);
-  const file = (variant && findWeightFile(names, variant)) ?? findWeightFile(names) ?? onlyFloat16(names);
+  const file = (variant && findWeightFile(names, variant)) ?? findWeightFile(names) ?? onlyOne(names);
   if (!file) throw noWeights(folder, names);
   return file.endsWith('.json') ? openShards(folder, file) : openFiles([join(folder, file)]);
 }
 
-function onlyFloat16(names: readonly string[]): string | undefined {
-  return findWeightFile(names, 'non_ema') ? undefined : findWeightFile(names, 'fp16');
+function onlyOne(names: readonly string[]): string | undefined {
+  const variant = onlyVariant(names);
+  return variant && findWeightFile(names, variant);
 }
 
 async function openShards(folder: string, indexName: string): Promise<ComponentWeights> {
@@ -153,7 +178,7 @@ function inTwoFiles(weight: Weight, other: Weight): FileFormatError {
 }
 
 function noWeights(folder: string, names: readonly string[]): Error {
-  const variants = names.filter((name) => /\.(safetensors|bin)$/.test(name));
+  const found = variantsAmong(names);
   return new NotFoundError({
     problem: `${folder} has no weights under a name that is known.`,
     details: {
@@ -161,8 +186,8 @@ function noWeights(folder: string, names: readonly string[]): Error {
       found: names.length > 0 ? names.join(', ') : 'an empty folder',
     },
     advice:
-      variants.length > 0
-        ? 'Choose one of the variants (fp16 or non_ema), or rename the file.'
+      found.length > 0
+        ? `Choose one of the variants (${found.join(' or ')}) with --variant.`
         : 'The download is not complete: download the weights of this folder.',
   });
 }

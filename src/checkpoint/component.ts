@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { NotFoundError } from '../errors.ts';
 import { exists, listFolder } from '../io/disk.ts';
 import { type JsonObject, readJsonObject } from '../io/python-json.ts';
@@ -20,6 +21,8 @@ export interface Component {
   readonly configFile: string;
   /** Whether `config` is that file fitted to the weights' shapes: single files bring none of their own. */
   readonly adapted?: true;
+  /** Whether `config` says what that file says in the usual spelling, and not in its own. */
+  readonly respelled?: true;
   /** Every tensor by name. */
   readonly weights: ReadonlyMap<string, Weight>;
   /** The weight files, by path. */
@@ -60,7 +63,8 @@ export async function openComponentFolder(
   try {
     const { weights, notes } = networkWeights(className, folder, all, { strict });
     const config = usualConfig(className, written, weights);
-    return { name, className, config, configFile, weights, files, notes, close };
+    const respelled = isDeepStrictEqual(config, written) ? {} : ({ respelled: true } as const);
+    return { name, className, config, ...respelled, configFile, weights, files, notes, close };
   } catch (error) {
     await close();
     throw error;

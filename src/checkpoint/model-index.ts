@@ -4,13 +4,15 @@ import { parseHubId } from '../hub/hub-id.ts';
 import { listFolder, pathKind } from '../io/disk.ts';
 import { notFound } from '../io/not-found.ts';
 import { type JsonObject, readJsonObject } from '../io/python-json.ts';
-import { isWeightless, recognizePipeline, supportedPipelines } from './recognize/pipelines.ts';
+import { isOrdinary, isWeightless, recognizePipeline, supportedPipelines } from './recognize/pipelines.ts';
 
 /** What model_index.json says of a checkpoint. */
 export interface ModelIndex {
   readonly modelIndex: JsonObject;
   /** Its components that are not `[null, null]`, in its order. */
   readonly parts: readonly ModelPart[];
+  /** What was assumed, a sentence each. */
+  readonly notes: readonly string[];
 }
 
 /** A component as model_index.json names it. */
@@ -42,8 +44,14 @@ export async function readModelIndex(path: string): Promise<ModelIndex> {
   if (typeof className !== 'string') {
     throw new ConfigError({ problem: `${file} does not say which pipeline it is: _class_name is missing.` });
   }
-  if (supportedPipelines.includes(className)) return { modelIndex, parts: listParts(path, file, modelIndex) };
-  const { what, advice } = recognizePipeline(className) ?? {
+  if (supportedPipelines.includes(className))
+    return { modelIndex, parts: listParts(path, file, modelIndex), notes: [] };
+  const known = recognizePipeline(className);
+  if (!known) {
+    const parts = listParts(path, file, modelIndex);
+    if (isOrdinary(parts)) return ordinary(modelIndex, parts, className);
+  }
+  const { what, advice } = known ?? {
     what: 'of a kind that is not supported',
     advice: 'Use a checkpoint of Stable Diffusion 1.x, 2.x or XL.',
   };
@@ -53,6 +61,21 @@ export async function readModelIndex(path: string): Promise<ModelIndex> {
     advice,
   });
 }
+
+/** The index of a pipeline that is not known by name, as that of the usual one for its components: those of others leave out what only they use. */
+function ordinary(modelIndex: JsonObject, parts: readonly ModelPart[], className: string): ModelIndex {
+  const isXl = parts.some(({ name }) => name === 'text_encoder_2');
+  const usual = isXl ? 'StableDiffusionXLPipeline' : 'StableDiffusionPipeline';
+  const kept = parts.filter((part) => isWeightless(part.className) || usualParts.test(part.name));
+  const left = parts.filter((part) => !kept.includes(part)).map((part) => `${part.name} (${part.className})`);
+  const entries = Object.entries(modelIndex).filter(
+    ([name]) => !parts.some((part) => part.name === name && !kept.includes(part)),
+  );
+  const note = `${className} is not a pipeline that is known: its networks are those of ${usual}, and are converted${left.length > 0 ? ` without ${left.join(', ')}` : ''}.`;
+  return { modelIndex: { ...Object.fromEntries(entries), _class_name: usual }, parts: kept, notes: [note] };
+}
+
+const usualParts = /^(unet|vae|text_encoder(_2)?|safety_checker|controlnet(_\d+)?)$/;
 
 /** What to do with a component alone, by its class. */
 const componentAdvice: ReadonlyMap<string, string> = new Map([

@@ -1,12 +1,17 @@
 import { basename, join, resolve } from 'node:path';
 import { NotFoundError } from '../errors.ts';
 import { listFolder, pathKind } from '../io/disk.ts';
+import { isJsonObject, parsePythonJson } from '../io/python-json.ts';
+import { repositoryOf, snapshotOf } from './cache-folder.ts';
 import { type Checkpoint, distilledNote, natureOf, notDownloaded } from './checkpoint.ts';
 import { type Component, type OpenComponent, openComponentFolder } from './component.ts';
 import { findWeightFile, type Variant } from './component-weights.ts';
 import { type ModelPart, readModelIndex } from './model-index.ts';
 import { isWeightless } from './recognize/pipelines.ts';
+import { readSideText, type SideFile, sideFileName } from './side-file.ts';
 import { openSingleFile, type SingleFileOptions } from './single-file/open-single-file.ts';
+import { type PredictionType, predictionTitles } from './single-file/prediction.ts';
+import { completeTokenizer } from './tokenizer-files.ts';
 
 /** How to open a checkpoint. */
 export interface CheckpointOptions extends SingleFileOptions {
@@ -19,14 +24,16 @@ export interface CheckpointOptions extends SingleFileOptions {
  * configurations and tensor headers only. Throws `NotFoundError`, `FileFormatError`, `ConfigError`, or
  * `UnsupportedModelError` that says what was given instead.
  */
-export async function openCheckpoint(path: string, options: CheckpointOptions = {}): Promise<Checkpoint> {
+export async function openCheckpoint(given: string, options: CheckpointOptions = {}): Promise<Checkpoint> {
+  const path = await snapshotOf(given);
   if ((await pathKind(path)) === 'file') return openSingleFile(path, options);
-  const { modelIndex, parts } = await readModelIndex(path);
+  const { modelIndex, parts, notes: read } = await readModelIndex(path);
+  const assumed = [...read];
   const { present, missing } = await lookForFolders(path, parts);
   if (options.variant) await checkVariant(path, present, options.variant);
 
   const components = new Map<string, Component>();
-  const folders = new Map<string, readonly string[]>();
+  const folders = new Map<string, readonly SideFile[]>();
   const opened: OpenComponent[] = [];
   const close = async () => {
     await Promise.all(opened.map((component) => component.close()));
@@ -34,7 +41,8 @@ export async function openCheckpoint(path: string, options: CheckpointOptions = 
   try {
     for (const { name, className, folder } of present) {
       if (isWeightless(className)) {
-        folders.set(name, await listFiles(folder));
+        const files = await listFiles(folder);
+        folders.set(name, /^tokenizer(_\d+)?$/.test(name) ? await completeTokenizer(files) : files);
         continue;
       }
       const component = await openComponentFolder(folder, { name, className }, options);
@@ -45,14 +53,33 @@ export async function openCheckpoint(path: string, options: CheckpointOptions = 
     await close();
     throw error;
   }
-  const name = basename(resolve(path));
+  const name = repositoryOf(given) ?? basename(resolve(given));
   const nature = natureOf(components);
+  if (options.predictionType) assumed.push(...(await predicting(folders, options.predictionType)));
   const notes = [
+    ...assumed,
     ...opened.flatMap((component) => component.notes),
     ...distilledNote(components, nature.family),
   ];
   return { name, path, modelIndex, components, folders, missing, ...nature, notes, close };
 }
+
+/** Sets what the scheduler takes the UNet to predict. */
+async function predicting(
+  folders: Map<string, readonly SideFile[]>,
+  type: PredictionType,
+): Promise<string[]> {
+  const files = folders.get('scheduler') ?? [];
+  const file = files.find((each) => sideFileName(each) === SCHEDULER);
+  if (file === undefined)
+    return ['The checkpoint has no scheduler that could be told what the UNet predicts.'];
+  const config = parsePythonJson(await readSideText(file), SCHEDULER);
+  const text = `${JSON.stringify({ ...(isJsonObject(config) ? config : {}), prediction_type: type }, null, 2)}\n`;
+  folders.set('scheduler', [...files.filter((each) => each !== file), { name: SCHEDULER, text }]);
+  return [`The UNet predicts ${predictionTitles[type]}, as was asked for.`];
+}
+
+const SCHEDULER = 'scheduler_config.json';
 
 async function lookForFolders(path: string, parts: readonly ModelPart[]) {
   const present: ModelPart[] = [];

@@ -4,6 +4,7 @@ import { exists, pathKind } from '../io/disk.ts';
 import { notFound } from '../io/not-found.ts';
 import { readJsonObject } from '../io/python-json.ts';
 import { openWeightFile } from '../weights/weight-file.ts';
+import { snapshotOf } from './cache-folder.ts';
 import { type OpenComponent, openComponentFolder } from './component.ts';
 import { openComponentWeights, type Variant } from './component-weights.ts';
 import type { Family } from './family.ts';
@@ -35,8 +36,9 @@ export interface ComponentOptions {
  * Opens one component: its own folder, the folder of a checkpoint that has it, or a single file. Throws `NotFoundError`,
  * `UnsupportedModelError` that says what was given instead, and as opening the weights does.
  */
-export async function openComponent(path: string, options: ComponentOptions): Promise<OpenComponent> {
+export async function openComponent(given: string, options: ComponentOptions): Promise<OpenComponent> {
   const { as } = options;
+  const path = await snapshotOf(given);
   const kind = await pathKind(path);
   if (kind === undefined) throw notFound(path);
   if (kind === 'file') {

@@ -57,7 +57,7 @@ export async function download(request: DownloadRequest, context: Context = {}):
 }
 
 function isWeights(variant: string | undefined): variant is Variant | undefined {
-  return variant === undefined || variant === 'fp16' || variant === 'non_ema';
+  return variant === undefined || /^((non_)?ema|b?fp?\d+\w*|int\d+)$/.test(variant);
 }
 
 function checkFolder({ file }: HubId, variant: string): string {

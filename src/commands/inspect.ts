@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { snapshotOf } from '../checkpoint/cache-folder.ts';
 import { findWeightFile } from '../checkpoint/component-weights.ts';
 import { type Context, throwIfInterrupted } from '../context.ts';
 import {
@@ -36,8 +37,9 @@ export interface InspectRequest {
  *
  *     (await inspect({ path: 'stable-diffusion-v1-5' })).kind // 'checkpoint'
  */
-export async function inspect({ path }: InspectRequest, { signal }: Context = {}): Promise<Inspection> {
+export async function inspect(request: InspectRequest, { signal }: Context = {}): Promise<Inspection> {
   throwIfInterrupted(signal);
+  const path = await snapshotOf(request.path);
   const kind = await pathKind(path);
   if (kind === undefined) {
     const isOnHub = path.includes('/') && parseHubId(path);

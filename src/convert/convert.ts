@@ -1,4 +1,6 @@
 import { type Checkpoint, type Component, requireComponent } from '../checkpoint/checkpoint.ts';
+import { componentClasses } from '../checkpoint/open-component.ts';
+import { UnsupportedModelError } from '../errors.ts';
 import { type Graph, GraphBuilder } from '../graph/graph.ts';
 import { Scope } from '../graph/scope.ts';
 import { WeightBook } from '../graph/weight-book.ts';
@@ -59,12 +61,29 @@ export function convert(checkpoint: Checkpoint, options: ConvertOptions): Model[
 function convertModel(checkpoint: Checkpoint, name: NetworkName, options: ConvertOptions): Model {
   const card = cardOf(name);
   const component = requireComponent(checkpoint, componentOf(name));
+  checkClass(card.title, component);
   const weights = new WeightBook(card.title, card.presentNames?.(component.weights) ?? component.weights);
   const at = new Scope(new GraphBuilder(), weights);
   const sizes = options.contract.fixedSizes ? { ...ownSizes(checkpoint), ...options.sizes } : options.sizes;
   const graph = card.build(at, component, { ...options, sizes }, checkpoint);
   weights.finish(card.ignored(component));
   return { name, component, graph, needsFloat32: card.needsFloat32?.(component, traitsOf(checkpoint)) };
+}
+
+/** Another class with the same weights would compute something else. Its own config goes before model_index.json, as a folder may have been exchanged. */
+function checkClass(title: string, { name, className, config, configFile }: Component): void {
+  const classes: Readonly<Record<string, readonly string[]>> = componentClasses;
+  const found = typeof config._class_name === 'string' ? config._class_name : className;
+  const known = classes[name === 'refiner' ? 'unet' : isControlNet(name) ? 'controlnet' : name];
+  if (!known || found === '' || known.includes(found)) return;
+  throw new UnsupportedModelError({
+    problem: `${title} is of a kind that is not supported: ${found}.`,
+    details: { expected: known.join(' or '), file: configFile },
+    advice:
+      name === 'vae'
+        ? 'Name another VAE with --custom-vae-version, or convert the rest: --convert-unet --convert-text-encoder.'
+        : 'Leave it out of what is to be converted.',
+  });
 }
 
 /** `controlnet`, `controlnet_1`, …: as diffusers names the folders of several. */

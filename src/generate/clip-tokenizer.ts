@@ -12,6 +12,8 @@ export interface ClipTokenizerFiles {
   readonly config?: Readonly<Record<string, unknown>>;
   /** The object in `special_tokens_map.json`; where it and the config differ, it holds, as in transformers. */
   readonly specialTokensMap?: Readonly<Record<string, unknown>>;
+  /** Tokens that were added to the vocabulary (a textual inversion's), by what they are written as. */
+  readonly added?: ReadonlyMap<string, number>;
 }
 
 /**
@@ -35,7 +37,7 @@ export class ClipTokenizer {
     const vocab = readVocab(files.vocab);
     const special = specialTokens(files, vocab);
     return new ClipTokenizer(
-      new Tokenizer(tokenizerJson(vocab, readMerges(files.merges), special), {}),
+      new Tokenizer(tokenizerJson(vocab, readMerges(files.merges), special, files.added ?? new Map()), {}),
       special,
     );
   }
@@ -145,7 +147,13 @@ function excerpt(text: string): string {
 }
 
 /** What a `tokenizer.json` says of CLIP; Stable Diffusion checkpoints do not have that file. */
-function tokenizerJson(vocab: Vocab, merges: string[][], special: SpecialTokens): object {
+function tokenizerJson(
+  vocab: Vocab,
+  merges: string[][],
+  special: SpecialTokens,
+  added: ReadonlyMap<string, number>,
+): object {
+  const fixed = new Set(Object.values(special).map(({ content }) => content));
   return {
     normalizer: {
       type: 'Sequence',
@@ -164,12 +172,17 @@ function tokenizerJson(vocab: Vocab, merges: string[][], special: SpecialTokens)
     },
     post_processor: null,
     decoder: null,
-    added_tokens: Object.values(special).map(({ id, content, normalized }) => ({
-      id,
-      content,
-      normalized,
-      special: true,
-    })),
+    added_tokens: [
+      ...Object.values(special).map(({ id, content, normalized }) => ({
+        id,
+        content,
+        normalized,
+        special: true,
+      })),
+      ...[...added]
+        .filter(([content]) => !fixed.has(content))
+        .map(([content, id]) => ({ id, content, normalized: true, special: false })),
+    ],
     model: {
       type: 'BPE',
       unk_token: special.unknown.content,

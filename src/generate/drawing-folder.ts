@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
+import { tokensIn } from '../checkpoint/tokenizer-files.ts';
 import type { NetworkName } from '../convert/networks/networks.ts';
-
 import { latentScaleOf } from '../convert/networks/vae-variants.ts';
 import { ConfigError, NotFoundError, RequestError } from '../errors.ts';
 import type { Runner } from '../formats/runner.ts';
@@ -53,6 +53,7 @@ export async function openTokenizer(folder: string): Promise<ClipTokenizer> {
   return ClipTokenizer.fromFiles({
     vocab: await readText(join(folder, 'vocab.json')),
     merges: await readText(join(folder, 'merges.txt')),
+    added: tokensIn(await optional('added_tokens.json'), config),
     ...(config ? { config } : {}),
     ...(specialTokensMap ? { specialTokensMap } : {}),
   });

@@ -1,15 +1,16 @@
 import { basename, join, resolve } from 'node:path';
 import { type Checkpoint, type Component, natureOf } from '../checkpoint/checkpoint.ts';
 import { openComponentFolder } from '../checkpoint/component.ts';
-import { findWeightFile, type Variant } from '../checkpoint/component-weights.ts';
+import { type Variant, variantsAmong } from '../checkpoint/component-weights.ts';
 import { familyTitles, kindTitles } from '../checkpoint/family.ts';
 import { openCheckpoint } from '../checkpoint/open-checkpoint.ts';
 import { isWeightless } from '../checkpoint/recognize/pipelines.ts';
+import { readSideText, sideFileName } from '../checkpoint/side-file.ts';
 import { optimumContract } from '../convert/contracts/optimum.ts';
 import { convert, networksOf } from '../convert/convert.ts';
 import { SdConvertError } from '../errors.ts';
 import { exists, listFolder, pathKind } from '../io/disk.ts';
-import { type JsonObject, readJsonObject } from '../io/python-json.ts';
+import { isJsonObject, type JsonObject, parsePythonJson, readJsonObject } from '../io/python-json.ts';
 import { groupWeights, plainWeight, sumOf } from '../weights/weight-groups.ts';
 import type { CheckpointInspection, ComponentInspection, NetworkInspection } from './inspection.ts';
 import { nextCommand } from './next-command.ts';
@@ -46,8 +47,9 @@ export async function inspectOpened(
   checkpoint: Checkpoint,
   format: CheckpointInspection['format'],
 ): Promise<CheckpointInspection> {
-  const [file = ''] = checkpoint.folders.get('scheduler') ?? [];
-  return { ...describeCheckpoint(checkpoint, await schedulerConfig(file), undefined), format };
+  const [file] = checkpoint.folders.get('scheduler') ?? [];
+  const scheduler = file === undefined ? null : parsePythonJson(await readSideText(file), sideFileName(file));
+  return { ...describeCheckpoint(checkpoint, isJsonObject(scheduler) ? scheduler : null, undefined), format };
 }
 
 function describeCheckpoint(
@@ -96,9 +98,7 @@ async function readParts(path: string, modelIndex: JsonObject) {
     }
     if (isWeightless(className)) continue;
     const names = await listFolder(folder);
-    for (const variant of ['fp16', 'non_ema'] as const) {
-      if (findWeightFile(names, variant)) variants.add(variant);
-    }
+    for (const variant of variantsAmong(names)) variants.add(variant);
     try {
       const component = await openComponentFolder(folder, { name, className });
       await component.close();

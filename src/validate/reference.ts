@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
-import { findWeightFile, type Variant } from '../checkpoint/component-weights.ts';
+import { findWeightFile, variantsAmong } from '../checkpoint/component-weights.ts';
 import { openCheckpoint } from '../checkpoint/open-checkpoint.ts';
 import { recognizeWeights } from '../checkpoint/recognize/weight-file-kind.ts';
 import { type Context, throwIfInterrupted } from '../context.ts';
@@ -161,8 +161,7 @@ async function isCheckpoint(path: string): Promise<boolean> {
 }
 
 function hasWeights(names: readonly string[]): boolean {
-  const variants: readonly (Variant | undefined)[] = [undefined, 'fp16', 'non_ema'];
-  return variants.some((variant) => findWeightFile(names, variant) !== undefined);
+  return findWeightFile(names) !== undefined || variantsAmong(names).length > 0;
 }
 
 function noSuchModel(path: string, name: string, models: readonly FoundModel[]): NotFoundError {

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import { requireComponent } from '../../src/checkpoint/checkpoint.ts';
 import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
+import { readSideText } from '../../src/checkpoint/side-file.ts';
 import {
   ConfigError,
   FileFormatError,
@@ -192,17 +193,18 @@ describe('what is not a whole checkpoint is called by its name', () => {
   });
 
   test.each([
-    ['StableDiffusionXLAdapterPipeline', 'a special pipeline of Stable Diffusion XL, which is not supported'],
     ['StableDiffusion3Pipeline', 'Stable Diffusion 3, which is not supported'],
     ['FluxPipeline', 'a Flux model, which is not supported'],
-    [
-      'StableDiffusionControlNetImg2ImgPipeline',
-      'a special pipeline with a ControlNet, which is not supported',
-    ],
     ['StableVideoDiffusionPipeline', 'a video model, which is not supported'],
+    ['StableDiffusionDepth2ImgPipeline', 'a model for depth to image, which is not supported'],
     ['PixArtAlphaPipeline', 'of a kind that is not supported'],
   ])('%s', async (className, what) => {
-    const path = await write('pipelines', { 'model_index.json': { ...index, _class_name: className } });
+    const transformer = className.startsWith('PixArt') && {
+      transformer: ['diffusers', 'Transformer2DModel'],
+    };
+    const path = await write('pipelines', {
+      'model_index.json': { ...index, _class_name: className, ...transformer },
+    });
     const error = await refusal(path);
     expect(error).toBeInstanceOf(UnsupportedModelError);
     expect(error.problem).toBe(`${path} is ${what}.`);
@@ -425,4 +427,106 @@ describe('weights in several files', () => {
       'has no weight_map',
     );
   });
+});
+
+test.each([
+  ['StableDiffusionPAGPipeline', {}, ''],
+  ['StableDiffusionControlNetImg2ImgPipeline', {}, ''],
+  [
+    'MyOwnPipeline',
+    { watermarker: ['x', 'Watermarker'], adapter: ['diffusers', 'T2IAdapter'] },
+    ' without adapter (T2IAdapter)',
+  ],
+])(
+  'a pipeline called %s whose networks are ordinary is read as the usual one, and it is said',
+  async (className, more, without) => {
+    const path = await write(className, {
+      ...smallest,
+      'model_index.json': { ...index, _class_name: className, ...more },
+      'watermarker/config.json': {},
+      'adapter/config.json': {},
+    });
+    const checkpoint = await openCheckpoint(path);
+    expect(checkpoint.modelIndex._class_name).toBe('StableDiffusionPipeline');
+    expect([...checkpoint.components.keys()]).toEqual(['unet']);
+    expect(checkpoint.notes[0]).toBe(
+      `${className} is not a pipeline that is known: its networks are those of StableDiffusionPipeline, and are converted${without}.`,
+    );
+    await checkpoint.close();
+  },
+);
+
+test.each([
+  'CLIPImageProcessorPil',
+  'CLIPImageProcessorFast',
+  'SiglipImageProcessor',
+  'CLIPFeatureExtractor',
+  'TokenizersBackend',
+])('%s has no weights, so none are missed', async (className) => {
+  const path = await write(className, {
+    ...smallest,
+    'model_index.json': { ...index, feature_extractor: ['transformers', className] },
+    'feature_extractor/preprocessor_config.json': {},
+  });
+  const checkpoint = await openCheckpoint(path);
+  expect([...checkpoint.components.keys()]).toEqual(['unet']);
+  await checkpoint.close();
+});
+
+test('the prediction that is asked for is written into the scheduler of a folder', async () => {
+  const checkpoint = await openCheckpoint(await write('prediction', smallest), {
+    predictionType: 'v_prediction',
+  });
+  const [file] = checkpoint.folders.get('scheduler') ?? [];
+  if (file === undefined) throw new Error('there is no scheduler');
+  expect(JSON.parse(await readSideText(file))).toEqual({ prediction_type: 'v_prediction' });
+  expect(checkpoint.notes).toEqual(['The UNet predicts v, as was asked for.']);
+  await checkpoint.close();
+});
+
+test('the only variant is taken, whatever it is called, and one may be asked for', async () => {
+  const { [`unet/${weightName}.safetensors`]: plain, ...rest } = smallest;
+  const only = await write('bf16', {
+    ...rest,
+    [`unet/${weightName}.bf16.safetensors`]: [one('conv_in.weight', 7)],
+  });
+  expect(await unetValue(only)).toBe(7);
+  const both = await write('both', {
+    ...rest,
+    [`unet/${weightName}.safetensors`]: plain,
+    [`unet/${weightName}.int8.safetensors`]: [one('conv_in.weight', 8)],
+  });
+  expect(await unetValue(both)).toBe(1);
+  expect(await unetValue(both, { variant: 'int8' })).toBe(8);
+});
+
+test('a repository’s folder in the cache is the snapshot of main, under the repository’s name', async () => {
+  const commit = '0123456789abcdef0123456789abcdef01234567';
+  const inside = Object.fromEntries(
+    Object.entries(smallest).map(([name, content]) => [`snapshots/${commit}/${name}`, content]),
+  );
+  const path = await write('models--me--my-sd', {
+    ...inside,
+    'refs/main': commit,
+    'snapshots/other/x.txt': '',
+  });
+  const checkpoint = await openCheckpoint(path);
+  expect(checkpoint.name).toBe('me/my-sd');
+  expect(checkpoint.path).toBe(join(path, 'snapshots', commit));
+  await checkpoint.close();
+});
+
+test.each(['_orig_mod.', 'module.', 'unet.'])('weights behind %s are the UNet’s', async (prefix) => {
+  const names = ['conv_in.weight', 'time_embedding.linear_1.weight', 'up_blocks.0.resnets.0.conv1.weight'];
+  const path = await write(`behind-${prefix}`, {
+    ...smallest,
+    [`unet/${weightName}.safetensors`]: [...names.map((name) => one(prefix + name)), one('optimizer.step')],
+  });
+  const checkpoint = await openCheckpoint(path);
+  expect([...requireComponent(checkpoint, 'unet').weights.keys()]).toEqual(names);
+  expect(checkpoint.notes.join()).toContain('has 1 tensor that belong to no network');
+  await checkpoint.close();
+  expect((await refusal(path, { strict: true })).problem).toContain(
+    'that no network of Stable Diffusion has',
+  );
 });

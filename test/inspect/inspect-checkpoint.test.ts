@@ -87,12 +87,12 @@ test('a component whose weights are damaged or absent does not keep the others f
 
 test('a pipeline that is not supported is described all the same, with advice in the place of a command', async () => {
   const path = copy('xl');
-  change(join(path, 'model_index.json'), { _class_name: 'StableDiffusionXLAdapterPipeline' });
+  change(join(path, 'model_index.json'), { _class_name: 'StableDiffusionUpscalePipeline' });
   const found = await inspectCheckpoint(path);
   expect(found.components).toHaveLength(3);
-  expect(found.problems).toEqual([expect.stringContaining('Stable Diffusion XL, which is not supported')]);
+  expect(found.problems).toEqual([expect.stringContaining('an upscaling model, which is not supported')]);
   expect(found.next).toEqual({
-    advice: expect.stringContaining('the checkpoint that the pipeline was made from'),
+    advice: expect.stringContaining('Use a checkpoint of Stable Diffusion'),
   });
 });
 

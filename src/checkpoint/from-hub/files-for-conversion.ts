@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { findWeightFile, type Variant } from '../component-weights.ts';
+import { findWeightFile, onlyVariant, type Variant, variantsAmong } from '../component-weights.ts';
 import type { ModelPart } from '../model-index.ts';
 import { isWeightless } from '../recognize/pipelines.ts';
 
@@ -15,7 +15,7 @@ export interface Selection {
 
 /**
  * The files of a repository that a conversion reads: configurations, tokenizers, schedulers, and of each network's weights
- * one set (safetensors rather than .bin; the variant, else plain, else float16), with all shards. Names are paths with `/`.
+ * one set (safetensors rather than .bin; the variant, else plain, else the only one), with all shards. Names are paths with `/`.
  */
 export function filesForConversion(names: readonly string[], selection: Selection): readonly string[] {
   const { parts, variant, components } = selection;
@@ -53,12 +53,8 @@ export function singleFiles(names: readonly string[]): readonly string[] {
 /** The variants that some component has. */
 export function variantsIn(names: readonly string[]): readonly Variant[] {
   const folders = [...new Set(names.map((name) => posix.dirname(name)))];
-  return (['fp16', 'non_ema'] as const).filter((variant) =>
-    folders.some((folder) => {
-      const files = inFolder(names, folder === '.' ? '' : folder);
-      return findWeightFile(files, variant) ?? findBin(files, variant);
-    }),
-  );
+  const found = folders.flatMap((folder) => variantsAmong(inFolder(names, folder === '.' ? '' : folder)));
+  return [...new Set(found)].sort();
 }
 
 function componentFiles(names: readonly string[], folder: string, variant: Variant | undefined): string[] {
@@ -85,34 +81,20 @@ function inFolder(names: readonly string[], folder: string): string[] {
 /** One set of weights: the file, or the index and all of its shards. */
 function weightFiles(files: readonly string[], variant: Variant | undefined): string[] {
   const found =
-    (variant && (findWeightFile(files, variant) ?? findBin(files, variant))) ||
-    (findWeightFile(files) ?? findBin(files)) ||
-    (findWeightFile(files, 'fp16') ?? findBin(files, 'fp16'));
+    (variant && findWeightFile(files, variant)) ||
+    (findWeightFile(files) ?? findWeightFile(files, onlyVariant(files) ?? ''));
   if (!found) return [];
   return found.endsWith('.json') ? [found, ...shardsOf(found, files)] : [found];
 }
 
-const binNames = [
-  'diffusion_pytorch_model.bin',
-  'pytorch_model.bin',
-  'diffusion_pytorch_model.bin.index.json',
-  'pytorch_model.bin.index.json',
-];
-
-/** As `findWeightFile`, for the weights that PyTorch pickles. */
-function findBin(files: readonly string[], variant?: Variant): string | undefined {
-  const wanted = binNames.map((name) => (variant ? name.replace(/\.\w+$/, `.${variant}$&`) : name));
-  return wanted.find((name) => files.includes(name));
-}
-
 /** `model-00001-of-00002.safetensors`, with the variant before or after the numbers: diffusers has written both. */
 const shardName =
-  /^(?<stem>.+?)(?:\.(?<before>fp16|non_ema))?-(?<at>\d{5})-of-(?<count>\d{5})(?:\.(?<after>fp16|non_ema))?\.(?<ending>\w+)$/;
+  /^(?<stem>.+?)(?:\.(?<before>[\w-]+))?-(?<at>\d{5})-of-(?<count>\d{5})(?:\.(?<after>[\w-]+))?\.(?<ending>\w+)$/;
 
 function shardsOf(index: string, files: readonly string[]): string[] {
   const { stem, ending, variant } =
-    /^(?<stem>.+?)\.(?<ending>safetensors|bin)\.index(?:\.(?<variant>fp16|non_ema))?\.json$/.exec(index)
-      ?.groups ?? {};
+    /^(?<stem>.+?)\.(?<ending>safetensors|bin)\.index(?:\.(?<variant>[\w-]+))?\.json$/.exec(index)?.groups ??
+    {};
   return files.filter((file) => {
     const shard = shardName.exec(file)?.groups;
     return shard?.stem === stem && shard?.ending === ending && (shard?.before ?? shard?.after) === variant;

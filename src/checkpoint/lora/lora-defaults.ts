@@ -2,6 +2,7 @@ import { basename, dirname, join } from 'node:path';
 import { ConfigError, NotFoundError } from '../../errors.ts';
 import { exists, listFolder, pathKind } from '../../io/disk.ts';
 import { isJsonObject, type JsonObject, parsePythonJson, readJsonObject } from '../../io/python-json.ts';
+import { snapshotOf } from '../cache-folder.ts';
 
 /** What holds for modules that have no alpha of their own. */
 export interface LoraDefaults {
@@ -31,7 +32,8 @@ const fileNames = [
 ];
 
 /** The weight file of a LoRA given as a file or a folder. Throws `NotFoundError` for a folder without one, or with several. */
-export async function loraFile(path: string): Promise<string> {
+export async function loraFile(given: string): Promise<string> {
+  const path = await snapshotOf(given);
   if ((await pathKind(path)) !== 'folder') return path;
   const names = await listFolder(path);
   const known = fileNames.find((name) => names.includes(name));

@@ -16,13 +16,23 @@ export function recognizePipeline(className: string): Recognized | undefined {
   return refusedPipelines.find(({ name }) => name.test(className));
 }
 
+/**
+ * Whether a folder is one of Stable Diffusion whatever its pipeline is called: by a UNet of the usual class, and nothing
+ * that another kind of model draws with. The pipelines that are known to draw otherwise are `refusedPipelines`.
+ */
+export function isOrdinary(parts: readonly { readonly name: string; readonly className: string }[]): boolean {
+  const classOf = (name: string) => parts.find((part) => part.name === name)?.className;
+  return (
+    classOf('unet') === 'UNet2DConditionModel' &&
+    !parts.some(
+      ({ name, className }) =>
+        /^(transformer|prior|motion_adapter)/.test(name) || /MotionModel|SpatioTemporal/.test(className),
+    )
+  );
+}
+
 /** The pipelines that are known and not converted; of several that fit a class name, the first. */
 export const refusedPipelines: readonly (Recognized & { readonly name: RegExp })[] = [
-  {
-    name: /^StableDiffusionXL/,
-    what: 'a special pipeline of Stable Diffusion XL, which is not supported',
-    advice: 'Use the checkpoint that the pipeline was made from.',
-  },
   {
     name: /^StableDiffusion3/,
     what: 'Stable Diffusion 3, which is not supported',
@@ -30,13 +40,18 @@ export const refusedPipelines: readonly (Recognized & { readonly name: RegExp })
   },
   { name: /^Flux/, what: 'a Flux model, which is not supported', advice: useStableDiffusion },
   {
-    name: /^StableDiffusionControlNet/,
-    what: 'a special pipeline with a ControlNet, which is not supported',
-    advice: 'Use the checkpoint that the pipeline was made from.',
-  },
-  {
     name: /^StableDiffusion(Latent)?Upscale/,
     what: 'an upscaling model, which is not supported',
+    advice: useStableDiffusion,
+  },
+  {
+    name: /^StableDiffusionDepth2Img/,
+    what: 'a model for depth to image, which is not supported',
+    advice: 'Use a checkpoint for text to image, inpainting or pix2pix.',
+  },
+  {
+    name: /UnCLIP|^Kandinsky|^IF[A-Z]/,
+    what: 'a model that draws from embeddings of pictures, which is not supported',
     advice: useStableDiffusion,
   },
   {
@@ -48,7 +63,7 @@ export const refusedPipelines: readonly (Recognized & { readonly name: RegExp })
 
 /** Whether a component is configuration only (a scheduler, a tokenizer, an image processor), told from its class. */
 export function isWeightless(className: string): boolean {
-  return /(Scheduler|Tokenizer|TokenizerFast|FeatureExtractor|ImageProcessor|ImageProcessorFast)$/.test(
+  return /(Scheduler|Tokenizer(Fast)?|TokenizersBackend|FeatureExtractor|Processor(Fast|Pil)?|Watermarker)$/.test(
     className,
   );
 }

@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { UnusedWeightError } from '../../errors.ts';
+import { FileFormatError, UnusedWeightError } from '../../errors.ts';
 import { count } from '../../text.ts';
 
 /** Groups that a note names. */
@@ -25,6 +25,14 @@ export function leftOverError(path: string, left: readonly string[]): UnusedWeig
     problem: `${path} has ${count(left.length, 'tensor')} that no network of Stable Diffusion has.`,
     details: { first, tensors: left.length.toLocaleString('en') },
     advice: 'Leave out --strict to convert the networks and leave these aside.',
+  });
+}
+
+/** Refuses a file that holds objects of classes that nobody knows. */
+export function unknownObjects(path: string, [first = '']: readonly string[]): FileFormatError {
+  return new FileFormatError({
+    problem: `${path} holds an object of ${first}, which weights have no need of; nothing was run.`,
+    advice: 'Leave out --strict to read the tensors and leave it aside.',
   });
 }
 

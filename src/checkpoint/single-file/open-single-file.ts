@@ -12,7 +12,7 @@ import type { Component, OpenComponent } from '../component.ts';
 import { type Family, familyOf, familyTitles, kindOf, type UNetKind } from '../family.ts';
 import { type RecognizedWeights, recognizeWeights, type WeightsKind } from '../recognize/weight-file-kind.ts';
 import { adaptConfig } from './adapt-config.ts';
-import { leftOverError, leftOverNote } from './left-over.ts';
+import { leftOverError, leftOverNote, unknownObjects } from './left-over.ts';
 import { type Prediction, type PredictionType, predictionOf } from './prediction.ts';
 import { schedulerOf } from './scheduler.ts';
 import { type Part, type Parts, type SplitFile, splitSingleFile } from './split.ts';
@@ -63,6 +63,8 @@ export async function readSingleFile(file: WeightFile, options: SingleFileOption
   if (parts.size === 0) throw notACheckpoint(file, giveCheckpoint);
   const beside = left.filter((name) => !isRead(name));
   if (options.strict && beside.length > 0) throw leftOverError(path, beside);
+  const { unknownClasses = [] } = file;
+  if (options.strict && unknownClasses.length > 0) throw unknownObjects(path, unknownClasses);
   const unet = parts.get('unet');
 
   const family = (unet && familyOf(unet)) ?? familyByOthers(parts);
@@ -99,6 +101,10 @@ export async function readSingleFile(file: WeightFile, options: SingleFileOption
   if (missing.length > 0)
     notes.push(`${basename(path)} has no ${missing.join(' and no ')}: what it has is converted.`);
   if (beside.length > 0) notes.push(leftOverNote(path, beside));
+  if (unknownClasses.length > 0)
+    notes.push(
+      `${basename(path)} also holds objects of ${unknownClasses.slice(0, 4).join(', ')}${unknownClasses.length > 4 ? ` and ${unknownClasses.length - 4} more classes` : ''}: the tensors are read, the objects were never made.`,
+    );
   if (parts.has('controlnet'))
     notes.push('The file holds a ControlNet as well: name it with --convert-controlnet to convert that.');
 

@@ -48,17 +48,21 @@ export async function predictionOf(file: WeightFile, context: PredictionContext)
       ...marked,
       type: given,
       zeroSnr: given === 'v_prediction' && (marked?.zeroSnr ?? false),
-      note: `The UNet predicts ${titles[given]}, as was asked for.`,
+      note: `The UNet predicts ${predictionTitles[given]}, as was asked for.`,
     };
   if (marked?.note) return marked;
   if (configured) {
-    const note = `${configured.file} says that the UNet predicts ${titles[configured.type]}.`;
+    const note = `${configured.file} says that the UNet predicts ${predictionTitles[configured.type]}.`;
     return { type: configured.type, zeroSnr: configured.zeroSnr, note };
   }
   return marked ?? (await guessed(file, context));
 }
 
-const titles: { readonly [T in PredictionType]: string } = { epsilon: 'noise', v_prediction: 'v' };
+/** What is predicted, in a sentence. */
+export const predictionTitles: { readonly [T in PredictionType]: string } = {
+  epsilon: 'noise',
+  v_prediction: 'v',
+};
 
 /** What a file says itself; without a note where it is what everybody expects. */
 function statedIn({ metadata, weights }: WeightFile): Prediction | undefined {
@@ -125,7 +129,7 @@ function byDeviation(deviation: number): Prediction {
   return {
     type,
     zeroSnr: false,
-    note: `The UNet of 2.x is taken to predict ${titles[type]}: ${found}, and from ${WIDE} on v is likely. If pictures come out as noise, give --prediction-type ${other}.`,
+    note: `The UNet of 2.x is taken to predict ${predictionTitles[type]}: ${found}, and from ${WIDE} on v is likely. If pictures come out as noise, give --prediction-type ${other}.`,
   };
 }
 

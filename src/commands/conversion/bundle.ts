@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { bundleSwiftResources, swiftResourcePaths } from '../../bundle/swift-resources.ts';
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
+import type { SideFile } from '../../checkpoint/side-file.ts';
 import type { Context } from '../../context.ts';
 import { componentOf } from '../../convert/networks/networks.ts';
 
@@ -98,12 +99,12 @@ function configured(
   return artifacts.flatMap(({ id }) => {
     const component = components.get(componentOf(id.network));
     if (!component) return [];
-    const { configFile, config, adapted } = component;
-    return [{ folder: nameOf(id), configFile, config: adapted && config }];
+    const { configFile, config, adapted, respelled } = component;
+    return [{ folder: nameOf(id), configFile, config: adapted || respelled ? config : undefined }];
   });
 }
 
 /** The files of the first tokenizer; a refiner has only the second. */
-function tokenizerOf({ folders }: Checkpoint): readonly string[] {
+function tokenizerOf({ folders }: Checkpoint): readonly SideFile[] {
   return folders.get('tokenizer') ?? folders.get('tokenizer_2') ?? [];
 }

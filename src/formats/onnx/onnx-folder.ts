@@ -1,8 +1,9 @@
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
+import { placeSideFile, type SideFile, sideFileName } from '../../checkpoint/side-file.ts';
 import { exists, listFolder } from '../../io/disk.ts';
 import type { JsonObject } from '../../io/python-json.ts';
-import { copyConfigFile, writeJson } from '../../io/strict-json.ts';
+import { writeJson } from '../../io/strict-json.ts';
 import type { WrittenFile } from '../artifact.ts';
 import { parseName } from '../artifact-id.ts';
 
@@ -20,7 +21,7 @@ const INDEX = 'model_index.json';
 /** A file that completes an `onnx/` folder: copied, made of JSON, or (neither) the index of what is there. */
 interface FolderFile {
   readonly name: string;
-  readonly from?: string;
+  readonly from?: SideFile;
   readonly json?: JsonObject;
 }
 
@@ -32,7 +33,7 @@ export function onnxFolderFiles({ folders }: Checkpoint, models: readonly Bundle
       ...(config ? { json: config } : { from: configFile }),
     })),
     ...[...folders].flatMap(([folder, files]) =>
-      files.map((from) => ({ name: `${folder}/${basename(from)}`, from })),
+      files.map((from) => ({ name: `${folder}/${sideFileName(from)}`, from })),
     ),
     { name: INDEX },
   ];
@@ -54,7 +55,7 @@ export async function bundleOnnxFolder(
     const write = async () =>
       from === undefined
         ? writeJson(path, json ?? (await modelIndex(checkpoint, folder)))
-        : copyConfigFile(from, path);
+        : placeSideFile(from, path);
     written.push({ name, ...(await write()) });
   }
   return written;

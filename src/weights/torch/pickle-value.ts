@@ -25,6 +25,8 @@ export interface PickleGlobal {
   readonly name: string;
   /** What a call of it stands for, `undefined` for arguments it does not take; names without it cannot be called. */
   readonly make?: (args: readonly PickleValue[]) => PickleValue | undefined;
+  /** Whether it stands for a class that nobody knows: an object of it is a tag, and to call it is refused. */
+  readonly isUnknown?: true;
   /** The element type that it names: `torch.FloatStorage` and `torch.float32` name f32. */
   readonly dtype?: DType;
 }

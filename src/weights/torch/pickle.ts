@@ -151,6 +151,7 @@ class PickleMachine {
   call(): void {
     const args = this.pop();
     const callee = this.pop();
+    if (isGlobal(callee) && callee.isUnknown) throw unknownGlobal(this.file, callee.name);
     if (!isGlobal(callee) || !callee.make) throw this.refusal('calls something that is not a function');
     if (!Array.isArray(args)) throw this.refusal(`calls ${callee.name} without a list of arguments`);
     this.spend(args.length);
@@ -158,6 +159,19 @@ class PickleMachine {
     const made = callee.make(args);
     if (made === undefined) throw this.refusal(`calls ${callee.name} with arguments that it does not take`);
     this.push(made);
+  }
+
+  /** Makes an object of a class and a tuple, which are on the stack; that of an unknown class is a tag. */
+  makeObject(): void {
+    const args = this.pop();
+    const callee = this.top();
+    if (!isGlobal(callee) || !callee.isUnknown) {
+      this.push(args);
+      this.call();
+      return;
+    }
+    this.pop();
+    this.push({ kind: 'inert', name: callee.name });
   }
 
   pushPersistent(): void {
@@ -260,7 +274,7 @@ const instructions: ReadonlyMap<number, Instruction> = new Map<number, Instructi
   [0x63, (m) => m.pushGlobal(m.input.line(), m.input.line())], // GLOBAL
   [0x93, stackGlobal],
   [0x52, (m) => m.call()], // REDUCE
-  [0x81, (m) => m.call()], // NEWOBJ
+  [0x81, (m) => m.makeObject()], // NEWOBJ
   [0x92, newObjectWithKeywords],
   [0x62, (m) => m.ignoreState()], // BUILD
   [0x51, (m) => m.pushPersistent()], // BINPERSID
@@ -290,5 +304,5 @@ function stackGlobal(machine: PickleMachine): void {
 /** NEWOBJ_EX: what is made does not depend on its keyword arguments. */
 function newObjectWithKeywords(machine: PickleMachine): void {
   machine.pop();
-  machine.call();
+  machine.makeObject();
 }

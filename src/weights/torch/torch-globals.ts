@@ -18,17 +18,26 @@ import {
  * that checkpoints have in the wild and that stands for data alone.
  */
 
-/** The rules for one file, which collect the storages that its pickle refers to. */
+/** The rules for one file, which collect what its pickle refers to. */
 export interface TorchRules extends PickleRules {
   readonly storages: ReadonlyMap<string, PickledStorage>;
+  /** The classes that are not in the table: their objects are tags. */
+  readonly unknown: ReadonlySet<string>;
 }
 
 /** The rules by which a torch file's pickle is read; `file` names it in errors. */
 export function torchRules(file: string): TorchRules {
   const storages = new Map<string, PickledStorage>();
+  const unknown = new Set<string>();
   return {
     storages,
-    global: (name) => globals.get(name),
+    unknown,
+    global(name) {
+      const known = globals.get(name);
+      if (known || !mayBeClass(name)) return known;
+      unknown.add(name);
+      return { kind: 'global', name, isUnknown: true };
+    },
     persistent: (id) => {
       const storage = storageOf(id, file);
       if (!storage) return undefined;
@@ -40,6 +49,27 @@ export function torchRules(file: string): TorchRules {
     },
   };
 }
+
+/**
+ * Whether a name that is not in the table may be a class of the program that wrote the file (a trainer's settings). What
+ * Python and PyTorch themselves bring is either in the table or has no business in a file of weights, even uncalled.
+ */
+function mayBeClass(name: string): boolean {
+  const [root = '', ...path] = name.split('.');
+  if (root === '' || path.length === 0 || name.includes('__') || (root === 'torch' && path.length === 1))
+    return false;
+  return !pythonsOwn.has(root);
+}
+
+const pythonsOwn: ReadonlySet<string> = new Set(
+  (
+    'os posix nt sys builtins subprocess commands pty shutil socket ssl http urllib ftplib smtplib telnetlib webbrowser ' +
+    'importlib imp runpy code codeop pdb bdb timeit profile cProfile trace doctest pydoc ctypes _ctypes cffi gc signal site ' +
+    'types inspect operator _operator functools itertools pickle _pickle marshal shelve dill cloudpickle joblib ' +
+    'multiprocessing threading asyncio concurrent tempfile io _io pathlib glob fileinput zipimport pip setuptools ' +
+    'requests httpx aiohttp constructor'
+  ).split(' '),
+);
 
 /** `('storage', torch.FloatStorage, key, 'cpu', number of elements)`, in legacy files with the view of it: always None. */
 function storageOf(id: PickleValue, file: string): PickledStorage | undefined {
@@ -126,9 +156,13 @@ const inert: readonly string[] = [
   'numpy._core.multiarray.scalar',
   'numpy._core.multiarray._reconstruct',
   '_codecs.encode',
+  'copyreg._reconstructor', // an object of a class, as protocol 1 writes it
+  'copy_reg._reconstructor',
+  ...['PosixPath', 'PurePosixPath', 'WindowsPath', 'PureWindowsPath'].map((name) => `pathlib.${name}`),
+  ...['datetime', 'date', 'timedelta'].map((name) => `datetime.${name}`),
   // Python 2's names of built-in types, which protocol 2 writes, and Python 3's.
   ...['__builtin__', 'builtins'].flatMap((module) =>
-    ['set', 'frozenset', 'dict', 'list', 'tuple', 'int', 'float', 'str', 'bool', 'bytearray'].map(
+    ['set', 'frozenset', 'dict', 'list', 'tuple', 'int', 'float', 'str', 'bool', 'bytearray', 'object'].map(
       (name) => `${module}.${name}`,
     ),
   ),

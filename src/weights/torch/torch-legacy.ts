@@ -36,7 +36,7 @@ export async function readTorchLegacy(source: ByteSource): Promise<TensorsOfFile
   const root = await pickles.next();
   const keys = await pickles.next();
   const storages = await locateStorages(keys, pickles.end, rules, source);
-  return torchTensors(root, storages, source);
+  return { ...torchTensors(root, storages, source), unknownClasses: [...rules.unknown] };
 }
 
 /** The pickles of a file, one after another; as much of the file is in memory as they need. */

@@ -35,7 +35,7 @@ export async function readTorchZip(source: ByteSource): Promise<TensorsOfFile> {
     checkStorage(storage, range.bytes, source.name);
     storages.set(storage.key, range);
   }
-  return torchTensors(value, storages, source);
+  return { ...torchTensors(value, storages, source), unknownClasses: [...rules.unknown] };
 }
 
 /** The folder that all is in. */

@@ -69,6 +69,37 @@ test('what training leaves in a checkpoint becomes a tag, without its state', ()
   });
 });
 
+describe('an object of a class that nobody knows', () => {
+  const name = ['dreambooth_helpers.joepenna', 'JoePennaDreamboothConfigSchemaV1'] as const;
+  const state = [...p.EMPTY_DICT, ...p.text('token'), ...p.text('zwx'), ...p.SETITEM, ...p.BUILD];
+
+  test.each([
+    ['of protocol 2', [...p.global(...name), ...p.EMPTY_TUPLE, 0x81]],
+    ['of protocol 4', [...p.stackGlobal(...name), ...p.EMPTY_TUPLE, ...p.EMPTY_DICT, 0x92]],
+  ])('becomes a tag, is named, and is never made: %s', (_, object) => {
+    const rules = torchRules('model.ckpt');
+    const { value } = readPickle(p.pickle(object, state), 0, rules, 'model.ckpt');
+    expect(value).toEqual({ kind: 'inert', name: name.join('.') });
+    expect([...rules.unknown]).toEqual([name.join('.')]);
+  });
+
+  test('is refused where it would be called', () => {
+    const call = [...p.global(...name), ...p.tuple(p.text('x')), ...p.REDUCE];
+    expect(refusal(p.pickle(call)).problem).toContain(`refers to ${name.join('.')}, `);
+  });
+
+  test.each([
+    ['os', 'system'],
+    ['builtins', 'eval'],
+    ['torch', 'load'],
+    ['some.module', '__import__'],
+  ])('but what Python or PyTorch bring is refused even as a class: %s.%s', (module, own) => {
+    expect(refusal(p.pickle(p.global(module, own), p.EMPTY_TUPLE, [0x81])).problem).toContain(
+      `refers to ${module}.${own}`,
+    );
+  });
+});
+
 describe('a pickle that would run something is refused by the name of it, and runs nothing', () => {
   test.each([
     ['os', 'system'],

@@ -1,0 +1,61 @@
+import { basename } from 'node:path';
+import { z } from 'zod';
+import { parsePythonJson, readJsonObject } from '../io/python-json.ts';
+import { readSideText, type SideFile, sideFileName } from './side-file.ts';
+
+/**
+ * A CLIP tokenizer comes as `vocab.json` and `merges.txt`, or since transformers 5 as `tokenizer.json` alone. The first
+ * form is what Apple's package, onnxruntime's pipelines and our own tokenizer read: it is made where it is missing.
+ */
+
+/** A tokenizer's files with `vocab.json` and `merges.txt` among them. Throws `FileFormatError` for a `tokenizer.json` that is not JSON. */
+export async function completeTokenizer(files: readonly string[]): Promise<readonly SideFile[]> {
+  const find = (name: string) => files.find((file) => basename(file) === name);
+  const whole = find('tokenizer.json');
+  if (whole === undefined || (find('vocab.json') && find('merges.txt'))) return files;
+  const { data } = tokenizerSchema.safeParse(await readJsonObject(whole));
+  if (!data) return files; // another kind of tokenizer: who needs the files says that they are missing
+  const { model, added_tokens } = data;
+  const lines = model.merges.map((merge) => (typeof merge === 'string' ? merge : merge.join(' ')));
+  const made = [
+    { name: 'vocab.json', text: `${JSON.stringify(model.vocab)}\n` },
+    { name: 'merges.txt', text: `${['#version: 0.2', ...lines].join('\n')}\n` },
+  ];
+  const own = Object.fromEntries(
+    added_tokens.filter(({ content }) => !(content in model.vocab)).map(({ id, content }) => [content, id]),
+  );
+  if (Object.keys(own).length > 0 && !find('added_tokens.json'))
+    made.push({ name: 'added_tokens.json', text: `${JSON.stringify(own, null, 2)}\n` });
+  return [...files, ...made.filter(({ name }) => !find(name))];
+}
+
+const tokenizerSchema = z.object({
+  model: z.object({
+    type: z.literal('BPE').default('BPE'),
+    vocab: z.record(z.string(), z.int()),
+    merges: z.array(z.union([z.string(), z.tuple([z.string(), z.string()])])),
+  }),
+  added_tokens: z.array(z.object({ id: z.int(), content: z.string() })).default([]),
+});
+
+/** The tokens that were added to a vocabulary (a textual inversion's), by what they are written as; empty where none were. */
+export async function addedTokens(files: readonly SideFile[]): Promise<ReadonlyMap<string, number>> {
+  const read = async (name: string): Promise<unknown> => {
+    const file = files.find((each) => sideFileName(each) === name);
+    return file === undefined ? {} : parsePythonJson(await readSideText(file), name);
+  };
+  return tokensIn(await read('added_tokens.json'), await read('tokenizer_config.json'));
+}
+
+const decoderSchema = z.record(z.string(), z.object({ content: z.string() }));
+
+/** The tokens in an `added_tokens.json`, and in a `tokenizer_config.json`, which lists them by their numbers. */
+export function tokensIn(list: unknown, config: unknown): ReadonlyMap<string, number> {
+  const { data: byName = {} } = z.record(z.string(), z.int()).safeParse(list);
+  const decoder = z.object({ added_tokens_decoder: decoderSchema }).safeParse(config).data;
+  const byNumber = Object.entries(decoder?.added_tokens_decoder ?? {});
+  return new Map([
+    ...byNumber.map(([id, { content }]): [string, number] => [content, Number(id)]),
+    ...Object.entries(byName),
+  ]);
+}

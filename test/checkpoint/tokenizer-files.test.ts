@@ -1,0 +1,129 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { readSideText, sideFileName } from '../../src/checkpoint/side-file.ts';
+import { swiftVocabulary } from '../../src/checkpoint/swift-vocabulary.ts';
+import { addedTokens, completeTokenizer, tokensIn } from '../../src/checkpoint/tokenizer-files.ts';
+import { ClipTokenizer } from '../../src/generate/clip-tokenizer.ts';
+import { writeText } from '../../src/io/disk.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+
+const at = temporaryFolder();
+const folder = new URL('../../models/sd-shapes/tokenizer/', import.meta.url);
+const vocab = readFileSync(new URL('vocab.json', folder), 'utf8');
+const merges = readFileSync(new URL('merges.txt', folder), 'utf8');
+const added = { '<cat-toy>': 49408, '<S0>': 49409 };
+
+/** What transformers 5 saves: the model with its vocabulary and merges, added tokens beside them. */
+async function tokenizerJson(name: string, pairs: boolean): Promise<string> {
+  const lines = merges.trimEnd().split('\n').slice(1);
+  const json = {
+    version: '1.0',
+    added_tokens: [
+      { id: 49406, content: '<|startoftext|>', special: true },
+      ...Object.entries(added).map(([content, id]) => ({ id, content, special: false })),
+    ],
+    model: {
+      type: 'BPE',
+      vocab: JSON.parse(vocab),
+      merges: pairs ? lines.map((line) => line.split(' ')) : lines,
+    },
+  };
+  await writeText(at(name, 'tokenizer.json'), JSON.stringify(json));
+  return at(name, 'tokenizer.json');
+}
+
+async function textsOf(files: Awaited<ReturnType<typeof completeTokenizer>>): Promise<Map<string, string>> {
+  return new Map(
+    await Promise.all(files.map(async (file) => [sideFileName(file), await readSideText(file)] as const)),
+  );
+}
+
+test.each([true, false])(
+  'tokenizer.json alone is completed by vocabulary, merges and added tokens (pairs: %s)',
+  async (pairs) => {
+    const texts = await textsOf(await completeTokenizer([await tokenizerJson(`pairs-${pairs}`, pairs)]));
+    expect([...texts.keys()]).toEqual(['tokenizer.json', 'vocab.json', 'merges.txt', 'added_tokens.json']);
+    expect(JSON.parse(texts.get('vocab.json') ?? '')).toEqual(JSON.parse(vocab));
+    expect(texts.get('merges.txt')?.trimEnd().split('\n').slice(1)).toEqual(
+      merges.trimEnd().split('\n').slice(1),
+    );
+    expect(JSON.parse(texts.get('added_tokens.json') ?? '')).toEqual(added);
+  },
+);
+
+test('what is there is not made again, and another kind of tokenizer is left as it is', async () => {
+  const whole = await tokenizerJson('whole', true);
+  await writeText(at('whole', 'vocab.json'), vocab);
+  await writeText(at('whole', 'merges.txt'), merges);
+  const files = [whole, at('whole', 'vocab.json'), at('whole', 'merges.txt')];
+  expect(await completeTokenizer(files)).toEqual(files);
+  await writeText(at('unigram', 'tokenizer.json'), '{"model":{"type":"Unigram","vocab":[["a",0]]}}');
+  expect(await completeTokenizer([at('unigram', 'tokenizer.json')])).toEqual([
+    at('unigram', 'tokenizer.json'),
+  ]);
+});
+
+test('added tokens stand in a list of their own, or in the configuration by number', () => {
+  expect([...tokensIn({ '<a>': 1 }, { added_tokens_decoder: { 2: { content: '<b>' } } })]).toEqual([
+    ['<b>', 2],
+    ['<a>', 1],
+  ]);
+  expect(tokensIn(['no table'], 'nothing').size).toBe(0);
+});
+
+test('a prompt with an added token has its number', async () => {
+  const files = await completeTokenizer([await tokenizerJson('prompt', true)]);
+  const tokenizer = ClipTokenizer.fromFiles({ vocab, merges, added: await addedTokens(files) });
+  // transformers 5.23.0 on the case `added_tokens`: a photo of a <cat-toy>.
+  const ids = tokenizer.encode('a photo of a <cat-toy> cat', { maxLength: 9 });
+  expect(ids).toEqual([49406, 320, 1125, 539, 320, 49408, 2368, 49407, 49407]);
+});
+
+describe('Apple’s Swift package merges an added token letter by letter', () => {
+  test('and finds its number', async () => {
+    const files = await completeTokenizer([await tokenizerJson('swift', true)]);
+    const texts = await textsOf(await swiftVocabulary(files));
+    const table: Record<string, number> = JSON.parse(texts.get('vocab.json') ?? '');
+    for (const [token, id] of Object.entries(added))
+      expect([token, swiftTokens(token, texts.get('merges.txt') ?? '').map((part) => table[part])]).toEqual([
+        token,
+        [id],
+      ]);
+    expect(table['<cat-toy>']).toBe(49408);
+    // Other words stay what they were.
+    for (const word of ['photo', 'cat', '<', 'toy', '>'])
+      expect(swiftTokens(word, texts.get('merges.txt') ?? '')).toEqual(swiftTokens(word, merges));
+  });
+
+  test('and without added tokens the files are the checkpoint’s own', async () => {
+    const files = ['vocab.json', 'merges.txt'].map((name) => new URL(name, folder).pathname);
+    expect(await swiftVocabulary(files)).toEqual(files);
+  });
+});
+
+/** BPETokenizer.swift of apple/ml-stable-diffusion: lower case, then the pair of the lowest rank, wherever it stands. */
+function swiftTokens(word: string, text: string): string[] {
+  const ranks = new Map(
+    text
+      .trimEnd()
+      .split('\n')
+      .slice(1)
+      .map((line, rank) => [line, rank]),
+  );
+  let parts = [...word.toLowerCase()];
+  parts[parts.length - 1] += '</w>';
+  while (parts.length > 1) {
+    const pairs = parts.slice(1).map((part, at) => `${parts[at]} ${part}`);
+    const best = pairs
+      .filter((pair) => ranks.has(pair))
+      .sort((a, b) => (ranks.get(a) ?? 0) - (ranks.get(b) ?? 0))[0];
+    if (best === undefined) return parts;
+    const next: string[] = [];
+    for (let at = 0; at < parts.length; at++) {
+      const merges = `${parts[at]} ${parts[at + 1]}` === best;
+      next.push(merges ? `${parts[at]}${parts[++at]}` : (parts[at] ?? ''));
+    }
+    parts = next;
+  }
+  return parts;
+}
