@@ -5,7 +5,7 @@ import { type Graph, GraphBuilder } from '../graph/graph.ts';
 import { Scope } from '../graph/scope.ts';
 import { WeightBook } from '../graph/weight-book.ts';
 import type { BuildOptions } from './networks/card.ts';
-import { ownSizes } from './networks/denoiser.ts';
+import { ownSizes } from './networks/denoiser-sizes.ts';
 import { cardOf, componentOf, type NetworkName, networkKinds } from './networks/networks.ts';
 import { traitsOf } from './traits.ts';
 

@@ -3,18 +3,9 @@ import type { Tensor } from '../../graph/tensor.ts';
 import { controlnetConfig } from '../config/controlnet-config.ts';
 import { controlnet } from '../controlnet.ts';
 import { networkCard } from './card.ts';
-import {
-  denoiserInputs,
-  denoiserSizes,
-  dims,
-  type Inputs,
-  inputs,
-  order,
-  ownSizes,
-  residuals,
-  settings,
-} from './denoiser.ts';
+import { denoiserInputs, dims, type Inputs, inputs, order, residuals, settings } from './denoiser.ts';
 import { denoiserCases } from './denoiser-cases.ts';
+import { denoiserSizes, ownSizes } from './denoiser-sizes.ts';
 import { picture, zeroToOne } from './realistic.ts';
 
 interface ControlNetInputs extends Inputs {

@@ -5,17 +5,16 @@ import { unet } from '../unet.ts';
 import { type Definition, networkCard, type Port } from './card.ts';
 import {
   denoiserInputs,
-  denoiserSizes,
   dims,
   type Inputs,
   inputs,
   order,
-  ownSizes,
   type ResidualInputs,
   residuals,
   settings,
 } from './denoiser.ts';
 import { denoiserCases } from './denoiser-cases.ts';
+import { denoiserSizes, ownSizes } from './denoiser-sizes.ts';
 import { normal } from './realistic.ts';
 
 interface ControlledInputs extends Inputs {
