@@ -1,3 +1,4 @@
+import type { BlockConverter } from '../convert-dtype.ts';
 import { readTensor } from '../tensor-data.ts';
 import type { Weight } from '../weight.ts';
 import { streamScaled } from './scaled-stream.ts';
@@ -91,18 +92,20 @@ function upTo(size: number, multiple: number): number {
   return Math.ceil(size / multiple) * multiple;
 }
 
-function lowFirst(pairs: Uint8Array, numbers: Float32Array): void {
+const lowFirst: BlockConverter = (pairs, target) => {
+  const numbers = new Float32Array(target.buffer, target.byteOffset, 2 * pairs.length);
   for (let i = 0; i < pairs.length; i++) {
     const pair = pairs[i] ?? 0;
     numbers[2 * i] = values[pair & 15] ?? 0;
     numbers[2 * i + 1] = values[pair >> 4] ?? 0;
   }
-}
+};
 
-function highFirst(pairs: Uint8Array, numbers: Float32Array): void {
+const highFirst: BlockConverter = (pairs, target) => {
+  const numbers = new Float32Array(target.buffer, target.byteOffset, 2 * pairs.length);
   for (let i = 0; i < pairs.length; i++) {
     const pair = pairs[i] ?? 0;
     numbers[2 * i] = values[pair >> 4] ?? 0;
     numbers[2 * i + 1] = values[pair & 15] ?? 0;
   }
-}
+};

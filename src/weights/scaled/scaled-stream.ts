@@ -1,6 +1,6 @@
 import { borrowBlock, returnBlocks } from '../../io/block-pool.ts';
 import { BLOCK_BYTES } from '../../io/bytes.ts';
-import { blockConverter } from '../convert-dtype.ts';
+import { type BlockConverter, blockConverter } from '../convert-dtype.ts';
 import { byteWidth, type DType } from '../dtype.ts';
 import { applyScales, type ScaleGrid } from './scale-grid.ts';
 
@@ -10,8 +10,8 @@ export interface ScaledNumbers {
   readonly stored: AsyncIterable<Uint8Array>;
   /** Bytes of one number; 0.5 for pairs in a byte. */
   readonly width: number;
-  /** Makes numbers of bytes. */
-  readonly decode: (bytes: Uint8Array, numbers: Float32Array) => void;
+  /** Makes float32s of the stored bytes. */
+  readonly decode: BlockConverter;
   /** All the scales; they are in memory while the tensor streams. */
   readonly scales: Float32Array;
   readonly grid: ScaleGrid;
@@ -31,11 +31,11 @@ export async function* streamScaled(numbers: ScaledNumbers, to: DType): AsyncGen
   try {
     for await (const piece of pieces(stored, PER_BLOCK * width)) {
       const count = piece.length / width;
-      const values = new Float32Array(scaled.buffer, scaled.byteOffset, count);
+      const values = scaled.subarray(0, 4 * count);
       decode(piece, values);
-      applyScales(values, first, scales, grid);
-      const output = converted.subarray(0, count * byteWidth(to));
-      convert(scaled.subarray(0, 4 * count), output);
+      applyScales(new Float32Array(values.buffer, values.byteOffset, count), first, scales, grid);
+      const output = to === 'f32' ? values : converted.subarray(0, count * byteWidth(to));
+      if (to !== 'f32') convert(values, output);
       yield output;
       first += count;
     }

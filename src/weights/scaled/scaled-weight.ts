@@ -1,6 +1,6 @@
 import { FileFormatError, UnsupportedModelError } from '../../errors.ts';
 import { excerpt, quote } from '../../io/error-text.ts';
-import { blockConverter } from '../convert-dtype.ts';
+import { type BlockConverter, blockConverter } from '../convert-dtype.ts';
 import { byteWidth, type DType, dtypeName, elementCount, isFloat } from '../dtype.ts';
 import { readTensor } from '../tensor-data.ts';
 import type { Weight } from '../weight.ts';
@@ -57,16 +57,14 @@ export function otherShape(weight: Weight, scale: Weight): FileFormatError {
 }
 
 /** What makes float32s of the stored elements; signed bytes count as numbers here, as they have a scale. */
-function decoder(dtype: DType): ((bytes: Uint8Array, numbers: Float32Array) => void) | undefined {
-  if (dtype === 'i8')
-    return (bytes, numbers) => numbers.set(new Int8Array(bytes.buffer, bytes.byteOffset, bytes.length));
-  const convert = isFloat(dtype) ? blockConverter(dtype, 'f32') : undefined;
-  return (
-    convert &&
-    ((bytes, numbers) =>
-      convert(bytes, new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength)))
-  );
+function decoder(dtype: DType): BlockConverter | undefined {
+  return dtype === 'i8' ? widenInt8 : isFloat(dtype) ? blockConverter(dtype, 'f32') : undefined;
 }
+
+const widenInt8: BlockConverter = (source, target) => {
+  const numbers = new Float32Array(target.buffer, target.byteOffset, source.length);
+  numbers.set(new Int8Array(source.buffer, source.byteOffset, source.length));
+};
 
 function notScalable({ name, dtype, file }: Weight): UnsupportedModelError {
   return new UnsupportedModelError({
