@@ -71,6 +71,7 @@ async function readHeader(source: ByteSource): Promise<GgufHeader> {
   const [tensors, values] = [await cursor.u64(), await cursor.u64()];
   if (tensors * FEWEST_TENSOR_BYTES + values * FEWEST_VALUE_BYTES > cursor.left) throw new SourceEndsError();
   const metadata = await readMetadata(cursor, values, file);
+  checkWhole(metadata.values, file);
   const entries: Entry[] = [];
   for (let i = 0; i < tensors; i++) entries.push(await readEntry(cursor, file));
 
@@ -99,6 +100,17 @@ function checkVersion(version: number, file: string): void {
       : `${file} is a GGUF file of version ${version}, which is not supported.`,
     details: { expected: 'version 2 or 3' },
     advice: 'Convert it again with a program of today, or use the .safetensors that it was made from.',
+  });
+}
+
+/** llama.cpp's tools split large files, and each part looks like a whole one. */
+function checkWhole(metadata: Readonly<Record<string, string>>, file: string): void {
+  const parts = metadata['split.count'];
+  if (parts === undefined || Number(parts) <= 1) return;
+  throw new UnsupportedModelError({
+    problem: `${file} is one part of a GGUF file that was split, which is not supported.`,
+    details: { parts: excerpt(parts) },
+    advice: 'Join the parts with `llama-gguf-split --merge`, or use the file in one piece.',
   });
 }
 

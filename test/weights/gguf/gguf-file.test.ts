@@ -222,6 +222,7 @@ describe('is refused:', () => {
   test.each<[string, GgufParts, string]>([
     ['version 1', { version: 1 }, 'version 1'],
     ['a file of another byte order', { version: 0x03000000 }, 'little-endian'],
+    ['one part of several', { values: [value('split.count', 2, new Uint8Array([3, 0]))] }, 'one part'],
     ['a type that is not read', { tensors: [{ name: 'w', sizes: [256], type: 16 }] }, 'IQ2_XXS'],
   ])('%s', async (_name, parts, problem) => {
     const error = await refusal(parts);

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
-import { FileFormatError, UnsupportedModelError } from '../../../src/errors.ts';
+import { FileFormatError, SdConvertError, UnsupportedModelError } from '../../../src/errors.ts';
 import { float8E4m3Value, float16Bits } from '../../../src/weights/convert-dtype.ts';
-import { type DType, elementCount } from '../../../src/weights/dtype.ts';
+import { byteSize, type DType, elementCount } from '../../../src/weights/dtype.ts';
 import { readTensors } from '../../../src/weights/read-tensors.ts';
 import { withScales } from '../../../src/weights/scaled/with-scales.ts';
 import { readTensor } from '../../../src/weights/tensor-data.ts';
@@ -224,4 +224,44 @@ test('a file without scales is as it is', async () => {
     weightOf('lora.alpha', 'f32', []),
   ];
   expect([...(await scaled(...weights)).values()]).toEqual(weights);
+});
+
+test('whatever lies beside a weight, it is read or refused, and nothing else happens', async () => {
+  const dtypes = ['f8_e4m3', 'f8_e5m2', 'f16', 'f32', 'i8', 'u8', 'i64'] as const;
+  const formats = ['float8_e4m3fn', 'float8_e5m2', 'int8_tensorwise', 'nvfp4', 'mxfp8', 7, null];
+  const endings = [
+    'weight_scale',
+    'scale_weight',
+    'weight_scale_2',
+    'weight_scale_inv',
+    'input_scale',
+    'bias',
+  ];
+  const shape = fc.array(fc.constantFrom(0, 1, 2, 16, 32, 128), { maxLength: 3 });
+  const tensor = fc.record({ ending: fc.constantFrom(...endings), dtype: fc.constantFrom(...dtypes), shape });
+  const inMemory = (name: string, dtype: DType, sizes: readonly number[]) =>
+    weightOf(name, dtype, sizes, new Uint8Array(byteSize(sizes, dtype)).fill(0x3c));
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(...dtypes),
+      shape,
+      fc.array(tensor, { maxLength: 3 }),
+      fc.option(fc.constantFrom(...formats), { nil: undefined }),
+      async (dtype, sizes, others, format) => {
+        try {
+          const weights = await scaled(
+            inMemory('a.weight', dtype, sizes),
+            ...others.map((other) => inMemory(`a.${other.ending}`, other.dtype, other.shape)),
+            ...(format === undefined ? [] : [marker({ format })]),
+          );
+          const found = weightIn(weights);
+          const { data } = await readTensor(found, found.dtype);
+          expect(data.length).toBe(elementCount(found.shape));
+        } catch (error) {
+          if (!(error instanceof SdConvertError)) throw error;
+        }
+      },
+    ),
+    { seed: 15, numRuns: 500 },
+  );
 });
