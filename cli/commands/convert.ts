@@ -1,6 +1,7 @@
 import type { Argv } from 'yargs';
 import { parseLoraArgument } from '../../src/checkpoint/lora/lora-argument.ts';
 import type { PredictionType } from '../../src/checkpoint/single-file/prediction.ts';
+import type { MemoryNeed } from '../../src/commands/conversion/memory.ts';
 import type {
   ConvertedArtifact,
   ConvertOptions,
@@ -373,13 +374,16 @@ function describeResult(result: ConvertResult): string {
   return [...sections, `Written to ${result.output}`].join('\n\n');
 }
 
-function describePlan({ output, artifacts, bundled }: ConvertResult): string {
+function describePlan({ output, artifacts, bundled, memory }: ConvertResult): string {
   const sections = [describeArtifacts(artifacts)];
   if (bundled.length > 0) sections.push(['and, for those who load it:', ...bundled].join('\n  '));
-  return [
-    ...sections,
-    `Nothing was written. Without --dry-run this goes to ${output}, with at most about 250 MB of memory.`,
-  ].join('\n\n');
+  const nothing = `Nothing was written. Without --dry-run this goes to ${output}`;
+  return [...sections, `${nothing}${memory ? `, ${describeMemory(memory)}` : ''}.`].join('\n\n');
+}
+
+function describeMemory({ conversion, check }: MemoryNeed): string {
+  const checking = check ? `; the check takes about ${formatBytes(check.bytes)} (${check.network})` : '';
+  return `with about ${formatBytes(conversion)} of memory${checking}`;
 }
 
 /** A row for each artifact, and their sum. */

@@ -31,8 +31,8 @@ export async function convertCheckpoint(
   // Bits that there are none of are refused before anything is downloaded.
   if (request.quantization) planQuantization(request.quantization);
   const located = await locateModels(request, context);
-  const { output, artifacts, bundled, verdicts } = await conversion(request).run(located, context);
-  return { output, artifacts, bundled, verdicts };
+  const { output, artifacts, bundled, verdicts, memory } = await conversion(request).run(located, context);
+  return { output, artifacts, bundled, verdicts, memory };
 }
 
 /** The names of the stages that a request goes through, in order. */

@@ -263,7 +263,7 @@ test('a disk without room is found out before anything is written', async () => 
     },
   } as const;
   const attempt = writeStage({ force: false, verify: false }).run(
-    { checkpoint, output, models: [model] },
+    { checkpoint, output, models: [model], memory: { conversion: 0 } },
     { closeAtEnd() {} },
   );
   await expect(attempt).rejects.toThrow(DiskSpaceError);

@@ -13,7 +13,7 @@ export function dryRunStage(request: ConvertRequest): Stage<Planned, ConvertResu
   return {
     name: 'dry-run',
     async run(planned, context) {
-      const { checkpoint, output, models } = planned;
+      const { checkpoint, output, models, memory } = planned;
       const sources = new SourceHashes(checkpoint.path, context.signal);
       context.closeAtEnd(sources);
       const { kept, otherForms, foreign, obstacle } = await findExisting(planned, request, sources);
@@ -32,7 +32,7 @@ export function dryRunStage(request: ConvertRequest): Stage<Planned, ConvertResu
         .reduce((sum, { files }) => sum + totalBytes(files), 0);
       const bundled = request.bundle ? bundledPaths(request, checkpoint, artifacts) : [];
       const detail = `${formatBytes(bytes)} would be written to ${output} (${formatBytes(await freeBytes(output))} free)`;
-      return { output: { output, artifacts, bundled, verdicts: [] }, detail };
+      return { output: { output, artifacts, bundled, verdicts: [], memory }, detail };
     },
   };
 }

@@ -8,6 +8,7 @@ import type { TargetName } from '../../formats/format.ts';
 import { type BuiltArtifact, targets } from '../../formats/targets.ts';
 import type { Stage } from '../../pipeline.ts';
 import { count, formatBytes } from '../../text.ts';
+import { checkMemory, conversionMemory, type MemoryNeed, memoryNote } from './memory.ts';
 import { outputFolder } from './output.ts';
 import type { Precise, PreciseModel } from './precision.ts';
 import type { ConvertedArtifact, ConvertRequest } from './request.ts';
@@ -19,6 +20,7 @@ export interface Planned {
   readonly output: string;
   /** What writes a model takes it out, so that its graph is forgotten then. */
   readonly models: PlannedModel[];
+  readonly memory: MemoryNeed;
 }
 
 /** What a network becomes in a target: its one artifact, or those of its chunks. */
@@ -46,10 +48,29 @@ export function planStage(request: ConvertRequest): Stage<Precise, Planned> {
         if (note !== undefined) onProgress?.({ type: 'note', message: note });
         return plan;
       });
+      const memory = memoryNeed(request, checkpoint, models, planned);
+      const tooLittle = memoryNote(memory, process.availableMemory());
+      if (tooLittle !== undefined) onProgress?.({ type: 'note', message: tooLittle });
       const output = await outputFolder(request.output, checkpoint);
-      return { output: { checkpoint, output, models: planned }, detail: describe(request, planned) };
+      return { output: { checkpoint, output, models: planned, memory }, detail: describe(request, planned) };
     },
   };
+}
+
+function memoryNeed(
+  { minPsnr, sizes }: ConvertRequest,
+  checkpoint: Checkpoint,
+  models: readonly PreciseModel[],
+  planned: readonly PlannedModel[],
+): MemoryNeed {
+  const conversion = conversionMemory(models.map(({ model }) => model.graph.tensors.length));
+  if (minPsnr === undefined) return { conversion };
+  const checked = planned.map(({ network, artifacts }, index) => ({
+    network,
+    artifacts,
+    attention: models[index]?.attention ?? 'ORIGINAL',
+  }));
+  return { conversion, check: checkMemory(checkpoint, checked, sizes) };
 }
 
 function planModel(

@@ -11,6 +11,7 @@ import type { QuantizationOptions } from '../../quantize/plan.ts';
 import type { Precision } from '../../quantize/precision.ts';
 import type { Verdict } from '../../validate/verdict.ts';
 import type { OptionsOf } from '../options.ts';
+import type { MemoryNeed } from './memory.ts';
 
 /** What to convert, and how; `convertDefaults` fills in what is left out. */
 export interface ConvertRequest extends ModelSources {
@@ -73,6 +74,8 @@ export interface ConvertResult {
   /** What completes the folder for its consumers, relative to the output. */
   readonly bundled: readonly string[];
   readonly verdicts: readonly Verdict[];
+  /** Of a dry run: how much memory the conversion would take. */
+  readonly memory?: MemoryNeed | undefined;
 }
 
 /** One artifact of a conversion. */
