@@ -1,20 +1,8 @@
 import type { Argv } from 'yargs';
-import { RequestError } from '../../src/errors.ts';
-import type { SchedulerName } from '../../src/generate/schedulers/create-scheduler.ts';
+import { allSchedulers, schedulerCalled, shortName } from '../../src/generate/schedulers/scheduler-names.ts';
 import type { RngKind } from '../../src/random/random.ts';
 import { everyName, wholeNumber } from '../options.ts';
 import type { Command } from './command.ts';
-
-const schedulerNames = everyName<SchedulerName>({
-  DDIMScheduler: true,
-  DPMSolverMultistepScheduler: true,
-  EulerAncestralDiscreteScheduler: true,
-  EulerDiscreteScheduler: true,
-  LCMScheduler: true,
-  LMSDiscreteScheduler: true,
-  PNDMScheduler: true,
-  UniPCMultistepScheduler: true,
-});
 
 type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
 
@@ -33,7 +21,7 @@ export const generateCommand: Command = {
       seed: wholeNumber(args.seed, '--seed', 0),
       steps: wholeNumber(args['num-inference-steps'], '--num-inference-steps', 1),
       guidanceScale: args['guidance-scale'],
-      scheduler: args.scheduler === undefined ? undefined : schedulerClass(args.scheduler),
+      scheduler: args.scheduler === undefined ? undefined : schedulerCalled(args.scheduler),
       rng: args.rng,
       imageCount: wholeNumber(args['image-count'], '--image-count', 1),
     };
@@ -76,7 +64,7 @@ function declare(yargs: Argv) {
     })
     .option('scheduler', {
       type: 'string',
-      describe: `pndm, dpmpp, or ${schedulerNames.map(shortName).join(', ')} [default: the checkpoint’s]`,
+      describe: `${allSchedulers().map(shortName).join(', ')}, or a class of diffusers [default: the checkpoint’s]`,
     })
     .option('rng', {
       choices: everyName<RngKind>({ numpy: true, torch: true, nvidia: true }),
@@ -88,22 +76,4 @@ function declare(yargs: Argv) {
       '$0 generate -i ./out --prompt "a red circle" --seed 7 -o ./pictures',
       'writes ./pictures/a_red_circle.7.final.png',
     );
-}
-
-/** A scheduler's class from Swift's name, the class's short name or the class itself. */
-function schedulerClass(name: string): string {
-  const swift: Readonly<Record<string, string>> = {
-    pndm: 'PNDMScheduler',
-    dpmpp: 'DPMSolverMultistepScheduler',
-  };
-  const found = swift[name] ?? schedulerNames.find((each) => each === name || shortName(each) === name);
-  if (found) return found;
-  throw new RequestError({
-    problem: `there is no scheduler called ${name}.`,
-    advice: `Choose from pndm, dpmpp, ${schedulerNames.map(shortName).join(', ')}.`,
-  });
-}
-
-function shortName(className: string): string {
-  return className.replace(/Scheduler$/, '');
 }

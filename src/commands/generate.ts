@@ -27,7 +27,7 @@ export interface GenerateRequest {
   readonly steps: number;
   /** 1 or less: without the negative prompt, at half the cost. */
   readonly guidanceScale: number;
-  /** A scheduler's class in diffusers; the checkpoint's own when left out. */
+  /** A scheduler by any name of `schedulerCalled`; the checkpoint's own when left out. */
   readonly scheduler?: string | undefined;
   readonly rng: RngKind;
   readonly imageCount: number;
@@ -66,9 +66,7 @@ export async function generate(options: GenerateOptions, context: Context = {}):
   const request = withDefaults<GenerateRequest, typeof generateDefaults>(generateDefaults, options);
   const folder = (await exists(join(request.input, 'onnx'))) ? join(request.input, 'onnx') : request.input;
   const { unet, scale, schedulerConfig } = await readConfigs(folder);
-  const scheduler = createScheduler(
-    request.scheduler ? { ...schedulerConfig, _class_name: request.scheduler } : schedulerConfig,
-  );
+  const scheduler = createScheduler(schedulerConfig, request.scheduler);
   const tokenizer = await openTokenizer(join(folder, 'tokenizer'));
 
   const guided = request.guidanceScale > 1;

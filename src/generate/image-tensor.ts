@@ -1,6 +1,6 @@
 import { ShapeError } from '../errors.ts';
 import type { Image } from './image.ts';
-import { roundHalfEven } from './round-half-even.ts';
+import { roundHalfEven } from './schedulers/schedule/round-half-even.ts';
 
 /**
  * The picture in a decoder's output: float32 [3, H, W] (or [1, 3, H, W]) from −1 to 1, cut off beyond, to bytes.

@@ -66,12 +66,7 @@ export async function denoise(
     );
     const predicted = float32(outputs, 'out_sample', unet).data;
     const noisePrediction = rows === 1 ? predicted : guide(predicted, guidanceScale);
-    latents = scheduler.step(
-      noisePrediction,
-      timestep,
-      latents,
-      scheduler.needsNoise ? { noise: request.normal(latents.length) } : {},
-    );
+    latents = scheduler.step(noisePrediction, timestep, latents, { noise: request.normal });
     onStep(latents);
   }
   return { dtype: 'f32', shape: noise.shape, data: latents };

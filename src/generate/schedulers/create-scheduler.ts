@@ -1,83 +1,88 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import { ConfigError } from '../../errors.ts';
-import { DdimScheduler, ddimConfig } from './ddim.ts';
-import { DpmSolverMultistepScheduler, dpmSolverMultistepConfig } from './dpm-solver-multistep.ts';
-import { EulerAncestralDiscreteScheduler, eulerAncestralDiscreteConfig } from './euler-ancestral-discrete.ts';
-import { EulerDiscreteScheduler, eulerDiscreteConfig } from './euler-discrete.ts';
-import { LcmScheduler, lcmConfig } from './lcm.ts';
-import { LmsDiscreteScheduler, lmsDiscreteConfig } from './lms-discrete.ts';
-import { PndmScheduler, pndmConfig } from './pndm.ts';
 import type { Scheduler } from './scheduler.ts';
-import { UniPcMultistepScheduler, unipcMultistepConfig } from './unipc-multistep.ts';
+import { type SchedulerClass, schedulerClasses } from './scheduler-classes.ts';
+import {
+  allSchedulers,
+  compatibleSchedulers,
+  isSchedulerName,
+  type SchedulerName,
+  schedulerCalled,
+  shortName,
+} from './scheduler-names.ts';
 
-const table = {
-  DDIMScheduler: entry(ddimConfig, DdimScheduler),
-  DPMSolverMultistepScheduler: entry(dpmSolverMultistepConfig, DpmSolverMultistepScheduler),
-  EulerAncestralDiscreteScheduler: entry(eulerAncestralDiscreteConfig, EulerAncestralDiscreteScheduler),
-  EulerDiscreteScheduler: entry(eulerDiscreteConfig, EulerDiscreteScheduler),
-  LCMScheduler: entry(lcmConfig, LcmScheduler),
-  LMSDiscreteScheduler: entry(lmsDiscreteConfig, LmsDiscreteScheduler),
-  PNDMScheduler: entry(pndmConfig, PndmScheduler),
-  UniPCMultistepScheduler: entry(unipcMultistepConfig, UniPcMultistepScheduler),
-};
+/** An object as `scheduler_config.json` holds it. */
+export type SchedulerConfig = Readonly<Record<string, unknown>>;
 
-interface Entry {
-  readonly keys: ReadonlySet<string>;
-  create(name: string, config: Config): Scheduler;
-}
-
-type Config = Readonly<Record<string, unknown>>;
-
-function entry<Schema extends z.ZodObject>(
-  schema: Schema,
-  Class: new (config: z.infer<Schema>) => Scheduler,
-): Entry {
-  return {
-    keys: new Set(Object.keys(schema.shape)),
-    create: (name, config) => {
-      const parsed = schema.safeParse(config);
-      if (parsed.success) return new Class(parsed.data);
-      const [issue] = parsed.error.issues;
-      const key = String(issue?.path[0] ?? '');
-      throw refused(name, key, config[key], issue?.message.replace(/^Invalid \w+: expected /, '') ?? '');
-    },
-  };
-}
-
-/** A `_class_name` that `createScheduler` knows. */
-export type SchedulerName = keyof typeof table;
-
-const schedulerNames = Object.keys(table);
+const classes: Readonly<Record<SchedulerName, SchedulerClass>> = schedulerClasses;
 
 /**
  * The scheduler that a diffusers configuration (`scheduler_config.json`) describes, with diffusers' defaults for what
- * it does not say. Options of other schedulers, which diffusers carries along, have no effect, as there.
+ * it does not say. Options of other classes, which diffusers carries along, have no effect, as there.
+ *
+ * `as`: another class than the configuration's, by any of its names. It takes the options that it knows from the
+ * configuration, and its own defaults for the rest, as diffusers' `from_config` does.
  *
  * @example
- * createScheduler({ _class_name: 'PNDMScheduler', skip_prk_steps: true, beta_schedule: 'scaled_linear' });
+ * createScheduler({ _class_name: 'PNDMScheduler', skip_prk_steps: true, beta_schedule: 'scaled_linear' }, 'euler_a');
  * @throws ConfigError naming the key, when `_class_name` or an option is one that sdconvert cannot follow.
+ * @throws RequestError when there is no scheduler called `as`.
  */
-export function createScheduler(config: Config): Scheduler {
-  const name = config._class_name;
-  const found = Object.entries(table).find(([known]) => known === name)?.[1];
-  if (typeof name !== 'string' || !found)
-    throw refused('The pipeline', '_class_name', name, schedulerNames.join(', '));
-  // diffusers writes null where an option is not set.
-  const set = Object.fromEntries(Object.entries(config).filter(([, value]) => value !== null));
-  const unknown = Object.entries(set).find(([key, value]) => value !== false && !isKnown(key));
-  if (unknown)
-    throw refused(name, unknown[0], unknown[1], 'no such option: sdconvert does not know what it does');
-  return found.create(name, set);
+export function createScheduler(config: SchedulerConfig, as?: string): Scheduler {
+  const own = config._class_name;
+  const name = as === undefined ? own : schedulerCalled(as);
+  if (!isSchedulerName(name)) throw refused('The pipeline', '_class_name', own, allSchedulers().join(', '));
+  const options = optionsOf(config, name);
+  if (isSchedulerName(own)) checkCompatible(own, name, options);
+  try {
+    return classes[name].create(options);
+  } catch (error) {
+    if (!(error instanceof z.ZodError)) throw error;
+    const [issue] = error.issues;
+    const key = String(issue?.path[0] ?? '');
+    throw refused(name, key, config[key], issue?.message.replace(/^Invalid \w+: expected /, '') ?? '');
+  }
+}
+
+/** The options that a class is given. Throws `ConfigError` for one that is in effect and that no class has. */
+function optionsOf(config: SchedulerConfig, name: SchedulerName): SchedulerConfig {
+  // diffusers writes null where an option is not set, and lists those that it filled in itself.
+  const filledIn = Array.isArray(config._use_default_values) ? config._use_default_values : [];
+  const set = Object.entries(config).filter(([key, value]) => value !== null && !filledIn.includes(key));
+  // A class that is not here has options that are not here; another class does without them.
+  if (config._class_name === name) {
+    const unknown = set.find(([key, value]) => value !== false && !isKnown(key));
+    if (unknown)
+      throw refused(name, unknown[0], unknown[1], 'no such option: sdconvert does not know what it does');
+  }
+  return Object.fromEntries(set);
 }
 
 function isKnown(key: string): boolean {
-  return key.startsWith('_') || Object.values(table).some(({ keys }) => keys.has(key));
+  return key.startsWith('_') || Object.values(classes).some(({ config }) => key in config.shape);
+}
+
+/** diffusers lets a flow's configuration become a diffusion's and draws noise; so does a wrong preconditioning. */
+function checkCompatible(own: SchedulerName, name: SchedulerName, options: SchedulerConfig): void {
+  if (own === name || compatibleSchedulers(own).includes(name)) return;
+  if (own === 'FlowMatchEulerDiscreteScheduler' && options.use_flow_sigmas === true) return;
+  throw new ConfigError({
+    problem: `${name} cannot draw with a model made for ${own}: what it predicts is something else.`,
+    advice: `Choose from ${[own, ...compatibleSchedulers(own)].map(shortName).join(', ')}.`,
+  });
 }
 
 function refused(name: string, key: string, value: unknown, expected: string): ConfigError {
   return new ConfigError({
     problem: `${name} is configured with a "${key}" that sdconvert cannot follow.`,
-    details: { expected, found: value === undefined ? 'nothing' : (JSON.stringify(value) ?? String(value)) },
+    details: { expected, found: value === undefined ? 'nothing' : found(value) },
     advice: 'Change it in scheduler_config.json, or choose another scheduler with --scheduler.',
   });
+}
+
+/** A value as text, for a sentence: a strange file may hold one of any size and depth. */
+function found(value: unknown): string {
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'an object';
+  const text = String(typeof value === 'string' ? JSON.stringify(value) : value);
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }

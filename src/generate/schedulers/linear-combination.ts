@@ -17,4 +17,5 @@ export function linearCombination(...terms: readonly Term[]): Float32Array {
   });
 }
 
-type Term = readonly [coefficient: number, values: Float32Array];
+/** A number times an array. */
+export type Term = readonly [coefficient: number, values: Float32Array];

@@ -1,9 +1,12 @@
 import { linearCombination } from './linear-combination.ts';
 
-/** What the network was trained to predict: the noise, the picture, or the velocity α·noise − σ·picture. */
-export type PredictionType = 'epsilon' | 'sample' | 'v_prediction';
+/**
+ * What the network was trained to predict: the noise, the picture, the velocity α·noise − σ·picture, or a rectified
+ * flow's direction noise − picture.
+ */
+export type PredictionType = 'epsilon' | 'sample' | 'v_prediction' | 'flow_prediction';
 
-/** How noisy a sample is: `sample = alpha · picture + sigma · noise`, with `alpha² + sigma² = 1`. */
+/** How noisy a sample is: `sample = alpha · picture + sigma · noise`. */
 export interface NoiseLevel {
   readonly alpha: number;
   readonly sigma: number;
@@ -14,10 +17,15 @@ export function levelOfAlpha(cumulativeAlpha: number): NoiseLevel {
   return { alpha: Math.sqrt(cumulativeAlpha), sigma: Math.sqrt(1 - cumulativeAlpha) };
 }
 
-/** The level at which noise and picture stand in the ratio `ratio` (Karras et al. 2022: σ). */
+/** The level at which noise and picture stand in the ratio `ratio` (Karras et al. 2022: σ), with `alpha² + sigma² = 1`. */
 export function levelOfRatio(ratio: number): NoiseLevel {
   const alpha = 1 / Math.sqrt(ratio * ratio + 1);
   return { alpha, sigma: ratio * alpha };
+}
+
+/** The level of a flow whose share `sigma` is noise (Liu et al. 2022, "Flow straight and fast"). */
+export function levelOfFlow(sigma: number): NoiseLevel {
+  return { alpha: 1 - sigma, sigma };
 }
 
 /** The picture that the model's output points at. */
@@ -34,6 +42,8 @@ export function predictPicture(
       return linearCombination([1 / alpha, sample], [-sigma / alpha, output]);
     case 'v_prediction':
       return linearCombination([alpha, sample], [-sigma, output]);
+    case 'flow_prediction':
+      return linearCombination([1, sample], [-sigma, output]);
   }
 }
 
@@ -48,8 +58,19 @@ export function predictNoise(
     case 'epsilon':
       return output;
     case 'sample':
-      return linearCombination([1 / sigma, sample], [-alpha / sigma, output]);
+      return noiseOf(sample, output, { alpha, sigma });
     case 'v_prediction':
       return linearCombination([alpha, output], [sigma, sample]);
+    case 'flow_prediction':
+      return linearCombination([1 - sigma, output], [1, sample]);
   }
+}
+
+/** The noise in a sample whose picture is known. */
+export function noiseOf(
+  sample: Float32Array,
+  picture: Float32Array,
+  { alpha, sigma }: NoiseLevel,
+): Float32Array {
+  return linearCombination([1 / sigma, sample], [-alpha / sigma, picture]);
 }

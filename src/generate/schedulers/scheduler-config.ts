@@ -1,35 +1,104 @@
 import { z } from 'zod';
 
-/** Pieces of diffusers' scheduler configurations. Their error texts say what is expected, for `ConfigError`. */
+/**
+ * Pieces of diffusers' scheduler configurations. Every number has a range, because a configuration is a small text from
+ * anywhere and its numbers become sizes. The texts of the checks say what is expected, for `ConfigError`.
+ */
+
+/** A whole number from `min` to `max`. */
+export function whole(min: number, max: number): z.ZodNumber {
+  const expected = `a whole number from ${min} to ${max}`;
+  return z.int(expected).min(min, expected).max(max, expected);
+}
+
+/** A number from `min` to `max`. */
+export function between(min: number, max: number): z.ZodNumber {
+  const expected = `a number from ${min} to ${max}`;
+  return z.number(expected).min(min, expected).max(max, expected);
+}
+
+/** A number above 0, up to `max`. */
+export function positive(max: number): z.ZodNumber {
+  const expected = `a number above 0, up to ${max}`;
+  return z.number(expected).gt(0, expected).max(max, expected);
+}
+
+/** The most timesteps a training can have; diffusers' models have 1,000. */
+const MAX_TRAIN_STEPS = 100_000;
+
+/** The whole numbers of the training; a walk has at most as many steps. */
+export const trainSteps = whole(2, MAX_TRAIN_STEPS).default(1000);
+
+const beta = z.number('a number between 0 and 1').gt(0, 'a number above 0').lt(1, 'a number below 1');
+
+/** The ways that betas grow in every class. */
+export const betaSchedule = z.enum(['linear', 'scaled_linear', 'squaredcos_cap_v2']);
 
 /** The noise of the training; the defaults are diffusers' own. */
 export const trainingNoise = {
-  num_train_timesteps: z.int().min(2).default(1000),
-  beta_start: z.number().default(0.0001),
-  beta_end: z.number().default(0.02),
-  beta_schedule: z.enum(['linear', 'scaled_linear', 'squaredcos_cap_v2']).default('linear'),
-  trained_betas: z.array(z.number()).optional(),
+  num_train_timesteps: trainSteps,
+  beta_start: beta.default(0.0001),
+  beta_end: beta.default(0.02),
+  beta_schedule: betaSchedule.default('linear'),
+  trained_betas: z.array(beta).max(MAX_TRAIN_STEPS).optional(),
+};
+
+/** The same with the betas of Stable Diffusion, which newer classes have as their defaults. */
+export const stableDiffusionNoise = {
+  ...trainingNoise,
+  beta_start: beta.default(0.00085),
+  beta_end: beta.default(0.012),
 };
 
 export const timestepSpacing = z.enum(['linspace', 'leading', 'trailing']);
+export const stepsOffset = whole(0, MAX_TRAIN_STEPS).default(0);
 export const predictionType = z.enum(['epsilon', 'v_prediction', 'sample']);
+/** Of classes whose second stage has to know the noise. */
+export const noisePrediction = z.enum(['epsilon', 'v_prediction']).default('epsilon');
+/** Of classes that can follow rectified flows. */
+export const anyPrediction = z
+  .enum(['epsilon', 'v_prediction', 'sample', 'flow_prediction'])
+  .default('epsilon');
 export const finalSigmas = z.enum(['zero', 'sigma_min']).default('zero');
 export const flag = z.boolean();
+export const solverOrder = z.union([z.literal(1), z.literal(2), z.literal(3)], 'one of 1, 2, 3').default(2);
 
-/** An option of diffusers that is not implemented here, so it has to be off. */
-export const off = z.literal(false, 'false').default(false);
 /** An option of diffusers that is not implemented here, so it has to be absent or null. */
 export const unset = z.never('nothing').optional();
-/** A number or text that says how an option works which is off. */
+/** A number or text of no effect. */
 export const inert = z.unknown().optional();
 
-/** What comes with dynamic thresholding. */
-export const thresholding = { thresholding: off, dynamic_thresholding_ratio: inert, sample_max_value: inert };
-/** What comes with flow matching, and spacings of noise that are not implemented. */
-export const otherSpacings = {
-  use_beta_sigmas: off,
-  use_flow_sigmas: off,
-  use_dynamic_shifting: off,
-  flow_shift: inert,
-  time_shift_type: inert,
+/** Dynamic thresholding of the predicted picture (`thresholding.ts`). */
+export const thresholding = {
+  thresholding: flag.default(false),
+  dynamic_thresholding_ratio: between(0, 1).default(0.995),
+  sample_max_value: between(1, 1e6).default(1),
 };
+
+/** Clipping of the predicted picture; each class has its own default for whether. */
+export const clipRange = { clip_sample_range: positive(1e6).default(1) };
+
+/**
+ * An option that classes spell differently: diffusers takes the other classes' words when a configuration is carried
+ * over, and reads each of them as `own`.
+ */
+export function wordOf<const Own extends string>(
+  own: readonly Own[],
+  carried: readonly string[],
+  meant: Own,
+) {
+  const expected = `one of ${own.map((word) => `"${word}"`).join(', ')}`;
+  return z
+    .unknown()
+    .optional()
+    .transform((word, context): Own => {
+      const found = own.find((each) => each === word);
+      if (found !== undefined) return found;
+      if (word === undefined || carried.some((each) => each === word)) return meant;
+      context.addIssue({ code: 'custom', message: expected });
+      return z.NEVER;
+    });
+}
+
+/** How the two forms of a step of second order are called. */
+export const solverType = wordOf(['midpoint', 'heun'], ['logrho', 'bh1', 'bh2'], 'midpoint');

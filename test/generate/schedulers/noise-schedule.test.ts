@@ -5,7 +5,7 @@ import {
   cumulativeAlphas,
   spacedTimesteps,
   type TrainingNoise,
-} from '../../../src/generate/schedulers/noise-schedule.ts';
+} from '../../../src/generate/schedulers/schedule/noise-schedule.ts';
 import { openSafetensors } from '../../../src/weights/safetensors-file.ts';
 import { readTensor } from '../../../src/weights/tensor-data.ts';
 

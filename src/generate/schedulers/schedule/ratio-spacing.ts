@@ -1,0 +1,101 @@
+import { flag, positive } from '../scheduler-config.ts';
+import { betaQuantile } from './beta-quantile.ts';
+
+/**
+ * Most solvers stop where the timesteps fall. Some configurations choose the noise ratios (noise over picture, σ)
+ * first instead, and take the timesteps that belong to them.
+ */
+export interface Stops {
+  /** The noise ratio at each stop, descending. */
+  readonly ratios: readonly number[];
+  /** The training timestep of each, a fraction. */
+  readonly timesteps: readonly number[];
+}
+
+/** The options of diffusers that choose the noise ratios. */
+export const ratioSpacing = {
+  use_karras_sigmas: flag.default(false),
+  use_exponential_sigmas: flag.default(false),
+  use_beta_sigmas: flag.default(false),
+};
+
+/** The options that choose their ends; else these are the training's. diffusers has them in effect in nearly all classes. */
+export const ratioEnds = { sigma_min: positive(1e6).optional(), sigma_max: positive(1e6).optional() };
+
+/** The parts of `ratioSpacing` and `ratioEnds` that a configuration has. */
+export interface RatioSpacing {
+  readonly use_karras_sigmas?: boolean;
+  readonly use_exponential_sigmas?: boolean;
+  readonly use_beta_sigmas?: boolean;
+  readonly sigma_min?: number | undefined;
+  readonly sigma_max?: number | undefined;
+}
+
+/** The check that a configuration chooses them in one way only, for zod's `refine`. */
+export const oneSpacing: readonly [(config: RatioSpacing) => boolean, { path: string[]; error: string }] = [
+  (config) => {
+    const ways = [config.use_karras_sigmas, config.use_exponential_sigmas, config.use_beta_sigmas];
+    return ways.filter(Boolean).length <= 1;
+  },
+  {
+    path: ['use_exponential_sigmas'],
+    error: 'only one of use_karras_sigmas, use_exponential_sigmas and use_beta_sigmas',
+  },
+];
+
+/** A range of noise ratios, to be walked down in `count` stops. */
+export interface RatioRange {
+  readonly count: number;
+  readonly min: number;
+  readonly max: number;
+}
+
+/**
+ * `count` ratios from `max` to `min` as the configuration spaces them, or `undefined` when it leaves that to the
+ * timesteps. The configuration's own ends, if it has any, take the range's place.
+ */
+export function spacedRatios(config: RatioSpacing, range: RatioRange): number[] | undefined {
+  const { count } = range;
+  const [min, max] = [config.sigma_min ?? range.min, config.sigma_max ?? range.max];
+  const ramp = Array.from({ length: count }, (_, i) => (i === 0 ? 0 : i / (count - 1)));
+  if (config.use_karras_sigmas) return karras(ramp, { min, max, rho: 7 });
+  if (config.use_exponential_sigmas) return exponential(ramp, min, max);
+  if (config.use_beta_sigmas) return ramp.map((part) => min + betaQuantile(1 - part, 0.6) * (max - min));
+  return undefined;
+}
+
+/** The same with the timestep of each; `table`: the noise ratio of every training timestep, ascending. */
+export function spacedStops(config: RatioSpacing, table: Float32Array, range: RatioRange): Stops | undefined {
+  const ratios = spacedRatios(config, range);
+  if (!ratios) return undefined;
+  const timestepOf = timestepsOf(table);
+  return { ratios, timesteps: ratios.map(timestepOf) };
+}
+
+/** Dense near `min`: Karras et al. 2022, equation 5. */
+function karras(
+  ramp: readonly number[],
+  { min, max, rho }: { readonly min: number; readonly max: number; readonly rho: number },
+): number[] {
+  const [low, high] = [min ** (1 / rho), max ** (1 / rho)];
+  return ramp.map((part) => (high + part * (low - high)) ** rho);
+}
+
+/** Evenly spaced logarithms. */
+function exponential(ramp: readonly number[], min: number, max: number): number[] {
+  const [low, high] = [Math.log(min), Math.log(max)];
+  return ramp.map((part) => Math.exp(high + part * (low - high)));
+}
+
+/** Gives the timestep, a fraction, at which a ratio's logarithm lies between its neighbours in the ascending table. */
+export function timestepsOf(table: Float32Array): (ratio: number) => number {
+  const logs = table.map(Math.log);
+  return (ratio) => {
+    const log = Math.log(Math.max(ratio, 1e-10));
+    const above = logs.findIndex((other) => other > log);
+    const below = Math.min(Math.max((above < 0 ? logs.length : above) - 1, 0), logs.length - 2);
+    const [low = 0, high = 0] = logs.subarray(below, below + 2);
+    const part = (log - low) / Math.fround(high - low);
+    return below + Math.min(Math.max(part, 0), 1);
+  };
+}

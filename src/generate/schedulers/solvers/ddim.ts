@@ -1,0 +1,87 @@
+import { z } from 'zod';
+import { linearCombination } from '../linear-combination.ts';
+import { levelOfAlpha, predictNoise, predictPicture } from '../prediction.ts';
+import { alphaAt, cumulativeAlphas, spacedTimesteps } from '../schedule/noise-schedule.ts';
+import { roundHalfEven } from '../schedule/round-half-even.ts';
+import { noiseFor, type Scheduler, type StepOptions } from '../scheduler.ts';
+import {
+  clipRange,
+  flag,
+  predictionType,
+  stepsOffset,
+  thresholding,
+  timestepSpacing,
+  trainingNoise,
+} from '../scheduler-config.ts';
+import { StepPosition } from '../step-position.ts';
+import { boundPicture } from '../thresholding.ts';
+
+export const ddimConfig = z.object({
+  ...trainingNoise,
+  ...thresholding,
+  clip_sample: flag.default(true),
+  ...clipRange,
+  set_alpha_to_one: flag.default(true),
+  steps_offset: stepsOffset,
+  prediction_type: predictionType.default('epsilon'),
+  timestep_spacing: timestepSpacing.default('leading'),
+  rescale_betas_zero_snr: flag.default(false),
+});
+
+/** Song et al. 2020, "Denoising diffusion implicit models", equation 12. */
+export class DdimScheduler implements Scheduler {
+  readonly stages = 1;
+  readonly initNoiseSigma = 1;
+  readonly needsNoise = false;
+  timesteps: readonly number[] = [];
+  readonly #config: z.infer<typeof ddimConfig>;
+  readonly #alphas: Float32Array;
+  #stride = 0;
+  #position = new StepPosition([]);
+
+  constructor(config: z.infer<typeof ddimConfig>) {
+    this.#config = config;
+    this.#alphas = cumulativeAlphas(config, config.rescale_betas_zero_snr);
+  }
+
+  setTimesteps(count: number): void {
+    const { num_train_timesteps: trainSteps, steps_offset: offset, timestep_spacing: spacing } = this.#config;
+    this.timesteps = spacedTimesteps(spacing, count, { trainSteps, offset }).map(roundHalfEven);
+    this.#stride = Math.floor(trainSteps / count);
+    this.#position = new StepPosition(this.timesteps);
+  }
+
+  scaleModelInput(sample: Float32Array): Float32Array {
+    return sample;
+  }
+
+  step(modelOutput: Float32Array, t: number, sample: Float32Array, options: StepOptions = {}): Float32Array {
+    this.#position.find(t); // refuses a timestep that no step starts at
+    const { prediction_type: type } = this.#config;
+    const [now, next] = [this.#alpha(t), this.#alpha(t - this.#stride)];
+    const level = levelOfAlpha(now);
+    const picture = boundPicture(this.#config, predictPicture(type, level, modelOutput, sample));
+    const noise = predictNoise(type, level, modelOutput, sample);
+
+    const eta = options.eta ?? 0;
+    const variance = eta * eta * ((1 - next) / (1 - now)) * (1 - now / next);
+    const walk = [
+      [Math.sqrt(next), picture],
+      [Math.sqrt(1 - next - variance), noise],
+    ] as const;
+    if (eta === 0) return linearCombination(...walk);
+    return linearCombination(...walk, [
+      Math.sqrt(variance),
+      noiseFor('DDIM with eta above 0', options, sample.length),
+    ]);
+  }
+
+  addNoise(original: Float32Array, noise: Float32Array, t: number): Float32Array {
+    const { alpha, sigma } = levelOfAlpha(this.#alpha(t));
+    return linearCombination([alpha, original], [sigma, noise]);
+  }
+
+  #alpha(t: number): number {
+    return alphaAt(this.#alphas, t, this.#config.set_alpha_to_one ? 1 : (this.#alphas[0] ?? 1));
+  }
+}

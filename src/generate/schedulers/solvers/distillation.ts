@@ -1,0 +1,28 @@
+import { checkSteps } from '../schedule/noise-schedule.ts';
+import { clipRange, flag, stableDiffusionNoise, thresholding, whole } from '../scheduler-config.ts';
+
+/** The options of models that were distilled to walk in a few of `original_inference_steps` evenly spaced steps. */
+export const distillation = {
+  ...stableDiffusionNoise,
+  ...thresholding,
+  ...clipRange,
+  beta_schedule: stableDiffusionNoise.beta_schedule.unwrap().default('scaled_linear'),
+  original_inference_steps: whole(1, 100_000).default(50),
+  clip_sample: flag.default(false),
+};
+
+/** `count` of the distillation's timesteps, the highest first, evenly spaced. Throws `RequestError` when there are fewer. */
+export function distilledTimesteps({
+  count,
+  original,
+  trainSteps,
+}: {
+  readonly count: number;
+  readonly original: number;
+  readonly trainSteps: number;
+}): number[] {
+  checkSteps(count, Math.min(original, trainSteps));
+  const stride = Math.floor(trainSteps / original);
+  const skipped = (i: number) => Math.floor(i * (original / count));
+  return Array.from({ length: count }, (_, i) => (original - skipped(i)) * stride - 1);
+}

@@ -1,0 +1,159 @@
+import { z } from 'zod';
+import { noiseOf, type PredictionType, predictNoise, predictPicture } from '../prediction.ts';
+import { cumulativeAlphas, noiseRatios } from '../schedule/noise-schedule.ts';
+import { oneSpacing, ratioEnds, ratioSpacing } from '../schedule/ratio-spacing.ts';
+import { finalRatio, flowOptions, flowPredictsFlow, solverStops } from '../schedule/solver-stops.ts';
+import { noiseFor, type StepOptions, type WalkOptions } from '../scheduler.ts';
+import {
+  finalSigmas,
+  flag,
+  solverOrder,
+  solverType,
+  stepsOffset,
+  thresholding,
+  timestepSpacing,
+  trainingNoise,
+  unset,
+  wordOf,
+} from '../scheduler-config.ts';
+import {
+  type DpmAlgorithm,
+  dpmSolverStep,
+  followsPicture,
+  isStochastic,
+  stepWeights,
+} from '../steps/dpm-solver-step.ts';
+import { multistepExpansion } from '../steps/multistep-expansion.ts';
+import { SolverScheduler } from '../steps/solver-scheduler.ts';
+import { boundPicture } from '../thresholding.ts';
+
+/** λ below which no step starts. JSON has no infinity; diffusers writes it all the same, and readers may hand it on as a text. */
+export const lambdaMinClipped = z
+  .union([z.number(), z.literal(-Infinity), z.literal('-Infinity')])
+  .default(-Infinity)
+  .transform(Number);
+
+/** The check that noise is followed to a stop that has some, for zod's `refine`. */
+export const endsInNoise: readonly [
+  (config: { readonly algorithm_type: DpmAlgorithm; readonly final_sigmas_type: string }) => boolean,
+  { path: string[]; error: string },
+] = [
+  (config) => followsPicture(config.algorithm_type) || config.final_sigmas_type === 'sigma_min',
+  { path: ['final_sigmas_type'], error: '"sigma_min", because algorithm_type follows the noise' },
+];
+
+export const dpmSolverMultistepConfig = z
+  .object({
+    ...trainingNoise,
+    ...thresholding,
+    ...ratioSpacing,
+    ...ratioEnds,
+    ...flowOptions,
+    use_lu_lambdas: flag.default(false),
+    solver_order: solverOrder,
+    algorithm_type: wordOf(
+      ['dpmsolver++', 'sde-dpmsolver++', 'dpmsolver', 'sde-dpmsolver'],
+      ['deis'],
+      'dpmsolver++',
+    ),
+    solver_type: solverType,
+    lower_order_final: flag.default(true),
+    euler_at_final: flag.default(false),
+    final_sigmas_type: finalSigmas,
+    lambda_min_clipped: lambdaMinClipped,
+    variance_type: unset,
+    timestep_spacing: timestepSpacing.default('linspace'),
+    steps_offset: stepsOffset,
+    rescale_betas_zero_snr: flag.default(false),
+  })
+  .refine(...oneSpacing)
+  .refine(...flowPredictsFlow)
+  .refine(...endsInNoise)
+  .refine((config) => config.solver_order < 3 || config.algorithm_type !== 'sde-dpmsolver', {
+    path: ['solver_order'],
+    error: '1 or 2, because algorithm_type is "sde-dpmsolver"',
+  });
+
+/** DPM-Solver and DPM-Solver++ with their stochastic forms, orders 1 to 3, over the last few predictions. */
+export class DpmSolverMultistepScheduler extends SolverScheduler {
+  readonly needsNoise: boolean;
+  readonly #config: z.infer<typeof dpmSolverMultistepConfig>;
+  readonly #table: Float32Array;
+  /** The last predictions, the newest first. */
+  #values: readonly Float32Array[] = [];
+
+  constructor(config: z.infer<typeof dpmSolverMultistepConfig>) {
+    super(config.use_flow_sigmas);
+    this.#config = config;
+    this.needsNoise = isStochastic(config.algorithm_type);
+    const zeroSnr = config.rescale_betas_zero_snr;
+    this.#table = noiseRatios(cumulativeAlphas(config, zeroSnr), zeroSnr);
+  }
+
+  setTimesteps(count: number, { mu }: WalkOptions = {}): void {
+    const usable = this.#table.filter((ratio) => -Math.log(ratio) >= this.#config.lambda_min_clipped).length;
+    const rounded = this.#config.beta_schedule !== 'squaredcos_cap_v2';
+    const stops = solverStops(this.#config, { table: this.#table, usable, count, rounded, mu });
+    this.begin(stops, finalRatio(this.#config, this.#table));
+    this.#values = [];
+  }
+
+  protected move(
+    index: number,
+    modelOutput: Float32Array,
+    sample: Float32Array,
+    options: StepOptions,
+  ): Float32Array {
+    const { algorithm_type: algorithm, solver_type: type, solver_order: most } = this.#config;
+    const [from, to] = [this.level(index), this.level(index + 1)];
+    const value = predictValue(this.#config, from, modelOutput, sample);
+    this.#values = [value, ...this.#values.slice(0, most - 1)];
+    const order = multistepOrder(this.#config, {
+      known: this.#values.length,
+      left: this.timesteps.length - index,
+      count: this.timesteps.length,
+    });
+    const h = this.lambda(index + 1) - this.lambda(index);
+    const expansion = multistepExpansion(order, this.#values, (back) => this.lambda(index - back), h);
+    const noise = this.needsNoise ? noiseFor(algorithm, options, sample.length) : undefined;
+    const midpoint = type === 'midpoint' && order === 2;
+    return dpmSolverStep(stepWeights(algorithm, { from, to, h }), sample, expansion, { midpoint, noise });
+  }
+}
+
+/** What says which of the two predictions a step of DPM-Solver follows. */
+interface ValueConfig {
+  readonly algorithm_type: DpmAlgorithm;
+  readonly prediction_type: PredictionType;
+  readonly thresholding: boolean;
+  readonly dynamic_thresholding_ratio: number;
+  readonly sample_max_value: number;
+}
+
+/** The picture or the noise, whichever the algorithm follows, within the configuration's bounds. */
+export function predictValue(
+  config: ValueConfig,
+  level: { readonly alpha: number; readonly sigma: number },
+  modelOutput: Float32Array,
+  sample: Float32Array,
+): Float32Array {
+  const { prediction_type: type } = config;
+  const noise = !followsPicture(config.algorithm_type);
+  if (noise && !config.thresholding) return predictNoise(type, level, modelOutput, sample);
+  const picture = boundPicture(config, predictPicture(type, level, modelOutput, sample));
+  return noise ? noiseOf(sample, picture, level) : picture;
+}
+
+/** The order of a step: it grows with the predictions at hand, and falls at the end where asked for. */
+export function multistepOrder(
+  config: {
+    readonly lower_order_final: boolean;
+    readonly euler_at_final?: boolean;
+    readonly final_sigmas_type?: 'zero' | 'sigma_min';
+  },
+  { known, left, count }: { readonly known: number; readonly left: number; readonly count: number },
+): number {
+  const lowered = config.lower_order_final && count < 15;
+  if (left === 1 && (config.euler_at_final || lowered || config.final_sigmas_type === 'zero')) return 1;
+  return Math.min(known, left === 2 && lowered ? 2 : 3);
+}

@@ -1,0 +1,65 @@
+import { linearCombination } from '../linear-combination.ts';
+import { linspace32 } from '../schedule/noise-schedule.ts';
+import { finalSigmas, positive, trainSteps } from '../scheduler-config.ts';
+
+/**
+ * What EDM schedulers share (Karras et al. 2022, table 1, "Our training objective"): the network was trained to predict
+ * a mixture of picture and noise that has the same strength at every noise ratio, and is told ¼·ln σ for a timestep.
+ * Playground 2.5 is trained so.
+ */
+export const edmOptions = {
+  num_train_timesteps: trainSteps,
+  sigma_min: positive(1e6).default(0.002),
+  sigma_max: positive(1e6).default(80),
+  sigma_data: positive(1e6).default(0.5),
+  rho: positive(100).default(7),
+  final_sigmas_type: finalSigmas,
+};
+
+/** The numbers that the ratios of a walk follow from. */
+export interface EdmRange {
+  readonly sigma_min: number;
+  readonly sigma_max: number;
+  readonly rho: number;
+  readonly sigma_schedule: 'karras' | 'exponential';
+}
+
+const round = Math.fround;
+
+/** The noise ratio of each of `count` stops, rounded to float32 as diffusers rounds it; `exact`: with a ramp in double precision. */
+export function edmRatios(config: EdmRange, count: number, exact: boolean): Float32Array {
+  const { sigma_min: min, sigma_max: max, rho } = config;
+  if (config.sigma_schedule === 'exponential')
+    return linspace32(Math.log(min), Math.log(max), count).map(Math.exp).toReversed();
+  const [low, high] = [min ** (1 / rho), max ** (1 / rho)];
+  if (exact) {
+    const ramp = Array.from({ length: count }, (_, i) => (i === 0 ? 0 : i / (count - 1)));
+    return Float32Array.from(ramp, (part) => (high + part * (low - high)) ** rho);
+  }
+  return linspace32(0, 1, count).map((part) => round(round(high) + round(part * round(low - high))) ** rho);
+}
+
+/** ¼·ln σ: the timestep that the network is told. */
+export function edmTimestep(ratio: number): number {
+  return round(0.25 * round(Math.log(ratio)));
+}
+
+/** The sample at the strength that the network was trained on (c_in). */
+export function edmInput(dataSigma: number, ratio: number, sample: Float32Array): Float32Array {
+  return linearCombination([1 / Math.hypot(ratio, dataSigma), sample]);
+}
+
+/** The picture that the network's output points at (c_skip and c_out). */
+export function edmPicture(
+  config: { readonly sigma_data: number; readonly prediction_type: 'epsilon' | 'v_prediction' },
+  ratio: number,
+  output: Float32Array,
+  sample: Float32Array,
+): Float32Array {
+  const { sigma_data: data, prediction_type: type } = config;
+  const scale = (ratio * data) / Math.hypot(ratio, data);
+  return linearCombination(
+    [data ** 2 / (ratio ** 2 + data ** 2), sample],
+    [type === 'epsilon' ? scale : -scale, output],
+  );
+}
