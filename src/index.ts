@@ -65,8 +65,16 @@ export { type AttentionImplementation, attentionImplementations } from './conver
 export * from './errors.ts';
 export type { Compiler } from './formats/coreml/compiled/compilers.ts';
 export { ClipTokenizer, type ClipTokenizerFiles } from './generate/clip-tokenizer.ts';
-export { createScheduler } from './generate/schedulers/create-scheduler.ts';
-export type { Scheduler, StepOptions } from './generate/schedulers/scheduler.ts';
+export { readScheduler } from './generate/read-scheduler.ts';
+export { createScheduler, type SchedulerConfig } from './generate/schedulers/create-scheduler.ts';
+export { dynamicShift } from './generate/schedulers/schedule/flow-shift.ts';
+export type { Scheduler, StepOptions, WalkOptions } from './generate/schedulers/scheduler.ts';
+export {
+  allSchedulers,
+  compatibleSchedulers,
+  type SchedulerName,
+  schedulerCalled,
+} from './generate/schedulers/scheduler-names.ts';
 export { type HubOptions, hubOptionsFrom } from './hub/hub-options.ts';
 export { planRecipe, type Recipe, readRecipe } from './mixed-bits/recipe.ts';
 export { planQuantization, type QuantizationOptions, type QuantizationPlan } from './quantize/plan.ts';

@@ -1,0 +1,27 @@
+import { join } from 'node:path';
+import { NotFoundError } from '../errors.ts';
+import { exists } from '../io/disk.ts';
+import { readJsonObject } from '../io/python-json.ts';
+import { createScheduler } from './schedulers/create-scheduler.ts';
+import type { Scheduler } from './schedulers/scheduler.ts';
+
+const FILE = 'scheduler_config.json';
+
+/**
+ * The scheduler of a folder: `scheduler_config.json` in it, or in its `scheduler` or `onnx/scheduler`, so that a
+ * checkpoint, a conversion and a scheduler's own folder will do. `as`: another class in its place, by any of its names.
+ *
+ * @example
+ * const scheduler = await readScheduler('./stable-diffusion-v1-5', 'euler_a');
+ * @throws NotFoundError when there is no such file, FileFormatError when it is no JSON, and what `createScheduler` throws.
+ */
+export async function readScheduler(folder: string, as?: string): Promise<Scheduler> {
+  for (const place of ['', 'scheduler', join('onnx', 'scheduler')]) {
+    const path = join(folder, place, FILE);
+    if (await exists(path)) return createScheduler(await readJsonObject(path), as);
+  }
+  throw new NotFoundError({
+    problem: `${folder} has no ${FILE}.`,
+    advice: 'Name a checkpoint, an output folder of a conversion, or the folder of a scheduler.',
+  });
+}
