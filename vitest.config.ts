@@ -3,19 +3,22 @@ import { defineConfig } from 'vitest/config';
 import { CountReporter } from './test/support/count-reporter.ts';
 
 /**
- * The tests of whole commands, and those that run or draw with whole checkpoints: three quarters of the time of all.
+ * The tests of whole commands and processes, and those that run or draw with whole checkpoints: most of the time of all.
  * `npm test` leaves them out, `npm run test:all` does not.
  */
 const slow = [
+  'test/benchmarks/measure.test.ts',
   'test/bin/built-command.test.ts',
+  'test/ci/run.test.ts',
   'test/cli/**/*.test.ts',
   'test/commands/**/*.test.ts',
-  'test/convert/{recordings,unet,variants}.test.ts',
+  'test/convert/{recordings,safety-checker,unet,variants}.test.ts',
   'test/formats/coreml/compiled/apple-compiler.test.ts',
   'test/formats/coreml/{coreml-runner,split-mil}.test.ts',
   'test/formats/onnx/split-onnx.test.ts',
   'test/generate/text-to-image.test.ts',
   'test/mixed-bits/measure.test.ts',
+  'test/scripts/supported.test.ts',
 ];
 for (const pattern of slow)
   if (globSync(pattern).length === 0) throw new Error(`${pattern} names no test any more`);
