@@ -9,6 +9,7 @@ import { type OpenComponent, openComponentFolder } from './component.ts';
 import { openComponentWeights, type Variant } from './component-weights.ts';
 import type { Family } from './family.ts';
 import { type RecognizedWeights, recognizeWeights } from './recognize/weight-file-kind.ts';
+import { recognizeFile } from './recognize-file.ts';
 import { readSingleComponent } from './single-file/open-single-file.ts';
 
 /** What a component can be opened as, and its classes; single files are of the first. */
@@ -44,7 +45,9 @@ export async function openComponent(given: string, options: ComponentOptions): P
   if (kind === 'file') {
     const file = await openWeightFile(path);
     try {
+      const known = await recognizeFile(path, file.weights);
       return await readSingleComponent(file, {
+        known,
         as,
         className: componentClasses[as][0],
         family: options.family,

@@ -7,7 +7,9 @@ import {
   recognizeWeights,
   type WeightsKind,
 } from '../checkpoint/recognize/weight-file-kind.ts';
+import { recognizeFile } from '../checkpoint/recognize-file.ts';
 import { readSingleFile } from '../checkpoint/single-file/open-single-file.ts';
+import { configBeside } from '../checkpoint/single-file/yaml-beside.ts';
 import { SdConvertError } from '../errors.ts';
 import { exists, openFile, pathKind } from '../io/disk.ts';
 import { sizeOfFile } from '../io/file-sizes.ts';
@@ -35,12 +37,15 @@ export async function inspectWeights(path: string): Promise<WeightsInspection | 
   const { weights, files, metadata, close } = opened;
   try {
     const format = await formatOf(files);
-    const known = recognizeWeights(weights, path);
+    const known = isFolder ? recognizeWeights(weights, path) : await recognizeFile(path, weights);
     const problems: string[] = [];
     let refusal: Inspection['next'] | undefined;
     if (known?.kind === 'checkpoint' && !isFolder) {
       try {
-        return await inspectOpened(await readSingleFile({ size: 0, ...opened, path }), format);
+        return await inspectOpened(
+          await readSingleFile({ size: 0, ...opened, path }, { configured: await configBeside(path) }),
+          format,
+        );
       } catch (error) {
         problems.push(problemOf(error));
         refusal = adviceOf(error);

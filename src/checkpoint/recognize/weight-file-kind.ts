@@ -78,6 +78,9 @@ const kinds = {
   },
 } as const satisfies Readonly<Record<string, RecognizedWeights>>;
 
+/** A ControlNet that is told to be pooled by what lies beside it. */
+export const pooledControlNet: RecognizedWeights = kinds.pooled;
+
 /** Everything that a file of weights can be called. */
 export const knownWeightFiles: readonly RecognizedWeights[] = [
   ...Object.values(kinds),

@@ -2,7 +2,6 @@ import { basename, extname } from 'node:path';
 import { ConfigError, UnsupportedModelError } from '../../errors.ts';
 import { type JsonObject, readJsonObject } from '../../io/python-json.ts';
 import { fewBitTypes } from '../../weights/few-bits.ts';
-import { readTensor } from '../../weights/tensor-data.ts';
 import type { WeightFile } from '../../weights/tensors-of-file.ts';
 import type { Weight } from '../../weights/weight.ts';
 import { openWeightFile } from '../../weights/weight-file.ts';
@@ -12,10 +11,12 @@ import type { Component, OpenComponent } from '../component.ts';
 import { type Family, familyOf, familyTitles, kindOf, type UNetKind } from '../family.ts';
 import { type RecognizedWeights, recognizeWeights, type WeightsKind } from '../recognize/weight-file-kind.ts';
 import { adaptConfig } from './adapt-config.ts';
+import { asConfigured, withLatentStatistics, withSampleSize, withSizeChannels } from './fit-components.ts';
 import { leftOverError, leftOverNote, unknownObjects } from './left-over.ts';
-import { type Prediction, type PredictionType, predictionOf } from './prediction.ts';
+import { type PredictionType, predictionOf } from './prediction.ts';
 import { schedulerOf } from './scheduler.ts';
 import { type Part, type Parts, type SplitFile, splitSingleFile } from './split.ts';
+import { configBeside, type OriginalConfig } from './yaml-beside.ts';
 
 /** A UNet or a VAE is a checkpoint that lacks the rest. */
 export const openedAlone: readonly WeightsKind[] = ['checkpoint', 'unet', 'vae'];
@@ -33,6 +34,8 @@ export interface SingleFileOptions {
   readonly strict?: boolean | undefined;
   /** What the UNet predicts, where it is known better than the file says it. */
   readonly predictionType?: PredictionType | undefined;
+  /** The original configuration beside the file. */
+  readonly configured?: OriginalConfig | undefined;
 }
 
 /**
@@ -42,7 +45,7 @@ export interface SingleFileOptions {
 export async function openSingleFile(path: string, options: SingleFileOptions = {}): Promise<Checkpoint> {
   const file = await openWeightFile(path);
   try {
-    return await readSingleFile(file, options);
+    return await readSingleFile(file, { configured: await configBeside(path), ...options });
   } catch (error) {
     await file.close();
     throw error;
@@ -75,7 +78,8 @@ export async function readSingleFile(file: WeightFile, options: SingleFileOption
   const notes: string[] = [...done];
   const components = new Map<string, Component>();
   const missing: string[] = [];
-  const prediction = await predictionOf(file, { family, kind, unet, given: options.predictionType });
+  const { configured, predictionType: given } = options;
+  const prediction = await predictionOf(file, { family, kind, unet, given, configured });
   for (const [name, entry] of Object.entries(template)) {
     const [, className] = Array.isArray(entry) ? entry : [];
     if (typeof className !== 'string' || !isPart(name)) continue;
@@ -85,8 +89,9 @@ export async function readSingleFile(file: WeightFile, options: SingleFileOption
       continue;
     }
     const { notes: own, ...component } = await readPart(file, name, className, family, found);
-    if (name === 'unet') components.set(name, withSampleSize(component, family, prediction, kind));
-    else components.set(name, name === 'vae' ? await withLatentStatistics(component, weights) : component);
+    const fitted = name === 'unet' ? withSampleSize(component, family, prediction, kind) : component;
+    const stated = configured ? asConfigured(fitted, configured) : fitted;
+    components.set(name, name === 'vae' ? await withLatentStatistics(stated, weights) : stated);
     notes.push(...own);
   }
   const [base, second] = [components.get('unet'), components.get('text_encoder_2')];
@@ -137,17 +142,20 @@ export async function readSingleComponent(
   file: WeightFile,
   {
     as,
+    known: given,
     className,
     family,
     strict,
   }: {
     readonly as: Part;
+    /** What the file is, where that is known already. */
+    readonly known?: RecognizedWeights | undefined;
     readonly className: string;
     readonly family?: Family | undefined;
     readonly strict?: boolean | undefined;
   },
 ): Promise<OpenComponent> {
-  const known = recognizeWeights(file.weights, file.path) ?? giveCheckpoint;
+  const known = given ?? recognizeWeights(file.weights, file.path) ?? giveCheckpoint;
   const isPart = known.kind === 'controlnet' || openedAlone.includes(known.kind);
   const { parts, left, notes }: SplitFile = isPart
     ? splitSingleFile(file)
@@ -229,42 +237,6 @@ function channelsRead(unet: ReadonlyMap<string, Weight>): number | undefined {
 
 function textChannels(encoder: ReadonlyMap<string, Weight> | undefined): number | undefined {
   return encoder?.get('text_model.embeddings.token_embedding.weight')?.shape[1];
-}
-
-/** XL's sizes are embedded in what the pooled text leaves of the embedding: 256 channels each in published models, other numbers in small ones. */
-function withSizeChannels(unet: Component, text: Component): Component {
-  const { projection_class_embeddings_input_dim: width, cross_attention_dim: tokens } = unet.config;
-  const { projection_dim: pooled } = text.config;
-  if (typeof width !== 'number' || typeof pooled !== 'number') return unet;
-  const numbers = [6, 5].find(
-    (each) => (width - pooled) % each === 0 && (each === 6) === (tokens !== pooled),
-  );
-  if (numbers === undefined || width <= pooled) return unet;
-  return { ...unet, config: { ...unet.config, addition_time_embed_dim: (width - pooled) / numbers } };
-}
-
-/** Playground's VAE has means and deviations of its own, which lie beside the networks; its factor is 0.5 then, as in diffusers. */
-async function withLatentStatistics(
-  component: Component,
-  weights: WeightFile['weights'],
-): Promise<Component> {
-  const [mean, std] = [weights.get('edm_mean'), weights.get('edm_std')];
-  if (!mean || !std) return component;
-  const [latents_mean, latents_std] = await Promise.all(
-    [mean, std].map(async (each) => [...(await readTensor(each, 'f32')).data]),
-  );
-  return { ...component, config: { ...component.config, latents_mean, latents_std, scaling_factor: 0.5 } };
-}
-
-/** Pictures of 512 pixels where 2.x predicts noise: its inpainting model, too. */
-function withSampleSize(
-  component: Component,
-  family: Family,
-  { type }: Prediction,
-  kind: UNetKind | undefined,
-): Component {
-  if (family !== 'sd2' || (type === 'v_prediction' && kind === 'base')) return component;
-  return { ...component, config: { ...component.config, sample_size: 64 } };
 }
 
 /** The pipeline of diffusers that takes a UNet of this kind; `undefined` for the family's usual one. */

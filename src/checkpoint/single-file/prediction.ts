@@ -30,7 +30,7 @@ export interface PredictionContext {
   readonly given?: PredictionType | undefined;
   /** What a configuration beside the file says, and its name. */
   readonly configured?:
-    | { readonly type: PredictionType; readonly zeroSnr: boolean; readonly file: string }
+    | { readonly prediction: PredictionType | undefined; readonly zeroSnr: boolean; readonly file: string }
     | undefined;
 }
 
@@ -50,12 +50,14 @@ export async function predictionOf(file: WeightFile, context: PredictionContext)
       zeroSnr: given === 'v_prediction' && (marked?.zeroSnr ?? false),
       note: `The UNet predicts ${predictionTitles[given]}, as was asked for.`,
     };
-  if (marked?.note) return marked;
-  if (configured) {
-    const note = `${configured.file} says that the UNet predicts ${predictionTitles[configured.type]}.`;
-    return { type: configured.type, zeroSnr: configured.zeroSnr, note };
+  if (marked) return marked;
+  if (configured?.prediction) {
+    const { prediction: type, zeroSnr, file: name } = configured;
+    const isExpected = type === 'epsilon' && context.family !== 'sd2';
+    const said = { note: `${name} says that the UNet predicts ${predictionTitles[type]}.` };
+    return { type, zeroSnr: zeroSnr && type === 'v_prediction', ...(isExpected ? {} : said) };
   }
-  return marked ?? (await guessed(file, context));
+  return guessed(file, context);
 }
 
 /** What is predicted, in a sentence. */
