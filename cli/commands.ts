@@ -73,6 +73,12 @@ export const commands: readonly [ListedCommand, ...ListedCommand[]] = [
     load: async () => (await import('./commands/bundle.ts')).bundleCommand,
   },
   {
+    name: 'verify',
+    usage: 'verify <path>',
+    summary: 'Check that every byte of a conversion or download is what was written',
+    load: async () => (await import('./commands/verify.ts')).verifyCommand,
+  },
+  {
     name: 'generate',
     usage: 'generate',
     summary: 'Make pictures from a conversion, on any machine',

@@ -60,6 +60,7 @@ export {
   validate,
   validateDefaults,
 } from './commands/validate.ts';
+export { type VerifyRequest, type VerifyResult, verify } from './commands/verify.ts';
 export type { Context, ProgressEvent } from './context.ts';
 export { type AttentionImplementation, attentionImplementations } from './convert/blocks/attention.ts';
 export * from './errors.ts';

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { placeSideFile, type SideFile, sideFileName } from '../checkpoint/side-file.ts';
 import { swiftVocabulary } from '../checkpoint/swift-vocabulary.ts';
@@ -10,8 +9,9 @@ import { type ArtifactId, controlNetOrigin, nameOf, parsePath } from '../formats
 import { type Compiler, compileWith } from '../formats/coreml/compiled/compilers.ts';
 import { formatOfEnding, modelName } from '../formats/format.ts';
 import { forgetProvenance } from '../formats/provenance.ts';
-import { listFolder, openFile, pathKind, removePath } from '../io/disk.ts';
-import { streamBytes } from '../io/stream-bytes.ts';
+import { listFolder, pathKind, removePath } from '../io/disk.ts';
+import { sizeOfFile } from '../io/file-sizes.ts';
+import { hashStream } from '../io/hash-stream.ts';
 import type { Hashed } from '../io/write-hashed.ts';
 
 /** A package to be compiled. */
@@ -126,15 +126,5 @@ function knownWeights(file: string, inPackage: readonly WrittenFile[]): Hashed |
 }
 
 async function hash(path: string, signal: AbortSignal | undefined): Promise<Hashed> {
-  const file = await openFile(path);
-  try {
-    const sha256 = createHash('sha256');
-    for await (const block of streamBytes(file, 0, file.size)) {
-      throwIfInterrupted(signal);
-      sha256.update(block);
-    }
-    return { byteLength: file.size, sha256: sha256.digest('hex') };
-  } finally {
-    await file.close();
-  }
+  return { byteLength: await sizeOfFile(path), sha256: await hashStream(path, { signal }) };
 }

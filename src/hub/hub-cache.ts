@@ -26,10 +26,19 @@ export interface RepositoryCache {
   files(commit: string): Promise<readonly string[]>;
 }
 
+/** The folder of a repository in a cache, there or not. */
+export function cachedRepository(cacheDir: string, repo: string): string {
+  return join(cacheDir, folderName(repo));
+}
+
+function folderName(repo: string): string {
+  return `models--${repo.replaceAll('/', '--')}`;
+}
+
 /** The cache of a repository; nothing is made until something is written. */
 export function repositoryCache(cacheDir: string, repo: string): RepositoryCache {
-  const name = `models--${repo.replaceAll('/', '--')}`;
-  const folder = join(cacheDir, name);
+  const name = folderName(repo);
+  const folder = cachedRepository(cacheDir, repo);
   const blob = (oid: string): string => join(folder, 'blobs', oid);
   const snapshot = (commit: string): string => join(folder, 'snapshots', commit);
   const ref = (revision: string): string => join(folder, 'refs', checkRevision(revision));

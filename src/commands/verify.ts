@@ -1,0 +1,129 @@
+import { homedir } from 'node:os';
+import { basename, join } from 'node:path';
+import { type Context, inStage } from '../context.ts';
+import { RequestError } from '../errors.ts';
+import { readProvenance } from '../formats/provenance.ts';
+import { cachedRepository } from '../hub/hub-cache.ts';
+import { isHubId } from '../hub/hub-id.ts';
+import { type HubOptions, hubOptionsFrom } from '../hub/hub-options.ts';
+import { listFolder, lookAtFile, pathKind } from '../io/disk.ts';
+import { hashStream } from '../io/hash-stream.ts';
+import { notFound } from '../io/not-found.ts';
+import { count, formatBytes } from '../text.ts';
+
+/** What to verify. */
+export interface VerifyRequest {
+  /** A conversion's output folder, a repository's folder in the Hub's cache, or a repository's id. */
+  readonly path: string;
+  /** Where the Hub's cache is; the usual one when left out. */
+  readonly hub?: Pick<HubOptions, 'cacheDir'> | undefined;
+}
+
+/** What verifying found. */
+export interface VerifyResult {
+  /** The folder that was looked at. */
+  readonly path: string;
+  /** Files that were compared, and their bytes. */
+  readonly files: number;
+  readonly bytes: number;
+  /** What is not as it was written, a sentence each; empty where everything is. */
+  readonly problems: readonly string[];
+}
+
+/** A file, and what it was when it was written. */
+interface Expected {
+  /** Relative to the folder. */
+  readonly name: string;
+  readonly hash: string;
+  readonly as: 'sha256' | 'git';
+  /** In bytes, where that is known. */
+  readonly byteLength?: number;
+}
+
+/**
+ * Hashes every file that a conversion's `sdconvert.json` lists, or every content of a repository in the Hub's cache (its
+ * name is its hash), and says which are not what was written. Throws `NotFoundError`, `RequestError` for a folder that has
+ * no record, `FileFormatError` for a broken one, and `InterruptedError`.
+ *
+ * @example await verify({ path: './stable-diffusion-v1-5' }) // { files: 35, bytes: …, problems: [] }
+ */
+export async function verify({ path, hub }: VerifyRequest, context: Context = {}): Promise<VerifyResult> {
+  const folder = await folderOf(path, hub);
+  const expected = (await recorded(folder)) ?? (await cached(folder));
+  if (!expected) throw noRecord(path);
+  return inStage('verify', context, async () => {
+    const output = await compareAll(folder, expected, context);
+    const { files, bytes, problems } = output;
+    const wrong = problems.length > 0 ? `, ${count(problems.length, 'problem')}` : '';
+    return { output, detail: `${count(files, 'file')}, ${formatBytes(bytes)}${wrong}` };
+  });
+}
+
+async function folderOf(path: string, hub: VerifyRequest['hub']): Promise<string> {
+  if (await isHubId(path)) {
+    if ((await pathKind(path)) === 'folder') return path; // what a conversion of it wrote here
+    const { cacheDir } = hub ?? (await hubOptionsFrom({}, homedir()));
+    const folder = cachedRepository(cacheDir, path);
+    if ((await pathKind(folder)) === 'folder') return folder;
+  }
+  if ((await pathKind(path)) === 'folder') return path;
+  throw notFound(path, 'Name the output folder of a conversion, or a repository that was downloaded.');
+}
+
+/** What a conversion wrote. */
+async function recorded(folder: string): Promise<readonly Expected[] | undefined> {
+  const provenance = await readProvenance(folder);
+  return (
+    provenance &&
+    Object.entries(provenance.artifacts).flatMap(([artifact, { files }]) =>
+      files.map(({ name, byteLength, sha256 }) => ({
+        name: `${artifact}/${name}`,
+        byteLength,
+        hash: sha256,
+        as: 'sha256' as const,
+      })),
+    )
+  );
+}
+
+/** The contents of a repository in the Hub's cache: SHA-256 of large ones, Git's own hash of the others. */
+async function cached(folder: string): Promise<readonly Expected[] | undefined> {
+  const blobs = join(folder, 'blobs');
+  if ((await pathKind(blobs)) !== 'folder') return undefined;
+  return (await listFolder(blobs)).flatMap((name): Expected[] => {
+    const as = /^[\da-f]{64}$/.test(name) ? 'sha256' : 'git';
+    return as === 'sha256' || /^[\da-f]{40}$/.test(name) ? [{ name: `blobs/${name}`, hash: name, as }] : [];
+  });
+}
+
+async function compareAll(
+  folder: string,
+  expected: readonly Expected[],
+  { onProgress, signal }: Context,
+): Promise<VerifyResult> {
+  const sizes = await Promise.all(expected.map(({ name }) => lookAtFile(join(folder, name))));
+  const total = sizes.reduce((sum, found) => sum + (found?.size ?? 0), 0);
+  const problems: string[] = [];
+  let done = 0;
+  for (const [index, { name, byteLength, hash, as }] of expected.entries()) {
+    const found = sizes[index];
+    const onBytes = (bytes: number): void => {
+      done += bytes;
+      const what = basename(name);
+      onProgress?.({ type: 'progress', stage: 'verify', what, done, total, unit: 'bytes' });
+    };
+    if (!found) problems.push(`${name} is missing.`);
+    else if (byteLength !== undefined && found.size !== byteLength)
+      problems.push(`${name} has ${found.size} bytes, but ${byteLength} were written.`);
+    else if ((await hashStream(join(folder, name), { as, signal, onBytes })) !== hash)
+      problems.push(`${name} has other bytes than were written.`);
+  }
+  return { path: folder, files: expected.length, bytes: total, problems };
+}
+
+function noRecord(path: string): RequestError {
+  return new RequestError({
+    problem: `${path} has no record of what was written: no sdconvert.json, and no contents of the Hub’s cache.`,
+    advice: 'Name the output folder of a conversion itself, not one of the folders in it.',
+  });
+}

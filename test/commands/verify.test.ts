@@ -1,0 +1,75 @@
+import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { resolveModel } from '../../src/checkpoint/from-hub/resolve-model.ts';
+import { convertCheckpoint } from '../../src/commands/convert.ts';
+import { verify } from '../../src/commands/verify.ts';
+import { cachedRepository } from '../../src/hub/hub-cache.ts';
+import { checkpointFiles, repository } from '../support/hub-checkpoint.ts';
+import { hubFixture } from '../support/hub-fixture.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+
+const temporary = temporaryFolder();
+const hub = hubFixture();
+
+function flip(file: string): void {
+  const bytes = readFileSync(file);
+  bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
+  writeFileSync(file, bytes);
+}
+
+describe('a conversion', () => {
+  let output: string;
+  beforeAll(async () => {
+    output = temporary('out');
+    const modelVersion = join(import.meta.dirname, '../../models/sd-shapes');
+    await convertCheckpoint({ modelVersion, output, models: ['vae_encoder'] });
+  });
+
+  test('is what was written, bundles included, and says how much was compared', async () => {
+    const progress: number[] = [];
+    const result = await verify(
+      { path: output },
+      { onProgress: (event) => void (event.type === 'progress' && progress.push(event.done)) },
+    );
+    expect(result.problems).toEqual([]);
+    expect(result.files).toBeGreaterThan(10);
+    expect(progress.at(-1)).toBe(result.bytes);
+  });
+
+  test('names every file that is not', async () => {
+    flip(join(output, 'onnx/vae_encoder/model.onnx_data'));
+    flip(join(output, 'Resources/VAEEncoder.mlmodelc/model.mil'));
+    appendFileSync(join(output, 'onnx/vae_encoder/model.onnx'), 'x');
+    rmSync(join(output, 'onnx/model_index.json'));
+    const { problems } = await verify({ path: output });
+    expect(problems.toSorted()).toEqual([
+      'Resources/VAEEncoder.mlmodelc/model.mil has other bytes than were written.',
+      'onnx/model_index.json is missing.',
+      expect.stringMatching(/^onnx\/vae_encoder\/model\.onnx has \d+ bytes, but \d+ were written\.$/),
+      'onnx/vae_encoder/model.onnx_data has other bytes than were written.',
+    ]);
+  });
+});
+
+describe('what the Hub’s cache has of a repository', () => {
+  test('is held against the hashes that its contents are called by', async () => {
+    hub.server.repositories.set('org/model', repository(checkpointFiles));
+    const { files } = await resolveModel('org/model', hub.options);
+    const request = { path: 'org/model', hub: hub.options };
+    expect(await verify(request)).toMatchObject({ problems: [] });
+    const folder = cachedRepository(hub.options.cacheDir, 'org/model');
+    expect((await verify({ path: folder })).files).toBeGreaterThan(0);
+    const snapshot = (await resolveModel('org/model', hub.options)).path;
+    flip(join(snapshot, files[0]?.name ?? ''));
+    const { problems } = await verify(request);
+    expect(problems).toEqual([
+      expect.stringMatching(/^blobs\/[\da-f]+ has other bytes than were written\.$/),
+    ]);
+  });
+});
+
+test('a folder without a record is refused, with what to name', async () => {
+  await expect(verify({ path: temporary() })).rejects.toThrow('has no record of what was written');
+  await expect(verify({ path: temporary('nowhere') })).rejects.toThrow('does not exist');
+});
