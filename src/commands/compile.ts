@@ -1,4 +1,4 @@
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { Context } from '../context.ts';
 import { OutputExistsError, RequestError } from '../errors.ts';
 import { type Compiler, compileWith } from '../formats/coreml/compiled/compilers.ts';
@@ -41,7 +41,7 @@ export async function compilePackage(
       problem: `${place} is ${formats[format].title}, not a Core ML package.`,
       advice: 'Only packages are compiled.',
     });
-  const bundle = output ?? join(dirname(path), `${modelName(path)}${endings.mlmodelc}`);
+  const bundle = output ?? join(path, '..', `${modelName(path)}${endings.mlmodelc}`);
   if (!force && (await exists(bundle)))
     throw new OutputExistsError({
       problem: `${bundle} exists already.`,

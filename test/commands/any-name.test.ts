@@ -80,6 +80,15 @@ describe.each(Object.keys(commands))('%s takes a package', (name) => {
   });
 });
 
+test('what is made of a model lies beside it, though the path is the folder that one is in', async () => {
+  const chunk = { index: 1 };
+  for (const [path, chunkPath] of [
+    [original, 'out/Stable_Diffusion_version_sd-shapes_text_encoder_chunk1.mlpackage'],
+    ['out/onnx/text_encoder', 'out/onnx/text_encoder_chunk1'],
+  ] as const)
+    expect((await openArtifact(`${at(path)}/.`)).chunkPath(chunk)).toBe(at(chunkPath));
+});
+
 describe('what decides what a path is', () => {
   test.each([
     ['a compiled model in a folder that is called otherwise', 'compiled', 'mlmodelc'],

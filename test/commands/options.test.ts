@@ -1,6 +1,18 @@
 import { expect, test } from 'vitest';
 import { withDefaults } from '../../src/commands/options.ts';
-import * as sdconvert from '../../src/index.ts';
+import {
+  analyze,
+  bundle,
+  chunk,
+  compile,
+  convert,
+  download,
+  generate,
+  inspect,
+  quantize,
+  run,
+  validate,
+} from '../../src/index.ts';
 
 interface Request {
   readonly path: string;
@@ -17,19 +29,8 @@ test('what is left out or undefined has its default; what is given, 0 and false 
   expect(request({ force: false, bits: 0 })).toEqual({ path: 'x', force: false, bits: 0 });
 });
 
-test('every function of the library takes options and a context', () => {
-  const functions = [
-    'convert',
-    'download',
-    'inspect',
-    'quantize',
-    'analyze',
-    'chunk',
-    'validate',
-    'run',
-  ] as const;
-  for (const name of [...functions, 'compile', 'bundle', 'generate'] as const) {
-    // The second parameter has a default, so it does not count.
-    expect(sdconvert[name].length, name).toBe(1);
-  }
-});
+test.each([convert, download, inspect, quantize, analyze, chunk, validate, run, compile, bundle, generate])(
+  'the library is called with options and a context: %o',
+  // A parameter with a default, as every context has, does not count.
+  (command) => expect(command.length).toBe(1),
+);

@@ -1,4 +1,4 @@
-import { basename, dirname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import { RequestError } from '../../errors.ts';
 import { folderSize } from '../../io/file-sizes.ts';
 import type { Artifact, ArtifactFacts, StoredArtifact } from '../artifact.ts';
@@ -41,7 +41,8 @@ export function milArtifact<F extends CoreMlFormat>(
     facts: async () => (await coreMlFacts(await model())) as ArtifactFacts<F>,
     run: async (options) => runMil(await model(), options),
     byteLength: () => folderSize(path),
-    chunkPath: (chunk) => join(dirname(path), `${chunkName(modelName(path), chunk)}${endings.mlpackage}`),
+    // Not dirname: the path may be the folder that one is in.
+    chunkPath: (chunk) => join(path, '..', `${chunkName(modelName(path), chunk)}${endings.mlpackage}`),
     place: (output) => (output === undefined ? ownPlace(path) : checkPlace(output)),
     async complete() {},
     async close() {

@@ -55,7 +55,8 @@ function onnxArtifact(path: string): StoredArtifact<'onnx'> {
       const sizes = [...names.add(basename(path))].map((name) => sizeOfFile(join(folder, name)));
       return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
     },
-    chunkPath: (chunk) => join(isInFolder ? dirname(folder) : folder, chunkName(modelName(path), chunk)),
+    // Not dirname: the folder may be the one that one is in.
+    chunkPath: (chunk) => join(folder, isInFolder ? '..' : '.', chunkName(modelName(path), chunk)),
     place(output) {
       if (output !== undefined) return basename(output) === MODEL ? dirname(output) : output;
       if (isInFolder) return folder;
