@@ -100,6 +100,7 @@ export function recognizeWeights(shapes: Shapes, path = ''): RecognizedWeights |
   return (
     alteredNetwork(found, names, shapes, path) ??
     (found.parts.has('unet') ? undefined : first(otherDenoisers, names)) ??
+    otherVae(found, shapes) ??
     stableDiffusion(found, shapes) ??
     first(otherFiles, names) ??
     adapter(found, all) ??
@@ -119,10 +120,14 @@ function alteredNetwork(
   if (altered) return altered;
   if (parts.has('controlnet') && !parts.has('unet') && /shuffle/i.test(basename(path))) return kinds.pooled;
   const unet = parts.get('unet');
-  if (unet) return otherUnet(readChannels(unet, shapes));
+  return unet && otherUnet(readChannels(unet, shapes));
+}
+
+/** A VAE alone whose latents are those of another family, or of videos. */
+function otherVae({ parts }: Survey, shapes: Shapes): RecognizedWeights | undefined {
+  if (!parts.has('vae') || parts.has('unet')) return undefined;
   const latents = shapeEnding(shapes, /(^|\.)decoder\.conv_in\.weight$/);
-  const isOther = latents && (latents.length !== 4 || latents[1] !== 4);
-  return isOther && parts.has('vae') ? kinds.otherVae : undefined;
+  return latents && (latents.length !== 4 || latents[1] !== 4) ? kinds.otherVae : undefined;
 }
 
 /** How many channels a UNet's first convolution reads; `undefined` where the file lacks it. */
