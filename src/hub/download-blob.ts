@@ -1,6 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { DownloadError } from '../errors.ts';
-import { growFile, movePath, openFile, removePath } from '../io/disk.ts';
+import { movePath, openFile, removePath } from '../io/disk.ts';
+import { growFile } from '../io/shared-file.ts';
 import { sniff } from '../io/sniff.ts';
 import { streamBytes } from '../io/stream-bytes.ts';
 import { underLock } from './file-lock.ts';

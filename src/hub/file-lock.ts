@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
-import { createOnce, lookAtFile, readText, removePath, touchFile } from '../io/disk.ts';
+import { lookAtFile, readText, removePath } from '../io/disk.ts';
+import { createOnce, touchFile } from '../io/shared-file.ts';
 import { interruptedDownload } from './retry.ts';
 
 /** A holder shows that it is alive this often … */

@@ -152,45 +152,6 @@ export async function pointTo(target: string, path: string): Promise<void> {
   disown(growing);
 }
 
-/** A file under its own name that is written in steps, now and by later runs. */
-export interface GrowingFile {
-  /** Bytes that earlier runs left. */
-  readonly size: number;
-  write(bytes: Uint8Array, offset: number): Promise<void>;
-  close(): Promise<void>;
-}
-
-/** Opens a file to go on writing it, or starts one. Throws as `createFile` does. */
-export async function growFile(path: string): Promise<GrowingFile> {
-  await makeFolder(dirname(path));
-  const handle = await fs
-    .open(path, constants.O_WRONLY | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0))
-    .catch(rethrow('write', path));
-  return {
-    size: (await handle.stat()).size,
-    write: (bytes, offset) => writeAll(handle, path, bytes, offset),
-    close: () => handle.close(),
-  };
-}
-
-/** Makes a small file unless there is one: `false` when there is. Of several callers at once only one gets `true`. */
-export async function createOnce(path: string, text: string): Promise<boolean> {
-  await makeFolder(dirname(path));
-  try {
-    await fs.writeFile(path, text, { flag: 'wx' });
-    return true;
-  } catch (error) {
-    if (isThereAlready(error)) return false;
-    return rethrow('write', path)(error);
-  }
-}
-
-/** Marks a file as changed now; a file that is gone is fine. */
-export async function touchFile(path: string): Promise<void> {
-  const now = new Date();
-  await fs.utimes(path, now, now).catch(() => {});
-}
-
 /** Bytes of a file, and when it was last changed (milliseconds since 1970); `undefined` when there is none. */
 export async function lookAtFile(path: string): Promise<{ size: number; changed: number } | undefined> {
   try {
@@ -324,7 +285,8 @@ export async function freeBytes(path: string): Promise<number> {
   return disk.bavail * disk.bsize;
 }
 
-async function writeAll(
+/** Writes all of a block. Throws as `createFile` does. */
+export async function writeAll(
   handle: fs.FileHandle,
   path: string,
   bytes: Uint8Array,

@@ -13,10 +13,8 @@ import {
   copyFile,
   createFile,
   createFolder,
-  createOnce,
   exists,
   freeBytes,
-  growFile,
   linkFile,
   listFolder,
   makeFolder,
@@ -27,6 +25,7 @@ import {
   removePath,
   writeText,
 } from '../../src/io/disk.ts';
+import { createOnce, growFile } from '../../src/io/shared-file.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const at = temporaryFolder();

@@ -1,6 +1,7 @@
 import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { growFile } from '../../src/io/shared-file.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 type Disk = typeof import('../../src/io/disk.ts');
@@ -201,7 +202,7 @@ test('a link planted where something incomplete goes on growing is not followed'
   const disk = await newProcess();
   await disk.writeText(at(`grown ${round}`, 'victim'), 'precious');
   await fs.symlink(at(`grown ${round}`, 'victim'), at(`grown ${round}`, 'x.incomplete'));
-  await expect(disk.growFile(at(`grown ${round}`, 'x.incomplete'))).rejects.toThrow();
+  await expect(growFile(at(`grown ${round}`, 'x.incomplete'))).rejects.toThrow();
   expect(await disk.readText(at(`grown ${round}`, 'victim'))).toBe('precious');
 });
 

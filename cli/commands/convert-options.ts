@@ -1,0 +1,218 @@
+import type { Options } from 'yargs';
+import type { PredictionType } from '../../src/checkpoint/single-file/prediction.ts';
+import type { convertDefaults } from '../../src/commands/conversion/request.ts';
+import type { AttentionImplementation } from '../../src/convert/blocks/attention.ts';
+import type { NetworkPart } from '../../src/convert/networks/networks.ts';
+import { targetNames } from '../../src/formats/format.ts';
+import type { Precision } from '../../src/quantize/precision.ts';
+import { everyName } from '../options.ts';
+import { compilerOption } from './compile.ts';
+
+/** The options of `convert`, as data: a group of the help each. */
+type OptionGroup = Readonly<Record<string, Options>>;
+
+/** What can be converted alone: every part but ControlNets, which are named by where they are. */
+export const parts = everyName<Exclude<NetworkPart, 'controlnet'>>({
+  text_encoder: true,
+  unet: true,
+  vae_decoder: true,
+  vae_encoder: true,
+  safety_checker: true,
+});
+
+// The type holds it equal to the library's.
+const defaultPrecision: (typeof convertDefaults)['precision'] = 'float16';
+
+/** A system's name in either family, and the macOS of its generation. */
+export const deployments = {
+  macOS13: 'macOS13',
+  macOS14: 'macOS14',
+  macOS15: 'macOS15',
+  iOS16: 'macOS13',
+  iOS17: 'macOS14',
+  iOS18: 'macOS15',
+} as const;
+
+// Object.keys gives strings; the table has exactly these keys.
+const deploymentNames = Object.keys(deployments) as (keyof typeof deployments)[];
+
+/** What most conversions need; the other options are shown by --help --all. */
+export const essentialOptions = {
+  'model-version': {
+    type: 'string',
+    describe:
+      'A diffusers folder, a .safetensors, .ckpt or .gguf file, or org/name on the Hub; --model-version itself may be left out',
+  },
+  output: {
+    alias: 'o',
+    type: 'string',
+    describe: 'Output folder [default: ./<name of the checkpoint>]',
+  },
+  target: {
+    type: 'string',
+    describe: 'What to write, comma-separated',
+    default: targetNames.join(','),
+  },
+  attention: {
+    alias: 'attention-implementation',
+    choices: everyName<AttentionImplementation>({
+      ORIGINAL: true,
+      SPLIT_EINSUM: true,
+      SPLIT_EINSUM_V2: true,
+    }),
+    describe: 'How attention is built [default: SPLIT_EINSUM for Core ML, ORIGINAL for ONNX]',
+  },
+  precision: {
+    choices: everyName<Precision>({ float32: true, float16: true, 'float16-weights': true }),
+    default: defaultPrecision,
+    describe: 'Weights and computation; float16-weights: stored in float16, computed in float32',
+  },
+  'quantize-nbits': {
+    type: 'number',
+    describe:
+      'Palettes of so many bits for the weights of UNet, text encoders and ControlNets: 1, 2, 3, 4, 6 or 8',
+  },
+  lora: {
+    type: 'string',
+    array: true,
+    describe: 'FILE or FILE:SCALE; merged into UNet and text encoders',
+  },
+  'chunk-unet': { type: 'boolean', default: false, describe: 'Cut the UNet into chunks' },
+  'check-output-correctness': {
+    type: 'boolean',
+    default: false,
+    describe: 'Run what was written against the float32 reference',
+  },
+  'dry-run': { type: 'boolean', default: false, describe: 'Show what would be written, and stop' },
+  force: { type: 'boolean', default: false, describe: 'Replace results that exist' },
+} as const satisfies OptionGroup;
+
+/** Which networks. */
+export const modelOptions = {
+  'convert-text-encoder': { type: 'boolean', describe: 'Convert the text encoder' },
+  'convert-unet': { type: 'boolean', describe: 'Convert the UNet' },
+  'convert-vae-decoder': { type: 'boolean', describe: 'Convert the VAE decoder' },
+  'convert-vae-encoder': { type: 'boolean', describe: 'Convert the VAE encoder' },
+  'convert-safety-checker': { type: 'boolean', describe: 'Convert the safety checker' },
+} as const satisfies OptionGroup;
+
+/** What comes beside the checkpoint, and how it is read. */
+export const sourceOptions = {
+  'refiner-version': {
+    type: 'string',
+    describe: 'The refiner of Stable Diffusion XL: its UNet is converted, too',
+  },
+  'custom-vae-version': {
+    type: 'string',
+    describe: 'A VAE in the place of the checkpoint’s (for SDXL: one that is safe in float16)',
+  },
+  'convert-controlnet': {
+    type: 'string',
+    array: true,
+    describe: 'ControlNets to convert, too: folders, files or ids on the Hub',
+  },
+  'unet-support-controlnet': {
+    type: 'boolean',
+    default: false,
+    describe: 'A UNet that takes the residuals of ControlNets (control-unet instead of unet)',
+  },
+  variant: {
+    type: 'string',
+    describe: 'Which weights, where the checkpoint has several: fp16, bf16, non_ema, …',
+  },
+  'prediction-type': {
+    choices: everyName<PredictionType>({ epsilon: true, v_prediction: true }),
+    describe: 'What the UNet predicts, where the checkpoint does not say it',
+  },
+  strict: {
+    type: 'boolean',
+    default: false,
+    describe: 'Refuse what lies around the networks, too, instead of leaving it aside',
+  },
+} as const satisfies OptionGroup;
+
+/** Sizes that are fixed. */
+export const sizeOptions = {
+  'latent-h': {
+    type: 'number',
+    describe: 'Fix the latent height (picture height / 8) [default: the config’s for Core ML, free for ONNX]',
+  },
+  'latent-w': { type: 'number', describe: 'Fix the latent width (picture width / 8)' },
+  'text-token-sequence-length': {
+    type: 'number',
+    describe: 'Fix the number of text tokens the UNet reads [default: 77 for Core ML, free for ONNX]',
+  },
+  'unet-batch-one': {
+    type: 'boolean',
+    default: false,
+    describe: 'Core ML: a UNet for one row instead of two',
+  },
+} as const satisfies OptionGroup;
+
+/** How results are made, checked and completed. */
+export const resultOptions = {
+  quantized: {
+    type: 'boolean',
+    default: true,
+    describe: '--no-quantized: leave out --quantize-nbits of a script',
+  },
+  'max-chunk-size': { type: 'string', default: '1GB', describe: 'Largest chunk' },
+  'min-deployment-target': {
+    choices: deploymentNames,
+    default: 'macOS13',
+    describe: 'Core ML: the oldest system that is to load it',
+  },
+  compiler: {
+    ...compilerOption,
+    describe: `Core ML: who compiles Resources; ${compilerOption.describe}`,
+  },
+  'min-psnr': { type: 'number', default: 35, describe: 'Lowest PSNR in dB that passes the check' },
+  'bundle-resources-for-swift-cli': {
+    type: 'boolean',
+    describe: 'Accepted for command lines of Apple’s tool: bundling is on',
+  },
+  bundle: {
+    type: 'boolean',
+    default: true,
+    describe: 'Complete the folder for its consumers (--no-bundle: models only)',
+  },
+  verify: {
+    type: 'boolean',
+    default: false,
+    describe: 'Compare the SHA-256 of existing results before they are reused',
+  },
+} as const satisfies OptionGroup;
+
+const NO_SD3 = 'Stable Diffusion 3 is not supported yet';
+
+/** Options of Apple's command line that change nothing here, and why. */
+export const withoutEffectHere = {
+  'compute-unit': 'the compute unit is chosen by the app that loads the model',
+  'xl-version': 'what the checkpoint is shows in itself',
+  'sd3-version': NO_SD3,
+  'text-encoder-hidden-size': 'the weights say how wide the text is',
+  'text-encoder-vocabulary-url': 'the checkpoint’s own vocabulary is bundled',
+  'text-encoder-merges-url': 'the checkpoint’s own merges are bundled',
+  'text-encoder-t5-url': NO_SD3,
+  'text-encoder-t5-config-url': NO_SD3,
+  'text-encoder-t5-data-url': NO_SD3,
+  'include-t5': NO_SD3,
+  'convert-mmdit': NO_SD3,
+} as const;
+
+const NO_EFFECT = 'Accepted for command lines of Apple’s tool; has no effect';
+
+/** The same as options. */
+export const appleOptions = {
+  'text-encoder-hidden-size': { type: 'number', describe: NO_EFFECT },
+  'compute-unit': { type: 'string', describe: NO_EFFECT },
+  'xl-version': { type: 'boolean', describe: NO_EFFECT },
+  'sd3-version': { type: 'boolean', describe: NO_EFFECT },
+  'text-encoder-vocabulary-url': { type: 'string', describe: NO_EFFECT },
+  'text-encoder-merges-url': { type: 'string', describe: NO_EFFECT },
+  'text-encoder-t5-url': { type: 'string', describe: NO_EFFECT },
+  'text-encoder-t5-config-url': { type: 'string', describe: NO_EFFECT },
+  'text-encoder-t5-data-url': { type: 'string', describe: NO_EFFECT },
+  'include-t5': { type: 'boolean', describe: NO_EFFECT },
+  'convert-mmdit': { type: 'boolean', describe: NO_EFFECT },
+} as const satisfies OptionGroup;
