@@ -19,7 +19,7 @@ function planCoreMl(graph: Graph, request: CoreMlOptions): PlannedFile[] {
   return packageFiles(buildCoreMl(graph, request));
 }
 
-async function emitCoreMl(
+async function writeCoreMl(
   graph: Graph,
   {
     path,
@@ -34,7 +34,7 @@ async function emitCoreMl(
 
 test('a package has the files, names and places that coremltools gives it', async () => {
   const path = folder('named.mlpackage');
-  await emitCoreMl(smallGraph(), { ...options, path });
+  await writeCoreMl(smallGraph(), { ...options, path });
   expect(filesBelow(path)).toEqual([
     'Data/com.apple.CoreML/model.mlmodel',
     'Data/com.apple.CoreML/weights/weight.bin',
@@ -61,7 +61,7 @@ test('the plan foretells every size to the byte, and reads no weight', async () 
   const path = folder('planned.mlpackage');
   const planned = planCoreMl(smallGraph(), options);
   let written = 0;
-  const { files } = await emitCoreMl(smallGraph(), {
+  const { files } = await writeCoreMl(smallGraph(), {
     ...options,
     path,
     onBytes(count) {
@@ -78,7 +78,7 @@ test('the plan foretells every size to the byte, and reads no weight', async () 
 
 test('weights are in the file as the checkpoint has them, rounded to float16; the smallest in the program', async () => {
   const path = folder('weights.mlpackage');
-  await emitCoreMl(smallGraph(), { ...options, path });
+  await writeCoreMl(smallGraph(), { ...options, path });
   const file = readFileSync(join(path, 'Data/com.apple.CoreML/weights/weight.bin'));
   expect(file.length).toBe(64 + 64 + 24);
   expect([...new Uint16Array(file.buffer, file.byteOffset + 128, 12)]).toEqual(numbers(12).map(float16Bits));
@@ -92,7 +92,7 @@ test('weights are in the file as the checkpoint has them, rounded to float16; th
 
 test('the package opens as one of others does', async () => {
   const path = folder('opened.mlpackage');
-  await emitCoreMl(smallGraph(), { ...options, path });
+  await writeCoreMl(smallGraph(), { ...options, path });
   const opened = await openMlPackage(path);
   expect(opened.specificationVersion).toBe(7);
   expect(opened.description.input.map(({ name }) => name)).toEqual(['x']);
@@ -102,9 +102,9 @@ test('the package opens as one of others does', async () => {
 test('the same graph gives the same bytes, another graph other identifiers', async () => {
   const paths = ['one', 'two', 'other'].map((name) => folder(`${name}.mlpackage`));
   const [one = '', two = '', other = ''] = paths;
-  await emitCoreMl(smallGraph(), { ...options, path: one });
-  await emitCoreMl(smallGraph(), { ...options, path: two });
-  await emitCoreMl(smallGraph({ batch: 2 }), { ...options, path: other });
+  await writeCoreMl(smallGraph(), { ...options, path: one });
+  await writeCoreMl(smallGraph(), { ...options, path: two });
+  await writeCoreMl(smallGraph({ batch: 2 }), { ...options, path: other });
   for (const name of filesBelow(one))
     expect(readFileSync(join(two, name))).toEqual(readFileSync(join(one, name)));
   const manifestOf = (path: string): string => readFileSync(join(path, 'Manifest.json'), 'utf8');
@@ -115,7 +115,7 @@ test('a package replaces the one that was there, with all its files', async () =
   const path = folder('replaced.mlpackage');
   mkdirSync(path);
   writeFileSync(join(path, 'left-over'), '');
-  await emitCoreMl(smallGraph(), { ...options, path });
+  await writeCoreMl(smallGraph(), { ...options, path });
   expect(filesBelow(path)).not.toContain('left-over');
   expect(besides(path)).toEqual([]);
 });
@@ -124,7 +124,7 @@ test('when a weight cannot be read, the package that was there stays, and nothin
   const path = folder('kept.mlpackage');
   mkdirSync(path);
   writeFileSync(join(path, 'precious'), '');
-  await expect(emitCoreMl(smallGraph({ unreadable: true }), { ...options, path })).rejects.toThrow(
+  await expect(writeCoreMl(smallGraph({ unreadable: true }), { ...options, path })).rejects.toThrow(
     'the disk is gone',
   );
   expect(filesBelow(path)).toEqual(['precious']);
@@ -134,7 +134,7 @@ test('when a weight cannot be read, the package that was there stays, and nothin
 test('a file in the way is named and left alone', async () => {
   const path = folder('file.mlpackage');
   writeFileSync(path, 'text');
-  await expect(emitCoreMl(smallGraph(), { ...options, path })).rejects.toThrow('file.mlpackage is a file');
+  await expect(writeCoreMl(smallGraph(), { ...options, path })).rejects.toThrow('file.mlpackage is a file');
   expect(readFileSync(path, 'utf8')).toBe('text');
 });
 
