@@ -194,12 +194,19 @@ class PickleMachine {
     } else if (!isInert(target)) throw this.refusal('sets an item of something that is not a dict');
   }
 
-  /** The state of an object (`_metadata` of a state dict, the fields of a callback) is nothing that weights need. */
-  ignoreState(): void {
-    this.pop();
+  /**
+   * The state of an object (`_metadata` of a state dict, the fields of a callback) is nothing that weights need, but for
+   * the dict that a `ParameterDict` keeps its tensors in: it takes the object's place.
+   */
+  setState(): void {
+    const state = this.pop();
     const target = this.top();
-    if (target instanceof Map || isInert(target) || isTensor(target)) return;
-    throw this.refusal('sets the state of something that has none');
+    if (!(target instanceof Map || isInert(target) || isTensor(target)))
+      throw this.refusal('sets the state of something that has none');
+    const parameters = state instanceof Map ? state.get('_parameters') : undefined;
+    if (!(target instanceof Map) || target.size > 0 || !(parameters instanceof Map)) return;
+    this.pop();
+    this.push(parameters);
   }
 
   refusal(what: string): FileFormatError {
@@ -276,7 +283,7 @@ const instructions: ReadonlyMap<number, Instruction> = new Map<number, Instructi
   [0x52, (m) => m.call()], // REDUCE
   [0x81, (m) => m.makeObject()], // NEWOBJ
   [0x92, newObjectWithKeywords],
-  [0x62, (m) => m.ignoreState()], // BUILD
+  [0x62, (m) => m.setState()], // BUILD
   [0x51, (m) => m.pushPersistent()], // BINPERSID
 ]);
 

@@ -119,8 +119,9 @@ export const torchDTypes: ReadonlyMap<string, DType> = new Map([
 ]);
 
 /** What is called to make the values that weights consist of. */
-const makers: ReadonlyMap<string, NonNullable<PickleGlobal['make']>> = new Map([
+const makers = new Map<string, NonNullable<PickleGlobal['make']>>([
   ['collections.OrderedDict', ([pairs]) => dictOf(pairs)],
+  ['torch.nn.modules.container.ParameterDict', () => new Map()], // its state has the tensors
   ['torch.Size', ([sizes]) => (Array.isArray(sizes) ? sizes : undefined)],
   ['torch._utils._rebuild_tensor', (args) => tensorOf(args)],
   ['torch._utils._rebuild_tensor_v2', (args) => tensorOf(args)],
@@ -132,7 +133,6 @@ const makers: ReadonlyMap<string, NonNullable<PickleGlobal['make']>> = new Map([
 /** What training leaves in checkpoints and weights can do without: each becomes a tag, whatever it is made from. */
 const inert: readonly string[] = [
   'torch.device',
-  'torch.nn.modules.container.ParameterDict',
   'pytorch_lightning.callbacks.ModelCheckpoint',
   'pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint',
   'pytorch_lightning.callbacks.early_stopping.EarlyStopping',
