@@ -66,6 +66,27 @@ export { type AttentionImplementation, attentionImplementations } from './conver
 export * from './errors.ts';
 export type { Compiler } from './formats/coreml/compiled/compilers.ts';
 export { ClipTokenizer, type ClipTokenizerFiles } from './generate/clip-tokenizer.ts';
+export {
+  type HiddenStatesChoice,
+  type LayerNorm,
+  normalizeHidden,
+  skipLayers,
+} from './generate/prompt/clip-skip.ts';
+export { joinChunks } from './generate/prompt/join-chunks.ts';
+export {
+  type EncodedPrompt,
+  encodePrompt,
+  type PromptChunk,
+  type PromptOptions,
+  sameLength,
+} from './generate/prompt/prompt-chunks.ts';
+export { type PromptPart, type PromptSection, readPromptWeights } from './generate/prompt/prompt-weights.ts';
+export {
+  parseTextualInversion,
+  readTextualInversion,
+  type TextualInversionChoice,
+} from './generate/prompt/read-textual-inversion.ts';
+export { expandInversions, type TextualInversion, tokenNames } from './generate/prompt/textual-inversion.ts';
 export { readScheduler } from './generate/read-scheduler.ts';
 export { createScheduler, type SchedulerConfig } from './generate/schedulers/create-scheduler.ts';
 export { dynamicShift } from './generate/schedulers/schedule/flow-shift.ts';

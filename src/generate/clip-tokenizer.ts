@@ -26,10 +26,12 @@ export interface ClipTokenizerFiles {
 export class ClipTokenizer {
   readonly #tokenizer: Tokenizer;
   readonly #special: SpecialTokens;
+  readonly #tokens: ReadonlyMap<number, string>;
 
-  private constructor(tokenizer: Tokenizer, special: SpecialTokens) {
+  private constructor(tokenizer: Tokenizer, special: SpecialTokens, tokens: ReadonlyMap<number, string>) {
     this.#tokenizer = tokenizer;
     this.#special = special;
+    this.#tokens = tokens;
   }
 
   /** Throws `FileFormatError` when a file is not what it should be, `ConfigError` when the vocabulary lacks a special token. */
@@ -39,6 +41,7 @@ export class ClipTokenizer {
     return new ClipTokenizer(
       new Tokenizer(tokenizerJson(vocab, readMerges(files.merges), special, files.added ?? new Map()), {}),
       special,
+      new Map([...Object.entries(vocab), ...(files.added ?? [])].map(([token, id]) => [id, token])),
     );
   }
 
@@ -46,7 +49,17 @@ export class ClipTokenizer {
    * The prompt as exactly `maxLength` token ids: the begin token, the prompt (cut if it is too long), the end token,
    * and the checkpoint's padding. Throws `RequestError` when `maxLength` leaves no room for begin and end.
    */
-  encode(prompt: string, { maxLength }: { readonly maxLength: number }): number[] {
+  encode(prompt: string, options: { readonly maxLength: number }): number[] {
+    return this.frame(this.words(prompt), options);
+  }
+
+  /** The prompt's token ids alone, all of them. */
+  words(prompt: string): number[] {
+    return this.#tokenizer.encode(prompt, { add_special_tokens: false }).ids;
+  }
+
+  /** Token ids with begin, end and padding around them, cut as `encode` cuts. Throws `RequestError` as `encode` does. */
+  frame(words: readonly number[], { maxLength }: { readonly maxLength: number }): number[] {
     if (!Number.isInteger(maxLength) || maxLength < 2) {
       throw new RequestError({
         problem: `A prompt cannot be encoded in ${maxLength} tokens.`,
@@ -57,10 +70,28 @@ export class ClipTokenizer {
       });
     }
     const { begin, end, pad } = this.#special;
-    const words = this.#tokenizer.encode(prompt, { add_special_tokens: false }).ids.slice(0, maxLength - 2);
-    return [begin.id, ...words, end.id, ...Array<number>(maxLength - 2 - words.length).fill(pad.id)];
+    const kept = words.slice(0, maxLength - 2);
+    return [begin.id, ...kept, end.id, ...Array<number>(maxLength - 2 - kept.length).fill(pad.id)];
+  }
+
+  /** What token ids stand for, as text, with a space after each word: to say what was cut. Unknown ids are left out. */
+  textOf(ids: readonly number[]): string {
+    const written = ids.map((id) => this.#tokens.get(id) ?? '').join('');
+    const bytes = [...written.replaceAll('</w>', ' ')].map((sign) => byteOf.get(sign) ?? 0x20);
+    return new TextDecoder().decode(Uint8Array.from(bytes)).trim();
   }
 }
+
+/** The byte that each sign of the vocabulary stands for: printable ones for themselves, the rest from U+0100 on. */
+const byteOf: ReadonlyMap<string, number> = (() => {
+  const bytes = Array.from({ length: 256 }, (_, byte) => byte);
+  const printable = bytes.filter((byte) => (byte > 0x20 && byte < 0x7f) || (byte > 0xa0 && byte !== 0xad));
+  const others = bytes.filter((byte) => !printable.includes(byte));
+  return new Map([
+    ...printable.map((byte) => [String.fromCodePoint(byte), byte] as const),
+    ...others.map((byte, i) => [String.fromCodePoint(0x100 + i), byte] as const),
+  ]);
+})();
 
 interface SpecialToken {
   readonly id: number;

@@ -8,6 +8,10 @@ const entries = [
   'generate/schedulers/scheduler-names.ts',
   'generate/schedulers/schedule/flow-shift.ts',
   'generate/clip-tokenizer.ts',
+  'generate/prompt/prompt-chunks.ts',
+  'generate/prompt/join-chunks.ts',
+  'generate/prompt/clip-skip.ts',
+  'generate/prompt/textual-inversion.ts',
   'random/random.ts',
 ];
 

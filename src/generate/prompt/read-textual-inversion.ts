@@ -1,0 +1,100 @@
+import { basename, extname } from 'node:path';
+import { FileFormatError, RequestError, UnsupportedModelError } from '../../errors.ts';
+import { readTensor } from '../../weights/tensor-data.ts';
+import type { Weight } from '../../weights/weight.ts';
+import { openWeightFile } from '../../weights/weight-file.ts';
+import type { Embedding, TextEncoderName, TextualInversion } from './textual-inversion.ts';
+
+/** A file of a textual inversion, and the word that it is to have in prompts. */
+export interface TextualInversionChoice {
+  readonly file: string;
+  /** The file's own word when left out. */
+  readonly token?: string | undefined;
+}
+
+/** Reads `FILE[:TOKEN]`; a colon belongs to the file unless the file's ending stands before it. Throws `RequestError`. */
+export function parseTextualInversion(text: string): TextualInversionChoice {
+  const [, file, token] = /^(.*\.(?:safetensors|pt|bin|pth|ckpt)):(.*)$/is.exec(text) ?? [];
+  if (file === undefined && text !== '') return { file: text };
+  if (file && token && !/\s/.test(token)) return { file, token };
+  throw new RequestError({
+    problem: '--textual-inversion needs a file, and after a colon one word.',
+    details: { expected: 'FILE or FILE:TOKEN', found: text === '' ? 'nothing' : JSON.stringify(text) },
+  });
+}
+
+/** More rows than a prompt has room for are none. */
+const MAX_ROWS = 75;
+const MAX_WIDTH = 4096;
+
+/** What the tensors of known formats are called, and whose they are; else the only tensor is called by its word. */
+const known: Readonly<Record<string, TextEncoderName>> = {
+  'string_to_param.*': 'text_encoder', // AUTOMATIC1111's .pt
+  emb_params: 'text_encoder', // the same as safetensors
+  clip_l: 'text_encoder', // SDXL
+  clip_g: 'text_encoder_2',
+};
+
+/**
+ * Reads a textual inversion: AUTOMATIC1111's `.pt` and `.safetensors` (also of SDXL, with `clip_l` and `clip_g`) and
+ * diffusers' `.bin` and `.safetensors`, where the tensor is called by its word. The others' word is the file's name.
+ * Throws `NotFoundError` and `FileFormatError` as opening does, and `UnsupportedModelError` for tensors that are none.
+ */
+export async function readTextualInversion({
+  file,
+  token,
+}: TextualInversionChoice): Promise<TextualInversion> {
+  const opened = await openWeightFile(file);
+  try {
+    const named = [...opened.weights].filter(([name]) => Object.hasOwn(known, name));
+    const [only, ...more] = named.length > 0 ? [] : opened.weights;
+    if (named.length === 0 && (!only || more.length > 0)) throw noInversion(file, [...opened.weights.keys()]);
+    const embeddings: Partial<Record<TextEncoderName, Embedding>> = {};
+    for (const [name, weight] of only ? [only] : named)
+      embeddings[known[name] ?? 'text_encoder'] = await embeddingOf(weight, file);
+    return {
+      token: token ?? only?.[0] ?? basename(file, extname(file)),
+      embeddings: sameRows(embeddings, file),
+    };
+  } finally {
+    await opened.close();
+  }
+}
+
+async function embeddingOf(weight: Weight, file: string): Promise<Embedding> {
+  const [width = 0, rows = 1, ...rest] = weight.shape.toReversed();
+  if (rest.length > 0 || rows < 1 || rows > MAX_ROWS || width < 1 || width > MAX_WIDTH)
+    throw new UnsupportedModelError({
+      problem: `${file} is no textual inversion: its tensor has the wrong shape.`,
+      details: { expected: `up to ${MAX_ROWS} rows of up to ${MAX_WIDTH}`, found: weight.shape.join(' × ') },
+    });
+  const { data } = await readTensor(weight, 'f32');
+  if (data.every(Number.isFinite)) return { rows, width, data };
+  throw new FileFormatError({
+    problem: `${file} is damaged: a number in it is infinite or none.`,
+    advice: 'Download it again.',
+  });
+}
+
+function sameRows(
+  embeddings: Partial<Record<TextEncoderName, Embedding>>,
+  file: string,
+): Partial<Record<TextEncoderName, Embedding>> {
+  const counts = Object.values(embeddings).map(({ rows }) => rows);
+  if (new Set(counts).size === 1) return embeddings;
+  throw new FileFormatError({
+    problem: `${file} has different numbers of rows for the two text encoders.`,
+    details: { expected: `${counts[0]} rows`, found: `${counts[1]} rows` },
+  });
+}
+
+function noInversion(file: string, names: readonly string[]): UnsupportedModelError {
+  return new UnsupportedModelError({
+    problem: `${file} is no textual inversion.`,
+    details: {
+      expected: `one tensor, or some of ${Object.keys(known).join(', ')}`,
+      found: names.length > 4 ? `${names.length} tensors` : names.map((name) => name.slice(0, 60)).join(', '),
+    },
+    advice: 'Give the file of an embedding; LoRAs go to --lora when converting.',
+  });
+}
