@@ -35,15 +35,26 @@ export function natureOf(components: ReadonlyMap<string, Component>): Pick<Check
 }
 
 /** A sentence that names the published UNet which a checkpoint's is built like, where that was distilled from a larger one. */
-export function distilledNote(
-  components: ReadonlyMap<string, Component>,
-  family: Family | undefined,
-): string[] {
+function distilledNote(components: ReadonlyMap<string, Component>, family: Family | undefined): string[] {
   const unet = components.get('unet');
   const title = unet && family && distilledTitle(unet.weights);
   return title
     ? [`The UNet is built like that of ${title}, which was distilled from ${familyTitles[family]}.`]
     : [];
+}
+
+/** What its users should know of a checkpoint with these components, a sentence each. */
+export function notesOnComponents(
+  components: ReadonlyMap<string, Component>,
+  family: Family | undefined,
+): string[] {
+  const { latents_mean: mean } = components.get('vae')?.config ?? {};
+  const statistics = Array.isArray(mean)
+    ? [
+        'The VAE’s latents have means and deviations of their own (latents_mean and latents_std in its config.json): a client that does not read them draws wrong colours.',
+      ]
+    : [];
+  return [...distilledNote(components, family), ...statistics];
 }
 
 /** A component that is needed. Throws `NotFoundError` when the checkpoint has none, or not on this disk. */

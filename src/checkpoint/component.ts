@@ -29,8 +29,13 @@ export interface Component {
   readonly files: readonly string[];
 }
 
+/** How a ControlNet that is not whole says what it is of the base's UNet. */
+export type Incomplete = 'difference' | 'control-lora';
+
 /** A component whose files are open. */
 export interface OpenComponent extends Component {
+  /** How it is told by the weights of the checkpoint that it goes with, where it is not whole. */
+  readonly incomplete?: Incomplete | undefined;
   /** What was assumed, a sentence each. */
   readonly notes: readonly string[];
   close(): Promise<void>;

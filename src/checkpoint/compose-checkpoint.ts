@@ -1,5 +1,6 @@
 import { RequestError } from '../errors.ts';
 import { type Checkpoint, requireComponent } from './checkpoint.ts';
+import { completeControlNet } from './complete-controlnet.ts';
 import type { Component, OpenComponent } from './component.ts';
 import { type Family, familyOf, familyTitles } from './family.ts';
 
@@ -19,7 +20,10 @@ export interface CheckpointParts {
  * trained for the base's family and for two ControlNets of one name; everything stays open then.
  */
 export function composeCheckpoint(base: Checkpoint, parts: CheckpointParts): Checkpoint {
-  const { refiner, vae, controlnets = [] } = parts;
+  const { refiner, vae } = parts;
+  const controlnets = (parts.controlnets ?? []).map((each) =>
+    completeControlNet(each, base.components.get('unet')),
+  );
   const components = new Map(base.components);
   const put = (name: string, component: Component): void => {
     components.set(name, { ...component, name });

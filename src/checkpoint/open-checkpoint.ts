@@ -3,7 +3,7 @@ import { NotFoundError } from '../errors.ts';
 import { listFolder, pathKind } from '../io/disk.ts';
 import { isJsonObject, parsePythonJson } from '../io/python-json.ts';
 import { repositoryOf, snapshotOf } from './cache-folder.ts';
-import { type Checkpoint, distilledNote, natureOf, notDownloaded } from './checkpoint.ts';
+import { type Checkpoint, natureOf, notDownloaded, notesOnComponents } from './checkpoint.ts';
 import { type Component, type OpenComponent, openComponentFolder } from './component.ts';
 import { findWeightFile, type Variant } from './component-weights.ts';
 import { type ModelPart, readModelIndex } from './model-index.ts';
@@ -59,7 +59,7 @@ export async function openCheckpoint(given: string, options: CheckpointOptions =
   const notes = [
     ...assumed,
     ...opened.flatMap((component) => component.notes),
-    ...distilledNote(components, nature.family),
+    ...notesOnComponents(components, nature.family),
   ];
   return { name, path, modelIndex, components, folders, missing, ...nature, notes, close };
 }

@@ -37,9 +37,9 @@ export async function inspectCheckpoint(path: string): Promise<CheckpointInspect
     notes: [],
     close: async () => {},
   };
-  const refusal = await openingRefusal(path);
+  const { refusal, notes } = await tryOpening(path);
   if (refusal && !problems.includes(refusal.problem)) problems.push(refusal.problem);
-  return { ...describeCheckpoint(checkpoint, scheduler, refusal), variants, problems };
+  return { ...describeCheckpoint({ ...checkpoint, notes }, scheduler, refusal), variants, problems };
 }
 
 /** Looks at a checkpoint in a single file, which could be opened. */
@@ -128,13 +128,14 @@ function tryNetworks(checkpoint: Checkpoint): NetworkInspection[] {
   });
 }
 
-/** Why `convert` would not open it. */
-async function openingRefusal(path: string): Promise<SdConvertError | undefined> {
+/** What `convert` would note when it opens it, or why it would not. */
+async function tryOpening(path: string): Promise<{ refusal?: SdConvertError; notes: readonly string[] }> {
   try {
-    await (await openCheckpoint(path)).close();
-    return undefined;
+    const { notes, close } = await openCheckpoint(path);
+    await close();
+    return { notes };
   } catch (error) {
-    if (error instanceof SdConvertError) return error;
+    if (error instanceof SdConvertError) return { refusal: error, notes: [] };
     throw error;
   }
 }

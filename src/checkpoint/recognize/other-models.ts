@@ -28,11 +28,6 @@ function unsupported(what: string, names: KnownModel['names'], advice = useStabl
 /** Networks that are a UNet or a ControlNet of Stable Diffusion and something more: without that they would draw something else. */
 export const alteredModels: readonly KnownModel[] = [
   unsupported(
-    'a Control-LoRA',
-    /^lora_controlnet$/,
-    'Use the whole ControlNet for the same kind of picture: a Control-LoRA is the difference to one that only the base model completes.',
-  ),
-  unsupported(
     'a ControlNet union (several kinds of pictures in one network)',
     /(^|\.)(task_embedding$|control_add_embedding\.|transformer_layes\.|spatial_ch_projs\.)/,
     'Use a ControlNet for the one kind of picture that you need.',

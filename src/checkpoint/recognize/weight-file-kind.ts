@@ -49,6 +49,16 @@ const kinds = {
     what: 'a ControlNet alone',
     advice: 'Name the checkpoint that it was made for, and this with --convert-controlnet.',
   },
+  controlLora: {
+    kind: 'controlnet',
+    what: 'a Control-LoRA, which its base’s UNet completes',
+    advice: 'Name the checkpoint that it was made for, and this with --convert-controlnet.',
+  },
+  differenceControlNet: {
+    kind: 'controlnet',
+    what: 'the difference of a ControlNet to its base’s UNet',
+    advice: 'Name the checkpoint that it was made for, and this with --convert-controlnet.',
+  },
   lora: {
     kind: 'lora',
     what: 'a LoRA, not a checkpoint',
@@ -154,8 +164,10 @@ function otherUnet(channels: number | undefined): RecognizedWeights | undefined 
 function stableDiffusion({ parts }: Survey, shapes: Shapes): RecognizedWeights | undefined {
   const unet = parts.get('unet');
   if (unet) return parts.size > 1 || unet.prefix !== '' ? kinds.checkpoint : kinds.unet;
-  const controlnet = parts.get('controlnet');
-  if (controlnet) return kinds.controlnet;
+  if (parts.has('controlnet')) {
+    if (shapes.has('lora_controlnet')) return kinds.controlLora;
+    return shapes.has('difference') ? kinds.differenceControlNet : kinds.controlnet;
+  }
   const hasText = parts.has('text_encoder') || parts.has('text_encoder_2');
   const isInCheckpoint = [...shapes.keys()].some((name) =>
     /^(model\.diffusion_model|cond_stage_model|conditioner\.embedders)\./.test(name),

@@ -6,8 +6,8 @@ import type { WeightFile } from '../../weights/tensors-of-file.ts';
 import type { Weight } from '../../weights/weight.ts';
 import { openWeightFile } from '../../weights/weight-file.ts';
 import { assetPath, tokenizerFiles } from '../assets.ts';
-import { type Checkpoint, distilledNote } from '../checkpoint.ts';
-import type { Component, OpenComponent } from '../component.ts';
+import { type Checkpoint, notesOnComponents } from '../checkpoint.ts';
+import type { Component, Incomplete, OpenComponent } from '../component.ts';
 import { type Family, familyOf, familyTitles, kindOf, type UNetKind } from '../family.ts';
 import { type RecognizedWeights, recognizeWeights, type WeightsKind } from '../recognize/weight-file-kind.ts';
 import { adaptConfig } from './adapt-config.ts';
@@ -96,7 +96,7 @@ export async function readSingleFile(file: WeightFile, options: SingleFileOption
   }
   const [base, second] = [components.get('unet'), components.get('text_encoder_2')];
   if (base && second) components.set('unet', withSizeChannels(base, second));
-  notes.push(...distilledNote(components, family));
+  notes.push(...notesOnComponents(components, family));
   if (unet && prediction.note) notes.push(prediction.note);
   const fewBits = fewBitTypes(weights.values());
   if (fewBits.length > 0)
@@ -162,12 +162,14 @@ export async function readSingleComponent(
     : { parts: new Map(), left: [], notes: [] };
   const weights = parts.get(as);
   if (!weights) throw notThatPart(file, as, known);
-  if (strict && left.length > 0) throw leftOverError(file.path, left);
+  const beside = left.filter((name) => !isRead(name));
+  if (strict && beside.length > 0) throw leftOverError(file.path, beside);
   const own = familyOf(weights) ?? family ?? familyByOthers(parts);
   const component = await readPart(file, as, className, own, weights);
   return {
     ...component,
-    notes: [...notes, ...component.notes, ...(left.length > 0 ? [leftOverNote(file.path, left)] : [])],
+    ...(as === 'controlnet' && { incomplete: incompleteness(file) }),
+    notes: [...notes, ...component.notes, ...(beside.length > 0 ? [leftOverNote(file.path, beside)] : [])],
     close: () => file.close(),
   };
 }
@@ -201,9 +203,15 @@ function familyByOthers(parts: Parts): Family {
   return first && textChannels(first) === 1024 ? 'sd2' : 'sd1';
 }
 
+/** Some ControlNets are published as what they change of their base. */
+function incompleteness({ weights }: WeightFile): Incomplete | undefined {
+  if (weights.has('difference')) return 'difference';
+  return weights.has('lora_controlnet') ? 'control-lora' : undefined;
+}
+
 /** What is read of the tensors that are no network's. */
 function isRead(name: string): boolean {
-  return /^edm_(mean|std)$/.test(name);
+  return /^(edm_(mean|std)|difference|lora_controlnet)$/.test(name);
 }
 
 /** Each family's UNet reads the text of its own text encoders. */

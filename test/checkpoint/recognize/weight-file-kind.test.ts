@@ -243,7 +243,14 @@ const files: readonly [title: string, names: Shapes, what: string, parts?: strin
       'input_blocks.1.0.in_layers.2.up': [4, 1],
       'input_blocks.1.0.in_layers.2.down': [1, 4],
     },
-    not('a Control-LoRA'),
+    'a Control-LoRA, which its base’s UNet completes',
+    'controlnet',
+  ],
+  [
+    'a difference ControlNet',
+    { ...behind('control_model.', { ...originalDown, ...hint }), difference: [] },
+    'the difference of a ControlNet to its base’s UNet',
+    'controlnet',
   ],
   [
     'a ControlNet union',
