@@ -5,6 +5,7 @@ import { type Context, inStage } from '../context.ts';
 import type { InputCase } from '../convert/networks/realistic.ts';
 import { RequestError } from '../errors.ts';
 import type { StoredArtifact } from '../formats/artifact.ts';
+import { requireOnnxruntime } from '../formats/onnx/onnx-session.ts';
 import { quantizableWeights, quantizeOnnx } from '../formats/onnx/quantize-onnx.ts';
 import { type OpenOnnx, openOnnx } from '../formats/onnx/read-onnx.ts';
 import { plannedFiles } from '../formats/onnx/write-onnx.ts';
@@ -89,6 +90,7 @@ export function analyzeStages({ target }: Pick<AnalyzeRequest, 'target'>): reado
  */
 export async function analyze(options: AnalyzeOptions, context: Context = {}): Promise<AnalyzeResult> {
   const request = withDefaults<AnalyzeRequest, typeof analyzeDefaults>(analyzeDefaults, options);
+  await requireOnnxruntime();
   const artifact = await openUnet(request.artifact);
   const { path: file } = artifact;
   const { target, output, force } = request;

@@ -1,5 +1,6 @@
 import { type LocatedModels, locateModels, modelsOnHub } from '../checkpoint/open-models.ts';
 import type { Context } from '../context.ts';
+import { requireOnnxruntime } from '../formats/onnx/onnx-session.ts';
 import { Pipeline } from '../pipeline.ts';
 import { planQuantization } from '../quantize/plan.ts';
 import { buildStage } from './conversion/build.ts';
@@ -30,6 +31,7 @@ export async function convertCheckpoint(
   const request = requestOf(options);
   // Bits that there are none of are refused before anything is downloaded.
   if (request.quantization) planQuantization(request.quantization);
+  if (request.minPsnr !== undefined) await requireOnnxruntime();
   const located = await locateModels(request, context);
   const { output, artifacts, bundled, verdicts, memory } = await conversion(request).run(located, context);
   return { output, artifacts, bundled, verdicts, memory };

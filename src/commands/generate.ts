@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { type Context, inStage, throwIfInterrupted } from '../context.ts';
 import { CLIP_TOKENS } from '../convert/config/clip-text-config.ts';
 import type { NetworkName } from '../convert/networks/networks.ts';
+import { requireOnnxruntime } from '../formats/onnx/onnx-session.ts';
 
 import type { Runner } from '../formats/runner.ts';
 import { latentShape, networkFolders, openTokenizer, readConfigs } from '../generate/drawing-folder.ts';
@@ -64,6 +65,7 @@ export const generateStages = ['encode', 'denoise', 'decode'] as const;
  */
 export async function generate(options: GenerateOptions, context: Context = {}): Promise<GeneratedImage[]> {
   const request = withDefaults<GenerateRequest, typeof generateDefaults>(generateDefaults, options);
+  await requireOnnxruntime();
   const folder = (await exists(join(request.input, 'onnx'))) ? join(request.input, 'onnx') : request.input;
   const { unet, scale, schedulerConfig } = await readConfigs(folder);
   const scheduler = createScheduler(schedulerConfig, request.scheduler);

@@ -1,4 +1,5 @@
 import { type Context, throwIfInterrupted } from '../context.ts';
+import { requireOnnxruntime } from '../formats/onnx/onnx-session.ts';
 import { noteNonFinite, type TensorMap } from '../formats/runner.ts';
 import { openChain } from '../run/chain.ts';
 import { feedsFor } from '../run/feeds.ts';
@@ -34,6 +35,7 @@ export async function runArtifacts(options: RunOptions, context: Context = {}): 
   const { artifacts, inputs, optimize, roundToFloat16 } = request;
   const { signal, onProgress } = context;
   throwIfInterrupted(signal);
+  await requireOnnxruntime();
   const how = { optimize, roundToFloat16, onNonFinite: noteNonFinite(context) };
   const model = await openChain(artifacts, how);
   try {

@@ -1,6 +1,7 @@
 import { type Context, throwIfInterrupted } from '../context.ts';
 import type { EncodedPrompts } from '../convert/networks/realistic.ts';
 import { RequestError, UnsupportedModelError } from '../errors.ts';
+import { requireOnnxruntime } from '../formats/onnx/onnx-session.ts';
 import {
   type ModelBorders,
   noteNonFinite,
@@ -54,6 +55,7 @@ export type ValidateOptions = OptionsOf<ValidateRequest, typeof validateDefaults
  */
 export async function validate(options: ValidateOptions, context: Context = {}): Promise<Verdict[]> {
   const request = withDefaults<ValidateRequest, typeof validateDefaults>(validateDefaults, options);
+  await requireOnnxruntime();
   const models = await findModels(request.artifact);
   const reference = await openReference(request.reference, context);
   try {

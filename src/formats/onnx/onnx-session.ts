@@ -1,9 +1,10 @@
 import { extname } from 'node:path';
 import { SHARE_ENV, Worker } from 'node:worker_threads';
-import { FileFormatError, NotFoundError, RequestError, SdConvertError } from '../../errors.ts';
+import { FileFormatError, RequestError, SdConvertError } from '../../errors.ts';
 import { openFile } from '../../io/disk.ts';
 import type { TensorData } from '../../weights/tensor-data.ts';
 import type { Runner, RunnerOptions } from '../runner.ts';
+import { onnxruntimeMissing } from './onnxruntime-missing.ts';
 import type { OrtFailure, OrtReply, OrtRequest, OrtWorkerData } from './ort-worker.ts';
 
 /** An ONNX model in memory whose data lies in files. */
@@ -17,7 +18,8 @@ export interface OnnxInMemory {
 
 /**
  * Loads an ONNX model to be run by onnxruntime, in a thread of its own that lives until `close`. Throws `NotFoundError`
- * when the file is not there or onnxruntime-node is not installed, `FileFormatError` when onnxruntime cannot load the
+ * when the file is not there or onnxruntime-node is not installed, `UnsupportedModelError` where there is no build of
+ * onnxruntime-node, `FileFormatError` when onnxruntime cannot load the
  * file; `run` throws `RequestError` for feeds that the model does not take, `SdConvertError` when onnxruntime crashes.
  */
 export async function openOnnxSession(
@@ -45,6 +47,22 @@ export async function openOnnxSession(
     close: () => thread.close(),
   };
 }
+
+/**
+ * Loads onnxruntime-node and lets go of it: what will run models asks for it before it begins to work. Throws
+ * `NotFoundError` when it is not installed or does not load, `UnsupportedModelError` where there is no build of it.
+ */
+export async function requireOnnxruntime(): Promise<void> {
+  if (hasLoaded) return;
+  const thread = new OrtThread('load only');
+  const reply = await thread.nextReply();
+  await thread.close();
+  if (reply.kind !== 'loaded') throw failure('no model', reply);
+  hasLoaded = true;
+}
+
+/** What has loaded once in this process loads again. */
+let hasLoaded = false;
 
 /** The thread of one session: a queue of questions, answered in order. */
 class OrtThread {
@@ -105,12 +123,7 @@ function failure(path: string, reply: OrtReply): SdConvertError {
   const found = message.split('\n', 1)[0] ?? '';
   switch (at) {
     case 'import':
-      return new NotFoundError({
-        problem:
-          'onnxruntime-node, which runs ONNX models, is not installed or does not work on this machine.',
-        details: { found },
-        advice: 'Install it beside sdconvert: npm install onnxruntime-node',
-      });
+      return onnxruntimeMissing(found, process);
     case 'open':
       return new FileFormatError({
         problem: `${path} cannot be loaded as an ONNX model.`,

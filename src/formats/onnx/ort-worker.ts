@@ -6,11 +6,14 @@ import type { ValueInfo } from '../runner.ts';
 
 /**
  * The worker thread of `onnx-session.ts`, and the only place where onnxruntime is loaded: loading and running a model
- * block the thread they are on. It answers first with `opened`, then each run in turn with `ran`, or with `failed`.
+ * block the thread they are on. It answers first with `opened`, then each run in turn with `ran`, or with `failed`;
+ * asked to load only, with `loaded`.
  */
 
 /** What the worker is started with. */
-export interface OrtWorkerData {
+export type OrtWorkerData = OrtModel | 'load only';
+
+interface OrtModel {
   /** A file, or the bytes of one. */
   readonly model: string | { readonly bytes: Uint8Array; readonly dataFolder: string };
   readonly optimize: boolean;
@@ -21,6 +24,7 @@ export type OrtRequest =
   | { readonly kind: 'close' };
 
 export type OrtReply =
+  | { readonly kind: 'loaded' }
   | { readonly kind: 'opened'; readonly inputs: readonly ValueInfo[]; readonly outputs: readonly ValueInfo[] }
   | { readonly kind: 'ran'; readonly outputs: readonly NamedTensor[] }
   | OrtFailure;
@@ -77,8 +81,13 @@ function sessionOptions(optimize: boolean, dataFolder?: string): Ort.InferenceSe
 /** Errors are thrown as well, so onnxruntime need not write them to the terminal. */
 const FATAL = 4;
 
-async function serve(port: MessagePort, { model, optimize }: OrtWorkerData): Promise<void> {
+async function serve(port: MessagePort, work: OrtWorkerData): Promise<void> {
   const ort = await during(port, 'import', importOnnxruntime);
+  if (work === 'load only') return reply(port, { kind: 'loaded' });
+  await serveModel(port, ort, work);
+}
+
+async function serveModel(port: MessagePort, ort: typeof Ort, { model, optimize }: OrtModel): Promise<void> {
   const session = await during(port, 'open', async () => {
     const opened =
       typeof model === 'string'

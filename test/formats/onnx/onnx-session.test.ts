@@ -10,6 +10,7 @@ import { type NodeProto, onnx } from '../../../src/formats/onnx/proto.ts';
 import { symbol } from '../../../src/graph/dim.ts';
 import { float16Bits } from '../../../src/weights/convert-dtype.ts';
 import type { TensorData } from '../../../src/weights/tensor-data.ts';
+import { hideOnnxruntime } from '../../support/hide-onnxruntime.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 
 const at = temporaryFolder();
@@ -172,16 +173,9 @@ describe('in a process of its own', () => {
   });
 
   test('without onnxruntime-node the error says what to install', async () => {
-    const hide = `import { registerHooks } from 'node:module';
-      registerHooks({ resolve(specifier, context, next) { return next(specifier === 'onnxruntime-node' ? 'not-installed' : specifier, context); } });`;
-    const { stdout } = await node(
-      '--no-warnings',
-      '--import',
-      dataUrl(hide),
-      script,
-      await writeEcho('absent.onnx'),
-    );
-    expect(stdout).toMatch(/^NotFoundError: onnxruntime-node, which runs ONNX models, is not installed/);
+    const path = await writeEcho('absent.onnx');
+    const { stdout } = await node(...hideOnnxruntime, script, path);
+    expect(stdout).toMatch(/^NotFoundError: onnxruntime-node, which runs the models, is not installed/);
     expect(stdout).toContain('npm install onnxruntime-node');
     expect(stdout).not.toMatch(/^\s+at /m);
   });
