@@ -2,6 +2,7 @@ import { FileFormatError } from '../../errors.ts';
 import { quote } from '../../io/error-text.ts';
 import { count } from '../../text.ts';
 import { viewedAs } from '../derived-weight.ts';
+import { isFloat } from '../dtype.ts';
 import type { TensorsOfFile } from '../tensors-of-file.ts';
 import type { Weight } from '../weight.ts';
 import { nvfp4Weight } from './nvfp4.ts';
@@ -17,6 +18,9 @@ const wholeScaleName = /^(.+)\.weight_scale_2$/;
 
 /** What says nothing of the weights: scales of what flows through the network, and the mark of a scaled file. */
 const otherName = /(^|\.)(scaled_fp8|scale_input|input_scale|(input|weight|output)_quantizer\._amax)$/;
+
+const advice =
+  'The file was written by a faulty tool: get it from another source, or use the float16 version.';
 
 /** What belongs to one module's weight. */
 interface Scales {
@@ -72,6 +76,7 @@ function withOwn(weight: Weight, { scale, whole }: Scales, format: string | unde
   const stored = asFloat8(weight, format);
   if (!scale) {
     if (whole) throw withoutWeight({ whole }, 1);
+    if (format !== undefined && !isFloat(stored.dtype)) throw withoutScale(weight, format);
     return isFloat8(stored.dtype) ? refusingSaturated(stored, stored.dtype) : stored;
   }
   if (stored.dtype !== 'u8' || !whole) return scaledWeight(stored, scale);
@@ -91,7 +96,15 @@ function withoutWeight({ scale, whole }: Scales, all: number): FileFormatError {
   return new FileFormatError({
     problem: `${found?.file} has ${count(all, 'scale')} for weights that it does not hold.`,
     details: { scale: quote(found?.name ?? '') },
-    advice: 'The file was written by a faulty tool: get it from another source, or use the float16 version.',
+    advice,
+  });
+}
+
+function withoutScale({ name, file }: Weight, format: string): FileFormatError {
+  return new FileFormatError({
+    problem: `${file} lacks the scale of a weight.`,
+    details: { weight: quote(name), format },
+    advice,
   });
 }
 
@@ -99,6 +112,6 @@ function scaledTwice(scale: Weight, other: Weight): FileFormatError {
   return new FileFormatError({
     problem: `${scale.file} has two scales for one weight.`,
     details: { first: quote(other.name), second: quote(scale.name) },
-    advice: 'The file was written by a faulty tool: get it from another source, or use the float16 version.',
+    advice,
   });
 }

@@ -150,6 +150,16 @@ describe('is refused, with one sentence:', () => {
       [f8, weightOf('a.weight_scale', 'f32', []), weightOf('a.scale_weight', 'f32', [])],
       'two scales',
     ],
+    [
+      'signed bytes without their scale',
+      [weightOf('a.weight', 'i8', [4]), marker({ format: 'int8_tensorwise' })],
+      'lacks the scale',
+    ],
+    [
+      '4-bit floats without theirs',
+      [weightOf('a.weight', 'u8', [4, 8]), marker({ format: 'nvfp4' })],
+      'lacks the scale',
+    ],
     ['a description that is no JSON', [f8, marker('{"format":')], 'does not say'],
     ['a description without a format', [f8, marker({})], 'does not say'],
     ['a description as floats', [f8, weightOf('a.comfy_quant', 'f32', [4])], 'does not say'],
