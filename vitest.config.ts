@@ -25,6 +25,8 @@ for (const pattern of slow)
 
 export default defineConfig({
   test: {
+    // Before any worker starts.
+    globalSetup: 'test/support/global-setup.ts',
     reporters: ['default', new CountReporter()],
     projects: [
       { extends: true, test: { name: 'fast', include: ['test/**/*.test.ts'], exclude: slow } },

@@ -8,10 +8,12 @@
  */
 import { join } from 'node:path';
 import { attentionImplementations, type ConvertOptions, compile, convert, precisions } from '../src/index.ts';
+import { makeRandomWeights } from '../test/support/random-weights.ts';
 
 const [out] = process.argv.slice(2);
 if (!out) throw new Error('usage: node scripts/ci-artifacts.ts OUT');
 
+await makeRandomWeights();
 const root = join(import.meta.dirname, '..');
 const fixture = (name: string): string => join(root, 'test/fixtures', name);
 const small = { latentHeight: 16, latentWidth: 16 };

@@ -30,10 +30,10 @@ afterAll(() => checkpoint.close());
 
 /** Floors in dB: what was measured (in the comment), less 8. */
 const rows: readonly [NetworkRequest['format'], Precision, decoder: number, encoder: number][] = [
-  ['onnx', 'float32', 128, 127], // 136.8, 135.1
-  ['onnx', 'float16', 67, 66], // 75.1, 74.2
-  ['coreml', 'float32', 128, 127], // 137.0, 137.7
-  ['coreml', 'float16', 60, 58], // 68.8, 66.3
+  ['onnx', 'float32', 124, 131], // 132.1, 139.8
+  ['onnx', 'float16', 62, 66], // 70.2, 74.7
+  ['coreml', 'float32', 124, 131], // 132.6, 139.7
+  ['coreml', 'float16', 55, 60], // 63.5, 68.9
 ];
 
 describe.each(rows)('AsymmetricAutoencoderKL for %s in %s', (format, precision, decoder, encoder) => {
@@ -57,8 +57,8 @@ test('the floors are tight: with another epsilon, pictures and latents fall belo
   const [decoder, encoder] = [await goldenOf('vae_decoder'), await goldenOf('vae_encoder')];
   const pictures = await run({ ...request, model: 'vae_decoder' }, floatsOf(decoder, 'z'));
   const moments = await run({ ...request, model: 'vae_encoder' }, floatsOf(encoder, 'x'));
-  expect(psnr(floatsOf(decoder, 'image').data, pictures)).toBeLessThan(128); // 117.8
-  expect(psnr(floatsOf(encoder, 'latent').data, moments)).toBeLessThan(127); // 111.7
+  expect(psnr(floatsOf(decoder, 'image').data, pictures)).toBeLessThan(124); // 100.2
+  expect(psnr(floatsOf(encoder, 'latent').data, moments)).toBeLessThan(131); // 108.0
 });
 
 test('its own half for pictures with a hole is left alone, and that is said', () => {

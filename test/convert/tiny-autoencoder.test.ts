@@ -35,10 +35,10 @@ const latentElements = 4 * latentHeight * latentWidth;
 
 /** Floors in dB: what was measured (in the comment), less 8. float16 loses more where results are rounded too, as for Core ML. */
 const rows: readonly [NetworkRequest['format'], Precision, decoder: number, encoder: number][] = [
-  ['onnx', 'float32', 128, 122], // 136.1, 130.7
-  ['onnx', 'float16', 67, 63], // 75.3, 71.1
-  ['coreml', 'float32', 128, 122], // 136.1, 130.7
-  ['coreml', 'float16', 62, 57], // 70.5, 65.9
+  ['onnx', 'float32', 133, 129], // 141.9, 137.6
+  ['onnx', 'float16', 72, 65], // 80.4, 73.2
+  ['coreml', 'float32', 133, 129], // 141.9, 137.6
+  ['coreml', 'float16', 66, 61], // 74.7, 69.5
 ];
 
 describe.each(rows)('AutoencoderTiny for %s in %s', (format, precision, decoderFloor, encoderFloor) => {
@@ -69,7 +69,7 @@ test('the floor is tight: pictures of a decoder that clamps its latents a little
     { model: 'vae_decoder', format: 'onnx', precision: 'float32', change },
     floatsOf(golden, 'z'),
   );
-  expect(psnr(floatsOf(golden, 'image').data, joined(pictures))).toBeLessThan(128); // 101.8
+  expect(psnr(floatsOf(golden, 'image').data, joined(pictures))).toBeLessThan(133); // 103.7
 });
 
 describe('TAESD at full size', () => {

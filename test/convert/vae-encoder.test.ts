@@ -7,10 +7,10 @@ const networks = recordedNetworks(recorded);
 
 /** Floors in dB: what was measured (in the comment), less 8; see unet.test.ts for what is left. */
 const rows: readonly [keyof typeof recorded, Precision, floor: number][] = [
-  ['sd15-wide', 'float32', 120], // 128.6
-  ['sd21', 'float32', 121], // 129.3
-  ['sd21', 'float16-weights', 121], // 129.3: the checkpoint is float16
-  ['sd21', 'float16', 81], // 89.2
+  ['sd15-wide', 'float32', 121], // 129.7
+  ['sd21', 'float32', 120], // 128.9
+  ['sd21', 'float16-weights', 120], // 128.9: the checkpoint is float16
+  ['sd21', 'float16', 79], // 87.4
   ['sd-shapes', 'float32', 137], // 145.1
 ];
 
@@ -21,11 +21,11 @@ test.each(rows)('%s in %s gives diffusers’ latents to %d dB', async (name, pre
 
 describe('the floor is tight: wrong latents fall below it', () => {
   test.each<[string, (op: Op) => Op]>([
-    ['a mistaken epsilon', (op) => (op.kind === 'group_norm' ? { ...op, epsilon: 1e-5 } : op)], // 107.1
-    ['downsamplers that pad above and to the left', padAboveAndLeft], // 9.9
+    ['a mistaken epsilon', (op) => (op.kind === 'group_norm' ? { ...op, epsilon: 1e-5 } : op)], // 106.5
+    ['downsamplers that pad above and to the left', padAboveAndLeft], // 9.7
   ])('with %s', async (_, change) => {
     const wrong = mutant(networks.graph('sd21', 'vae_encoder'), change);
-    expect(await networks.agreement('sd21', 'vae_encoder', wrong)).toBeLessThan(121);
+    expect(await networks.agreement('sd21', 'vae_encoder', wrong)).toBeLessThan(120);
   });
 });
 

@@ -1,6 +1,6 @@
 """Records LoRAs of every kind and what their authors' programs make of a few weights with them.
 
-    python make_lora_goldens.py test/goldens/lora        (torch 2.13.0, peft 0.21.2, safetensors 0.8.0)
+    python make_lora_goldens.py test/goldens/lora        (with the packages of requirements-recording.txt)
 
 `base.safetensors` has the weights of a few layers, under their networks' names. Each other file is a LoRA; the weights
 that it changes, merged at scale 0.7, are in `merged/` under the same file name. Where PEFT knows the kind, PEFT makes the

@@ -35,11 +35,11 @@ export interface Recorded {
 /** The checkpoints that are here, all stored in float16 (test/goldens/README.md). */
 export const recorded = {
   /** Random weights; 32 groups over 64 channels and more, where GroupNorm hides nothing. */
-  'sd15-wide': { path: 'test/fixtures/sd15-wide-f16', goldens: 'test/goldens/sd15-wide', rounding: '_w16' },
+  'sd15-wide': { path: 'test/fixtures/sd15-wide-f16', goldens: 'test/goldens/sd15-wide', rounding: '' },
   /** Random weights; linear projections, other heads on each level, the exact GELU in the text encoder. */
-  sd21: { path: 'test/fixtures/sd21', goldens: 'test/goldens/sd21', rounding: '_w16' },
+  sd21: { path: 'test/fixtures/sd21', goldens: 'test/goldens/sd21', rounding: '' },
   /** Random weights; two text encoders, sizes beside the text, other depths on each level. */
-  sdxl: { path: 'test/fixtures/sdxl', goldens: 'test/goldens/sdxl', rounding: '_w16' },
+  sdxl: { path: 'test/fixtures/sdxl', goldens: 'test/goldens/sdxl', rounding: '' },
   /** Trained weights. */
   'sd-shapes': { path: 'models/sd-shapes', goldens: 'test/goldens/sd-shapes', rounding: '' },
 } as const satisfies Record<string, Recorded>;

@@ -252,7 +252,7 @@ function changeFunctions(
   return { ...model, mlProgram: { ...model.mlProgram, functions: change(model.mlProgram.functions) } };
 }
 
-// Float32 arithmetic on the same weights as diffusers': measured 125 dB; with float16 rounding 65 dB.
+// Float32 arithmetic on the same weights as diffusers': measured 125 dB; with float16 rounding 63 dB.
 test.each([
   ['ORIGINAL', 'float32', 110],
   ['SPLIT_EINSUM', 'float16', 55],
@@ -279,7 +279,7 @@ test.each([
     const whole = await noisePrediction([path('whole')], golden, options);
     const chain = await noisePrediction([path('chunk1'), path('chunk2')], golden, options);
     expect(chain).toEqual(whole);
-    expect(psnr(expectedOf(golden, 'noise_pred', '_w16'), chain)).toBeGreaterThan(leastPsnr);
+    expect(psnr(expectedOf(golden, 'noise_pred', ''), chain)).toBeGreaterThan(leastPsnr);
   },
 );
 

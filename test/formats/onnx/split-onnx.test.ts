@@ -39,8 +39,8 @@ describe('a chain of chunks computes bit for bit what the whole does, where each
   test('but for float16, where onnxruntime keeps float32 from node to node, and a cut does not', async () => {
     const { whole, chained } = await wholeAndChain('sd21', 'vae_decoder', 'float16', 2);
     for (const [output, { data }] of Object.entries(whole)) {
-      // Measured: 85.9 dB.
-      expect(psnr(numbers(data), numbers(chained[output]?.data))).toBeGreaterThan(78);
+      // Measured: 87.4 dB.
+      expect(psnr(numbers(data), numbers(chained[output]?.data))).toBeGreaterThan(79);
     }
   });
 });
