@@ -78,17 +78,17 @@ async function readHeader(source: ByteSource): Promise<GgufHeader> {
   const { alignment, shapes } = metadata;
   const start = Math.ceil(cursor.at / alignment) * alignment;
   checkTypes(entries, file);
-  const placed = entries.map((entry) => {
-    if (entry.place % alignment === 0) return place(entry, start, shapes.get(entry.name), file);
+  const located = entries.map((entry) => {
+    if (entry.place % alignment === 0) return locate(entry, start, shapes.get(entry.name), file);
     throw brokenGguf(file, 'a tensor does not begin at a multiple of the alignment', {
       tensor: quote(entry.name),
       alignment: String(alignment),
       found: String(entry.place),
     });
   });
-  placed.sort((a, b) => a.offset - b.offset || a.bytes - b.bytes);
-  checkLayout(placed, source);
-  return { metadata: metadata.values, tensors: placed };
+  located.sort((a, b) => a.offset - b.offset || a.bytes - b.bytes);
+  checkLayout(located, source);
+  return { metadata: metadata.values, tensors: located };
 }
 
 function checkVersion(version: number, file: string): void {
@@ -151,7 +151,8 @@ function readableTypes(): string {
   return `${packed.slice(0, -1).join(', ')} or ${packed.at(-1)}`;
 }
 
-function place(
+/** A tensor's entry with its type, its shape as frameworks have it, and its place in the file. */
+function locate(
   { name, sizes, type, place }: Entry,
   start: number,
   original: readonly number[] | undefined,

@@ -116,7 +116,9 @@ async function readList(
 function alignmentOf(text: string | undefined, file: string): number {
   const alignment = text === undefined ? DEFAULT_ALIGNMENT : Number(text);
   if (Number.isInteger(alignment) && alignment >= 1 && alignment <= MAX_ALIGNMENT) return alignment;
-  throw brokenGguf(file, 'its alignment is none', { found: excerpt(String(text)) });
+  throw brokenGguf(file, `its alignment is no whole number from 1 to ${MAX_ALIGNMENT}`, {
+    found: excerpt(String(text)),
+  });
 }
 
 function unknownType(type: number, key: string, file: string): Error {
