@@ -1,3 +1,4 @@
+import { ConfigError } from '../../errors.ts';
 import { linearCombination } from './linear-combination.ts';
 
 /**
@@ -28,7 +29,7 @@ export function levelOfFlow(sigma: number): NoiseLevel {
   return { alpha: 1 - sigma, sigma };
 }
 
-/** The picture that the model's output points at. */
+/** The picture that the model's output points at. Throws `ConfigError` for the noise in pure noise, which points at none. */
 export function predictPicture(
   type: PredictionType,
   { alpha, sigma }: NoiseLevel,
@@ -39,12 +40,21 @@ export function predictPicture(
     case 'sample':
       return output;
     case 'epsilon':
+      if (alpha === 0) throw noPicture();
       return linearCombination([1 / alpha, sample], [-sigma / alpha, output]);
     case 'v_prediction':
       return linearCombination([alpha, sample], [-sigma, output]);
     case 'flow_prediction':
       return linearCombination([1, sample], [-sigma, output]);
   }
+}
+
+function noPicture(): ConfigError {
+  return new ConfigError({
+    problem:
+      'The scheduler starts at pure noise, where a model that predicts noise says nothing of a picture.',
+    details: { expected: 'another prediction_type, or rescale_betas_zero_snr off', found: 'epsilon' },
+  });
 }
 
 /** The noise that the model's output points at. */

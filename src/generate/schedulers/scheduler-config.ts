@@ -51,7 +51,7 @@ export const stableDiffusionNoise = {
 };
 
 export const timestepSpacing = z.enum(['linspace', 'leading', 'trailing']);
-export const stepsOffset = whole(0, MAX_TRAIN_STEPS).default(0);
+export const stepsOffset = whole(0, 100).default(0);
 export const predictionType = z.enum(['epsilon', 'v_prediction', 'sample']);
 /** Of classes whose second stage has to know the noise. */
 export const noisePrediction = z.enum(['epsilon', 'v_prediction']).default('epsilon');

@@ -1,12 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ConfigError, RequestError, ShapeError } from '../../../src/errors.ts';
 import { createScheduler } from '../../../src/generate/schedulers/create-scheduler.ts';
 import { dynamicShift } from '../../../src/generate/schedulers/schedule/flow-shift.ts';
 import type { Scheduler } from '../../../src/generate/schedulers/scheduler.ts';
 import { schedulerClasses } from '../../../src/generate/schedulers/scheduler-classes.ts';
-import { allSchedulers } from '../../../src/generate/schedulers/scheduler-names.ts';
+import { allSchedulers, schedulerCalled } from '../../../src/generate/schedulers/scheduler-names.ts';
 import { createRng } from '../../../src/random/random.ts';
 import { error, model, replay } from '../../support/scheduler-goldens.ts';
 
@@ -112,6 +113,12 @@ describe('a configuration that cannot be followed is refused by its key', () => 
       { ...single, thresholding: true, algorithm_type: 'dpmsolver', final_sigmas_type: 'sigma_min' },
     ],
     ['interpolation_type', { ...euler, interpolation_type: 'cubic' }],
+    ['use_flow_sigmas', { ...dpm, use_flow_sigmas: true, use_beta_sigmas: true }],
+    ['sigma_min', { ...edm, sigma_min: 80 }],
+    ['rho', { ...edm, rho: 0.01 }],
+    ['original_inference_steps', { _class_name: 'TCDScheduler', num_train_timesteps: 20 }],
+    ['original_inference_steps', { _class_name: 'LCMScheduler', original_inference_steps: 1001 }],
+    ['beta_end', { ...dpm, beta_end: 0.9 }],
     ['use_new_sigmas', { ...euler, use_new_sigmas: true }],
   ])('%s of %j', (key, config) => {
     expect(() => createScheduler(config)).toThrow(ConfigError);
@@ -131,9 +138,38 @@ describe('a configuration that cannot be followed is refused by its key', () => 
       for (const key of Object.keys(config.shape))
         for (const value of [Number.MAX_VALUE, -Number.MAX_VALUE, 2 ** 53]) {
           // Read by diffusers' pipelines or by nobody: no scheduler computes with these.
-          if (config.shape[key]?.safeParse({}).success || key === 'lambda_min_clipped') continue;
+          if (config.shape[key]?.safeParse({}).success) continue;
           expect(() => createScheduler({ _class_name: name, [key]: value }), `${name} ${key}`).toThrow(key);
         }
+  });
+
+  test('any configuration makes a scheduler that walks, or one clear error', () => {
+    const keys = [
+      ...new Set(Object.values(schedulerClasses).flatMap(({ config }) => Object.keys(config.shape))),
+    ];
+    const words =
+      'linear scaled_linear epsilon v_prediction sample trailing karras heun sigma_min dpmsolver sde-dpmsolver++';
+    const value = fc.oneof(
+      fc.constantFrom<unknown>(...words.split(' '), true, false, null, 0, 1, 2, 3, 0.5, 1000, -1),
+      fc.double(),
+      fc.jsonValue({ maxDepth: 2 }),
+    );
+    const config = fc.dictionary(fc.constantFrom(...keys), value, { maxKeys: 6 });
+    const name = fc.constantFrom(...allSchedulers());
+    const one = Float32Array.of(0.5, -1);
+    fc.assert(
+      fc.property(name, config, fc.integer({ min: 1, max: 6 }), (_class_name, options, count) => {
+        try {
+          const scheduler = createScheduler({ ...options, _class_name });
+          scheduler.setTimesteps(count, { mu: 1 });
+          let sample: Float32Array = one;
+          for (const t of scheduler.timesteps) sample = scheduler.step(one, t, sample, { noise: one });
+        } catch (error) {
+          if (!(error instanceof ConfigError || error instanceof RequestError)) throw error;
+        }
+      }),
+      { numRuns: 2000 },
+    );
   });
 
   test('a value of any depth and length is named in one short sentence', () => {
@@ -219,6 +255,23 @@ test('options that are off, not set or belong to another scheduler have no effec
 });
 
 describe('a walk is refused', () => {
+  test('from pure noise, with a model that predicts noise', () => {
+    for (const name of ['ddim', 'ddpm', 'tcd', 'lcm']) {
+      const zero = { rescale_betas_zero_snr: true, timestep_spacing: 'trailing' };
+      const own = createScheduler({ ...zero, _class_name: schedulerCalled(name) });
+      own.setTimesteps(1);
+      const last = own.timesteps[0] ?? 0;
+      expect(() => own.step(one, last, one, { noise: one })).toThrow(/pure noise/);
+    }
+  });
+
+  test('between ends that are crossed', () => {
+    const karras = { _class_name: 'HeunDiscreteScheduler', use_karras_sigmas: true, sigma_min: 500 };
+    expect(() => createScheduler(karras).setTimesteps(4)).toThrow(
+      /sigma_min that is not below its sigma_max/,
+    );
+  });
+
   const scheduler = createScheduler({
     _class_name: 'DPMSolverMultistepScheduler',
     algorithm_type: 'sde-dpmsolver++',
@@ -268,6 +321,31 @@ test('two walks with one scheduler are the same walk', () => {
     });
     expect(second, _class_name).toEqual(first);
     expect(first?.every(Number.isFinite), _class_name).toBe(true);
+  }
+});
+
+test('a last step of no width leaves the sample as it is', () => {
+  const config = {
+    use_karras_sigmas: true,
+    final_sigmas_type: 'sigma_min',
+    solver_order: 3,
+    solver_type: 'heun',
+  };
+  for (const algorithm_type of ['dpmsolver', 'dpmsolver++']) {
+    const scheduler = createScheduler({
+      ...config,
+      algorithm_type,
+      _class_name: 'DPMSolverMultistepScheduler',
+    });
+    scheduler.setTimesteps(20);
+    let sample: Float32Array = Float32Array.of(1, -2);
+    let before = sample;
+    for (const t of scheduler.timesteps) {
+      before = sample;
+      sample = scheduler.step(model(scheduler, before, t), t, before);
+    }
+    expect(sample.every(Number.isFinite)).toBe(true);
+    expect(sample).toEqual(before);
   }
 });
 

@@ -19,9 +19,17 @@ export type TimestepSpacing = 'linspace' | 'leading' | 'trailing';
 
 const round = Math.fround;
 
-/** ᾱ of every training timestep, float32. `zeroSnr` shifts the last one to pure noise (Lin et al. 2023, algorithm 1). */
+/** ᾱ of every training timestep, float32. `zeroSnr` shifts the last one to pure noise (Lin et al. 2023, algorithm 1). Throws `ConfigError`. */
 export function cumulativeAlphas(config: TrainingNoise, zeroSnr: boolean): Float32Array {
   const products = cumulativeProducts(betas(config));
+  if (products.at(-1) === 0)
+    throw new ConfigError({
+      problem: 'The scheduler configuration has betas that leave nothing of the picture.',
+      details: {
+        expected: 'betas whose noise is finite, as 0.00085 to 0.012 in 1000 timesteps',
+        found: `beta_start ${config.beta_start}, beta_end ${config.beta_end} in ${config.num_train_timesteps} timesteps`,
+      },
+    });
   return zeroSnr ? cumulativeProducts(betasToPureNoise(products)) : products;
 }
 

@@ -1,3 +1,4 @@
+import { ConfigError } from '../../../errors.ts';
 import { flag, positive } from '../scheduler-config.ts';
 import { betaQuantile } from './beta-quantile.ts';
 
@@ -52,16 +53,22 @@ export interface RatioRange {
 
 /**
  * `count` ratios from `max` to `min` as the configuration spaces them, or `undefined` when it leaves that to the
- * timesteps. The configuration's own ends, if it has any, take the range's place.
+ * timesteps. The configuration's own ends, if it has any, take the range's place. Throws `ConfigError` when they are crossed.
  */
 export function spacedRatios(config: RatioSpacing, range: RatioRange): number[] | undefined {
   const { count } = range;
   const [min, max] = [config.sigma_min ?? range.min, config.sigma_max ?? range.max];
+  const chosen = config.use_karras_sigmas || config.use_exponential_sigmas || config.use_beta_sigmas;
+  if (!chosen) return undefined;
+  if (min > max || (count > 1 && min === max))
+    throw new ConfigError({
+      problem: 'The scheduler configuration has a sigma_min that is not below its sigma_max.',
+      details: { expected: `below ${max}`, found: String(min) },
+    });
   const ramp = Array.from({ length: count }, (_, i) => (i === 0 ? 0 : i / (count - 1)));
   if (config.use_karras_sigmas) return karras(ramp, { min, max, rho: 7 });
   if (config.use_exponential_sigmas) return exponential(ramp, min, max);
-  if (config.use_beta_sigmas) return ramp.map((part) => min + betaQuantile(1 - part, 0.6) * (max - min));
-  return undefined;
+  return ramp.map((part) => min + betaQuantile(1 - part, 0.6) * (max - min));
 }
 
 /** The same with the timestep of each; `table`: the noise ratio of every training timestep, ascending. */
@@ -92,10 +99,20 @@ export function timestepsOf(table: Float32Array): (ratio: number) => number {
   const logs = table.map(Math.log);
   return (ratio) => {
     const log = Math.log(Math.max(ratio, 1e-10));
-    const above = logs.findIndex((other) => other > log);
-    const below = Math.min(Math.max((above < 0 ? logs.length : above) - 1, 0), logs.length - 2);
+    const below = Math.min(Math.max(countUpTo(logs, log) - 1, 0), logs.length - 2);
     const [low = 0, high = 0] = logs.subarray(below, below + 2);
     const part = (log - low) / Math.fround(high - low);
     return below + Math.min(Math.max(part, 0), 1);
   };
+}
+
+/** How many numbers of an ascending list are not above `limit`. */
+function countUpTo(ascending: Float32Array, limit: number): number {
+  let [low, high] = [0, ascending.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((ascending[middle] ?? 0) > limit) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }

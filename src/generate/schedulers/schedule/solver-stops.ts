@@ -21,6 +21,22 @@ export const flowPredictsFlow: readonly [
   { path: ['prediction_type'], error: 'another one, because use_flow_sigmas is false' },
 ];
 
+/** The check that a flow's shares of noise are not spaced as noise ratios, which rise above 1, for zod's `refine`. */
+export const flowSpacesItself: readonly [
+  (config: RatioSpacing & Pick<SolverConfig, 'use_flow_sigmas' | 'use_lu_lambdas'>) => boolean,
+  { path: string[]; error: string },
+] = [
+  (config) =>
+    !config.use_flow_sigmas ||
+    !(
+      config.use_karras_sigmas ||
+      config.use_exponential_sigmas ||
+      config.use_beta_sigmas ||
+      config.use_lu_lambdas
+    ),
+  { path: ['use_flow_sigmas'], error: 'false, because the noise ratios are chosen otherwise' },
+];
+
 /** What the configurations of the solvers that know the picture's and the noise's share have in common. */
 export interface SolverConfig extends RatioSpacing {
   readonly num_train_timesteps: number;

@@ -3,7 +3,7 @@ import { linearCombination } from '../linear-combination.ts';
 import { noiseOf, predictPicture } from '../prediction.ts';
 import { cumulativeAlphas, noiseRatios } from '../schedule/noise-schedule.ts';
 import { oneSpacing, ratioEnds, ratioSpacing } from '../schedule/ratio-spacing.ts';
-import { flowOptions, flowPredictsFlow, solverStops } from '../schedule/solver-stops.ts';
+import { flowOptions, flowPredictsFlow, flowSpacesItself, solverStops } from '../schedule/solver-stops.ts';
 import type { WalkOptions } from '../scheduler.ts';
 import {
   flag,
@@ -34,7 +34,8 @@ export const deisMultistepConfig = z
     steps_offset: stepsOffset,
   })
   .refine(...oneSpacing)
-  .refine(...flowPredictsFlow);
+  .refine(...flowPredictsFlow)
+  .refine(...flowSpacesItself);
 
 /**
  * Zhang & Chen 2022, "Fast sampling of diffusion models with exponential integrator": the predicted noise is a polynomial

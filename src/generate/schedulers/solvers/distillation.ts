@@ -11,6 +11,15 @@ export const distillation = {
   clip_sample: flag.default(false),
 };
 
+/** The check that the training has that many, for zod's `refine`. */
+export const distilledFromTraining: readonly [
+  (config: { readonly original_inference_steps: number; readonly num_train_timesteps: number }) => boolean,
+  { path: string[]; error: string },
+] = [
+  (config) => config.original_inference_steps <= config.num_train_timesteps,
+  { path: ['original_inference_steps'], error: 'at most num_train_timesteps' },
+];
+
 /** `count` of the distillation's timesteps, the highest first, evenly spaced. Throws `RequestError` when there are fewer. */
 export function distilledTimesteps({
   count,
@@ -21,7 +30,7 @@ export function distilledTimesteps({
   readonly original: number;
   readonly trainSteps: number;
 }): number[] {
-  checkSteps(count, Math.min(original, trainSteps));
+  checkSteps(count, original);
   const stride = Math.floor(trainSteps / original);
   const skipped = (i: number) => Math.floor(i * (original / count));
   return Array.from({ length: count }, (_, i) => (original - skipped(i)) * stride - 1);

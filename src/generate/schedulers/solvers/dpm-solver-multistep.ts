@@ -2,9 +2,16 @@ import { z } from 'zod';
 import { noiseOf, type PredictionType, predictNoise, predictPicture } from '../prediction.ts';
 import { cumulativeAlphas, noiseRatios } from '../schedule/noise-schedule.ts';
 import { oneSpacing, ratioEnds, ratioSpacing } from '../schedule/ratio-spacing.ts';
-import { finalRatio, flowOptions, flowPredictsFlow, solverStops } from '../schedule/solver-stops.ts';
+import {
+  finalRatio,
+  flowOptions,
+  flowPredictsFlow,
+  flowSpacesItself,
+  solverStops,
+} from '../schedule/solver-stops.ts';
 import { noiseFor, type StepOptions, type WalkOptions } from '../scheduler.ts';
 import {
+  between,
   finalSigmas,
   flag,
   solverOrder,
@@ -27,9 +34,12 @@ import { multistepExpansion } from '../steps/multistep-expansion.ts';
 import { SolverScheduler } from '../steps/solver-scheduler.ts';
 import { boundPicture } from '../thresholding.ts';
 
-/** λ below which no step starts. JSON has no infinity; diffusers writes it all the same, and readers may hand it on as a text. */
+/** λ below which no step starts; at 0 picture and noise are equal. JSON has no infinity; diffusers writes it all the same, and readers may hand it on as a text. */
 export const lambdaMinClipped = z
-  .union([z.number(), z.literal(-Infinity), z.literal('-Infinity')])
+  .union(
+    [between(-1000, 0), z.literal(-Infinity), z.literal('-Infinity')],
+    'a number from -1000 to 0, or -Infinity',
+  )
   .default(-Infinity)
   .transform(Number);
 
@@ -68,6 +78,7 @@ export const dpmSolverMultistepConfig = z
   })
   .refine(...oneSpacing)
   .refine(...flowPredictsFlow)
+  .refine(...flowSpacesItself)
   .refine(...endsInNoise)
   .refine((config) => config.solver_order < 3 || config.algorithm_type !== 'sde-dpmsolver', {
     path: ['solver_order'],

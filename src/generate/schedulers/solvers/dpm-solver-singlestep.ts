@@ -2,7 +2,13 @@ import { z } from 'zod';
 import { linearCombination } from '../linear-combination.ts';
 import { cumulativeAlphas, noiseRatios } from '../schedule/noise-schedule.ts';
 import { oneSpacing, ratioEnds, ratioSpacing } from '../schedule/ratio-spacing.ts';
-import { finalRatio, flowOptions, flowPredictsFlow, solverStops } from '../schedule/solver-stops.ts';
+import {
+  finalRatio,
+  flowOptions,
+  flowPredictsFlow,
+  flowSpacesItself,
+  solverStops,
+} from '../schedule/solver-stops.ts';
 import { noiseFor, type StepOptions, type WalkOptions } from '../scheduler.ts';
 import {
   finalSigmas,
@@ -41,6 +47,7 @@ export const dpmSolverSinglestepConfig = z
   })
   .refine(...oneSpacing)
   .refine(...flowPredictsFlow)
+  .refine(...flowSpacesItself)
   .refine(...endsInNoise)
   .refine((config) => followsPicture(config.algorithm_type) || !config.thresholding, {
     path: ['thresholding'],

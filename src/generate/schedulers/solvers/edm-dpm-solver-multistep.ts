@@ -3,7 +3,7 @@ import { checkSteps } from '../schedule/noise-schedule.ts';
 import { noiseFor, type StepOptions } from '../scheduler.ts';
 import { flag, noisePrediction, solverOrder, solverType, thresholding, wordOf } from '../scheduler-config.ts';
 import { dpmSolverStep, isStochastic, stepWeights } from '../steps/dpm-solver-step.ts';
-import { edmInput, edmOptions, edmPicture, edmRatios, edmTimestep } from '../steps/edm.ts';
+import { edmFalls, edmInput, edmOptions, edmPicture, edmRatios, edmTimestep } from '../steps/edm.ts';
 import { multistepExpansion } from '../steps/multistep-expansion.ts';
 import { SolverScheduler } from '../steps/solver-scheduler.ts';
 import { boundPicture } from '../thresholding.ts';
@@ -21,6 +21,7 @@ export const edmDpmSolverMultistepConfig = z
     lower_order_final: flag.default(true),
     euler_at_final: flag.default(false),
   })
+  .refine(...edmFalls)
   .refine((config) => config.solver_order < 3 || !isStochastic(config.algorithm_type), {
     path: ['solver_order'],
     error: '1 or 2, because algorithm_type is "sde-dpmsolver++"',

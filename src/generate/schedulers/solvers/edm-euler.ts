@@ -4,14 +4,16 @@ import { checkSteps } from '../schedule/noise-schedule.ts';
 import type { Scheduler } from '../scheduler.ts';
 import { noisePrediction } from '../scheduler-config.ts';
 import { StepPosition } from '../step-position.ts';
-import { edmInput, edmOptions, edmPicture, edmRatios, edmTimestep } from '../steps/edm.ts';
+import { edmFalls, edmInput, edmOptions, edmPicture, edmRatios, edmTimestep } from '../steps/edm.ts';
 import { eulerStep } from '../steps/ratio-scheduler.ts';
 
-export const edmEulerConfig = z.object({
-  ...edmOptions,
-  sigma_schedule: z.enum(['karras', 'exponential']).default('karras'),
-  prediction_type: noisePrediction,
-});
+export const edmEulerConfig = z
+  .object({
+    ...edmOptions,
+    sigma_schedule: z.enum(['karras', 'exponential']).default('karras'),
+    prediction_type: noisePrediction,
+  })
+  .refine(...edmFalls);
 
 /** Euler's method for EDM: Karras et al. 2022, algorithm 2 without churn. */
 export class EdmEulerScheduler implements Scheduler {

@@ -6,18 +6,20 @@ import { noiseFor, type Scheduler, type StepOptions } from '../scheduler.ts';
 import { between, flag, inert, predictionType } from '../scheduler-config.ts';
 import { StepPosition } from '../step-position.ts';
 import { boundPicture } from '../thresholding.ts';
-import { distillation, distilledTimesteps } from './distillation.ts';
+import { distillation, distilledFromTraining, distilledTimesteps } from './distillation.ts';
 
-export const lcmConfig = z.object({
-  ...distillation,
-  prediction_type: predictionType.default('epsilon'),
-  timestep_scaling: between(0, 1e6).default(10),
-  rescale_betas_zero_snr: flag.default(false),
-  // Read by diffusers and of no effect there either: the timesteps are those of the distillation.
-  set_alpha_to_one: inert,
-  steps_offset: inert,
-  timestep_spacing: inert,
-});
+export const lcmConfig = z
+  .object({
+    ...distillation,
+    prediction_type: predictionType.default('epsilon'),
+    timestep_scaling: between(0, 1e6).default(10),
+    rescale_betas_zero_snr: flag.default(false),
+    // Read by diffusers and of no effect there either: the timesteps are those of the distillation.
+    set_alpha_to_one: inert,
+    steps_offset: inert,
+    timestep_spacing: inert,
+  })
+  .refine(...distilledFromTraining);
 
 /** Luo et al. 2023, "Latent consistency models", algorithm 3: each step guesses the picture and adds noise again. */
 export class LcmScheduler implements Scheduler {

@@ -6,18 +6,20 @@ import { alphaAt, cumulativeAlphas } from '../schedule/noise-schedule.ts';
 import { noiseFor, type Scheduler, type StepOptions } from '../scheduler.ts';
 import { flag, inert, predictionType } from '../scheduler-config.ts';
 import { StepPosition } from '../step-position.ts';
-import { distillation, distilledTimesteps } from './distillation.ts';
+import { distillation, distilledFromTraining, distilledTimesteps } from './distillation.ts';
 
-export const tcdConfig = z.object({
-  ...distillation,
-  prediction_type: predictionType.default('epsilon'),
-  rescale_betas_zero_snr: flag.default(false),
-  // Read by diffusers and of no effect there either.
-  set_alpha_to_one: inert,
-  steps_offset: inert,
-  timestep_spacing: inert,
-  timestep_scaling: inert,
-});
+export const tcdConfig = z
+  .object({
+    ...distillation,
+    prediction_type: predictionType.default('epsilon'),
+    rescale_betas_zero_snr: flag.default(false),
+    // Read by diffusers and of no effect there either.
+    set_alpha_to_one: inert,
+    steps_offset: inert,
+    timestep_spacing: inert,
+    timestep_scaling: inert,
+  })
+  .refine(...distilledFromTraining);
 
 /** Zheng et al. 2024, "Trajectory consistency distillation", algorithm 4: each step jumps below its end and adds noise. */
 export class TcdScheduler implements Scheduler {

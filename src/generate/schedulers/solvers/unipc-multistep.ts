@@ -4,7 +4,7 @@ import { predictNoise, predictPicture } from '../prediction.ts';
 import { shiftFlow } from '../schedule/flow-shift.ts';
 import { cumulativeAlphas, noiseRatios } from '../schedule/noise-schedule.ts';
 import { oneSpacing, ratioEnds, ratioSpacing, type Stops } from '../schedule/ratio-spacing.ts';
-import { flowOptions, flowPredictsFlow, solverStops } from '../schedule/solver-stops.ts';
+import { flowOptions, flowPredictsFlow, flowSpacesItself, solverStops } from '../schedule/solver-stops.ts';
 import type { WalkOptions } from '../scheduler.ts';
 import {
   between,
@@ -44,6 +44,7 @@ export const unipcMultistepConfig = z
   })
   .refine(...oneSpacing)
   .refine(...flowPredictsFlow)
+  .refine((config) => flowSpacesItself[0]({ ...config, use_karras_sigmas: false }), flowSpacesItself[1])
   .refine((config) => config.predict_x0 || config.final_sigmas_type === 'sigma_min', {
     path: ['final_sigmas_type'],
     error: '"sigma_min", because predict_x0 is false',
@@ -84,8 +85,7 @@ export class UniPcMultistepScheduler extends SolverScheduler {
     const table = this.#table;
     const stops = solverStops(this.#config, { table, usable: table.length, count, rounded: true });
     const { use_flow_sigmas: flow, flow_shift: shift, num_train_timesteps: trainSteps } = this.#config;
-    const { use_exponential_sigmas: exponential, use_beta_sigmas: beta } = this.#config;
-    if (!flow || exponential || beta) return stops;
+    if (!flow) return stops;
     const step = (1 / trainSteps - 1) / count;
     const even = Array.from({ length: count }, (_, i) => 1 + i * step);
     const ratios = this.#config.use_karras_sigmas

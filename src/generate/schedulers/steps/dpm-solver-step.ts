@@ -61,7 +61,7 @@ export function stepWeights(algorithm: DpmAlgorithm, { from, to, h }: Stretch): 
     slope: to.alpha * (1 - forget / width),
     // The sign before ½ of the stochastic form is diffusers'; the paper has no such form of order 3.
     bend: to.alpha * ((forget - width) / width ** 2 + (stochastic ? -0.5 : 0.5)),
-    noise: stochastic ? to.sigma * Math.sqrt(forget) : 0,
+    noise: stochastic ? to.sigma * Math.sqrt(Math.max(forget, 0)) : 0,
   };
 }
 

@@ -1,6 +1,6 @@
 import { linearCombination } from '../linear-combination.ts';
 import { linspace32 } from '../schedule/noise-schedule.ts';
-import { finalSigmas, positive, trainSteps } from '../scheduler-config.ts';
+import { between, finalSigmas, positive, trainSteps } from '../scheduler-config.ts';
 
 /**
  * What EDM schedulers share (Karras et al. 2022, table 1, "Our training objective"): the network was trained to predict
@@ -12,9 +12,18 @@ export const edmOptions = {
   sigma_min: positive(1e6).default(0.002),
   sigma_max: positive(1e6).default(80),
   sigma_data: positive(1e6).default(0.5),
-  rho: positive(100).default(7),
+  rho: between(1, 100).default(7),
   final_sigmas_type: finalSigmas,
 };
+
+/** The check that the ratios fall, for zod's `refine`. */
+export const edmFalls: readonly [
+  (config: { readonly sigma_min: number; readonly sigma_max: number }) => boolean,
+  { path: string[]; error: string },
+] = [
+  (config) => config.sigma_min < config.sigma_max,
+  { path: ['sigma_min'], error: 'a number below sigma_max' },
+];
 
 /** The numbers that the ratios of a walk follow from. */
 export interface EdmRange {

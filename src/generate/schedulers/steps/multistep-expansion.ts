@@ -12,7 +12,8 @@ export function multistepExpansion(
   h: number,
 ): Expansion {
   const [m0 = new Float32Array(), m1 = m0, m2 = m1] = values;
-  if (order === 1) return { value: m0 };
+  // Chosen ratios may end where the walk does: that step stands still, and has no derivatives (in diffusers, no numbers).
+  if (order === 1 || h === 0) return { value: m0 };
   const r0 = (lambda(0) - lambda(1)) / h;
   const d0 = linearCombination([1 / r0, m0], [-1 / r0, m1]);
   if (order === 2) return { value: m0, slope: d0 };
