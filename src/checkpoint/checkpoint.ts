@@ -54,7 +54,17 @@ export function notesOnComponents(
         'The VAE’s latents have means and deviations of their own (latents_mean and latents_std in its config.json): a client that does not read them draws wrong colours.',
       ]
     : [];
-  return [...distilledNote(components, family), ...statistics];
+  return [...distilledNote(components, family), ...halfNote(components.get('vae')), ...statistics];
+}
+
+/** A VAE may come without one of its halves. */
+function halfNote(vae: Component | undefined): string[] {
+  const names = [...(vae?.weights.keys() ?? [])];
+  const halves = ['encoder', 'decoder'].filter((half) => names.some((name) => name.startsWith(`${half}.`)));
+  if (halves.length !== 1) return [];
+  return [
+    `The VAE has no ${halves.includes('encoder') ? 'decoder' : 'encoder'}: the other half is converted.`,
+  ];
 }
 
 /** A component that is needed. Throws `NotFoundError` when the checkpoint has none, or not on this disk. */

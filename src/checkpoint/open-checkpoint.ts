@@ -1,5 +1,5 @@
 import { basename, join, resolve } from 'node:path';
-import { NotFoundError } from '../errors.ts';
+import { NotFoundError, UnsupportedModelError } from '../errors.ts';
 import { listFolder, pathKind } from '../io/disk.ts';
 import { isJsonObject, parsePythonJson } from '../io/python-json.ts';
 import { repositoryOf, snapshotOf } from './cache-folder.ts';
@@ -29,6 +29,7 @@ export async function openCheckpoint(given: string, options: CheckpointOptions =
   if ((await pathKind(path)) === 'file') return openSingleFile(path, options);
   const { modelIndex, parts, notes: read } = await readModelIndex(path);
   const assumed = [...read];
+  if (options.strict && read[0] !== undefined) throw unknownPipeline(path, read[0]);
   const { present, missing } = await lookForFolders(path, parts);
   if (options.variant) await checkVariant(path, present, options.variant);
 
@@ -80,6 +81,14 @@ async function predicting(
 }
 
 const SCHEDULER = 'scheduler_config.json';
+
+function unknownPipeline(path: string, found: string): UnsupportedModelError {
+  return new UnsupportedModelError({
+    problem: `${path} is of a kind that is not supported.`,
+    details: { found },
+    advice: 'Leave out --strict to convert what is known of it.',
+  });
+}
 
 async function lookForFolders(path: string, parts: readonly ModelPart[]) {
   const present: ModelPart[] = [];

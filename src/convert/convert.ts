@@ -1,6 +1,6 @@
 import { type Checkpoint, type Component, requireComponent } from '../checkpoint/checkpoint.ts';
 import { componentClasses } from '../checkpoint/open-component.ts';
-import { UnsupportedModelError } from '../errors.ts';
+import { NotFoundError, UnsupportedModelError } from '../errors.ts';
 import { type Graph, GraphBuilder } from '../graph/graph.ts';
 import { Scope } from '../graph/scope.ts';
 import { WeightBook } from '../graph/weight-book.ts';
@@ -62,12 +62,22 @@ function convertModel(checkpoint: Checkpoint, name: NetworkName, options: Conver
   const card = cardOf(name);
   const component = requireComponent(checkpoint, componentOf(name));
   checkClass(card.title, component);
+  if (!isThere(name, component)) throw notThere(card.title, component);
   const weights = new WeightBook(card.title, card.presentNames?.(component.weights) ?? component.weights);
   const at = new Scope(new GraphBuilder(), weights);
   const sizes = options.contract.fixedSizes ? { ...ownSizes(checkpoint), ...options.sizes } : options.sizes;
   const graph = card.build(at, component, { ...options, sizes }, checkpoint);
   weights.finish(card.ignored(component));
   return { name, component, graph, needsFloat32: card.needsFloat32?.(component, traitsOf(checkpoint)) };
+}
+
+/** A VAE is asked for the half that it lacks. */
+function notThere(title: string, { files, configFile }: Component): NotFoundError {
+  return new NotFoundError({
+    problem: `${title} is not in the checkpoint: it has the other half of the VAE alone.`,
+    details: { file: files[0] ?? configFile },
+    advice: 'Leave it out of what is to be converted, or name a whole VAE with --custom-vae-version.',
+  });
 }
 
 /** Another class with the same weights would compute something else. Its own config goes before model_index.json, as a folder may have been exchanged. */

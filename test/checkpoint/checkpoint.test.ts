@@ -453,6 +453,8 @@ test.each([
       `${className} is not a pipeline that is known: its networks are those of StableDiffusionPipeline, and are converted${without}.`,
     );
     await checkpoint.close();
+    const strict = await refusal(path, { strict: true });
+    expect(strict.problem).toBe(`${path} is of a kind that is not supported.`);
   },
 );
 
@@ -524,7 +526,7 @@ test.each(['_orig_mod.', 'module.', 'unet.'])('weights behind %s are the UNet’
   });
   const checkpoint = await openCheckpoint(path);
   expect([...requireComponent(checkpoint, 'unet').weights.keys()]).toEqual(names);
-  expect(checkpoint.notes.join()).toContain('has 1 tensor that belong to no network');
+  expect(checkpoint.notes.join()).toContain('has 1 tensor of no network');
   await checkpoint.close();
   expect((await refusal(path, { strict: true })).problem).toContain(
     'that no network of Stable Diffusion has',

@@ -339,3 +339,27 @@ function headerComponentOf(component: string, model: FullSizeModel): Component {
 function weightNames({ graph }: Model): string[] {
   return graph.tensors.flatMap(({ op, name }) => (op.kind === 'weight' ? [name] : []));
 }
+
+test('the half of a VAE that is not there is not converted, and asked for it is named', () => {
+  const whole = fullSizeCheckpoint('sd15');
+  const vae = whole.components.get('vae');
+  if (!vae) throw new Error('the list has no VAE');
+  const weights = new Map([...vae.weights].filter(([name]) => !/^(encoder|quant_conv)\./.test(name)));
+  const half = { ...whole, components: new Map(whole.components).set('vae', { ...vae, weights }) };
+  expect(convert(half, plain).map(({ name }) => name)).toEqual(['text_encoder', 'unet', 'vae_decoder']);
+  const error = thrownBy(() => convert(half, { ...plain, models: ['vae_encoder'] }));
+  expect(error.problem).toBe(
+    'the VAE encoder is not in the checkpoint: it has the other half of the VAE alone.',
+  );
+});
+
+test('a VAE of a class that nobody knows is named, whatever its weights', () => {
+  const whole = fullSizeCheckpoint('sd15');
+  const vae = whole.components.get('vae');
+  if (!vae) throw new Error('the list has no VAE');
+  const other = { ...vae, config: { ...vae.config, _class_name: 'ConsistencyDecoderVAE' } };
+  const checkpoint = { ...whole, components: new Map(whole.components).set('vae', other) };
+  const error = thrownBy(() => convert(checkpoint, plain));
+  expect(error.problem).toBe('the VAE decoder is of a kind that is not supported: ConsistencyDecoderVAE.');
+  expect(convert(checkpoint, { ...plain, models: ['unet'] })).toHaveLength(1);
+});

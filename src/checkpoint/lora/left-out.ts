@@ -50,7 +50,7 @@ function biasesLeft(lora: Lora, targets: readonly Target[]): string[] {
   if (left.length === 0) return [];
   const names = some(left.map(({ module }) => module));
   return [
-    `${lora.path} changes the bias of ${count(left.length, 'layer')} that have none in the checkpoint: ${names}.`,
+    `${lora.path} changes the bias of ${count(left.length, 'layer')} without one in the checkpoint: ${names}.`,
   ];
 }
 

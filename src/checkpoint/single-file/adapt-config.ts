@@ -148,7 +148,7 @@ function adaptVae(template: JsonObject, shapes: Shapes): Adapted {
   const layers = shapes.has('encoder')
     ? shapes.count('encoder.down_blocks.0.resnets')
     : shapes.count('decoder.up_blocks.0.resnets') - 1;
-  const config = {
+  return adapted({
     ...template,
     ...known({
       in_channels: shapes.size('encoder.conv_in.weight', 1),
@@ -159,9 +159,7 @@ function adaptVae(template: JsonObject, shapes: Shapes): Adapted {
     down_block_types: channels.map(() => 'DownEncoderBlock2D'),
     up_block_types: channels.map(() => 'UpDecoderBlock2D'),
     layers_per_block: layers,
-  };
-  const half = ['encoder', 'decoder'].find((side) => !shapes.has(side));
-  return adapted(config, half && `The VAE has no ${half}: the other half is converted.`);
+  });
 }
 
 function adaptClip(template: JsonObject, shapes: Shapes): Adapted {

@@ -15,7 +15,7 @@ export function leftOverNote(path: string, left: readonly string[]): string {
     .map(({ path: each, size }) => (size === 1 ? each : `${each} (${size})`));
   const more = groups.length - named.length;
   const list = `${named.join(', ')}${more > 0 ? ` and ${count(more, 'other name')}` : ''}`;
-  return `${basename(path)} has ${count(left.length, 'tensor')} that belong to no network and were left aside: ${list}.`;
+  return `${basename(path)} has ${count(left.length, 'tensor')} of no network, left aside: ${list}.`;
 }
 
 /** Refuses what lies beside the networks. */

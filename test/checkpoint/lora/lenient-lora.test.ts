@@ -73,7 +73,7 @@ describe('differences are added to what they are called by', () => {
     ]);
     const merged = await withLora(bare, [{ path, scale: 1 }]);
     expect(merged.notes).toEqual([
-      `${path} changes the bias of 1 layer that have none in the checkpoint: lora_unet_conv_in.`,
+      `${path} changes the bias of 1 layer without one in the checkpoint: lora_unet_conv_in.`,
     ]);
     await merged.close();
   });

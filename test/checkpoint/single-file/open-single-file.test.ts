@@ -243,7 +243,7 @@ test('what lies beside the networks is named once with counts, and refused where
   const checkpoint = await readSingleFile(file);
   expect(checkpoint.missing).toEqual([]);
   expect(checkpoint.notes).toEqual([
-    'model.safetensors has 6 tensors that belong to no network and were left aside: cond_stage_model.transformer.vision_model (2), alphas_cumprod_original, optimizer_state.step, lora_unet_dummy.alpha, first_stage_model.model_ema.decay.',
+    'model.safetensors has 6 tensors of no network, left aside: cond_stage_model.transformer.vision_model (2), alphas_cumprod_original, optimizer_state.step, lora_unet_dummy.alpha, first_stage_model.model_ema.decay.',
   ]);
   const error = await rejectionOf(readSingleFile(file, { strict: true }));
   expect(error).toBeInstanceOf(UnusedWeightError);
