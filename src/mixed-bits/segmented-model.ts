@@ -1,5 +1,5 @@
 import { openOnnxSession } from '../formats/onnx/onnx-session.ts';
-import { type ModelProto, onnx } from '../formats/onnx/proto.ts';
+import { encodeModel, type ModelProto } from '../formats/onnx/proto.ts';
 import type { Runner, TensorMap } from '../formats/runner.ts';
 import { chainOf } from '../run/chain.ts';
 import type { TensorData } from '../weights/tensor-data.ts';
@@ -38,7 +38,7 @@ export async function openSegmentedModel(
   feeds: readonly TensorMap[],
 ): Promise<SegmentedModel> {
   const open = (proto: ModelProto): Promise<Runner> =>
-    openOnnxSession({ ...place, bytes: onnx.ModelProto.encode(proto).finish() }, { optimize: true });
+    openOnnxSession({ ...place, bytes: encodeModel(proto) }, { optimize: true });
   const runners: Runner[] = [];
   const close = async () => {
     await Promise.all(runners.map((runner) => runner.close()));

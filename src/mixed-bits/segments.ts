@@ -1,6 +1,6 @@
 import { ChunkBudgetError } from '../errors.ts';
 import type { OnnxModel } from '../formats/onnx/build-model.ts';
-import { dataTypes, type ModelProto, onnx, type TensorProto } from '../formats/onnx/proto.ts';
+import { AttributeType, dataTypes, type ModelProto, type TensorProto } from '../formats/onnx/proto.ts';
 import { splitOnnx } from '../formats/onnx/split-onnx.ts';
 
 /**
@@ -62,7 +62,6 @@ export function inputNameOf(weight: string): string {
 function asInput({ dims, dataType }: TensorProto, name: string) {
   const shape = { dim: (dims ?? []).map((dimValue) => ({ dimValue })) };
   const given = inputNameOf(name);
-  const { AttributeType } = onnx.AttributeProto;
   return {
     input: { name: given, type: { tensorType: { elemType: dataTypes.f32, shape } } },
     // Where the weight is float16, numbers given in float32 are rounded: what was rounded before stays as it is.

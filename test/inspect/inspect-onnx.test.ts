@@ -5,7 +5,7 @@ import { inspect } from '../../src/commands/inspect.ts';
 import { optimumContract } from '../../src/convert/contracts/optimum.ts';
 import { convert } from '../../src/convert/convert.ts';
 import { buildOnnxModel } from '../../src/formats/onnx/build-model.ts';
-import { onnx } from '../../src/formats/onnx/proto.ts';
+import { encodeModel } from '../../src/formats/onnx/proto.ts';
 import { quantizeOnnx } from '../../src/formats/onnx/quantize-onnx.ts';
 import { splitOnnx } from '../../src/formats/onnx/split-onnx.ts';
 import { writeOnnx } from '../../src/formats/onnx/write-onnx.ts';
@@ -98,14 +98,14 @@ test('weights outside of the folder are not looked for', async () => {
     const external = [{ key: 'location', value: location }];
     writeFileSync(
       at('hostile.onnx'),
-      onnx.ModelProto.encode({
+      encodeModel({
         irVersion: 10,
         opsetImport: [{ version: 21 }],
         graph: {
           node: [{ opType: 'Conv' }],
           initializer: [{ name: 'w', dims: [1], dataType: 1, dataLocation: 1, externalData: external }],
         },
-      }).finish(),
+      }),
     );
     const { problems, files } = await inspectOnnx(at('hostile.onnx'));
     expect(problems).toEqual([expect.stringContaining('outside of its folder')]);
@@ -117,7 +117,7 @@ test("another tool's model is described: branches, foreign operators, unknown si
   const branch = { node: [{ opType: 'Add' }, { opType: 'FusedMatMul', domain: 'com.microsoft' }] };
   writeFileSync(
     at('foreign.onnx'),
-    onnx.ModelProto.encode({
+    encodeModel({
       irVersion: 3,
       producerName: 'pytorch',
       producerVersion: '2.9',
@@ -137,7 +137,7 @@ test("another tool's model is described: branches, foreign operators, unknown si
           { name: 'any', type: { tensorType: { elemType: 8 } } },
         ],
       },
-    }).finish(),
+    }),
   );
   expect(await inspectOnnx(at('foreign.onnx'))).toMatchObject({
     network: null,

@@ -5,7 +5,7 @@ import { FileFormatError, UnsupportedModelError } from '../../errors.ts';
 import { removePath, writeFile } from '../../io/disk.ts';
 import { numbersOf } from '../../weights/tensor-values.ts';
 import { openOnnxSession } from '../onnx/onnx-session.ts';
-import { onnx } from '../onnx/proto.ts';
+import { encodeModel } from '../onnx/proto.ts';
 import type { Runner, RunnerOptions } from '../runner.ts';
 import type { MilModel } from './mil/mil-model.ts';
 import { milToOnnx, NOT_FINITE, type OnnxOfProgram, type TracedValue } from './to-onnx/to-onnx.ts';
@@ -80,7 +80,7 @@ async function openSession(
   dataFolder: string,
   { optimize }: RunnerOptions,
 ): Promise<Runner> {
-  const bytes = onnx.ModelProto.encode(proto).finish();
+  const bytes = encodeModel(proto);
   return openOnnxSession({ path, bytes, dataFolder }, { optimize }).catch((error: unknown) => {
     if (!(error instanceof FileFormatError)) throw error;
     throw new UnsupportedModelError({

@@ -9,10 +9,10 @@ import { lower } from './lower.ts';
 import { OnnxWriter } from './onnx-writer.ts';
 import {
   dataTypes,
+  EXTERNAL,
   IR_VERSION,
   type ModelProto,
   OPSET,
-  onnx,
   type TensorProto,
   type ValueInfoProto,
 } from './proto.ts';
@@ -99,7 +99,7 @@ export function externalTensor(
     name,
     dims: [...dims],
     dataType: dataTypes[dtype],
-    dataLocation: onnx.TensorProto.DataLocation.EXTERNAL,
+    dataLocation: EXTERNAL,
     externalData: Object.entries(placement).map(([key, value]) => ({ key, value: String(value) })),
   };
 }

@@ -2,7 +2,7 @@ import protobuf from 'protobufjs';
 import { FileFormatError } from '../../errors.ts';
 import type { ByteSource } from '../../io/bytes.ts';
 import { sniff } from '../../io/sniff.ts';
-import { type ModelProto, onnx } from './proto.ts';
+import { decodeModel, type ModelProto } from './proto.ts';
 
 /**
  * An ONNX file may hold its weights, up to 2 GB of them, between what describes the model. Here the file is walked field
@@ -97,7 +97,7 @@ const LAST_FIELD = 30;
 
 function decode(bytes: Uint8Array): ModelProto | undefined {
   try {
-    return onnx.ModelProto.decode(bytes);
+    return decodeModel(bytes);
   } catch {
     // What protobufjs finds wrong says nothing to a user.
     return undefined;

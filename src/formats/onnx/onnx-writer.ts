@@ -1,7 +1,7 @@
 import type { ConstantData } from '../../graph/op.ts';
 import { float16Bits } from '../../weights/convert-dtype.ts';
 import type { DType } from '../../weights/dtype.ts';
-import { type AttributeProto, dataTypes, type NodeProto, onnx, type TensorProto } from './proto.ts';
+import { type AttributeProto, AttributeType, dataTypes, type NodeProto, type TensorProto } from './proto.ts';
 
 /** A value of a node's attribute; a whole number is an `int`, one made by `OnnxWriter.float` a `float`. */
 type AttributeValue = number | string | readonly number[] | Float;
@@ -106,7 +106,6 @@ export function onnxNode(
 }
 
 function attributeProto(name: string, value: AttributeValue): AttributeProto {
-  const { AttributeType } = onnx.AttributeProto;
   if (typeof value === 'number') return { name, type: AttributeType.INT, i: value };
   if (typeof value === 'string')
     return { name, type: AttributeType.STRING, s: new TextEncoder().encode(value) };

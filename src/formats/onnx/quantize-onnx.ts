@@ -10,9 +10,9 @@ import { matMulNBits } from './mat-mul-n-bits.ts';
 import {
   dataTypes,
   dtypeOf,
+  EXTERNAL,
   type GraphProto,
   type NodeProto,
-  onnx,
   type TensorProto,
   toNumber,
 } from './proto.ts';
@@ -211,7 +211,7 @@ function isThere({ initializer }: GraphProto, name: string): boolean {
 }
 
 function partProto({ name, dataType, dims }: OnnxPart): TensorProto {
-  return { name, dataType, dims: [...dims], dataLocation: onnx.TensorProto.DataLocation.EXTERNAL };
+  return { name, dataType, dims: [...dims], dataLocation: EXTERNAL };
 }
 
 function constantProto({ name, dims, data }: OnnxConstant): TensorProto {

@@ -9,10 +9,10 @@ import { readOnnxHeader } from './onnx-header.ts';
 import { metadataOf, nameInModel } from './onnx-metadata.ts';
 import {
   dtypeOf,
+  EXTERNAL,
   type GraphProto,
   type ModelProto,
   type NodeProto,
-  onnx,
   type TensorProto,
   toNumber,
   type ValueInfoProto,
@@ -117,17 +117,25 @@ function storedWeight(tensor: TensorProto): StoredWeight {
   return { stored: nameOfDataType(code), bits, parameters, byteLength };
 }
 
+/** TensorProto.DataType of what is no dtype of ours (onnx.proto). */
+const otherTypes = new Map([
+  [0, 'undefined'],
+  [8, 'string'],
+  [14, 'complex64'],
+  [15, 'complex128'],
+]);
+
 /** `float16`; types that have come since IR version 8 are numbers. */
 function nameOfDataType(code: number): string {
   const dtype = dtypeOf(code);
-  return dtype ? dtypeName(dtype) : (onnx.TensorProto.DataType[code]?.toLowerCase() ?? `type ${code}`);
+  return dtype ? dtypeName(dtype) : (otherTypes.get(code) ?? `type ${code}`);
 }
 
 /** The data files beside a model, and what is wrong with them. */
 async function dataFiles(path: string, initializers: readonly TensorProto[]) {
   const ends = new Map<string, number>();
   for (const tensor of initializers) {
-    if (tensor.dataLocation !== onnx.TensorProto.DataLocation.EXTERNAL) continue;
+    if (tensor.dataLocation !== EXTERNAL) continue;
     const { location, offset, length = 0 } = placeOf(tensor);
     ends.set(location, Math.max(ends.get(location) ?? 0, offset + length));
   }

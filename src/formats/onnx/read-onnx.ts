@@ -7,7 +7,7 @@ import type { TensorStream } from '../../weights/tensor-stream.ts';
 import { type OnnxModel, relocated } from './build-model.ts';
 import { type DataFile, layOutTensors, placements } from './external-data.ts';
 import { readOnnxWithoutWeights } from './onnx-header.ts';
-import { type ModelProto, onnx, type TensorProto } from './proto.ts';
+import { decodeModel, EXTERNAL, type ModelProto, type TensorProto } from './proto.ts';
 
 /** An ONNX file that is open: the message, and its external tensors unread. */
 export interface OpenOnnx extends OnnxModel {
@@ -66,7 +66,7 @@ export function withWeightsBeside(model: OnnxModel, path: string): OnnxModel {
 }
 
 function isExternal({ dataLocation }: TensorProto): boolean {
-  return dataLocation === onnx.TensorProto.DataLocation.EXTERNAL;
+  return dataLocation === EXTERNAL;
 }
 
 function storedTensor(
@@ -116,7 +116,7 @@ async function readLargeModel(source: ByteSource, path: string): Promise<ModelPr
     const place = { location, offset: weight.offset, length: weight.byteLength };
     return {
       ...tensor,
-      dataLocation: onnx.TensorProto.DataLocation.EXTERNAL,
+      dataLocation: EXTERNAL,
       externalData: Object.entries(place).map(([key, value]) => ({ key, value: String(value) })),
     };
   });
@@ -125,7 +125,7 @@ async function readLargeModel(source: ByteSource, path: string): Promise<ModelPr
 
 function decode(bytes: Uint8Array): ModelProto | undefined {
   try {
-    return onnx.ModelProto.decode(bytes);
+    return decodeModel(bytes);
   } catch {
     // protobufjs throws RangeError and plain Error for what is not a message; which one says nothing to a user.
     return undefined;

@@ -5,11 +5,11 @@ import { chunkTitle } from '../artifact-id.ts';
 import { type OnnxModel, relocated } from './build-model.ts';
 import { layOutTensors, placements, storedSize } from './external-data.ts';
 import {
+  AttributeType,
   dataTypes,
   dtypeOf,
   type ModelProto,
   type NodeProto,
-  onnx,
   type TensorProto,
   toNumber,
   type ValueInfoProto,
@@ -164,7 +164,6 @@ function nameOf({ name }: { readonly name?: string | null }): string {
 }
 
 function castNode(from: string, to: string, dataType: number): NodeProto {
-  const { AttributeType } = onnx.AttributeProto;
   return {
     opType: 'Cast',
     name: `${to}/Cast`,

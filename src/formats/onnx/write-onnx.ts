@@ -3,7 +3,7 @@ import { writeHashed } from '../../io/write-hashed.ts';
 import { countedBytes } from '../../weights/tensor-stream.ts';
 import type { PlannedFile, WrittenFile } from '../artifact.ts';
 import type { OnnxModel } from './build-model.ts';
-import { type ModelProto, onnx } from './proto.ts';
+import { encodeModel, type ModelProto } from './proto.ts';
 
 /** What `writeOnnx` writes, with exact sizes. */
 export function plannedFiles({ proto, dataFiles }: OnnxModel): PlannedFile[] {
@@ -42,5 +42,5 @@ export async function writeOnnx(
 }
 
 function encode(proto: ModelProto): Uint8Array {
-  return onnx.ModelProto.encode(proto).finish();
+  return encodeModel(proto);
 }

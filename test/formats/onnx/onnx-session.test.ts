@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { FileFormatError, NotFoundError, RequestError } from '../../../src/errors.ts';
 import { modelProto, valueInfo } from '../../../src/formats/onnx/build-model.ts';
 import { openOnnxSession } from '../../../src/formats/onnx/onnx-session.ts';
-import { type NodeProto, onnx } from '../../../src/formats/onnx/proto.ts';
+import { encodeModel, type NodeProto } from '../../../src/formats/onnx/proto.ts';
 import { symbol } from '../../../src/graph/dim.ts';
 import { float16Bits } from '../../../src/weights/convert-dtype.ts';
 import type { TensorData } from '../../../src/weights/tensor-data.ts';
@@ -44,7 +44,7 @@ async function writeEcho(...names: string[]): Promise<string> {
     output: [...infos.map((info) => valueInfo(`${info.dtype}_out`, info)), valueInfo('scalar_out', scalar)],
   };
   const path = at(...names);
-  await fs.writeFile(path, onnx.ModelProto.encode(modelProto(graph, {})).finish());
+  await fs.writeFile(path, encodeModel(modelProto(graph, {})));
   return path;
 }
 

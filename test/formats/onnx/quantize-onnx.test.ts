@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { FileFormatError, RequestError, UnsupportedModelError } from '../../../src/errors.ts';
 import { buildOnnxModel, type OnnxModel } from '../../../src/formats/onnx/build-model.ts';
-import { onnx, type TensorProto } from '../../../src/formats/onnx/proto.ts';
+import { EXTERNAL, type TensorProto } from '../../../src/formats/onnx/proto.ts';
 import { quantizeOnnx } from '../../../src/formats/onnx/quantize-onnx.ts';
 import { openOnnx } from '../../../src/formats/onnx/read-onnx.ts';
 import { splitOnnx } from '../../../src/formats/onnx/split-onnx.ts';
@@ -202,7 +202,7 @@ async function insideOf(model: OnnxModel): Promise<OnnxModel['proto']> {
   const initializer: TensorProto[] = [];
   for (const tensor of model.proto.graph?.initializer ?? []) {
     const { name, dims, dataType } = tensor;
-    if (tensor.dataLocation !== onnx.TensorProto.DataLocation.EXTERNAL) initializer.push(tensor);
+    if (tensor.dataLocation !== EXTERNAL) initializer.push(tensor);
     else {
       const bytes = Uint8Array.from(await bytesOf(model, name ?? ''));
       const data =

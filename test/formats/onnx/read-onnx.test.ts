@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { FileFormatError, NotFoundError, RequestError } from '../../../src/errors.ts';
 import { buildOnnxModel } from '../../../src/formats/onnx/build-model.ts';
-import { onnx } from '../../../src/formats/onnx/proto.ts';
+import { decodeModel, encodeModel } from '../../../src/formats/onnx/proto.ts';
 import { openOnnx, withWeightsBeside } from '../../../src/formats/onnx/read-onnx.ts';
 import { writeOnnx } from '../../../src/formats/onnx/write-onnx.ts';
 import { mul } from '../../../src/graph/functions.ts';
@@ -67,10 +67,7 @@ describe('what is no ONNX model is refused as such', () => {
       new TextEncoder().encode('version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n'),
     ],
     ['zeros', new Uint8Array(1000)],
-    [
-      'a message without a graph',
-      onnx.ModelProto.encode({ irVersion: 10, opsetImport: [{ version: 21 }] }).finish(),
-    ],
+    ['a message without a graph', encodeModel({ irVersion: 10, opsetImport: [{ version: 21 }] })],
   ])('%s', async (_, bytes) => {
     writeFileSync(inFolder('unet', file), bytes);
     const error = await rejectionOf(openOnnx(inFolder('unet', file)));
@@ -153,7 +150,7 @@ describe('a tensor that is placed where no tensor may be is refused', () => {
   /** Changes where the model says that its first tensor lies. */
   function changePlace(change: Readonly<Record<string, string>>, without: readonly string[] = []): void {
     const path = inFolder('unet', file);
-    const proto = onnx.ModelProto.decode(readFileSync(path));
+    const proto = decodeModel(readFileSync(path));
     for (const tensor of proto.graph?.initializer ?? []) {
       if (tensor.name !== 'gain') continue;
       const place = {
@@ -163,7 +160,7 @@ describe('a tensor that is placed where no tensor may be is refused', () => {
       const kept = Object.entries(place).filter(([key]) => !without.includes(key));
       tensor.externalData = kept.map(([key, value]) => ({ key, value: String(value) }));
     }
-    writeFileSync(path, onnx.ModelProto.encode(proto).finish());
+    writeFileSync(path, encodeModel(proto));
   }
 });
 
@@ -184,10 +181,7 @@ describe('weights inside of a large file are not read before they are written', 
     await model.close();
     mkdirSync(inFolder('inside'), { recursive: true });
     const graph = { ...model.proto.graph, initializer };
-    writeFileSync(
-      inFolder('inside', file),
-      onnx.ModelProto.encode(onnx.ModelProto.create({ ...model.proto, graph })).finish(),
-    );
+    writeFileSync(inFolder('inside', file), encodeModel({ ...model.proto, graph }));
   });
 
   test('they are external data of which the file itself is the data file', async () => {

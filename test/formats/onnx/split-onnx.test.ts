@@ -5,9 +5,9 @@ import { ChunkBudgetError } from '../../../src/errors.ts';
 import { buildOnnxModel, type OnnxModel } from '../../../src/formats/onnx/build-model.ts';
 import { layOutTensors } from '../../../src/formats/onnx/external-data.ts';
 import {
+  AttributeType,
   dataTypes,
   type NodeProto,
-  onnx,
   type TensorProto,
   type ValueInfoProto,
 } from '../../../src/formats/onnx/proto.ts';
@@ -105,12 +105,7 @@ describe('a model that another tool wrote', () => {
   // y = relu(x·a)·b and z = c·y·d, with the weights in the model itself.
   const model = foreign({
     node: [
-      node(
-        'Split',
-        ['c'],
-        ['half', 'unused'],
-        [{ name: 'axis', type: onnx.AttributeProto.AttributeType.INT, i: 0 }],
-      ),
+      node('Split', ['c'], ['half', 'unused'], [{ name: 'axis', type: AttributeType.INT, i: 0 }]),
       node('MatMul', ['x', 'a'], ['xa']),
       node('Relu', ['xa'], ['h']),
       node('MatMul', ['h', 'b'], ['y']),

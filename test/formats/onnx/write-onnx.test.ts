@@ -6,7 +6,7 @@ import { openCheckpoint } from '../../../src/checkpoint/open-checkpoint.ts';
 import { optimumContract } from '../../../src/convert/contracts/optimum.ts';
 import { convert } from '../../../src/convert/convert.ts';
 import { buildOnnxModel, type OnnxModel } from '../../../src/formats/onnx/build-model.ts';
-import { onnx, toNumber } from '../../../src/formats/onnx/proto.ts';
+import { decodeModel, toNumber } from '../../../src/formats/onnx/proto.ts';
 import { plannedFiles, writeOnnx } from '../../../src/formats/onnx/write-onnx.ts';
 import { mul } from '../../../src/graph/functions.ts';
 import { GraphBuilder } from '../../../src/graph/graph.ts';
@@ -34,7 +34,7 @@ test.each(['float32', 'float16'] as const)(
     const folder = inFolder(precision);
     await writeOnnx(buildOnnxModel(withPrecision(model.graph, precision), {}), folder, nothing);
 
-    const { graph } = onnx.ModelProto.decode(readFileSync(join(folder, 'model.onnx')));
+    const { graph } = decodeModel(readFileSync(join(folder, 'model.onnx')));
     const data = readFileSync(join(folder, 'model.onnx_data'));
     const external = (graph?.initializer ?? []).filter(({ externalData }) => externalData?.length);
     expect(external.map(({ name }) => name).toSorted()).toEqual([...model.component.weights.keys()].sort());

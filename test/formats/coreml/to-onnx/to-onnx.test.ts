@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { UnsupportedModelError } from '../../../../src/errors.ts';
 import { openMlPackage } from '../../../../src/formats/coreml/package/read-package.ts';
 import { milToOnnx, type OnnxOfProgram } from '../../../../src/formats/coreml/to-onnx/to-onnx.ts';
-import { onnx } from '../../../../src/formats/onnx/proto.ts';
+import { dataTypes, EXTERNAL } from '../../../../src/formats/onnx/proto.ts';
 import { temporaryFolder } from '../../../support/temporary-folder.ts';
 import { rejectionOf } from '../../../support/thrown-by.ts';
 import { f32, float16Blob, i32, type SmallProgram, writeProgram } from '../run-mil.ts';
@@ -33,9 +33,7 @@ const linear: SmallProgram = {
 test('weights are read where they lie: nothing of them is written', async () => {
   const { proto, dataFiles } = await translate(linear);
   expect(dataFiles).toEqual([]);
-  const external = proto.graph?.initializer?.filter(
-    ({ dataLocation }) => dataLocation === onnx.TensorProto.DataLocation.EXTERNAL,
-  );
+  const external = proto.graph?.initializer?.filter(({ dataLocation }) => dataLocation === EXTERNAL);
   const weightFile = `${count}.mlpackage/Data/com.apple.CoreML/weights/weight.bin`;
   expect(external?.map(({ name, dims, externalData }) => ({ name, dims, externalData }))).toEqual([
     {
@@ -101,7 +99,7 @@ test('only what is computed in float16 is rounded to it', async () => {
     tensor<fp32, [2, 1]> y = exp(x = wide);`;
   const { proto, trace } = await translate({ ...linear, operations }, true);
   const toFloat16 = proto.graph?.node?.filter(
-    ({ opType, attribute }) => opType === 'Cast' && attribute?.[0]?.i === onnx.TensorProto.DataType.FLOAT16,
+    ({ opType, attribute }) => opType === 'Cast' && attribute?.[0]?.i === dataTypes.f16,
   );
   expect(toFloat16?.map(({ output }) => output?.[0])).toEqual(['x/f32/float16', 'h/f32/float16']);
   expect(trace.filter(({ index }) => index !== undefined).map(({ name }) => name)).toEqual([
