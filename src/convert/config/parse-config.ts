@@ -17,19 +17,26 @@ export function parseConfig<Schema extends z.ZodType>(
   if (issue?.input === undefined) {
     throw new ConfigError({
       problem: `the config of the ${component.name} does not say ${key}.`,
-      details: { file: component.configFile },
-      advice: 'The file is incomplete, or belongs to another kind of model. Download it again.',
+      details: { file: component.configFile, ...classIn(component) },
+      advice:
+        'It is incomplete, or belongs to another kind of model: take it from where the weights come from.',
     });
   }
   throw new ConfigError({
     problem: `the config of the ${component.name} sets ${key} to something that sdconvert cannot convert.`,
     details: {
       file: component.configFile,
+      ...classIn(component),
       found: `${key} = ${JSON.stringify(issue.input)}`,
       supported: issue.message,
     },
     advice: 'If the file is intact, this is a kind of model that is not supported yet.',
   });
+}
+
+/** What a config says that it is of. */
+function classIn({ config: { _class_name: name } }: Component): { readonly class?: string } {
+  return typeof name === 'string' ? { class: name } : {};
 }
 
 /** A size that a config states and a weight shows. */
