@@ -1,7 +1,9 @@
-import { DownloadError, FileFormatError, RequestError } from '../errors.ts';
+import { DownloadError, FileFormatError, RequestError, SdConvertError } from '../errors.ts';
+import { isJsonObject } from '../io/python-json.ts';
+import { answerBytes, answerText } from './hub-answer.ts';
 import { isPlainPath } from './hub-id.ts';
 import type { HubOptions } from './hub-options.ts';
-import { hubRequest, passing, type Subject } from './hub-request.ts';
+import { hubRequest, type Subject } from './hub-request.ts';
 import { PassingError, retrying } from './retry.ts';
 
 /**
@@ -63,15 +65,27 @@ export function openRepository(repo: string, given: HubOptions, { signal, note }
     attempts?: number,
   ): Promise<T> {
     const hub = await import('@huggingface/hub');
+    const asked = new Set<string>();
     const request: typeof fetch = async (input, init = {}) => {
       const url = new URL(input instanceof Request ? input.url : input);
+      // A page that names itself as the next one has no end.
+      if (asked.has(url.href)) throw notAnApi(url);
+      asked.add(url.href);
       const response = await hubRequest(url, init, { subject, options, signal });
       // Read here, where a cut connection is still known from a wrong answer.
-      const text = await passing(url.host, () => response.text());
-      if (!isJson(text)) throw notAnApi(url);
+      const text = await answerText(response, url.host, options.patience);
+      if (!isAnswer(text)) throw notAnApi(url);
       return new Response(text, { status: response.status, headers: response.headers });
     };
-    return retrying(() => call(hub, { hubUrl: options.endpoint, fetch: request }), {
+    const attempt = async (): Promise<T> => {
+      asked.clear();
+      return call(hub, { hubUrl: options.endpoint, fetch: request }).catch((error: unknown) => {
+        if (error instanceof SdConvertError || error instanceof PassingError) throw error;
+        // The library trusts that an answer has the form it should have.
+        throw notAnApi(new URL(options.endpoint), { cause: error });
+      });
+    };
+    return retrying(attempt, {
       what: `the list of files of ${repo}`,
       attempts,
       wait: options.wait,
@@ -117,7 +131,7 @@ export function openRepository(repo: string, given: HubOptions, { signal, note }
         from = 0;
       }
       if (response.status === 416) throw new PassingError(`${url.host} did not give ${file.path}`);
-      return { from, bytes: chunks(response, url.host) };
+      return { from, bytes: answerBytes(response, url.host, options.patience) };
     },
   };
 }
@@ -128,20 +142,6 @@ function rangeStart(response: Response, size: number): number {
     /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(response.headers.get('content-range') ?? '') ?? [];
   const isRest = Number(end) === size - 1 && (total === '*' || Number(total) === size);
   return isRest && Number(start) > 0 ? Number(start) : Number.NaN;
-}
-
-async function* chunks(response: Response, host: string): AsyncGenerator<Uint8Array> {
-  const reader = response.body?.getReader();
-  if (!reader) return;
-  try {
-    for (;;) {
-      const { done, value } = await passing(host, () => reader.read());
-      if (done) return;
-      yield value;
-    }
-  } finally {
-    await reader.cancel().catch(() => {});
-  }
 }
 
 /** What the Hub says of a file, trusted as little as any stranger's words: its names become paths. */
@@ -175,10 +175,11 @@ function checkFile(
   });
 }
 
-function isJson(text: string): boolean {
+/** Whether an answer is JSON of a form that the API has: an object, or a list of objects. */
+function isAnswer(text: string): boolean {
   try {
-    JSON.parse(text);
-    return true;
+    const value: unknown = JSON.parse(text);
+    return Array.isArray(value) ? value.every(isJsonObject) : isJsonObject(value);
   } catch {
     return false;
   }
@@ -192,9 +193,12 @@ function checkEndpoint(endpoint: string): string {
   });
 }
 
-function notAnApi({ origin }: URL): DownloadError {
-  return new DownloadError({
-    problem: `${origin} does not answer as the Hub does.`,
-    advice: 'Check HF_ENDPOINT, and whether a proxy or a login page stands between.',
-  });
+function notAnApi({ origin }: URL, options?: ErrorOptions): DownloadError {
+  return new DownloadError(
+    {
+      problem: `${origin} does not answer as the Hub does.`,
+      advice: 'Check HF_ENDPOINT, and whether a proxy or a login page stands between.',
+    },
+    options,
+  );
 }

@@ -17,6 +17,8 @@ export interface HubOptions {
   readonly proxy?: ProxySettings | undefined;
   /** Makes every request; the platform's own when left out, through `proxy` where there is one. */
   readonly fetch?: typeof fetch | undefined;
+  /** Milliseconds without a byte after which a connection counts as broken; a minute when left out. */
+  readonly patience?: number | undefined;
   /** Waits before another attempt; a timer when left out. */
   readonly wait?: ((milliseconds: number, signal: AbortSignal | undefined) => Promise<void>) | undefined;
 }

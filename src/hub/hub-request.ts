@@ -6,6 +6,7 @@ import {
   type SdConvertError,
 } from '../errors.ts';
 import { version } from '../version.ts';
+import { passing } from './hub-answer.ts';
 import type { HubOptions } from './hub-options.ts';
 import { proxyOf } from './proxy.ts';
 import { PassingError } from './retry.ts';
@@ -37,11 +38,13 @@ export async function hubRequest(
   const request = options.fetch ?? fetch;
   const proxy = options.proxy && proxyOf(url, options.proxy);
   const way = proxy ? `${url.host} through the proxy ${proxy}` : url.host;
-  const response = await passing(way, () => request(url, { ...init, headers, signal: signal ?? null })).catch(
-    (error: unknown) => {
-      throw proxy && wantsLogin(error) ? proxyLogin(proxy, { cause: error }) : error;
-    },
-  );
+  const { patience } = options;
+  const response = await passing(way, (either) => request(url, { ...init, headers, signal: either }), {
+    signal,
+    patience,
+  }).catch((error: unknown) => {
+    throw proxy && wantsLogin(error) ? proxyLogin(proxy, { cause: error }) : error;
+  });
   if (proxy && response.status === 407) throw proxyLogin(proxy);
   const isPage = response.headers.get('content-type')?.startsWith('text/html');
   if (response.ok && isPage && !/\.html?$/.test(subject.file ?? '')) throw pageInstead(response, url);
@@ -49,24 +52,6 @@ export async function hubRequest(
   const error = refusal(response, subject, options);
   await response.body?.cancel().catch(() => {});
   throw error;
-}
-
-/** Does something with the network, whose failures may pass. */
-export async function passing<T>(host: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    throw new PassingError(`the connection to ${host} failed (${reason(error)})`, undefined, {
-      cause: error,
-    });
-  }
-}
-
-/** The innermost cause: `fetch failed` alone says nothing. */
-function reason(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  if (error.cause instanceof Error) return reason(error.cause);
-  return error.message || ('code' in error ? String(error.code) : error.name);
 }
 
 /** Whether a proxy refused to connect until somebody logs in (407). */
