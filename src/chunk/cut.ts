@@ -22,11 +22,11 @@ export interface CutModel<Operation extends CutOperation> {
   readonly operations: readonly Operation[];
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
-  /** What is known of the values that operations compute; one that is not in it cannot cross. */
+  /** Computed values by name; a value that is not listed cannot cross a cut. */
   readonly values: ReadonlyMap<string, CrossingValue>;
 }
 
-/** What one chunk is made of. */
+/** Contents of a chunk. */
 export interface CutChunk<Operation extends CutOperation> {
   /** In the model's order, with all constants they need. */
   readonly operations: readonly Operation[];
@@ -69,7 +69,7 @@ export function cutModel<Operation extends CutOperation>(
   });
 }
 
-/** What every chunk can have without another chunk's work. */
+/** Values that every chunk can compute for itself, from inputs and constants. */
 class Givens<Operation extends CutOperation> {
   readonly #known: Set<string>;
   /** The operation that makes each value that is not an input. */
@@ -97,7 +97,7 @@ class Givens<Operation extends CutOperation> {
     return this.#known.has(name);
   }
 
-  /** Whether an operation makes what is given. */
+  /** Whether an operation computes a given. */
   includes({ writes }: Operation): boolean {
     return writes.some((name) => this.#makers.has(name));
   }
@@ -105,7 +105,7 @@ class Givens<Operation extends CutOperation> {
   /** The operations that make these values, as far as they are given. */
   needed(names: readonly string[]): Operation[] {
     const wanted = new Set(names);
-    // A set hands out what is added to it while it is walked.
+    // Iterating over a set includes what is added meanwhile.
     for (const name of wanted) for (const read of this.#makers.get(name)?.reads ?? []) wanted.add(read);
     return [...new Set([...wanted].flatMap((name) => this.#makers.get(name) ?? []))];
   }

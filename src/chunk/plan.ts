@@ -2,11 +2,9 @@ import { ChunkBudgetError } from '../errors.ts';
 import { formatBytes } from '../text.ts';
 
 /**
- * Where to cut a network into pieces that run one after another. Works on any list of operations (ONNX nodes, MIL
- * operations), in an order in which they can be computed.
+ * An operation as the planner of cuts sees it: an ONNX node or a MIL operation, in a list in an order of computation.
  *
- * A cut is judged by what it costs: the bytes that must cross it. Among the cuts that leave the pieces near-equal, the
- * cheapest is taken.
+ * The cost of a cut is the bytes that cross it. Among the cuts into pieces of almost equal size, the cheapest is taken.
  */
 export interface ChunkOperation {
   /** Names of the computed values it reads; weights and constants are left out. */
@@ -16,7 +14,7 @@ export interface ChunkOperation {
   readonly weightBytes: number;
 }
 
-/** What is known of a computed value. */
+/** Size of a computed value, where it is known. */
 export interface CrossingValue {
   /** Its size in bytes, or `undefined` for a value that cannot cross (its type is not known). */
   readonly byteLength: number | undefined;
@@ -29,12 +27,12 @@ export interface Chunk {
   readonly weightBytes: number;
 }
 
-/** How far from the even share a cut may lie, as a part of the total. */
+/** Largest distance of a cut from the even share, as a fraction of the total. */
 const TOLERANCE = 0.025;
 
 /**
  * Cuts into the fewest chunks (but at least two) that stay under `maxBytes` of weights each. Throws `ChunkBudgetError` when
- * one operation alone, or what lies between two places that can be cut, is over the budget.
+ * one operation, or a stretch that cannot be cut, is over the budget.
  */
 export function planChunks(
   operations: readonly ChunkOperation[],

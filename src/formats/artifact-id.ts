@@ -3,23 +3,23 @@ import { type NetworkName, networkKind, networkKinds } from '../convert/networks
 import { CONTROLNET_PREFIX, swiftControlNetName, swiftNames } from './coreml/swift-names.ts';
 import { endings, formatOfEnding, modelName } from './format.ts';
 
-/** Which model an artifact is: a network of a checkpoint, or one of its chunks. */
+/** Identity of an artifact: a network of a checkpoint, or one of its chunks. */
 export interface ArtifactId {
   readonly network: NetworkName;
   /** The whole network when left out. */
   readonly chunk?: Chunk | undefined;
 }
 
-/** Which chunk of a model. */
+/** Number of a chunk of a model. */
 export interface Chunk {
   /** From 1 on. */
   readonly index: number;
-  /** How many there are, where it is known: names do not say it. */
+  /** Number of chunks, where known: names do not say it. */
   readonly of?: number | undefined;
 }
 
 /**
- * Whose names: ours (`unet_chunk1`), those of packages as Apple's tool writes them
+ * Naming scheme: ours (`unet_chunk1`), those of packages as Apple's tool writes them
  * (`Stable_Diffusion_version_x_unet_chunk1`), or those that its Swift package loads (`UnetChunk1`).
  */
 export type Naming =
@@ -30,7 +30,7 @@ export type Naming =
       readonly origin: string;
     };
 
-/** What a name says. */
+/** Identity as far as a name tells it. */
 export interface ModelName {
   /** `undefined` where it names no network of Stable Diffusion. */
   readonly network?: NetworkName | undefined;
@@ -67,16 +67,16 @@ export function chunkName(whole: string, chunk: Chunk | undefined): string {
   return chunk ? `${whole}_chunk${chunk.index}` : whole;
 }
 
-/** A name of anybody's: a chunk's number comes last. */
+/** Pattern of names in any scheme: a chunk's number comes last. */
 const NAME = /^(?<whole>.+?)(?:(?:_chunk|Chunk)(?<index>[1-9]\d*))?$/s;
 
-/** A network's name, alone or behind what it is made of. */
+/** A network's name, alone or after a prefix for its checkpoint. */
 const NETWORK = new RegExp(
   `^(?:.*_)?(?<network>${CONTROLNET}_\\d+|${networkKinds.toSorted((a, b) => b.length - a.length).join('|')})$`,
   's',
 );
 
-/** What a name (without ending) says: ours, that of a package of Apple's tool, or that of its Swift package; any other has its chunk, too. */
+/** Parses a name (without ending) as we, Apple's converter or its Swift package spell it; of any other name, the chunk. */
 export function parseName(name: string): ModelName {
   const { whole = name, index } = NAME.exec(name)?.groups ?? {};
   return {
@@ -93,31 +93,31 @@ function networkNamed(whole: string): NetworkName | undefined {
   return network as NetworkName | undefined; // as: a key of the table, or one of those in the pattern
 }
 
-/** What a path says of the model at it; a compiled model in a folder `controlnet` is a ControlNet, whatever it is called. */
+/** Parses the name in a path; a compiled model in a folder `controlnet` is a ControlNet, whatever its name. */
 export function parsePath(path: string): ModelName {
   const parsed = parseName(modelName(path));
   const isBundled = formatOfEnding(path) === 'mlmodelc' && basename(dirname(resolve(path))) === CONTROLNET;
   return isBundled ? { ...parsed, network: CONTROLNET } : parsed;
 }
 
-/** Where the whole model of a chunk is, or would be; a path that is no chunk's stays. */
+/** Path of the whole model of a chunk, which need not exist; other paths are returned as they are. */
 export function wholePath(path: string): string {
   const format = formatOfEnding(path);
   const { chunk, whole } = parsePath(path);
   return chunk ? join(dirname(path), format ? `${whole}${endings[format]}` : whole) : path;
 }
 
-/** What a ControlNet's package says it was made of: its name without the prefix. */
+/** Checkpoint of a ControlNet's package by its name, without the prefix. */
 export function controlNetOrigin(name: string): string {
   return name.startsWith(CONTROLNET_PREFIX) ? name.slice(CONTROLNET_PREFIX.length) : name;
 }
 
-/** A chunk in the words of an ONNX file's metadata: `chunk 1 of 2`. `parseChunkTitle` reads them. */
+/** Writes a chunk for an ONNX file's metadata: `chunk 1 of 2`. `parseChunkTitle` parses it. */
 export function chunkTitle({ index, of }: Required<Chunk>): string {
   return `chunk ${index} of ${of}`;
 }
 
-/** Which chunk an ONNX file's metadata says it is. */
+/** Parses the chunk in an ONNX file's metadata. */
 export function parseChunkTitle(title: string): Chunk | undefined {
   const [, index, of] = /^chunk (\d+) of (\d+)$/.exec(title) ?? [];
   return index === undefined ? undefined : { index: Number(index), of: Number(of) };

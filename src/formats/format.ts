@@ -8,21 +8,21 @@ export const formatNames = ['onnx', 'mlpackage', 'mlmodelc'] as const;
 /** A format that a model is in: ONNX, a Core ML package, or a compiled Core ML model. */
 export type Format = (typeof formatNames)[number];
 
-/** What the names of files and folders end in, by format. */
+/** Endings of file and folder names, by format. */
 export const endings: { readonly [F in Format]: `.${string}` } = {
   onnx: '.onnx',
   mlpackage: '.mlpackage',
   mlmodelc: '.mlmodelc',
 };
 
-/** What models of each format tell beyond what all do. */
+/** Facts that only models of one format have, by format. */
 export interface OwnFacts {
   readonly onnx: OnnxFacts;
   readonly mlpackage: CoreMlFacts;
   readonly mlmodelc: CoreMlFacts;
 }
 
-/** What a conversion can be asked to write: a kind of model with all that its consumers need. */
+/** Targets of a conversion: kinds of models, each with all that its consumers need. */
 export const targetNames = ['onnx', 'coreml'] as const;
 
 export type TargetName = (typeof targetNames)[number];
@@ -33,7 +33,7 @@ export function formatOfEnding(path: string): Format | undefined {
   return formatNames.find((format) => endings[format] === ext);
 }
 
-/** What a model's path calls it: without the ending of its format; a `model.onnx` is called as its folder. */
+/** Name of a model by its path, without the ending of its format; a `model.onnx` has the name of its folder. */
 export function modelName(path: string): string {
   const place = resolve(path);
   if (basename(place) === 'model.onnx') return basename(dirname(place));

@@ -23,12 +23,12 @@ export interface LocatedArtifact {
   readonly path: string;
 }
 
-/** What `openArtifact` takes, in words. */
+/** Description of the paths that `openArtifact` takes, for error texts. */
 export const artifactPlaces = `an .onnx file, a folder that holds a model.onnx, a ${endings.mlpackage} or a ${endings.mlmodelc}`;
 
 /**
- * The artifact that a path stands for: what is there decides, and only where that says nothing its ending (a package that
- * lost a file is a damaged package). `undefined` where there is none.
+ * Finds the artifact at a path by its content, or else by its ending (a package that lost a file is a damaged package).
+ * `undefined` where there is none.
  */
 export async function locateArtifact(path: string): Promise<LocatedArtifact | undefined> {
   const kind = await pathKind(path);
@@ -42,8 +42,8 @@ export async function locateArtifact(path: string): Promise<LocatedArtifact | un
 }
 
 /**
- * The artifact at a path, in whatever format; only what it is has been read. `advice` says what to name where there is
- * nothing. Throws `NotFoundError`, `UnsupportedModelError` or `FileFormatError` for what is no artifact.
+ * Opens the artifact at a path, in any format, reading no more than is needed to recognise it. `advice` is for the error
+ * where nothing exists. Throws `NotFoundError`, `UnsupportedModelError` or `FileFormatError` where there is no artifact.
  */
 export async function openArtifact(path: string, advice?: string): Promise<StoredArtifact> {
   const located = await locateArtifact(path);
@@ -51,7 +51,7 @@ export async function openArtifact(path: string, advice?: string): Promise<Store
   return openLocated(located);
 }
 
-/** An artifact that `locateArtifact` found. */
+/** Opens an artifact that `locateArtifact` found. */
 export function openLocated({ format, path }: LocatedArtifact): StoredArtifact {
   return formats[format].open(path);
 }
@@ -62,7 +62,7 @@ export interface ArtifactInFolder extends LocatedArtifact {
   readonly place: string;
 }
 
-/** The artifacts that lie in a folder, in the order of their names. */
+/** Finds the artifacts in a folder, sorted by name. */
 export async function artifactsIn(folder: string): Promise<ArtifactInFolder[]> {
   const found: ArtifactInFolder[] = [];
   for (const name of await listFolder(folder)) {
@@ -75,7 +75,7 @@ export async function artifactsIn(folder: string): Promise<ArtifactInFolder[]> {
   return found;
 }
 
-/** Lets `use` have the artifact at a path, and closes it. Throws as `openArtifact` does. */
+/** Opens the artifact at a path for `use`, and closes it afterwards. Throws as `openArtifact` does. */
 export async function withArtifact<T>(
   path: string,
   use: (artifact: StoredArtifact) => Promise<T>,
@@ -89,7 +89,7 @@ export async function withArtifact<T>(
   }
 }
 
-/** Says what is there instead of an artifact. */
+/** Makes the error for a path that is no artifact, naming what it is. */
 async function noArtifact(path: string): Promise<SdConvertError> {
   if ((await pathKind(path)) === 'file') return noArtifactInFile(path);
   const names = await listFolder(path);

@@ -9,20 +9,20 @@ import type { WrittenFile } from './artifact.ts';
 
 /**
  * `sdconvert.json`: what each artifact of an output folder was made from, with which version and options, and what was
- * written. It lets a second run keep what is there, and holds no time, path or machine: the same input gives the same file.
+ * written. A second run reuses results by it. It holds no time, path or machine: the same input gives the same file.
  */
 export interface Provenance {
   /** The version that wrote the file last. */
   readonly sdconvert: string;
-  /** What all of it was made of; absent in files that older versions wrote. */
+  /** Checkpoint that all artifacts were made of; absent in files of older versions. */
   readonly checkpoint?: CheckpointIdentity | undefined;
-  /** What a run has begun to write, by path: where it was cut short, what is there is its own and may be replaced. */
+  /** Paths that a run has begun to write: after an interruption, later runs may replace them. */
   readonly pending?: readonly string[] | undefined;
   /** By path relative to the output folder. */
   readonly artifacts: Readonly<Record<string, ArtifactRecord>>;
 }
 
-/** What tells a checkpoint from others. */
+/** Identity of a checkpoint. */
 export interface CheckpointIdentity {
   /** Its id on the Hub, or its own name. */
   readonly name: string;
@@ -30,7 +30,7 @@ export interface CheckpointIdentity {
   readonly components: Readonly<Record<string, string>>;
 }
 
-/** How one artifact was made. */
+/** Record of how an artifact was made. */
 export interface ArtifactRecord {
   /** The version of sdconvert that made it. */
   readonly version: string;
@@ -70,15 +70,15 @@ export async function readProvenance(output: string): Promise<Provenance | undef
   return { ...data, artifacts: Object.fromEntries(records) };
 }
 
-/** What changes in an output folder; paths are relative to it. */
+/** Changes of an output folder's record; paths are relative to the folder. */
 export interface ProvenanceChange {
-  /** Where what is on record was replaced or removed, with all that is below. */
+  /** Recorded paths that were replaced or removed, with all below them. */
   readonly gone?: readonly string[];
-  /** What goes on record, by path. */
+  /** New records, by path. */
   readonly written?: Readonly<Record<string, Omit<ArtifactRecord, 'version'>>>;
-  /** What all of it is made of, from now on. */
+  /** Checkpoint of all artifacts, from now on. */
   readonly checkpoint?: CheckpointIdentity | undefined;
-  /** What is going to be written; each path stays pending until it is on record. */
+  /** Paths about to be written; each stays pending until it is recorded. */
   readonly pending?: readonly string[];
 }
 
@@ -114,8 +114,8 @@ export async function removeEmptyProvenance(output: string): Promise<void> {
 }
 
 /**
- * Puts on record what completes an output folder for its consumers, in a folder of it; what earlier runs put there stays
- * on record as far as it is still there.
+ * Records the files that complete a folder of the output for its consumers. Files of earlier runs stay on record while they
+ * exist.
  */
 export async function recordBundle(
   output: string,
@@ -131,7 +131,7 @@ export async function recordBundle(
   await updateProvenance(output, { written: { [folder]: { source: {}, options: {}, files: sorted } } });
 }
 
-/** Takes what is about to be replaced off the record of the output folder that it is in, if it is in one. */
+/** Removes a path that is about to be replaced from the record of its output folder, if it has one. */
 export async function forgetProvenance(path: string): Promise<void> {
   const names = resolve(path).split(sep);
   // The deepest are those of ControlNets: Resources/controlnet/X.mlmodelc.
@@ -142,7 +142,7 @@ export async function forgetProvenance(path: string): Promise<void> {
   }
 }
 
-/** How it is made sure that an artifact is what was written. */
+/** Ways of checking that an artifact is unchanged since it was written. */
 export interface Scrutiny {
   /** SHA-256 of a file, in hexadecimal. */
   hash(path: string): Promise<string>;
@@ -151,9 +151,8 @@ export interface Scrutiny {
 }
 
 /**
- * Whether an artifact is there already, made by this version from the same source with the same options, and as it was
- * written. `false`: there is nothing, or what a run left that was cut short. Throws `OutputExistsError` when something else
- * is there.
+ * Whether an existing artifact can be reused: made by this version from the same source with the same options, and
+ * unchanged. `false` where nothing exists, or the rest of an interrupted run. Throws `OutputExistsError` for anything else.
  */
 export async function isKept(
   output: string,
@@ -197,7 +196,7 @@ async function differenceTo(
   return undefined;
 }
 
-/** What of an artifact is not as it was written: files that are missing, of another size, or with other bytes. */
+/** Finds damage of an artifact: a file that is missing, of another size, or with other bytes. */
 async function damageOf(
   files: readonly WrittenFile[],
   folder: string,

@@ -5,7 +5,7 @@ import type { TensorData } from '../weights/tensor-data.ts';
 /** A size that a model declares: a number, or the name of a free size. */
 export type DeclaredDim = number | string;
 
-/** What a model declares of an input or output. */
+/** Declaration of an input or output. */
 export interface ValueInfo {
   readonly name: string;
   readonly dtype: DType;
@@ -26,23 +26,23 @@ export interface ModelBorders {
 
 /** A written model that has been loaded to be run. */
 export interface Runner extends ModelBorders {
-  /** Computes every output; the feeds are all inputs, in the declared dtypes, and stay the caller's. */
+  /** Computes all outputs from all inputs, which must have the declared dtypes; the caller keeps the inputs' buffers. */
   run(feeds: TensorMap): Promise<TensorMap>;
-  /** Gives the memory back; calling it twice is fine. */
+  /** Frees the memory; a second call does nothing. */
   close(): Promise<void>;
 }
 
-/** How a model is loaded. */
+/** Options of loading a model. */
 export interface RunnerOptions {
   /** Spend time and memory on loading to run faster: worth it for many runs (drawing), not for a few (validation). */
   readonly optimize: boolean;
-  /** Core ML models: round what they declare float16, operation by operation, instead of computing in float32, so that overflow shows. */
+  /** Core ML models: round each float16 result to float16 instead of computing in float32, so that overflow shows. */
   readonly roundToFloat16?: boolean;
-  /** Told after a run with `roundToFloat16` of the first value that was not finite; masks of −∞ do not count. */
+  /** Called after a run with `roundToFloat16` with the first value that was not finite; masks of −∞ do not count. */
   readonly onNonFinite?: (found: NonFiniteValue) => void;
 }
 
-/** A value inside of a model that overflowed, or was never a number. */
+/** A value inside a model that is infinite or NaN. */
 export interface NonFiniteValue {
   /** The model. */
   readonly path: string;

@@ -16,7 +16,7 @@ import type { TargetName } from './format.ts';
 import { buildOnnxModel } from './onnx/build-model.ts';
 import { onnxModel } from './onnx/onnx-artifact.ts';
 
-/** What decides an artifact's bytes besides its graph. */
+/** Options that, with the graph, decide an artifact's bytes. */
 export interface TargetOptions {
   /** The checkpoint's name. */
   readonly modelVersion: string;
@@ -46,7 +46,7 @@ export interface Target {
   readonly attention: AttentionImplementation;
   /** The nearest precision it has. */
   precision(wanted: Precision): Precision;
-  /** The artifact of a model, or those of its chunks, and what the user should know of them. Throws `ChunkBudgetError`. */
+  /** Makes the artifact of a model, or those of its chunks, and a note for the user. Throws `ChunkBudgetError`. */
   build(
     model: Model,
     options: TargetOptions,

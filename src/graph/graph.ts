@@ -67,7 +67,7 @@ export class GraphBuilder implements Recorder {
   finish(outputs: readonly GraphOutput[]): Graph {
     const needed = new Set<Tensor>(this.#inputs);
     for (const { tensor } of outputs) needed.add(tensor);
-    // A set hands out what is added to it while it is walked: this reaches everything the outputs read.
+    // Iterating over a set includes what is added meanwhile: this reaches every input of the outputs.
     for (const tensor of needed) for (const input of tensor.inputs) needed.add(input);
     const graph = {
       inputs: this.#inputs,

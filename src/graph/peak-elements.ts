@@ -24,7 +24,7 @@ export function peakElements(graph: Graph): number {
   return peak;
 }
 
-/** What runtimes compute in the memory of what they read, where nothing else reads that. */
+/** Operations that runtimes compute in place, in the memory of an input that nothing else reads. */
 const inPlace: ReadonlySet<Op['kind']> = new Set(['add', 'mul', 'softmax']);
 
 /** The value in whose memory a value lies: to reshape copies nothing. */

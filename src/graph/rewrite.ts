@@ -2,7 +2,7 @@ import { cast } from './functions.ts';
 import { type Graph, GraphBuilder } from './graph.ts';
 import type { Tensor } from './tensor.ts';
 
-/** Makes the new form of a tensor in `builder`; `inputs` are the new forms of what it reads. `copyInto` keeps it as it is. */
+/** Makes the new form of a tensor in `builder`; `inputs` are its inputs in their new form. `copyInto` changes nothing. */
 export type Rewriting = (builder: GraphBuilder, tensor: Tensor, inputs: readonly Tensor[]) => Tensor;
 
 /** The graph with each tensor replaced by what `rewriting` makes of it, in order. Inputs and outputs keep names and dtypes. */
@@ -21,7 +21,7 @@ export function rewrite(graph: Graph, rewriting: Rewriting): Graph {
   );
 }
 
-/** The same operation under the same name in another graph, reading `inputs`. */
+/** Copies an operation into another graph, under the same name, with new `inputs`. */
 export function copyInto(builder: GraphBuilder, tensor: Tensor, inputs: readonly Tensor[]): Tensor {
   const { op, name } = tensor;
   switch (op.kind) {

@@ -9,7 +9,7 @@ import type { Tensor } from './tensor.ts';
  * has its own way to keep squares inside of float16's range.
  */
 
-/** Which elements a rotation turns together: those of the first half with those of the second, or each with its neighbour. */
+/** Pairs of elements that a rotation turns: first half with second half, or neighbours. */
 export type Pairing = 'halves' | 'neighbours';
 
 /** Cosines and sines of the angles. */
@@ -35,7 +35,7 @@ export function rotate(x: Tensor, { cos, sin }: Turns, axis: number, pairing: Pa
 }
 
 function turned([a, b]: readonly [Tensor, Tensor], { cos, sin }: Turns): [Tensor, Tensor] {
-  // The table is smaller than what it is multiplied with, and its negative is recorded once for all that are turned.
+  // Negate the table, not the operand: it is smaller, and its negative is recorded once for all rotations.
   return [add(mul(a, cos), mul(b, scale(sin, -1))), add(mul(b, cos), mul(a, sin))];
 }
 

@@ -27,7 +27,7 @@ export class Scope {
     return this.#weights.has(this.#below(name));
   }
 
-  /** How many of `name.0`, `name.1`, … the checkpoint has. */
+  /** Counts the modules `name.0`, `name.1`, … of the checkpoint. */
   count(name: string): number {
     let n = 0;
     while (this.has(`${name}.${n}`)) n++;

@@ -14,7 +14,7 @@ export interface Tensor {
   readonly builder: Recorder;
 }
 
-/** What records the operations on the tensors that it made: the `GraphBuilder`. */
+/** Recorder of the operations on its tensors: the `GraphBuilder`. */
 export interface Recorder {
   /** Numbers written into the graph: [n] or `shape`. */
   constant(data: ConstantData, shape: Shape, name?: string, dtype?: DType): Tensor;

@@ -6,7 +6,7 @@ import type { Op } from './op.ts';
 import { sameShape } from './shape.ts';
 import type { Tensor } from './tensor.ts';
 
-/** How many tensors each kind of operation reads: [fewest, most]. */
+/** Number of inputs of each kind of operation: [fewest, most]. */
 const arities: { readonly [K in Op['kind']]: readonly [number, number] } = {
   input: [0, 0],
   weight: [0, 0],

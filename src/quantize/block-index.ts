@@ -3,9 +3,9 @@
  * blocks are numbered in row-major order.
  */
 export class BlockIndex {
-  /** How many blocks each axis has. */
+  /** Number of blocks along each axis. */
   readonly counts: readonly number[];
-  /** How many there are. */
+  /** Number of blocks. */
   readonly total: number;
   /** The outer axes, and the last. Neighbouring axes that are cut alike, not at all or everywhere, count as one. */
   readonly #axes: readonly Axis[];
@@ -68,8 +68,8 @@ export class BlockIndex {
 
 interface Axis {
   readonly size: number;
-  /** How many of its places share a block. */
+  /** Positions along the axis that share a block. */
   readonly step: number;
-  /** How far apart its blocks' numbers are. */
+  /** Stride between the numbers of neighbouring blocks. */
   readonly weight: number;
 }

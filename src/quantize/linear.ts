@@ -6,14 +6,14 @@ import type { FloatTensor } from './float-tensor.ts';
 import type { WeightError } from './palette/palette.ts';
 import { notFinite } from './palette/palettized-weight.ts';
 
-/** How a weight becomes whole numbers. */
+/** Options of linear quantisation. */
 export interface LinearOptions {
   readonly bits: 4 | 8;
   /** Whether zero is the middle of the range (−127 … 127, −7 … 7); else the range is where the weights are, and starts at 0. */
   readonly symmetric: boolean;
-  /** How many elements of each axis share a scale. */
+  /** Elements that share a scale, along each axis. */
   readonly blockShape: readonly number[];
-  /** What scales are stored as, and what the runtime computes in. */
+  /** Dtype of the scales, and of the runtime's arithmetic. */
   readonly dtype: 'f16' | 'f32';
 }
 
@@ -34,7 +34,7 @@ export class LinearWeight {
   readonly #options: LinearOptions;
   readonly #index: BlockIndex;
   #parameters: Promise<LinearParameters> | undefined;
-  /** What was lost, counted as the numbers were made. */
+  /** Error, counted while the weight was quantised. */
   #error: WeightError | undefined;
 
   constructor(tensor: FloatTensor, options: LinearOptions) {
@@ -43,7 +43,7 @@ export class LinearWeight {
     this.#index = new BlockIndex(tensor.shape, options.blockShape);
   }
 
-  /** How many blocks each axis has. */
+  /** Number of blocks along each axis. */
   get blockCounts(): readonly number[] {
     return this.#index.counts;
   }
@@ -99,7 +99,7 @@ export class LinearWeight {
     });
   }
 
-  /** What is lost, the rounding of the runtime included. */
+  /** Computes the error, including the rounding of the runtime. */
   async error(): Promise<WeightError> {
     for await (const _ of this.#error ? [] : this.#quantized());
     return this.#error ?? { squaredError: 0, energy: 0 };

@@ -12,9 +12,9 @@ export interface QuantizableWeight {
   /** Its name in the file. */
   readonly name: string;
   readonly shape: readonly number[];
-  /** The axis of what the layer gives: that of its channels. */
+  /** Axis of the output channels. */
   readonly outputAxis: number;
-  /** The axis of what the layer takes. */
+  /** Axis of the input channels. */
   readonly inputAxis: number;
 }
 
@@ -22,7 +22,7 @@ export interface QuantizableWeight {
 export interface PaletteForm {
   readonly kind: 'palette';
   readonly bits: PaletteBits;
-  /** How many output channels share a palette; all of them when left out. */
+  /** Output channels that share a palette; all of them when left out. */
   readonly groupSize?: number | undefined;
   /** Whether the palette itself is stored in 8 bits, which the Neural Engine can compute with. */
   readonly int8Palette?: boolean | undefined;
@@ -36,7 +36,7 @@ export interface LinearForm {
   readonly bits: 4 | 8;
   /** Whether zero is the middle of the range; else the range is where the weights are. */
   readonly symmetric: boolean;
-  /** How many input channels share a scale; when left out, all of an output channel's do. */
+  /** Input channels that share a scale; all of an output channel's when left out. */
   readonly blockSize?: number | undefined;
   /** ONNX: whether matrices are multiplied as they are, by com.microsoft's MatMulNBits. */
   readonly matMulNBits?: boolean | undefined;
@@ -44,7 +44,7 @@ export interface LinearForm {
 
 export type WeightForm = PaletteForm | LinearForm;
 
-/** Says what a weight becomes; `undefined`: it stays as it is. */
+/** Decides the quantised form of a weight; `undefined` leaves it as it is. */
 export type QuantizationPlan = (weight: QuantizableWeight) => WeightForm | undefined;
 
 /** The ways of quantising. */
@@ -52,7 +52,7 @@ export const quantizationModes = ['palette', 'linear', 'linear-symmetric'] as co
 
 export type QuantizationMode = (typeof quantizationModes)[number];
 
-/** How a model is to be quantised. */
+/** Options of quantising a model. */
 export interface QuantizationOptions {
   /** Bits per element: 1, 2, 3, 4, 6 or 8 for palettes, 4 or 8 for linear modes. */
   readonly bits: number;

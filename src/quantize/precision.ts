@@ -5,7 +5,7 @@ import type { Tensor } from '../graph/tensor.ts';
 import { type DType, isFloat } from '../weights/dtype.ts';
 import { splitFloat16Factors } from './float16-factors.ts';
 
-/** How numbers are stored and computed with. */
+/** Dtypes of weights and of computation. */
 export const precisions = ['float32', 'float16', 'float16-weights'] as const;
 
 /**
@@ -43,7 +43,7 @@ function inFloat16(graph: Graph): Graph {
       case 'constant':
         return copyInto(builder, tensor, []);
       case 'cast':
-        // To integers from what is there: a token id of 49407, given as float32, has no float16.
+        // Cast integers straight from the input: a token id of 49407, given as float32, has no float16.
         return isFloat(op.to) ? inDType(builder, onlyOne(inputs), dtype) : copyInto(builder, tensor, inputs);
       default:
         return copyInto(

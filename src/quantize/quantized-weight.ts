@@ -10,11 +10,11 @@ export interface QuantizedWeight {
   /** Bytes it took before, and all that stands for it takes now. */
   readonly bytesBefore: number;
   readonly bytesAfter: number;
-  /** What it lost; known from when it was written, or computed now. Throws what reading the weight throws. */
+  /** Error of the weight: kept from writing it, or computed now. Throws what reading the weight throws. */
   error(): Promise<WeightError>;
 }
 
-/** What became of a weight, and what it lost. */
+/** Result of quantising a weight: its form and its error. */
 export interface WeightReport {
   readonly name: string;
   readonly shape: readonly number[];
@@ -23,7 +23,7 @@ export interface WeightReport {
   readonly bytesAfter: number;
   /** Σ(w − ŵ)² over its elements, … */
   readonly squaredError: number;
-  /** … and what a palette of this size loses at least, before its entries are rounded. */
+  /** … and the least error of any palette of this size, before its entries are rounded. */
   readonly optimum?: number | undefined;
   /** 10·log₁₀(Σw² / Σ(w − ŵ)²); `null` for a weight that lost nothing. */
   readonly decibels: number | null;

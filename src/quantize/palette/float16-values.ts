@@ -4,7 +4,7 @@ import { float16Value } from '../../weights/convert-dtype.ts';
 export const INFINITY_CODE = 0x7c00;
 export const SIGN_BIT = 0x8000;
 
-/** What each of the 65,536 float16 codes stands for. */
+/** Values of the 65,536 float16 codes. */
 export function float16Values(): Float64Array {
   values ??= Float64Array.from({ length: 0x10000 }, (_, code) => float16Value(code));
   return values;

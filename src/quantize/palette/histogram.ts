@@ -23,12 +23,12 @@ export class Float16Histogram {
     }
   }
 
-  /** Forgets what was counted. */
+  /** Resets all counts. */
   clear(): void {
     this.#counts.fill(0);
   }
 
-  /** How many infinities and NaNs were counted. */
+  /** Number of infinities and NaNs counted. */
   get nonFinite(): number {
     let count = 0;
     for (let code = INFINITY_CODE; code < SIGN_BIT; code++) {

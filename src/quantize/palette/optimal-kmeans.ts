@@ -16,7 +16,7 @@ import { RangeSums } from './range-sums.ts';
 
 /** k stretches of sorted numbers. */
 export interface Clustering {
-  /** Where each ends, exclusive: the stretches are `0 … ends[0]`, `ends[0] … ends[1]`, … */
+  /** Exclusive ends of the stretches `0 … ends[0]`, `ends[0] … ends[1]`, … */
   readonly ends: Uint32Array;
   /** Their means. */
   readonly centres: Float64Array;
@@ -64,7 +64,7 @@ function shortestPath(values: Float64Array, counts: Float64Array, sums: RangeSum
   }
 }
 
-/** How often the price is guessed from how errors fall as palettes grow, before chords take over. */
+/** Guesses of the price from how errors fall as palettes grow, before the chord method takes over. */
 const MOST_GUESSES = 12;
 
 /**

@@ -39,7 +39,7 @@ export class IndexPacker {
     return written;
   }
 
-  /** Packs what is left, with zeros in the unused bits of the last byte; gives how many bytes that was. */
+  /** Packs the remaining indices, with zeros in the unused bits of the last byte; returns the number of bytes. */
   finish(into: Uint8Array): number {
     const bytes = Math.ceil((this.#resting * this.#bits) / 8);
     const last = new Uint8Array(8);

@@ -8,7 +8,7 @@ export const paletteBits = [1, 2, 3, 4, 6, 8] as const;
 
 export type PaletteBits = (typeof paletteBits)[number];
 
-/** What a compressed weight lost. */
+/** Error of a compressed weight. */
 export interface WeightError {
   /** Σ(w − ŵ)² over all elements. */
   readonly squaredError: number;
@@ -20,11 +20,11 @@ export interface WeightError {
 
 /** A few numbers that stand for all of a tensor's. */
 export interface Palette extends WeightError {
-  /** [2^bits], float16 numbers, ascending; what is not needed is 0 and stands at the end. */
+  /** [2^bits], float16 numbers, ascending; unused entries are 0, at the end. */
   readonly entries: Float64Array;
-  /** Of what the entries are whole multiples, if they are stored so; else 1. */
+  /** Unit of which the entries are whole multiples; 1 where they are stored as float16. */
   readonly scale: number;
-  /** How many entries are needed. */
+  /** Number of entries in use. */
   readonly used: number;
   readonly optimum: number;
 }
@@ -59,7 +59,7 @@ export function optimalPalette(
   return { entries, scale, used: rounded.length, optimum, squaredError, energy };
 }
 
-/** The number of the nearest entry for each of the 65,536 float16 codes; 0 for what is not a finite number. */
+/** Index of the nearest entry for each of the 65,536 float16 codes; 0 for infinities and NaNs. */
 export function paletteIndices({ entries, used }: Palette): Uint8Array {
   const [needed, numbers] = [entries.subarray(0, used), float16Values()];
   const indices = new Uint8Array(numbers.length);

@@ -15,10 +15,10 @@ import {
   type WeightError,
 } from './palette.ts';
 
-/** How a weight is palettized. */
+/** Options of palettization. */
 export interface PaletteOptions {
   readonly bits: PaletteBits;
-  /** How many palettes there are; each serves an equal stretch of the elements. */
+  /** Number of palettes; each serves an equal stretch of the elements. */
   readonly groups: number;
   readonly round?: RoundEntries | undefined;
 }
@@ -43,7 +43,7 @@ export class PalettizedWeight {
     return this.#palettes;
   }
 
-  /** What is lost over all stretches. */
+  /** Computes the error over all stretches. */
   async error(): Promise<WeightError> {
     const sum = { squaredError: 0, energy: 0, optimum: 0 };
     for (const { squaredError, energy, optimum } of await this.palettes()) {

@@ -46,7 +46,7 @@ export class RangeSums {
     return cost > squares * TRUSTED ? cost : this.#exactCost(from, to, count);
   }
 
-  /** The same for numbers that are much closer to each other than to zero: (Σx² · count − (Σx)²) / count in pairs. */
+  /** Cost of numbers much closer to each other than to zero: (Σx² · count − (Σx)²) / count, in double-double arithmetic. */
   #exactCost(from: number, to: number, count: number): number {
     const [sum, sumRest] = exactDifference(this.#sums, this.#sumRests, from, to);
     const [squares, squareRest] = exactDifference(this.#squares, this.#squareRests, from, to);
@@ -81,7 +81,7 @@ function exactDifference(
   return [total, high - total + rest];
 }
 
-/** What rounding left out of a·b (Dekker, 1971). */
+/** Rounding error of a·b (Dekker, 1971). */
 function productRest(a: number, b: number, product: number): number {
   const [aHigh, bHigh] = [upperHalf(a), upperHalf(b)];
   const [aLow, bLow] = [a - aHigh, b - bHigh];

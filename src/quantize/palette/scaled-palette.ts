@@ -35,7 +35,7 @@ export class ScaledPaletteWeight {
     return this.#scales;
   }
 
-  /** What is lost, with every product rounded to float16. */
+  /** Computes the error, with every product rounded to float16. */
   async error(): Promise<WeightError> {
     const [scales, [palette]] = [await this.scales(), await this.palettized.palettes()];
     if (!palette) throw new Error(`${this.#tensor.name} has no palette`);
