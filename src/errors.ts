@@ -39,6 +39,9 @@ export class DownloadError extends SdConvertError {}
 /** A file that is there but is not what its name says: truncated, hostile, an HTML page, a Git-LFS pointer. */
 export class FileFormatError extends SdConvertError {}
 
+/** A file whose weights are NaN, infinite, or too large for the dtype they are to have. */
+export class NonFiniteWeightError extends FileFormatError {}
+
 /** A model or file that is intact, but of a kind that sdconvert does not convert. */
 export class UnsupportedModelError extends SdConvertError {}
 

@@ -105,4 +105,5 @@ export { createRng, type RngKind } from './random/random.ts';
 export type { Rng } from './random/rng.ts';
 export { type Comparison, compare, psnr } from './validate/psnr.ts';
 export type { Verdict } from './validate/verdict.ts';
+export type { NonFiniteWeight, SuspiciousWeight, WeightFinding } from './weights/examined-weight.ts';
 export type { TensorData } from './weights/tensor-data.ts';

@@ -176,6 +176,12 @@ export const resultOptions = {
     default: true,
     describe: 'Complete the folder for its consumers (--no-bundle: models only)',
   },
+  'allow-non-finite': {
+    type: 'boolean',
+    default: false,
+    describe:
+      'Keep weights that are NaN or infinite, or become infinite in float16, instead of refusing them',
+  },
   verify: {
     type: 'boolean',
     default: false,

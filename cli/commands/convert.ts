@@ -129,6 +129,7 @@ function request(argv: Arguments): ConvertOptions {
     variant: argv.variant,
     predictionType: argv['prediction-type'],
     strict: argv.strict,
+    allowNonFinite: argv['allow-non-finite'],
     force: argv.force,
     verify: argv.verify,
     dryRun: argv['dry-run'],

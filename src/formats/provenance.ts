@@ -5,6 +5,7 @@ import { exists, lookAtFile, pathKind, removePath } from '../io/disk.ts';
 import { readJsonObject } from '../io/python-json.ts';
 import { writeJson } from '../io/strict-json.ts';
 import { version } from '../version.ts';
+import type { WeightFinding } from '../weights/examined-weight.ts';
 import type { WrittenFile } from './artifact.ts';
 
 /**
@@ -38,9 +39,29 @@ export interface ArtifactRecord {
   readonly source: Readonly<Record<string, string>>;
   readonly options: Readonly<Record<string, unknown>>;
   readonly files: readonly WrittenFile[];
+  /** What was found wrong with its weights; absent when nothing was. */
+  readonly findings?: readonly WeightFinding[] | undefined;
 }
 
 const FILE = 'sdconvert.json';
+
+const findingSchema = z.discriminatedUnion('problem', [
+  z.object({
+    problem: z.literal('non-finite'),
+    weight: z.string(),
+    elements: z.number(),
+    nan: z.number(),
+    infinite: z.number(),
+    overflowing: z.number(),
+    first: z.number(),
+  }),
+  z.object({
+    problem: z.enum(['constant', 'huge']),
+    weight: z.string(),
+    elements: z.number(),
+    value: z.number(),
+  }),
+]);
 
 const schema = z.object({
   sdconvert: z.string(),
@@ -53,6 +74,7 @@ const schema = z.object({
       source: z.record(z.string(), z.string()),
       options: z.record(z.string(), z.unknown()),
       files: z.array(z.object({ name: z.string(), byteLength: z.number(), sha256: z.string() })),
+      findings: z.array(findingSchema).optional(),
     }),
   ),
 });
@@ -178,7 +200,7 @@ export async function isKept(
 
 async function differenceTo(
   record: ArtifactRecord | undefined,
-  wanted: Omit<ArtifactRecord, 'files'>,
+  wanted: Omit<ArtifactRecord, 'files' | 'findings'>,
 ): Promise<string | undefined> {
   if (!record) return 'it is not known how it was made';
   if (record.version !== wanted.version)

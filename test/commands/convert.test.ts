@@ -12,7 +12,8 @@ import {
 import { basename, join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
-import type { ConvertOptions } from '../../src/commands/conversion/request.ts';
+import { Examination } from '../../src/commands/conversion/examination.ts';
+import { type ConvertOptions, convertDefaults } from '../../src/commands/conversion/request.ts';
 import { writeStage } from '../../src/commands/conversion/write.ts';
 import { convertCheckpoint } from '../../src/commands/convert.ts';
 import type { ProgressEvent } from '../../src/context.ts';
@@ -251,6 +252,7 @@ test('a disk without room is found out before anything is written', async () => 
     component,
     target: 'onnx',
     options: {},
+    examination: new Examination(),
     artifacts: [
       {
         id: { network: 'vae_decoder' },
@@ -262,7 +264,7 @@ test('a disk without room is found out before anything is written', async () => 
       throw new Error('it was built');
     },
   } as const;
-  const attempt = writeStage({ force: false, verify: false }).run(
+  const attempt = writeStage(convertDefaults).run(
     { checkpoint, output, models: [model], memory: { conversion: 0 } },
     { closeAtEnd() {} },
   );

@@ -8,6 +8,7 @@ import type { TargetName } from '../../formats/format.ts';
 import { type BuiltArtifact, targets } from '../../formats/targets.ts';
 import type { Stage } from '../../pipeline.ts';
 import { count, formatBytes } from '../../text.ts';
+import type { Examination } from './examination.ts';
 import { checkMemory, conversionMemory, type MemoryNeed, memoryNote } from './memory.ts';
 import { outputFolder } from './output.ts';
 import type { Precise, PreciseModel } from './precision.ts';
@@ -31,6 +32,8 @@ export interface PlannedModel {
   /** The options that decide the artifacts' bytes. */
   readonly options: Readonly<Record<string, unknown>>;
   readonly artifacts: readonly PlannedArtifact[];
+  /** What is found wrong with its weights while they are written. */
+  readonly examination: Examination;
   /** Makes the artifacts, in their order. */
   build(): readonly BuiltArtifact[];
 }
@@ -76,7 +79,7 @@ function memoryNeed(
 function planModel(
   { quantization, maxChunkBytes, deployment, loras, sizes }: ConvertRequest,
   checkpoint: Checkpoint,
-  { model, target, attention, precision }: PreciseModel,
+  { model, target, attention, precision, examination }: PreciseModel,
 ): PlannedModel & { readonly note?: string | undefined } {
   const { part, fewerBits } = cardOf(model.name);
   const own = {
@@ -92,6 +95,7 @@ function planModel(
     network: model.name,
     component: model.component,
     target,
+    examination,
     options: {
       ...own,
       loras: loras?.map(({ path, scale }) => [basename(path), scale]),

@@ -6,6 +6,7 @@ import { verifyGraph } from '../../graph/verify.ts';
 import type { Stage } from '../../pipeline.ts';
 import { type Precision, withPrecision } from '../../quantize/precision.ts';
 import type { Built, BuiltModel } from './build.ts';
+import { Examination } from './examination.ts';
 import type { ConvertRequest } from './request.ts';
 
 /** The graphs as they are computed. */
@@ -17,6 +18,8 @@ export interface Precise {
 /** A network for a target in its precision. */
 export interface PreciseModel extends BuiltModel {
   readonly precision: Precision;
+  /** What is found wrong with its weights while they are written. */
+  readonly examination: Examination;
 }
 
 /** Rewrites the graphs to the precision that is wanted, as near to it as target and network allow. */
@@ -31,9 +34,10 @@ export function precisionStage({ precision: asked }: ConvertRequest): Stage<Buil
           model.needsFloat32 === undefined || wanted === 'float16-weights' ? wanted : 'float32';
         if (model.needsFloat32 !== undefined && precision !== wanted)
           wide.set(model.needsFloat32, [...(wide.get(model.needsFloat32) ?? []), model.name]);
-        const graph = withPrecision(model.graph, precision);
+        const examination = new Examination();
+        const graph = withPrecision(examination.of(model.graph), precision);
         verifyGraph(graph);
-        return { target, attention, precision, model: { ...model, graph } };
+        return { target, attention, precision, examination, model: { ...model, graph } };
       });
       for (const [reason, names] of wide)
         onProgress?.({ type: 'note', message: `${[...new Set(names)].join(' and ')} in float32: ${reason}` });

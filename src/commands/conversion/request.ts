@@ -10,6 +10,7 @@ import { type TargetName, targetNames } from '../../formats/format.ts';
 import type { QuantizationOptions } from '../../quantize/plan.ts';
 import type { Precision } from '../../quantize/precision.ts';
 import type { Verdict } from '../../validate/verdict.ts';
+import type { WeightFinding } from '../../weights/examined-weight.ts';
 import type { OptionsOf } from '../options.ts';
 import type { MemoryNeed } from './memory.ts';
 
@@ -43,6 +44,8 @@ export interface ConvertRequest extends ModelSources {
   readonly compiler: Compiler;
   /** Weights with fewer bits; as `precision` says when left out. */
   readonly quantization?: QuantizationOptions | undefined;
+  /** Whether weights that are NaN or infinite, or become so in float16, are kept; else they are refused. */
+  readonly allowNonFinite: boolean;
   /** Whether to replace what is there. */
   readonly force: boolean;
   /** Whether to compare the SHA-256 of every existing result that would be reused; else only of those changed since. */
@@ -59,6 +62,7 @@ export const convertDefaults = {
   deployment: 'macOS13',
   compiler: 'own',
   bundle: true,
+  allowNonFinite: false,
   force: false,
   verify: false,
   dryRun: false,
@@ -90,4 +94,6 @@ export interface ConvertedArtifact {
   readonly files: readonly PlannedFile[];
   /** Whether an earlier run's was kept. */
   readonly kept: boolean;
+  /** What is wrong with its weights; absent when nothing is, and before they are read. */
+  readonly findings?: readonly WeightFinding[] | undefined;
 }

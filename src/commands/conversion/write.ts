@@ -1,16 +1,18 @@
 import { join } from 'node:path';
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
 import { throwIfInterrupted } from '../../context.ts';
-import { DiskSpaceError, OutputExistsError } from '../../errors.ts';
+import { DiskSpaceError, NonFiniteWeightError, OutputExistsError } from '../../errors.ts';
 import { type PlannedArtifact, totalBytes, type WrittenFile } from '../../formats/artifact.ts';
-import { removeEmptyProvenance, updateProvenance } from '../../formats/provenance.ts';
+import { readProvenance, removeEmptyProvenance, updateProvenance } from '../../formats/provenance.ts';
 import type { BuiltArtifact } from '../../formats/targets.ts';
 import { createFolder, freeBytes, lockOutput, removePath } from '../../io/disk.ts';
 import type { Stage, StageContext } from '../../pipeline.ts';
 import { formatBytes } from '../../text.ts';
+import type { WeightFinding } from '../../weights/examined-weight.ts';
+import { type Examination, notesOnFindings, refuseNonFinite } from './examination.ts';
 import { findExisting } from './existing-results.ts';
 import { describeArtifact, type Planned, type PlannedModel } from './plan.ts';
-import type { ConvertRequest, ConvertResult } from './request.ts';
+import type { ConvertedArtifact, ConvertRequest, ConvertResult } from './request.ts';
 import { SourceHashes } from './source-hashes.ts';
 
 /** What is in the output folder now; nothing is validated or bundled yet. */
@@ -18,13 +20,16 @@ export interface Written extends ConvertResult {
   readonly checkpoint: Checkpoint;
 }
 
+/** What of a request decides how it is written. */
+type WriteRequest = Pick<ConvertRequest, 'force' | 'verify' | 'allowNonFinite' | 'quantization'>;
+
 /**
  * Writes the artifacts, one model in memory at a time, each in one go: it is there complete or not at all. One that is
  * there already is kept when it was made from the same weights with the same options, replaced with `force`, and an
  * `OutputExistsError` otherwise; so is another form of a network (whole beside chunks). Throws `DiskSpaceError` before
- * anything is written when it would not fit.
+ * anything is written when it would not fit, and `NonFiniteWeightError` for an artifact whose weights are not finite.
  */
-export function writeStage(request: Pick<ConvertRequest, 'force' | 'verify'>): Stage<Planned, Written> {
+export function writeStage(request: WriteRequest): Stage<Planned, Written> {
   return {
     name: 'write',
     async run(planned, context) {
@@ -42,6 +47,8 @@ export function writeStage(request: Pick<ConvertRequest, 'force' | 'verify'>): S
       context.closeAtEnd(await lockOutput(output));
       const { kept, otherForms, foreign, obstacle, ...owner } = await findExisting(planned, request, sources);
       if (obstacle || kept.size !== before.kept.size) throw obstacle ?? changedMeanwhile(output);
+      const findings = await findingsOnRecord(output, kept);
+      for (const [path, found] of findings) refuseNonFinite(path, found, request);
       for (const { path } of kept) {
         const message = `reused ${path}: it was made before with the same options.`;
         context.onProgress?.({ type: 'note', message });
@@ -52,13 +59,16 @@ export function writeStage(request: Pick<ConvertRequest, 'force' | 'verify'>): S
         context.closeAtEnd({ close: () => removeEmptyProvenance(output) });
         await updateProvenance(output, { ...owner, gone: foreign, pending });
       }
-      const writer = new Writer({ output, byteLength, sources, context });
+      const writer = new Writer({ output, byteLength, sources, findings, request, context });
       for (let model = models.shift(); model; model = models.shift()) await writer.write(model, kept);
       // Last: an interruption must not leave a chain without its end.
       for (const path of otherForms) await removePath(join(output, path));
       if (otherForms.length > 0) await updateProvenance(output, { gone: otherForms });
+      const examined = artifacts.map((artifact) => ({ ...artifact, ...found(findings.get(artifact.path)) }));
+      const networks = examined.map(({ model: network, findings = [] }) => ({ network, findings }));
+      for (const message of notesOnFindings(networks)) context.onProgress?.({ type: 'note', message });
       return {
-        output: { checkpoint, output, artifacts, bundled: [], verdicts: [] },
+        output: { checkpoint, output, artifacts: examined, bundled: [], verdicts: [] },
         detail: `${formatBytes(byteLength)} to ${output}`,
       };
     },
@@ -75,6 +85,20 @@ function describe(
   );
 }
 
+/** What was found wrong with the weights of artifacts that are kept, by path. */
+async function findingsOnRecord(
+  output: string,
+  kept: ReadonlySet<PlannedArtifact>,
+): Promise<Map<string, readonly WeightFinding[]>> {
+  const { artifacts = {} } = (kept.size > 0 && (await readProvenance(output))) || {};
+  return new Map([...kept].map(({ path }) => [path, artifacts[path]?.findings ?? []]));
+}
+
+/** Says nothing where nothing was found. */
+function found(findings: readonly WeightFinding[] = []): Pick<ConvertedArtifact, 'findings'> {
+  return findings.length > 0 ? { findings } : {};
+}
+
 function changedMeanwhile(output: string): OutputExistsError {
   return new OutputExistsError({
     problem: `another run has changed ${output} just now.`,
@@ -88,6 +112,9 @@ interface Place {
   /** Of all that is written. */
   readonly byteLength: number;
   readonly sources: SourceHashes;
+  /** By artifact; what is written adds its own. */
+  readonly findings: Map<string, readonly WeightFinding[]>;
+  readonly request: WriteRequest;
   readonly context: StageContext;
 }
 
@@ -111,19 +138,45 @@ class Writer {
     }
   }
 
-  async #writeArtifact({ component, options }: PlannedModel, artifact: BuiltArtifact): Promise<void> {
-    const { output, sources } = this.#place;
+  async #writeArtifact(
+    { component, options, examination }: PlannedModel,
+    artifact: BuiltArtifact,
+  ): Promise<void> {
+    const { output, sources, findings } = this.#place;
     const { path } = artifact;
     const hashed = sources.of(component); // in a thread of its own, beside the writing
     // When writing fails first nobody awaits it, and its failure must not count as unhandled.
     hashed.catch(() => {});
     let files: readonly WrittenFile[] = [];
     await createFolder(join(output, path), async (folder) => {
-      files = await artifact.write(folder, (bytes) => this.#progress(path, bytes));
+      files = await this.#writeExamined(artifact, examination, folder);
       await hashed;
     });
-    const record = { source: await hashed, options, files };
+    const record = { source: await hashed, options, files, ...found(findings.get(path)) };
     await updateProvenance(output, { gone: [path], written: { [path]: record } });
+  }
+
+  /** Writes the files; what is wrong with the weights is known then, and refused unless it is allowed. */
+  async #writeExamined(
+    { path, write }: BuiltArtifact,
+    examination: Examination,
+    folder: string,
+  ): Promise<readonly WrittenFile[]> {
+    const { findings, request } = this.#place;
+    const check = (): void => {
+      const found = examination.take();
+      findings.set(path, found);
+      refuseNonFinite(path, found, request);
+    };
+    try {
+      const files = await write(folder, (bytes) => this.#progress(path, bytes));
+      check();
+      return files;
+    } catch (error) {
+      // No palette can be computed of such weights; what was seen of them says more.
+      if (error instanceof NonFiniteWeightError) check();
+      throw error;
+    }
   }
 
   #progress(what: string, bytes: number): void {

@@ -1,4 +1,4 @@
-import { FileFormatError } from '../../errors.ts';
+import { NonFiniteWeightError } from '../../errors.ts';
 import { borrowBlock, returnBlocks } from '../../io/block-pool.ts';
 import { BLOCK_BYTES } from '../../io/bytes.ts';
 import { count } from '../../text.ts';
@@ -37,7 +37,7 @@ export class PalettizedWeight {
     this.#options = options;
   }
 
-  /** The palettes in the order of their stretches. Throws `FileFormatError` for infinities and NaNs, and what reading throws. */
+  /** The palettes in the order of their stretches. Throws `NonFiniteWeightError` for infinities and NaNs, and what reading throws. */
   palettes(): Promise<readonly Palette[]> {
     this.#palettes ??= this.#compute();
     return this.#palettes;
@@ -122,9 +122,9 @@ export class PalettizedWeight {
 }
 
 /** The error for a weight that holds infinities or NaNs, or numbers beyond float16's 65504. */
-export function notFinite(name: string, found: number): FileFormatError {
-  return new FileFormatError({
+export function notFinite(name: string, found: number): NonFiniteWeightError {
+  return new NonFiniteWeightError({
     problem: `${name} cannot be quantised: ${count(found, 'element')} of it ${found === 1 ? 'is' : 'are'} infinite or NaN in float16.`,
-    advice: `Pass --skip-weights "${name}" to keep it as it is; the model may be damaged.`,
+    advice: `The model may be damaged. To keep this weight as it is: sdconvert quantize … --skip-weights "${name}"`,
   });
 }

@@ -29,7 +29,7 @@ export class ScaledPaletteWeight {
     this.palettized = new PalettizedWeight(scaled, { bits, groups: 1 });
   }
 
-  /** The scale of each channel: its largest magnitude, as float16. Throws `FileFormatError` for infinities and NaNs. */
+  /** The scale of each channel: its largest magnitude, as float16. Throws `NonFiniteWeightError` for infinities and NaNs. */
   scales(): Promise<Float32Array> {
     this.#scales ??= this.#largest();
     return this.#scales;

@@ -1,0 +1,125 @@
+import { NonFiniteWeightError } from '../../errors.ts';
+import type { Graph } from '../../graph/graph.ts';
+import { copyInto, rewrite } from '../../graph/rewrite.ts';
+import type { Tensor } from '../../graph/tensor.ts';
+import { count } from '../../text.ts';
+import {
+  examinedWeight,
+  type NonFiniteWeight,
+  type SuspiciousWeight,
+  type WeightFinding,
+} from '../../weights/examined-weight.ts';
+import type { ConvertRequest } from './request.ts';
+
+/** What is found wrong with a network's weights while they stream into an artifact: nothing is read for it alone. */
+export class Examination {
+  readonly #found = new Map<string, WeightFinding>();
+
+  /** The same graph, with weights that are looked at whenever they stream. */
+  of(graph: Graph): Graph {
+    const layers = layerWeights(graph);
+    return rewrite(graph, (builder, tensor, inputs) => {
+      const { op } = tensor;
+      if (op.kind !== 'weight') return copyInto(builder, tensor, inputs);
+      const weight = examinedWeight(op.weight, layers.has(tensor), (finding) =>
+        this.#found.set(finding.weight, finding),
+      );
+      return builder.weight(weight, tensor);
+    });
+  }
+
+  /** What was found since it was asked last, in the order in which the weights were read. */
+  take(): readonly WeightFinding[] {
+    const found = [...this.#found.values()];
+    this.#found.clear();
+    return found;
+  }
+}
+
+/** The matrices and kernels that layers multiply with. */
+function layerWeights({ tensors }: Graph): ReadonlySet<Tensor> {
+  const weights = new Set<Tensor>();
+  for (const { op, inputs } of tensors)
+    if ((op.kind === 'linear' || op.kind === 'conv2d') && inputs[1]) weights.add(inputs[1]);
+  return weights;
+}
+
+/** Findings are named after the network that they are in. */
+interface NetworkFindings {
+  readonly network: string;
+  readonly findings: readonly WeightFinding[];
+}
+
+/** So many weights are named one by one. */
+const NAMED = 5;
+
+/**
+ * Refuses an artifact whose weights cannot be computed with, unless that is allowed: throws `NonFiniteWeightError`.
+ */
+export function refuseNonFinite(
+  path: string,
+  findings: readonly WeightFinding[],
+  { allowNonFinite, quantization }: Pick<ConvertRequest, 'allowNonFinite' | 'quantization'>,
+): void {
+  const wrong = findings.filter((finding) => finding.problem === 'non-finite');
+  if (allowNonFinite || wrong.length === 0) return;
+  const named = wrong.slice(0, NAMED).map((finding) => [finding.weight, describe(finding)]);
+  const more: [string, string][] =
+    wrong.length > NAMED ? [['…', `and ${count(wrong.length - NAMED, 'more weight')}`]] : [];
+  throw new NonFiniteWeightError({
+    problem: `${path} was not written: ${count(wrong.length, 'weight')} of it ${wrong.length === 1 ? 'is' : 'are'} not finite.`,
+    details: Object.fromEntries([...named, ...more]),
+    advice: adviceOn(wrong, quantization !== undefined),
+  });
+}
+
+function adviceOn(wrong: readonly NonFiniteWeight[], areQuantized: boolean): string {
+  const isDamaged = wrong.some(({ nan, infinite }) => nan + infinite > 0);
+  const overflows = wrong.some(({ overflowing }) => overflowing > 0);
+  const without = areQuantized ? ' without --quantize-nbits' : '';
+  return [
+    ...(isDamaged ? ['The training went wrong or the file is damaged: use another version of it.'] : []),
+    ...(overflows ? [`--precision float32${without} keeps what float16 has no number for.`] : []),
+    `--allow-non-finite${without} writes them as they are${overflows ? ', what is too large as infinity' : ''}.`,
+  ].join(' ');
+}
+
+/** What the user should know of weights that were written nevertheless: at most a sentence of each kind. */
+export function notesOnFindings(all: readonly NetworkFindings[]): string[] {
+  const byName = new Map<string, WeightFinding>();
+  for (const { network, findings } of all)
+    for (const finding of findings) byName.set(`${network}: ${finding.weight}`, finding);
+  const found = [...byName];
+  const wrong = found.filter(([, { problem }]) => problem === 'non-finite');
+  const odd = found.filter(([, { problem }]) => problem !== 'non-finite');
+  return [
+    ...(wrong.length > 0 ? [`kept as asked, though not finite: ${listed(wrong)}.`] : []),
+    ...(odd.length > 0
+      ? [`converted as they are, though no training leaves weights so: ${listed(odd)}.`]
+      : []),
+  ];
+}
+
+function listed(found: readonly (readonly [string, WeightFinding])[]): string {
+  const named = found.slice(0, NAMED).map(([name, finding]) => `${name} (${describe(finding)})`);
+  const more = found.length > NAMED ? [`${found.length - NAMED} more`] : [];
+  return [...named, ...more].join(', ');
+}
+
+function describe(finding: NonFiniteWeight | SuspiciousWeight): string {
+  switch (finding.problem) {
+    case 'non-finite': {
+      const { nan, infinite, overflowing, first, elements } = finding;
+      const counts = Object.entries({
+        NaN: nan,
+        infinite,
+        'beyond float16’s 65504': overflowing,
+      }).flatMap(([what, n]) => (n > 0 ? [`${n.toLocaleString('en')} ${what}`] : []));
+      return `${counts.join(', ')} of ${count(elements, 'element')}, the first at ${first}`;
+    }
+    case 'constant':
+      return `every element is ${finding.value}`;
+    case 'huge':
+      return `up to ${finding.value.toPrecision(3)}`;
+  }
+}
