@@ -14,14 +14,15 @@ export const analyzeCommand: Command = {
   options: declare,
   async run(argv, report) {
     // yargs checked the types that `declare` gave each option.
-    const { artifact, output, force, analysis = besideArtifact(artifact), ...how } = argv as Arguments;
+    const { artifact, analysis = besideArtifact(artifact), ...how } = argv as Arguments;
+    const { output, force, 'in-place': inPlace } = how;
     const target = analyzeTarget(how);
-    if (!target && (output !== undefined || force))
+    if (!target && (output !== undefined || inPlace || force))
       throw new RequestError({
         problem: 'analyze writes a model only for a target.',
-        advice: 'Name --target-psnr or --target-size, or leave out --output and --force.',
+        advice: 'Name --target-psnr or --target-size, or leave out --output, --in-place and --force.',
       });
-    return runAnalysis({ artifact, output, force, analysis, prompts: how.prompt, target }, report);
+    return runAnalysis({ artifact, output, inPlace, force, analysis, prompts: how.prompt, target }, report);
   },
 };
 
@@ -58,6 +59,17 @@ export const targetOptions = {
   prompt: { type: 'string', array: true, describe: 'What is drawn while it is measured' },
 } as const;
 
+/** The options that say where a quantised model goes. */
+export const placeOptions = {
+  output: { alias: 'o', type: 'string', describe: 'Where the quantised model goes' },
+  'in-place': {
+    type: 'boolean',
+    default: false,
+    describe: 'Replace the model itself instead, which cannot be undone',
+  },
+  force: { type: 'boolean', default: false, describe: 'Replace an output that exists' },
+} as const;
+
 function describeAnalysis({ points, reports, chosen }: AnalyzeResult): string {
   const rows = points.map(({ bits, bytes, psnr }) => [String(bits), formatBytes(bytes), psnr.toFixed(1)]);
   return [
@@ -86,12 +98,7 @@ function declare(yargs: Argv) {
         'The file that keeps what is measured (hours for a large model), resumed where it broke off [default: ARTIFACT.analysis.json]',
     })
     .options(targetOptions)
-    .option('output', {
-      alias: 'o',
-      type: 'string',
-      describe: 'Where the quantised model goes; in the place of the artifact when left out',
-    })
-    .option('force', { type: 'boolean', default: false, describe: 'Replace an output that exists' })
+    .options(placeOptions)
     .example(
       '$0 analyze ./out/onnx/unet --target-size 600MB -o ./small/unet',
       'the best mixture of bits of that size; its recipe then fits Core ML packages and fine-tunes, too',

@@ -5,7 +5,7 @@ import type { Recipe } from '../../src/mixed-bits/recipe.ts';
 import { planQuantization, type QuantizationPlan, quantizationModes } from '../../src/quantize/plan.ts';
 import type { WeightReport } from '../../src/quantize/quantized-weight.ts';
 import { alignColumns, count, formatBytes } from '../../src/text.ts';
-import { analyzeTarget, runAnalysis, targetOptions } from './analyze.ts';
+import { analyzeTarget, placeOptions, runAnalysis, targetOptions } from './analyze.ts';
 import type { Command } from './command.ts';
 
 type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
@@ -29,13 +29,11 @@ export const quantizeCommand: Command = {
   async run(argv, report) {
     // yargs checked the types that `declare` gave each option.
     const { artifact, output, force, analyze: analysis, verbose, ...how } = argv as Arguments;
+    const place = { output, inPlace: how['in-place'], force };
     refuseIgnored(argv as Arguments);
     if (analysis !== undefined) {
       const { prompt: prompts, ...targets } = how;
-      return runAnalysis(
-        { artifact, output, force, analysis, prompts, target: analyzeTarget(targets) },
-        report,
-      );
+      return runAnalysis({ artifact, ...place, analysis, prompts, target: analyzeTarget(targets) }, report);
     }
     const { quantizeArtifact } = await import('../../src/commands/quantize.ts');
     const { namesWithoutWeight, planRecipe, readRecipe } = await import('../../src/mixed-bits/recipe.ts');
@@ -48,7 +46,7 @@ export const quantizeCommand: Command = {
       return plan(weight);
     };
     const result = await report.follow(['quantize'], async (context) => {
-      const quantized = await quantizeArtifact({ artifact, output, plan: watched, force }, context);
+      const quantized = await quantizeArtifact({ artifact, plan: watched, ...place }, context);
       const unfit = recipe ? namesWithoutWeight(recipe, seen) : [];
       const message = recipe && describeUnfit(recipe, unfit, seen, artifact);
       if (message) context.onProgress?.({ type: 'note', message });
@@ -79,7 +77,7 @@ function refuseIgnored(all: Arguments): void {
   const hasTarget = all['target-psnr'] !== undefined || all['target-size'] !== undefined;
   if (analyze !== undefined) {
     refuse(all, '--analyze', ['nbits', 'recipe', ...uniformOptions]);
-    if (!hasTarget) refuse(all, '--analyze without a target', ['output', 'force']);
+    if (!hasTarget) refuse(all, '--analyze without a target', ['output', 'in-place', 'force']);
     return;
   }
   refuse(all, 'quantize without --analyze', mixOptions);
@@ -176,11 +174,7 @@ function declare(yargs: Argv) {
       type: 'number',
       describe: 'Bits per weight: 1, 2, 3, 4, 6 or 8 for palettes, 4 or 8 for linear modes',
     })
-    .option('output', {
-      alias: 'o',
-      type: 'string',
-      describe: 'Where the result goes; in the place of the artifact when left out',
-    })
+    .options(placeOptions)
     .option('mode', {
       choices: quantizationModes,
       default: quantizationModes[0],
@@ -223,10 +217,9 @@ function declare(yargs: Argv) {
     })
     .options(targetOptions)
     .group(['analyze', 'target-psnr', 'target-size', 'prompt', 'recipe'], 'Mixed bits:')
-    .option('force', { type: 'boolean', default: false, describe: 'Replace an output that exists' })
     .example(
-      '$0 quantize ./out/onnx/unet --nbits 8',
-      'writes the UNet anew, with palettes of 256 numbers, in its place',
+      '$0 quantize ./out/onnx/unet --nbits 8 -o ./small/unet',
+      'writes the UNet anew, with palettes of 256 numbers',
     )
     .example(
       '$0 quantize ./out/onnx/unet --analyze unet.json --target-size 600MB -o ./small/unet',

@@ -50,6 +50,26 @@ export function swiftResourcePaths(
 export async function bundleSwiftResources(
   { packages, tokenizer, compiler }: SwiftResources,
   folder: string,
+  context: Context = {},
+): Promise<WrittenFile[]> {
+  const written = await compileBundles({ packages, compiler }, folder, context);
+  const vocabulary = await swiftVocabulary(tokenizer);
+  for (const name of TOKENIZER_FILES) {
+    const file = vocabulary.find((each) => sideFileName(each) === name);
+    if (file !== undefined) written.push({ name, ...(await placeSideFile(file, join(folder, name))) });
+    else
+      context.onProgress?.({
+        type: 'note',
+        message: `the tokenizer has no ${name}: ${folder} cannot be loaded without it.`,
+      });
+  }
+  return written;
+}
+
+/** The compiled models of `bundleSwiftResources` alone; other forms of their networks go. Throws as that does. */
+export async function compileBundles(
+  { packages, compiler }: Pick<SwiftResources, 'packages' | 'compiler'>,
+  folder: string,
   { onProgress, signal }: Context = {},
 ): Promise<WrittenFile[]> {
   const written: WrittenFile[] = [];
@@ -72,16 +92,6 @@ export async function bundleSwiftResources(
     await forgetProvenance(join(folder, name));
     await removePath(join(folder, name));
   }
-  const vocabulary = await swiftVocabulary(tokenizer);
-  for (const name of TOKENIZER_FILES) {
-    const file = vocabulary.find((each) => sideFileName(each) === name);
-    if (file !== undefined) written.push({ name, ...(await placeSideFile(file, join(folder, name))) });
-    else
-      onProgress?.({
-        type: 'note',
-        message: `the tokenizer has no ${name}: ${folder} cannot be loaded without it.`,
-      });
-  }
   return written;
 }
 
@@ -92,7 +102,7 @@ function withoutChunkedWholes<P extends Pick<SwiftPackage, 'id'>>(packages: read
 }
 
 /** `unet_chunk2` → `UnetChunk2.mlmodelc`, `ControlNet_me_canny.mlpackage` → `controlnet/MeCanny.mlmodelc`. */
-function bundleFolder({ id, path }: Pick<SwiftPackage, 'id' | 'path'>): string {
+export function bundleFolder({ id, path }: Pick<SwiftPackage, 'id' | 'path'>): string {
   const bundle = `${nameOf(id, { by: 'swift', origin: controlNetOrigin(modelName(path)) })}.mlmodelc`;
   return networkKind(id.network) === 'controlnet' ? `controlnet/${bundle}` : bundle;
 }

@@ -29,7 +29,13 @@ import type { PaletteBits } from '../quantize/palette/palette.ts';
 import { openRunner } from '../run/open-runner.ts';
 import { formatBytes } from '../text.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
-import { type QuantizeResult, quantizeArtifact, refuseExisting } from './quantize.ts';
+import {
+  type QuantizeResult,
+  quantizeArtifact,
+  refuseExisting,
+  refuseItself,
+  refuseUnplaced,
+} from './quantize.ts';
 
 /** What to measure, and what to do with it. */
 export interface AnalyzeRequest {
@@ -41,14 +47,17 @@ export interface AnalyzeRequest {
   readonly prompts: readonly string[];
   /** The least PSNR in dB, or the most bytes, that the quantised model is to have; left out: only measured. */
   readonly target?: AnalyzeTarget | undefined;
-  /** Where the quantised model goes; in the artifact's place when left out. */
+  /** Where the quantised model goes. With a target either this or `inPlace` has to be given. */
   readonly output?: string | undefined;
+  /** Whether the quantised model takes the artifact's place, for good. */
+  readonly inPlace: boolean;
   readonly force: boolean;
 }
 
 /** What `analyze` does when nothing else is asked for. */
 export const analyzeDefaults = {
   prompts: ['a photo of an astronaut riding a horse on mars', 'a red ball on a green field'],
+  inPlace: false,
   force: false,
 } as const satisfies Partial<AnalyzeRequest>;
 
@@ -91,11 +100,15 @@ export function analyzeStages({ target }: Pick<AnalyzeRequest, 'target'>): reado
 export async function analyze(options: AnalyzeOptions, context: Context = {}): Promise<AnalyzeResult> {
   const request = withDefaults<AnalyzeRequest, typeof analyzeDefaults>(analyzeDefaults, options);
   await requireOnnxruntime();
-  const artifact = await openUnet(request.artifact);
-  const { path: file } = artifact;
   const { target, output, force } = request;
   // Not after hours of measuring.
-  if (target && output !== undefined && !force) await refuseExisting(artifact.place(output));
+  if (target) refuseUnplaced(request);
+  const artifact = await openUnet(request.artifact);
+  const { path: file } = artifact;
+  if (target && output !== undefined) {
+    refuseItself(artifact, artifact.place(output));
+    if (!force) await refuseExisting(artifact.place(output));
+  }
   const cases = await inStage('draw', context, () => draw(file, request.prompts, context));
   const model = await openOnnx(file);
   const work = join(tmpdir(), `sdconvert-${randomUUID()}`);
@@ -253,9 +266,10 @@ class Mixer {
 
   write(
     bits: ReadonlyMap<string, number>,
-    { output, force }: Pick<AnalyzeRequest, 'output' | 'force'>,
+    { output, inPlace, force }: Partial<Pick<AnalyzeRequest, 'output' | 'inPlace' | 'force'>>,
   ): Promise<QuantizeResult> {
-    return quantizeArtifact({ artifact: this.#file, output, force, plan: planRecipe(bits) }, this.#quiet);
+    const place = { output, inPlace, force };
+    return quantizeArtifact({ artifact: this.#file, ...place, plan: planRecipe(bits) }, this.#quiet);
   }
 }
 

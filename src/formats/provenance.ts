@@ -153,15 +153,35 @@ export async function recordBundle(
   await updateProvenance(output, { written: { [folder]: { source: {}, options: {}, files: sorted } } });
 }
 
-/** Removes a path that is about to be replaced from the record of its output folder, if it has one. */
-export async function forgetProvenance(path: string): Promise<void> {
+/** Where in a conversion's output something lies. */
+export interface PlaceInOutput {
+  /** The output folder: it holds a `sdconvert.json`. */
+  readonly output: string;
+  /** Relative to it, as on record: `onnx/unet`. */
+  readonly path: string;
+}
+
+/** The output folder that a path is in; `undefined` where it is in none. */
+export async function placeInOutput(path: string): Promise<PlaceInOutput | undefined> {
   const names = resolve(path).split(sep);
   // The deepest are those of ControlNets: Resources/controlnet/X.mlmodelc.
   for (let depth = 1; depth <= 3; depth++) {
     const output = names.slice(0, -depth).join(sep) || sep;
     if ((await pathKind(join(output, FILE))) === 'file')
-      return updateProvenance(output, { gone: [names.slice(-depth).join('/')] });
+      return { output, path: names.slice(-depth).join('/') };
   }
+  return undefined;
+}
+
+/** Removes a path that is about to be replaced from the record of its output folder, if it has one. */
+export async function forgetProvenance(path: string): Promise<void> {
+  const place = await placeInOutput(path);
+  if (place) await updateProvenance(place.output, { gone: [place.path] });
+}
+
+/** What is on record of an artifact; `undefined` where nothing is. */
+export async function recordOf({ output, path }: PlaceInOutput): Promise<ArtifactRecord | undefined> {
+  return (await readProvenance(output))?.artifacts[path];
 }
 
 /** Ways of checking that an artifact is unchanged since it was written. */

@@ -50,7 +50,7 @@ test('--json tells of every weight its bits, its error and its size, and what it
 });
 
 test('people read which weights lost the most, and the sizes', async () => {
-  const { stdout } = await quantize('--nbits', '8', '--mode', 'linear', '--quiet');
+  const { stdout } = await quantize('--nbits', '8', '--mode', 'linear', '--quiet', '--in-place');
   expect(stdout).toContain('signal to error, dB');
   expect(stdout).toMatch(/linear\.weight +96×64 +8 +12\.3 kB +6\.4 kB/);
   expect(stdout).toContain(`2 weights in ${inFolder('unet')}: `);
@@ -71,6 +71,16 @@ test('options that would change nothing are refused, not ignored', async () => {
     expect.stringContaining('--analyze does not take --nbits.'),
     expect.stringContaining('--analyze without a target does not take --output.'),
   ]);
+});
+
+test('a model is never replaced without being asked to: an output or --in-place must be named, not both', async () => {
+  const { code, stderr } = await quantize('--nbits', '4');
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/--output, or pass --in-place/);
+  const both = await quantize('--nbits', '4', '--in-place', '-o', inFolder('never'));
+  const measured = await run(inFolder('unet'), '--analyze', inFolder('a.json'), '--target-size', '3MB');
+  expect(measured.stderr).toContain('it is not said where the quantised model goes.');
+  expect(both.stderr).toContain('--output and --in-place exclude each other.');
 });
 
 test('names in a recipe that fit no weight are told', async () => {

@@ -48,7 +48,7 @@ const commands: Readonly<Record<string, (path: string) => Promise<unknown>>> = {
     const copy = `${path}-copy`;
     cpSync(path, copy, { recursive: true });
     const plan = planQuantization({ bits: 4 });
-    return (await quantizeArtifact({ artifact: copy, plan, force: false })).path === copy;
+    return (await quantizeArtifact({ artifact: copy, plan, inPlace: true })).path === copy;
   },
   compile: async (path) =>
     existsSync(

@@ -34,7 +34,7 @@ beforeAll(async () => {
   });
   const plan = ({ name }: { name: string }) =>
     measured.includes(name) ? undefined : ({ kind: 'linear', bits: 8, symmetric: true } as const);
-  await quantizeArtifact({ artifact: unet(), plan, force: false });
+  await quantizeArtifact({ artifact: unet(), plan, inPlace: true });
   const runner = await openRunner(unet(), { optimize: true });
   cases = await denoisingCases(runner, { folder: at('out/onnx'), prompts }, {});
   await runner.close();

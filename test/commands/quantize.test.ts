@@ -61,7 +61,12 @@ function quantize(
   context: Context = {},
 ) {
   return quantizeArtifact(
-    { artifact, plan: planQuantization({ bits: 6, ...options }), force: false, ...request },
+    {
+      artifact,
+      plan: planQuantization({ bits: 6, ...options }),
+      inPlace: request.output === undefined,
+      ...request,
+    },
     context,
   );
 }
