@@ -92,6 +92,11 @@ export async function readProvenance(output: string): Promise<Provenance | undef
   return { ...data, artifacts: Object.fromEntries(records) };
 }
 
+/** Whether a folder holds a conversion's record, whatever is in it. */
+export async function isConversion(folder: string): Promise<boolean> {
+  return exists(join(folder, FILE));
+}
+
 /** Changes of an output folder's record; paths are relative to the folder. */
 export interface ProvenanceChange {
   /** Recorded paths that were replaced or removed, with all below them. */

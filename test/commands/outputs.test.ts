@@ -74,6 +74,14 @@ describe('an output folder', () => {
     expect(readFileSync(join(crowded, 'thesis.docx'), 'utf8')).toBe('years of work');
   });
 
+  test('may hold other conversions in folders of their own', async () => {
+    const output = temporary('above');
+    await convert(join(output, 'below'), { bundle: false });
+    await convert(output, { bundle: false });
+    expect(readdirSync(output)).toContain('below');
+    expect(readdirSync(join(output, 'below'))).toContain('sdconvert.json');
+  });
+
   test('of one checkpoint refuses another by name, and --force removes all of the first', async () => {
     const output = temporary('mixed');
     await convert(output, { models: ['vae_encoder', 'vae_decoder'] });

@@ -2,7 +2,7 @@ import { basename, dirname, join, resolve, sep } from 'node:path';
 import type { Checkpoint, Component } from '../../checkpoint/checkpoint.ts';
 import { fingerprintOf } from '../../checkpoint/fingerprint.ts';
 import { OutputExistsError, RequestError } from '../../errors.ts';
-import { type CheckpointIdentity, readProvenance } from '../../formats/provenance.ts';
+import { type CheckpointIdentity, isConversion, readProvenance } from '../../formats/provenance.ts';
 import { exists, listFolder, pathKind } from '../../io/disk.ts';
 
 /**
@@ -98,7 +98,11 @@ function isSame(a: CheckpointIdentity, b: CheckpointIdentity): boolean {
 /** Files that are in an output folder and are nobody's that is known. */
 async function strangers(output: string): Promise<{ obstacle?: OutputExistsError }> {
   if ((await pathKind(output)) !== 'folder') return {};
-  const names = (await listFolder(output)).filter((file) => !file.startsWith('.'));
+  const names: string[] = [];
+  for (const name of await listFolder(output)) {
+    // Conversions may lie below each other: `-o out/sd15` and then `-o out`.
+    if (!name.startsWith('.') && !(await isConversion(join(output, name)))) names.push(name);
+  }
   if (names.length === 0) return {};
   const more = names.length > 4 ? ', …' : '';
   return {
