@@ -3,8 +3,10 @@ import type { DeclaredValue, FactLines, FormatRoom } from '../formats/artifact.t
 import type { Format } from '../formats/format.ts';
 import { formats } from '../formats/open.ts';
 import { alignColumns, count, formatBytes } from '../text.ts';
+import { describeFinding } from '../weights/describe-finding.ts';
 import { sumOf, type WeightGroup } from '../weights/weight-groups.ts';
 import type {
+  ArtifactInspection,
   ArtifactsInspection,
   CheckpointInspection,
   Inspection,
@@ -149,7 +151,12 @@ function describeArtifacts({ path, sdconvert, artifacts }: ArtifactsInspection):
   return [
     factLines(facts),
     alignColumns([['model', 'format', 'size', 'made with'], ...atMostRows(24, rows)]),
+    atMost(5, artifacts.flatMap(describeFindings)).join('\n'),
   ];
+}
+
+function describeFindings({ path, findings = [] }: ArtifactInspection): string[] {
+  return findings.map((finding) => `${path}: ${finding.weight}: ${describeFinding(finding)}`);
 }
 
 function describeOther({ details }: OtherInspection): string[] {

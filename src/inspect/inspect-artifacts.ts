@@ -12,7 +12,7 @@ import type { ArtifactInspection, ArtifactsInspection } from './inspection.ts';
 import { nextCommand } from './next-command.ts';
 
 /** A converted model in a folder. */
-export type FoundArtifact = Omit<ArtifactInspection, 'options'>;
+export type FoundArtifact = Omit<ArtifactInspection, 'options' | 'findings'>;
 
 /** `original/compiled/Unet.mlmodelc`, as Apple's repositories have it, is the deepest place to look at. */
 const LEVELS = 3;
@@ -58,6 +58,7 @@ export async function inspectArtifacts(
     artifacts: found.map((artifact) => ({
       ...artifact,
       options: record.artifacts[artifact.path]?.options ?? null,
+      findings: record.artifacts[artifact.path]?.findings,
     })),
     problems,
     next: nextStep(path, found, problems),

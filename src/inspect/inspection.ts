@@ -5,6 +5,7 @@ import type { DeclaredValue } from '../formats/artifact.ts';
 import type { Format, OwnFacts } from '../formats/format.ts';
 import type { FileSize } from '../io/file-sizes.ts';
 import type { JsonObject } from '../io/python-json.ts';
+import type { WeightFinding } from '../weights/examined-weight.ts';
 import type { WeightGroup } from '../weights/weight-groups.ts';
 
 /** What `inspect` found: plain data, so that it can be printed as JSON. What is not known is `null`. */
@@ -123,6 +124,8 @@ export interface ArtifactInspection {
   readonly byteLength: number;
   /** The options it was made with, if they are recorded. */
   readonly options: JsonObject | null;
+  /** What was found wrong with its weights when it was made; absent when nothing was. */
+  readonly findings?: readonly WeightFinding[] | undefined;
 }
 
 /** Anything else: `problems` say what it is, `next` what to do. */

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { expect, test } from 'vitest';
 import { inspect } from '../../src/commands/inspect.ts';
@@ -40,6 +40,19 @@ function output(folder: string): string {
   writeFileSync(at(folder, 'sdconvert.json'), JSON.stringify({ sdconvert: '0.1.0', artifacts }));
   return at(folder);
 }
+
+test('weights that were kept though not finite are named', async () => {
+  const path = output('kept');
+  const record = JSON.parse(readFileSync(at('kept', 'sdconvert.json'), 'utf8'));
+  const finding = { problem: 'non-finite', weight: 'conv_in.weight', elements: 2304 };
+  record.artifacts['onnx/unet'].findings = [{ ...finding, nan: 3, infinite: 0, overflowing: 0, first: 5 }];
+  writeFileSync(at('kept', 'sdconvert.json'), JSON.stringify(record));
+  const inspection = await inspectArtifacts(path);
+  expect(inspection.artifacts.map(({ findings }) => findings?.length)).toEqual([undefined, 1]);
+  expect(describe(inspection)).toContain(
+    'onnx/unet: conv_in.weight: 3 NaN of 2,304 elements, the first at 5',
+  );
+});
 
 test('an output folder is described with what sdconvert.json says of its models', async () => {
   const path = output('whole');

@@ -3,12 +3,8 @@ import type { Graph } from '../../graph/graph.ts';
 import { copyInto, rewrite } from '../../graph/rewrite.ts';
 import type { Tensor } from '../../graph/tensor.ts';
 import { count } from '../../text.ts';
-import {
-  examinedWeight,
-  type NonFiniteWeight,
-  type SuspiciousWeight,
-  type WeightFinding,
-} from '../../weights/examined-weight.ts';
+import { describeFinding } from '../../weights/describe-finding.ts';
+import { examinedWeight, type NonFiniteWeight, type WeightFinding } from '../../weights/examined-weight.ts';
 import type { ConvertRequest } from './request.ts';
 
 /** What is found wrong with a network's weights while they stream into an artifact: nothing is read for it alone. */
@@ -63,7 +59,7 @@ export function refuseNonFinite(
 ): void {
   const wrong = findings.filter((finding) => finding.problem === 'non-finite');
   if (allowNonFinite || wrong.length === 0) return;
-  const named = wrong.slice(0, NAMED).map((finding) => [finding.weight, describe(finding)]);
+  const named = wrong.slice(0, NAMED).map((finding) => [finding.weight, describeFinding(finding)]);
   const more: [string, string][] =
     wrong.length > NAMED ? [['…', `and ${count(wrong.length - NAMED, 'more weight')}`]] : [];
   throw new NonFiniteWeightError({
@@ -101,25 +97,7 @@ export function notesOnFindings(all: readonly NetworkFindings[]): string[] {
 }
 
 function listed(found: readonly (readonly [string, WeightFinding])[]): string {
-  const named = found.slice(0, NAMED).map(([name, finding]) => `${name} (${describe(finding)})`);
+  const named = found.slice(0, NAMED).map(([name, finding]) => `${name} (${describeFinding(finding)})`);
   const more = found.length > NAMED ? [`${found.length - NAMED} more`] : [];
   return [...named, ...more].join(', ');
-}
-
-function describe(finding: NonFiniteWeight | SuspiciousWeight): string {
-  switch (finding.problem) {
-    case 'non-finite': {
-      const { nan, infinite, overflowing, first, elements } = finding;
-      const counts = Object.entries({
-        NaN: nan,
-        infinite,
-        'beyond float16’s 65504': overflowing,
-      }).flatMap(([what, n]) => (n > 0 ? [`${n.toLocaleString('en')} ${what}`] : []));
-      return `${counts.join(', ')} of ${count(elements, 'element')}, the first at ${first}`;
-    }
-    case 'constant':
-      return `every element is ${finding.value}`;
-    case 'huge':
-      return `up to ${finding.value.toPrecision(3)}`;
-  }
 }
