@@ -64,6 +64,8 @@ test('help loads none of the library but small files without imports', () => {
   const args = ['--import', preload, temporary('bin/sdconvert.js'), '--help'];
   const loaded = spawnSync(process.execPath, args, { encoding: 'utf8' }).stderr.split('\n');
   const library = loaded.flatMap((url) => url.split('/dist/src/').slice(1));
-  expect(library.sort()).toEqual(['checkpoint/lora/lora-argument.js', 'errors.js', 'text.js', 'version.js']);
+  expect(library.sort()).toEqual([
+    ...['checkpoint/lora/lora-argument.js', 'errors.js', 'formats/format.js', 'text.js', 'version.js'],
+  ]);
   expect(loaded.filter((url) => url.includes('/node_modules/'))).toEqual([]);
 });

@@ -98,8 +98,8 @@ test('what is neither is called by its name', async () => {
 
 test('a saved module is refused by its class, a TorchScript program by its kind', async () => {
   const module = openWeightFile(fixture('module.pt'));
-  await expect(module).rejects.toThrow(FileFormatError);
-  await expect(module).rejects.toThrow('refers to torch.nn.modules.linear.Linear');
+  await expect(module).rejects.toThrow(UnsupportedModelError);
+  await expect(module).rejects.toThrow('an object of the class torch.nn.modules.linear.Linear');
   const script = openWeightFile(fixture('torchscript.pt'));
   await expect(script).rejects.toThrow(UnsupportedModelError);
   await expect(script).rejects.toThrow('is a TorchScript program');

@@ -1,6 +1,6 @@
 import { UnsupportedModelError } from '../../errors.ts';
 import { quote } from '../../io/error-text.ts';
-import { isTensor, type PickledTensor, type PickleValue } from './pickle-value.ts';
+import { isInert, isTensor, type PickledTensor, type PickleValue } from './pickle-value.ts';
 
 /**
  * The tensors by name in what a torch file holds: a dict of tensors, or one that has such a dict under `state_dict`
@@ -46,10 +46,16 @@ function tensorsWithin(name: PickleValue, value: PickleValue): (readonly [string
 }
 
 function noTensors(file: string, root: PickleValue): UnsupportedModelError {
-  const keys = root instanceof Map ? [...root.keys()].filter((key) => typeof key === 'string') : [];
   return new UnsupportedModelError({
     problem: `${file} is a PyTorch file without named tensors.`,
-    details: { 'it holds': keys.length > 0 ? keys.slice(0, 12).map(quote).join(', ') : 'no dict of names' },
+    details: { 'it holds': contentsOf(root) },
     advice: 'Give a file of weights: one whose state_dict was saved.',
   });
+}
+
+/** The names of a dict, or the class of what was saved in its place. */
+function contentsOf(root: PickleValue): string {
+  if (isInert(root)) return `an object of the class ${root.name}`;
+  const keys = root instanceof Map ? [...root.keys()].filter((key) => typeof key === 'string') : [];
+  return keys.length > 0 ? keys.slice(0, 12).map(quote).join(', ') : 'no dict of names';
 }
