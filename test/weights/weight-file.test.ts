@@ -1,6 +1,6 @@
 import { promises as fs } from 'node:fs';
 import { expect, test } from 'vitest';
-import { FileFormatError, UnsupportedModelError } from '../../src/errors.ts';
+import { UnsupportedModelError } from '../../src/errors.ts';
 import { byteSize } from '../../src/weights/dtype.ts';
 import { type NamedTensor, writeSafetensors } from '../../src/weights/safetensors-writer.ts';
 import { readTensor } from '../../src/weights/tensor-data.ts';
