@@ -56,8 +56,9 @@ test.each(['onnx', 'coreml'] as const)(
     const error = await rejectionOf(convert(unetWithNaN, output, { targets: [target], models: ['unet'] }));
     expect(error).toBeInstanceOf(NonFiniteWeightError);
     const path = target === 'onnx' ? 'onnx/unet' : 'Stable_Diffusion_version_sd-shapes_unet.mlpackage';
-    expect(error.problem).toBe(`${path} was not written: 2 weights of it are not finite.`);
+    expect(error.problem).toBe(`${path} is refused: 2 weights of it hold numbers that are not finite.`);
     expect(error.details).toEqual({
+      file: join(unetWithNaN, 'unet/diffusion_pytorch_model.safetensors'),
       'conv_in.weight': '3 NaN of 2,304 elements, the first at 5',
       'conv_out.bias': '1 infinite of 4 elements, the first at 1',
     });
@@ -105,7 +106,9 @@ test('what is not finite by a LoRA is refused, too', async () => {
   ]);
   const options = { models: ['unet'], loras: [{ path: lora, scale: 1 }] } satisfies Partial<ConvertOptions>;
   const error = await rejectionOf(convert(sdShapes, temporary('lora'), options));
+  expect(error.problem).toContain('1 weight of it holds numbers that are not finite in float16.');
   expect(error.details).toEqual({
+    file: join(sdShapes, 'unet/diffusion_pytorch_model.safetensors'),
     [`${module}.weight`]: '4,096 beyond float16’s 65504 of 4,096 elements, the first at 0',
   });
 });
@@ -115,7 +118,7 @@ test('palettes say it in the same words, and not to ask for palettes', async () 
     convert(unetWithNaN, temporary('palettes'), { models: ['unet'], quantization: { bits: 4 } }),
   );
   expect(error).toBeInstanceOf(NonFiniteWeightError);
-  expect(error.problem).toContain('onnx/unet was not written');
+  expect(error.problem).toContain('onnx/unet is refused');
   expect(error.advice).toContain('--allow-non-finite without --quantize-nbits');
 });
 

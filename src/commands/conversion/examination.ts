@@ -9,6 +9,8 @@ import type { ConvertRequest } from './request.ts';
 
 /** What is found wrong with a network's weights while they stream into an artifact: nothing is read for it alone. */
 export class Examination {
+  /** The files that its weights are in, by name. */
+  readonly files = new Map<string, string>();
   readonly #found = new Map<string, WeightFinding>();
 
   /** The same graph, with weights that are looked at whenever they stream. */
@@ -17,6 +19,7 @@ export class Examination {
     return rewrite(graph, (builder, tensor, inputs) => {
       const { op } = tensor;
       if (op.kind !== 'weight') return copyInto(builder, tensor, inputs);
+      this.files.set(op.weight.name, op.weight.file);
       const weight = examinedWeight(op.weight, layers.has(tensor), (finding) =>
         this.#found.set(finding.weight, finding),
       );
@@ -50,21 +53,26 @@ interface NetworkFindings {
 const NAMED = 5;
 
 /**
- * Refuses an artifact whose weights cannot be computed with, unless that is allowed: throws `NonFiniteWeightError`.
+ * Refuses an artifact whose weights cannot be computed with, unless that is allowed: throws `NonFiniteWeightError`,
+ * which names the first of the `files` that they are in.
  */
 export function refuseNonFinite(
   path: string,
   findings: readonly WeightFinding[],
   { allowNonFinite, quantization }: Pick<ConvertRequest, 'allowNonFinite' | 'quantization'>,
+  files: ReadonlyMap<string, string> = new Map(),
 ): void {
   const wrong = findings.filter((finding) => finding.problem === 'non-finite');
   if (allowNonFinite || wrong.length === 0) return;
+  const [first] = wrong.flatMap(({ weight }) => files.get(weight) ?? []);
+  const file: [string, string][] = first === undefined ? [] : [['file', first]];
   const named = wrong.slice(0, NAMED).map((finding) => [finding.weight, describeFinding(finding)]);
   const more: [string, string][] =
     wrong.length > NAMED ? [['…', `and ${count(wrong.length - NAMED, 'more weight')}`]] : [];
+  const isOverflow = wrong.every(({ nan, infinite }) => nan + infinite === 0);
   throw new NonFiniteWeightError({
-    problem: `${path} was not written: ${count(wrong.length, 'weight')} of it ${wrong.length === 1 ? 'is' : 'are'} not finite.`,
-    details: Object.fromEntries([...named, ...more]),
+    problem: `${path} is refused: ${count(wrong.length, 'weight')} of it ${wrong.length === 1 ? 'holds' : 'hold'} numbers that are not finite${isOverflow ? ' in float16' : ''}.`,
+    details: Object.fromEntries([...file, ...named, ...more]),
     advice: adviceOn(wrong, quantization !== undefined),
   });
 }

@@ -166,7 +166,7 @@ class Writer {
     const check = (): void => {
       const found = examination.take();
       findings.set(path, found);
-      refuseNonFinite(path, found, request);
+      refuseNonFinite(path, found, request, examination.files);
     };
     try {
       const files = await write(folder, (bytes) => this.#progress(path, bytes));
