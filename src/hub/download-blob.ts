@@ -15,7 +15,7 @@ export interface BlobRequest {
   readonly repository: HubRepository;
   readonly commit: string;
   readonly file: HubFile;
-  /** Where it appears when it is whole and its hash is right. */
+  /** Path under which it appears when it is complete and its hash is right. */
   readonly path: string;
   readonly lock: string;
   readonly wait: HubOptions['wait'];
@@ -23,7 +23,7 @@ export interface BlobRequest {
   readonly onBytes: (done: number) => void;
 }
 
-/** What is not whole yet: also Python's name for it, and either tool goes on with the other's. */
+/** Path of an incomplete download. Python's tool uses the same, and each resumes the other's downloads. */
 export function incompletePath(path: string): string {
   return `${path}.incomplete`;
 }
@@ -31,7 +31,7 @@ export function incompletePath(path: string): string {
 /**
  * Downloads a content, going on with what an earlier run left, and hashes it on the way. Only one process downloads;
  * others wait and find it there. Throws `DownloadError` when its hash is wrong twice or the connection keeps breaking,
- * `DiskSpaceError`, `InterruptedError`, and what the Hub refuses with.
+ *`DiskSpaceError`, `InterruptedError`, and the errors of Hub requests.
  */
 export async function downloadBlob(request: BlobRequest, follower: Follower): Promise<void> {
   const { path, file, lock } = request;
@@ -46,14 +46,14 @@ export async function downloadBlob(request: BlobRequest, follower: Follower): Pr
   request.onBytes(file.size);
 }
 
-/** What came instead of the right bytes. */
+/** A download with wrong content. */
 interface Damage {
   readonly found: string;
   /** "a web page, …", when that can be told. */
   readonly what: string | undefined;
 }
 
-/** Fills the incomplete file and gives it its name; wrong bytes are removed and said. */
+/** Completes the incomplete file and renames it; wrong content is removed and reported. */
 async function receive(request: BlobRequest, { signal, note }: Follower): Promise<Damage | undefined> {
   const { repository, commit, file, path, wait, onBytes } = request;
   const incomplete = incompletePath(path);
@@ -98,7 +98,7 @@ async function receive(request: BlobRequest, { signal, note }: Follower): Promis
   return { found, what };
 }
 
-/** A hash that has taken in what is there. */
+/** Makes a hash of the part that is downloaded already. */
 async function hashSoFar(file: HubFile, path: string, size: number): Promise<Hash> {
   const hash = startHash(file);
   if (size === 0) return hash;
@@ -116,7 +116,7 @@ function startHash({ hash, size }: HubFile): Hash {
   return hash === 'sha256' ? createHash('sha256') : createHash('sha1').update(`blob ${size}\0`);
 }
 
-/** What stands in the place of safetensors; other weights may be a zip or a pickle. */
+/** Recognises other content in the place of safetensors; other weights may be a zip or a pickle. */
 async function recognize({ path: name }: HubFile, path: string): Promise<string | undefined> {
   if (!name.endsWith('.safetensors')) return undefined;
   const source = await openFile(path);

@@ -10,9 +10,9 @@ import { isPlainPath } from './hub-id.ts';
  * stopped.
  */
 export interface RepositoryCache {
-  /** Where a content lies, or will. */
+  /** Path of a blob, whether it exists or not. */
   blob(oid: string): string;
-  /** What keeps another process from downloading the same content. */
+  /** Path of the lock that keeps other processes from downloading the same blob. */
   lock(oid: string): string;
   /** The folder of a commit. */
   snapshot(commit: string): string;

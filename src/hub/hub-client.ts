@@ -16,7 +16,7 @@ export interface HubFile {
   /** Its path in the repository, with `/`. */
   readonly path: string;
   readonly size: number;
-  /** What its bytes must hash to, in hexadecimal; also its name in the cache. */
+  /** Expected hash of its bytes, in hexadecimal; also its name in the cache. */
   readonly oid: string;
   /** `sha256` of the bytes (Git LFS), or `blob`: SHA-1 of Git's header and the bytes. */
   readonly hash: 'sha256' | 'blob';
@@ -40,7 +40,7 @@ export interface HubRepository {
   ): Promise<{ from: number; bytes: AsyncIterable<Uint8Array> }>;
 }
 
-/** Who follows the requests, and can stop them. */
+/** Callbacks that follow the requests and can stop them. */
 export interface Follower {
   readonly signal?: AbortSignal | undefined;
   readonly note: (message: string) => void;
@@ -136,7 +136,7 @@ export function openRepository(repo: string, given: HubOptions, { signal, note }
   };
 }
 
-/** Where a partial answer starts: `Content-Range: bytes 5-9/10`; NaN when it is not the rest of the file. */
+/** Start of a partial answer (`Content-Range: bytes 5-9/10`); NaN when it is not the rest of the file. */
 function rangeStart(response: Response, size: number): number {
   const [, start, end, total] =
     /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(response.headers.get('content-range') ?? '') ?? [];
@@ -144,7 +144,7 @@ function rangeStart(response: Response, size: number): number {
   return isRest && Number(start) > 0 ? Number(start) : Number.NaN;
 }
 
-/** What the Hub says of a file, trusted as little as any stranger's words: its names become paths. */
+/** Checks the Hub's answer about a file, which is not trusted: its names become paths. */
 function checkFile(
   repo: string,
   entry: { path: string; size: number; oid?: string; lfs?: { oid: string; size: number } },

@@ -2,14 +2,14 @@ import { join, resolve } from 'node:path';
 import { pathKind, readText } from '../io/disk.ts';
 import { type ProxySettings, proxyFrom, throughProxy } from './proxy.ts';
 
-/** Where the Hub is, where its files are kept, and who asks. */
+/** Address of the Hub, folder of the cache, and credentials. */
 export interface HubOptions {
   /** The address of the Hub or of a mirror: `https://huggingface.co`. */
   readonly endpoint: string;
   /** The folder that holds `models--org--name`, shared with Python's huggingface_hub. */
   readonly cacheDir: string;
   readonly token?: string | undefined;
-  /** Whether to use only what is in the cache. */
+  /** Whether to use only the cache. */
   readonly offline?: boolean | undefined;
   /** A branch, tag or commit; `main` when left out. */
   readonly revision?: string | undefined;

@@ -11,7 +11,7 @@ import type { HubOptions } from './hub-options.ts';
 import { proxyOf } from './proxy.ts';
 import { PassingError } from './retry.ts';
 
-/** What a request is about, for its headers and its errors. */
+/** Subject of a request, for its headers and errors. */
 export interface Subject {
   readonly repo: string;
   readonly revision: string;
@@ -21,7 +21,7 @@ export interface Subject {
 
 /**
  * Makes one request to the Hub and follows where it leads. A token goes to the Hub's own address alone, never to one
- * that it names (files lie on other hosts, behind signed addresses). Throws `PassingError` for what may pass, and an
+ * that it names (files lie on other hosts, behind signed addresses). Throws `PassingError` for failures that may pass, and an
  * error that explains itself for every other refusal; status 416 is an answer.
  */
 export async function hubRequest(

@@ -1,4 +1,4 @@
-/** Where models live now whose repositories were removed or renamed without a redirect. */
+/** New homes of models whose repositories were removed or renamed without a redirect. */
 const moved: Readonly<Record<string, string>> = {
   'runwayml/stable-diffusion-v1-5': 'stable-diffusion-v1-5/stable-diffusion-v1-5',
   'runwayml/stable-diffusion-inpainting': 'stable-diffusion-v1-5/stable-diffusion-inpainting',

@@ -4,7 +4,7 @@ import { BLOCK_BYTES } from '../io/bytes.ts';
 
 /** A failure that may pass by itself: a cut connection, a busy server. */
 export class PassingError extends Error {
-  /** How long the server asks to wait, in milliseconds. */
+  /** Delay that the server asks for, in milliseconds. */
   readonly retryAfter: number | undefined;
 
   constructor(message: string, retryAfter?: number, options?: ErrorOptions) {
@@ -13,9 +13,9 @@ export class PassingError extends Error {
   }
 }
 
-/** How an attempt is repeated. */
+/** Options of repeating an attempt. */
 export interface Retrying {
-  /** Completes the sentence "… could not be downloaded": a file, or what was asked. */
+  /** Subject of the sentence "… could not be downloaded". */
   readonly what: string;
   readonly attempts?: number | undefined;
   readonly wait?: ((milliseconds: number, signal: AbortSignal | undefined) => Promise<void>) | undefined;
@@ -60,7 +60,7 @@ export async function retrying<T>(attempt: () => Promise<T>, how: Retrying): Pro
   }
 }
 
-/** What a download that the user stops throws. */
+/** Makes the error of a download that the user stops. */
 export function interruptedDownload(): InterruptedError {
   return new InterruptedError({
     problem: 'interrupted; what was downloaded is kept, and the same command goes on from there.',

@@ -25,8 +25,8 @@ export type OnBytes = (file: string, done: number, total: number) => void;
 const newest = 'main';
 
 /**
- * Opens a repository and lets `use` take from it what it needs. What the cache has does when the Hub cannot be reached or
- * has the repository no more; a model that moved is found where it is now. Both are said. Throws `RepositoryNotFoundError`,
+ * Opens a repository for `use`. Falls back to the cache when the Hub is unreachable or the repository is gone, and follows
+ * models that moved; notes tell of both. Throws `RepositoryNotFoundError`,
  * `NotFoundError` when offline and not in the cache, `DownloadError`, and what `use` throws.
  */
 export async function withSnapshot<T>(
@@ -58,7 +58,7 @@ export async function withSnapshot<T>(
   return withSnapshot(moved, options, follower, use);
 }
 
-/** What is in the cache of a repository's revision; `undefined` when nothing is. */
+/** Opens the cached part of a repository's revision; `undefined` when nothing is cached. */
 async function openCached(repo: string, options: HubOptions): Promise<Snapshot | undefined> {
   const cache = repositoryCache(options.cacheDir, repo);
   const commit = await cache.readRef(options.revision ?? newest);

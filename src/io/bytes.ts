@@ -5,7 +5,7 @@
 
 /** Something that can be read at any offset. */
 export interface ByteSource {
-  /** What to call it in an error: a path or an address. */
+  /** Name for error texts: a path or an address. */
   readonly name: string;
   /** Total size in bytes. */
   readonly size: number;

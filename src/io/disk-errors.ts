@@ -2,9 +2,9 @@ import { DiskSpaceError, FileFormatError, RequestError, SdConvertError } from '.
 import { notFound } from './not-found.ts';
 import { finalPath } from './owner.ts';
 
-/** What the operating system reports, as errors that say what to do. */
+/** Errors of the operating system, with advice. */
 
-/** Turns what the operating system reports into an error that says what to do; for `.catch()`. */
+/** Turns an error of the operating system into one with advice; for `.catch()`. */
 export function rethrow(action: 'read' | 'write', at: string): (error: unknown) => never {
   return (error) => {
     const path = finalPath(at);
@@ -107,7 +107,7 @@ export function fileInsteadOfFolder(path: string, options?: ErrorOptions): Reque
   return new RequestError({ problem: `${path} is a file, but a folder is needed there.` }, options);
 }
 
-/** A file is shorter than what is read of it. */
+/** Makes the error for a file that ends before the range to be read. */
 export function endsTooSoon(path: string, size: number, needed: number): FileFormatError {
   return new FileFormatError({
     problem: `${path} ends too soon.`,

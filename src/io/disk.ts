@@ -102,7 +102,7 @@ export async function writeFile(path: string, fill: (sink: ByteSink) => Promise<
 /** Makes a file of a name that nothing has yet, not even a link. */
 const EXCLUSIVE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | (constants.O_NOFOLLOW ?? 0);
 
-/** More than any configuration or vocabulary has: what is larger is not the file it should be. */
+/** Limit on the size of a configuration or vocabulary: a larger file is another one. */
 const LARGEST_TEXT = 64 * 2 ** 20;
 
 /** The whole of a small UTF-8 file. Throws as `openFile` does, and `FileFormatError` for one that is absurdly large. */
@@ -141,7 +141,7 @@ export async function linkFile(from: string, to: string): Promise<void> {
 }
 
 /**
- * Lets `path`, replacing what was there, lead to a file by a relative link, so that a folder with both can be moved; or
+ * Links `path` to a file, replacing an existing entry; the link is relative, so that a folder with both can be moved; or
  * gives the file a second name where links are not allowed. Throws as `copyFile` does.
  */
 export async function pointTo(target: string, path: string): Promise<void> {
@@ -180,7 +180,7 @@ export async function exists(path: string): Promise<boolean> {
 }
 
 /**
- * The names in a folder, sorted, so that every run sees the same order; what is unfinished is not among them. Throws
+ * The names in a folder, sorted, so that every run sees the same order; unfinished entries are left out. Throws
  * `NotFoundError`.
  */
 export async function listFolder(path: string): Promise<readonly string[]> {
@@ -243,7 +243,7 @@ export async function removePath(path: string): Promise<void> {
   else await fs.rm(path, { force: true }).catch(rethrow('write', path));
 }
 
-/** A folder for what is of no use afterwards; `remove` takes it away. Throws as `createFolder` does. */
+/** Makes a temporary folder; `remove` deletes it. Throws as `createFolder` does. */
 export async function makeTemporaryFolder(
   base: string = tmpdir(),
 ): Promise<{ readonly path: string; remove(): Promise<void> }> {

@@ -4,7 +4,7 @@ import * as errors from '../errors.ts';
 import type { HashReply } from './hash-worker.ts';
 
 /**
- * SHA-256 of a file, in hexadecimal, computed in another thread, so that it costs a conversion no time (hashing takes
+ * SHA-256 of a file, in hexadecimal, computed in another thread to cost a conversion no time (hashing takes
  * about 0.5 s of CPU a gigabyte). Throws `InterruptedError` when the signal aborts it, and as `openFile` and its reads do.
  */
 export async function hashFile(path: string, signal?: AbortSignal): Promise<string> {

@@ -3,7 +3,7 @@ import { throwIfInterrupted } from '../context.ts';
 import { openFile } from './disk.ts';
 import { streamBytes } from './stream-bytes.ts';
 
-/** How to hash a file. */
+/** Options of hashing a file. */
 export interface HashOptions {
   /** SHA-256 when left out; `git` is SHA-1 over the size and the bytes, as Git names contents. */
   readonly as?: 'sha256' | 'git' | undefined;

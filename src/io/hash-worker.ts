@@ -4,7 +4,7 @@ import { SdConvertError } from '../errors.ts';
 import { BLOCK_BYTES } from './bytes.ts';
 import { openFile } from './disk.ts';
 
-/** What the thread answers: the SHA-256 in hexadecimal, or the parts of the error that kept it from computing it. */
+/** Answer of the thread: the SHA-256 in hexadecimal, or the parts of an error. */
 export type HashReply =
   | { readonly sha256: string }
   | { readonly failed: Pick<SdConvertError, 'name' | 'problem' | 'details' | 'advice'> };

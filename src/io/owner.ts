@@ -4,24 +4,24 @@ import { hostname } from 'node:os';
 import { basename, dirname, join, sep } from 'node:path';
 
 /**
- * Whose an unfinished thing is, and whether that process still lives. Process numbers mean nothing in another container
- * or on another machine that shares the folder: what lives shows it by touching what it owns.
+ * Owners of unfinished entries, and whether their processes still run. Process numbers mean nothing in another container or
+ * on another machine that shares the folder: a live owner touches its entries regularly.
  */
 
-/** What the names of all unfinished things begin with. */
+/** Prefix of the names of all unfinished entries. */
 const PREFIX = '.sdc-';
 
-/** The file that says who writes into a folder. */
+/** Name of the file that locks a folder for its writer. */
 export const LOCK = `${PREFIX}lock`;
 
-/** Whether a name in a folder is that of something unfinished. */
+/** Whether a name is that of an unfinished entry. */
 export function isStage(name: string): boolean {
   return name.startsWith(PREFIX);
 }
 
-/** Without a sign of life for so long an owner is taken for dead, wherever it ran. */
+/** Time without a sign of life after which an owner counts as dead, in milliseconds. */
 const DEAD_AFTER = 10 * 60_000;
-/** A stage shows this often that its owner lives. */
+/** Interval of the signs of life, in milliseconds. */
 const SIGN_OF_LIFE = 20_000;
 
 /** Stages of this process, and the paths that users know them by. */
@@ -29,7 +29,7 @@ const live = new Map<string, string>();
 
 let alive: NodeJS.Timeout | undefined;
 
-/** The path that a user knows a growing file or folder by. */
+/** Returns the final path of a growing file or folder, for messages. */
 export function finalPath(path: string): string {
   for (const [stage, final] of live) {
     if (path === stage || path.startsWith(stage + sep)) {
@@ -40,13 +40,13 @@ export function finalPath(path: string): string {
   return path;
 }
 
-/** Keeps a path as alive until `disown`; `final` is what a user knows it by. */
+/** Keeps a path marked as in use until `disown`; `final` is its path for the user. */
 export function own(path: string, final: string): void {
   live.set(path, final);
   alive ??= setInterval(signOfLife, SIGN_OF_LIFE).unref();
 }
 
-/** A path that is gone, or nobody's any more. */
+/** Ends the ownership of a path. */
 export function disown(path: string): void {
   live.delete(path);
   if (live.size > 0 || !alive) return;
@@ -93,7 +93,7 @@ async function timeIn(folder: string): Promise<number> {
   return mtimeMs;
 }
 
-/** What tells where process numbers mean the same: the machine since its start, and the container. */
+/** Identity of the scope of process numbers: the machine since its start, and the container. */
 const here = createHash('sha256')
   .update([hostname(), readOr('/proc/sys/kernel/random/boot_id'), linkOr('/proc/self/ns/pid')].join('\n'))
   .digest('hex')

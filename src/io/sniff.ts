@@ -1,4 +1,4 @@
-/** What a file turned out to be when it is not what its name says, and what to do about it. */
+/** Content recognised in a file with a wrong name, and advice. */
 export interface Finding {
   /** Completes the sentence "x.safetensors is …". */
   readonly what: string;
@@ -24,7 +24,7 @@ export function sniff(start: Uint8Array): Finding | undefined {
   return findings.find(({ matches }) => matches(text, start));
 }
 
-/** What is recognised; of several that fit, the first. */
+/** Recognised contents; the first match counts. */
 export const findings: readonly (Finding & { matches(text: string, bytes: Uint8Array): boolean })[] = [
   {
     matches: (text) => text.startsWith('version https://git-lfs'),

@@ -3,13 +3,13 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { disown, hasCode, isAbandoned, isOwn, isStage, LOCK, own, stageName } from './owner.ts';
 
 /**
- * Where things grow before they appear. A stage is an entry `.sdc-<owner>-<random>` beside what it becomes, made
- * exclusively, so that nobody else's name or link is ever written through, and short, so that long final names fit.
- * Whoever died leaves stages behind; `settle` removes them, and finishes or undoes a replacement that was cut short.
+ * Files and folders are written as stages before they appear. A stage is an entry `.sdc-<owner>-<random>` beside its final
+ * path, made exclusively, so that no other name or link is ever written through, and short, so that long final names fit.
+ * A killed process leaves stages behind; `settle` removes them, and finishes or undoes an interrupted replacement.
  *
  * A folder's stage holds `to` (the final name), `new` (the folder that grows), `ready` (made when `new` is complete and
  * before anything else is touched) and `old` (what was replaced). Killed at any step, either the old or the new folder
- * is under its name, or `ready` says that `new` belongs there.
+ * is under its name, or `ready` shows that `new` belongs there.
  */
 
 /** A name for a stage of `path`, kept as alive until it is disowned. Nothing is made yet. */
@@ -21,7 +21,7 @@ export function claimStage(path: string): string {
 
 /** A folder that grows under another name. */
 export class FolderStage {
-  /** What to write into. */
+  /** Path to write into. */
   readonly growing: string;
   readonly #stage: string;
   readonly #path: string;
@@ -48,7 +48,7 @@ export class FolderStage {
     return new FolderStage(stage, path);
   }
 
-  /** Puts the folder under its name, in the place of one that is there; that one comes back when this fails. */
+  /** Moves the folder to its final name, replacing an existing one, which is restored on failure. */
   async appear(): Promise<void> {
     await fs.writeFile(join(this.#stage, 'ready'), '', { flag: 'wx' });
     await replaceBy(this.#stage, this.#path);
@@ -62,7 +62,7 @@ export class FolderStage {
   }
 }
 
-/** A folder for what is of no use afterwards; `remove` takes it away, or a later run where this one is killed. */
+/** Makes a temporary folder; `remove` deletes it, or a later run where this one is killed. */
 export async function temporaryFolder(base: string): Promise<{ path: string; remove(): Promise<void> }> {
   await settle(base);
   const path = claimStage(join(base, 'temporary'));
@@ -76,7 +76,7 @@ export async function temporaryFolder(base: string): Promise<{ path: string; rem
   };
 }
 
-/** Removes a folder so that it is under its name whole or not at all. Throws what the system throws. */
+/** Removes a folder atomically: under its name it is complete or gone. Throws what the system throws. */
 export async function removeWhole(path: string): Promise<void> {
   const stage = claimStage(path);
   try {
@@ -114,8 +114,8 @@ function isInTheWay(error: unknown): boolean {
 const settled = new Map<string, Promise<boolean>>();
 
 /**
- * Looks once through a folder for stages whose owners are gone: replacements that were ready are finished, all else is
- * removed. Gives whether something came to its name by it. Never throws: what cannot be cleared away is left alone.
+ * Looks once through a folder for stages whose owners are gone: finishes replacements that are ready, removes everything
+ * else. Returns whether an entry was restored to its name. Never throws: entries that cannot be removed are left alone.
  */
 export function settle(folder: string): Promise<boolean> {
   const place = resolve(folder);
@@ -158,7 +158,7 @@ async function isThere(path: string): Promise<boolean> {
   );
 }
 
-/** Renames what is there; `false` when nothing is. */
+/** Renames an entry; `false` when it does not exist. */
 export async function renamed(from: string, to: string): Promise<boolean> {
   try {
     await fs.rename(from, to);

@@ -9,7 +9,7 @@ import { type Hashed, writeHashed } from './write-hashed.ts';
  * and most runtimes refuse the whole file. All JSON files that sdconvert writes go through this file.
  */
 
-/** What diffusers assumes where the key is absent. These values cannot be written, so the keys are left out. */
+/** Defaults of diffusers that JSON cannot hold: their keys are left out. */
 const diffusersDefaults: Readonly<Record<string, number>> = { lambda_min_clipped: -Infinity };
 
 /** A value as JSON text for `file`, ending in a newline. Throws `FileFormatError` for a number that is not finite. */
@@ -34,7 +34,7 @@ export async function writeJson(path: string, value: unknown, indent = 2): Promi
 /**
  * Copies one of a checkpoint's small files, and gives the copy's size and SHA-256. A JSON file that holds numbers which
  * JSON does not have is written anew: without the keys where they are diffusers' defaults. Throws `FileFormatError` for
- * other such numbers and for what is not JSON at all, and as `copyHashed` does.
+ * other such numbers and for text that is not JSON, and as `copyHashed` does.
  */
 export async function copyConfigFile(from: string, to: string): Promise<Hashed> {
   if (!from.endsWith('.json')) return copyHashed(from, to);

@@ -7,7 +7,7 @@ export interface Hashed {
   readonly sha256: string;
 }
 
-/** Takes bytes in the order of their offsets; what is skipped is zeros. */
+/** Takes bytes in the order of their offsets; skipped ranges are zeros. */
 export type WriteForward = (bytes: Uint8Array, offset: number) => Promise<void>;
 
 const ZEROS = new Uint8Array(4096);

@@ -40,7 +40,7 @@ export async function openZip(source: ByteSource): Promise<ZipArchive> {
   return { source, entries, zip };
 }
 
-/** Where each entry's bytes lie in the file. Throws `FileFormatError`, or `UnsupportedModelError` for compressed ones. */
+/** Finds each entry's bytes in the file. Throws `FileFormatError`, or `UnsupportedModelError` for compressed ones. */
 export async function locateEntries({
   source,
   entries,

@@ -16,11 +16,11 @@ export interface Analysis {
   readonly weights: ReadonlyMap<string, WeightAnalysis>;
 }
 
-/** What was measured, and on what: a measurement is resumed only where all of it is the same. */
+/** Subject and conditions of a measurement; it is resumed only where all of them are equal. */
 export interface MeasuredOn {
   /** SHA-256 of each file of the model. */
   readonly model: Readonly<Record<string, string>>;
-  /** What tells the inputs apart: `“a prompt”, step 2 of 20`. */
+  /** Labels of the inputs: `“a prompt”, step 2 of 20`. */
   readonly inputs: readonly string[];
   readonly bits: readonly number[];
   /** The largest |output| on these inputs: the peak of a PSNR. */

@@ -6,7 +6,7 @@ import { count } from '../text.ts';
  * be small while the other stays under a limit. On the lower convex hull of every weight's choices, the steps of all
  * weights taken in order of error per byte saved give the best total at every size they pass (Everett 1963, "Generalized
  * Lagrange multiplier method"; Shoham & Gersho 1988 for bits). Errors of different weights are taken to add up, which
- * holds while they are small: what was chosen has to be measured.
+ * holds while they are small, so the choice has to be measured.
  */
 
 /** One way to store a weight. */
@@ -23,7 +23,7 @@ export interface WeightChoices {
   readonly choices: readonly BitChoice[];
 }
 
-/** What was chosen for all weights. */
+/** Chosen bits of all weights. */
 export interface Allocation {
   readonly bits: ReadonlyMap<string, number>;
   /** Sum over all weights. */

@@ -10,24 +10,24 @@ import { createRng } from '../random/random.ts';
 import { openChain } from '../run/chain.ts';
 import { feedsFor } from '../run/feeds.ts';
 
-/** What a UNet is given while it draws. */
+/** Prompts and settings of the pictures whose UNet inputs are recorded. */
 export interface DenoisingRequest {
   /** The `onnx` folder that the UNet belongs to: its text encoder, tokenizer and scheduler draw with it. */
   readonly folder: string;
   readonly prompts: readonly string[];
 }
 
-/** Steps of the run, and those of them that are kept: from noise to nearly a picture. */
+/** Steps of the run, and the recorded ones: from noise to nearly a picture. */
 const STEPS = 20;
 const KEPT = [1, 10, 18];
 
-// Between what few-step models and large ones are drawn with.
+// Between the usual guidance of few-step models and that of large ones.
 const GUIDANCE = 5;
 const SEED = 93;
 
 /**
- * The inputs of a UNet that takes latents, a timestep and a text, and nothing else, at a few steps of real denoising runs, a run for each prompt. Throws what opening and running the
- * folder's models throws.
+ * Records the inputs of a UNet at a few steps of real denoising runs, one for each prompt. The UNet must take latents, a
+ * timestep and a text, and nothing else. Throws what opening and running the folder's models throws.
  */
 export async function denoisingCases(
   unet: Runner,

@@ -18,7 +18,7 @@ import {
 import { openSegmentedModel, type SegmentedModel } from './segmented-model.ts';
 import { segmentsOf } from './segments.ts';
 
-/** What to measure: a model, the weights in question, and what to run it on. */
+/** Request of a measurement: a model, the weights in question, and the inputs. */
 export interface MeasureRequest {
   /** The ONNX file. */
   readonly file: string;
@@ -26,7 +26,7 @@ export interface MeasureRequest {
   readonly weights: readonly FloatTensor[];
   readonly cases: readonly InputCase[];
   readonly bits: readonly PaletteBits[];
-  /** Where the measurements are kept; those that are there already are not made again. */
+  /** File of the measurements; existing ones are reused. */
   readonly analysis: string;
 }
 
@@ -72,7 +72,7 @@ export async function measure(request: MeasureRequest, context: Context): Promis
   }
 }
 
-/** `, about 12 minutes left`, from what the weights so far took; nothing before the first. */
+/** `, about 12 minutes left`, by the time of the weights so far; empty before the first. */
 function timeLeft(seconds: number, done: number, total: number): string {
   if (done === 0) return '';
   const left = (seconds / done) * (total - done);

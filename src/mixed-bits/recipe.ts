@@ -8,13 +8,13 @@ import { plainName, type QuantizationPlan } from '../quantize/plan.ts';
 /** Bits for each weight; names as diffusers has them, with or without `.weight`. 16 leaves a weight as it is. */
 export type Recipe = ReadonlyMap<string, number>;
 
-/** What recipes call a weight that stays as it is (as Apple's do). */
+/** Bits of an unchanged weight in recipes (Apple's too). */
 export const UNTOUCHED = 16;
 
 const recipeBits = [...paletteBits, UNTOUCHED];
 const recipeSchema = z.record(z.string().min(1), z.literal(recipeBits));
 
-/** What mixed_bit_compression_pre_analysis.py of Apple's converter writes: several recipes by name. */
+/** Output of mixed_bit_compression_pre_analysis.py of Apple's converter: several recipes by name. */
 const severalSchema = z.object({ recipes: z.record(z.string(), recipeSchema) });
 
 /**
@@ -71,7 +71,7 @@ function pick(
 }
 
 /**
- * The plan that gives each weight the bits that a recipe names for it; what it does not name, or names 16, stays as it is.
+ * Plans each weight with the bits that a recipe gives it; a weight without an entry, or with 16, stays unchanged.
  * One name fits a checkpoint's weights, ONNX files, our packages and Apple's.
  */
 export function planRecipe(recipe: Recipe): QuantizationPlan {

@@ -13,7 +13,7 @@ export interface MeasuredPoint {
   readonly psnr: number;
 }
 
-/** Writes `<path>.svg`, PSNR against size, and `<path>.html` with the same, tables and what was measured. Gives their paths. */
+/** Writes `<path>.svg`, PSNR against size, and `<path>.html` with the same, tables and measurements. Returns their paths. */
 export async function writeReport(
   path: string,
   { measured, weights }: Analysis,
@@ -68,7 +68,7 @@ export async function writeReport(
   return [`${path}.html`, `${path}.svg`];
 }
 
-/** What a weight costs with the fewest bits. */
+/** Loss of a weight with the fewest bits. */
 function harm(errors: ReadonlyMap<number, number>): number {
   return Math.max(0, ...errors.values());
 }

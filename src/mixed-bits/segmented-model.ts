@@ -21,16 +21,16 @@ export interface WeightToChange {
   readonly shape: readonly number[];
 }
 
-/** What each case was when nothing was changed. */
+/** Values of a case with the unchanged model. */
 interface ReferenceRun {
-  /** The values that are known before each piece: the inputs, and what the pieces before it hand on. */
+  /** Values known before each piece: the inputs, and the outputs of earlier pieces. */
   readonly before: readonly TensorMap[];
   readonly outputs: TensorMap;
 }
 
 /**
- * Loads the pieces, and runs every case once to know what a change is to be compared with. `feeds` are those of the whole
- * model; `dataFolder` is what the locations of the weights are relative to.
+ * Loads the pieces, and runs every case once for the reference of later changes. `feeds` are those of the whole model;
+ * locations of weights are relative to `dataFolder`.
  */
 export async function openSegmentedModel(
   pieces: readonly ModelProto[],

@@ -54,7 +54,7 @@ export function withWeightAsInput(proto: ModelProto, name: string): ModelProto {
   };
 }
 
-/** What a weight is called as an input. */
+/** Name of the input that stands for a weight. */
 export function inputNameOf(weight: string): string {
   return `${weight}/given`;
 }
@@ -64,7 +64,7 @@ function asInput({ dims, dataType }: TensorProto, name: string) {
   const given = inputNameOf(name);
   return {
     input: { name: given, type: { tensorType: { elemType: dataTypes.f32, shape } } },
-    // Where the weight is float16, numbers given in float32 are rounded: what was rounded before stays as it is.
+    // A float16 weight is given in float32 and rounded; values that are float16 already do not change.
     nodes: [
       {
         opType: 'Cast',

@@ -6,7 +6,7 @@ import { openRunner } from '../run/open-runner.ts';
 import { psnrOf } from './analysis.ts';
 import { peakOf, squaredDistance } from './segmented-model.ts';
 
-/** What a model gives for each case. */
+/** Computes a model's outputs for each case. */
 export async function outputsOf(
   path: string,
   cases: readonly InputCase[],

@@ -4,8 +4,8 @@ import type { TensorData } from '../weights/tensor-data.ts';
 import { openRunner } from './open-runner.ts';
 
 /**
- * Loads one model, or the chunks of one as a single model: each chunk takes what it needs, by name, from the inputs and
- * from what the chunks before it gave; the last one's outputs are the chain's. Throws `RequestError` for an empty chain,
+ * Loads one model, or the chunks of one as a single model: each chunk takes its inputs, by name, from the chain's inputs and
+ * the outputs of earlier chunks; the last one's outputs are the chain's. Throws `RequestError` for an empty chain,
  * and what opening the models throws.
  */
 export async function openChain(paths: readonly string[], options: RunnerOptions): Promise<Runner> {
@@ -24,7 +24,7 @@ export async function openChain(paths: readonly string[], options: RunnerOptions
   return others.length === 0 ? first : chainOf(models);
 }
 
-/** Loaded models as one, as `openChain` has it; of what it is fed, each takes what it needs. */
+/** Joins loaded models into one, as `openChain` does; each takes the inputs it needs. */
 export function chainOf(models: readonly Runner[]): Runner {
   return {
     path: models.map(({ path }) => path).join(' → '),
@@ -45,7 +45,7 @@ export function chainOf(models: readonly Runner[]): Runner {
   };
 }
 
-/** What the models take that none before them gives, each once. */
+/** Inputs of the models that no earlier model computes, each once. */
 function freeInputs(models: readonly Runner[]): readonly ValueInfo[] {
   const made = new Set<string>();
   const free = new Map<string, ValueInfo>();

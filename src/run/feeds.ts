@@ -58,7 +58,7 @@ interface BoundSize {
   readonly input: string;
 }
 
-/** Brings a tensor into the rank that the model declares; what is not known to be the same values is left as it is. */
+/** Reshapes a tensor to the declared rank where its values stay the same; otherwise returns it unchanged. */
 type Layout = (
   name: string,
   tensor: TensorData,
@@ -124,7 +124,7 @@ function swapped(
   return result;
 }
 
-/** Checks a tensor against the declared sizes; a free size is what the first input with it has. */
+/** Checks a tensor against the declared sizes; the first input with a free size sets it. */
 function checkShape(
   model: ModelBorders,
   input: ValueInfo,

@@ -24,7 +24,7 @@ export interface ModelInFolder extends FoundModel {
   readonly isInChunks: boolean;
 }
 
-/** What `findModels` takes, in words. */
+/** Description of the paths that `findModels` takes, for error texts. */
 export const modelPlaces = `${artifactPlaces}, or a folder of these`;
 
 /**

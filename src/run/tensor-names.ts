@@ -32,14 +32,14 @@ function synonymsIn(ports: Readonly<Record<string, Port>>): string[][] {
     .filter((names) => names.length > 1);
 }
 
-/** What a single tensor is called: optimum's name first. */
+/** Names of a single tensor, optimum's first. */
 function namesOf(port: Port): string[] {
   const names = contractNames.flatMap((contract) => portForm(port, contract)?.name ?? []);
   if (names.some((name) => typeof name === 'function')) return [];
   return [...names.filter((name) => typeof name === 'string'), ...(port.recorded ?? [])];
 }
 
-/** What a recording of a text encoder may hold beyond what the model at hand gives. */
+/** Outputs that a recording of a text encoder may have although the model lacks them. */
 const textEncoderOutputs = [networks.text_encoder, networks.text_encoder_2].flatMap(({ outputs }) =>
   Object.values(outputs).flatMap(namesOf),
 );
@@ -50,7 +50,7 @@ export function optimumInput(name: string): string {
 }
 
 /**
- * Which of the `available` names means what a model calls `name`: the same name if it is there, or another contract's.
+ * Finds `name` among the `available` names: the same name, or else another contract's name for the same tensor.
  * `siblings` are all of the model's names on that side.
  */
 export function findSynonym(
@@ -122,7 +122,7 @@ export function optimumInputs(network: NetworkKind): ReadonlyMap<string, InputPo
   return found;
 }
 
-/** What a recording of a network may hold, by optimum's names; of several tensors in a row, what their names begin with. */
+/** Tensors that a recording of a network may hold, by optimum's names; for tensors in a row, the prefix of their names. */
 export function recordedNames(network: NetworkKind): Readonly<Record<Side, readonly string[]>> {
   const { inputs, outputs } = cardOf(network);
   const names = (ports: Readonly<Record<string, Port>>) =>
@@ -130,19 +130,19 @@ export function recordedNames(network: NetworkKind): Readonly<Record<Side, reado
   return { inputs: names(inputs), outputs: names(outputs) };
 }
 
-/** The inputs of which one tells what a network is; those of networks with more inputs first, as they have those of others, too. */
+/** Networks with identifying input names; those with more inputs come first, as theirs include those of others. */
 const marks = networkKinds
   .map((kind) => ({ kind, card: cardOf(kind) }))
   .filter(({ card }) => card.like === undefined)
   .sort((a, b) => Object.keys(b.card.inputs).length - Object.keys(a.card.inputs).length);
 
-/** Which network takes inputs of these names, of those that have the same the first; `undefined` for one that is not known. */
+/** Recognises a network by its input names; `undefined` for an unknown one. Of networks with equal names, returns the first. */
 export function networkOf(inputs: readonly string[]): NetworkKind | undefined {
   const names = inputs.map(optimumInput);
   return marks.find(({ card }) => card.marks.some((mark) => names.includes(mark)))?.kind;
 }
 
-/** The network that a model of this kind is: its name, where that says more (`refiner`, `text_encoder_2`, `controlnet_1`). */
+/** Network of a model of a kind: its name where that is more precise (`refiner`, `text_encoder_2`, `controlnet_1`). */
 export function networkCalled(name: string, kind: NetworkKind): NetworkName {
   const { network } = parseName(name);
   if (network === undefined) return kind;

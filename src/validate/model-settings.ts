@@ -11,7 +11,7 @@ interface Place {
   readonly key: string;
 }
 
-/** Where the settings are: of each, the first of these folders' config.json that has the key. */
+/** Places of the settings: each is taken from the first config.json that has the key. */
 const places: readonly Place[] = networkKinds.flatMap((kind) => {
   const card = cardOf(kind);
   return Object.entries(card.settings).flatMap(([setting, key]) =>
@@ -22,7 +22,7 @@ const places: readonly Place[] = networkKinds.flatMap((kind) => {
 });
 
 /**
- * Reads what the configs in a checkpoint or an ONNX folder say. Throws `FileFormatError` for a config that is not JSON.
+ * Reads the settings in the configs of a checkpoint or an ONNX folder. Throws `FileFormatError` for a config that is not JSON.
  */
 export async function readModelSettings(root: string): Promise<ModelSettings> {
   const folders = new Set(places.map(({ folder }) => folder));
@@ -34,7 +34,7 @@ export async function readModelSettings(root: string): Promise<ModelSettings> {
   return modelSettings(configs);
 }
 
-/** What configs say, by the folders they belong to. */
+/** Reads the settings out of configs, by their folders. */
 export function modelSettings(configs: ReadonlyMap<string, JsonObject>): ModelSettings {
   const found = new Map<string, number>();
   for (const { setting, folder, key } of places) {

@@ -2,18 +2,18 @@ import { RequestError } from '../errors.ts';
 import type { TensorData } from '../weights/tensor-data.ts';
 import { numbersOf } from '../weights/tensor-values.ts';
 
-/** How far a candidate's tensor is from the reference's. */
+/** Distance of a candidate's tensor from the reference's. */
 export interface Comparison {
   /** Peak signal-to-noise ratio in dB, as `psnr` defines it. */
   readonly psnr: number;
-  /** The same as Apple's converter computes it: the candidate's peak instead of the reference's, and never infinite. */
+  /** PSNR as Apple's converter computes it: with the candidate's peak instead of the reference's, and never infinite. */
   readonly applePsnr: number;
   /** The largest |reference − candidate|. */
   readonly maxAbsError: number;
   readonly nonFinite: NonFiniteCounts;
 }
 
-/** How many values are infinite or no number. */
+/** Numbers of infinities and NaNs. */
 export interface NonFiniteCounts {
   readonly reference: number;
   readonly candidate: number;

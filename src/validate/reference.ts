@@ -21,7 +21,7 @@ import { readTensors } from '../weights/read-tensors.ts';
 import { openSafetensors } from '../weights/safetensors-file.ts';
 import { modelSettings, readModelSettings } from './model-settings.ts';
 
-/** What an artifact is compared with. */
+/** Source of the tensors that an artifact is compared with. */
 export type Reference = RecordedReference | RunnableReference;
 
 /** Inputs, and the outputs that another program computed from them. */

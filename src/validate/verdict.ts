@@ -2,13 +2,13 @@ import { RequestError } from '../errors.ts';
 import type { TensorMap } from '../formats/runner.ts';
 import { type Comparison, compare } from './psnr.ts';
 
-/** What validation found out about one model. */
+/** Result of validating one model. */
 export interface Verdict {
   /** `unet`, `vae_decoder`, … */
   readonly model: string;
   /** The model's folder or file; several where it is in chunks. */
   readonly paths: readonly string[];
-  /** What it was compared with. */
+  /** Description of the reference. */
   readonly reference: string;
   /** Every output under every case of inputs. */
   readonly outputs: readonly OutputVerdict[];

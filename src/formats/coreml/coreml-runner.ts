@@ -11,10 +11,9 @@ import type { MilModel } from './mil/mil-model.ts';
 import { milToOnnx, NOT_FINITE, type OnnxOfProgram, type TracedValue } from './to-onnx/to-onnx.ts';
 
 /**
- * Loads a Core ML model that is open to be run by onnxruntime, on any machine: what it holds, translated to ONNX, with its
- * weights where they lie; it may be closed then. Compressed weights are decoded into a temporary file that is gone when
- * this returns or throws, or with the runner's `close` where a file that is in use cannot be removed. float16 inputs and
- * outputs are float32 here. Throws as `openOnnxSession` does, and `UnsupportedModelError` for operations that cannot be run.
+ * Loads an open Core ML model into onnxruntime, on any machine: translated to ONNX, with its weights read from their files.
+ * The model may be closed afterwards. Compressed weights are decoded into a temporary file, which is removed before this
+ * returns or throws, or by the runner's `close` where a file in use cannot be removed. float16 inputs and outputs are float32. Throws as `openOnnxSession` does, and `UnsupportedModelError` for operations that cannot be run.
  */
 export async function runMil(model: MilModel, options: RunnerOptions): Promise<Runner> {
   const { path } = model;
@@ -29,7 +28,7 @@ export async function runMil(model: MilModel, options: RunnerOptions): Promise<R
     const session = await openSession(path, program, folders.dataFolder, options);
     return runnerOf(path, session, program.trace, options, clear);
   } finally {
-    // What is in use cannot be removed on Windows: `close` tries again.
+    // Windows does not remove files in use: `close` tries again.
     await clear().catch(() => {});
   }
 }
@@ -90,7 +89,7 @@ async function openSession(
   });
 }
 
-/** The first value that is not finite although all that it was made of is: where it comes from. */
+/** Finds the first non-finite value whose inputs are all finite: the source of the others. */
 function firstNonFinite(trace: readonly TracedValue[], flags: ArrayLike<number>): TracedValue | undefined {
   const tainted = new Set<string>();
   for (const value of trace) {

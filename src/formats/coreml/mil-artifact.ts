@@ -15,15 +15,15 @@ import { chunkCountNote, splitMil } from './split-mil.ts';
 
 type CoreMlFormat = 'mlpackage' | 'mlmodelc';
 
-/** What tells a package from a compiled model: how it is opened, and where it is written anew without an output. */
+/** Differences between packages and compiled models. */
 export interface MilFormat<F extends CoreMlFormat> {
   readonly format: F;
   open(path: string): Promise<MilModel>;
-  /** The folder that is replaced; throws `RequestError` where its format is not written. */
+  /** Folder that a rewritten model replaces; throws `RequestError` where its format is not written. */
   ownPlace(path: string): string;
 }
 
-/** A Core ML model on the disk, a package or compiled; what is made of it is a package. */
+/** A Core ML model on the disk, a package or compiled; models made from it are packages. */
 export function milArtifact<F extends CoreMlFormat>(
   { format, open, ownPlace }: MilFormat<F>,
   path: string,
@@ -37,22 +37,22 @@ export function milArtifact<F extends CoreMlFormat>(
     format,
     path,
     open: async () => milModel(streamedModel(await model()), parsePath(path), path),
-    // as: both Core ML formats tell the same.
+    // as: both Core ML formats have the same facts.
     facts: async () => (await coreMlFacts(await model())) as ArtifactFacts<F>,
     run: async (options) => runMil(await model(), options),
     byteLength: () => folderSize(path),
-    // Not dirname: the path may be the folder that one is in.
+    // Not dirname: the path may be '.'.
     chunkPath: (chunk) => join(path, '..', `${chunkName(modelName(path), chunk)}${endings.mlpackage}`),
     place: (output) => (output === undefined ? ownPlace(path) : checkPlace(output)),
     async complete() {},
     async close() {
-      // One that could not be opened has told so.
+      // A failure to open was reported where it happened.
       await opened?.then((each) => each.close()).catch(() => {});
     },
   };
 }
 
-/** A model that was built, or is open and has to stay so until what is made of it is written; `label` is what to call it in an error. */
+/** Wraps a built or open model; an open one must stay open until all models made from it are written. `label` is its name for errors. */
 export function milModel(model: Model, name: ModelName, label: string): Artifact {
   return {
     name,

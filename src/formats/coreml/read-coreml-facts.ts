@@ -11,7 +11,7 @@ import { programFunctions } from './mil/mil-program.ts';
 import type { FeatureDescription } from './mil/mil-schema.ts';
 import { milWeights } from './package/mil-weights.ts';
 
-/** What there is to tell of a Core ML model that is open; of several functions, of the one that runs by default. */
+/** Reads the facts of an open Core ML model; with several functions, those of the default one. */
 export async function coreMlFacts(model: MilModel): Promise<ArtifactFacts<'mlpackage' | 'mlmodelc'>> {
   const { path, description, program, specificationVersion, weights } = model;
   const functions = programFunctions(program);

@@ -20,27 +20,27 @@ import { namedType, text } from './mil/mil-value.ts';
 import { sizeInFile } from './package/lay-out.ts';
 
 /**
- * Cuts an ML Program into programs that run one after another. All that crosses is float32, because that is what apps
- * pass on: a float16 value as `<name>_float32`, cast back at once, which loses nothing. Descriptions and metadata stay.
+ * Cuts an ML Program into programs that run in a row. Apps pass on float32 tensors only, so a float16 value crosses as
+ * `<name>_float32` and is cast back at once, which loses nothing. Descriptions and metadata stay.
  */
 
 /**
- * The chunks of a model, each under `maxBytes` of weights and with the operations and constants of its part: two where two can be, which is what Apple's Swift package
- * loads. `name` is what to call the model in an error. Throws `ChunkBudgetError`, and `UnsupportedModelError` for models with several functions, states, or inputs
- * without a fixed shape.
+ * Cuts a model into chunks, each under `maxBytes` of weights and with the operations and constants of its part: two where
+ * possible, as Apple's Swift package needs. `name` is the model's name for errors. Throws `ChunkBudgetError`, and
+ * `UnsupportedModelError` for models with several functions, states, or inputs without a fixed shape.
  */
 export function splitMil(model: Model, name: string, maxBytes: number): Model[] {
   const cuttable = new Cuttable(model, name);
   return cutModel(cuttable, maxBytes).map((chunk) => cuttable.cut(chunk));
 }
 
-/** What to tell the user of a Core ML model that had to be cut into more than two chunks; `undefined` for two. */
+/** Note to the user about more than two Core ML chunks; `undefined` for two. */
 export function chunkCountNote(count: number, maxBytes: number): string | undefined {
   if (count <= 2) return undefined;
   return `two chunks cannot each stay under ${formatBytes(maxBytes)}, so there are ${count}; Apple's Swift package and the apps built on it load exactly two.`;
 }
 
-/** Operations that only lay a value out anew: cheaper done again than carried across. */
+/** Operations that only change a value's layout: repeating them is cheaper than passing their results on. */
 const LAYOUT_OPERATIONS = new Set(['cast', 'expand_dims', 'reshape', 'squeeze', 'transpose']);
 
 /** The element types that can cross, and the type in which they do. */
@@ -88,7 +88,7 @@ class Cuttable {
     );
   }
 
-  /** One chunk as a model of its own. */
+  /** Makes a chunk a model. */
   cut(chunk: CutChunk<MilOperation>): Model {
     const write = this.#writer();
     const entering = chunk.entering.map((name) => this.#crossing(name, write));
@@ -113,7 +113,7 @@ class Cuttable {
     leaving: readonly Crossing[],
   ): Model {
     const { name, function: fn, block, program, description } = this.#main;
-    // A float32 output that a later chunk reads is an output once.
+    // A float32 output that a later chunk reads is listed once.
     const handedOn = leaving.filter(({ outside }) => !chunk.outputs.includes(outside));
     const inputs = [
       ...fn.inputs.filter((input) => chunk.inputs.includes(input.name)),
@@ -139,7 +139,7 @@ class Cuttable {
     };
   }
 
-  /** A writer that gives no name of the program again, so that both sides of a cut name what crosses alike. */
+  /** Makes a writer that reuses no name of the program, so that crossing values have one name on both sides. */
   #writer(): MilWriter {
     const write = new MilWriter(iosOfOpset(this.#main.function.opset) ?? 0);
     for (const name of this.inputs) write.names.claim(name);

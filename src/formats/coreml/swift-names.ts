@@ -1,6 +1,6 @@
 import { cardOf, type NetworkKind, networkKinds } from '../../convert/networks/networks.ts';
 
-/** What Apple's Swift package calls each network; a ControlNet, which has a name of its own, is not in it. */
+/** Names of the networks in Apple's Swift package; ControlNets have names of their own. */
 export const swiftNames: ReadonlyMap<NetworkKind, string> = new Map(
   networkKinds.flatMap((kind) => {
     const { swiftName } = cardOf(kind);
@@ -8,11 +8,11 @@ export const swiftNames: ReadonlyMap<NetworkKind, string> = new Map(
   }),
 );
 
-/** What the file of a ControlNet's package begins with; what follows is its id, `/` as `_`. */
+/** Prefix of a ControlNet package's file name; its id follows, with `_` for `/`. */
 export const CONTROLNET_PREFIX = 'ControlNet_';
 
 /**
- * What apps know a ControlNet by, from its id or its package's name without prefix: the words between `/`, `_` and `-`,
+ * Name of a ControlNet for apps, from its id or its package's name without prefix: the words between `/`, `_` and `-`,
  * capitalised as Python's `str.title` does and joined: `lllyasviel/sd-controlnet-mlsd` → `LllyasvielSdControlnetMlsd`.
  */
 export function swiftControlNetName(id: string): string {

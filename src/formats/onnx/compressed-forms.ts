@@ -11,8 +11,8 @@ import { onnxNode } from './onnx-writer.ts';
 import { dataTypes, type NodeProto } from './proto.ts';
 
 /**
- * The forms in which ONNX models hold quantised weights: what is stored, and the nodes that make the weight of it, under the
- * name it had. All are standard operators but MatMulNBits.
+ * Forms of quantised weights in ONNX models: the stored tensors, and the nodes that compute the weight from them, under its
+ * own name. All are standard operators but MatMulNBits.
  *
  * A palette is looked up byte by byte: a byte holds 8/bits indices, so a table of 256 rows, each the 8/bits numbers that a
  * byte stands for, gives them with one Gather and without a bit operation. It takes any opset and any runtime, and runs
@@ -20,22 +20,22 @@ import { dataTypes, type NodeProto } from './proto.ts';
  * or 4 bits, whose tables hold whole numbers that add up to the index.
  */
 export interface OnnxForm {
-  /** What is stored. */
+  /** Stored tensors. */
   readonly parts: readonly OnnxPart[];
   readonly nodes: readonly NodeProto[];
-  /** Small constants that other weights share: they are stored once for each name. */
+  /** Small constants that weights share; stored once per name. */
   readonly constants: readonly OnnxConstant[];
   error(): Promise<WeightError>;
 }
 
-/** A tensor whose bytes are made when they are written. */
+/** A tensor whose bytes are computed when they are written. */
 export interface OnnxPart extends TensorStream {
   /** TensorProto.DataType. */
   readonly dataType: number;
   readonly dims: readonly number[];
 }
 
-/** Whole numbers that are known. */
+/** A constant of whole numbers. */
 export interface OnnxConstant {
   readonly name: string;
   readonly dims: readonly number[];
@@ -53,7 +53,7 @@ const UINT4 = 21;
 const INT4 = 22;
 
 /**
- * A weight in a form; `undefined` where the form does not fit it (indices that do not fill bytes). Throws `RequestError` for
+ * Puts a weight into a form; `undefined` where it does not fit (indices that do not fill bytes). Throws `RequestError` for
  * forms that ONNX does not have, `UnsupportedModelError` for those that the model's opset does not have.
  */
 export function onnxForm(weight: OnnxWeight, form: WeightForm, opset: number): OnnxForm | undefined {
@@ -125,13 +125,13 @@ function paletteLookup(
   };
 }
 
-/** Some of an index's bits: `bits` of them from bit `from` on. */
+/** Part of an index: `bits` bits from bit `from` on. */
 interface IndexPart {
   readonly from: number;
   readonly bits: 1 | 2 | 4 | 8;
 }
 
-/** An index's bits in parts that fill bytes. */
+/** Splits an index into parts that fill bytes. */
 function indexParts(bits: PaletteBits): readonly IndexPart[] {
   if (bits === 3)
     return [
@@ -146,7 +146,7 @@ function indexParts(bits: PaletteBits): readonly IndexPart[] {
   return [{ from: 0, bits }];
 }
 
-/** What each byte stands for: the 8/bits palette entries that its indices name; with 8 bits, the palette of `size` bits itself. */
+/** Table of the 8/bits palette entries that each byte's indices select; with 8 bits, the palette of `size` bits itself. */
 function byteTable(
   { name, dtype }: OnnxWeight,
   palettized: PalettizedWeight,
@@ -171,7 +171,7 @@ function byteTable(
   };
 }
 
-/** What each byte adds to the indices of which it holds a part. */
+/** Table of the share that each byte's parts have in their indices. */
 function indexTable({ from, bits }: IndexPart): OnnxConstant {
   const perByte = 8 / bits;
   const data = Int32Array.from({ length: 256 * perByte }, (_, at) => {
@@ -192,7 +192,7 @@ function dequantized(weight: OnnxWeight, form: LinearForm, opset: number): OnnxF
     bits,
     symmetric,
     blockShape: shape.map((size, axis) => {
-      // With blocks, ONNX wants a scale for every place of the other axes.
+      // With blocks, ONNX needs a scale for every position along the other axes.
       if (blockSize) return axis === inputAxis ? blockSize : 1;
       return axis === outputAxis ? 1 : size;
     }),

@@ -1,11 +1,11 @@
 import type { TensorStream } from '../../weights/tensor-stream.ts';
 
 /**
- * Where the weights of an ONNX model lie: in files beside it, so that the model itself stays small and runtimes can map
+ * Layout of an ONNX model's weights: in files beside it, so that the model itself stays small and runtimes can map
  * the weights into memory (onnx.proto, TensorProto.external_data).
  */
 
-/** Where a tensor's bytes are. */
+/** Place of a tensor's bytes. */
 export interface Placement {
   /** File name, relative to the model. */
   readonly location: string;
@@ -20,7 +20,7 @@ export interface DataFile {
   readonly tensors: readonly { readonly tensor: TensorStream; readonly offset: number }[];
 }
 
-/** Below 2 GB, which browsers and 32-bit offsets can hold in one buffer. */
+/** Limit of browsers' buffers and of 32-bit offsets. */
 export const MAX_DATA_FILE_BYTES = 2_000_000_000;
 
 /** Tensors of at least a memory page begin on one, so that they can be mapped; smaller ones on a cache line. */
@@ -62,7 +62,7 @@ export function placements(files: readonly DataFile[]): ReadonlyMap<string, Plac
   return found;
 }
 
-/** The most that a tensor adds to a file: the gap before it and its bytes. */
+/** Largest size that a tensor adds to a file: the gap before it and its bytes. */
 export function storedSize(tensor: TensorStream): number {
   return alignmentOf(tensor) - 1 + tensor.byteLength;
 }

@@ -167,7 +167,7 @@ function reshapeTarget(shape: Shape, from: Shape): number[] {
   return target;
 }
 
-/** Where a slice begins or ends, as Slice takes it without run-time arithmetic: counted from the front, or negative from the end. */
+/** Start or end for Slice without run-time arithmetic: counted from the front, or negative from the end. */
 function sliceBound(at: Dim, size: Dim): number {
   if (typeof at === 'number') return at;
   const rest = subtractDims(size, at);

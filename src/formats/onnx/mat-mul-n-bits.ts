@@ -8,7 +8,7 @@ import { dataTypes, type NodeProto } from './proto.ts';
 /** A layer that multiplies with a matrix and nothing else: Gemm or MatMul. */
 export interface MatrixLayer {
   readonly node: NodeProto;
-  /** What it computes in. */
+  /** Dtype of its arithmetic. */
   readonly dtype: 'f16' | 'f32';
 }
 

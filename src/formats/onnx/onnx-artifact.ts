@@ -55,7 +55,7 @@ function onnxArtifact(path: string): StoredArtifact<'onnx'> {
       const sizes = [...names.add(basename(path))].map((name) => sizeOfFile(join(folder, name)));
       return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
     },
-    // Not dirname: the folder may be the one that one is in.
+    // Not dirname: the folder may be '.'.
     chunkPath: (chunk) => join(folder, isInFolder ? '..' : '.', chunkName(modelName(path), chunk)),
     place(output) {
       if (output !== undefined) return basename(output) === MODEL ? dirname(output) : output;
@@ -76,13 +76,13 @@ function onnxArtifact(path: string): StoredArtifact<'onnx'> {
       await linkFolder(folder, into, new Set([MODEL, ...replaced]));
     },
     async close() {
-      // One that could not be opened has told so.
+      // A failure to open was reported where it happened.
       await reading?.then((each) => each.close()).catch(() => {});
     },
   };
 }
 
-/** A model that was built, or is open and has to stay so until what is made of it is written. */
+/** Wraps a built or open model; an open one must stay open until all models made from it are written. */
 export function onnxModel(model: OnnxModel, name: ModelName): Artifact {
   return {
     name,

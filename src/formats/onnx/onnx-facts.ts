@@ -1,4 +1,4 @@
-/** What there is to tell of an ONNX model beyond what all models have. */
+/** Facts that only ONNX models have. */
 export interface OnnxFacts {
   readonly irVersion: number;
   /** Version of each operator set; `ai.onnx` is the standard one. */

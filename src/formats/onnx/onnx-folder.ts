@@ -7,18 +7,18 @@ import { writeJson } from '../../io/strict-json.ts';
 import type { WrittenFile } from '../artifact.ts';
 import { parseName } from '../artifact-id.ts';
 
-/** Which component of the checkpoint a model's folder takes its config from. */
+/** A model's folder, and the component whose config it gets. */
 export interface BundledModel {
   /** Folder name below `onnx/`: `unet`, `unet_chunk1`, `vae_decoder`. */
   readonly folder: string;
   readonly configFile: string;
-  /** What that file says, fitted to the weights, where it is not theirs alone. */
+  /** Content of the config where it differs from the checkpoint's file, which may serve other weights too. */
   readonly config?: JsonObject | undefined;
 }
 
 const INDEX = 'model_index.json';
 
-/** A file that completes an `onnx/` folder: copied, made of JSON, or (neither) the index of what is there. */
+/** A file that completes an `onnx/` folder: copied, written as JSON, or (neither) the index of the folder. */
 interface FolderFile {
   readonly name: string;
   readonly from?: SideFile;
@@ -41,7 +41,7 @@ export function onnxFolderFiles({ folders }: Checkpoint, models: readonly Bundle
 
 /**
  * Completes the `onnx/` folder, so that diffusers-like pipelines (optimum's above all) load it as it is: each model's
- * config, the scheduler, the tokenizer, and a `model_index.json` that names what is there. Gives the files it wrote, by
+ * config, the scheduler, the tokenizer, and a `model_index.json` of the components present. Returns the files written, by
  * path below the folder.
  */
 export async function bundleOnnxFolder(

@@ -5,11 +5,11 @@ import { sniff } from '../../io/sniff.ts';
 import { decodeModel, type ModelProto } from './proto.ts';
 
 /**
- * An ONNX file may hold its weights, up to 2 GB of them, between what describes the model. Here the file is walked field
- * by field, elements of tensors are passed over unread, and what is left is decoded as if it were the file.
+ * An ONNX file may contain up to 2 GB of weights between the fields that describe the model. The file is walked field by
+ * field, the elements of tensors are skipped unread, and the remaining bytes are decoded as a message.
  */
 
-/** What a field holds: a message to be walked, or elements that may be left out; all other fields are taken as they are. */
+/** Content of a field: a message to walk, or elements that may be skipped; all other fields are copied. */
 type Content = 'graph' | 'node' | 'attribute' | 'tensor' | 'elements' | 'raw elements';
 
 /** The fields by their numbers (onnx.proto). */
@@ -28,21 +28,21 @@ const fieldsOf: Readonly<Record<string, Readonly<Record<number, Content>>>> = {
   },
 };
 
-/** Graphs within graphs lie this deep in no model. */
+/** Limit on the depth of graphs within graphs; no real model comes near it. */
 const MOST_LEVELS = 40;
 
 /** The level of the model's own initializers: tensors of its graph. */
 const INITIALIZER_LEVEL = 2;
 
-/** No name, shape or attribute is as large. */
+/** Limit on the size of a field that is read: larger than any name, shape or attribute. */
 const LARGEST_FIELD = 1 << 26;
 
-/** Fewer bytes of a weight stay in what is decoded: constants are read as the model is. */
+/** Least size of a weight that is skipped: constants are small, and read with the model. */
 const FEWEST_PASSED_OVER = 1 << 16;
 
-/** A weight inside an ONNX file that was passed over: where its bytes are. */
+/** Place of a weight inside an ONNX file that was skipped. */
 export interface InsideWeight {
-  /** Which of the graph's initializers it is. */
+  /** Index among the graph's initializers. */
   readonly index: number;
   readonly offset: number;
   readonly byteLength: number;
@@ -54,8 +54,8 @@ export async function readOnnxHeader(source: ByteSource): Promise<ModelProto> {
 }
 
 /**
- * Reads an ONNX model but for its large weights: initializers whose bytes lie in the file, of which it says where. Throws
- * `FileFormatError` when it is not one.
+ * Reads an ONNX model without its large initializers, and returns their places in the file. Throws `FileFormatError` when
+ * the file is no ONNX model.
  */
 export async function readOnnxWithoutWeights(
   source: ByteSource,
@@ -69,7 +69,7 @@ export async function readOnnxWithoutWeights(
   return { proto: await reader.read(), weights };
 }
 
-/** Whether a file is an ONNX model, by its outermost fields: a few bytes of it are read. */
+/** Whether a file is an ONNX model, by its outermost fields; reads only a few bytes. */
 export async function looksLikeOnnx(source: ByteSource): Promise<boolean> {
   const file = new Window(source);
   const start = await file.peek(0, Math.min(source.size, 512));
@@ -89,7 +89,7 @@ export async function looksLikeOnnx(source: ByteSource): Promise<boolean> {
   return [VERSION, GRAPH, OPSETS].every((number) => found.has(number));
 }
 
-/** Fields of the outermost message: those that every model has, and the last that there is. */
+/** Fields of the outermost message: those of every model, and the last one defined. */
 const VERSION = 1;
 const GRAPH = 7;
 const OPSETS = 8;
@@ -99,12 +99,12 @@ function decode(bytes: Uint8Array): ModelProto | undefined {
   try {
     return decodeModel(bytes);
   } catch {
-    // What protobufjs finds wrong says nothing to a user.
+    // protobufjs' messages do not help a user.
     return undefined;
   }
 }
 
-/** Asked for elements of tensors, and with a weight for the raw bytes of an initializer: whether to pass over them. */
+/** Decides whether to skip elements of a tensor; gets a weight for the raw bytes of an initializer. */
 type PassOver = (weight: InsideWeight | undefined) => boolean;
 
 class HeaderReader {
@@ -124,7 +124,7 @@ class HeaderReader {
     throw notOnnx(source);
   }
 
-  /** The bytes of a message, from `start` to `end` in the file, without the elements in it. */
+  /** Reads a message, from `start` to `end` in the file, without the elements in it. */
   async #message(message: string, start: number, end: number, level: number): Promise<Uint8Array> {
     if (level > MOST_LEVELS) throw notOnnx(this.#file.source);
     if (message === 'tensor' && level === INITIALIZER_LEVEL) this.#initializer++;
@@ -138,7 +138,7 @@ class HeaderReader {
     return Buffer.concat(parts);
   }
 
-  /** What is left of a field that begins at `at`. */
+  /** Reads a field that begins at `at`, without skipped elements. */
   async #field(
     holds: Content | undefined,
     at: number,
@@ -161,15 +161,15 @@ class HeaderReader {
 
 interface Field {
   readonly number: number;
-  /** The number and how the content is written. */
+  /** Field number and wire type. */
   readonly key: number;
-  /** Where the content begins, behind its length if it has one. */
+  /** Offset of the content, after its length if it has one. */
   readonly content: number;
-  /** Where the field ends. */
+  /** Offset of the field's end. */
   readonly next: number;
 }
 
-/** A key and a length, 5 and 10 bytes at most. */
+/** Longest key and length: 5 and 10 bytes. */
 const LONGEST_HEAD = 15;
 
 async function readField(file: Window, at: number, end: number): Promise<Field> {

@@ -6,12 +6,12 @@ export function metadataOf({ metadataProps }: ModelProto): Readonly<Record<strin
   return Object.fromEntries((metadataProps ?? []).map(({ key, value }) => [key ?? '', value ?? '']));
 }
 
-/** Which model it says that it is, as ours do; where it says nothing, what its path says. */
+/** Name of a model by its metadata, which our models have, or else by its path. */
 export function nameInModel(proto: ModelProto, path: string): ModelName {
   const { model = '', chunk = '' } = metadataOf(proto);
   const { network } = parseName(model);
   const named = parsePath(path);
   const known = parseChunkTitle(chunk);
-  // One that says its network would say its chunk, too.
+  // Metadata with a network would name a chunk, too.
   return network ? { ...named, network, chunk: known } : { ...named, chunk: known ?? named.chunk };
 }

@@ -9,18 +9,17 @@ import type { OrtFailure, OrtReply, OrtRequest, OrtWorkerData } from './ort-work
 
 /** An ONNX model in memory whose data lies in files. */
 export interface OnnxInMemory {
-  /** What to call it in an error. */
+  /** Name for error texts. */
   readonly path: string;
   readonly bytes: Uint8Array;
-  /** What the locations of its data are relative to, and must not leave. */
+  /** Folder of its data; locations are relative to it and must not leave it. */
   readonly dataFolder: string;
 }
 
 /**
  * Loads an ONNX model to be run by onnxruntime, in a thread of its own that lives until `close`. Throws `NotFoundError`
- * when the file is not there or onnxruntime-node is not installed, `UnsupportedModelError` where there is no build of
- * onnxruntime-node, `FileFormatError` when onnxruntime cannot load the
- * file; `run` throws `RequestError` for feeds that the model does not take, `SdConvertError` when onnxruntime crashes.
+ * when the file is missing or onnxruntime-node is not installed, `UnsupportedModelError` where it has no build for this
+ * machine, `FileFormatError` when onnxruntime cannot load the file; `run` throws `RequestError` for feeds that the model does not take, `SdConvertError` when onnxruntime crashes.
  */
 export async function openOnnxSession(
   model: string | OnnxInMemory,
@@ -49,8 +48,8 @@ export async function openOnnxSession(
 }
 
 /**
- * Loads onnxruntime-node and lets go of it: what will run models asks for it before it begins to work. Throws
- * `NotFoundError` when it is not installed or does not load, `UnsupportedModelError` where there is no build of it.
+ * Checks that onnxruntime-node loads, before any work that will need it. Throws `NotFoundError` when it is not installed
+ * or does not load, `UnsupportedModelError` where it has no build for this machine.
  */
 export async function requireOnnxruntime(): Promise<void> {
   if (hasLoaded) return;
@@ -61,16 +60,16 @@ export async function requireOnnxruntime(): Promise<void> {
   hasLoaded = true;
 }
 
-/** What has loaded once in this process loads again. */
+/** Whether it has loaded in this process: then it will load again. */
 let hasLoaded = false;
 
-/** The thread of one session: a queue of questions, answered in order. */
+/** Worker thread of one session: answers its requests in order. */
 class OrtThread {
   readonly #worker: Worker;
   readonly #exit: Promise<unknown>;
   readonly #waiting: ((reply: OrtReply) => void)[] = [];
   #isClosing = false;
-  /** Why it takes no more questions. */
+  /** Reason for which it takes no more requests. */
   #ended: OrtFailure | undefined;
 
   constructor(workerData: OrtWorkerData) {
@@ -78,7 +77,7 @@ class OrtThread {
     const file = new URL(`./ort-worker${extname(import.meta.url)}`, import.meta.url);
     this.#worker = new Worker(file, { workerData, env: SHARE_ENV });
     this.#worker.on('message', (reply: OrtReply) => this.#waiting.shift()?.(reply));
-    // Listened to for as long as it lives: a crash between two runs is told by the next.
+    // The listener stays: the next run reports a crash between runs.
     this.#worker.on('error', (error) => this.#end('crash', String(error)));
     this.#worker.on('exit', (code) =>
       this.#end(this.#isClosing ? 'closed' : 'crash', `it ended with exit code ${code}`),

@@ -10,7 +10,7 @@ import type { ValueInfo } from '../runner.ts';
  * asked to load only, with `loaded`.
  */
 
-/** What the worker is started with. */
+/** Data that the worker is started with. */
 export type OrtWorkerData = OrtModel | 'load only';
 
 interface OrtModel {

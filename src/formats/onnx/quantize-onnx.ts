@@ -19,16 +19,16 @@ import {
 import { initializerBytes } from './tensor-bytes.ts';
 import { type WeightUse, weightUses } from './weight-uses.ts';
 
-/** An ONNX model with quantised weights, planned: nothing of them is read before it is written. */
+/** A planned ONNX model with quantised weights; they are read when it is written. */
 export interface QuantizedOnnx {
   readonly model: OnnxModel;
   readonly weights: readonly QuantizedWeight[];
 }
 
 /**
- * Rewrites an ONNX model so that the weights a plan names are quantised: in the place of each stand what is stored of it and
- * the nodes that make it, under the name it had. Weights that are quantised already, and all else, stay byte for byte. Throws
- * `UnsupportedModelError` for forms that the model's opset does not have.
+ * Quantises the weights of an ONNX model that a plan names: each is replaced by its stored tensors and the nodes that compute
+ * it under its own name. Already quantised weights and everything else stay byte for byte. Throws `UnsupportedModelError` for
+ * forms that the model's opset lacks.
  */
 export function quantizeOnnx({ proto, dataFiles }: OnnxModel, plan: QuantizationPlan): QuantizedOnnx {
   const graph = proto.graph ?? {};
@@ -52,7 +52,7 @@ export function quantizeOnnx({ proto, dataFiles }: OnnxModel, plan: Quantization
   return { model: changed({ proto, graph, stored }, changes), weights };
 }
 
-/** The weights of a model that can be quantised, unread, in its order. */
+/** Lists the weights that can be quantised, unread, in the model's order. */
 export function quantizableWeights(model: OnnxModel): FloatTensor[] {
   return candidates(model).map(({ weight }) => weight.tensor);
 }
@@ -77,12 +77,12 @@ function candidates({ proto, dataFiles }: OnnxModel): Candidate[] {
   });
 }
 
-/** What a weight becomes. */
+/** Replacement of a weight. */
 interface Change {
   readonly form: OnnxForm;
-  /** The form it is reported as. */
+  /** Form for the report. */
   readonly as: WeightForm;
-  /** The nodes in whose place those of the form stand; none: they make the weight for its readers. */
+  /** Nodes that the form's nodes replace; empty where these compute the weight for its readers. */
   readonly replaced: ReadonlySet<NodeProto>;
 }
 
@@ -94,7 +94,7 @@ interface Source {
 
 type Weight = Parameters<typeof onnxForm>[0];
 
-/** The weight that an initializer is, if it can be quantised. */
+/** Returns an initializer as a weight, if it can be quantised. */
 function weightOf(
   initializer: TensorProto,
   { outputAxis, inputAxis }: WeightUse,
@@ -167,14 +167,14 @@ function changed({ proto, graph, stored }: Source, changes: ReadonlyMap<string, 
           ...initializer,
           ...[...constants.values()].filter(({ name }) => !isThere(graph, name)).map(constantProto),
         ],
-        // Before IR version 4 initializers are inputs, too.
+        // Before IR version 4, initializers are also inputs.
         input: (graph.input ?? []).filter(({ name }) => !changes.has(name ?? '')),
       },
     },
   };
 }
 
-/** The nodes with those of each weight before the first that reads it, or in the place of those it replaces. */
+/** Inserts the nodes of each weight before its first reader, or in the place of those it replaces. */
 function withNodes(nodes: readonly NodeProto[], changes: ReadonlyMap<string, Change>): NodeProto[] {
   const made = new Set<string>();
   const layers = new Map<NodeProto, NodeProto>();

@@ -14,10 +14,10 @@ export interface OpenOnnx extends OnnxModel {
   close(): Promise<void>;
 }
 
-/** Runtimes refuse larger files: protobuf messages have less than 2 GiB. */
+/** Limit of runtimes: protobuf messages have less than 2 GiB. */
 const MAX_MODEL_BYTES = 2 ** 31;
 
-/** Files up to here are read as one; of larger ones, weights inside are passed over. */
+/** Largest file that is read whole; the weights inside larger ones are skipped. */
 const READ_WHOLE_BYTES = 1 << 26;
 
 /**
@@ -53,7 +53,7 @@ export async function openOnnx(path: string, { readWhole = READ_WHOLE_BYTES } = 
   }
 }
 
-/** An open model as it can be written: weights that lie inside its file come into a data file. */
+/** Makes an open model writable: weights inside its file move to a data file. */
 export function withWeightsBeside(model: OnnxModel, path: string): OnnxModel {
   const own = basename(path);
   if (model.dataFiles.every(({ location }) => location !== own)) return model;
@@ -127,7 +127,7 @@ function decode(bytes: Uint8Array): ModelProto | undefined {
   try {
     return decodeModel(bytes);
   } catch {
-    // protobufjs throws RangeError and plain Error for what is not a message; which one says nothing to a user.
+    // protobufjs throws RangeError or Error for bytes that are no message; the difference does not help a user.
     return undefined;
   }
 }

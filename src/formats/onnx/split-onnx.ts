@@ -20,20 +20,20 @@ import {
  * one crosses as float32 (`<name>_float32`), which loses nothing and spares consumers float16 tensors.
  */
 
-/** The chunks of a model, each under `maxBytes` of weights. Throws `ChunkBudgetError`. */
+/** Cuts a model into chunks, each under `maxBytes` of weights. Throws `ChunkBudgetError`. */
 export function splitOnnx(model: OnnxModel, maxBytes: number): OnnxModel[] {
   const source = new Source(model);
   const chunks = cutModel(source, maxBytes);
   return chunks.map((chunk, index) => source.cut(chunk, chunkTitle({ index: index + 1, of: chunks.length })));
 }
 
-/** Size that a free dimension is taken to have when the bytes of values are compared. */
+/** Assumed size of a free dimension, to compare the bytes of values. */
 const NOMINAL_SIZE = 64;
 
-/** Operations that only lay a value out anew: cheaper done again than carried across. */
+/** Operations that only change a value's layout: repeating them is cheaper than passing their results on. */
 const LAYOUT_OPERATIONS = new Set(['Cast', 'Transpose', 'Reshape']);
 
-/** A node, or an initializer with its bytes in a data file if they are not in the model. */
+/** A node, or an initializer with its external data, if any. */
 interface OnnxOperation extends CutOperation {
   readonly node?: NodeProto;
   readonly initializer?: TensorProto;
@@ -66,7 +66,7 @@ class Source {
     this.values = new Map([...this.#types].map(([name, info]) => [name, { byteLength: nominalBytes(info) }]));
   }
 
-  /** One chunk as a model of its own. */
+  /** Makes a chunk a model. */
   cut(chunk: CutChunk<OnnxOperation>, title: string): OnnxModel {
     const { graph, metadataProps } = this.#proto;
     const entering = chunk.entering.map((name) => this.#crossing(name));
@@ -112,7 +112,7 @@ class Source {
     };
   }
 
-  /** How a value leaves one chunk and enters the next. */
+  /** Makes the nodes that pass a value from one chunk to the next. */
   #crossing(name: string): { info: ValueInfoProto; leave: NodeProto[]; enter: NodeProto[] } {
     const info = this.#types.get(name);
     const tensorType = info?.type?.tensorType;
@@ -152,7 +152,7 @@ function nodeOperation(node: NodeProto): OnnxOperation {
     : LAYOUT_OPERATIONS.has(type)
       ? 'on inputs'
       : 'on constants';
-  // ONNX writes an optional input or output that is left out as ''.
+  // ONNX writes '' for an omitted input or output.
   const [reads, writes] = [node.input, node.output].map((names) =>
     (names ?? []).filter((name) => name !== ''),
   );

@@ -1,18 +1,18 @@
 import type { MatrixLayer } from './mat-mul-n-bits.ts';
 import { dataTypes, type GraphProto, type NodeProto, toNumber } from './proto.ts';
 
-/** How the layers of a graph use a value: as what they multiply with, and nothing else. */
+/** Use of a value as the weight of layers, and nothing else. */
 export interface WeightUse {
-  /** The axis of the layers' channels, and of what they take, in a weight of so many axes. */
+  /** Axis of the output channels, and of the input channels, in a weight of a given rank. */
   readonly outputAxis: (rank: number) => number;
   readonly inputAxis: (rank: number) => number;
-  /** The layers, where all are plain products with a matrix. */
+  /** The layers, where all are plain matrix products. */
   readonly layers: readonly MatrixLayer[] | undefined;
-  /** The casts between the value and them, which serve nothing else. */
+  /** Casts between the value and the layers, with no other reader. */
   readonly casts: readonly NodeProto[];
 }
 
-/** The values of a graph that are weights to everything that reads them, directly or cast to another precision. */
+/** Finds the values that are weights to all their readers, directly or cast to another precision. */
 export function weightUses(graph: GraphProto): ReadonlyMap<string, WeightUse> {
   const readers = new Map<string, { readonly node: NodeProto; readonly at: number }[]>();
   for (const node of graph.node ?? []) {
@@ -58,7 +58,7 @@ export function weightUses(graph: GraphProto): ReadonlyMap<string, WeightUse> {
   return found;
 }
 
-/** The use that a node makes of its input number `at`. */
+/** Use of a node's input number `at`. */
 function layerUse(node: NodeProto, at: number, dataType: number): WeightUse | undefined {
   const plain = (output: (rank: number) => number, input: (rank: number) => number): WeightUse => ({
     outputAxis: output,
@@ -119,7 +119,7 @@ function layersOf(node: NodeProto, dataType: number): MatrixLayer[] | undefined 
   return dataType === dataTypes.f32 ? [{ node, dtype: 'f32' }] : undefined;
 }
 
-/** What the graphs inside of a graph's nodes (If, Loop) read. */
+/** Names that the subgraphs of a graph's nodes (If, Loop) read. */
 function namesInSubgraphs({ node: nodes }: GraphProto): string[] {
   return (nodes ?? [])
     .flatMap(({ attribute }) =>

@@ -5,7 +5,7 @@ import type { PlannedFile, WrittenFile } from '../artifact.ts';
 import type { OnnxModel } from './build-model.ts';
 import { encodeModel, type ModelProto } from './proto.ts';
 
-/** What `writeOnnx` writes, with exact sizes. */
+/** Lists the files that `writeOnnx` writes, with exact sizes. */
 export function plannedFiles({ proto, dataFiles }: OnnxModel): PlannedFile[] {
   const model = { name: 'model.onnx', byteLength: encode(proto).length };
   return [model, ...dataFiles.map(({ location, byteLength }) => ({ name: location, byteLength }))];
@@ -13,7 +13,7 @@ export function plannedFiles({ proto, dataFiles }: OnnxModel): PlannedFile[] {
 
 /**
  * Writes `model.onnx` and its data files into `folder`, streaming one block of weights at a time; the model comes last,
- * when its data is complete. `onBytes` is told how many bytes each block had; what it throws stops the work and leaves
+ * when its data is complete. `onBytes` gets the size of each block; an error it throws stops the work and leaves
  * no half file. Throws `DiskSpaceError` and what reading the weights throws.
  */
 export async function writeOnnx(

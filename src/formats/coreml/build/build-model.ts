@@ -7,21 +7,21 @@ import { namedType } from '../mil/mil-value.ts';
 import { lower } from './lower.ts';
 import { MilWriter, type Result, resultOf } from './mil-writer.ts';
 
-/** What a package says about itself, for people. */
+/** Description of a package, for people. */
 export interface PackageDescription {
-  /** What the model is, in a sentence. */
+  /** One sentence about the model. */
   readonly shortDescription: string;
   readonly author: string;
   readonly license: string;
   /** The model it was made of. */
   readonly version: string;
-  /** What each input and output is, by name; those that are not named stay without a text. */
+  /** Texts about inputs and outputs, by name; others stay without a text. */
   readonly features: Readonly<Record<string, string>>;
   /** Anything else. */
   readonly userDefined: Readonly<Record<string, string>>;
 }
 
-/** How a graph is to become a package. */
+/** Options of building a package. */
 export interface CoreMlOptions {
   /** The oldest system that is to load it. */
   readonly target: DeploymentTarget;
@@ -29,8 +29,8 @@ export interface CoreMlOptions {
 }
 
 /**
- * The Core ML form of a graph. Its sizes must be fixed; what is float16 and what is float32 is the graph's matter. Values
- * are named after the graph's tensors, inputs and outputs exactly so. No weight is read before the package is written.
+ * Builds the Core ML model of a graph, which must have fixed sizes; dtypes are the graph's. Values are named after the graph's
+ * tensors; inputs and outputs keep their exact names. No weight is read before the package is written.
  *
  *     const model = buildCoreMl(graph, { target: 'macOS13', description });
  *     await writePackage('unet.mlpackage', model, () => {});

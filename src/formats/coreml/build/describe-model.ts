@@ -2,13 +2,13 @@ import { type NetworkCard, portForm } from '../../../convert/networks/card.ts';
 import { cardOf, type NetworkName } from '../../../convert/networks/networks.ts';
 import type { PackageDescription } from './build-model.ts';
 
-/** What a description says beyond the network. */
+/** Facts that a description has besides the network. */
 export interface Described {
   /** Hub id or name of the checkpoint, whose model card names the author; `version` when left out. */
   readonly modelVersion?: string;
   /** The licence of the checkpoint's family. */
   readonly license: string;
-  /** The names of its outputs: how many residuals a ControlNet gives is its own affair. */
+  /** Names of its outputs: ControlNets differ in their number of residuals. */
   readonly outputs?: readonly string[];
   readonly userDefined?: PackageDescription['userDefined'];
 }

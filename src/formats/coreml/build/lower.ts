@@ -95,8 +95,8 @@ const lowerings: { readonly [K in OpKind]: Lowering<K> } = {
 
   /**
    * The layer_norm of x and −x behind each other: their mean is 0 and their variance the mean square of x, so the first
-   * half is what is wanted, in one operation that keeps its squares to itself. (ANEMLL runs language models on the Neural
-   * Engine so.) Squares as values of the program would leave float16's range above 255.
+   *half is the result, in one operation whose squares stay inside it. (ANEMLL does so for language models on the Neural
+   * Engine.) As values of the program, squares of numbers above 255 would leave float16's range.
    */
   rms_norm(write, result, { axis, epsilon }, [x = '']) {
     const { dtype, shape } = result;
@@ -182,12 +182,12 @@ const LOST_BESIDE_ONE = 2 ** -24;
 
 /** Writes the operations of a tensor; `inputs` are the names it reads. */
 export function lower(write: MilWriter, tensor: Tensor, result: Result, inputs: readonly string[]): void {
-  // Each lowering takes its own kind of operation; indexing by `op.kind` pairs them, which the compiler cannot follow.
+  // as: indexing by `op.kind` pairs each operation with its lowering, which the compiler cannot see.
   const lowering = lowerings[tensor.op.kind] as Lowering<OpKind>;
   lowering(write, result, tensor.op, inputs, tensor);
 }
 
-/** iOS 17 asks whether indices are to be checked when the model runs; iOS 16 does not know the question. */
+/** The parameter `validate_indices`, which exists from iOS 17 on. */
 function unchecked({ ios }: MilWriter): { validate_indices?: Literal } {
   return ios >= 17 ? { validate_indices: bool(false) } : {};
 }

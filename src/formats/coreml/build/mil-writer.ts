@@ -9,7 +9,7 @@ import type { Argument, Operation, Value } from '../mil/mil-schema.ts';
 import { immediate, type Literal, literalBytes, namedType, streamed, text } from '../mil/mil-value.ts';
 import { FEWEST_IN_FILE } from '../package/lay-out.ts';
 
-/** What an operation's parameter is bound to: a value by name, a literal, or a list of them. A parameter that is left out is `undefined`. */
+/** Binding of a parameter: a value by name, a literal, or a list of them; `undefined` where it is left out. */
 export type Parameter = string | Literal | readonly (string | Literal)[] | undefined;
 
 /** A value to be computed. */

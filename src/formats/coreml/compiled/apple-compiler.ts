@@ -20,7 +20,7 @@ export async function compileWithApple(
   const isNamed = formatOfEnding(packagePath) === 'mlpackage';
   await createFolder(bundlePath, async (folder) => {
     const name = modelName(packagePath);
-    // It takes only what is called a package.
+    // It takes only paths that end in .mlpackage.
     const source = isNamed ? packagePath : join(folder, `${name}${endings.mlpackage}`);
     if (!isNamed) await linkFolder(packagePath, source);
     const args = ['coremlcompiler', 'compile', source, folder];

@@ -32,7 +32,7 @@ const reproducedVersions: CompilerVersions = { component: '3500.14.1', compiler:
 /**
  * Compiles a package (`.mlpackage`) into a bundle (`.mlmodelc`), which appears under `bundlePath` when it is complete,
  * in the place of one that was there. Weights are not read but linked, or copied where the disk has no links. Throws as
- * `openMlPackage` does; `UnsupportedModelError` for what cannot be compiled here: specification versions beyond 9,
+ *`openMlPackage` does; `UnsupportedModelError` for models that cannot be compiled here: specification versions beyond 9,
  * enumerated shapes, inputs and outputs that are not arrays; `DiskSpaceError`, and `RequestError` where writing is
  * forbidden; `InterruptedError` when `signal` aborts it.
  */
@@ -80,13 +80,13 @@ function programText(
   });
 }
 
-/** Xcode's class for a model is called like its file, with what no identifier can have replaced. */
+/** Name of Xcode's class for a model: that of its file, with characters that no identifier has replaced. */
 function className(packagePath: string): string {
   const name = modelName(packagePath).replaceAll(/[^0-9A-Za-z_]/g, '_');
   return /^\d/.test(name) ? `_${name}` : name;
 }
 
-/** What Apple counts models by: sections of texts with their lengths, the model's hash among them. */
+/** Makes Apple's analytics file: sections of texts with their lengths, the model's hash among them. */
 async function analytics(modelFile: string): Promise<Uint8Array> {
   const sections = [
     ['NeuralNetworkModelDetails', ['containsCustomLayer', '0'], ['modelDimension', '0']],

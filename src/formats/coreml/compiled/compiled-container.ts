@@ -7,7 +7,7 @@ import { decodeModel, type ModelDescription } from '../mil/mil-schema.ts';
  * for each function. The layout is Apple's and not published; it was learned from compiled models. Little-endian.
  */
 
-/** What a container holds. */
+/** Content of a container. */
 export interface CompiledContainer {
   readonly specificationVersion: number;
   /** The message `ModelDescription`. */
@@ -83,7 +83,7 @@ function decodeDescription(bytes: Uint8Array, file: string): ModelDescription {
     const { description } = decodeModel(model);
     if (description) return description;
   } catch {
-    // What cannot be decoded is refused in the same words.
+    // The same error covers bytes that cannot be decoded.
   }
   throw broken(file);
 }

@@ -21,7 +21,7 @@ const systems: ReadonlyMap<number, readonly [string, string, string, string]> = 
 ]);
 
 /**
- * The text of `metadata.json`; `className` is what Xcode would call the model's class. Throws `UnsupportedModelError`
+ * The text of `metadata.json`; `className` is the name of the class that Xcode generates. Throws `UnsupportedModelError`
  * for specification versions that are not known, and inputs and outputs that are not arrays.
  */
 export function compiledMetadata(model: MilModel, className: string): string {
@@ -92,7 +92,7 @@ function histogram({ operations }: Block, ios: number): Readonly<Record<string, 
   return Object.fromEntries(counts);
 }
 
-/** How an operation's weights are stored: by their type, or by what compresses them. */
+/** Storage of an operation's weights: their dtype, or their compression. */
 function storedAs(operation: Operation): string[] {
   const values = new Map(operationValues(operation));
   const typeOf = (parameter: string): string[] => {

@@ -1,7 +1,7 @@
 import { compileWithApple } from './apple-compiler.ts';
 import { compileMlPackage } from './compile.ts';
 
-/** Who compiles packages: sdconvert itself, on any machine, or Apple's compiler on a Mac with Xcode. */
+/** Compilers of packages: sdconvert's own, on any machine, or Apple's on a Mac with Xcode. */
 export type Compiler = 'own' | 'apple';
 
 /** Compiles a package with one of the compilers; the bundle appears when it is complete. Throws as the compiler does. */

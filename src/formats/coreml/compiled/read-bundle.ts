@@ -36,7 +36,7 @@ async function readUtf8(file: string): Promise<string> {
   return new TextDecoder().decode(await readDescribingFile(file));
 }
 
-/** Undoes what a compiler does to a program: it signs it, sorts its inputs and repeats what the description says of shapes. */
+/** Undoes a compiler's changes: its signature, the sorted inputs, and the shapes repeated from the description. */
 function asInPackage(program: Program, description: ModelDescription): Program {
   const functions = Object.entries(program.functions).map(([name, fn]): [string, MilFunction] => {
     const { input, state } = description.functions.find((each) => each.name === name) ?? description;

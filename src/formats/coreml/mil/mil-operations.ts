@@ -44,7 +44,7 @@ export function isMilOperation(type: string): boolean {
   return revisions.has(type);
 }
 
-/** What an operation is called in a compiled model's statistics when its function is written for an iOS version. */
+/** Name of an operation in a compiled model's statistics, for a function of an iOS version. */
 export function statisticsName(type: string, ios: number): string {
   const camelCase = type.replaceAll(/_+(.?)/g, (_match, letter: string) => letter.toUpperCase());
   const revision = revisions.get(type)?.findLast((version) => version <= ios);

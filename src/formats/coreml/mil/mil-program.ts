@@ -2,7 +2,7 @@ import { type MilDType, milDTypeOf } from './mil-dtype.ts';
 import { type Elements, readElements } from './mil-elements.ts';
 import type { Block, Dimension, MilFunction, Operation, Program, Value, ValueType } from './mil-schema.ts';
 
-/** What the readers of ML Programs ask of them. A program that was opened has passed `verifyProgram`. */
+/** Queries on ML Programs. An opened program has passed `verifyProgram`. */
 
 /** A tensor's element type and its sizes; `undefined` is a size that is only known when the model runs. */
 export interface MilTensorType {
@@ -24,7 +24,7 @@ export function tensorElements({ shape }: MilTensorType): number {
   return shape.reduce((count: number, size) => count * (size ?? Number.NaN), 1);
 }
 
-/** The functions that a program has, each with its name and the block that its opset selects, in the order of their names. */
+/** Functions of a program, each with the block that its opset selects, sorted by name. */
 export function programFunctions(program: Program): { name: string; function: MilFunction; block: Block }[] {
   return Object.entries(program.functions)
     .sort(([a], [b]) => (a < b ? -1 : 1))

@@ -125,7 +125,7 @@ export interface Argument {
   readonly arguments: readonly Binding[];
 }
 
-/** What a parameter is bound to: the name of a value, or a value. */
+/** Binding of a parameter: the name of a value, or a value. */
 export interface Binding {
   readonly name?: string;
   readonly value?: Value;
@@ -179,7 +179,7 @@ export interface ImmediateValue {
 export interface BlobFileValue {
   /** `@model_path/…`, where `@model_path` is the folder of model.mlmodel. */
   readonly fileName: string;
-  /** Where the blob's metadata record begins in the file. */
+  /** Offset of the blob's metadata record in the file. */
   readonly offset: number;
 }
 

@@ -17,7 +17,7 @@ import type {
 /** The parts of an ML Program's text that are not in the program. */
 export interface MilTextOptions {
   readonly specificationVersion: number;
-  /** What made the text: entries for `buildInfo`, beside those of the program. */
+  /** Entries for `buildInfo` about the writer of the text, beside those of the program. */
   readonly buildInfo: Readonly<Record<string, string>>;
   /** Attributes for a function, beside its own. */
   functionAttributes(functionName: string): Readonly<Record<string, Value>>;

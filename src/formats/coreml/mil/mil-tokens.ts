@@ -7,7 +7,7 @@ interface Token {
   readonly at: number;
 }
 
-/** A program's text, read word by word. Whatever is not what was asked for raises a `FileFormatError` with its place. */
+/** Reads a program's text word by word. Unexpected text raises a `FileFormatError` with its place. */
 export class MilTokens {
   readonly #text: string;
   readonly #file: string;
@@ -74,7 +74,7 @@ export class MilTokens {
     return value;
   }
 
-  /** What `parse` gives for each item between two brackets, with commas between them. */
+  /** Parses the items between two brackets, separated by commas. */
   list<T>(open: string, close: string, parse: () => T): T[] {
     this.expect(open);
     const items: T[] = [];
@@ -85,7 +85,7 @@ export class MilTokens {
     return items;
   }
 
-  /** The error that the word taken last is not what must be there. */
+  /** Makes the error for an unexpected word: the last one taken. */
   error(expected: string, found: string): FileFormatError {
     const before = this.#text.slice(0, this.#last.at).split('\n');
     return new FileFormatError({

@@ -54,7 +54,7 @@ export function smallStreams({ mlProgram }: Model): TensorStream[] {
   });
 }
 
-/** The most that a value adds to the weight file; none for one that does not go there. */
+/** Largest size that a value adds to the weight file; 0 for one that stays in the program. */
 export function sizeInFile(value: Value): number {
   const streamed = streamedOf(value);
   return streamed && belongsInFile(streamed) ? storedSize(streamed.stream) : 0;
@@ -83,7 +83,7 @@ export const FEWEST_IN_FILE = 10;
 
 function belongsInFile({ dtype, shape }: Streamed): boolean {
   const { immediate } = milElement(dtype);
-  // Other whole numbers have as many bytes in a message as their values need, which are not known before they are read.
+  // In a message, the size of other whole numbers depends on their values, which are not read yet.
   const hasFixedSize = immediate === 'bytes' || immediate === 'floats';
   return !hasFixedSize || elementCount(shape) >= FEWEST_IN_FILE;
 }

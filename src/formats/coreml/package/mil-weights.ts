@@ -6,8 +6,8 @@ import type { Block, Operation, Value } from '../mil/mil-schema.ts';
 import type { WeightFiles } from './weight-blobs.ts';
 
 /**
- * The weights of an ML Program, as they are stored: the constants that lie in a weight file, and what `constexpr_…`
- * operations decode. Bytes that several constants share are counted once.
+ * Lists the weights of an ML Program as they are stored: constants in a weight file, and the results of `constexpr_…`
+ * operations. Shared bytes are counted once.
  */
 export function* milWeights({ operations }: Block, files: WeightFiles): Generator<StoredWeight> {
   const seen = new Set<string>();
@@ -26,14 +26,14 @@ export function* milWeights({ operations }: Block, files: WeightFiles): Generato
   }
 }
 
-/** How an operation's weights are stored, and the bits that one of them has. */
+/** Storage of an operation's weights, and the bits of one element. */
 function howStored({ type }: Operation, values: ReadonlyMap<string, Value>) {
   switch (type) {
     case 'const':
       return element(values.get('val'));
     case 'constexpr_lut_to_dense': {
       const lut = values.get('lut');
-      // A palette that is itself decoded is elsewhere; the indices are as wide as they are declared then.
+      // The palette may itself be the result of an operation; the declared width of the indices tells the bits then.
       if (!lut) {
         const { bits } = element(values.get('indices'));
         return { stored: `${bits}-bit palette`, bits };

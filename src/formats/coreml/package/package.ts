@@ -10,8 +10,8 @@ import { type LaidOutModel, layOut, smallStreams } from './lay-out.ts';
 import { writeWeightFile } from './weight-file.ts';
 
 /**
- * A package is a folder: `Manifest.json` says what lies where, and the model refers to the weight file beside it. The
- * names are coremltools' own, which every reader has seen.
+ * A package is a folder: `Manifest.json` lists its items, and the model refers to the weight file beside it. The names are
+ * coremltools' own, which every reader knows.
  */
 
 const AUTHOR = 'com.apple.CoreML';
@@ -19,7 +19,7 @@ const MANIFEST_FILE = 'Manifest.json';
 const MODEL_FILE = `Data/${AUTHOR}/model.mlmodel`;
 const WEIGHT_FILE = `Data/${AUTHOR}/weights/weight.bin`;
 
-/** What `writePackage` writes, with exact sizes. No weight is read. */
+/** Lists the files that `writePackage` writes, with exact sizes. No weight is read. */
 export function packageFiles(model: Model): PlannedFile[] {
   const { message, weights } = layOut(model);
   const bytes = encodeModel(message);
@@ -32,7 +32,7 @@ export function packageFiles(model: Model): PlannedFile[] {
 
 /**
  * Writes a package, streaming one block of weights at a time. It appears under `path` when it is complete, in the place
- * of one that was there; the same model gives the same bytes. `onBytes` is told how many bytes each write had. Throws
+ * of one that was there; the same model gives the same bytes. `onBytes` gets the size of each write. Throws
  * `DiskSpaceError`, `RequestError` where writing is forbidden, and what reading the weights throws.
  */
 export async function writePackage(
@@ -67,7 +67,7 @@ export async function writePackageFiles(
   return written;
 }
 
-/** Lays a model out with the few values that stand in the program itself read. */
+/** Lays out a model, reading the few values that stand in the program itself. */
 async function layOutRead(model: Model): Promise<LaidOutModel> {
   const read = new Map<TensorStream, Uint8Array>();
   for (const stream of smallStreams(model)) read.set(stream, await readStream(stream));

@@ -35,7 +35,7 @@ export async function openMlPackage(path: string): Promise<MilModel> {
   };
 }
 
-/** Where a package has its model: what Manifest.json calls the root. Throws as `openMlPackage` does. */
+/** Path of a package's model: the root item of Manifest.json. Throws as `openMlPackage` does. */
 export async function packageModelFile(path: string): Promise<string> {
   const kind = await pathKind(path);
   if (kind === undefined) throw notFound(path);
@@ -65,7 +65,7 @@ function parseManifest(bytes: Uint8Array, file: string): JsonObject {
     const manifest: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
     if (isJsonObject(manifest)) return manifest;
   } catch {
-    // What is not JSON at all is refused in the same words.
+    // The same error covers text that is not JSON.
   }
   throw brokenManifest(file, 'it is not a JSON object');
 }
@@ -110,7 +110,7 @@ const LAST_PLAIN_FIELD = 10;
 const MOST_FIELDS = 64;
 
 /**
- * Walks over the outermost fields without reading what they hold (a neural network is as large as its weights); gives
+ * Walks over the outermost fields without reading their content (a neural network is as large as its weights) and returns
  * the place of the description. Throws unless the model is an ML Program.
  */
 async function findDescription(path: string): Promise<Field> {

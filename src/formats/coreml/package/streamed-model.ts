@@ -5,13 +5,13 @@ import { withValues } from '../mil/mil-program.ts';
 import type { BlobFileValue, Model, Value } from '../mil/mil-schema.ts';
 
 /**
- * A model that is open, to be made into others: its constants in weight files stream from there, palettes and all, and
- * are never decoded. (What runs or compiles a model takes it as it was opened: they need to know where its weights lie.)
- * It has to stay open until the others are written.
+ * Makes an open model the source of others: its constants in weight files, palettes included, stream from there undecoded.
+ * (Runners and compilers take the model as it was opened: they need the places of its weights.) It must stay open until the
+ * others are written.
  */
 export function streamedModel(opened: MilModel): Model {
   const { specificationVersion, description, program, weights } = opened;
-  // One stream for each place in a file, so that what several constants share is written once.
+  // One stream for each place in a file, so that shared data is written once.
   const streams = new Map<string, TensorStream>();
   const streamOf = (reference: BlobFileValue): TensorStream => {
     const key = `${reference.offset} ${reference.fileName}`;

@@ -8,11 +8,11 @@ import { programValues, tensorElements, tensorTypeOf } from '../mil/mil-program.
 import type { BlobFileValue, Operation, Program, Value } from '../mil/mil-schema.ts';
 
 /**
- * The weight files beside an ML Program, read where they lie. `weight-file.ts` says how they are laid out. Every record
+ * The weight files beside an ML Program, read in place. `weight-file.ts` describes their layout. Every record
  * that the program refers to is checked when the model is opened; the data is never read here.
  */
 
-/** Where the data of a constant lies. */
+/** Place of a constant's data. */
 export interface BlobData {
   readonly file: ByteSource;
   readonly dtype: MilDType;
@@ -25,7 +25,7 @@ export interface BlobData {
 export interface WeightFiles {
   /** By the names that the program uses: `@model_path/weights/weight.bin`. */
   readonly files: ReadonlyMap<string, ByteSource>;
-  /** Where the data of a reference lies. Throws `Error` for a reference that is not the program's. */
+  /** Finds the data of a reference. Throws `Error` for a reference that is not the program's. */
   find(reference: BlobFileValue): BlobData;
   close(): Promise<void>;
 }

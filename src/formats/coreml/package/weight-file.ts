@@ -4,7 +4,7 @@ import { type MilDType, milElement } from '../mil/mil-dtype.ts';
 
 /**
  * `weight.bin`, Core ML's "blob storage" of version 2 (coremltools, mlmodel/src/MILBlob/Blob/StorageFormat.hpp):
- * a header of 64 bytes, then for each blob a record of 64 bytes that says what it is, and its bytes. Records begin at
+ * a header of 64 bytes, then for each blob a record of 64 bytes that describes it, and its bytes. Records begin at
  * multiples of 64. All numbers are little-endian.
  */
 
@@ -21,7 +21,7 @@ export interface PlacedBlob {
   readonly offset: number;
 }
 
-/** How a program refers to the weight file of its package. */
+/** Reference to the weight file of a program's package. */
 export const WEIGHT_FILE_REFERENCE = '@model_path/weights/weight.bin';
 
 const ALIGNMENT = 64;
@@ -55,14 +55,14 @@ export class WeightFileLayout {
   }
 }
 
-/** The most that a blob adds to a weight file: its record, its bytes and the gap before the next. */
+/** Largest size that a blob adds to a weight file: its record, its bytes and the gap before the next. */
 export function storedSize({ byteLength }: TensorStream): number {
   return RECORD_BYTES + Math.ceil(byteLength / ALIGNMENT) * ALIGNMENT;
 }
 
 /**
- * Writes a weight file from beginning to end, one block in memory at a time; `onBytes` is told how many bytes each
- * write had. Throws what the blobs' streams throw.
+ * Writes a weight file from beginning to end, one block in memory at a time; `onBytes` gets the size of each
+ * write. Throws what the blobs' streams throw.
  */
 export async function writeWeightFile(
   layout: WeightFileLayout,

@@ -20,7 +20,7 @@ import { immediate, int32, namedType, packedByteSize, streamed, text } from '../
  * and palettes and scales may belong to blocks of a weight.
  */
 export interface CompressedForm {
-  /** The operations that give the weight, the last one under its name; what is stored of it streams. */
+  /** Operations that compute the weight, the last one under its name; stored tensors stream. */
   readonly operations: readonly Operation[];
   error(): Promise<WeightError>;
 }
@@ -139,7 +139,7 @@ function blockwise(weight: MilWeight, form: LinearForm): CompressedForm {
   return { operations, error: () => linear.error() };
 }
 
-/** A part of what is stored of a weight. */
+/** Makes a stored tensor of a weight. */
 function part(
   { name }: MilWeight,
   key: string,
@@ -167,7 +167,7 @@ function linearWeight({ tensor, shape, dtype, ...axes }: MilWeight, form: Linear
   });
 }
 
-/** How many palettes a weight has: one where its channels do not fall into groups, or do not come first. */
+/** Number of palettes: one where the channels do not divide into groups, or are not the first axis. */
 function groupCount({ shape, outputAxis }: MilWeight, groupSize: number | undefined): number {
   const channels = shape[0] ?? 1;
   return groupSize && outputAxis === 0 && channels % groupSize === 0 ? channels / groupSize : 1;

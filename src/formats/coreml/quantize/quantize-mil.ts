@@ -14,16 +14,16 @@ import {
 import type { Block, Model, Operation, Value } from '../mil/mil-schema.ts';
 import { compressedForm, type MilWeight } from './compressed-forms.ts';
 
-/** A model with quantised weights: nothing of them is read before it is written. */
+/** A planned model with quantised weights; they are read when it is written. */
 export interface QuantizedMil {
   readonly model: Model;
   readonly weights: readonly QuantizedWeight[];
 }
 
 /**
- * Rewrites an ML Program so that the weights a plan names are quantised, under the names they had; weights that are
- * compressed already, and all else, stay byte for byte. `name` is what to call the model in an error. Throws
- * `RequestError` for forms that the program's version of iOS does not have.
+ * Quantises the weights of an ML Program that a plan names, under their own names. Already compressed weights and everything
+ * else stay byte for byte. `name` is the model's name for errors. Throws `RequestError` for forms that the program's version
+ * of iOS lacks.
  */
 export function quantizeMil(model: Model, name: string, plan: QuantizationPlan): QuantizedMil {
   if (!model.mlProgram) throw new Error(`${name} has no program`);
@@ -44,7 +44,7 @@ export function quantizeMil(model: Model, name: string, plan: QuantizationPlan):
   return { model: { ...model, mlProgram }, weights };
 }
 
-/** The weight that a `const` operation holds, if it can be quantised. */
+/** Returns the weight of a `const` operation, if it can be quantised. */
 function weightOf(
   { type, outputs, attributes: { val } }: Operation,
   roles: Roles,
@@ -68,7 +68,7 @@ function weightOf(
   };
 }
 
-/** What stands for a weight; `undefined` where it is to stay, or would not become smaller. */
+/** Makes the operations that replace a weight; `undefined` where it is to stay or would not shrink. */
 function quantizeWeight(
   weight: MilWeight,
   plan: QuantizationPlan,
@@ -86,7 +86,7 @@ function quantizeWeight(
   return { operations, report: { name, shape, form, bytesBefore, bytesAfter, error } };
 }
 
-/** The axes of a layer's weight, of so many. */
+/** Axes of a layer's weight, by its rank. */
 interface Role {
   output(rank: number): number;
   input(rank: number): number;
@@ -94,7 +94,7 @@ interface Role {
 
 type Roles = ReadonlyMap<string, Role>;
 
-/** What each value is to the layers that read it, if it is a weight to all of them. */
+/** Finds the values that are weights to all their readers, with the axes of each. */
 function weightRoles(block: Block): Roles {
   const constants = blockConstants(block);
   const roles = new Map<string, Role>();

@@ -28,7 +28,7 @@ type Numbers =
   | Int32Array
   | Uint32Array;
 
-/** What the constants of a program can be looked up by. */
+/** Lookup of a program's constants. */
 export interface ConstantSource {
   readonly weights: WeightFiles;
   /** The `const` or `constexpr_…` operation whose output has a name. */

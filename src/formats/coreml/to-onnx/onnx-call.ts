@@ -10,10 +10,10 @@ export type OnnxLowering = (op: OnnxCall) => void;
 
 type Attributes = Parameters<OnnxWriter['node']>[3];
 
-/** One operation of an ML Program that is being written as ONNX: its parameters, and where its results go. */
+/** An operation of an ML Program on its way to ONNX: its parameters and the names of its results. */
 export class OnnxCall {
   readonly type: string;
-  /** What its first result is called in the program. */
+  /** Name of its first result in the program. */
   readonly name: string;
   readonly #operation: Operation;
   readonly #program: OnnxProgram;
@@ -76,7 +76,7 @@ export class OnnxCall {
     return this.#program.typeOf(this.#operation.outputs[index]?.name ?? '');
   }
 
-  /** How many results it has. */
+  /** Number of results. */
   get resultCount(): number {
     return this.#results.length;
   }

@@ -4,9 +4,9 @@ import type { OnnxCall, OnnxLowering } from './onnx-call.ts';
 import { lstm } from './onnx-lstm.ts';
 
 /**
- * The operations of ML Programs that compute new numbers, in ONNX's standard operators of opset 21. What they mean is
- * what coremltools documents (converters/mil/mil/ops/defs); parameters that a file leaves out have the defaults given
- * there. Those that only move numbers are in `onnx-movements.ts`.
+ * The operations of ML Programs that compute new numbers, in ONNX's standard operators of opset 21. coremltools documents
+ * them (converters/mil/mil/ops/defs), with the defaults of omitted parameters. Those that only move numbers are in
+ * `onnx-movements.ts`.
  */
 export const computations: Readonly<Record<string, OnnxLowering>> = {
   ...unaries({
@@ -281,7 +281,7 @@ function affine(op: OnnxCall, quotient: readonly string[], shaped: (parameter: s
   }
 }
 
-/** A parameter [C], so that it meets the channels of x [N,C,…]. */
+/** Reshapes a parameter [C] to broadcast over the channels of x [N,C,…]. */
 function perChannel(op: OnnxCall, parameter: string): string {
   const spatial = Array(op.rankOf('x') - 2).fill(1);
   return op.step('Reshape', [op.operand(parameter), op.write.int64s([-1, ...spatial])]);

@@ -2,13 +2,13 @@ import { dataTypes } from '../../onnx/proto.ts';
 import type { OnnxCall, OnnxLowering } from './onnx-call.ts';
 
 /**
- * The operations of ML Programs that only move, repeat or choose numbers, in ONNX's standard operators of opset 21: what
- * they read is rounded already.
+ * The operations of ML Programs that only move, repeat or choose numbers, in ONNX's standard operators of opset 21. Their
+ * results need no rounding: their inputs are rounded.
  */
 export const movements: Readonly<Record<string, OnnxLowering>> = {
   identity: (op) => op.result('Identity', [op.operand('x')]),
 
-  /** A size may be −1 (what is left) or, where the ranks agree, 0 (as in x); ONNX reads them the same way. */
+  /** A size may be −1 (the rest) or, for equal ranks, 0 (as in x), as in ONNX. */
   reshape: (op) => op.result('Reshape', [op.operand('x'), op.operand('shape')]),
 
   transpose(op) {
@@ -84,7 +84,7 @@ export const movements: Readonly<Record<string, OnnxLowering>> = {
     op.result('Pad', [op.operand('x'), sizes, value], { mode: modes[mode] ?? '' });
   },
 
-  /** As Python slices; an axis of `squeeze_mask` keeps one element, and goes. */
+  /** Slices as Python does; an axis of `squeeze_mask` keeps one element and is removed. */
   slice_by_index(op) {
     const rank = op.rankOf('x');
     const steps = op.ints('stride') ?? Array<number>(rank).fill(1);
@@ -136,7 +136,7 @@ export const movements: Readonly<Record<string, OnnxLowering>> = {
     op.result('GatherND', [op.operand('x'), op.operand('indices')], { batch_dims: op.int('batch_dims', 0) });
   },
 
-  /** ONNX's Where takes no truths, so they become numbers on the way. */
+  /** ONNX's Where does not select booleans, so they become numbers on the way. */
   select(op) {
     const [cond, a, b] = [op.operand('cond'), op.operand('a'), op.operand('b')];
     if (op.resultType().dtype !== 'bool') return op.result('Where', [cond, a, b]);
@@ -186,7 +186,7 @@ function ints(op: OnnxCall, parameter: string): readonly number[] {
   return values;
 }
 
-/** Where slices begin or end: the parameter, but `open` where the mask is set. It may be computed when the model runs. */
+/** Starts or ends of slices: the parameter, or `open` where the mask is set. It may be computed when the model runs. */
 function boundary(
   op: OnnxCall,
   parameter: string,

@@ -13,18 +13,18 @@ import type { NamedValueType, Operation, Value, ValueType } from '../mil/mil-sch
 import type { WeightFiles } from '../package/weight-blobs.ts';
 import { type ConstantSource, decodeConstants, denseBytes, isDecoder } from './decode-constant.ts';
 
-/** How ONNX holds the values of a Core ML type while it computes: fractions in float32, all whole numbers in int64. */
+/** ONNX dtypes of computed values: float32 for fractions, int64 for all whole numbers. */
 export type Kind = 'f32' | 'i64' | 'bool';
 
-/** Where the data of an ONNX model is, and where the part of it that is decoded will be. */
+/** Folders of an ONNX model's data, and of its decoded part. */
 export interface DataFolders {
   readonly dataFolder: string;
   readonly decodedFolder: string;
 }
 
 /**
- * An ML Program on its way to ONNX: gathers nodes and tensors, and knows what each of the program's values is called
- * there. Constants become tensors when they are first read as values; those that only say what an operation does do not.
+ * An ML Program on its way to ONNX: collects nodes and tensors, and the ONNX name of each value. A constant becomes a tensor
+ * when it is first read as a value; constants that only parametrise an operation do not.
  */
 export class OnnxProgram {
   readonly write = new OnnxWriter((name) => name);
@@ -32,7 +32,7 @@ export class OnnxProgram {
   readonly #weights: WeightFiles;
   readonly #origins = new Map<string, Operation>();
   readonly #types = new Map<string, MilTensorType>();
-  /** What a value that has been computed, or a constant that has been read, is called. */
+  /** ONNX names of computed values and of constants that were read. */
   readonly #names = new Map<string, string>();
   /** Elements of constants in weight files that are small enough to be parameters. */
   readonly #small: ReadonlyMap<Value, Elements>;
@@ -59,7 +59,7 @@ export class OnnxProgram {
     for (const { name } of operation.outputs) this.#origins.set(name, operation);
   }
 
-  /** Says what the value of a name is called from now on. */
+  /** Sets a value's ONNX name. */
   define(name: string, onnxName: string): void {
     this.#names.set(name, onnxName);
   }
@@ -74,7 +74,7 @@ export class OnnxProgram {
     return this.#origins.has(name);
   }
 
-  /** What the value of a name is called; a constant becomes a tensor here. */
+  /** Returns a value's ONNX name; a constant becomes a tensor here. */
   nameOf(name: string): string {
     const known = this.#names.get(name);
     if (known !== undefined) return known;

@@ -13,11 +13,11 @@ import { computations } from './onnx-computations.ts';
 import { movements } from './onnx-movements.ts';
 import { OnnxProgram } from './onnx-program.ts';
 
-/** How an ML Program becomes ONNX. */
+/** Options of translating an ML Program to ONNX. */
 export interface ToOnnxOptions {
   /**
-   * Whether what the program declares as float16 is rounded to float16 when it has been computed, so that overflow shows;
-   * otherwise it stays float32. Weights are as they are stored, either way.
+   * Whether results that the program declares float16 are rounded to float16, so that overflow shows; otherwise they stay
+   * float32. Weights keep their stored values either way.
    */
   readonly roundToFloat16: boolean;
   /** The folder that the ONNX model's data is in, at any depth: locations are relative to it. */
@@ -28,11 +28,11 @@ export interface ToOnnxOptions {
 
 /** An ML Program as ONNX. Its weights lie in the program's weight files, but for the compressed ones: those, decoded, are `dataFiles`. */
 export interface OnnxOfProgram extends OnnxModel {
-  /** With `roundToFloat16`, what the output `NOT_FINITE` of the model says something about. */
+  /** Values that the output `NOT_FINITE` reports on, with `roundToFloat16`. */
   readonly trace: readonly TracedValue[];
 }
 
-/** A value of the program, and what it was made of. */
+/** A value of the program, and its inputs. */
 export interface TracedValue {
   readonly name: string;
   /** The type of the operation that gives it: `conv`. */
@@ -48,8 +48,8 @@ export const NOT_FINITE = '/not_finite';
 /**
  * The ONNX model, of opset 21, that computes what the function `main` of an ML Program does. Fractions are float32,
  * inputs and outputs too where the program has float16. Few and small constants are read; the streams of `dataFiles` read
- * the others, while `model` is open. Throws `UnsupportedModelError`, naming the operation and the value, for what is not
- * known how to run.
+ *the others, while `model` is open. Throws `UnsupportedModelError`, naming the operation and the value, where there is no
+ * translation.
  */
 export async function milToOnnx(model: MilModel, options: ToOnnxOptions): Promise<OnnxOfProgram> {
   const { path, weights } = model;
@@ -181,13 +181,13 @@ async function smallConstants(
 /** More than two for each axis are never asked for. */
 const MOST_NUMBERS = 64;
 
-/** Operations that apply masks: their constants may be −∞ on purpose, and then what they give is no surprise. */
+/** Operations that apply masks: their constants may be −∞ on purpose, and so their results. */
 const masking = new Set(['add', 'sub', 'mul', 'real_div', 'maximum', 'minimum', 'select']);
 
 /** onnxruntime takes time in the square of the inputs of a node to load it: 24 s for 8,000, 2 s with groups of this size. */
 const MOST_JOINED = 64;
 
-/** Adds to a program what finds values that are not finite. */
+/** Adds the detection of non-finite values to a program. */
 class Tracer {
   readonly trace: TracedValue[] = [];
   readonly #program: OnnxProgram;
@@ -236,7 +236,7 @@ class Tracer {
       return;
     }
     const flag = this.#addFlag(name, operation, inputs);
-    // What reads the value waits for its flag. Otherwise onnxruntime computes the flags last, and keeps all values until then.
+    // Readers of the value wait for its flag. Otherwise onnxruntime computes the flags last and keeps all values until then.
     const value = this.#program.nameOf(name);
     this.#program.define(name, this.#program.write.node1('Where', [flag, value, value], `${name}/traced`));
   }
