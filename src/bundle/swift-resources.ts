@@ -18,11 +18,11 @@ import type { Hashed } from '../io/write-hashed.ts';
 export interface SwiftPackage {
   readonly id: ArtifactId;
   readonly path: string;
-  /** What was written into it, where that is known: its weights need not be hashed again. */
+  /** Files written into it, where known: their weights need not be hashed again. */
   readonly files?: readonly WrittenFile[];
 }
 
-/** What `Resources` is made of. */
+/** Sources of `Resources`. */
 export interface SwiftResources {
   readonly packages: readonly SwiftPackage[];
   /** The files of the checkpoint's tokenizer; `vocab.json` and `merges.txt` are taken. */
@@ -32,7 +32,7 @@ export interface SwiftResources {
 
 const TOKENIZER_FILES = ['vocab.json', 'merges.txt'] as const;
 
-/** What `Resources` gets of packages and a tokenizer's files: bundles and files, by path below it. */
+/** Lists the paths below `Resources` of the bundles of packages and the tokenizer's files. */
 export function swiftResourcePaths(
   packages: readonly Pick<SwiftPackage, 'id' | 'path'>[],
   tokenizer: readonly SideFile[],
@@ -127,7 +127,7 @@ async function filesBelow(folder: string, path = ''): Promise<string[]> {
   return files;
 }
 
-/** What is known of a bundle's file from its package: weights are the same file in both. */
+/** Hash of a bundle's file if it is known from its package: weights are the same file in both. */
 function knownWeights(file: string, inPackage: readonly WrittenFile[]): Hashed | undefined {
   const known = file.startsWith('weights/')
     ? inPackage.find(({ name }) => name.endsWith(`/${file}`))

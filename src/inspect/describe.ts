@@ -97,7 +97,7 @@ function describeWeights(file: WeightsInspection): string[] {
   ];
 }
 
-/** Only what may worry anybody. */
+/** File format, where it may worry a user; else `null`. */
 function formatText(format: CheckpointInspection['format']): string | null {
   return format === 'PyTorch' ? 'PyTorch (read as data: nothing in it was run)' : null;
 }
@@ -163,7 +163,7 @@ function describeOther({ details }: OtherInspection): string[] {
   return [alignColumns(Object.entries(details).slice(0, 8))];
 }
 
-/** `label  text` lines; what is not known or empty has none. */
+/** `label  text` lines; unknown and empty facts are left out. */
 function factLines(facts: FactLines): string {
   const rows = Object.entries(facts).flatMap(([label, fact]) => {
     const text = [fact].flat().filter(Boolean).join(', ');
@@ -178,7 +178,7 @@ function sumCells({ tensors, parameters, byteLength }: Omit<WeightGroup, 'stored
   return [tensors.toLocaleString('en'), parameters.toLocaleString('en'), formatBytes(byteLength)];
 }
 
-/** How weights are stored, a row for each way. */
+/** Table of the stored types of weights. */
 function weightTable(groups: readonly WeightGroup[]): string {
   if (groups.length === 0) return '';
   const rows = groups.map((group) => [group.stored, ...sumCells(group)]);
@@ -186,7 +186,7 @@ function weightTable(groups: readonly WeightGroup[]): string {
   return alignColumns([['weights', ...sumHeadings], ...rows, ...total]);
 }
 
-/** How a component's weights are stored; where in several ways, how many of them in each. */
+/** Stored types of a component's weights, with the number of weights where there are several. */
 function stored(groups: readonly WeightGroup[]): string {
   const [only, second] = groups;
   if (only && !second) return only.stored;

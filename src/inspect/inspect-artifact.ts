@@ -30,7 +30,7 @@ export async function inspectArtifact<F extends Format>(
   return { ...common, ...own };
 }
 
-/** Which network of Stable Diffusion has these inputs. */
+/** Recognises a network of Stable Diffusion by its inputs. */
 function networkNamed(inputs: readonly DeclaredValue[]): string | null {
   const names = inputs.map(({ name }) => name);
   const network = networkOf(names) ?? null;
@@ -45,14 +45,14 @@ function chunkText(chunk: Chunk | undefined): string | null {
   return chunk.of === undefined ? String(chunk.index) : `${chunk.index} of ${chunk.of}`;
 }
 
-/** How often each type occurs, the most frequent first, then by name. */
+/** Counts the types, the most frequent first, then by name. */
 function countTypes(types: readonly string[]): Readonly<Record<string, number>> {
   const counts = new Map<string, number>();
   for (const type of types) counts.set(type, (counts.get(type) ?? 0) + 1);
   return Object.fromEntries([...counts].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1)));
 }
 
-/** What to do with a converted model: compare it with its origin, or run it where that is not known. */
+/** Next command for a converted model: compare it with its origin, or run it where that is unknown. */
 function nextForModel(path: string, network: string | null, problems: readonly string[]): Inspection['next'] {
   if (problems.length > 0) return { advice: 'Copy or convert it again, with all of its files.' };
   if (network !== null) return nextCommand('validate', path, '--reference', 'CHECKPOINT');

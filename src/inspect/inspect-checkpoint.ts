@@ -128,7 +128,7 @@ function tryNetworks(checkpoint: Checkpoint): NetworkInspection[] {
   });
 }
 
-/** What `convert` would note when it opens it, or why it would not. */
+/** Opens a checkpoint as `convert` does, for its notes or its refusal. */
 async function tryOpening(path: string): Promise<{ refusal?: SdConvertError; notes: readonly string[] }> {
   try {
     const { notes, close } = await openCheckpoint(path);

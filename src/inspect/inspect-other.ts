@@ -32,7 +32,7 @@ const parts: readonly {
   },
 ];
 
-/** What a file is that is no model: by its first bytes, or its name. */
+/** Describes a file that is no model, by its first bytes or its name. */
 export function inspectOtherFile(path: string, byteLength: number, start: Uint8Array): OtherInspection {
   const size = { size: formatBytes(byteLength) };
   if (byteLength === 0)
@@ -45,7 +45,7 @@ export function inspectOtherFile(path: string, byteLength: number, start: Uint8A
   return part.ofItsFolder ? { ...found, next: nextCommand('inspect', dirname(path)) } : found;
 }
 
-/** What a folder is that holds no model. */
+/** Describes a folder without a model. */
 export function inspectOtherFolder(path: string, names: readonly string[]): OtherInspection {
   const weights = names.filter((name) => /\.(safetensors|ckpt|bin|pt|pth|gguf)$/.test(name));
   if (weights[0] !== undefined) {

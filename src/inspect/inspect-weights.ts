@@ -114,7 +114,7 @@ async function formatOf([file]: readonly string[]): Promise<WeightsInspection['f
   }
 }
 
-/** What a file of tensors of these names is. */
+/** Recognises a file of tensors by their names. */
 function recognize(
   path: string,
   weights: ReadonlyMap<string, Weight>,
@@ -173,7 +173,7 @@ function value({ name, dtype, shape, coding }: Weight) {
   return { name, dtype: coding?.name ?? dtypeName(dtype), shape };
 }
 
-/** What to do about a checkpoint that cannot be converted as it is. */
+/** Advice for a checkpoint that cannot be converted as it is. */
 function adviceOf(error: unknown): Inspection['next'] | undefined {
   return error instanceof SdConvertError && error.advice ? { advice: error.advice } : undefined;
 }

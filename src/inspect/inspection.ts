@@ -8,7 +8,7 @@ import type { JsonObject } from '../io/python-json.ts';
 import type { WeightFinding } from '../weights/examined-weight.ts';
 import type { WeightGroup } from '../weights/weight-groups.ts';
 
-/** What `inspect` found: plain data, so that it can be printed as JSON. What is not known is `null`. */
+/** Result of `inspect`: plain data, which can be printed as JSON. Unknown facts are `null`. */
 export type Inspection =
   | CheckpointInspection
   | WeightsInspection
@@ -16,10 +16,10 @@ export type Inspection =
   | ArtifactsInspection
   | OtherInspection;
 
-/** What every inspection says. */
+/** Facts of every inspection. */
 interface Found {
   readonly path: string;
-  /** What is wrong, a sentence each. */
+  /** Problems, a sentence each. */
   readonly problems: readonly string[];
   /** The command to run next (`where` says what is in CAPITALS in it), or what to do where no command helps. */
   readonly next: { readonly command: string; readonly where?: string } | { readonly advice: string };
@@ -33,22 +33,22 @@ export interface CheckpointInspection extends Found {
   readonly pipeline: string | null;
   /** In words: `Stable Diffusion 1.x`. */
   readonly family: string | null;
-  /** What the UNet was trained for, in words. */
+  /** Task that the UNet was trained for, in words. */
   readonly task: string | null;
-  /** What the UNet predicts: `epsilon`, `v_prediction`, … */
+  /** Prediction of the UNet: `epsilon`, `v_prediction`, … */
   readonly predictionType: string | null;
   readonly scheduler: string | null;
   /** Height and width of the latents that the UNet was trained on. */
   readonly latentSize: readonly [height: number, width: number] | null;
-  /** The same in pixels. */
+  /** Size in pixels. */
   readonly pictureSize: readonly [height: number, width: number] | null;
   readonly components: readonly ComponentInspection[];
   /** Other sets of weights that can be chosen with --variant. */
   readonly variants: readonly string[];
   readonly networks: readonly NetworkInspection[];
-  /** What model_index.json names and the folder does not have. */
+  /** Components in model_index.json that the folder lacks. */
   readonly missing: readonly string[];
-  /** What conversions assume or leave aside, a sentence each. */
+  /** Notes on what conversions assume or ignore, a sentence each. */
   readonly notes: readonly string[];
 }
 
@@ -65,7 +65,7 @@ export interface ComponentInspection {
 /** Whether a network's graph can be built from its header and config. */
 export interface NetworkInspection {
   readonly name: NetworkName;
-  /** Why it cannot be built; `null` when it can. */
+  /** Reason for which it cannot be built; `null` when it can. */
   readonly problem: string | null;
 }
 
@@ -78,7 +78,7 @@ export interface WeightsInspection extends Found {
   /** The class in the config beside it. */
   readonly className: string | null;
   readonly family: string | null;
-  /** What is known of a LoRA. */
+  /** Facts of a LoRA; `null` for other weights. */
   readonly lora: LoraFacts | null;
   readonly files: readonly FileSize[];
   readonly tensors: number;
@@ -93,16 +93,16 @@ export interface WeightsInspection extends Found {
 /** A model in one of the formats. */
 export type ModelInspection<F extends Format = Format> = CommonFacts<F> & OwnFacts[F];
 
-/** What models of all formats have in common. */
+/** Facts that models of all formats have. */
 export interface CommonFacts<F extends Format> extends Found {
   readonly kind: F;
-  /** Which network of Stable Diffusion it is, by its inputs. */
+  /** Network of Stable Diffusion, by its inputs. */
   readonly network: string | null;
   /** `1 of 2` for a chunk. */
   readonly chunk: string | null;
   readonly inputs: readonly DeclaredValue[];
   readonly outputs: readonly DeclaredValue[];
-  /** How many operations of each type there are, the most frequent first. */
+  /** Number of operations of each type, the most frequent first. */
   readonly operations: Readonly<Record<string, number>>;
   readonly weights: readonly WeightGroup[];
   readonly files: readonly FileSize[];

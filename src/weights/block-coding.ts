@@ -7,7 +7,7 @@ import type { Weight } from './weight.ts';
 
 /** A way of packing numbers into blocks of bytes, each with its own scales: the quantised types of GGUF. */
 export interface BlockCoding {
-  /** What the type is called: `Q4_K`. */
+  /** Name of the type: `Q4_K`. */
   readonly name: string;
   /** Elements of one block. */
   readonly elements: number;
@@ -17,7 +17,7 @@ export interface BlockCoding {
   readonly decode: (packed: Uint8Array, values: Float32Array) => void;
 }
 
-/** Where a tensor of packed blocks lies. Its elements are a whole number of blocks. */
+/** Place of a tensor of packed blocks. Its elements are a whole number of blocks. */
 export interface CodedTensor extends Pick<Weight, 'name' | 'shape' | 'file'> {
   readonly coding: BlockCoding;
   readonly source: ByteSource;

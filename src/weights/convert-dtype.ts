@@ -2,7 +2,7 @@ import type { DType } from './dtype.ts';
 
 /**
  * Floats change their dtype here and nowhere else, block by block (a block that fits the cache converts twice as fast as
- * a whole tensor). Rounding is IEEE 754 round-to-nearest-even; what is too large for float16 becomes infinity; a NaN
+ * a whole tensor). Rounding is IEEE 754 round-to-nearest-even; numbers too large for float16 become infinity; a NaN
  * becomes 0x7e00 with its sign. Every 8-bit float is a float16, exactly. `Float16Array` does this in one call where it exists (Node 24); Node 22 takes the scalar
  * functions below, which give the same bits.
  *
@@ -73,7 +73,7 @@ export function float8E5m2Value(bits: number): number {
   return float16Value(bits << 8);
 }
 
-/** How many float16 steps make 1, from the smallest numbers (2^-24 apart) to the largest (2^5 apart). */
+/** Float16 steps per unit, from the smallest numbers (2^-24 apart) to the largest (2^5 apart). */
 const stepsPerUnit = Float64Array.from({ length: 30 }, (_, binade) => 2 ** (24 - binade));
 
 const scratch = new Float64Array(1);
@@ -116,7 +116,7 @@ function recodeFloat8(codes: Uint8Array, table: Uint16Array, target: Uint16Array
   for (let i = 0; i < codes.length; i++) target[i] = table[codes[i] ?? 0] ?? 0;
 }
 
-/** What each of the 65,536 float16 codes stands for. */
+/** Values of the 65,536 float16 codes. */
 export const float16Table = once(() => Float32Array.from(everyCode(), float16Value));
 
 const float8E4m3Values = once(() => Float32Array.from({ length: 256 }, (_, code) => float8E4m3Value(code)));

@@ -8,12 +8,12 @@ import type { Weight } from './weight.ts';
 
 /** Weights that are others seen differently: nothing is read before they are streamed. */
 
-/** The same tensor under another name. */
+/** Renames a tensor. */
 export function renamed(weight: Weight, name: string): Weight {
   return { ...weight, name };
 }
 
-/** The same elements in another shape. Throws when there are more or fewer of them. */
+/** Reshapes a tensor. Throws when the number of elements differs. */
 export function reshaped(weight: Weight, shape: readonly number[]): Weight {
   if (elementCount(shape) !== elementCount(weight.shape))
     throw new Error(`${weight.name} [${weight.shape}] cannot be seen as [${shape}]`);
@@ -41,7 +41,7 @@ export function rowsOf(weight: Weight, start: number, end: number): Weight {
   };
 }
 
-/** The same bytes as elements of another dtype of their width. */
+/** Reinterprets the bytes as elements of another dtype of the same width. */
 export function viewedAs(weight: Weight, dtype: DType): Weight {
   return {
     ...weight,

@@ -1,6 +1,6 @@
 import type { Weight } from './weight.ts';
 
-/** What weights of fewer than 16 bits are stored as, the most frequent first: `Q4_K`, `8-bit floats`. */
+/** Lists the types of weights of fewer than 16 bits, the most frequent first: `Q4_K`, `8-bit floats`. */
 export function fewBitTypes(weights: Iterable<Pick<Weight, 'dtype' | 'coding'>>): readonly string[] {
   const counts = new Map<string, number>();
   for (const { dtype, coding } of weights) {

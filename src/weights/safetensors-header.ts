@@ -13,7 +13,7 @@ import { byteWidth, type DType } from './dtype.ts';
  * is read, and no length in the file is believed before it is compared with the file's size.
  */
 
-/** Where one tensor lies in a file. */
+/** Place of a tensor in a file. */
 export interface TensorEntry {
   readonly name: string;
   readonly dtype: DType;
@@ -31,7 +31,7 @@ export interface SafetensorsHeader {
   readonly entries: ReadonlyMap<string, TensorEntry>;
 }
 
-/** How safetensors spells the dtypes, in the order in which the reference implementation sorts them (last comes first in a file). */
+/** safetensors' names of the dtypes, in the sort order of the reference implementation (last comes first in a file). */
 export const safetensorsDTypes: Readonly<Record<string, DType>> = {
   BOOL: 'bool',
   U8: 'u8',

@@ -4,7 +4,7 @@ import { type StoredTensor, streamTensor } from './stream-tensor.ts';
 
 /** A tensor whose neighbours are not neighbours in the file (it was saved transposed, or channels last). */
 export interface StridedTensor extends Omit<StoredTensor, 'read'> {
-  /** How many elements further the next one along each axis is. */
+  /** Stride of each axis, in elements. */
   readonly strides: readonly number[];
   /** Its first byte in the file. */
   readonly offset: number;
@@ -60,7 +60,7 @@ function wordsOf(
   return new Uint32Array(buffer, byteOffset, byteLength / 4);
 }
 
-/** Where a row (all axes but the last) begins. */
+/** Start of a row (all axes but the last). */
 function rowStart(row: number, shape: readonly number[], strides: readonly number[]): number {
   let start = 0;
   let rest = row;

@@ -3,7 +3,7 @@
  * has to know of it. A `Weight` of a checkpoint gives such streams in any dtype; what quantising makes of it gives others.
  */
 export interface TensorStream {
-  /** What to call it, in the file it goes to or in an error. */
+  /** Name, in the file that is written or in an error. */
   readonly name: string;
   /** Exact number of bytes that `stream` gives. */
   readonly byteLength: number;

@@ -1,8 +1,8 @@
 import type { Weight } from './weight.ts';
 
-/** What a file of tensors holds; the tensors are unread. */
+/** Content of a file of tensors; the tensors are unread. */
 export interface TensorsOfFile {
-  /** What the file says about itself; torch files say nothing. */
+  /** Metadata of the file; empty for torch files. */
   readonly metadata: Readonly<Record<string, string>>;
   /** Every tensor by name, in the order of the data, so that reading them in turn reads the file from start to end. */
   readonly weights: ReadonlyMap<string, Weight>;

@@ -11,7 +11,7 @@ import { readTorchZip } from './torch/torch-zip.ts';
 /**
  * Opens a safetensors file, a PyTorch file (.ckpt, .bin, .pt, .pth) or a GGUF file, told apart by their first bytes and
  * never by their extension; scales of weights are applied to them. Nothing in a file is ever run. Throws
- * `NotFoundError`, `FileFormatError` with what the file really is, or `UnsupportedModelError` for what is intact but not
+ * `NotFoundError`, `FileFormatError` that names the real format, or `UnsupportedModelError` for an intact file that is not
  * read.
  */
 export async function openWeightFile(path: string): Promise<WeightFile> {

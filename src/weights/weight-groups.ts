@@ -50,7 +50,7 @@ export function plainWeight({
   };
 }
 
-/** What groups of weights have together. */
+/** Sums up groups of weights. */
 export function sumOf(groups: readonly WeightGroup[]): Omit<WeightGroup, 'stored' | 'bits'> {
   const add = (key: 'tensors' | 'parameters' | 'byteLength') =>
     groups.reduce((sum, group) => sum + group[key], 0);

@@ -9,7 +9,7 @@ export interface Weight {
   readonly name: string;
   /** Element type in the checkpoint; float32 for numbers that are packed in some other way (`coding`). */
   readonly dtype: DType;
-  /** What the file calls the numbers where they are not elements of `dtype`, and the bits of one: `Q4_K`, 4.5. */
+  /** Name of the stored type where it is not `dtype`, and the bits of one number: `Q4_K`, 4.5. */
   readonly coding?: { readonly name: string; readonly bits: number };
   readonly shape: readonly number[];
   /** The file that holds it, for error messages. */

@@ -14,7 +14,7 @@ import { SourceCursor, SourceEndsError } from './source-cursor.ts';
  * is compared with the file's size.
  */
 
-/** Where one tensor lies in a file. */
+/** Place of a tensor in a file. */
 export interface GgufTensor {
   readonly name: string;
   readonly type: GgufType;
@@ -50,7 +50,7 @@ interface Entry {
 }
 
 /**
- * Reads and checks all that stands before the data. Throws `FileFormatError` for what is not a whole and consistent file,
+ * Reads and checks everything before the data. Throws `FileFormatError` for an incomplete or inconsistent file,
  * `UnsupportedModelError` for another version, another byte order and types of numbers that are not read.
  */
 export async function readGgufHeader(source: ByteSource): Promise<GgufHeader> {

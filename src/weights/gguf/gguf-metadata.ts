@@ -2,13 +2,13 @@ import { excerpt, quote } from '../../io/error-text.ts';
 import { brokenGguf } from './broken-gguf.ts';
 import type { SourceCursor } from './source-cursor.ts';
 
-/** What a GGUF file says about itself. */
+/** Metadata of a GGUF file. */
 export interface GgufMetadata {
   /** Its numbers, flags and short texts; lists and longer texts are passed over. */
   readonly values: Readonly<Record<string, string>>;
   /** The shapes that tensors had before ComfyUI's tool reshaped them for their blocks, by tensor. */
   readonly shapes: ReadonlyMap<string, readonly number[]>;
-  /** What tensors' places are a multiple of. */
+  /** Tensors' offsets are multiples of it. */
   readonly alignment: number;
 }
 
@@ -48,7 +48,7 @@ const scalars: ReadonlyMap<number, readonly [number, (view: DataView) => number 
     [12, [8, (view: DataView) => view.getFloat64(0, true)]],
   ]);
 
-/** Reads `count` keys and values. Throws `FileFormatError` for what the format does not allow. */
+/** Reads `count` keys and values. Throws `FileFormatError` for entries that the format does not allow. */
 export async function readMetadata(cursor: SourceCursor, count: number, file: string): Promise<GgufMetadata> {
   const values: [string, string][] = [];
   const shapes = new Map<string, readonly number[]>();

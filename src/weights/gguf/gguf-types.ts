@@ -10,7 +10,7 @@ export interface GgufType {
   readonly elements: number;
   /** Bytes of one block. */
   readonly bytes: number;
-  /** How its numbers become float32s: a dtype, or a coding. */
+  /** Decoding of its numbers to float32: a dtype, or a coding. */
   readonly as: DType | BlockCoding;
 }
 

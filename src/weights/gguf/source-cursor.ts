@@ -1,9 +1,9 @@
 import type { ByteSource } from '../../io/bytes.ts';
 
-/** How much is read at once. */
+/** Size of one read. */
 const WINDOW_BYTES = 1 << 16;
 
-/** Thrown when a source ends before what it says it holds. */
+/** Thrown when a source is shorter than its own header says. */
 export class SourceEndsError extends Error {}
 
 /**
@@ -11,7 +11,7 @@ export class SourceEndsError extends Error {}
  * before it is compared with what is left of it. Throws `SourceEndsError` where it ends too early.
  */
 export class SourceCursor {
-  /** Where the next read begins. */
+  /** Offset of the next read. */
   at = 0;
   readonly #source: ByteSource;
   #window: Uint8Array = new Uint8Array();

@@ -17,7 +17,7 @@ const GROUP = 16;
 
 const TILE = { rows: 128, columns: 4 };
 
-/** What the 16 codes stand for. */
+/** Values of the 16 codes. */
 const values = Float32Array.of(0, 0.5, 1, 1.5, 2, 3, 4, 6, -0, -0.5, -1, -1.5, -2, -3, -4, -6);
 
 /** The scales of a matrix [N,K] of 4-bit floats. */

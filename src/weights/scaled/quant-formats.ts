@@ -46,7 +46,7 @@ export function isFormatMarker(name: string): boolean {
 
 /**
  * The format of each layer that the file says one of. Throws `UnsupportedModelError` that names a format that is not
- * read, or a rotation, and `FileFormatError` for what is no such description.
+ * read, or a rotation, and `FileFormatError` for any other text.
  */
 export async function quantFormats(
   { weights, metadata }: TensorsOfFile,

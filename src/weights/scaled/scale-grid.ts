@@ -1,6 +1,6 @@
 import { elementCount } from '../dtype.ts';
 
-/** How scales lie over a tensor that is seen as a matrix: its first axis, and all others. */
+/** Layout of scales over a tensor as a matrix: its first axis by all others. */
 export interface ScaleGrid {
   /** Elements of a row of the tensor. */
   readonly columns: number;

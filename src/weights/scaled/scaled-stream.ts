@@ -44,7 +44,7 @@ export async function* streamScaled(numbers: ScaledNumbers, to: DType): AsyncGen
   }
 }
 
-/** The same bytes in blocks of at most `size`. */
+/** Cuts blocks into blocks of at most `size` bytes. */
 async function* pieces(blocks: AsyncIterable<Uint8Array>, size: number): AsyncGenerator<Uint8Array> {
   for await (const block of blocks)
     for (let at = 0; at < block.length; at += size) yield block.subarray(at, at + size);

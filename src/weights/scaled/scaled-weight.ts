@@ -38,7 +38,7 @@ export function scaledWeight(weight: Weight, scale: Weight): Weight {
   };
 }
 
-/** Checks what is known of scales before they are read. Throws `FileFormatError`. */
+/** Checks scales by their dtypes and shapes, before they are read. Throws `FileFormatError`. */
 export function checkScale(weight: Weight, scale: Weight): void {
   if (isFloat(scale.dtype) && elementCount(scale.shape) <= MOST_SCALES) return;
   throw otherShape(weight, scale);
@@ -56,7 +56,7 @@ export function otherShape(weight: Weight, scale: Weight): FileFormatError {
   });
 }
 
-/** What makes float32s of the stored elements; signed bytes count as numbers here, as they have a scale. */
+/** Converter of the stored elements to float32; signed bytes are numbers here, as they have a scale. */
 function decoder(dtype: DType): BlockConverter | undefined {
   return dtype === 'i8' ? widenInt8 : isFloat(dtype) ? blockConverter(dtype, 'f32') : undefined;
 }

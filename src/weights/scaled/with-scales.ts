@@ -16,13 +16,13 @@ const scaleName = /^(.+)\.(?:scale_weight|weight_scale(?:_inv)?|weight_quantizer
 /** A second scale, for the whole tensor, where the first is for blocks. */
 const wholeScaleName = /^(.+)\.weight_scale_2$/;
 
-/** What says nothing of the weights: scales of what flows through the network, and the mark of a scaled file. */
+/** Names without effect on the weights: scales of activations, and the mark of a scaled file. */
 const otherName = /(^|\.)(scaled_fp8|scale_input|input_scale|(input|weight|output)_quantizer\._amax)$/;
 
 const advice =
   'The file was written by a faulty tool: get it from another source, or use the float16 version.';
 
-/** What belongs to one module's weight. */
+/** Tensors that belong to one module's weight. */
 interface Scales {
   scale?: Weight;
   whole?: Weight;

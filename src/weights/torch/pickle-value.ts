@@ -23,7 +23,7 @@ export interface PickleGlobal {
   readonly kind: 'global';
   /** `torch.FloatStorage`. */
   readonly name: string;
-  /** What a call of it stands for, `undefined` for arguments it does not take; names without it cannot be called. */
+  /** Result of a call; `undefined` for arguments it does not take. Names without `make` cannot be called. */
   readonly make?: (args: readonly PickleValue[]) => PickleValue | undefined;
   /** Whether it stands for a class that nobody knows: an object of it is a tag, and to call it is refused. */
   readonly isUnknown?: true;

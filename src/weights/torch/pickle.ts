@@ -12,11 +12,11 @@ import { isGlobal, isInert, isTensor, type PickleGlobal, type PickleValue } from
  * no length reserves memory, nesting does not recurse, and the number of steps is limited.
  */
 
-/** What a pickle may refer to. */
+/** Names and stored values that a pickle may refer to. */
 export interface PickleRules {
   /** The value of a Python name (`torch.FloatStorage`); `undefined` for one that is not in the table. */
   global(name: string): PickleGlobal | undefined;
-  /** What a persistent id stands for: something that is stored beside the pickle; `undefined` if it is not known. */
+  /** Resolves a persistent id to a value stored beside the pickle; `undefined` for an unknown one. */
   persistent(id: PickleValue): PickleValue | undefined;
 }
 
@@ -59,7 +59,7 @@ class PickleMachine {
   readonly input: PickleBytes;
   readonly rules: PickleRules;
   readonly file: string;
-  /** Where on the stack each open mark lies; what is under the last one is out of reach. */
+  /** Stack positions of the open marks; values under the last one are out of reach. */
   readonly marks: number[] = [];
   readonly memo = new Map<number, PickleValue>();
   #stack: PickleValue[] = [];
@@ -109,7 +109,7 @@ class PickleMachine {
     this.marks.push(this.#stack.length);
   }
 
-  /** What was pushed since the last mark. */
+  /** Pops the values above the last mark. */
   popToMark(): PickleValue[] {
     const mark = this.marks.pop();
     if (mark === undefined) throw this.refusal('ends a group that it did not begin');
@@ -308,7 +308,7 @@ function stackGlobal(machine: PickleMachine): void {
   machine.pushGlobal(module, name);
 }
 
-/** NEWOBJ_EX: what is made does not depend on its keyword arguments. */
+/** NEWOBJ_EX: the result does not depend on the keyword arguments. */
 function newObjectWithKeywords(machine: PickleMachine): void {
   machine.pop();
   machine.makeObject();

@@ -118,7 +118,7 @@ export const torchDTypes: ReadonlyMap<string, DType> = new Map([
   ['torch.bool', 'bool'],
 ]);
 
-/** What is called to make the values that weights consist of. */
+/** Constructors of the values that weights consist of. */
 const makers = new Map<string, NonNullable<PickleGlobal['make']>>([
   ['collections.OrderedDict', ([pairs]) => dictOf(pairs)],
   ['torch.nn.modules.container.ParameterDict', () => new Map()], // its state has the tensors
@@ -130,7 +130,7 @@ const makers = new Map<string, NonNullable<PickleGlobal['make']>>([
   ['torch._utils._rebuild_parameter_with_state', ([data]) => (isTensor(data) ? data : undefined)],
 ]);
 
-/** What training leaves in checkpoints and weights can do without: each becomes a tag, whatever it is made from. */
+/** Classes of training frameworks that weights do not need: each becomes a tag, whatever its arguments. */
 const inert: readonly string[] = [
   'torch.device',
   'pytorch_lightning.callbacks.ModelCheckpoint',

@@ -10,7 +10,7 @@ import type { PickleValue } from './pickle-value.ts';
 import { type TorchRules, torchRules } from './torch-globals.ts';
 import { checkStorage, torchTensors } from './torch-tensors.ts';
 
-/** What the first pickle of a legacy file is. */
+/** Value of the first pickle of a legacy file. */
 const MAGIC_NUMBER = 0x1950a86a20f9469cfc6cn;
 
 const PROTOCOL = 1001;
@@ -18,13 +18,13 @@ const PROTOCOL = 1001;
 /** Before each storage: its number of elements. */
 const COUNT_BYTES = 8;
 
-/** How much of a file is read before its pickles are known to be longer. */
+/** Size of the first read; longer pickles need another. */
 const FIRST_READ_BYTES = 1 << 20;
 
 /**
  * Reads what `torch.save` wrote before PyTorch 1.6: five pickles one after another (a magic number, the protocol, the
  * machine, the object, the keys of its storages), then each storage in the order of the keys: its number of elements in
- * 8 bytes, and the elements. Throws `FileFormatError`, or `UnsupportedModelError` for what is intact but not read.
+ * 8 bytes, and the elements. Throws `FileFormatError`, or `UnsupportedModelError` for an intact file that is not read.
  */
 export async function readTorchLegacy(source: ByteSource): Promise<TensorsOfFile> {
   const rules = torchRules(source.name);
@@ -41,7 +41,7 @@ export async function readTorchLegacy(source: ByteSource): Promise<TensorsOfFile
 
 /** The pickles of a file, one after another; as much of the file is in memory as they need. */
 class PickleSequence {
-  /** Where the last pickle ended. */
+  /** End of the last pickle. */
   end = 0;
   readonly #source: ByteSource;
   readonly #rules: TorchRules;

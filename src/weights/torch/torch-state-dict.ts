@@ -19,7 +19,7 @@ export function namedTensors(root: PickleValue, file: string): ReadonlyMap<strin
 
 type Dict = ReadonlyMap<PickleValue, PickleValue>;
 
-/** How often a `state_dict` is looked for within another: a pickle can make a dict that holds itself. */
+/** Limit on nested `state_dict`s: a pickle can make a dict that contains itself. */
 const MAX_WRAPPINGS = 8;
 
 function unwrapped(root: PickleValue): Dict {

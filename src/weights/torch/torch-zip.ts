@@ -14,7 +14,7 @@ import { checkStorage, torchTensors } from './torch-tensors.ts';
  * Reads what `torch.save` writes since PyTorch 1.6: a zip archive of one folder, in it `data.pkl` (the object, with its
  * storages by key), `data/<key>` (their numbers) and `byteorder`. Nothing is compressed, so tensors are streamed from
  * where they lie (https://docs.pytorch.org/docs/stable/notes/serialization.html). Throws `FileFormatError`, or
- * `UnsupportedModelError` for what is intact but not read.
+ * `UnsupportedModelError` for an intact file that is not read.
  */
 export async function readTorchZip(source: ByteSource): Promise<TensorsOfFile> {
   const archive = await openZip(source);
