@@ -31,9 +31,10 @@ export function readCommandLine(args: readonly string[]): readonly string[] {
   const word = given.replace(/^python_coreml_stable_diffusion\./, '');
   if (word === 'convert' && rest[0] !== undefined && !rest[0].startsWith('-'))
     return [word, '--model-version', ...rest];
+  if (takesPackage.has(word)) return [word, ...withPackageFirst(rest)];
   if (given.startsWith('-') || commandNames.includes(word)) return args;
   const command = appleTools[word];
-  if (command !== undefined) return [command, ...rest];
+  if (command !== undefined) return readCommandLine([command, ...rest]);
   const instead = appleOnly[word];
   if (instead !== undefined)
     throw new RequestError({ problem: `${word} of Apple’s tool has no counterpart here.`, advice: instead });
@@ -46,6 +47,19 @@ export function readCommandLine(args: readonly string[]): readonly string[] {
       ? `Did you mean sdconvert ${nearest}? To convert a checkpoint of that name: sdconvert ./${word}`
       : `To convert a checkpoint of that name: sdconvert ./${word}`,
   });
+}
+
+/** Commands whose artifact Apple's tools call `--mlpackage-path`. */
+const takesPackage: ReadonlySet<string> = new Set(['chunk', 'quantize']);
+
+/** `--mlpackage-path X -o out` → `X -o out`. */
+function withPackageFirst(args: readonly string[]): readonly string[] {
+  const name = '--mlpackage-path';
+  const at = args.findIndex((arg) => arg === name || arg.startsWith(`${name}=`));
+  const option = args[at];
+  if (option === undefined) return args;
+  const [value, taken] = option === name ? [args[at + 1], 2] : [option.slice(name.length + 1), 1];
+  return value === undefined ? args : [value, ...args.slice(0, at), ...args.slice(at + taken)];
 }
 
 /** Paths, files and ids have a character that no command has; a folder here may have none. */

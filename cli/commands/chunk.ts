@@ -1,4 +1,5 @@
 import type { Argv } from 'yargs';
+import { RequestError } from '../../src/errors.ts';
 import { alignColumns, formatBytes } from '../../src/text.ts';
 import { parseBytes } from '../options.ts';
 import type { Command } from './command.ts';
@@ -11,14 +12,37 @@ export const chunkCommand: Command = {
   async run(argv, report) {
     // yargs checked the types that `declare` gave each option.
     const { chunkArtifact } = await import('../../src/commands/chunk.ts');
-    const { artifact, force, 'max-chunk-size': size } = argv as Arguments;
-    const request = { artifact, force, maxChunkBytes: parseBytes(size, '--max-chunk-size') };
+    const { artifact, output, force, 'max-chunk-size': size, ...rest } = argv as Arguments;
+    for (const [option, advice] of appleOptions) if (rest[option]) throw notHere(option, advice);
+    const request = {
+      artifact,
+      output,
+      removeOriginal: rest['remove-original'],
+      force,
+      maxChunkBytes: parseBytes(size, '--max-chunk-size'),
+    };
     const chunks = await report.follow(['chunk'], (context) => chunkArtifact(request, context));
     const rows = chunks.map(({ path, byteLength }) => [path, formatBytes(byteLength)]);
     report.result({ chunks }, alignColumns([['chunk', 'size'], ...rows]));
     return 0;
   },
 };
+
+/** Options of Apple's `chunk_mlprogram` that nothing here stands for, and what to do instead. */
+const appleOptions = [
+  [
+    'merge-chunks-in-pipeline-model',
+    'Leave it out: apps load the two chunks as they are, and sdconvert run takes both, one after another.',
+  ],
+  [
+    'check-output-correctness',
+    'Leave it out, and compare the chunks with the model: sdconvert validate CHUNK --reference MODEL',
+  ],
+] as const;
+
+function notHere(option: string, advice: string): RequestError {
+  return new RequestError({ problem: `chunk does not take Apple’s --${option}.`, advice });
+}
 
 function declare(yargs: Argv) {
   return yargs
@@ -28,6 +52,18 @@ function declare(yargs: Argv) {
       describe: 'A UNet that is not cut yet: a model.onnx or its folder, a .mlpackage or a .mlmodelc',
     })
     .option('max-chunk-size', { type: 'string', default: '1GB', describe: 'Largest chunk' })
+    .option('output', {
+      alias: 'o',
+      type: 'string',
+      describe: 'The folder for the chunks; beside the model when left out',
+    })
+    .option('remove-original', {
+      type: 'boolean',
+      default: false,
+      describe: 'Remove the model once all chunks are complete',
+    })
+    .option('merge-chunks-in-pipeline-model', { type: 'boolean', hidden: true })
+    .option('check-output-correctness', { type: 'boolean', hidden: true })
     .option('force', { type: 'boolean', default: false, describe: 'Replace chunks that exist' })
     .example(
       '$0 chunk ./out/onnx/unet --max-chunk-size 500MB',

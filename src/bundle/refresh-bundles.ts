@@ -27,7 +27,7 @@ export async function refreshBundles(
   context: Context,
 ): Promise<void> {
   const recorded = (await readProvenance(folder))?.artifacts[RESOURCES]?.files ?? [];
-  if (packages.every((each) => isOfItsWeights(each, recorded))) return;
+  if (before.length === 0 || packages.every((each) => isOfItsWeights(each, recorded))) return;
   for (const bundle of before.map(bundleFolder)) {
     if (!(await exists(join(folder, RESOURCES, bundle)))) continue;
     if (!recorded.some(({ name }) => name.startsWith(`${bundle}/`))) {

@@ -21,6 +21,11 @@ describe('a command line is read as people write it', () => {
     ['python_coreml_stable_diffusion.pipeline --prompt x', 'generate --prompt x'],
     ['StableDiffusionSample --prompt x', 'generate --prompt x'],
     ['chunk_mlprogram X.mlpackage', 'chunk X.mlpackage'],
+    [
+      'chunk_mlprogram --remove-original --mlpackage-path X.mlpackage -o o',
+      'chunk X.mlpackage --remove-original -o o',
+    ],
+    ['chunk --mlpackage-path=X.mlpackage', 'chunk X.mlpackage'],
   ])('sdconvert %s → %s', (given, read) => {
     expect(readCommandLine(given.split(' ').filter(Boolean)).join(' ')).toBe(read);
   });

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import { rename, rm } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
-import { chunkArtifact } from '../../src/commands/chunk.ts';
+import { type ChunkRequest, chunkArtifact } from '../../src/commands/chunk.ts';
 import type { Context } from '../../src/context.ts';
 import {
   ChunkBudgetError,
@@ -91,6 +91,52 @@ test('fewer chunks than before leave none of the old ones behind', async () => {
   expect(readdirSync(inFolder())).toEqual(['unet', 'unet_chunk1', 'unet_chunk2']);
 });
 
+test('what a cut that was killed left behind is no chain, and is replaced without asking', async () => {
+  await cut(50_000);
+  await rm(inFolder('unet_chunk1'), { recursive: true });
+  expect(await cut(150_000)).toHaveLength(2);
+  expect(readdirSync(inFolder())).toEqual(['unet', 'unet_chunk1', 'unet_chunk2']);
+});
+
+test('no chunk is there before all are complete, and an earlier cut stays until then', async () => {
+  const seen = new Set<string>();
+  const onProgress = () => void seen.add(readdirSync(inFolder()).filter(isShown).join());
+  await cut(50_000, {}, { onProgress });
+  expect([...seen]).toEqual(['unet']);
+  const before = readdirSync(inFolder());
+  const stop = new AbortController();
+  const interrupted = cut(
+    150_000,
+    { force: true },
+    {
+      signal: stop.signal,
+      onProgress: (event) => {
+        if (event.type === 'progress' && event.what === 'unet_chunk2') stop.abort();
+      },
+    },
+  );
+  expect(await rejectionOf(interrupted)).toBeInstanceOf(InterruptedError);
+  expect(readdirSync(inFolder())).toEqual(before);
+});
+
+test('chunks go into another folder, and the model goes when that is asked for', async () => {
+  const chunks = await cut(150_000, { output: inFolder('elsewhere') });
+  expect(chunks.map(({ path }) => path)).toEqual(
+    ['unet_chunk1', 'unet_chunk2'].map((name) => inFolder('elsewhere', name)),
+  );
+  expect(readdirSync(inFolder())).toEqual(['elsewhere', 'unet']);
+  const error = await rejectionOf(cut(30_000, { removeOriginal: true }));
+  expect(error).toBeInstanceOf(ChunkBudgetError);
+  expect(existsSync(inFolder('unet', 'model.onnx'))).toBe(true);
+  await cut(150_000, { removeOriginal: true });
+  expect(readdirSync(inFolder())).toEqual(['elsewhere', 'unet_chunk1', 'unet_chunk2']);
+});
+
+/** Stages of what grows are nobody's model. */
+function isShown(name: string): boolean {
+  return !name.startsWith('.sdc-');
+}
+
 test('a budget that cannot be met writes nothing', async () => {
   expect(await rejectionOf(cut(30_000))).toBeInstanceOf(ChunkBudgetError);
   expect(readdirSync(inFolder())).toEqual(['unet']);
@@ -124,10 +170,6 @@ test('what is not there, or no model, is an error that says so', async () => {
   expect(empty.problem).toBe(`${inFolder('empty')} is not a model that can be opened.`);
 });
 
-function cut(
-  maxChunkBytes: number,
-  { artifact = inFolder('unet'), force = false } = {},
-  context: Context = {},
-) {
-  return chunkArtifact({ artifact, maxChunkBytes, force }, context);
+function cut(maxChunkBytes: number, request: Partial<ChunkRequest> = {}, context: Context = {}) {
+  return chunkArtifact({ artifact: inFolder('unet'), maxChunkBytes, ...request }, context);
 }

@@ -1,6 +1,7 @@
-import { existsSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { chunkArtifact } from '../../src/commands/chunk.ts';
 import type { ConvertOptions } from '../../src/commands/conversion/request.ts';
 import { convertCheckpoint } from '../../src/commands/convert.ts';
 import { quantizeArtifact } from '../../src/commands/quantize.ts';
@@ -105,6 +106,29 @@ describe('a conversion whose model was quantised in its place', () => {
     );
     expect(readFileSync(join(output, 'sdconvert.json'), 'utf8')).toBe(before);
   });
+});
+
+test('a UNet that is cut and removed leaves an output that verifies, as if it had been converted in chunks', async () => {
+  const coreml = { targets: ['coreml'], models: ['unet'] } satisfies Partial<ConvertOptions>;
+  await convert(coreml);
+  const whole = join(output, encoder.replace('text_encoder', 'unet'));
+  const maxChunkBytes = 1e9;
+  const chunks = await chunkArtifact({ artifact: whole, maxChunkBytes, removeOriginal: true });
+  expect(existsSync(whole)).toBe(false);
+  expect(readdirSync(join(output, 'Resources')).filter((name) => name.startsWith('Unet'))).toEqual(
+    chunks.map((_, index) => `UnetChunk${index + 1}.mlmodelc`),
+  );
+  expect((await verify({ path: output })).problems).toEqual([]);
+  const { artifacts = {} } = (await readProvenance(output)) ?? {};
+  expect(Object.keys(artifacts).filter((path) => path.endsWith('.mlpackage'))).toEqual(
+    chunks.map(({ path }) => basename(path)),
+  );
+  // Byte for byte what a conversion makes, so a later one reuses it.
+  const again = await convert({ ...coreml, maxChunkBytes });
+  expect(again.artifacts.map(({ kept }) => kept)).toEqual(chunks.map(() => true));
+  await convert({ ...coreml, maxChunkBytes, force: true });
+  const anew = (await readProvenance(output))?.artifacts ?? {};
+  for (const { path } of chunks) expect(anew[basename(path)]).toEqual(artifacts[basename(path)]);
 });
 
 test('an output that is the model itself is refused, with and without --force', async () => {
