@@ -109,7 +109,7 @@ export const sourceOptions = {
   'convert-controlnet': {
     type: 'string',
     array: true,
-    describe: 'ControlNets to convert, too: folders, files or ids on the Hub',
+    describe: 'ControlNets to convert, alone unless other models are named: folders, files or ids on the Hub',
   },
   'unet-support-controlnet': {
     type: 'boolean',

@@ -104,6 +104,8 @@ function request(argv: Arguments): ConvertOptions {
   }
   const flag = (name: string) => argv[`convert-${name.replaceAll('_', '-')}`];
   const models = parts.filter((name) => flag(name) === true);
+  if (models.length === 0 && argv['convert-controlnet'] && argv['unet-support-controlnet'])
+    models.push('unet');
   const without = parts.filter((name) => flag(name) === false);
   const nbits = argv.quantized ? argv['quantize-nbits'] : undefined;
   return {
@@ -117,7 +119,7 @@ function request(argv: Arguments): ConvertOptions {
     output: argv.output,
     targets: parseTargets(argv.target),
     attention: argv.attention,
-    models: models.length > 0 ? models : undefined,
+    models: models.length > 0 || isControlNetAlone(argv, without) ? models : undefined,
     without,
     precision: argv.precision,
     maxChunkBytes: argv['chunk-unet'] ? parseBytes(argv['max-chunk-size'], '--max-chunk-size') : undefined,
@@ -134,6 +136,11 @@ function request(argv: Arguments): ConvertOptions {
     verify: argv.verify,
     dryRun: argv['dry-run'],
   };
+}
+
+/** As with Apple's tool, naming nothing but ControlNets converts nothing else. */
+function isControlNetAlone(argv: Arguments, without: readonly string[]): boolean {
+  return argv['convert-controlnet'] !== undefined && without.length === 0;
 }
 
 function sizes(argv: Arguments): Sizes {

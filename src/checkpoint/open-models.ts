@@ -53,12 +53,21 @@ export async function locateModels(sources: ModelSources, context: Context): Pro
   const located = new Map(namesIn(sources).map((name) => [name, name]));
   for (const name of located.keys())
     if ((await isOutput(name)) && !(await isHubId(name))) throw outputInstead(name);
+  if (sources.hub?.revision !== undefined && !(await isHubId(modelVersion)))
+    throw revisionOnDisk(modelVersion, sources.hub.revision);
   for (const name of await modelsOnHub(sources)) {
     const hub = sources.hub ?? (await hubOptionsFrom({}, homedir()));
     const revision = name === modelVersion ? hub.revision : undefined;
     located.set(name, (await resolveModel(name, { ...hub, revision, variant }, context)).path);
   }
   return located;
+}
+
+function revisionOnDisk(path: string, revision: string): RequestError {
+  return new RequestError({
+    problem: `--revision ${revision} names a version on the Hub, and ${path} is on this disk.`,
+    advice: 'Leave out --revision, or name a model on the Hub.',
+  });
 }
 
 /**

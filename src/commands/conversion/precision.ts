@@ -39,6 +39,11 @@ export function precisionStage({ precision: asked }: ConvertRequest): Stage<Buil
         verifyGraph(graph);
         return { target, attention, precision, examination, model: { ...model, graph } };
       });
+      if (models.some(({ target }) => targets[target].precision(asked) !== asked))
+        onProgress?.({
+          type: 'note',
+          message: `--precision ${asked} is for ONNX alone: Core ML stores and computes in float16.`,
+        });
       for (const [reason, names] of wide)
         onProgress?.({ type: 'note', message: `${[...new Set(names)].join(' and ')} in float32: ${reason}` });
       const detail = [...new Set(precise.map(({ precision }) => precision))].join(', ');
