@@ -1,29 +1,38 @@
 import { createHash } from 'node:crypto';
-import { openFile } from '../io/disk.ts';
+import { elementCount } from '../weights/dtype.ts';
+import type { Weight } from '../weights/weight.ts';
 import type { Component } from './checkpoint.ts';
 
-/** Bytes of a sample. Headers of fine-tunes are alike; no trained weights are. */
+/** Elements of a tensor that is hashed whole: biases and norms, which every training moves. */
+const SMALL = 4096;
+
+/** How many of the other tensors are sampled, and how many bytes of each. */
+const SAMPLES = 8;
 const SAMPLE_BYTES = 1 << 16;
 
 /**
- * What tells a component's weights from others' without reading them all: SHA-256 of each file's size and of samples from
- * its beginning, middle and end, shortened to 16 hexadecimal digits. Throws as `openFile` and its reads do.
+ * Tells a component's weights from others' without reading them all: SHA-256 of the small tensors and of the beginnings of
+ * a few large ones, in float32, with names and shapes, shortened to 16 hexadecimal digits. The same for a folder and a
+ * single file of the same weights, another one with a LoRA merged. Throws what reading the weights throws.
  */
-export async function fingerprintOf({ files }: Pick<Component, 'files'>): Promise<string> {
+export async function fingerprintOf({ weights }: Pick<Component, 'weights'>): Promise<string> {
   const hash = createHash('sha256');
-  for (const path of files) {
-    const file = await openFile(path);
-    try {
-      const length = Math.min(SAMPLE_BYTES, file.size);
-      hash.update(String(file.size));
-      for (const offset of new Set([0, Math.floor((file.size - length) / 2), file.size - length])) {
-        const sample = new Uint8Array(length);
-        await file.read(sample, offset);
-        hash.update(sample);
-      }
-    } finally {
-      await file.close();
-    }
+  const sorted = [...weights].sort(([a], [b]) => (a < b ? -1 : 1));
+  const isSmall = ({ shape }: Weight): boolean => elementCount(shape) <= SMALL;
+  const large = sorted.filter(([, weight]) => !isSmall(weight));
+  const step = Math.max(1, Math.ceil(large.length / SAMPLES));
+  const sampled = [
+    ...sorted.filter(([, weight]) => isSmall(weight)),
+    ...large.filter((_, index) => index % step === 0),
+  ];
+  for (const [name, weight] of sampled) {
+    hash.update(`${name} [${weight.shape}]`);
+    hash.update(await beginning(weight));
   }
   return hash.digest('hex').slice(0, 16);
+}
+
+async function beginning(weight: Weight): Promise<Uint8Array> {
+  for await (const block of weight.stream('f32')) return block.slice(0, SAMPLE_BYTES);
+  return new Uint8Array();
 }

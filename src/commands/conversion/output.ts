@@ -88,9 +88,14 @@ function describe({ name }: CheckpointIdentity, own: string): string {
   return name === own ? `other weights that are called ${name}, too` : name;
 }
 
-/** Whether weights that both have are the same; where they have none in common, the name decides. */
+/**
+ * Whether weights that both have are the same; where they have none in common, the name decides. ControlNets come beside
+ * a checkpoint, one after another: which one lies under a name is a matter of that artifact alone.
+ */
 function isSame(a: CheckpointIdentity, b: CheckpointIdentity): boolean {
-  const common = Object.keys(a.components).filter((key) => key in b.components);
+  const common = Object.keys(a.components).filter(
+    (key) => key in b.components && !key.startsWith('controlnet'),
+  );
   if (common.length === 0) return a.name === b.name;
   return common.every((key) => a.components[key] === b.components[key]);
 }
