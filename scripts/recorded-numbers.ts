@@ -2,8 +2,8 @@
  * Converts the checkpoints that diffusers' numbers were recorded for and compares every network of theirs with every
  * recording, in both formats and all precisions, converted as `convert` does and run and judged as `validate` does (which
  * would load a model anew for each recording). Prints a line for each comparison (the lowest PSNR of the outputs), the
- * lowest of each format and precision, and how many passed. What is missing has failed: a recording, a network, an output
- * that no recording has, a recording that nothing was compared with.
+ * lowest of each format and precision, and how many passed. A missing recording, network or recorded output counts as a
+ * failure, and so does a recording that nothing was compared with.
  *
  *     node scripts/recorded-numbers.ts SHARED WORK [CSV]
  *
@@ -15,115 +15,18 @@ import { dirname, join } from 'node:path';
 import { appendRows, circumstances } from '../benchmarks/results-file.ts';
 import type { NetworkName } from '../src/convert/networks/networks.ts';
 import type { TensorMap } from '../src/formats/runner.ts';
-import { type ConvertOptions, type ConvertRequest, convert } from '../src/index.ts';
+import { type ConvertRequest, convert } from '../src/index.ts';
 import { openChain } from '../src/run/chain.ts';
 import { feedsFor, recordedOutputs } from '../src/run/feeds.ts';
 import { judge } from '../src/validate/verdict.ts';
 import { readTensors } from '../src/weights/read-tensors.ts';
-import type { TensorData } from '../src/weights/tensor-data.ts';
+import { type Recorded, recordedConversions } from './recordings/conversions.ts';
+import { chosen, latentSize, tiled } from './recordings/tensors.ts';
 
 const [shared, work, csv] = process.argv.slice(2);
 if (!shared || !work) throw new Error('usage: node scripts/recorded-numbers.ts SHARED WORK [CSV]');
 const goldens = join(shared, 'goldens');
-const checkpoint = (...names: string[]): string => join(shared, 'checkpoints', ...names);
-
-/** One conversion, and what it is compared with. */
-interface Recorded {
-  readonly title: string;
-  readonly request: ConvertOptions;
-  /** How the weights are stored. From float16, only `_w16` can be reached; with a LoRA, only float32 is recorded. */
-  readonly stored: 'float16' | 'float32' | 'float32, merged';
-  readonly family?: 'sdxl';
-  /** Each network's recordings: NAME, NAME.case1, …, as many as there must be. */
-  readonly networks: readonly (readonly [model: NetworkName, name: string, count: number])[];
-}
-
-const table: readonly Recorded[] = [
-  {
-    title: 'sd15',
-    request: { modelVersion: checkpoint('sd15') },
-    stored: 'float32',
-    networks: [
-      ['text_encoder', 'sd15/text_encoder', 3],
-      ['unet', 'sd15/unet', 3],
-      ...vae('sd15'),
-      ['safety_checker', 'sd15/safety_checker', 3],
-    ],
-  },
-  {
-    title: 'sd15 controlled',
-    request: { modelVersion: checkpoint('sd15'), controlledUnet: true },
-    stored: 'float32',
-    networks: [['control-unet', 'sd15/control-unet', 2]],
-  },
-  {
-    title: 'sd15-wide and a ControlNet',
-    request: { modelVersion: checkpoint('sd15-wide'), controlnets: [checkpoint('controlnet-sd15')] },
-    stored: 'float16',
-    networks: [
-      ['unet', 'sd15-wide/unet', 3],
-      ...vae('sd15-wide'),
-      ['controlnet', 'controlnet-sd15/controlnet', 3],
-    ],
-  },
-  {
-    title: 'sd21',
-    request: { modelVersion: checkpoint('sd21') },
-    stored: 'float16',
-    networks: [['text_encoder', 'sd21/text_encoder', 3], ['unet', 'sd21/unet', 3], ...vae('sd21')],
-  },
-  {
-    title: 'sdxl and its refiner',
-    request: { modelVersion: checkpoint('sdxl'), refinerVersion: checkpoint('sdxl-refiner') },
-    stored: 'float16',
-    family: 'sdxl',
-    networks: [
-      ['text_encoder', 'sdxl/text_encoder', 3],
-      ['text_encoder_2', 'sdxl/text_encoder_2', 3],
-      ['unet', 'sdxl/unet', 3],
-      ['refiner', 'sdxl-refiner/unet', 3],
-      ...vae('sdxl'),
-    ],
-  },
-  {
-    title: 'sdxl controlled',
-    request: { modelVersion: checkpoint('sdxl'), controlledUnet: true },
-    stored: 'float16',
-    family: 'sdxl',
-    networks: [['control-unet', 'sdxl/control-unet', 2]],
-  },
-  {
-    title: 'sdxl-refiner alone',
-    request: { modelVersion: checkpoint('sdxl-refiner') },
-    stored: 'float16',
-    family: 'sdxl',
-    networks: [
-      ['text_encoder_2', 'sdxl-refiner/text_encoder_2', 3],
-      ['unet', 'sdxl-refiner/unet', 3],
-      ...vae('sdxl-refiner'),
-    ],
-  },
-  ...(['diffusers', 'kohya'] as const).map((kind): Recorded => {
-    const file = { diffusers: 'lora_diffusers_peft.safetensors', kohya: 'lora_kohya.safetensors' }[kind];
-    const lora = { path: checkpoint('lora-sd15', file), scale: 0.7 };
-    return {
-      title: `sd15 and a LoRA (${kind})`,
-      request: { modelVersion: checkpoint('sd15'), loras: [lora] },
-      stored: 'float32, merged',
-      networks: [
-        ['text_encoder', `lora-sd15/${kind}_s0.7`, 1],
-        ['unet', `lora-sd15/${kind}_s0.7`, 1],
-      ],
-    };
-  }),
-];
-
-function vae(folder: string): Recorded['networks'] {
-  return [
-    ['vae_decoder', `${folder}/vae_decoder`, 2],
-    ['vae_encoder', `${folder}/vae_encoder`, 2],
-  ];
-}
+const checkpoint = (...names: readonly string[]): string => join(shared, 'checkpoints', ...names);
 
 /** How networks are written. */
 type Form = Required<Pick<ConvertRequest, 'targets' | 'precision' | 'attention'>>;
@@ -173,7 +76,7 @@ let [passed, failed] = [0, 0];
 /** The lowest PSNR of each format, precision and family. */
 const lowestOf = new Map<string, number>();
 const used = new Set<string>();
-const rest = table.values();
+const rest = recordedConversions.values();
 const compareRest = async (): Promise<void> => {
   for (const recorded of rest) await compareAll(recorded);
 };
@@ -209,9 +112,11 @@ function reaches({ stored }: Recorded, precision: Form['precision']): boolean {
   return stored !== 'float32, merged' || precision === 'float32';
 }
 
-/** All recordings of what networks give; a module's insides and a picture's resizing are not that. */
+/** All recordings of networks' outputs, without those of modules inside them and of a picture's resizing. */
 function recordings(): string[] {
-  const folders = new Set(table.flatMap(({ networks }) => networks.map(([, name]) => dirname(name))));
+  const folders = new Set(
+    recordedConversions.flatMap(({ networks }) => networks.map(([, name]) => dirname(name))),
+  );
   const files = [...folders].flatMap((folder) => globSync(`${folder}/*.safetensors`, { cwd: goldens }));
   return files.filter((file) => !/(\.intermediates|\/feature_extractor)\./.test(file)).sort();
 }
@@ -241,7 +146,15 @@ async function compareConverted(
   const output = join(work ?? '', recorded.title);
   const byModel = Map.groupBy(references, ({ model }) => model);
   const models = [...byModel.keys()];
-  const request = { ...recorded.request, ...form, sizes, models, output, bundle: false, force: true };
+  const request = {
+    ...recorded.request(checkpoint),
+    ...form,
+    sizes,
+    models,
+    output,
+    bundle: false,
+    force: true,
+  };
   const { artifacts } = await convert(request);
   for (const [model, own] of byModel) {
     const artifact = artifacts.find((each) => each.model === model);
@@ -288,19 +201,12 @@ async function compareModel(
   }
 }
 
-/** Height and width of a recording's latents; those of most recordings where it has none. */
-function latentSize(tensors: TensorMap | undefined): [height: number, width: number] {
-  const latents = tensors?.get('sample') ?? tensors?.get('z') ?? tensors?.get('latent');
-  const [, , height = 16, width = 16] = latents?.shape ?? [];
-  return [height, width];
-}
-
 function count(pass: boolean, ...texts: string[]): void {
   pass ? passed++ : failed++;
   console.log([pass ? 'ok  ' : 'FAIL', ...texts].join('  '));
 }
 
-/** A recording as the form can reach it; none if it is missing, which counts as failed, or asks for what the form has not. */
+/** A recording at the form's precision; none if it is missing, which counts as failed, or needs an input that the form lacks. */
 async function referenceFor(
   { stored }: Recorded,
   { targets, precision }: Form,
@@ -310,7 +216,7 @@ async function referenceFor(
   const file = `${name}.safetensors`;
   const from = join(goldens, file);
   if (!existsSync(from)) {
-    count(false, `${file} is not there`);
+    count(false, `${file} is missing`);
     return [];
   }
   used.add(file);
@@ -324,30 +230,4 @@ async function referenceFor(
     for (const picture of ['images', 'filtered_images']) tensors.set(picture, tiled(tensors.get(picture)));
 
   return [{ model, name, tensors }];
-}
-
-/** The tensors of one rounding of the weights: those that are recorded with the other are left out. */
-function chosen(recorded: ReadonlyMap<string, TensorData>, rounding: '' | '_w16'): Map<string, TensorData> {
-  const names = [...recorded.keys()].filter((name) => !name.endsWith('_w16'));
-  const rounded = names.filter((name) => recorded.has(`${name}_w16`));
-  if (rounding && rounded.length === 0) throw new Error('nothing is recorded with rounded weights');
-  return new Map(
-    names.flatMap((name) => {
-      const tensor = recorded.get(rounded.includes(name) ? `${name}${rounding}` : name);
-      return tensor ? [[name, tensor]] : [];
-    }),
-  );
-}
-
-/** The picture four times beside itself and below [1,4H,4W,3]: Core ML's safety checker takes 512 × 512, 128 is recorded. */
-function tiled(picture: TensorData | undefined): TensorData {
-  if (picture?.dtype !== 'f32') throw new Error('no picture is recorded');
-  const [, height = 0, width = 0, channels = 0] = picture.shape;
-  const data = new Float32Array(16 * picture.data.length);
-  const row = width * channels;
-  for (let y = 0; y < 4 * height; y++) {
-    const start = (y % height) * row;
-    for (let x = 0; x < 4; x++) data.set(picture.data.subarray(start, start + row), (4 * y + x) * row);
-  }
-  return { dtype: 'f32', shape: [1, 4 * height, 4 * width, channels], data };
 }
