@@ -65,6 +65,7 @@ export type { Context, ProgressEvent } from './context.ts';
 export { type AttentionImplementation, attentionImplementations } from './convert/blocks/attention.ts';
 export * from './errors.ts';
 export type { Compiler } from './formats/coreml/compiled/compilers.ts';
+export type { TensorMap } from './formats/runner.ts';
 export { ClipTokenizer, type ClipTokenizerFiles } from './generate/clip-tokenizer.ts';
 export {
   type HiddenStatesChoice,
@@ -105,5 +106,8 @@ export { createRng, type RngKind } from './random/random.ts';
 export type { Rng } from './random/rng.ts';
 export { type Comparison, compare, psnr } from './validate/psnr.ts';
 export type { Verdict } from './validate/verdict.ts';
+export type { DType } from './weights/dtype.ts';
 export type { NonFiniteWeight, SuspiciousWeight, WeightFinding } from './weights/examined-weight.ts';
+export { readTensors as readSafetensors } from './weights/read-tensors.ts';
+export { type NamedTensor, writeSafetensors } from './weights/safetensors-writer.ts';
 export type { TensorData } from './weights/tensor-data.ts';

@@ -28,6 +28,7 @@ import { outputsOf, psnrOfAll } from '../mixed-bits/whole-model.ts';
 import type { PaletteBits } from '../quantize/palette/palette.ts';
 import { openRunner } from '../run/open-runner.ts';
 import { formatBytes } from '../text.ts';
+import { checkRequest } from './check-request.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 import {
   type QuantizeResult,
@@ -98,6 +99,7 @@ export function analyzeStages({ target }: Pick<AnalyzeRequest, 'target'>): reado
  * `InterruptedError`, and what reading, writing and running throw.
  */
 export async function analyze(options: AnalyzeOptions, context: Context = {}): Promise<AnalyzeResult> {
+  checkRequest('analyze', options);
   const request = withDefaults<AnalyzeRequest, typeof analyzeDefaults>(analyzeDefaults, options);
   await requireOnnxruntime();
   const { target, output, force } = request;

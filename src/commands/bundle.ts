@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import { bundleSwiftResources, type SwiftPackage } from '../bundle/swift-resources.ts';
 import type { Context } from '../context.ts';
 import { networkKinds } from '../convert/networks/networks.ts';
-
 import { NotFoundError } from '../errors.ts';
 import type { WrittenFile } from '../formats/artifact.ts';
 import { parsePath } from '../formats/artifact-id.ts';
@@ -12,6 +11,7 @@ import { artifactsIn } from '../formats/open.ts';
 import { readProvenance, recordBundle } from '../formats/provenance.ts';
 import { exists, listFolder } from '../io/disk.ts';
 import { notFound } from '../io/not-found.ts';
+import { checkRequest } from './check-request.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 
 /** What to bundle. */
@@ -37,6 +37,7 @@ export async function bundlePackages(
   options: BundleOptions,
   context: Context = {},
 ): Promise<{ readonly folder: string; readonly files: readonly WrittenFile[] }> {
+  checkRequest('bundle', options);
   const {
     folder,
     tokenizer: wanted,

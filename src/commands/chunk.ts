@@ -6,6 +6,7 @@ import { parsePath } from '../formats/artifact-id.ts';
 import { withArtifact } from '../formats/open.ts';
 import { forgetProvenance } from '../formats/provenance.ts';
 import { createFolder, listFolder, pathKind, removePath } from '../io/disk.ts';
+import { checkRequest } from './check-request.ts';
 import { recordOfWhole } from './chunked-record.ts';
 import { whileOutputsLocked } from './in-output.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
@@ -50,6 +51,7 @@ export interface WrittenChunk {
  * and what reading and writing throw.
  */
 export async function chunkArtifact(options: ChunkOptions, context: Context = {}): Promise<WrittenChunk[]> {
+  checkRequest('chunk', options);
   const request = withDefaults<ChunkRequest, typeof chunkDefaults>(chunkDefaults, options);
   return withArtifact(request.artifact, (artifact) => {
     const whole = artifact.format === 'onnx' ? dirname(resolve(artifact.path)) : resolve(artifact.path);

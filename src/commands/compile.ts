@@ -6,6 +6,7 @@ import { endings, modelName } from '../formats/format.ts';
 import { formats, openArtifact } from '../formats/open.ts';
 import { forgetProvenance } from '../formats/provenance.ts';
 import { exists } from '../io/disk.ts';
+import { checkRequest } from './check-request.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 
 /** What to compile, and where to. */
@@ -33,6 +34,7 @@ export async function compilePackage(
   options: CompileOptions,
   { signal }: Context = {},
 ): Promise<{ readonly path: string }> {
+  checkRequest('compile', options);
   const request = withDefaults<CompileRequest, typeof compileDefaults>(compileDefaults, options);
   const { package: place, output, compiler, force } = request;
   const { format, path } = await openArtifact(place, `Name a ${endings.mlpackage}.`);

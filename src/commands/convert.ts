@@ -3,6 +3,7 @@ import type { Context } from '../context.ts';
 import { requireOnnxruntime } from '../formats/onnx/onnx-session.ts';
 import { Pipeline } from '../pipeline.ts';
 import { planQuantization } from '../quantize/plan.ts';
+import { checkRequest } from './check-request.ts';
 import { buildStage } from './conversion/build.ts';
 import { bundleStage } from './conversion/bundle.ts';
 import { dryRunStage } from './conversion/dry-run.ts';
@@ -44,6 +45,7 @@ export async function conversionStages(options: ConvertOptions): Promise<readonl
 }
 
 function requestOf(options: ConvertOptions): ConvertRequest {
+  checkRequest('convert', options);
   return withDefaults<ConvertRequest, typeof convertDefaults>(convertDefaults, options);
 }
 

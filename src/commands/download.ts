@@ -9,6 +9,7 @@ import { type HubId, isPlainPath, requireHubId } from '../hub/hub-id.ts';
 import type { HubOptions } from '../hub/hub-options.ts';
 import { type Snapshot, withSnapshot } from '../hub/snapshot.ts';
 import { linkFile } from '../io/disk.ts';
+import { checkRequest } from './check-request.ts';
 
 /** What to download. */
 export interface DownloadRequest extends HubOptions {
@@ -39,6 +40,7 @@ export interface Downloaded {
  * the files out in `output` as real files. What is there is kept. Throws as `resolveModel` does.
  */
 export async function download(request: DownloadRequest, context: Context = {}): Promise<Downloaded> {
+  checkRequest('download', request);
   const id = requireHubId(request.repo);
   const { variant } = request;
   const folder = isWeights(variant) ? undefined : checkFolder(id, variant);

@@ -3,7 +3,6 @@ import { type Context, inStage, throwIfInterrupted } from '../context.ts';
 import { CLIP_TOKENS } from '../convert/config/clip-text-config.ts';
 import type { NetworkName } from '../convert/networks/networks.ts';
 import { requireOnnxruntime } from '../formats/onnx/onnx-session.ts';
-
 import type { Runner } from '../formats/runner.ts';
 import { latentShape, networkFolders, openTokenizer, readConfigs } from '../generate/drawing-folder.ts';
 import { imageFromTensor } from '../generate/image-tensor.ts';
@@ -14,6 +13,7 @@ import { exists, writeFile } from '../io/disk.ts';
 import { createRng, type RngKind } from '../random/random.ts';
 import { openChain } from '../run/chain.ts';
 import type { TensorData } from '../weights/tensor-data.ts';
+import { checkRequest } from './check-request.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 
 /** What to draw, and with what. */
@@ -64,6 +64,7 @@ export const generateStages = ['encode', 'denoise', 'decode'] as const;
  * running throws.
  */
 export async function generate(options: GenerateOptions, context: Context = {}): Promise<GeneratedImage[]> {
+  checkRequest('generate', options);
   const request = withDefaults<GenerateRequest, typeof generateDefaults>(generateDefaults, options);
   await requireOnnxruntime();
   const folder = (await exists(join(request.input, 'onnx'))) ? join(request.input, 'onnx') : request.input;

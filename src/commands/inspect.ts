@@ -20,6 +20,7 @@ import type { Inspection } from '../inspect/inspection.ts';
 import { listFolder, openFile, pathKind } from '../io/disk.ts';
 import { notFound } from '../io/not-found.ts';
 import { sniff, weightFormat } from '../io/sniff.ts';
+import { checkRequest } from './check-request.ts';
 
 export type { Inspection } from '../inspect/inspection.ts';
 
@@ -38,6 +39,7 @@ export interface InspectRequest {
  *     (await inspect({ path: 'stable-diffusion-v1-5' })).kind // 'checkpoint'
  */
 export async function inspect(request: InspectRequest, { signal }: Context = {}): Promise<Inspection> {
+  checkRequest('inspect', request);
   throwIfInterrupted(signal);
   const path = await snapshotOf(request.path);
   const kind = await pathKind(path);

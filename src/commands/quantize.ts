@@ -7,6 +7,7 @@ import { forgetProvenance } from '../formats/provenance.ts';
 import { createFolder, exists } from '../io/disk.ts';
 import type { QuantizationPlan } from '../quantize/plan.ts';
 import { reportWeight, type WeightReport } from '../quantize/quantized-weight.ts';
+import { checkRequest } from './check-request.ts';
 import { whileOutputsLocked } from './in-output.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 import { openRecord } from './quantized-record.ts';
@@ -53,6 +54,7 @@ export async function quantizeArtifact(
   options: QuantizeOptions,
   context: Context = {},
 ): Promise<QuantizeResult> {
+  checkRequest('quantize', options);
   const request = withDefaults<QuantizeRequest, typeof quantizeDefaults>(quantizeDefaults, options);
   refuseUnplaced(request);
   return withArtifact(request.artifact, async (stored) => {

@@ -3,6 +3,7 @@ import { requireOnnxruntime } from '../formats/onnx/onnx-session.ts';
 import { noteNonFinite, type TensorMap } from '../formats/runner.ts';
 import { openChain } from '../run/chain.ts';
 import { feedsFor } from '../run/feeds.ts';
+import { checkRequest } from './check-request.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 
 /** What to run, and on what. */
@@ -31,6 +32,7 @@ export type RunOptions = OptionsOf<RunRequest, typeof runDefaults>;
  * @example await runArtifacts({ artifacts: ['out/onnx/unet_chunk1', 'out/onnx/unet_chunk2'], inputs }) // { out_sample: [2, 4, 64, 64] }
  */
 export async function runArtifacts(options: RunOptions, context: Context = {}): Promise<TensorMap> {
+  checkRequest('run', options);
   const request = withDefaults<RunRequest, typeof runDefaults>(runDefaults, options);
   const { artifacts, inputs, optimize, roundToFloat16 } = request;
   const { signal, onProgress } = context;

@@ -19,6 +19,7 @@ import { openReference, type Reference, type RunnableReference } from '../valida
 import { judge, type OutputVerdict, type Verdict } from '../validate/verdict.ts';
 import type { TensorData } from '../weights/tensor-data.ts';
 import { numbersOf } from '../weights/tensor-values.ts';
+import { checkRequest } from './check-request.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 
 /** What to validate, and against what. */
@@ -54,6 +55,7 @@ export type ValidateOptions = OptionsOf<ValidateRequest, typeof validateDefaults
  * @example await validate({ artifact: 'out/onnx', reference: 'checkpoints/sd15', minPsnr: 35 }) // [{ model: 'unet', pass: true, … }, …]
  */
 export async function validate(options: ValidateOptions, context: Context = {}): Promise<Verdict[]> {
+  checkRequest('validate', options);
   const request = withDefaults<ValidateRequest, typeof validateDefaults>(validateDefaults, options);
   await requireOnnxruntime();
   const models = await findModels(request.artifact);

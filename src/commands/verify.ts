@@ -10,6 +10,7 @@ import { listFolder, lookAtFile, pathKind } from '../io/disk.ts';
 import { hashStream } from '../io/hash-stream.ts';
 import { notFound } from '../io/not-found.ts';
 import { count, formatBytes } from '../text.ts';
+import { checkRequest } from './check-request.ts';
 
 /** What to verify. */
 export interface VerifyRequest {
@@ -47,7 +48,9 @@ interface Expected {
  *
  * @example await verify({ path: './stable-diffusion-v1-5' }) // { files: 35, bytes: …, problems: [] }
  */
-export async function verify({ path, hub }: VerifyRequest, context: Context = {}): Promise<VerifyResult> {
+export async function verify(request: VerifyRequest, context: Context = {}): Promise<VerifyResult> {
+  checkRequest('verify', request);
+  const { path, hub } = request;
   const folder = await folderOf(path, hub);
   const expected = (await recorded(folder)) ?? (await cached(folder));
   if (!expected) throw noRecord(path);

@@ -20,6 +20,10 @@ const byteWidths = {
 /** Element type of a tensor. The 8-bit floats are of checkpoints only: no graph computes with them. */
 export type DType = keyof typeof byteWidths;
 
+/** Every dtype. */
+// as: Object.keys gives strings; the table's keys are dtypes.
+export const dtypes = Object.keys(byteWidths) as readonly DType[];
+
 /** Bytes of one element. */
 export function byteWidth(dtype: DType): number {
   return byteWidths[dtype];

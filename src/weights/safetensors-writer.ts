@@ -1,7 +1,7 @@
 import { RequestError } from '../errors.ts';
 import type { ByteSink } from '../io/bytes.ts';
 import { writeFile } from '../io/disk.ts';
-import { byteSize, type DType } from './dtype.ts';
+import { byteSize, type DType, elementCount } from './dtype.ts';
 import { LENGTH_BYTES, safetensorsDTypes } from './safetensors-header.ts';
 import { bytesOf, type TensorData } from './tensor-data.ts';
 import type { Weight } from './weight.ts';
@@ -14,7 +14,8 @@ export type NamedTensor =
 /**
  * Writes a safetensors file, one block in memory at a time; it appears complete or not at all. Tensors are ordered as
  * the reference implementation orders them (wide dtypes first, so that each is aligned; then by name), whatever order
- * they come in. Throws `RequestError` for a name that is taken twice or reserved, and what `createFile` throws.
+ * they come in. Throws `RequestError` for a name that is taken twice or reserved, a
+ * dtype that there is not and elements that do not fill the shape, and what `createFile` throws.
  */
 export async function writeSafetensors(
   path: string,
@@ -22,7 +23,7 @@ export async function writeSafetensors(
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   const ordered = [...tensors].sort(byAlignmentThenName);
-  checkNames(path, ordered);
+  checkTensors(path, ordered);
   const header = encodeHeader(ordered, metadata);
   await writeFile(path, async (sink) => {
     await sink.write(header, 0);
@@ -67,9 +68,21 @@ async function writeTensor(sink: ByteSink, begin: number, tensor: NamedTensor): 
   return offset;
 }
 
-function checkNames(path: string, tensors: readonly NamedTensor[]): void {
+function checkTensors(path: string, tensors: readonly NamedTensor[]): void {
   const names = new Set(['__metadata__']);
-  for (const { name } of tensors) {
+  for (const { name, dtype, shape, ...rest } of tensors) {
+    if (!(dtype in spellings)) {
+      throw new RequestError({
+        problem: `${name} cannot be written: there is no dtype ${dtype}.`,
+        advice: `The dtypes are spelled ${Object.keys(spellings).join(', ')}.`,
+      });
+    }
+    const found = 'data' in rest ? rest.data.length : elementCount(shape);
+    if (found !== elementCount(shape)) {
+      throw new RequestError({
+        problem: `${name} cannot be written: its shape [${shape.join(', ')}] has ${elementCount(shape)} elements, its data ${found}.`,
+      });
+    }
     if (names.has(name)) {
       throw new RequestError({ problem: `${path} cannot hold two tensors named ${JSON.stringify(name)}.` });
     }

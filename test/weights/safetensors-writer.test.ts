@@ -107,6 +107,25 @@ test('a tensor that fails half-way leaves no file', async () => {
 });
 
 test('a tensor that gives too few bytes is noticed', async () => {
-  const short: NamedTensor = { name: 'w', dtype: 'f32', shape: [2], data: Float32Array.of(1) };
+  const short: NamedTensor = {
+    name: 'w',
+    dtype: 'f32',
+    shape: [2],
+    async *stream() {
+      yield new Uint8Array(4);
+    },
+  };
   await expect(writeSafetensors(at('short'), [short])).rejects.toThrow('w: 4 bytes for f32 [2], not 8');
+});
+
+test('a tensor that is none is refused before anything is written', async () => {
+  const short: NamedTensor = { name: 'w', dtype: 'f32', shape: [2], data: Float32Array.of(1) };
+  await expect(writeSafetensors(at('refused', 'x'), [short])).rejects.toThrow(
+    'w cannot be written: its shape [2] has 2 elements, its data 1.',
+  );
+  // as: what JavaScript lets people do.
+  const shouted = { ...short, dtype: 'F32' } as unknown as NamedTensor;
+  await expect(writeSafetensors(at('refused', 'x'), [shouted])).rejects.toThrow(
+    'w cannot be written: there is no dtype F32.',
+  );
 });

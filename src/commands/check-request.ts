@@ -1,0 +1,99 @@
+import { z } from 'zod';
+import { attentionImplementations } from '../convert/blocks/attention.ts';
+import { RequestError } from '../errors.ts';
+import { targetNames } from '../formats/format.ts';
+import { precisions } from '../quantize/precision.ts';
+import { dtypes } from '../weights/dtype.ts';
+
+const text = z.string();
+const place = text.optional();
+const number = z.number().optional(); // NaN and infinities are none
+const flag = z.boolean().optional();
+const tensor = z.looseObject({
+  dtype: z.enum(dtypes),
+  shape: z.array(z.int().min(0)).readonly(),
+  data: z.custom(ArrayBuffer.isView, 'expected a typed array'),
+});
+
+/**
+ * What calls that no compiler has checked get wrong, by command: what is missing, and values of the wrong kind. Ranges, and
+ * what is of several fields, are checked where they are used.
+ */
+const requests = {
+  analyze: z.looseObject({
+    artifact: text,
+    analysis: place,
+    prompts: z.array(text).optional(),
+    force: flag,
+  }),
+  bundle: z.looseObject({ folder: text, tokenizer: place }),
+  chunk: z.looseObject({ artifact: text, maxChunkBytes: number, force: flag }),
+  compile: z.looseObject({ package: text, output: place, force: flag }),
+  convert: z.looseObject({
+    modelVersion: text,
+    output: place,
+    targets: z.array(z.enum(targetNames)).optional(),
+    attention: z.enum(attentionImplementations).optional(),
+    precision: z.enum(precisions).optional(),
+    models: z.array(text).optional(),
+    without: z.array(text).optional(),
+    maxChunkBytes: number,
+    minPsnr: number,
+    bundle: flag,
+    force: flag,
+    verify: flag,
+    dryRun: flag,
+  }),
+  download: z.looseObject({ repo: text, variant: place, output: place }),
+  generate: z.looseObject({
+    input: text,
+    output: place,
+    prompt: z.string(),
+    negativePrompt: z.string().optional(),
+    seed: number,
+    steps: number,
+    guidanceScale: number,
+    scheduler: place,
+    imageCount: number,
+  }),
+  inspect: z.looseObject({ path: text }),
+  quantize: z.looseObject({
+    artifact: text,
+    output: place,
+    inPlace: flag,
+    force: flag,
+    plan: z.custom((value) => typeof value === 'function', 'expected a function'),
+  }),
+  run: z.looseObject({ artifacts: z.array(text), inputs: z.map(z.string(), tensor), optimize: flag }),
+  validate: z.looseObject({ artifact: text, reference: text, minPsnr: number }),
+  verify: z.looseObject({ path: text }),
+} as const;
+
+/**
+ * Checks how a function of the library was called, before it begins. Throws `RequestError` that names the function, the
+ * field and what it should be.
+ *
+ * @example checkRequest('convert', {}) // RequestError: convert was called wrongly: modelVersion is missing.
+ */
+export function checkRequest(command: keyof typeof requests, options: unknown): void {
+  const { error } = requests[command].safeParse(options);
+  const [issue] = error?.issues ?? [];
+  if (!issue) return;
+  const field = issue.path.map(String).join('.');
+  const found = issue.path.reduce<unknown>((value, key) => valueAt(value, key), options);
+  const problem =
+    found === undefined ? `${field || 'the request'} is missing` : `${field || 'the request'} is wrong`;
+  throw new RequestError({
+    problem: `${command} was called wrongly: ${problem}.`,
+    ...(found === undefined ? {} : { details: { found: shown(found), problem: issue.message } }),
+  });
+}
+
+function valueAt(value: unknown, key: PropertyKey): unknown {
+  if (value instanceof Map) return value.get(key);
+  return typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined;
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'object' ? Object.prototype.toString.call(value) : String(value);
+}
