@@ -52,48 +52,10 @@ export function isCommit(revision: string): boolean {
 }
 
 /** A repository as the Hub (or the mirror) of `options` has it. Throws `RequestError` for an impossible address. */
-export function openRepository(repo: string, given: HubOptions, { signal, note }: Follower): HubRepository {
+export function openRepository(repo: string, given: HubOptions, follower: Follower): HubRepository {
   const options = { ...given, endpoint: checkEndpoint(given.endpoint) };
-
-  /** Asks the API through `@huggingface/hub`, with our own requests under it. */
-  async function ask<T>(
-    subject: Subject,
-    call: (
-      hub: typeof import('@huggingface/hub'),
-      how: { hubUrl: string; fetch: typeof fetch },
-    ) => Promise<T>,
-    attempts?: number,
-  ): Promise<T> {
-    const hub = await import('@huggingface/hub');
-    const asked = new Set<string>();
-    const request: typeof fetch = async (input, init = {}) => {
-      const url = new URL(input instanceof Request ? input.url : input);
-      // A page that names itself as the next one has no end.
-      if (asked.has(url.href)) throw notAnApi(url);
-      asked.add(url.href);
-      const response = await hubRequest(url, init, { subject, options, signal });
-      // Read here, where a cut connection is still known from a wrong answer.
-      const text = await answerText(response, url.host, options.patience);
-      if (!isAnswer(text)) throw notAnApi(url);
-      return new Response(text, { status: response.status, headers: response.headers });
-    };
-    const attempt = async (): Promise<T> => {
-      asked.clear();
-      return call(hub, { hubUrl: options.endpoint, fetch: request }).catch((error: unknown) => {
-        if (error instanceof SdConvertError || error instanceof PassingError) throw error;
-        // The library trusts that an answer has the form it should have.
-        throw notAnApi(new URL(options.endpoint), { cause: error });
-      });
-    };
-    return retrying(attempt, {
-      what: `the list of files of ${repo}`,
-      attempts,
-      wait: options.wait,
-      signal,
-      note,
-    });
-  }
-
+  const ask = <T>(subject: Subject, call: Call<T>, attempts?: number): Promise<T> =>
+    askHub({ subject, call, attempts }, options, follower);
   return {
     repo,
     async commitOf(revision, attempts) {
@@ -113,27 +75,77 @@ export function openRepository(repo: string, given: HubOptions, { signal, note }
           if (entry.type === 'file') files.push(checkFile(repo, entry));
         return files;
       }),
-    async open(commit, file, offset) {
-      const path = file.path.split('/').map(encodeURIComponent).join('/');
-      const url = new URL(`${options.endpoint}/${repo}/resolve/${commit}/${path}`);
-      const subject = { repo, revision: commit, file: file.path };
-      const ranged = (start: number): Promise<Response> =>
-        hubRequest(url, start > 0 ? { headers: { range: `bytes=${start}-` } } : {}, {
-          subject,
-          options,
-          signal,
-        });
-      let response = await ranged(offset);
-      let from = offset > 0 && response.status === 206 ? rangeStart(response, file.size) : 0;
-      if ((from !== 0 && from !== offset) || response.status === 416) {
-        await response.body?.cancel().catch(() => {});
-        response = await ranged(0);
-        from = 0;
-      }
-      if (response.status === 416) throw new PassingError(`${url.host} did not give ${file.path}`);
-      return { from, bytes: answerBytes(response, url.host, options.patience) };
-    },
+    open: (commit, file, offset) => openAt({ repo, commit, file, offset }, options, follower),
   };
+}
+
+/** A question to the API, by a function of `@huggingface/hub`. */
+type Call<T> = (
+  hub: typeof import('@huggingface/hub'),
+  how: { hubUrl: string; fetch: typeof fetch },
+) => Promise<T>;
+
+/** Asks the API through `@huggingface/hub`, with our own requests under it. */
+async function askHub<T>(
+  { subject, call, attempts }: { subject: Subject; call: Call<T>; attempts: number | undefined },
+  options: HubOptions,
+  { signal, note }: Follower,
+): Promise<T> {
+  const hub = await import('@huggingface/hub');
+  const asked = new Set<string>();
+  const request: typeof fetch = async (input, init = {}) => {
+    const url = new URL(input instanceof Request ? input.url : input);
+    // A page that names itself as the next one has no end.
+    if (asked.has(url.href)) throw notAnApi(url);
+    asked.add(url.href);
+    const response = await hubRequest(url, init, { subject, options, signal });
+    // Read here, where a cut connection is still known from a wrong answer.
+    const text = await answerText(response, url.host, options.patience);
+    if (!isAnswer(text)) throw notAnApi(url);
+    return new Response(text, { status: response.status, headers: response.headers });
+  };
+  const attempt = async (): Promise<T> => {
+    asked.clear();
+    return call(hub, { hubUrl: options.endpoint, fetch: request }).catch((error: unknown) => {
+      if (error instanceof SdConvertError || error instanceof PassingError) throw error;
+      // The library trusts that an answer has the form it should have.
+      throw notAnApi(new URL(options.endpoint), { cause: error });
+    });
+  };
+  const what = `the list of files of ${subject.repo}`;
+  return retrying(attempt, { what, attempts, wait: options.wait, signal, note });
+}
+
+/** A place in a file of a repository. */
+interface FilePlace {
+  readonly repo: string;
+  readonly commit: string;
+  readonly file: HubFile;
+  readonly offset: number;
+}
+
+/** Opens a file's bytes from an offset on, or from its beginning where the server gives no parts. */
+async function openAt(
+  { repo, commit, file, offset }: FilePlace,
+  options: HubOptions,
+  { signal }: Follower,
+): ReturnType<HubRepository['open']> {
+  const path = file.path.split('/').map(encodeURIComponent).join('/');
+  const url = new URL(`${options.endpoint}/${repo}/resolve/${commit}/${path}`);
+  const subject = { repo, revision: commit, file: file.path };
+  const ranged = (start: number): Promise<Response> => {
+    const init = start > 0 ? { headers: { range: `bytes=${start}-` } } : {};
+    return hubRequest(url, init, { subject, options, signal });
+  };
+  let response = await ranged(offset);
+  let from = offset > 0 && response.status === 206 ? rangeStart(response, file.size) : 0;
+  if ((from !== 0 && from !== offset) || response.status === 416) {
+    await response.body?.cancel().catch(() => {});
+    response = await ranged(0);
+    from = 0;
+  }
+  if (response.status === 416) throw new PassingError(`${url.host} did not give ${file.path}`);
+  return { from, bytes: answerBytes(response, url.host, options.patience) };
 }
 
 /** Start of a partial answer (`Content-Range: bytes 5-9/10`); NaN when it is not the rest of the file. */

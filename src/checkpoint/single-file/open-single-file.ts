@@ -1,7 +1,6 @@
 import { basename, extname } from 'node:path';
 import { ConfigError, UnsupportedModelError } from '../../errors.ts';
 import { type JsonObject, readJsonObject } from '../../io/python-json.ts';
-import { fewBitTypes } from '../../weights/few-bits.ts';
 import type { WeightFile } from '../../weights/tensors-of-file.ts';
 import type { Weight } from '../../weights/weight.ts';
 import { openWeightFile } from '../../weights/weight-file.ts';
@@ -11,9 +10,10 @@ import type { Component, Incomplete, OpenComponent } from '../component.ts';
 import { type Family, familyOf, familyTitles, kindOf, type UNetKind } from '../family.ts';
 import { type RecognizedWeights, recognizeWeights, type WeightsKind } from '../recognize/weight-file-kind.ts';
 import { adaptConfig } from './adapt-config.ts';
+import { notesOnFile } from './file-notes.ts';
 import { asConfigured, withLatentStatistics, withSampleSize, withSizeChannels } from './fit-components.ts';
 import { leftOverError, leftOverNote, unknownObjects } from './left-over.ts';
-import { type PredictionType, predictionOf } from './prediction.ts';
+import { type Prediction, type PredictionType, predictionOf } from './prediction.ts';
 import { schedulerOf } from './scheduler.ts';
 import { type Part, type Parts, type SplitFile, splitSingleFile } from './split.ts';
 import { configBeside, type OriginalConfig } from './yaml-beside.ts';
@@ -52,6 +52,43 @@ export async function openSingleFile(path: string, options: SingleFileOptions = 
   }
 }
 
+/** What is known of a file before its networks are read. */
+interface Nature {
+  readonly family: Family;
+  readonly kind: UNetKind | undefined;
+  readonly prediction: Prediction;
+  readonly configured: SingleFileOptions['configured'];
+}
+
+/** Reads the networks that the family's index names; those that the file does not have are `missing`. */
+async function readNetworks(
+  file: WeightFile,
+  parts: Parts,
+  template: JsonObject,
+  { family, kind, prediction, configured }: Nature,
+) {
+  const notes: string[] = [];
+  const components = new Map<string, Component>();
+  const missing: string[] = [];
+  for (const [name, entry] of Object.entries(template)) {
+    const [, className] = Array.isArray(entry) ? entry : [];
+    if (typeof className !== 'string' || !isPart(name)) continue;
+    const found = parts.get(name);
+    if (!found) {
+      missing.push(name);
+      continue;
+    }
+    const { notes: own, ...component } = await readPart(file, name, className, family, found);
+    const fitted = name === 'unet' ? withSampleSize(component, family, prediction, kind) : component;
+    const stated = configured ? asConfigured(fitted, configured) : fitted;
+    components.set(name, name === 'vae' ? await withLatentStatistics(stated, file.weights) : stated);
+    notes.push(...own);
+  }
+  const [base, second] = [components.get('unet'), components.get('text_encoder_2')];
+  if (base && second) components.set('unet', withSizeChannels(base, second));
+  return { components, missing, notes };
+}
+
 /**
  * The checkpoint in a file of tensors: each network under diffusers' names with its family's config, fitted to the
  * shapes. What the file does not have is `missing`, what is no network's is left aside and said. Throws
@@ -75,43 +112,17 @@ export async function readSingleFile(file: WeightFile, options: SingleFileOption
   const template = await readJsonObject(assetPath('families', family, 'model_index.json'));
   checkFamily(path, family, parts, template);
 
-  const notes: string[] = [...done];
-  const components = new Map<string, Component>();
-  const missing: string[] = [];
   const { configured, predictionType: given } = options;
   const prediction = await predictionOf(file, { family, kind, unet, given, configured });
-  for (const [name, entry] of Object.entries(template)) {
-    const [, className] = Array.isArray(entry) ? entry : [];
-    if (typeof className !== 'string' || !isPart(name)) continue;
-    const found = parts.get(name);
-    if (!found) {
-      missing.push(name);
-      continue;
-    }
-    const { notes: own, ...component } = await readPart(file, name, className, family, found);
-    const fitted = name === 'unet' ? withSampleSize(component, family, prediction, kind) : component;
-    const stated = configured ? asConfigured(fitted, configured) : fitted;
-    components.set(name, name === 'vae' ? await withLatentStatistics(stated, weights) : stated);
-    notes.push(...own);
-  }
-  const [base, second] = [components.get('unet'), components.get('text_encoder_2')];
-  if (base && second) components.set('unet', withSizeChannels(base, second));
-  notes.push(...notesOnComponents(components, family));
-  if (unet && prediction.note) notes.push(prediction.note);
-  const fewBits = fewBitTypes(weights.values());
-  if (fewBits.length > 0)
-    notes.push(
-      `Weights are stored as ${fewBits.join(', ')}: pictures differ from those of the float16 model.`,
-    );
-  if (missing.length > 0)
-    notes.push(`${basename(path)} has no ${missing.join(' and no ')}: what it has is converted.`);
-  if (beside.length > 0) notes.push(leftOverNote(path, beside));
-  if (unknownClasses.length > 0)
-    notes.push(
-      `${basename(path)} also holds objects of ${unknownClasses.slice(0, 4).join(', ')}${unknownClasses.length > 4 ? ` and ${unknownClasses.length - 4} more classes` : ''}: the tensors are read, the objects were never made.`,
-    );
-  if (parts.has('controlnet'))
-    notes.push('The file holds a ControlNet as well: name it with --convert-controlnet to convert that.');
+  const read = await readNetworks(file, parts, template, { family, kind, prediction, configured });
+  const { components, missing } = read;
+  const notes = [
+    ...done,
+    ...read.notes,
+    ...notesOnComponents(components, family),
+    ...(unet && prediction.note ? [prediction.note] : []),
+    ...notesOnFile(file, { missing, beside, hasControlNet: parts.has('controlnet') }),
+  ];
 
   const scheduler = assetPath('schedulers', schedulerOf(family, prediction), 'scheduler_config.json');
   const { _class_name: schedulerClass } = await readJsonObject(scheduler);
