@@ -22,22 +22,24 @@ export const validateCommand: Command = {
 
 /** Every output of every verdict, a line each, and whether all is well. */
 export function describeVerdicts(verdicts: readonly Verdict[]): string {
-  const rows = verdicts.flatMap(({ model, outputs }) =>
+  const rows = verdicts.flatMap(({ format, paths, floor, outputs }) =>
     outputs.map(({ name, inputs, psnr, applePsnr, maxAbsError, nonFinite, pass }) => [
-      model,
+      format,
+      `${paths[0] ?? ''}${paths.length > 1 ? ` +${paths.length - 1}` : ''}`,
       name,
       inputs,
       decibels(psnr),
+      String(floor),
       decibels(applePsnr),
       maxAbsError.toExponential(1),
       String(nonFinite.candidate),
       pass ? 'pass' : 'FAIL',
     ]),
   );
-  const failed = verdicts.filter(({ pass }) => !pass).map(({ model }) => model);
+  const failed = verdicts.filter(({ pass }) => !pass).map(({ paths }) => paths.join(', '));
   return [
     alignColumns([
-      ['model', 'output', 'inputs', 'PSNR dB', 'Apple’s dB', 'max error', 'not finite', ''],
+      ['format', 'path', 'output', 'inputs', 'PSNR dB', 'floor', 'Apple’s dB', 'max error', 'not finite', ''],
       ...rows,
     ]),
     failed.length === 0 ? 'Every output passes.' : `Too far from the reference: ${failed.join(', ')}.`,

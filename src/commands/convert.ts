@@ -56,6 +56,9 @@ function conversion(request: ConvertRequest): Pipeline<LocatedModels, ConvertRes
     .to(planStage(request));
   if (request.dryRun) return planned.to(dryRunStage(request));
   const written = planned.to(writeStage(request));
-  const validated = request.minPsnr === undefined ? written : written.to(validateStage(request.minPsnr));
+  const validated =
+    request.minPsnr === undefined
+      ? written
+      : written.to(validateStage(request.minPsnr, request.quantization));
   return request.bundle ? validated.to(bundleStage(request)) : validated;
 }

@@ -1,6 +1,7 @@
 import { type Context, throwIfInterrupted } from '../context.ts';
 import type { EncodedPrompts } from '../convert/networks/realistic.ts';
 import { RequestError, UnsupportedModelError } from '../errors.ts';
+import type { Format } from '../formats/format.ts';
 import { requireOnnxruntime } from '../formats/onnx/onnx-session.ts';
 import {
   type ModelBorders,
@@ -11,7 +12,7 @@ import {
 } from '../formats/runner.ts';
 import { openChain } from '../run/chain.ts';
 import { feedsFor, recordedOutputs } from '../run/feeds.ts';
-import { type FoundModel, findModels } from '../run/find-models.ts';
+import { type FoundModel, findModels, formatOfModel, modelsInResources } from '../run/find-models.ts';
 import { findSynonym, networkCalled, networkOf } from '../run/tensor-names.ts';
 import { readModelSettings } from '../validate/model-settings.ts';
 import { inputSizes, realisticCases } from '../validate/realistic-inputs.ts';
@@ -58,7 +59,7 @@ export async function validate(options: ValidateOptions, context: Context = {}):
   checkRequest('validate', options);
   const request = withDefaults<ValidateRequest, typeof validateDefaults>(validateDefaults, options);
   await requireOnnxruntime();
-  const models = await findModels(request.artifact);
+  const models = [...(await findModels(request.artifact)), ...(await modelsInResources(request.artifact))];
   const reference = await openReference(request.reference, context);
   try {
     if (reference.kind === 'recorded' && models.length > 1) throw whichModel(request, models);
@@ -91,16 +92,18 @@ export async function validateModels(
 }
 
 async function validateModel(
-  { name, paths, root }: FoundModel,
+  model: FoundModel,
   candidate: Runner,
   { reference, encoded }: { readonly reference: Reference; readonly encoded: Encoded | undefined },
   { minPsnr }: Floor,
   { signal }: Context,
 ): Promise<Verdict> {
+  const { name, paths, root } = model;
+  const format = await formatOfModel(model);
   const expectations =
     reference.kind === 'recorded'
       ? recordedExpectations(candidate, reference.tensors)
-      : await computedExpectations({ name, root }, candidate, reference, encoded, signal);
+      : await computedExpectations({ name, root, format }, candidate, reference, encoded, signal);
   const outputs: OutputVerdict[] = [];
   for (const { inputs, tensors, expected } of expectations) {
     throwIfInterrupted(signal);
@@ -114,6 +117,8 @@ async function validateModel(
   return {
     model: name,
     paths,
+    format,
+    floor: minPsnr,
     reference: reference.path,
     outputs,
     notCompared,
@@ -134,7 +139,7 @@ function recordedExpectations(candidate: Runner, tensors: TensorMap): Expectatio
 }
 
 async function computedExpectations(
-  { name, root }: Pick<FoundModel, 'name' | 'root'>,
+  { name, root, format }: Pick<FoundModel, 'name' | 'root'> & { readonly format: Format },
   candidate: Runner,
   reference: RunnableReference,
   encoded: Encoded | undefined,
@@ -142,7 +147,7 @@ async function computedExpectations(
 ): Promise<Expectation[]> {
   const form = networkOf(candidate.inputs.map((input) => input.name));
   if (!form) throw unknownNetwork(candidate);
-  return reference.withModel({ name, network: networkCalled(name, form) }, (paths) =>
+  return reference.withModel({ name, network: networkCalled(name, form), format }, (paths) =>
     withChain(paths, async (other) => {
       if (networkOf(other.inputs.map((input) => input.name)) !== form) throw otherNetwork(candidate, other);
       const settings = { ...(await readModelSettings(root)), ...reference.settings };

@@ -4,7 +4,7 @@ import type { NetworkName } from '../convert/networks/networks.ts';
 import { NotFoundError } from '../errors.ts';
 import { parsePath, wholePath } from '../formats/artifact-id.ts';
 import type { Format } from '../formats/format.ts';
-import { artifactPlaces, artifactsIn, locateArtifact } from '../formats/open.ts';
+import { artifactPlaces, artifactsIn, locateArtifact, openArtifact } from '../formats/open.ts';
 import { pathKind } from '../io/disk.ts';
 import { notFound } from '../io/not-found.ts';
 
@@ -59,6 +59,18 @@ async function modelAt(path: string, exists: boolean, expected: string): Promise
   if (found) return found;
   if (!exists) throw notFound(path, `Name ${expected}.`);
   return { name: nameOfModel(path), paths: [path], root: dirname(place) };
+}
+
+/** The compiled models in the `Resources` of an output folder: what devices load. */
+export async function modelsInResources(output: string): Promise<readonly FoundModel[]> {
+  const resources = join(output, 'Resources');
+  return [...(await modelsIn(resources)), ...(await bundledControlNets(resources))];
+}
+
+/** The format that a model's artifacts are in. Throws as `openArtifact` does. */
+export async function formatOfModel({ paths: [path = ''] }: Pick<FoundModel, 'paths'>): Promise<Format> {
+  const artifact = await openArtifact(path); // nothing is read that would have to be closed
+  return artifact.format;
 }
 
 /** The models that lie in a folder, chunks of one together and in order; none where there is no such folder. */

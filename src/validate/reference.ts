@@ -11,11 +11,18 @@ import { convert } from '../convert/convert.ts';
 import { componentOf, type NetworkName } from '../convert/networks/networks.ts';
 import type { ModelSettings } from '../convert/networks/realistic.ts';
 import { DiskSpaceError, NotFoundError } from '../errors.ts';
+import type { Format } from '../formats/format.ts';
 import { buildOnnxModel } from '../formats/onnx/build-model.ts';
 import { plannedFiles, writeOnnx } from '../formats/onnx/write-onnx.ts';
 import type { TensorMap } from '../formats/runner.ts';
 import { exists, freeBytes, listFolder, pathKind, removePath } from '../io/disk.ts';
-import { type FoundModel, findModels, modelPlaces } from '../run/find-models.ts';
+import {
+  type FoundModel,
+  findModels,
+  formatOfModel,
+  modelPlaces,
+  modelsInResources,
+} from '../run/find-models.ts';
 import { formatBytes } from '../text.ts';
 import { readTensors } from '../weights/read-tensors.ts';
 import { openSafetensors } from '../weights/safetensors-file.ts';
@@ -52,6 +59,8 @@ const textEncoderNames: readonly TextEncoderName[] = ['text_encoder', 'text_enco
 export interface WantedModel {
   readonly name: string;
   readonly network: NetworkName;
+  /** The format that it is compared in where the reference has several. */
+  readonly format?: Format | undefined;
 }
 
 /**
@@ -79,18 +88,36 @@ async function recorded(path: string): Promise<RecordedReference> {
 async function converted(path: string): Promise<RunnableReference> {
   const models = await findModels(path, `${modelPlaces}; a checkpoint; or recorded tensors (.safetensors)`);
   const [only, ...others] = models;
+  const all = [...models, ...(await modelsInResources(path))];
   return {
     kind: 'runnable',
     path,
     settings: only ? await readModelSettings(only.root) : {},
     textEncoders: textEncoderNames.filter((encoder) => models.some(({ name }) => name === encoder)),
-    async withModel({ name }, use) {
-      const found = models.find((model) => model.name === name) ?? (others.length === 0 ? only : undefined);
+    async withModel({ name, format }, use) {
+      const found = (await likest(all, name, format)) ?? (others.length === 0 ? only : undefined);
       if (!found) throw noSuchModel(path, name, models);
       return use(found.paths);
     },
     close: async () => {},
   };
+}
+
+/** The model of a name in the format that is wanted, else in the other one of Core ML, else in any. */
+async function likest(
+  models: readonly FoundModel[],
+  name: string,
+  format: Format | undefined,
+): Promise<FoundModel | undefined> {
+  const called = models.filter((model) => model.name === name);
+  const formats = await Promise.all(called.map(formatOfModel));
+  const isCoreMl = (each: Format | undefined): boolean => each === 'mlpackage' || each === 'mlmodelc';
+  const nearest = [
+    format ? formats.indexOf(format) : -1,
+    formats.findIndex((each) => isCoreMl(each) && isCoreMl(format)),
+    0,
+  ].find((index) => index >= 0);
+  return called[nearest ?? 0];
 }
 
 async function builtFrom(path: string, context: Context): Promise<RunnableReference> {

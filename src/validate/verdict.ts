@@ -1,4 +1,5 @@
 import { RequestError } from '../errors.ts';
+import type { Format } from '../formats/format.ts';
 import type { TensorMap } from '../formats/runner.ts';
 import { type Comparison, compare } from './psnr.ts';
 
@@ -8,6 +9,9 @@ export interface Verdict {
   readonly model: string;
   /** The model's folder or file; several where it is in chunks. */
   readonly paths: readonly string[];
+  readonly format: Format;
+  /** The lowest PSNR in dB that passes. */
+  readonly floor: number;
   /** Description of the reference. */
   readonly reference: string;
   /** Every output under every case of inputs. */
