@@ -152,7 +152,7 @@ export class LinearWeight {
   }
 }
 
-// What is done for every element stands in functions of its own: in a generator it would take twice the time.
+// Loops over elements are functions of their own: inside a generator they would take twice the time.
 
 /** Widens the range of each block to its elements; gives how many are infinite or NaN. */
 function widenRanges(

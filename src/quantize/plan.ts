@@ -2,9 +2,9 @@ import { RequestError } from '../errors.ts';
 import { type PaletteBits, paletteBits } from './palette/palette.ts';
 
 /**
- * What each weight of a model becomes. Only what layers multiply with is quantised, where the numbers are: matrices and
- * convolutions of more than 2,048 elements, as Apple's tool does; never embeddings, tables of positions, masks, norms or
- * biases, which are small and felt by everything behind them.
+ * Chooses the quantised form of each weight. Only the large weights of layers are quantised: matrices and convolutions of
+ * more than 2,048 elements, as Apple's tool does; never embeddings, position tables, masks, norms or biases, which are small
+ * and affect every later operation.
  */
 
 /** A weight that can be quantised, as the model that holds it has it. */
@@ -87,8 +87,8 @@ export function planQuantization(options: QuantizationOptions): QuantizationPlan
 }
 
 /**
- * Whether a pattern names a weight. `*` stands for anything; dots, dashes and underlines are alike, and what converters add
- * to names (`_to_fp16`, `_palettized`) does not count, so that one pattern fits a checkpoint's names and Core ML's.
+ * Whether a pattern matches a weight's name. `*` matches anything; dots, dashes and underlines are alike, and converters'
+ * suffixes (`_to_fp16`, `_palettized`) are ignored, so that one pattern fits a checkpoint's names and Core ML's.
  */
 export function matchesWeight(pattern: string, name: string): boolean {
   const expression = plainName(pattern, '*').replaceAll('*', '.*');

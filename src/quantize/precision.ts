@@ -59,8 +59,8 @@ function inFloat16(graph: Graph): Graph {
  * - The sinusoids and what they are computed from: a timestep of 981 times a frequency has a spacing of 0.5 in float16,
  *   which leaves 25 dB of the embedding; in float32 it costs a few hundred multiplications.
  * - Vectors that are normalized and what is computed from them, in the safety checker: the squares of a vector longer
- *   than 255 leave float16's range, and its cosines are held against thresholds to three digits after the point, where
- *   float16 has hardly four. They are 20 concepts, and a picture that is to be given out in float32 anyway.
+ *   than 255 leave float16's range, and its cosines are compared with thresholds of three decimals, near float16's
+ *   precision. The cost is small: 20 concepts, and a picture that is a float32 output anyway.
  */
 function needingFloat32(graph: Graph): ReadonlySet<Tensor> {
   const angles = new Set(graph.tensors.filter(({ op }) => op.kind === 'sin' || op.kind === 'cos'));

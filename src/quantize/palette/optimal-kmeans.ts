@@ -1,17 +1,16 @@
 import { RangeSums } from './range-sums.ts';
 
 /**
- * k-means in one dimension, solved exactly: the k centres with the least squared error there is, found without chance.
+ * Exact k-means in one dimension: finds the k centres with the least squared error, without randomness.
  *
- * Sorted numbers fall into clusters that are stretches, so a clustering is a path of k steps over the positions between
- * them, each step as dear as its stretch's squared error (Wu, "Optimal quantization by matrix searching", 1991; Grønlund
+ * Clusters of sorted numbers are stretches, so a clustering is a path of k steps over the positions between the numbers; a
+ * step costs its stretch's squared error (Wu, "Optimal quantization by matrix searching", 1991; Grønlund
  * et al., "Fast exact k-means, k-medians and Bregman divergence clustering in 1D", 2017). That cost has the Monge property:
- * of two stretches one inside the other, and the two that overlap in the same places, the latter are never dearer together.
- * Hence
- * - the least cost is a convex function of k, and a price λ on every step finds the k for which it is worth the price: one
- *   path without counting steps, in n·log n with a queue of candidates (Hirschberg & Larmore, 1987);
- * - where no price gives exactly k steps, because paths of fewer and of more cost the same at it, the beginning of one and
- *   the end of another make one of k that costs no more (Aggarwal, Schieber & Tokuyama, 1994).
+ * two overlapping stretches never cost more than their union and intersection. Hence
+ * - the least cost is a convex function of k: with a price λ added to every step, the cheapest path has the k that is optimal
+ *   for this price, and is found without counting steps, in n·log n with a queue of candidates (Hirschberg & Larmore, 1987);
+ * - where no price gives exactly k steps, because paths with fewer and with more steps cost the same, the beginning of one
+ *   and the end of another join to a path of k steps that costs no more (Aggarwal, Schieber & Tokuyama, 1994).
  */
 
 /** k stretches of sorted numbers. */
@@ -36,7 +35,7 @@ export function optimalKMeans(values: Float64Array, counts: Float64Array, k: num
   return { ends, centres: Float64Array.from(ends, (end, i) => sums.mean(begins[i] ?? 0, end)) };
 }
 
-/** A way over the positions, what its steps cost without their price, and the price at which there is none cheaper. */
+/** A path, its cost without prices, and a price at which it is the cheapest. */
 interface Path {
   readonly ends: Uint32Array;
   readonly cost: number;
@@ -51,7 +50,7 @@ function shortestPath(values: Float64Array, counts: Float64Array, sums: RangeSum
   if (k === 1) return fewer;
   const search = new PathSearch(sums);
   for (let guesses = MOST_GUESSES; ; guesses--) {
-    // At the chord's price both brackets cost the same: what is found is better than both, or they are the best there is.
+    // At the chord's price both brackets cost the same: either a path is cheaper than both, or they are optimal.
     const chord = (fewer.cost - more.cost) / (more.ends.length - fewer.ends.length);
     const guess = guessPrice(fewer, more, k) ?? (2 * highResolutionError(values, counts)) / k ** 3;
     const found = search.atPrice(guesses > 0 ? guess : chord);
@@ -156,8 +155,8 @@ class PathSearch {
 }
 
 /**
- * The first position after `start` for which something holds that holds for all later ones, too; `end` + 1 if for none.
- * It is likely to be near: steps double until it is passed.
+ * Finds the first position after `start` where a monotonic condition holds; `end` + 1 if it never does. The position is
+ * likely to be near: steps double until it is passed.
  */
 function firstAfter(start: number, end: number, holds: (position: number) => boolean): number {
   let low = start;
@@ -176,9 +175,9 @@ function firstAfter(start: number, end: number, holds: (position: number) => boo
 }
 
 /**
- * A path of exactly k steps of two that cost the same at one price, one with fewer and one with more steps: where a step of
- * the first spans a step of the second that has as many behind it as makes k, the beginning of the first is joined to the
- * end of the second.
+ * Joins two paths of equal cost at one price, with fewer and with more than k steps, to one of exactly k: the beginning of
+ * the first and the end of the second, at a step of the first that spans a step of the second with the right number of
+ * steps after it.
  */
 function spliced(fewer: Path, more: Path, k: number): Path {
   const ahead = more.ends.length - k;

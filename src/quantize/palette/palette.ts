@@ -18,7 +18,7 @@ export interface WeightError {
   readonly optimum?: number;
 }
 
-/** A few numbers that stand for all of a tensor's. */
+/** The numbers that approximate all elements of a tensor. */
 export interface Palette extends WeightError {
   /** [2^bits], float16 numbers, ascending; unused entries are 0, at the end. */
   readonly entries: Float64Array;

@@ -8,8 +8,8 @@ import { type PaletteBits, paletteIndices, type WeightError } from './palette.ts
 import { notFinite, PalettizedWeight } from './palettized-weight.ts';
 
 /**
- * A weight whose channels are scaled to −1 … 1 before they share a palette, so that those with small numbers do not fall
- * on its few entries around zero. Reading takes one pass more, for the scales, which are kept.
+ * A weight whose channels are scaled to −1 … 1 before they share a palette; otherwise channels of small numbers would have
+ * only its few entries around zero. Reading takes one pass more, for the scales, which are kept.
  */
 export class ScaledPaletteWeight {
   /** The scaled channels, palettized. */
