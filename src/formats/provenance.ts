@@ -265,6 +265,7 @@ function notOurs(path: string, { issues: [issue] }: z.ZodError): FileFormatError
   return new FileFormatError({
     problem: `${path} is not as sdconvert writes it.`,
     details: { [issue?.path.join('.') || 'it']: issue?.message ?? 'is of another kind' },
-    advice: 'Remove it, or choose another output folder; what lies beside it then counts as not known.',
+    advice:
+      'Remove it, or choose another output folder; without it, the origin of the files beside it is unknown.',
   });
 }

@@ -181,7 +181,7 @@ function checkFile(
   )
     return { path, size, oid, hash };
   throw new FileFormatError({
-    problem: `the Hub says neither how large ${repo}/${path} is nor what it must hash to.`,
+    problem: `the Hub gives neither the size nor the hash of ${repo}/${path}.`,
     details: { size: String(size), hash: String(oid) },
     advice: 'If HF_ENDPOINT names a mirror, use another one, or none.',
   });

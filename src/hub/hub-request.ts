@@ -114,7 +114,7 @@ function noRepository({ repo }: Subject, { endpoint, token }: HubOptions): SdCon
 function gated({ repo }: Subject, { endpoint, token }: HubOptions): SdConvertError {
   const accept = `accept them on ${endpoint}/${repo}`;
   return new RequestError({
-    problem: `${repo} is gated: its authors want their terms accepted before they give it out.`,
+    problem: `${repo} is gated: its authors require that you accept their terms.`,
     advice: token
       ? `With the account of your token, ${accept}, then run this again.`
       : `Log in and ${accept}, then run this again with a token of that account: --token or HF_TOKEN.`,
@@ -146,7 +146,7 @@ function noRevision({ repo, revision }: Subject, { endpoint }: HubOptions): SdCo
 function noFile({ repo, revision, file }: Subject, { endpoint }: HubOptions): SdConvertError {
   return new NotFoundError({
     problem: `${repo} has no ${file} in revision ${revision}.`,
-    advice: `See ${endpoint}/${repo}/tree/${revision} for what there is.`,
+    advice: `See ${endpoint}/${repo}/tree/${revision} for its files.`,
   });
 }
 
@@ -157,7 +157,7 @@ function pageInstead(response: Response, url: URL): SdConvertError {
       'asked for': url.href,
       ...(response.redirected ? { 'led to': withoutQuery(response.url) } : {}),
     },
-    advice: 'A proxy or a login page stands between: open the address in a browser to see what it wants.',
+    advice: 'A proxy or a login page answers instead: open the address in a browser to see its message.',
   });
 }
 

@@ -63,7 +63,7 @@ export async function retrying<T>(attempt: () => Promise<T>, how: Retrying): Pro
 /** Makes the error of a download that the user stops. */
 export function interruptedDownload(): InterruptedError {
   return new InterruptedError({
-    problem: 'interrupted; what was downloaded is kept, and the same command goes on from there.',
+    problem: 'interrupted; the downloaded part is kept, and the same command resumes it.',
   });
 }
 
@@ -87,8 +87,7 @@ function gaveUp(what: string, failed: number, { message, retryAfter, cause }: Pa
           ? {}
           : { 'to wait': `${Math.ceil(retryAfter / 1000)} s, says the server` }),
       },
-      advice:
-        'Check the connection and run the same command again: what was downloaded is kept, and it goes on from there.',
+      advice: 'Check the connection and run the same command again: it resumes with the downloaded part.',
     },
     { cause },
   );

@@ -80,8 +80,8 @@ export function folderInsteadOfFile(path: string, options?: ErrorOptions): Reque
 /** Something is in the place of a file that can be read at any offset. */
 export function notPlain(path: string, isPipe: boolean): RequestError {
   return new RequestError({
-    problem: `${path} is a ${isPipe ? 'pipe' : 'device'}, but a file is needed there: it is read at many places.`,
-    advice: 'Write what comes out of it to a file, and name that.',
+    problem: `${path} is a ${isPipe ? 'pipe' : 'device'}, but a file is needed there: it is read out of order.`,
+    advice: 'Write its output to a file, and name that.',
   });
 }
 

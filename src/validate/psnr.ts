@@ -62,7 +62,7 @@ interface Measured {
 function measure(reference: ArrayLike<number>, candidate: ArrayLike<number>): Measured {
   if (reference.length !== candidate.length) {
     throw new RequestError({
-      problem: 'a PSNR compares as many values with as many.',
+      problem: 'a PSNR needs two tensors with the same number of values.',
       details: { reference: `${reference.length} values`, candidate: `${candidate.length} values` },
     });
   }

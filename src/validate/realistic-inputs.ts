@@ -75,7 +75,7 @@ function boundSize(dim: DeclaredDim, free: Readonly<Record<string, number>>): nu
   const size = free[name];
   if (size !== undefined) return size / Number(divisor);
   throw new RequestError({
-    problem: `nothing says how large ${dim} of a ControlNet’s residuals is.`,
+    problem: `the size ${dim} of a ControlNet’s residuals is unknown.`,
     advice: 'Compare with recorded inputs and outputs (.safetensors).',
   });
 }

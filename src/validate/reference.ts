@@ -161,7 +161,7 @@ async function checkFreeSpace(needed: number): Promise<void> {
   const free = await freeBytes(folder);
   if (needed <= free) return;
   throw new DiskSpaceError({
-    problem: `there is no room for the float32 reference: ${formatBytes(needed)} are needed for a while, ${formatBytes(free)} are free.`,
+    problem: `there is no room for the float32 reference: ${formatBytes(needed)} are needed temporarily, ${formatBytes(free)} are free.`,
     details: { 'temporary folder': folder },
     advice: 'Free some space, or name another folder in the environment variable TMPDIR (TEMP on Windows).',
   });

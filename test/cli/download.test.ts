@@ -68,7 +68,7 @@ test('Ctrl-C keeps what came, and the next run goes on from there', async () => 
     }, 20);
   });
   expect(stopped.code).toBe(130);
-  expect(stopped.stderr).toContain('what was downloaded is kept');
+  expect(stopped.stderr).toContain('the downloaded part is kept');
   expect((await run(['download', 'org/model'])).code).toBe(0);
   expect(hub.rangesOf(unet).at(-1)).toMatch(/^bytes=[1-9]\d*-$/);
 });

@@ -83,7 +83,7 @@ async function openSession(
   return openOnnxSession({ path, bytes, dataFolder }, { optimize }).catch((error: unknown) => {
     if (!(error instanceof FileFormatError)) throw error;
     throw new UnsupportedModelError({
-      problem: `${path} cannot be run on this machine: onnxruntime does not take what it becomes.`,
+      problem: `${path} cannot be run on this machine: onnxruntime rejects its translation to ONNX.`,
       details: error.details,
     });
   });

@@ -61,7 +61,7 @@ function onnxArtifact(path: string): StoredArtifact<'onnx'> {
       if (output !== undefined) return basename(output) === MODEL ? dirname(output) : output;
       if (isInFolder) return folder;
       throw new RequestError({
-        problem: `${path} cannot be quantised in its place: only what is called model.onnx can.`,
+        problem: `${path} cannot be quantised in place: only a file named model.onnx can.`,
         advice: 'Name an --output folder; the model will be its model.onnx.',
       });
     },

@@ -119,7 +119,7 @@ test('what onnxruntime does not take is reported in its words', async () => {
   );
   expect(error).toBeInstanceOf(UnsupportedModelError);
   expect(error.problem).toMatch(
-    /cannot be run on this machine: onnxruntime does not take what it becomes\.$/,
+    /cannot be run on this machine: onnxruntime rejects its translation to ONNX\.$/,
   );
   expect(error.details.onnxruntime).toMatch(/Type parameter/);
 });
