@@ -283,7 +283,7 @@ test('an artifact below the floor fails the conversion, naming model and dB', as
     minPsnr: 200,
   });
   await expect(attempt).rejects.toThrow(ValidationError);
-  await expect(attempt).rejects.toThrow(/vae_decoder {2}\d+\.\d dB, at least 200 dB wanted/);
+  await expect(attempt).rejects.toThrow(/vae_decoder {2}onnx, .*\d+\.\d dB, floor 200: too far/);
 });
 
 test('the check runs what this conversion made, not what else is in the folder, against the variant it was made from', async () => {
