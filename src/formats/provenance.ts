@@ -7,6 +7,7 @@ import { writeJson } from '../io/strict-json.ts';
 import { version } from '../version.ts';
 import type { WeightFinding } from '../weights/examined-weight.ts';
 import type { WrittenFile } from './artifact.ts';
+import { type PipelineSettings, pipelineSettings } from './pipeline-settings.ts';
 
 /**
  * `sdconvert.json`: what each artifact of an output folder was made from, with which version and options, and what was
@@ -17,6 +18,8 @@ export interface Provenance {
   readonly sdconvert: string;
   /** Checkpoint that all artifacts were made of; absent in files of older versions. */
   readonly checkpoint?: CheckpointIdentity | undefined;
+  /** Settings for drawing with the artifacts; absent in files of older versions. */
+  readonly pipeline?: PipelineSettings | undefined;
   /** Paths that a run has begun to write: after an interruption, later runs may replace them. */
   readonly pending?: readonly string[] | undefined;
   /** By path relative to the output folder. */
@@ -66,6 +69,7 @@ const findingSchema = z.discriminatedUnion('problem', [
 const schema = z.object({
   sdconvert: z.string(),
   checkpoint: z.object({ name: z.string(), components: z.record(z.string(), z.string()) }).optional(),
+  pipeline: pipelineSettings.optional(),
   pending: z.array(z.string()).optional(),
   artifacts: z.record(
     z.string(),
@@ -105,6 +109,8 @@ export interface ProvenanceChange {
   readonly written?: Readonly<Record<string, Omit<ArtifactRecord, 'version'>>>;
   /** Checkpoint of all artifacts, from now on. */
   readonly checkpoint?: CheckpointIdentity | undefined;
+  /** Settings for drawing with the artifacts, from now on. */
+  readonly pipeline?: PipelineSettings | undefined;
   /** Paths about to be written; each stays pending until it is recorded. */
   readonly pending?: readonly string[];
 }
@@ -125,10 +131,12 @@ export async function updateProvenance(
   for (const [path, record] of Object.entries(written)) artifacts.set(path, { version, ...record });
   const sorted = [...artifacts].sort(([a], [b]) => (a < b ? -1 : 1));
   const checkpoint = change.checkpoint ?? found?.checkpoint;
+  const pipeline = change.pipeline ?? found?.pipeline;
   const pending = (change.pending ?? found?.pending ?? []).filter((path) => !(path in written));
   await writeJson(join(output, FILE), {
     sdconvert: version,
     ...(checkpoint && { checkpoint }),
+    ...(pipeline && { pipeline }),
     ...(pending.length > 0 && { pending: pending.toSorted() }),
     artifacts: Object.fromEntries(sorted),
   } satisfies Provenance);

@@ -41,7 +41,7 @@ export async function copyConfigFile(from: string, to: string): Promise<Hashed> 
   const text = await readText(from);
   if (isStrict(text)) return copyHashed(from, to);
   const value = parsePythonJson(text, from);
-  return writeJson(to, isJsonObject(value) ? withoutDefaults(value) : value);
+  return writeJson(to, isJsonObject(value) ? withoutInfiniteDefaults(value) : value);
 }
 
 function isStrict(text: string): boolean {
@@ -53,7 +53,8 @@ function isStrict(text: string): boolean {
   }
 }
 
-function withoutDefaults(json: Readonly<Record<string, unknown>>): Record<string, unknown> {
+/** An object without the keys whose values are diffusers’ defaults and cannot be written. */
+export function withoutInfiniteDefaults(json: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const kept = Object.entries(json).filter(
     ([key, value]) => !Object.hasOwn(diffusersDefaults, key) || value !== diffusersDefaults[key],
   );

@@ -11,6 +11,7 @@ import { formatBytes } from '../../text.ts';
 import type { WeightFinding } from '../../weights/examined-weight.ts';
 import { type Examination, notesOnFindings, refuseNonFinite } from './examination.ts';
 import { findExisting } from './existing-results.ts';
+import { pipelineSettingsOf } from './pipeline-settings.ts';
 import { describeArtifact, type Planned, type PlannedModel } from './plan.ts';
 import type { ConvertedArtifact, ConvertRequest, ConvertResult } from './request.ts';
 import { SourceHashes } from './source-hashes.ts';
@@ -57,7 +58,10 @@ export function writeStage(request: WriteRequest): Stage<Planned, Written> {
       const pending = artifacts.flatMap((artifact) => (artifact.kept ? [] : [artifact.path]));
       if (pending.length > 0) {
         context.closeAtEnd({ close: () => removeEmptyProvenance(output) });
-        await updateProvenance(output, { ...owner, gone: foreign, pending });
+        // Of the same checkpoint, another run may have had what this one does without: its VAE, say.
+        const known = foreign.length === 0 ? (await readProvenance(output))?.pipeline : undefined;
+        const pipeline = { ...known, ...(await pipelineSettingsOf(checkpoint)) };
+        await updateProvenance(output, { ...owner, pipeline, gone: foreign, pending });
       }
       const writer = new Writer({ output, byteLength, sources, findings, request, context });
       for (let model = models.shift(); model; model = models.shift()) await writer.write(model, kept);

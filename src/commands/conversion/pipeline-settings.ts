@@ -1,0 +1,50 @@
+import { z } from 'zod';
+import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
+import { readSideText, sideFileName } from '../../checkpoint/side-file.ts';
+import { traitsOf } from '../../convert/traits.ts';
+import type { PipelineSettings } from '../../formats/pipeline-settings.ts';
+import { isJsonObject, type JsonObject, parsePythonJson } from '../../io/python-json.ts';
+import { withoutInfiniteDefaults } from '../../io/strict-json.ts';
+
+/** What a checkpoint says of drawing with its models. Throws what reading its small files throws. */
+export async function pipelineSettingsOf(checkpoint: Checkpoint): Promise<PipelineSettings> {
+  const scheduler = await readObject(checkpoint, 'scheduler', 'scheduler_config.json');
+  const { latentScale } = traitsOf(checkpoint);
+  const { force_zeros_for_empty_prompt: zeros } = checkpoint.modelIndex;
+  const padding: Record<string, string> = {};
+  for (const folder of ['tokenizer', 'tokenizer_2']) {
+    const token = await paddingOf(checkpoint, folder);
+    if (token !== undefined) padding[folder] = token;
+  }
+  return {
+    ...(scheduler && { scheduler: withoutInfiniteDefaults(scheduler) }),
+    ...(latentScale && { latentScale }),
+    ...(Object.keys(padding).length > 0 && { padding }),
+    ...(typeof zeros === 'boolean' && { zerosForEmptyPrompt: zeros }),
+  };
+}
+
+/** As a text, or as an object that says more of it. */
+const tokenSchema = z.union([
+  z.string(),
+  z.object({ content: z.string() }).transform((token) => token.content),
+]);
+
+async function paddingOf(checkpoint: Checkpoint, folder: string): Promise<string | undefined> {
+  // Where both say it the first holds, as in transformers.
+  for (const name of ['special_tokens_map.json', 'tokenizer_config.json']) {
+    const token = tokenSchema.safeParse((await readObject(checkpoint, folder, name))?.pad_token).data;
+    if (token !== undefined) return token;
+  }
+  return undefined;
+}
+
+async function readObject(
+  { folders }: Checkpoint,
+  folder: string,
+  name: string,
+): Promise<JsonObject | undefined> {
+  const file = folders.get(folder)?.find((each) => sideFileName(each) === name);
+  const value = file === undefined ? undefined : parsePythonJson(await readSideText(file), name);
+  return isJsonObject(value) ? value : undefined;
+}

@@ -1,0 +1,19 @@
+import { z } from 'zod';
+
+/**
+ * What drawing needs to know beside the models, as `sdconvert.json` keeps it: packages and compiled models do not say it
+ * themselves. What the checkpoint does not say is left out.
+ */
+export const pipelineSettings = z.object({
+  /** The `scheduler_config.json`. */
+  scheduler: z.record(z.string(), z.unknown()).optional(),
+  /** The UNet's latents are (the VAE's − shift) · factor. */
+  latentScale: z.object({ factor: z.number(), shift: z.number() }).optional(),
+  /** What each tokenizer fills a prompt up with, by its folder. */
+  padding: z.record(z.string(), z.string()).optional(),
+  /** Whether an empty negative prompt is zeros instead of what the text encoders make of it (Stable Diffusion XL). */
+  zerosForEmptyPrompt: z.boolean().optional(),
+});
+
+/** What drawing needs to know beside the models. */
+export type PipelineSettings = z.output<typeof pipelineSettings>;
