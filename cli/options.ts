@@ -26,3 +26,14 @@ export function wholeNumber(value: number, option: string, least: number): numbe
   if (Number.isSafeInteger(value) && value >= least) return value;
   throw new RequestError({ problem: `${option} ${value} is not a whole number of at least ${least}.` });
 }
+
+/** Two whole numbers of at least 0 with a comma between, `1024,768`; `undefined` where there is no text. Throws `RequestError`. */
+export function wholePair(text: string | undefined, option: string): readonly [number, number] | undefined {
+  if (text === undefined) return undefined;
+  const [, first, second] = /^\s*(\d+)\s*[,x×]\s*(\d+)\s*$/.exec(text) ?? [];
+  if (first !== undefined && second !== undefined) return [Number(first), Number(second)];
+  throw new RequestError({
+    problem: `${option} ${text} is not two whole numbers.`,
+    advice: 'Write them with a comma between, such as 1024,768.',
+  });
+}

@@ -1,7 +1,7 @@
 import type { Argv } from 'yargs';
 import { allSchedulers, schedulerCalled, shortName } from '../../src/generate/schedulers/scheduler-names.ts';
 import type { RngKind } from '../../src/random/random.ts';
-import { everyName, wholeNumber } from '../options.ts';
+import { everyName, wholeNumber, wholePair } from '../options.ts';
 import type { Command } from './command.ts';
 
 type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
@@ -18,11 +18,13 @@ export const generateCommand: Command = {
       output: args.output,
       prompt: args.prompt,
       negativePrompt: args['negative-prompt'],
-      seed: wholeNumber(args.seed, '--seed', 0),
+      seed: args.seed === undefined ? undefined : wholeNumber(args.seed, '--seed', 0),
       steps: wholeNumber(args['num-inference-steps'], '--num-inference-steps', 1),
       guidanceScale: args['guidance-scale'],
       scheduler: args.scheduler === undefined ? undefined : schedulerCalled(args.scheduler),
       rng: args.rng,
+      originalSize: wholePair(args['original-size'], '--original-size'),
+      crop: wholePair(args.crop, '--crop'),
       imageCount: wholeNumber(args['image-count'], '--image-count', 1),
     };
     const images = await report.follow(generateStages, (context) => generate(request, context));
@@ -37,12 +39,13 @@ export const generateCommand: Command = {
 function declare(yargs: Argv) {
   return yargs
     .option('prompt', { type: 'string', demandOption: true, describe: 'What to draw' })
-    .option('negative-prompt', { type: 'string', default: '', describe: 'What not to draw' })
+    .option('negative-prompt', { type: 'string', describe: 'What not to draw' })
     .option('input', {
       alias: ['i', 'resource-path'],
       type: 'string',
       demandOption: true,
-      describe: 'A conversion’s output folder, or its onnx folder',
+      describe:
+        'A conversion’s output folder, its onnx or Resources, a folder of packages, or a ready-made repository',
     })
     .option('output', {
       alias: ['o', 'output-path'],
@@ -50,7 +53,11 @@ function declare(yargs: Argv) {
       default: '.',
       describe: 'Folder for the pictures',
     })
-    .option('seed', { alias: 's', type: 'number', default: 93, describe: 'Seed of the random numbers' })
+    .option('seed', {
+      alias: 's',
+      type: 'number',
+      describe: 'Seed of the random numbers [default: a random one, which is said]',
+    })
     .option('num-inference-steps', {
       alias: 'step-count',
       type: 'number',
@@ -72,6 +79,15 @@ function declare(yargs: Argv) {
       describe: 'Whose random numbers: a seed draws the same there and here',
     })
     .option('image-count', { type: 'number', default: 1, describe: 'How many pictures' })
+    .option('original-size', {
+      type: 'string',
+      describe:
+        'HEIGHT,WIDTH that Stable Diffusion XL is told the picture was scaled from [default: its own]',
+    })
+    .option('crop', {
+      type: 'string',
+      describe: 'TOP,LEFT where Stable Diffusion XL is told the picture was cropped [default: 0,0]',
+    })
     .example(
       '$0 generate -i ./out --prompt "a red circle" --seed 7 -o ./pictures',
       'writes ./pictures/a_red_circle.7.final.png',

@@ -1,30 +1,31 @@
 import { join } from 'node:path';
 import { type Context, inStage, throwIfInterrupted } from '../context.ts';
-import { CLIP_TOKENS } from '../convert/config/clip-text-config.ts';
-import type { NetworkName } from '../convert/networks/networks.ts';
 import { requireOnnxruntime } from '../formats/onnx/onnx-session.ts';
-import type { Runner } from '../formats/runner.ts';
-import { latentShape, networkFolders, openTokenizer, readConfigs } from '../generate/drawing-folder.ts';
+import { type DrawingFolder, findDrawingFolder, requireModel } from '../generate/drawing-folder.ts';
+import { type DrawingSettings, readSettings } from '../generate/drawing-settings.ts';
+import { type DrawnUnet, LATENT_CHANNELS, readDrawnUnet } from '../generate/drawn-unet.ts';
+import { type Conditioning, encodeConditioning, withNetwork } from '../generate/encode-conditioning.ts';
 import { imageFromTensor } from '../generate/image-tensor.ts';
 import { encodePng } from '../generate/png.ts';
 import { createScheduler } from '../generate/schedulers/create-scheduler.ts';
-import { decodeLatents, denoise, encodePrompts } from '../generate/text-to-image.ts';
-import { exists, writeFile } from '../io/disk.ts';
+import { decodeLatents, denoise } from '../generate/text-to-image.ts';
+import { makeFolder, writeFile } from '../io/disk.ts';
 import { createRng, type RngKind } from '../random/random.ts';
-import { openChain } from '../run/chain.ts';
 import type { TensorData } from '../weights/tensor-data.ts';
 import { checkRequest } from './check-request.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 
 /** What to draw, and with what. */
 export interface GenerateRequest {
-  /** A conversion's output folder, or its `onnx` folder. */
+  /** A conversion's output folder, its `onnx` or `Resources`, a folder of packages, or a ready-made repository. */
   readonly input: string;
   /** Folder for the pictures. */
   readonly output: string;
   readonly prompt: string;
-  readonly negativePrompt: string;
-  readonly seed: number;
+  /** Left out, it is empty; Stable Diffusion XL then sees zeros, where its pipeline says so, as with diffusers. */
+  readonly negativePrompt?: string | undefined;
+  /** Random when left out; a note tells it. */
+  readonly seed?: number | undefined;
   readonly steps: number;
   /** 1 or less: without the negative prompt, at half the cost. */
   readonly guidanceScale: number;
@@ -32,17 +33,20 @@ export interface GenerateRequest {
   readonly scheduler?: string | undefined;
   readonly rng: RngKind;
   readonly imageCount: number;
+  /** Height and width, in pixels, that Stable Diffusion XL is told the picture was scaled from; its own when left out. */
+  readonly originalSize?: readonly [height: number, width: number] | undefined;
+  /** Where Stable Diffusion XL is told the picture was cropped. */
+  readonly crop: readonly [top: number, left: number];
 }
 
 /** What `generate` does when nothing else is asked for. */
 export const generateDefaults = {
   output: '.',
-  negativePrompt: '',
-  seed: 93,
   steps: 50,
   guidanceScale: 7.5,
   rng: 'numpy',
   imageCount: 1,
+  crop: [0, 0],
 } as const satisfies Partial<GenerateRequest>;
 
 /** Only `input` and `prompt` are needed. */
@@ -53,94 +57,126 @@ export interface GeneratedImage {
   readonly path: string;
   readonly width: number;
   readonly height: number;
+  /** The seed of the run: with it the same picture is drawn again. */
+  readonly seed: number;
 }
 
 /** The stages of drawing, in order. */
 export const generateStages = ['encode', 'denoise', 'decode'] as const;
 
+/** Pixels of a picture for each of its latents, in both directions. */
+const PIXELS = 8;
+
 /**
- * Draws pictures from a converted checkpoint, in memory one network at a time. Deterministic: the same request gives the
- * same bytes on one machine. Throws `NotFoundError` for a folder that lacks something, `InterruptedError`, and what
- * running throws.
+ * Draws pictures with a converted checkpoint in any format, in memory one network at a time. Deterministic: the same
+ * request gives the same bytes on one machine. What cannot be drawn with is refused before anything is loaded. Throws
+ * `NotFoundError` for a folder that lacks something, `RequestError` for one that needs more than a prompt,
+ * `InterruptedError`, and what running throws.
  */
 export async function generate(options: GenerateOptions, context: Context = {}): Promise<GeneratedImage[]> {
   checkRequest('generate', options);
   const request = withDefaults<GenerateRequest, typeof generateDefaults>(generateDefaults, options);
   await requireOnnxruntime();
-  const folder = (await exists(join(request.input, 'onnx'))) ? join(request.input, 'onnx') : request.input;
-  const { unet, scale, schedulerConfig } = await readConfigs(folder);
-  const scheduler = createScheduler(schedulerConfig, request.scheduler);
-  const tokenizer = await openTokenizer(join(folder, 'tokenizer'));
-
-  const guided = request.guidanceScale > 1;
-  const prompts = guided ? [request.negativePrompt, request.prompt] : [request.prompt];
-  const hiddenStates = await inStage('encode', context, () =>
-    withNetwork(folder, 'text_encoder', async (encoder) => {
-      const rows = prompts.map((prompt) => tokenizer.encode(prompt, { maxLength: CLIP_TOKENS }));
-      return {
-        output: await encodePrompts(encoder, rows),
-        detail: prompts.map((prompt) => `“${prompt}”`).join(' against '),
-      };
-    }),
-  );
-
-  // One stream of numbers for all pictures: first each one's noise, then what schedulers add on the way.
-  const rng = createRng(request.rng, request.seed);
-  const latents = await inStage('denoise', context, () =>
-    withNetwork(folder, 'unet', async (network) => {
-      const shape = latentShape(network, unet);
-      const count = shape.reduce((product, size) => product * size, 1);
-      const noises = Array.from({ length: request.imageCount }, () => rng.normal(count));
-      const output: TensorData<'f32'>[] = [];
-      for (const data of noises) {
-        const noise = { dtype: 'f32', shape, data } as const;
-        const { guidanceScale, steps } = request;
-        output.push(
-          await denoise(
-            network,
-            scheduler,
-            { noise, hiddenStates, guidanceScale, steps, normal: (n) => rng.normal(n) },
-            context,
-          ),
-        );
-      }
-      return { output, detail: `${scheduler.timesteps.length} × ${request.imageCount} runs of the UNet` };
-    }),
-  );
-
-  return inStage('decode', context, () =>
-    withNetwork(folder, 'vae_decoder', async (decoder) => {
-      const output: GeneratedImage[] = [];
-      for (const [index, each] of latents.entries()) {
-        throwIfInterrupted(context.signal);
-        const { shape, data } = await decodeLatents(decoder, each, scale);
-        const [, , height = 0, width = 0] = shape;
-        const path = join(request.output, fileName(request, index));
-        const png = encodePng(imageFromTensor(data, width, height));
-        await writeFile(path, (sink) => sink.write(png, 0));
-        output.push({ path, width, height });
-      }
-      return { output, detail: output.map(({ path }) => path).join(', ') };
-    }),
-  );
+  const drawing = await prepare(request, context);
+  const conditioning = await inStage('encode', context, () => encode(drawing));
+  const latents = await inStage('denoise', context, () => draw(drawing, conditioning, context));
+  return inStage('decode', context, () => decode(drawing, latents, context));
 }
 
-/** Loads a network (from its chunks, where it is in chunks), uses it, and gives its memory back. */
-async function withNetwork<T>(
-  folder: string,
-  name: NetworkName,
-  use: (network: Runner) => Promise<T>,
-): Promise<T> {
-  const network = await openChain(await networkFolders(folder, name), { optimize: true });
-  try {
-    return await use(network);
-  } finally {
-    await network.close();
-  }
+/** All that is known before a network is loaded. */
+interface Drawing {
+  readonly request: GenerateRequest;
+  readonly seed: number;
+  readonly folder: DrawingFolder;
+  readonly unet: DrawnUnet;
+  readonly settings: DrawingSettings;
+  readonly scheduler: ReturnType<typeof createScheduler>;
+  readonly rng: ReturnType<typeof createRng>;
+}
+
+async function prepare(request: GenerateRequest, context: Context): Promise<Drawing> {
+  const folder = await findDrawingFolder(request.input);
+  const unet = await readDrawnUnet(requireModel(folder, 'unet'));
+  for (const network of networksFor(unet)) requireModel(folder, network);
+  const settings = await readSettings(folder, unet.family, context);
+  const scheduler = createScheduler(settings.scheduler, request.scheduler);
+  const seed = request.seed ?? randomSeed();
+  const rng = createRng(request.rng, seed);
+  await makeFolder(request.output);
+  if (request.seed === undefined)
+    context.onProgress?.({
+      type: 'note',
+      message: `the seed is ${seed}: pass --seed ${seed} to draw the same again.`,
+    });
+  return { request, seed, folder, unet, settings, scheduler, rng };
+}
+
+function networksFor({ family }: DrawnUnet) {
+  return ['text_encoder', ...(family === 'sdxl' ? ['text_encoder_2' as const] : []), 'vae_decoder'] as const;
+}
+
+/** Any that every kind of random numbers takes. */
+function randomSeed(): number {
+  return crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
+}
+
+async function encode({ request, folder, unet, settings }: Drawing) {
+  const { prompt, negativePrompt = '', guidanceScale, originalSize, crop } = request;
+  const prompts = guidanceScale > 1 ? [negativePrompt, prompt] : [prompt];
+  const isZero = settings.zerosForEmptyPrompt && request.negativePrompt === undefined && prompts.length > 1;
+  const [height, width] = unet.size;
+  const target = [height * PIXELS, width * PIXELS] as const;
+  const sizes = { original: originalSize ?? target, crop, target };
+  return {
+    output: await encodeConditioning(folder, unet, { prompts, zeroed: isZero ? [0] : [], sizes }),
+    detail: prompts.map((each) => `“${each}”`).join(' against '),
+  };
+}
+
+async function draw(
+  { request, folder, unet, scheduler, rng }: Drawing,
+  conditioning: Conditioning,
+  context: Context,
+) {
+  const { guidanceScale, steps, imageCount } = request;
+  const shape = [1, LATENT_CHANNELS, ...unet.size];
+  const count = shape.reduce((product, size) => product * size, 1);
+  // One stream of numbers for all pictures: first each one's noise, then what schedulers add on the way.
+  const noises = Array.from({ length: imageCount }, () => rng.normal(count));
+  const normal = (numbers: number) => rng.normal(numbers);
+  return withNetwork(folder, 'unet', async (network) => {
+    const output: TensorData<'f32'>[] = [];
+    for (const data of noises) {
+      const noise = { dtype: 'f32', shape, data } as const;
+      const walk = { ...conditioning, noise, guidanceScale, steps, normal };
+      output.push(await denoise(network, scheduler, walk, context));
+    }
+    return { output, detail: `${scheduler.timesteps.length} × ${imageCount} runs of the UNet` };
+  });
+}
+
+async function decode(
+  { request, seed, folder, settings }: Drawing,
+  latents: readonly TensorData<'f32'>[],
+  context: Context,
+) {
+  return withNetwork(folder, 'vae_decoder', async (decoder) => {
+    const output: GeneratedImage[] = [];
+    for (const [index, each] of latents.entries()) {
+      throwIfInterrupted(context.signal);
+      const { shape, data } = await decodeLatents(decoder, each, settings.latentScale);
+      const [, , height = 0, width = 0] = shape;
+      const path = join(request.output, fileName(request, seed, index));
+      const png = encodePng(imageFromTensor(data, width, height));
+      await writeFile(path, (sink) => sink.write(png, 0));
+      output.push({ path, width, height, seed });
+    }
+    return { output, detail: output.map(({ path }) => path).join(', ') };
+  });
 }
 
 /** As Apple's StableDiffusionSample names its pictures: the prompt's first 75 characters, index, seed. */
-function fileName({ prompt, imageCount, seed }: GenerateRequest, index: number): string {
+function fileName({ prompt, imageCount }: GenerateRequest, seed: number, index: number): string {
   const words = prompt
     .slice(0, 75)
     .replaceAll(' ', '_')

@@ -1,92 +1,101 @@
-import { join } from 'node:path';
-import { z } from 'zod';
-import { tokensIn } from '../checkpoint/tokenizer-files.ts';
+import { basename, dirname, join } from 'node:path';
 import type { NetworkName } from '../convert/networks/networks.ts';
-import { latentScaleOf } from '../convert/networks/vae-variants.ts';
-import { ConfigError, NotFoundError, RequestError } from '../errors.ts';
-import type { Runner } from '../formats/runner.ts';
-import { exists, readText } from '../io/disk.ts';
+import { NotFoundError, RequestError } from '../errors.ts';
+import { listFolder, pathKind } from '../io/disk.ts';
 import { notFound } from '../io/not-found.ts';
-import { type JsonObject, readJsonObject } from '../io/python-json.ts';
-import { modelsIn } from '../run/find-models.ts';
-import { ClipTokenizer } from './clip-tokenizer.ts';
+import { type ModelInFolder, modelsIn } from '../run/find-models.ts';
 
-/** The `onnx` folder that pictures are drawn from: its settings, its tokenizer, its networks. */
-
-const unetSchema = z.object({
-  sample_size: z.union([z.int(), z.tuple([z.int(), z.int()])]),
-  in_channels: z.int(),
-});
-
-/** The settings that drawing needs, of an `onnx` folder. Throws `NotFoundError` and `ConfigError`. */
-export async function readConfigs(folder: string) {
-  const unetFolder = (await networkFolders(folder, 'unet'))[0] ?? folder;
-  return {
-    unet: parse(unetSchema, await readJsonObject(join(unetFolder, 'config.json')), unetFolder),
-    scale: latentScaleOf({ config: await readJsonObject(join(folder, 'vae_decoder', 'config.json')) }),
-    schedulerConfig: await readJsonObject(join(folder, 'scheduler', 'scheduler_config.json')),
-  };
+/** A folder with the models that pictures are drawn with. */
+export interface DrawingFolder {
+  /** Where the models are. */
+  readonly path: string;
+  /** The output folder of a conversion that it is or belongs to; else itself. */
+  readonly output: string;
+  /** One of each network; where it is there whole and in chunks, the chunks, as Apple's Swift package does. */
+  readonly models: ReadonlyMap<NetworkName, ModelInFolder>;
 }
 
-function parse<Schema extends z.ZodType>(
-  schema: Schema,
-  config: JsonObject,
-  where: string,
-): z.output<Schema> {
-  const result = schema.safeParse(config);
-  if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  throw new ConfigError({
-    problem: `the config in ${where} does not say ${issue?.path.join('.')}.`,
-    advice: 'Convert the checkpoint again.',
-  });
-}
+/** Those of a conversion, of which any may be named. */
+const OWN_FOLDERS = ['onnx', 'Resources'];
 
-/** The tokenizer in a folder of a conversion or checkpoint. Throws `NotFoundError` and what the tokenizer throws. */
-export async function openTokenizer(folder: string): Promise<ClipTokenizer> {
-  const optional = async (name: string): Promise<JsonObject | undefined> => {
-    const path = join(folder, name);
-    return (await exists(path)) ? readJsonObject(path) : undefined;
-  };
-  const config = await optional('tokenizer_config.json');
-  const specialTokensMap = await optional('special_tokens_map.json');
-  return ClipTokenizer.fromFiles({
-    vocab: await readText(join(folder, 'vocab.json')),
-    merges: await readText(join(folder, 'merges.txt')),
-    added: tokensIn(await optional('added_tokens.json'), config),
-    ...(config ? { config } : {}),
-    ...(specialTokensMap ? { specialTokensMap } : {}),
-  });
-}
+/** A ready-made repository's models are at `original/packages` or `split_einsum/compiled`. */
+const LEVELS = 2;
 
-/** The folders of a network's chunks, or its own. Throws `NotFoundError` where there are neither. */
-export async function networkFolders(folder: string, name: NetworkName): Promise<readonly string[]> {
-  if (!(await exists(folder))) throw notFound(folder, 'Name the output folder of a conversion.');
-  const models = (await modelsIn(folder)).filter(
-    ({ format, network }) => format === 'onnx' && network === name,
-  );
-  const found = models.find(({ isInChunks }) => isInChunks) ?? models[0];
-  if (found) return found.paths;
-  throw new NotFoundError({
-    problem: `${folder} has no ${name}.`,
-    advice: `Convert it too: sdconvert --model-version … --convert-${name.replace('_', '-')}`,
-  });
-}
-
-/** What the UNet was made for, or the config's size where it takes any. */
-export function latentShape(unet: Runner, config: z.output<typeof unetSchema>): number[] {
-  const dims = unet.inputs.find(({ name }) => name === 'sample')?.dims ?? [];
-  const side = (axis: number): number => {
-    const size = dims[axis];
-    if (typeof size === 'number') return size;
-    const [height, width = height] = [config.sample_size].flat();
-    return (axis === 2 ? height : width) ?? 0;
-  };
-  if (config.in_channels !== 4) {
-    throw new RequestError({
-      problem: `this UNet reads ${config.in_channels} channels, which text-to-image cannot feed.`,
-      advice: 'It is made for inpainting or editing.',
-    });
+/**
+ * The folder of models that an input stands for: itself, a conversion's `onnx`, packages or `Resources`, or one of a
+ * ready-made repository's. The first that has a UNet; ONNX goes first, as it runs as it is. Throws `NotFoundError` where
+ * there is none, `RequestError` for UNets that take more than a prompt.
+ */
+export async function findDrawingFolder(input: string): Promise<DrawingFolder> {
+  const kind = await pathKind(input);
+  if (kind === undefined) throw notFound(input, 'Name the output folder of a conversion.');
+  const found: DrawingFolder[] = [];
+  for await (const path of candidates(kind === 'folder' ? input : dirname(input))) {
+    const folder = { path, output: outputOf(path), models: chooseModels(await modelsIn(path)) };
+    if (folder.models.has('unet')) return folder;
+    if (folder.models.size > 0) found.push(folder);
   }
-  return [1, config.in_channels, side(2), side(3)];
+  throw withoutUnet(input, new Set(found.flatMap(({ models }) => [...models.keys()])));
+}
+
+async function* candidates(input: string): AsyncGenerator<string> {
+  yield join(input, 'onnx');
+  yield input;
+  yield join(input, 'Resources');
+  let folders = [input];
+  for (let level = 0; level < LEVELS; level++) {
+    const below: string[] = [];
+    for (const folder of folders)
+      for (const name of await listFolder(folder))
+        if (!name.startsWith('.') && (await pathKind(join(folder, name))) === 'folder')
+          below.push(join(folder, name));
+    yield* below;
+    folders = below.filter((folder) => !/\.ml(package|modelc)$/.test(folder));
+  }
+}
+
+function outputOf(path: string): string {
+  return OWN_FOLDERS.includes(basename(path)) ? dirname(path) : path;
+}
+
+function chooseModels(found: readonly ModelInFolder[]): ReadonlyMap<NetworkName, ModelInFolder> {
+  const chosen = new Map<NetworkName, ModelInFolder>();
+  for (const model of found) {
+    const { network, isInChunks } = model;
+    if (network !== undefined && (isInChunks || !chosen.has(network))) chosen.set(network, model);
+  }
+  return chosen;
+}
+
+/** A network of a folder. Throws `NotFoundError` where it has none. */
+export function requireModel({ path, models }: DrawingFolder, network: NetworkName): ModelInFolder {
+  const found = models.get(network);
+  if (found) return found;
+  const part = network === 'text_encoder_2' ? 'text_encoder' : network;
+  throw new NotFoundError({
+    problem: `${path} has no ${network}.`,
+    details: { 'it has': [...models.keys()].join(', ') },
+    advice: `Convert it too: sdconvert --model-version … --convert-${part.replaceAll('_', '-')}`,
+  });
+}
+
+function withoutUnet(input: string, networks: ReadonlySet<NetworkName>): NotFoundError | RequestError {
+  const details = { 'it has': [...networks].join(', ') || 'no models' };
+  if (networks.has('control-unet'))
+    return new RequestError({
+      problem: `${input} has only a UNet that takes a ControlNet's residuals, which generate cannot give.`,
+      details,
+      advice: 'Convert the checkpoint without --unet-support-controlnet, too.',
+    });
+  if (networks.has('refiner'))
+    return new RequestError({
+      problem: `${input} has only a refiner, which continues what another UNet began: generate cannot begin with it.`,
+      details,
+      advice: 'Convert the base model, too.',
+    });
+  return new NotFoundError({
+    problem: `${input} has no unet.`,
+    details,
+    advice: 'Convert it too: sdconvert --model-version … --convert-unet',
+  });
 }

@@ -1,23 +1,33 @@
 import { type Context, throwIfInterrupted } from '../context.ts';
 import type { LatentScale } from '../convert/networks/vae-variants.ts';
 import { RequestError } from '../errors.ts';
-import type { Runner } from '../formats/runner.ts';
+import type { Runner, TensorMap } from '../formats/runner.ts';
+import { findSynonym } from '../run/tensor-names.ts';
 import type { TensorData } from '../weights/tensor-data.ts';
+import { convertTensor } from '../weights/tensor-values.ts';
 import type { Scheduler } from './schedulers/scheduler.ts';
 
-/** The steps from a prompt to a picture, as diffusers' StableDiffusionPipeline takes them, each running one network. */
+/**
+ * The steps from a prompt to a picture, as diffusers' StableDiffusionPipeline takes them, each running one network: any
+ * that takes optimum's names, as those of `openNetwork` do.
+ */
 
 /** Prompts already cut into token ids → their hidden states [rows,77,C]. */
 export async function encodePrompts(
   textEncoder: Runner,
   rows: readonly (readonly number[])[],
 ): Promise<TensorData<'f32'>> {
-  const tokens = rows[0]?.length ?? 0;
-  const ids = BigInt64Array.from(rows.flat(), BigInt);
-  const outputs = await textEncoder.run(
-    new Map([['input_ids', { dtype: 'i64', shape: [rows.length, tokens], data: ids }]]),
-  );
-  return float32(outputs, 'last_hidden_state', textEncoder);
+  return float32(await runEncoder(textEncoder, rows), 'last_hidden_state', textEncoder);
+}
+
+/** A text encoder's outputs for prompts already cut into token ids. */
+export async function runEncoder(
+  textEncoder: Runner,
+  rows: readonly (readonly number[])[],
+): Promise<TensorMap> {
+  const shape = [rows.length, rows[0]?.length ?? 0];
+  const data = BigInt64Array.from(rows.flat(), BigInt);
+  return textEncoder.run(new Map([['input_ids', { dtype: 'i64', shape, data }]]));
 }
 
 /** What the denoising loop is given. */
@@ -26,6 +36,8 @@ export interface DenoiseRequest {
   readonly noise: TensorData<'f32'>;
   /** Hidden states of the negative prompt, then of the prompt: [2,77,C]; with a guidance of 1 or less the prompt's alone: [1,77,C]. */
   readonly hiddenStates: TensorData<'f32'>;
+  /** What the UNet takes beside them, in as many rows: Stable Diffusion XL's `text_embeds` and `time_ids`. */
+  readonly added?: TensorMap;
   /** How far to go from the negative prompt's prediction past the prompt's (Ho & Salimans 2022, eq. 6). */
   readonly guidanceScale: number;
   readonly steps: number;
@@ -41,7 +53,7 @@ export async function denoise(
   context: Context,
   onStep: (latents: Float32Array) => void = () => {},
 ): Promise<TensorData<'f32'>> {
-  const { noise, hiddenStates, guidanceScale } = request;
+  const { noise, hiddenStates, added = new Map(), guidanceScale } = request;
   const rows = hiddenStates.shape[0] ?? 1;
   const shape = [rows, ...noise.shape.slice(1)];
   scheduler.setTimesteps(request.steps);
@@ -62,6 +74,7 @@ export async function denoise(
         ['sample', { dtype: 'f32', shape, data: sample }],
         ['timestep', { dtype: 'f32', shape: [], data: Float32Array.of(timestep) }],
         ['encoder_hidden_states', hiddenStates],
+        ...added,
       ]),
     );
     const predicted = float32(outputs, 'out_sample', unet).data;
@@ -101,16 +114,15 @@ function repeat(data: Float32Array, times: number): Float32Array {
   return repeated;
 }
 
-function float32(
-  outputs: ReadonlyMap<string, TensorData>,
-  name: string,
-  { path }: Runner,
-): TensorData<'f32'> {
-  const tensor = outputs.get(name);
-  if (tensor?.dtype === 'f32') return tensor;
+/** An output in float32, by optimum's name. Throws `RequestError` when it is not there. */
+export function float32(outputs: TensorMap, name: string, { path }: Pick<Runner, 'path'>): TensorData<'f32'> {
+  const names = [...outputs.keys()];
+  const tensor = outputs.get(findSynonym('outputs', name, [name], names) ?? '');
+  const converted = tensor && convertTensor(name, tensor, 'f32');
+  if (converted?.dtype === 'f32') return converted;
   throw new RequestError({
-    problem: `${path} has no float32 output called ${name}.`,
-    details: { 'it has': [...outputs.keys()].join(', ') },
+    problem: `${path} has no output called ${name}.`,
+    details: { 'it has': names.join(', ') },
     advice: 'Name a folder that sdconvert wrote.',
   });
 }

@@ -1,9 +1,10 @@
-import { join } from 'node:path';
 import type { Context } from '../context.ts';
 import { CLIP_TOKENS } from '../convert/config/clip-text-config.ts';
 import type { InputCase } from '../convert/networks/realistic.ts';
 import type { Runner, TensorMap } from '../formats/runner.ts';
-import { latentShape, openTokenizer, readConfigs } from '../generate/drawing-folder.ts';
+import { findDrawingFolder, requireModel } from '../generate/drawing-folder.ts';
+import { openTokenizerOf, readSettings } from '../generate/drawing-settings.ts';
+import { LATENT_CHANNELS, readDrawnUnet } from '../generate/drawn-unet.ts';
 import { createScheduler } from '../generate/schedulers/create-scheduler.ts';
 import { denoise, encodePrompts } from '../generate/text-to-image.ts';
 import { createRng } from '../random/random.ts';
@@ -34,11 +35,12 @@ export async function denoisingCases(
   { folder, prompts }: DenoisingRequest,
   context: Context,
 ): Promise<InputCase[]> {
-  const tokenizer = await openTokenizer(join(folder, 'tokenizer'));
-  const configs = await readConfigs(folder);
-  const scheduler = createScheduler(configs.schedulerConfig);
-  const shape = latentShape(unet, configs.unet);
-  const encoder = await openChain([join(folder, 'text_encoder')], { optimize: false });
+  const drawing = await findDrawingFolder(folder);
+  const { family, size } = await readDrawnUnet(requireModel(drawing, 'unet'));
+  const tokenizer = await openTokenizerOf(drawing, 'tokenizer', family);
+  const scheduler = createScheduler((await readSettings(drawing, family, context)).scheduler);
+  const shape = [1, LATENT_CHANNELS, ...size];
+  const encoder = await openChain(requireModel(drawing, 'text_encoder').paths, { optimize: false });
   const texts = [];
   try {
     for (const prompt of prompts) {

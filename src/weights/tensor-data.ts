@@ -62,6 +62,29 @@ export function bytesOf({ data }: TensorData): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
+/** A tensor's rows (its parts along the first dimension) of these numbers, in this order: a copy. */
+export function pickRows(tensor: TensorData, rows: readonly number[]): TensorData {
+  const { dtype, shape } = tensor;
+  const size = byteSize(shape.slice(1), dtype);
+  const source = bytesOf(tensor);
+  const bytes = new Uint8Array(rows.length * size);
+  for (const [to, row] of rows.entries()) bytes.set(source.subarray(row * size, (row + 1) * size), to * size);
+  return tensorOf(dtype, [rows.length, ...shape.slice(1)], bytes);
+}
+
+/** The rows of tensors of one dtype and row shape, one after another: a copy. */
+export function joinRows(first: TensorData, ...others: readonly TensorData[]): TensorData {
+  const parts = [first, ...others];
+  const bytes = new Uint8Array(parts.reduce((sum, { data }) => sum + data.byteLength, 0));
+  let position = 0;
+  for (const part of parts) {
+    bytes.set(bytesOf(part), position);
+    position += part.data.byteLength;
+  }
+  const rows = parts.reduce((sum, { shape: [count = 0] }) => sum + count, 0);
+  return tensorOf(first.dtype, [rows, ...first.shape.slice(1)], bytes);
+}
+
 /** Reads a whole weight into memory, converted to `dtype`. Throws what its `stream` throws. */
 export async function readTensor<D extends DType>(weight: Weight, dtype: D): Promise<TensorData<D>> {
   const bytes = new Uint8Array(byteSize(weight.shape, dtype));

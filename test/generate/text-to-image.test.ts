@@ -2,14 +2,17 @@ import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { convertCheckpoint } from '../../src/commands/convert.ts';
-import { openTokenizer } from '../../src/generate/drawing-folder.ts';
+import type { TargetName } from '../../src/formats/format.ts';
+import { readProvenance } from '../../src/formats/provenance.ts';
+import { openTokenizer } from '../../src/generate/open-tokenizer.ts';
 import { createScheduler } from '../../src/generate/schedulers/create-scheduler.ts';
 import { decodeLatents, denoise, encodePrompts } from '../../src/generate/text-to-image.ts';
 import { parsePythonJson, readJsonObject } from '../../src/io/python-json.ts';
-import { openChain } from '../../src/run/chain.ts';
+import { openNetwork } from '../../src/run/open-network.ts';
 import { psnr } from '../../src/validate/psnr.ts';
 import { openSafetensors } from '../../src/weights/safetensors-file.ts';
 import { readTensor, type TensorData } from '../../src/weights/tensor-data.ts';
+import { sdShapes } from '../support/sd-shapes.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -22,7 +25,7 @@ const LATENTS_TOLERANCE = 1e-3;
 describe('the committed checkpoint draws what diffusers drew', () => {
   let folder: string;
   beforeAll(async () => {
-    folder = await converted(join(root, 'models/sd-shapes'));
+    folder = await converted(sdShapes);
   });
 
   test.for(['p0__dpm20__g3', 'p1__dpm20__g3', 'p2__dpm20__g3', 'p3__dpm20__g3'])(
@@ -34,8 +37,11 @@ describe('the committed checkpoint draws what diffusers drew', () => {
       const scheduler = createScheduler(
         await readJsonObject(join(root, 'models/sd-shapes/scheduler/scheduler_config.json')),
       );
-      const hiddenStates = await encode(folder, [metadata.negative_prompt ?? '', metadata.prompt ?? '']);
-      const { latents, image } = await draw(folder, scheduler, {
+      const hiddenStates = await encode(inOnnx(folder), sdShapes, [
+        metadata.negative_prompt ?? '',
+        metadata.prompt ?? '',
+      ]);
+      const { latents, image } = await draw(inOnnx(folder), scheduler, {
         noise: need(tensors, 'initial_noise'),
         hiddenStates,
         guidanceScale: Number(metadata.guidance_scale),
@@ -49,6 +55,24 @@ describe('the committed checkpoint draws what diffusers drew', () => {
       expect(psnr(need(tensors, 'image').data, image.data)).toBeGreaterThan(80);
     },
   );
+});
+
+test('Core ML packages draw what diffusers drew, too', async () => {
+  const { tensors, metadata } = await readGolden(
+    join(root, 'test/goldens/sd-shapes/p0__dpm20__g3.safetensors'),
+  );
+  const folder = await converted(sdShapes, 'coreml');
+  const { scheduler, latentScale } = (await readProvenance(folder))?.pipeline ?? {};
+  const place = (name: string) => join(folder, `Stable_Diffusion_version_sd-shapes_${name}.mlpackage`);
+  const { latents, image } = await draw(place, createScheduler(scheduler ?? {}), {
+    noise: need(tensors, 'initial_noise'),
+    hiddenStates: await encode(place, sdShapes, [metadata.negative_prompt ?? '', metadata.prompt ?? '']),
+    guidanceScale: Number(metadata.guidance_scale),
+    steps: Number(metadata.num_inference_steps),
+    scalingFactor: latentScale?.factor ?? 1,
+  });
+  expect(relativeError(need(tensors, 'final_latents').data, latents.data)).toBeLessThan(LATENTS_TOLERANCE);
+  expect(psnr(need(tensors, 'image').data, image.data)).toBeGreaterThan(80);
 });
 
 describe.skipIf(!existsSync(shared))('whole runs that diffusers recorded (shared beside the clone)', () => {
@@ -66,7 +90,7 @@ describe.skipIf(!existsSync(shared))('whole runs that diffusers recorded (shared
       // as: the recorded config is a JSON object.
       const config = parsePythonJson(metadata.config ?? '', name) as Record<string, unknown>;
       const { latents, image } = await draw(
-        folder,
+        inOnnx(folder),
         createScheduler({ ...config, _class_name: metadata.scheduler_class }),
         {
           noise: need(tensors, 'initial_noise'),
@@ -93,12 +117,15 @@ interface Drawing {
   readonly scalingFactor: number;
 }
 
+/** A network's place, by its name. */
+type Place = (name: string) => string;
+
 async function draw(
-  folder: string,
+  place: Place,
   scheduler: ReturnType<typeof createScheduler>,
   { scalingFactor, ...request }: Drawing,
 ) {
-  const unet = await openChain([join(folder, 'onnx/unet')], { optimize: true });
+  const unet = await openNetwork([place('unet')], { optimize: true });
   const latents = await denoise(
     unet,
     scheduler,
@@ -106,24 +133,32 @@ async function draw(
     {},
   );
   await unet.close();
-  const decoder = await openChain([join(folder, 'onnx/vae_decoder')], { optimize: true });
+  const decoder = await openNetwork([place('vae_decoder')], { optimize: true });
   const image = await decodeLatents(decoder, latents, { factor: scalingFactor, shift: 0 });
   await decoder.close();
   return { latents, image };
 }
 
-async function encode(folder: string, prompts: readonly string[]): Promise<TensorData<'f32'>> {
-  const tokenizer = await openTokenizer(join(folder, 'onnx/tokenizer'));
-  const encoder = await openChain([join(folder, 'onnx/text_encoder')], { optimize: true });
+async function encode(
+  place: Place,
+  checkpoint: string,
+  prompts: readonly string[],
+): Promise<TensorData<'f32'>> {
+  const tokenizer = await openTokenizer(join(checkpoint, 'tokenizer'));
+  const encoder = await openNetwork([place('text_encoder')], { optimize: true });
   const rows = prompts.map((prompt) => tokenizer.encode(prompt, { maxLength: 77 }));
   const hiddenStates = await encodePrompts(encoder, rows);
   await encoder.close();
   return hiddenStates;
 }
 
-async function converted(modelVersion: string): Promise<string> {
-  const output = temporary(basename(modelVersion));
-  await convertCheckpoint({ modelVersion, output, precision: 'float32', targets: ['onnx'] });
+function inOnnx(folder: string): Place {
+  return (name) => join(folder, 'onnx', name);
+}
+
+async function converted(modelVersion: string, target: TargetName = 'onnx'): Promise<string> {
+  const output = temporary(`${basename(modelVersion)} ${target}`);
+  await convertCheckpoint({ modelVersion, output, precision: 'float32', targets: [target] });
   return output;
 }
 
