@@ -23,6 +23,8 @@ export const generateCommand: Command = {
       guidanceScale: args['guidance-scale'],
       scheduler: args.scheduler === undefined ? undefined : schedulerCalled(args.scheduler),
       rng: args.rng,
+      image: args.image,
+      strength: args.strength,
       originalSize: wholePair(args['original-size'], '--original-size'),
       crop: wholePair(args.crop, '--crop'),
       imageCount: wholeNumber(args['image-count'], '--image-count', 1),
@@ -79,6 +81,12 @@ function declare(yargs: Argv) {
       describe: 'Whose random numbers: a seed draws the same there and here',
     })
     .option('image-count', { type: 'number', default: 1, describe: 'How many pictures' })
+    .option('image', { type: 'string', describe: 'A PNG to begin with, of the size that is drawn' })
+    .option('strength', {
+      type: 'number',
+      default: 0.5,
+      describe: 'How much of --image is drawn anew: more than 0, at most 1',
+    })
     .option('original-size', {
       type: 'string',
       describe:

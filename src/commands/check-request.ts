@@ -8,6 +8,7 @@ import { dtypes } from '../weights/dtype.ts';
 const text = z.string();
 const place = text.optional();
 const number = z.number().optional(); // NaN and infinities are none
+const pair = z.tuple([z.int(), z.int()]).optional();
 const flag = z.boolean().optional();
 const tensor = z.looseObject({
   dtype: z.enum(dtypes),
@@ -55,6 +56,10 @@ const requests = {
     guidanceScale: number,
     scheduler: place,
     imageCount: number,
+    image: place,
+    strength: number,
+    originalSize: pair,
+    crop: pair,
   }),
   inspect: z.looseObject({ path: text }),
   quantize: z.looseObject({

@@ -1,15 +1,20 @@
 import { join } from 'node:path';
 import { type Context, inStage, throwIfInterrupted } from '../context.ts';
+import type { NetworkName } from '../convert/networks/networks.ts';
+import { RequestError } from '../errors.ts';
 import { requireOnnxruntime } from '../formats/onnx/onnx-session.ts';
 import { type DrawingFolder, findDrawingFolder, requireModel } from '../generate/drawing-folder.ts';
 import { type DrawingSettings, readSettings } from '../generate/drawing-settings.ts';
 import { type DrawnUnet, LATENT_CHANNELS, readDrawnUnet } from '../generate/drawn-unet.ts';
 import { type Conditioning, encodeConditioning, withNetwork } from '../generate/encode-conditioning.ts';
+import type { Image } from '../generate/image.ts';
 import { imageFromTensor } from '../generate/image-tensor.ts';
-import { encodePng } from '../generate/png.ts';
+import { encodeImage } from '../generate/image-to-image.ts';
+import { decodePng, encodePng } from '../generate/png.ts';
 import { createScheduler } from '../generate/schedulers/create-scheduler.ts';
+import { timestepsLeft } from '../generate/start-from-image.ts';
 import { decodeLatents, denoise } from '../generate/text-to-image.ts';
-import { makeFolder, writeFile } from '../io/disk.ts';
+import { makeFolder, openFile, writeFile } from '../io/disk.ts';
 import { createRng, type RngKind } from '../random/random.ts';
 import type { TensorData } from '../weights/tensor-data.ts';
 import { checkRequest } from './check-request.ts';
@@ -33,6 +38,10 @@ export interface GenerateRequest {
   readonly scheduler?: string | undefined;
   readonly rng: RngKind;
   readonly imageCount: number;
+  /** A PNG to begin with instead of noise alone, of the size that is drawn. */
+  readonly image?: string | undefined;
+  /** How much of `image` is drawn anew: more than 0, at most 1. */
+  readonly strength: number;
   /** Height and width, in pixels, that Stable Diffusion XL is told the picture was scaled from; its own when left out. */
   readonly originalSize?: readonly [height: number, width: number] | undefined;
   /** Where Stable Diffusion XL is told the picture was cropped. */
@@ -46,6 +55,7 @@ export const generateDefaults = {
   guidanceScale: 7.5,
   rng: 'numpy',
   imageCount: 1,
+  strength: 0.5,
   crop: [0, 0],
 } as const satisfies Partial<GenerateRequest>;
 
@@ -92,27 +102,52 @@ interface Drawing {
   readonly settings: DrawingSettings;
   readonly scheduler: ReturnType<typeof createScheduler>;
   readonly rng: ReturnType<typeof createRng>;
+  /** What drawing begins with. */
+  readonly image: Image | undefined;
 }
 
 async function prepare(request: GenerateRequest, context: Context): Promise<Drawing> {
   const folder = await findDrawingFolder(request.input);
   const unet = await readDrawnUnet(requireModel(folder, 'unet'));
-  for (const network of networksFor(unet)) requireModel(folder, network);
+  for (const network of networksFor(unet, request)) requireModel(folder, network);
   const settings = await readSettings(folder, unet.family, context);
   const scheduler = createScheduler(settings.scheduler, request.scheduler);
   const seed = request.seed ?? randomSeed();
   const rng = createRng(request.rng, seed);
+  scheduler.setTimesteps(request.steps);
+  const image = request.image === undefined ? undefined : await readImage(request.image, unet);
+  if (image) timestepsLeft(scheduler, request.steps, request.strength);
   await makeFolder(request.output);
   if (request.seed === undefined)
     context.onProgress?.({
       type: 'note',
       message: `the seed is ${seed}: pass --seed ${seed} to draw the same again.`,
     });
-  return { request, seed, folder, unet, settings, scheduler, rng };
+  return { request, seed, folder, unet, settings, scheduler, rng, image };
 }
 
-function networksFor({ family }: DrawnUnet) {
-  return ['text_encoder', ...(family === 'sdxl' ? ['text_encoder_2' as const] : []), 'vae_decoder'] as const;
+function networksFor({ family }: DrawnUnet, { image }: GenerateRequest): readonly NetworkName[] {
+  return [
+    'text_encoder',
+    ...(family === 'sdxl' ? (['text_encoder_2'] as const) : []),
+    ...(image === undefined ? [] : (['vae_encoder'] as const)),
+    'vae_decoder',
+  ];
+}
+
+/** Throws `FileFormatError` for what is no PNG, `RequestError` for one of another size. */
+async function readImage(path: string, { size: [rows, columns] }: DrawnUnet): Promise<Image> {
+  const file = await openFile(path);
+  const bytes = new Uint8Array(file.size);
+  await file.read(bytes, 0).finally(() => file.close());
+  const image = decodePng(bytes, path);
+  const [width, height] = [columns * PIXELS, rows * PIXELS];
+  if (image.width === width && image.height === height) return image;
+  throw new RequestError({
+    problem: `${path} has another size than what is drawn.`,
+    details: { expected: `${width} × ${height} pixels`, found: `${image.width} × ${image.height} pixels` },
+    advice: 'Scale or crop it to that size first.',
+  });
 }
 
 /** Any that every kind of random numbers takes. */
@@ -134,21 +169,27 @@ async function encode({ request, folder, unet, settings }: Drawing) {
 }
 
 async function draw(
-  { request, folder, unet, scheduler, rng }: Drawing,
+  { request, folder, unet, settings, scheduler, rng, image }: Drawing,
   conditioning: Conditioning,
   context: Context,
 ) {
   const { guidanceScale, steps, imageCount } = request;
   const shape = [1, LATENT_CHANNELS, ...unet.size];
   const count = shape.reduce((product, size) => product * size, 1);
-  // One stream of numbers for all pictures: first each one's noise, then what schedulers add on the way.
-  const noises = Array.from({ length: imageCount }, () => rng.normal(count));
   const normal = (numbers: number) => rng.normal(numbers);
+  // One stream of numbers, as diffusers draws them: the picture's latents, each drawing's noise, what schedulers add.
+  const beginning = image && {
+    latents: await withNetwork(folder, 'vae_encoder', (encoder) =>
+      encodeImage(encoder, image, settings.latentScale, { channels: LATENT_CHANNELS, normal }),
+    ),
+    strength: request.strength,
+  };
+  const noises = Array.from({ length: imageCount }, () => rng.normal(count));
   return withNetwork(folder, 'unet', async (network) => {
     const output: TensorData<'f32'>[] = [];
     for (const data of noises) {
       const noise = { dtype: 'f32', shape, data } as const;
-      const walk = { ...conditioning, noise, guidanceScale, steps, normal };
+      const walk = { ...conditioning, noise, guidanceScale, steps, beginning, normal };
       output.push(await denoise(network, scheduler, walk, context));
     }
     return { output, detail: `${scheduler.timesteps.length} × ${imageCount} runs of the UNet` };
@@ -175,11 +216,22 @@ async function decode(
   });
 }
 
-/** As Apple's StableDiffusionSample names its pictures: the prompt's first 75 characters, index, seed. */
-function fileName({ prompt, imageCount }: GenerateRequest, seed: number, index: number): string {
+/** As Apple's StableDiffusionSample names its pictures: the prompt's first 75 characters, index, strength, seed. */
+function fileName(
+  { prompt, imageCount, image, strength }: GenerateRequest,
+  seed: number,
+  index: number,
+): string {
   const words = prompt
     .slice(0, 75)
     .replaceAll(' ', '_')
     .replaceAll(/[/\\\0]/g, '_');
-  return [words, ...(imageCount > 1 ? [String(index)] : []), String(seed), 'final', 'png'].join('.');
+  const [number, drawnAnew] = [imageCount > 1, image !== undefined];
+  return [
+    words,
+    ...(number ? [index] : []),
+    ...(drawnAnew ? [`str${Math.trunc(strength * 100)}`] : []),
+    seed,
+    'final.png',
+  ].join('.');
 }

@@ -6,6 +6,7 @@ import { findSynonym } from '../run/tensor-names.ts';
 import type { TensorData } from '../weights/tensor-data.ts';
 import { convertTensor } from '../weights/tensor-values.ts';
 import type { Scheduler } from './schedulers/scheduler.ts';
+import { type Beginning, timestepsLeft } from './start-from-image.ts';
 
 /**
  * The steps from a prompt to a picture, as diffusers' StableDiffusionPipeline takes them, each running one network: any
@@ -41,6 +42,8 @@ export interface DenoiseRequest {
   /** How far to go from the negative prompt's prediction past the prompt's (Ho & Salimans 2022, eq. 6). */
   readonly guidanceScale: number;
   readonly steps: number;
+  /** What it begins with; noise alone when left out. */
+  readonly beginning?: Beginning | undefined;
   /** Draws standard normal numbers, for schedulers that add noise. */
   readonly normal: (count: number) => Float32Array;
 }
@@ -53,20 +56,23 @@ export async function denoise(
   context: Context,
   onStep: (latents: Float32Array) => void = () => {},
 ): Promise<TensorData<'f32'>> {
-  const { noise, hiddenStates, added = new Map(), guidanceScale } = request;
+  const { noise, hiddenStates, added = new Map(), guidanceScale, steps, beginning } = request;
   const rows = hiddenStates.shape[0] ?? 1;
   const shape = [rows, ...noise.shape.slice(1)];
-  scheduler.setTimesteps(request.steps);
+  scheduler.setTimesteps(steps);
 
-  let latents: Float32Array = noise.data.map((value) => value * scheduler.initNoiseSigma);
-  for (const [step, timestep] of scheduler.timesteps.entries()) {
+  const timesteps = beginning ? timestepsLeft(scheduler, steps, beginning.strength) : scheduler.timesteps;
+  let latents: Float32Array = beginning
+    ? scheduler.addNoise(beginning.latents.data, noise.data, timesteps[0] ?? 0)
+    : noise.data.map((value) => value * scheduler.initNoiseSigma);
+  for (const [step, timestep] of timesteps.entries()) {
     throwIfInterrupted(context.signal);
     context.onProgress?.({
       type: 'progress',
       stage: 'denoise',
-      what: `step ${step + 1} of ${scheduler.timesteps.length}`,
+      what: `step ${step + 1} of ${timesteps.length}`,
       done: step,
-      total: scheduler.timesteps.length,
+      total: timesteps.length,
     });
     const sample = repeat(scheduler.scaleModelInput(latents, timestep), rows);
     const outputs = await unet.run(

@@ -1,0 +1,31 @@
+import { expect, test } from 'vitest';
+import { createScheduler } from '../../src/generate/schedulers/create-scheduler.ts';
+import { timestepsLeft } from '../../src/generate/start-from-image.ts';
+
+const config = { beta_start: 0.00085, beta_end: 0.012, beta_schedule: 'scaled_linear' };
+
+test.each([
+  [1, 10],
+  [0.5, 5],
+  [0.49, 4], // whole steps only
+  [0.1, 1],
+])('a strength of %d leaves %d of 10 steps, the last ones', (strength, count) => {
+  const scheduler = createScheduler({ ...config, _class_name: 'DDIMScheduler' });
+  scheduler.setTimesteps(10);
+  expect(timestepsLeft(scheduler, 10, strength)).toEqual(scheduler.timesteps.slice(-count));
+});
+
+test('a scheduler that runs the model twice in a step skips both', () => {
+  const scheduler = createScheduler({ ...config, _class_name: 'HeunDiscreteScheduler' });
+  scheduler.setTimesteps(10);
+  expect(scheduler.stages).toBe(2);
+  expect(timestepsLeft(scheduler, 10, 0.5)).toEqual(scheduler.timesteps.slice(10));
+});
+
+test.each([0, -1, 1.5, 0.05, Number.NaN])('a strength of %d is refused', (strength) => {
+  const scheduler = createScheduler({ ...config, _class_name: 'DDIMScheduler' });
+  scheduler.setTimesteps(10);
+  expect(() => timestepsLeft(scheduler, 10, strength)).toThrow(
+    `a strength of ${strength} leaves nothing of 10 steps to draw.`,
+  );
+});
