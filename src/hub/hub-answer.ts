@@ -2,7 +2,7 @@ import { DownloadError } from '../errors.ts';
 import { PassingError } from './retry.ts';
 
 /** Milliseconds without a byte after which a connection counts as broken, unless the options say otherwise. */
-export const PATIENCE = 60_000;
+const PATIENCE = 60_000;
 
 /** More than any list of files or description of a repository has. */
 const LARGEST_ANSWER = 64 * 2 ** 20;
