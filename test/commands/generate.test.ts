@@ -13,7 +13,7 @@ const temporary = temporaryFolder();
 const variants = join(import.meta.dirname, '../fixtures/variants');
 let pictures = 0;
 
-/** Float32 arithmetic in another order, then 8 bits: 60 dB and more is measured. */
+/** Float32 arithmetic in another order, then 8 bits: one step off in all values would be 48 dB. */
 const SAME_PICTURE = 40;
 
 describe('a checkpoint draws the same picture in every form', () => {

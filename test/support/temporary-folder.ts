@@ -10,5 +10,8 @@ export function temporaryFolder(): (...names: string[]) => string {
     folder = mkdtempSync(join(tmpdir(), 'sdconvert-'));
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
-  return (...names) => join(folder, ...names);
+  return (...names) => {
+    if (folder === '') throw new Error('a temporary folder is there only while tests run');
+    return join(folder, ...names);
+  };
 }
