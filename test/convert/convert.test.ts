@@ -303,6 +303,35 @@ describe('what is asked for', () => {
     },
   );
 
+  test('in a size that no shape of Core ML can hold is refused, with the largest that is taken', () => {
+    for (const contract of Object.values(contracts)) {
+      const sizes = { latentWidth: 1_000_000_000 };
+      const error = thrownBy(() => convert(unetOnly, { ...plain, contract, sizes }));
+      expect(error).toBeInstanceOf(RequestError);
+      expect(error.problem).toBe(
+        'a latent width of 1000000000 is too large: 8192 (65536 pixels) is the most.',
+      );
+    }
+  });
+
+  test('in a size that no shape of Core ML can hold is refused for the VAE and the text, too', () => {
+    const coreml = { ...plain, contract: contracts.apple };
+    const tooLarge = [
+      thrownBy(() =>
+        convert(checkpoint, {
+          ...coreml,
+          sizes: { latentHeight: 1e9, latentWidth: 8 },
+          models: ['vae_decoder'],
+        }),
+      ),
+      thrownBy(() => convert(unetOnly, { ...coreml, sizes: { textTokens: 1e10 } })),
+    ];
+    for (const error of tooLarge) {
+      expect(error).toBeInstanceOf(RequestError);
+      expect(error.problem).toContain('is too large for a Core ML model: 32768 is the most.');
+    }
+  });
+
   test('in a size that suits Stable Diffusion XL, which halves it twice, and not SD 1.5', () => {
     const sizes = { latentHeight: 108, latentWidth: 60 };
     const xl = fullSizeCheckpoint('sdxl');

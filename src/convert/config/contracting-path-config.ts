@@ -6,7 +6,11 @@ import { checkLevels, checkSizes, type StatedSize } from './parse-config.ts';
 export const blockType = (...names: [string, ...string[]]) =>
   z.array(z.enum(names, { error: names.join(' or ') }));
 const heads = z.int().min(1, { error: 'a number of at least 1' });
-const depth = z.int().min(0, { error: 'a number of at least 0' });
+/** Lists of this length are made before any weight is looked for: a damaged number must not fill the memory. */
+const MOST_LAYERS = 1000;
+const tooMany = { error: `a number of at most ${MOST_LAYERS}` };
+const layers = heads.max(MOST_LAYERS, tooMany);
+const depth = z.int().min(0, { error: 'a number of at least 0' }).max(MOST_LAYERS, tooMany);
 const perLevel = (number: z.ZodInt, least: number) =>
   z.union([number, z.array(number)], { error: `a number of at least ${least}, or a list of them` });
 
@@ -33,7 +37,7 @@ export const contractingPathSchema = z.object({
     .nullable()
     .default('UNetMidBlock2DCrossAttn'),
   block_out_channels: z.array(z.int()),
-  layers_per_block: perLevel(heads, 1),
+  layers_per_block: perLevel(layers, 1),
   norm_num_groups: z.int().default(32),
   norm_eps: z.number().default(1e-5),
   cross_attention_dim: z.int({ error: 'a number' }),

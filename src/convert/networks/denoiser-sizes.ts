@@ -4,6 +4,9 @@ import { unetConfig } from '../config/unet-config.ts';
 import type { Sizes } from '../contracts/contract.ts';
 import type { BuildOptions } from './card.ts';
 
+/** The largest side of latents, 65,536 pixels: well below where a shape no longer fits Core ML's int32. */
+const LARGEST_SIDE = 8192;
+
 /** The size of latents that the checkpoint was made for: only a UNet says. */
 export function ownSizes({ components }: Checkpoint): Sizes {
   const unet = components.get('unet');
@@ -34,6 +37,7 @@ function checkLatentSizes(what: string, sizes: Sizes, multiple: number): void {
     ['height', sizes.latentHeight],
     ['width', sizes.latentWidth],
   ] as const) {
+    if (size !== undefined && size > LARGEST_SIDE) throw tooLarge(side, size);
     if (size === undefined || (Number.isInteger(size) && size > 0 && size % multiple === 0)) continue;
     const nearest = Math.max(1, Math.round(size / multiple)) * multiple;
     throw new RequestError({
@@ -42,6 +46,13 @@ function checkLatentSizes(what: string, sizes: Sizes, multiple: number): void {
       advice: `Take ${nearest} (${nearest * 8} pixels).`,
     });
   }
+}
+
+function tooLarge(side: string, size: number): RequestError {
+  return new RequestError({
+    problem: `a latent ${side} of ${size} is too large: ${LARGEST_SIDE} (${LARGEST_SIDE * 8} pixels) is the most.`,
+    advice: `Give a smaller --latent-${side === 'height' ? 'h' : 'w'}; if it was not given, sample_size in the config of the UNet is damaged.`,
+  });
 }
 
 function sizeUnknown(what: string): RequestError {

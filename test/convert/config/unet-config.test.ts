@@ -179,6 +179,8 @@ describe('what is not supported is refused with its key, its value and what woul
     ['conv_in_kernel', 5, '3'],
     ['attention_head_dim', 'eight', 'a number of at least 1, or a list of them'],
     ['attention_head_dim', 0, 'a number of at least 1'],
+    ['layers_per_block', 1_000_000_000, 'a number of at most 1000'],
+    ['transformer_layers_per_block', 1_000_000_000, 'a number of at most 1000'],
   ])('%s = %j', (key, value, supported) => {
     const error = thrownBy(() => read({ ...least, [key]: value }));
     expect(error).toBeInstanceOf(ConfigError);
