@@ -62,12 +62,20 @@ function finite(_: string, value: unknown): unknown {
 }
 
 function describeNote(message: string): string {
-  return `note       ${message}\n`;
+  return `note       ${visible(message)}\n`;
+}
+
+/** Names come from files: what would steer the terminal is shown as its escape instead. Line breaks lay the text out. */
+function visible(text: string): string {
+  return text.replace(
+    /(?!\n)\p{Cc}/gu,
+    (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 /** The error's parts, the first line marked. */
 function describeFailure(error: SdConvertError): string {
-  return `${styleText('red', `${error.name}:`, { stream: process.stderr })} ${error.message}`;
+  return `${styleText('red', `${error.name}:`, { stream: process.stderr })} ${visible(error.message)}`;
 }
 
 /** Logs are read in wide windows. */

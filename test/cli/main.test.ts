@@ -145,6 +145,12 @@ test.each(mistakes)('%s: one clear sentence, exit code 1', async (_, args, sente
   expect(existsSync(temporary('mistake'))).toBe(false);
 });
 
+test('a name that would steer the terminal is shown as its escapes', async () => {
+  const { code, stderr } = await sdconvert('inspect', 'a\u001b[31mred\u0007\u009b');
+  expect(code).toBe(1);
+  expect(stderr).toContain('NotFoundError: a\\u001b[31mred\\u0007\\u009b does not exist.');
+});
+
 test('--json prints events and the result as JSON lines, and nothing else, on stdout', async () => {
   const { code, stdout, stderr } = await sdconvert(
     '--model-version',
