@@ -6,11 +6,17 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 
 const root = join(import.meta.dirname, '..');
 const model = join(root, 'models/sd-shapes');
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+/** npm and the command run on the Node that runs this, whatever the machine has. */
+const env = {
+  ...process.env,
+  PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH ?? ''}`,
+  ONNXRUNTIME_NODE_INSTALL: 'skip',
+};
 /** On the disk, without onnxruntime's packages. */
 const MOST_BYTES = 40e6;
 
@@ -45,7 +51,7 @@ try {
 }
 
 function pack(): string {
-  execFileSync('npm', ['pack', '--silent', '--pack-destination', work], { cwd: root, stdio: 'pipe' });
+  execFileSync('npm', ['pack', '--silent', '--pack-destination', work], { cwd: root, stdio: 'pipe', env });
   const name = readdirSync(work).find((each) => each.endsWith('.tgz'));
   if (!name) throw new Error('npm pack wrote no tarball');
   say(`packed     ${megabytes(lstatSync(join(work, name)).size)}`);
@@ -59,7 +65,7 @@ function install(folder: string, tarball: string): void {
   const { status, stdout, stderr } = spawnSync('npm', ['install', '--no-audit', '--no-fund', tarball], {
     cwd: folder,
     encoding: 'utf8',
-    env: { ...process.env, ONNXRUNTIME_NODE_INSTALL: 'skip' },
+    env,
   });
   const warnings = `${stdout}\n${stderr}`.split('\n').filter((line) => /\bwarn(ing)?\b/i.test(line));
   check(status === 0 && warnings.length === 0, `npm install: ${status}\n${stderr}${warnings.join('\n')}`);
@@ -98,7 +104,7 @@ function run(folder: string, command: string, ...args: readonly string[]): strin
 }
 
 function execute(folder: string, file: string, args: readonly string[]): string {
-  const { status, stdout, stderr } = spawnSync(file, args, { cwd: folder, encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(file, args, { cwd: folder, encoding: 'utf8', env });
   check(status === 0, `${[file, ...args].join(' ')}: ${status}\n${stdout}${stderr}`);
   return stdout;
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { elementCount } from '../weights/dtype.ts';
+import { elementCount, isFloat } from '../weights/dtype.ts';
 import type { Weight } from '../weights/weight.ts';
 import type { Component } from './checkpoint.ts';
 
@@ -17,7 +17,8 @@ const SAMPLE_BYTES = 1 << 16;
  */
 export async function fingerprintOf({ weights }: Pick<Component, 'weights'>): Promise<string> {
   const hash = createHash('sha256');
-  const sorted = [...weights].sort(([a], [b]) => (a < b ? -1 : 1));
+  // Whole numbers are positions and the like: no training moves them.
+  const sorted = [...weights].filter(([, { dtype }]) => isFloat(dtype)).sort(([a], [b]) => (a < b ? -1 : 1));
   const isSmall = ({ shape }: Weight): boolean => elementCount(shape) <= SMALL;
   const large = sorted.filter(([, weight]) => !isSmall(weight));
   const step = Math.max(1, Math.ceil(large.length / SAMPLES));

@@ -8,6 +8,8 @@ import { dtypes } from '../weights/dtype.ts';
 const text = z.string();
 const place = text.optional();
 const number = z.number().optional(); // NaN and infinities are none
+/** A floor in dB: −∞ lets everything pass. */
+const decibels = z.union([z.number(), z.literal(Number.NEGATIVE_INFINITY)]).optional();
 const pair = z.tuple([z.int(), z.int()]).optional();
 const flag = z.boolean().optional();
 const tensor = z.looseObject({
@@ -39,7 +41,7 @@ const requests = {
     models: z.array(text).optional(),
     without: z.array(text).optional(),
     maxChunkBytes: number,
-    minPsnr: number,
+    minPsnr: decibels,
     bundle: flag,
     force: flag,
     verify: flag,
@@ -70,7 +72,7 @@ const requests = {
     plan: z.custom((value) => typeof value === 'function', 'expected a function'),
   }),
   run: z.looseObject({ artifacts: z.array(text), inputs: z.map(z.string(), tensor), optimize: flag }),
-  validate: z.looseObject({ artifact: text, reference: text, minPsnr: number }),
+  validate: z.looseObject({ artifact: text, reference: text, minPsnr: decibels }),
   verify: z.looseObject({ path: text }),
 } as const;
 
