@@ -24,7 +24,9 @@ export async function findArtifacts(folder: string, within = '', levels = LEVELS
   for (const name of names) {
     const place = join(folder, name);
     const path = within + name;
-    if ((await pathKind(place)) === 'file') {
+    const kind = await pathKind(place);
+    if (kind === undefined) continue; // a link that leads nowhere
+    if (kind === 'file') {
       const format = formatOfEnding(name);
       if (format === undefined) continue;
       // Its data files are called like it, with something behind.

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { expect, test } from 'vitest';
 import { inspect } from '../../src/commands/inspect.ts';
@@ -155,4 +155,11 @@ test('the text lists the largest model first', async () => {
     lines.findIndex((line) => line.includes('small')),
   );
   expect(lines.at(-1)).toBe(`Next: sdconvert inspect ${path}/onnx/large`);
+});
+
+test('a link that leads nowhere does not hide what else is in the folder', async () => {
+  const folder = output('with a link');
+  symlinkSync(at('nowhere'), at('with a link', 'dangling.safetensors'));
+  const { artifacts } = await inspectArtifacts(folder);
+  expect(artifacts.map(({ path }) => path)).toEqual(['onnx/text_encoder', 'onnx/unet']);
 });
