@@ -10,20 +10,26 @@ const model = join(root, 'models/sd-shapes');
 const weights = join(model, 'vae/diffusion_pytorch_model.safetensors');
 const temporary = temporaryFolder();
 
-test.each([
-  ['convert', '--model-version', model, '--check-output-correctness', '-o', temporary('out')],
-  ['validate', temporary('out'), '--reference', model],
-  ['run', temporary('out'), '--inputs', weights, '--outputs', temporary('out.safetensors')],
-  ['generate', '-i', temporary('out'), '-o', temporary('pictures'), '--prompt', 'a lighthouse'],
-  ['analyze', temporary('out')],
-])('without onnxruntime, %s says so before it begins, with the command that helps', (...line) => {
-  const args = [...hideOnnxruntime, join(root, 'cli/main.ts'), ...line, '--quiet'];
-  const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
-  expect(stderr).toContain('onnxruntime-node, which runs the models, is not installed.');
-  expect(stderr).toContain('npm install onnxruntime-node');
-  expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
-  expect(readdirSync(temporary())).toEqual([]);
-});
+/** What each command is asked: the folder is there only while tests run, so it is named then. */
+const lines = {
+  convert: () => ['--model-version', model, '--check-output-correctness', '-o', temporary('out')],
+  validate: () => [temporary('out'), '--reference', model],
+  run: () => [temporary('out'), '--inputs', weights, '--outputs', temporary('out.safetensors')],
+  generate: () => ['-i', temporary('out'), '-o', temporary('pictures'), '--prompt', 'a lighthouse'],
+  analyze: () => [temporary('out')],
+};
+
+test.each(Object.entries(lines))(
+  'without onnxruntime, %s says so before it begins, with the command that helps',
+  (command, line) => {
+    const args = [...hideOnnxruntime, join(root, 'cli/main.ts'), command, ...line(), '--quiet'];
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+    expect(stderr).toContain('onnxruntime-node, which runs the models, is not installed.');
+    expect(stderr).toContain('npm install onnxruntime-node');
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect(readdirSync(temporary())).toEqual([]);
+  },
+);
 
 test('what runs no model needs no onnxruntime', () => {
   const line = ['--model-version', model, '--target', 'onnx', '--convert-vae-decoder', '--quiet'];
