@@ -15,9 +15,9 @@ import {
   wordOf,
 } from '../scheduler-config.ts';
 import { deisWeights, roundedLevel } from '../steps/deis-weights.ts';
+import { multistepOrder } from '../steps/multistep-order.ts';
 import { SolverScheduler } from '../steps/solver-scheduler.ts';
 import { boundPicture } from '../thresholding.ts';
-import { multistepOrder } from './dpm-solver-multistep.ts';
 
 export const deisMultistepConfig = z
   .object({

@@ -9,7 +9,7 @@ import {
   flowSpacesItself,
   solverStops,
 } from '../schedule/solver-stops.ts';
-import { noiseFor, type StepOptions, type WalkOptions } from '../scheduler.ts';
+import type { WalkOptions } from '../scheduler.ts';
 import {
   between,
   finalSigmas,
@@ -23,15 +23,8 @@ import {
   unset,
   wordOf,
 } from '../scheduler-config.ts';
-import {
-  type DpmAlgorithm,
-  dpmSolverStep,
-  followsPicture,
-  isStochastic,
-  stepWeights,
-} from '../steps/dpm-solver-step.ts';
-import { multistepExpansion } from '../steps/multistep-expansion.ts';
-import { SolverScheduler } from '../steps/solver-scheduler.ts';
+import { type DpmAlgorithm, followsPicture } from '../steps/dpm-solver-step.ts';
+import { MultistepDpmScheduler } from '../steps/multistep-dpm-scheduler.ts';
 import { boundPicture } from '../thresholding.ts';
 
 /** λ below which no step starts; at 0 picture and noise are equal. JSON has no infinity; diffusers writes it all the same, and readers may hand it on as a text. */
@@ -86,17 +79,13 @@ export const dpmSolverMultistepConfig = z
   });
 
 /** DPM-Solver and DPM-Solver++ with their stochastic forms, orders 1 to 3, over the last few predictions. */
-export class DpmSolverMultistepScheduler extends SolverScheduler {
-  readonly needsNoise: boolean;
+export class DpmSolverMultistepScheduler extends MultistepDpmScheduler {
   readonly #config: z.infer<typeof dpmSolverMultistepConfig>;
   readonly #table: Float32Array;
-  /** The last predictions, the newest first. */
-  #values: readonly Float32Array[] = [];
 
   constructor(config: z.infer<typeof dpmSolverMultistepConfig>) {
-    super(config.use_flow_sigmas);
+    super(config, config.use_flow_sigmas);
     this.#config = config;
-    this.needsNoise = isStochastic(config.algorithm_type);
     const zeroSnr = config.rescale_betas_zero_snr;
     this.#table = noiseRatios(cumulativeAlphas(config, zeroSnr), zeroSnr);
   }
@@ -106,29 +95,10 @@ export class DpmSolverMultistepScheduler extends SolverScheduler {
     const rounded = this.#config.beta_schedule !== 'squaredcos_cap_v2';
     const stops = solverStops(this.#config, { table: this.#table, usable, count, rounded, mu });
     this.begin(stops, finalRatio(this.#config, this.#table));
-    this.#values = [];
   }
 
-  protected move(
-    index: number,
-    modelOutput: Float32Array,
-    sample: Float32Array,
-    options: StepOptions,
-  ): Float32Array {
-    const { algorithm_type: algorithm, solver_type: type, solver_order: most } = this.#config;
-    const [from, to] = [this.level(index), this.level(index + 1)];
-    const value = predictValue(this.#config, from, modelOutput, sample);
-    this.#values = [value, ...this.#values.slice(0, most - 1)];
-    const order = multistepOrder(this.#config, {
-      known: this.#values.length,
-      left: this.timesteps.length - index,
-      count: this.timesteps.length,
-    });
-    const h = this.lambda(index + 1) - this.lambda(index);
-    const expansion = multistepExpansion(order, this.#values, (back) => this.lambda(index - back), h);
-    const noise = this.needsNoise ? noiseFor(algorithm, options, sample.length) : undefined;
-    const midpoint = type === 'midpoint' && order === 2;
-    return dpmSolverStep(stepWeights(algorithm, { from, to, h }), sample, expansion, { midpoint, noise });
+  protected predict(index: number, modelOutput: Float32Array, sample: Float32Array): Float32Array {
+    return predictValue(this.#config, this.level(index), modelOutput, sample);
   }
 }
 
@@ -153,18 +123,4 @@ export function predictValue(
   if (noise && !config.thresholding) return predictNoise(type, level, modelOutput, sample);
   const picture = boundPicture(config, predictPicture(type, level, modelOutput, sample));
   return noise ? noiseOf(sample, picture, level) : picture;
-}
-
-/** The order of a step: it grows with the predictions at hand, and falls at the end where asked for. */
-export function multistepOrder(
-  config: {
-    readonly lower_order_final: boolean;
-    readonly euler_at_final?: boolean;
-    readonly final_sigmas_type?: 'zero' | 'sigma_min';
-  },
-  { known, left, count }: { readonly known: number; readonly left: number; readonly count: number },
-): number {
-  const lowered = config.lower_order_final && count < 15;
-  if (left === 1 && (config.euler_at_final || lowered || config.final_sigmas_type === 'zero')) return 1;
-  return Math.min(known, left === 2 && lowered ? 2 : 3);
 }
