@@ -60,9 +60,11 @@ function outputOf(path: string): string {
 
 function chooseModels(found: readonly ModelInFolder[]): ReadonlyMap<NetworkName, ModelInFolder> {
   const chosen = new Map<NetworkName, ModelInFolder>();
-  for (const model of found) {
-    const { network, isInChunks } = model;
-    if (network !== undefined && (isInChunks || !chosen.has(network))) chosen.set(network, model);
+  // Names go before content: what is called otherwise may be somebody's copy.
+  for (const model of found.toSorted((a, b) => Number(b.isNamed) - Number(a.isNamed))) {
+    const { network, isNamed, isInChunks } = model;
+    if (network !== undefined && ((isNamed && isInChunks) || !chosen.has(network)))
+      chosen.set(network, model);
   }
   return chosen;
 }

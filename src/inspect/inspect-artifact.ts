@@ -1,7 +1,7 @@
-import type { ArtifactFacts, DeclaredValue, StoredArtifact } from '../formats/artifact.ts';
+import type { ArtifactFacts, StoredArtifact } from '../formats/artifact.ts';
 import type { Chunk } from '../formats/artifact-id.ts';
 import type { Format } from '../formats/format.ts';
-import { networkOf } from '../run/tensor-names.ts';
+import { networkOfPorts } from '../run/tensor-names.ts';
 import type { CommonFacts, Inspection, ModelInspection } from './inspection.ts';
 import { nextCommand } from './next-command.ts';
 
@@ -12,7 +12,7 @@ export async function inspectArtifact<F extends Format>(
   const { format: kind, path } = artifact;
   const facts: ArtifactFacts<F> = await artifact.facts();
   const { inputs, outputs, weights, files, metadata, problems, own } = facts;
-  const network = facts.network ?? networkNamed(inputs);
+  const network = facts.network ?? networkOfPorts(inputs, outputs) ?? null;
   const common: CommonFacts<F> = {
     kind,
     path,
@@ -28,15 +28,6 @@ export async function inspectArtifact<F extends Format>(
     next: nextForModel(path, network, problems),
   };
   return { ...common, ...own };
-}
-
-/** Recognises a network of Stable Diffusion by its inputs. */
-function networkNamed(inputs: readonly DeclaredValue[]): string | null {
-  const names = inputs.map(({ name }) => name);
-  const network = networkOf(names) ?? null;
-  // A VAE's one input has a name that anybody's model might have; that it is a batch of pictures must be true as well.
-  const isVae = network?.startsWith('vae_');
-  return isVae && (inputs.length !== 1 || inputs[0]?.shape?.length !== 4) ? null : network;
 }
 
 /** `1 of 2`, or the number alone where it is not known how many there are. */

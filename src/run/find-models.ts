@@ -1,16 +1,17 @@
 import { basename, dirname, join, resolve } from 'node:path';
 import type { NetworkName } from '../convert/networks/networks.ts';
 
-import { NotFoundError } from '../errors.ts';
-import { parsePath, wholePath } from '../formats/artifact-id.ts';
+import { NotFoundError, SdConvertError } from '../errors.ts';
+import { parseName, parsePath, wholePath } from '../formats/artifact-id.ts';
 import type { Format } from '../formats/format.ts';
-import { artifactPlaces, artifactsIn, locateArtifact, openArtifact } from '../formats/open.ts';
+import { artifactPlaces, artifactsIn, locateArtifact, openArtifact, withArtifact } from '../formats/open.ts';
 import { pathKind } from '../io/disk.ts';
 import { notFound } from '../io/not-found.ts';
+import { networkOfPorts } from './tensor-names.ts';
 
 /** A written model: one artifact, or the chunks of one in order. */
 export interface FoundModel {
-  /** The network that it is by its name, or else that name without `_chunk1` and ending. */
+  /** The network that it is, or else its name without `_chunk1` and ending. */
   readonly name: string;
   readonly paths: readonly string[];
   /** The folder in which the other models, and the configs, are looked for. */
@@ -20,7 +21,9 @@ export interface FoundModel {
 /** A model in a folder of models. */
 export interface ModelInFolder extends FoundModel {
   readonly format: Format;
+  /** By its name; where that tells nothing, by its inputs and outputs. */
   readonly network: NetworkName | undefined;
+  readonly isNamed: boolean;
   readonly isInChunks: boolean;
 }
 
@@ -52,11 +55,11 @@ export async function findModels(path: string, expected = modelPlaces): Promise<
 async function modelAt(path: string, exists: boolean, expected: string): Promise<FoundModel> {
   // A model.onnx is what its folder is.
   const place = resolve(basename(path) === 'model.onnx' ? dirname(path) : path);
-  const siblings = await modelsIn(dirname(place));
+  const siblings = await partsIn(dirname(place));
   const found = exists
     ? siblings.find(({ paths }) => paths.includes(place))
     : siblings.find(({ paths: [first], isInChunks }) => isInChunks && first && wholePath(first) === place);
-  if (found) return found;
+  if (found) return identified(found);
   if (!exists) throw notFound(path, `Name ${expected}.`);
   return { name: nameOfModel(path), paths: [path], root: dirname(place) };
 }
@@ -75,6 +78,15 @@ export async function formatOfModel({ paths: [path = ''] }: Pick<FoundModel, 'pa
 
 /** The models that lie in a folder, chunks of one together and in order; none where there is no such folder. */
 export async function modelsIn(root: string): Promise<ModelInFolder[]> {
+  const models: ModelInFolder[] = [];
+  for (const model of await partsIn(root)) models.push(await identified(model));
+  return models;
+}
+
+type Parts = Omit<ModelInFolder, 'name' | 'isNamed'>;
+
+/** The same, opened by nobody: their networks are known as far as their names tell them. */
+async function partsIn(root: string): Promise<Parts[]> {
   if ((await pathKind(root)) !== 'folder') return [];
   const artifacts = (await artifactsIn(root)).map(({ format, place }) => ({
     format,
@@ -86,15 +98,36 @@ export async function modelsIn(root: string): Promise<ModelInFolder[]> {
   );
   return [...models.values()].flatMap((unsorted) => {
     const parts = unsorted.toSorted((a, b) => (a.named.chunk?.index ?? 0) - (b.named.chunk?.index ?? 0));
-    return parts.slice(0, 1).map(({ format, place, named }) => ({
+    return parts.slice(0, 1).map(({ format, named }) => ({
       format,
-      name: nameOfModel(place),
       network: named.network,
       isInChunks: named.chunk !== undefined,
       paths: parts.map((part) => part.place),
       root,
     }));
   });
+}
+
+async function identified(model: Parts): Promise<ModelInFolder> {
+  const [first = ''] = model.paths;
+  const network = model.network ?? (await networkInside(first));
+  return {
+    ...model,
+    network,
+    name: network ?? nameOfModel(first),
+    isNamed: model.network !== undefined,
+  };
+}
+
+/** The network of an artifact, or of the chunk that comes first, by its content; of a damaged one, none. */
+async function networkInside(path: string): Promise<NetworkName | undefined> {
+  try {
+    const { network = '', inputs, outputs } = await withArtifact(path, (artifact) => artifact.facts());
+    return parseName(network).network ?? networkOfPorts(inputs, outputs);
+  } catch (error) {
+    if (error instanceof SdConvertError) return undefined;
+    throw error;
+  }
 }
 
 function nameOfModel(path: string): string {

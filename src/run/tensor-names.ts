@@ -8,6 +8,7 @@ import {
   networkKinds,
   networks,
 } from '../convert/networks/networks.ts';
+import type { DeclaredValue } from '../formats/artifact.ts';
 import { parseName } from '../formats/artifact-id.ts';
 
 /**
@@ -140,6 +141,20 @@ const marks = networkKinds
 export function networkOf(inputs: readonly string[]): NetworkKind | undefined {
   const names = inputs.map(optimumInput);
   return marks.find(({ card }) => card.marks.some((mark) => names.includes(mark)))?.kind;
+}
+
+/** Recognises a network by its inputs and outputs, in any contract; `undefined` for an unknown one. */
+export function networkOfPorts(
+  inputs: readonly DeclaredValue[],
+  outputs: readonly DeclaredValue[],
+): NetworkKind | undefined {
+  const kind = networkOf(inputs.map(({ name }) => name));
+  // A VAE's one input has a name that anybody's model might have; that it is a batch of pictures must be true as well.
+  const isVae = kind !== undefined && networks[kind].part.startsWith('vae_');
+  if (isVae && (inputs.length !== 1 || inputs[0]?.shape?.length !== 4)) return undefined;
+  const lastDims = new Map([...inputs, ...outputs].map(({ name, shape }) => [name, shape?.at(-1)]));
+  const other = networkKinds.find((each) => cardOf(each).like === kind && cardOf(each).isUnlike?.(lastDims));
+  return other ?? kind;
 }
 
 /** Network of a model of a kind: its name where that is more precise (`refiner`, `text_encoder_2`, `controlnet_1`). */

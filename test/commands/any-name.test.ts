@@ -17,10 +17,15 @@ import { rejectionOf } from '../support/thrown-by.ts';
 
 const at = temporaryFolder();
 const checkpoint = join(import.meta.dirname, '../../models/sd-shapes');
-const original = 'out/Stable_Diffusion_version_sd-shapes_text_encoder.mlpackage';
+const packageOf = (network: string) => `out/Stable_Diffusion_version_sd-shapes_${network}.mlpackage`;
+const original = packageOf('text_encoder');
 
 beforeAll(async () => {
-  await convertCheckpoint({ modelVersion: checkpoint, output: at('out'), models: ['text_encoder'] });
+  await convertCheckpoint({
+    modelVersion: checkpoint,
+    output: at('out'),
+    models: ['text_encoder', 'vae_encoder'],
+  });
 });
 
 /** What each command that takes a package makes of the one at a path. */
@@ -87,6 +92,45 @@ test('what is made of a model lies beside it, though the path is the folder that
     ['out/onnx/text_encoder', 'out/onnx/text_encoder_chunk1'],
   ] as const)
     expect((await openArtifact(`${at(path)}/.`)).chunkPath(chunk)).toBe(at(chunkPath));
+});
+
+describe('bundle in a folder of packages', () => {
+  const notes: string[] = [];
+  const bundle = async (names: Readonly<Record<string, string>>) => {
+    const folder = at('renamed');
+    rmSync(folder, { recursive: true, force: true });
+    for (const [name, network] of Object.entries(names))
+      cpSync(at(packageOf(network)), join(folder, name), { recursive: true });
+    notes.length = 0;
+    const { files } = await bundlePackages(
+      { folder, tokenizer: at('out/onnx/tokenizer'), compiler: 'own' },
+      { onProgress: (event) => event.type === 'note' && notes.push(event.message.replaceAll(folder, '')) },
+    );
+    return [...new Set(files.map(({ name }) => name.split('/')[0]))].filter((name) => name?.endsWith('c'));
+  };
+
+  test('tells networks by content where names do not', async () => {
+    expect(await bundle({ first: 'text_encoder', 'second.mlpackage': 'vae_encoder' })).toEqual([
+      'TextEncoder.mlmodelc',
+      'VAEEncoder.mlmodelc',
+    ]);
+    expect(notes).toEqual([]);
+  });
+
+  test('takes the one that is called so, and says which it leaves out', async () => {
+    expect(await bundle({ 'a backup': 'text_encoder', x_text_encoder: 'text_encoder' })).toEqual([
+      'TextEncoder.mlmodelc',
+    ]);
+    expect(notes).toEqual(['/a backup is left out: /x_text_encoder is the text_encoder by its name.']);
+  });
+
+  test.each([
+    ['called so', 'a_text_encoder', 'b_text_encoder'],
+    ['with that content', 'one', 'two'],
+  ])('refuses two of one network, both %s', async (_, one, two) => {
+    const error = await rejectionOf(bundle({ [one]: 'text_encoder', [two]: 'text_encoder' }));
+    expect(error.problem).toBe(`${at('renamed')} has two packages of one network: text_encoder.`);
+  });
 });
 
 describe('what decides what a path is', () => {

@@ -39,6 +39,9 @@ export type InputPort = Port & {
   readonly axes: readonly (Axis | number)[];
 };
 
+/** A dimension as a file declares it: the name of a free one, or its range. */
+export type DeclaredDim = number | string | undefined;
+
 /** What a graph is built with. */
 export interface BuildOptions {
   /** Names, shapes and dtypes at the borders. */
@@ -63,8 +66,10 @@ interface Facts<Part extends string> {
   readonly fewerBits: boolean;
   /** Inputs of which one tells a model to be this network. */
   readonly marks: readonly string[];
-  /** The network that a model with its inputs is taken for, where its inputs are not its own. */
+  /** A network with inputs of the same names. */
   readonly like?: string;
+  /** Whether a model with the inputs of `like` is this network, by the last dimensions of its inputs and outputs. */
+  isUnlike?(lastDims: ReadonlyMap<string, DeclaredDim>): boolean;
   /** What its config.json says of realistic inputs, by key. */
   readonly settings: { readonly [K in keyof ModelSettings]: string };
   /** The folder's tensors that it leaves alone. */

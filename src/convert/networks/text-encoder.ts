@@ -4,7 +4,7 @@ import type { Rng } from '../../random/rng.ts';
 import type { TensorData } from '../../weights/tensor-data.ts';
 import { type ClipTextOutputs, clipText, clipTextWithProjection } from '../clip-text.ts';
 import { clipTextConfig } from '../config/clip-text-config.ts';
-import { type Definition, networkCard } from './card.ts';
+import { type DeclaredDim, type Definition, networkCard } from './card.ts';
 import { type InputSizes, type ModelSettings, onlyCase } from './realistic.ts';
 
 /** Of CLIP's text and vision models alike. */
@@ -78,6 +78,7 @@ export const textEncoder2 = networkCard({
   title: 'the second text encoder',
   swiftName: 'TextEncoder2',
   like: 'text_encoder',
+  isUnlike: (lastDims) => lastDims.has('text_embeds') || isWide(lastDims),
   outputs: {
     hidden_embeds: { optimum: null, apple: 'hidden_embeds', text: hiddenEmbeds },
     text_embeds: { optimum: 'text_embeds', apple: 'pooled_outputs', text: pooled },
@@ -89,6 +90,14 @@ export const textEncoder2 = networkCard({
     return { ...outputs, hidden_embeds: lastButOne(outputs) };
   },
 });
+
+/** Apple's contract gives both encoders' outputs the same names, and SDXL's second is the wider one. */
+function isWide(lastDims: ReadonlyMap<string, DeclaredDim>): boolean {
+  return lastDims.has('hidden_embeds') && lastDims.get('pooled_outputs') === SECOND_ENCODER_WIDTH;
+}
+
+/** OpenCLIP ViT-bigG; the first, CLIP ViT-L, has 768. */
+const SECOND_ENCODER_WIDTH = 1280;
 
 /** Before any final normalisation: what Stable Diffusion XL was trained on. */
 function lastButOne({ hidden_states }: Pick<ClipTextOutputs, 'hidden_states'>): Tensor {

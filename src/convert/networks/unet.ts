@@ -28,6 +28,9 @@ const outputs = {
   noise: { optimum: 'out_sample', apple: 'noise_pred', text: 'The noise found in sample, in its shape' },
 } as const satisfies Record<string, Port>;
 
+/** The base has six: three sizes of height and width. */
+const REFINER_TIME_IDS = 5;
+
 /** What all UNets have in common. */
 const shared = {
   part: 'unet' as const,
@@ -92,4 +95,6 @@ export const refiner = networkCard({
   swiftName: 'UnetRefiner',
   marks: ['timestep'],
   like: 'unet',
+  // It is told an aesthetic score in the place of two sizes; Apple's Swift package tells it by this, too.
+  isUnlike: (lastDims) => lastDims.get('time_ids') === REFINER_TIME_IDS,
 });
