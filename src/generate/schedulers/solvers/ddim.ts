@@ -1,9 +1,8 @@
 import { z } from 'zod';
 import { linearCombination } from '../linear-combination.ts';
 import { levelOfAlpha, predictNoise, predictPicture } from '../prediction.ts';
-import { alphaAt, cumulativeAlphas, spacedTimesteps } from '../schedule/noise-schedule.ts';
-import { roundHalfEven } from '../schedule/round-half-even.ts';
-import { noiseFor, type Scheduler, type StepOptions } from '../scheduler.ts';
+import { alphaAt } from '../schedule/noise-schedule.ts';
+import { noiseFor, type StepOptions } from '../scheduler.ts';
 import {
   clipRange,
   flag,
@@ -13,7 +12,7 @@ import {
   timestepSpacing,
   trainingNoise,
 } from '../scheduler-config.ts';
-import { StepPosition } from '../step-position.ts';
+import { AlphaScheduler, wholeTimesteps } from '../steps/alpha-scheduler.ts';
 import { boundPicture } from '../thresholding.ts';
 
 export const ddimConfig = z.object({
@@ -29,36 +28,25 @@ export const ddimConfig = z.object({
 });
 
 /** Song et al. 2020, "Denoising diffusion implicit models", equation 12. */
-export class DdimScheduler implements Scheduler {
-  readonly stages = 1;
-  readonly initNoiseSigma = 1;
+export class DdimScheduler extends AlphaScheduler {
   readonly needsNoise = false;
-  timesteps: readonly number[] = [];
   readonly #config: z.infer<typeof ddimConfig>;
-  readonly #alphas: Float32Array;
   #stride = 0;
-  #position = new StepPosition([]);
 
   constructor(config: z.infer<typeof ddimConfig>) {
+    super(config);
     this.#config = config;
-    this.#alphas = cumulativeAlphas(config, config.rescale_betas_zero_snr);
   }
 
-  setTimesteps(count: number): void {
-    const { num_train_timesteps: trainSteps, steps_offset: offset, timestep_spacing: spacing } = this.#config;
-    this.timesteps = spacedTimesteps(spacing, count, { trainSteps, offset }).map(roundHalfEven);
-    this.#stride = Math.floor(trainSteps / count);
-    this.#position = new StepPosition(this.timesteps);
-  }
-
-  scaleModelInput(sample: Float32Array): Float32Array {
-    return sample;
+  protected timestepsOf(count: number): readonly number[] {
+    this.#stride = Math.floor(this.#config.num_train_timesteps / count);
+    return wholeTimesteps(this.#config, count);
   }
 
   step(modelOutput: Float32Array, t: number, sample: Float32Array, options: StepOptions = {}): Float32Array {
-    this.#position.find(t); // refuses a timestep that no step starts at
+    this.position.find(t); // refuses a timestep that no step starts at
     const { prediction_type: type } = this.#config;
-    const [now, next] = [this.#alpha(t), this.#alpha(t - this.#stride)];
+    const [now, next] = [this.alpha(t), this.alpha(t - this.#stride)];
     const level = levelOfAlpha(now);
     const picture = boundPicture(this.#config, predictPicture(type, level, modelOutput, sample));
     const noise = predictNoise(type, level, modelOutput, sample);
@@ -76,12 +64,7 @@ export class DdimScheduler implements Scheduler {
     ]);
   }
 
-  addNoise(original: Float32Array, noise: Float32Array, t: number): Float32Array {
-    const { alpha, sigma } = levelOfAlpha(this.#alpha(t));
-    return linearCombination([alpha, original], [sigma, noise]);
-  }
-
-  #alpha(t: number): number {
-    return alphaAt(this.#alphas, t, this.#config.set_alpha_to_one ? 1 : (this.#alphas[0] ?? 1));
+  protected override alpha(t: number): number {
+    return alphaAt(this.alphas, t, this.#config.set_alpha_to_one ? 1 : (this.alphas[0] ?? 1));
   }
 }

@@ -1,9 +1,7 @@
 import { z } from 'zod';
 import { linearCombination } from '../linear-combination.ts';
 import { levelOfAlpha, predictPicture } from '../prediction.ts';
-import { alphaAt, cumulativeAlphas, spacedTimesteps } from '../schedule/noise-schedule.ts';
-import { roundHalfEven } from '../schedule/round-half-even.ts';
-import { noiseFor, type Scheduler, type StepOptions } from '../scheduler.ts';
+import { noiseFor, type StepOptions } from '../scheduler.ts';
 import {
   betaSchedule,
   clipRange,
@@ -14,7 +12,7 @@ import {
   timestepSpacing,
   trainingNoise,
 } from '../scheduler-config.ts';
-import { StepPosition } from '../step-position.ts';
+import { AlphaScheduler, wholeTimesteps } from '../steps/alpha-scheduler.ts';
 import { boundPicture } from '../thresholding.ts';
 
 export const ddpmConfig = z.object({
@@ -32,33 +30,22 @@ export const ddpmConfig = z.object({
 });
 
 /** Ho et al. 2020, "Denoising diffusion probabilistic models", equations 6 and 7. */
-export class DdpmScheduler implements Scheduler {
-  readonly stages = 1;
-  readonly initNoiseSigma = 1;
+export class DdpmScheduler extends AlphaScheduler {
   readonly needsNoise = true;
-  timesteps: readonly number[] = [];
   readonly #config: z.infer<typeof ddpmConfig>;
-  readonly #alphas: Float32Array;
-  #position = new StepPosition([]);
 
   constructor(config: z.infer<typeof ddpmConfig>) {
+    super(config);
     this.#config = config;
-    this.#alphas = cumulativeAlphas(config, config.rescale_betas_zero_snr);
   }
 
-  setTimesteps(count: number): void {
-    const { num_train_timesteps: trainSteps, steps_offset: offset, timestep_spacing: spacing } = this.#config;
-    this.timesteps = spacedTimesteps(spacing, count, { trainSteps, offset }).map(roundHalfEven);
-    this.#position = new StepPosition(this.timesteps);
-  }
-
-  scaleModelInput(sample: Float32Array): Float32Array {
-    return sample;
+  protected timestepsOf(count: number): readonly number[] {
+    return wholeTimesteps(this.#config, count);
   }
 
   step(modelOutput: Float32Array, t: number, sample: Float32Array, options: StepOptions = {}): Float32Array {
-    const end = this.timesteps[this.#position.find(t) + 1] ?? -1;
-    const [now, next] = [alphaAt(this.#alphas, t, 1), alphaAt(this.#alphas, end, 1)];
+    const end = this.timesteps[this.position.find(t) + 1] ?? -1;
+    const [now, next] = [this.alpha(t), this.alpha(end)];
     const { prediction_type: type, variance_type: variance } = this.#config;
     const picture = boundPicture(this.#config, predictPicture(type, levelOfAlpha(now), modelOutput, sample));
     const kept = now / next;
@@ -70,10 +57,5 @@ export class DdpmScheduler implements Scheduler {
     const small = Math.max(((1 - next) / (1 - now)) * (1 - kept), 1e-20);
     const noise = noiseFor('DDPMScheduler', options, sample.length);
     return linearCombination(...mean, [Math.sqrt(variance === 'fixed_large' ? 1 - kept : small), noise]);
-  }
-
-  addNoise(original: Float32Array, noise: Float32Array, t: number): Float32Array {
-    const { alpha, sigma } = levelOfAlpha(alphaAt(this.#alphas, t, 1));
-    return linearCombination([alpha, original], [sigma, noise]);
   }
 }

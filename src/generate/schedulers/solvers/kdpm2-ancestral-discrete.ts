@@ -1,35 +1,19 @@
 import { z } from 'zod';
 import { linearCombination } from '../linear-combination.ts';
-import { oneSpacing, type Stops } from '../schedule/ratio-spacing.ts';
-import { roundHalfEven } from '../schedule/round-half-even.ts';
+import { oneSpacing } from '../schedule/ratio-spacing.ts';
 import { noiseFor, type StepOptions } from '../scheduler.ts';
-import { ancestralSplit, eulerStep, type RatioStep } from '../steps/ratio-scheduler.ts';
-import { TwoStageScheduler, twoStageOptions } from '../steps/two-stage-scheduler.ts';
-import { alongSlope, logMiddle } from './kdpm2-discrete.ts';
+import { alongSlope, Kdpm2Scheduler, logMiddle } from '../steps/kdpm2.ts';
+import { ancestralSplit, type RatioStep } from '../steps/ratio-scheduler.ts';
+import { twoStageOptions } from '../steps/two-stage-scheduler.ts';
 
 export const kdpm2AncestralDiscreteConfig = z.object(twoStageOptions).refine(...oneSpacing);
 
 /** DPM-Solver-2 that goes further down than asked and comes back up with fresh noise (k-diffusion, K. Crowson). */
-export class Kdpm2AncestralDiscreteScheduler extends TwoStageScheduler {
+export class Kdpm2AncestralDiscreteScheduler extends Kdpm2Scheduler {
   readonly needsNoise = true;
-  readonly #karras: boolean;
-
-  constructor(config: z.infer<typeof kdpm2AncestralDiscreteConfig>) {
-    super(config);
-    this.#karras = config.use_karras_sigmas;
-  }
-
-  protected override stops(count: number): Stops {
-    const { timesteps, ratios } = super.stops(count);
-    return { ratios, timesteps: this.#karras ? timesteps.map(roundHalfEven) : timesteps };
-  }
 
   protected between(sigma: number, next: number): number {
     return logMiddle(sigma, roundedDown(sigma, next));
-  }
-
-  protected first(step: RatioStep): Float32Array {
-    return eulerStep(step, step.next);
   }
 
   protected second(first: RatioStep, second: RatioStep, options: StepOptions): Float32Array {
