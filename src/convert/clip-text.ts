@@ -5,7 +5,7 @@ import type { Tensor } from '../graph/tensor.ts';
 import { clipLayer } from './blocks/clip-layer.ts';
 import type { ClipTextConfig } from './config/clip-text-config.ts';
 
-/** What a CLIP text encoder gives. */
+/** Outputs of a CLIP text encoder. */
 export interface ClipTextOutputs {
   /** Tokens after the last layer and the final normalisation [B,S,C]. */
   readonly last_hidden_state: Tensor;
@@ -38,7 +38,10 @@ export function clipText(at: Scope, inputIds: Tensor, config: ClipTextConfig): C
   };
 }
 
-/** CLIPTextModelWithProjection: the same, and the pooled embedding projected to where pictures are embedded too [B,P]. */
+/**
+ * CLIPTextModelWithProjection: `clipText`, and its pooled embedding projected into the space of CLIP's image embeddings
+ * [B,P].
+ */
 export function clipTextWithProjection(
   at: Scope,
   inputIds: Tensor,
@@ -48,7 +51,10 @@ export function clipTextWithProjection(
   return { ...outputs, text_embeds: linear(at.in('text_projection'), outputs.pooled, { bias: false }) };
 }
 
-/** 0 where a token may look, −10⁴ where not [1,1,S,S]: far enough below any score that its weight is exactly 0, and inside float16's range. */
+/**
+ * Causal mask [1,1,S,S]: 0 where a token may attend, −10⁴ elsewhere: low enough that softmax gives exactly 0, and
+ * within float16's range.
+ */
 function causalMask(ids: Tensor, tokens: number): Tensor {
   const data = Float32Array.from({ length: tokens * tokens }, (_, at) =>
     at % tokens > Math.floor(at / tokens) ? -1e4 : 0,
@@ -57,8 +63,8 @@ function causalMask(ids: Tensor, tokens: number): Tensor {
 }
 
 /**
- * Position of the first end-of-text token [B,1]. Configs written before transformers 4.30 say 2 whatever the real id
- * is; for them it is the largest id, as in transformers.
+ * Position of the first end-of-text token [B,1]. Configs written before transformers 4.30 have 2, whatever the real id;
+ * for them the token with the largest id is taken, as in transformers.
  */
 function endOfText(ids: Tensor, eosTokenId: number): Tensor {
   if (eosTokenId === 2) return argmax(ids);

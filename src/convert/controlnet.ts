@@ -7,16 +7,16 @@ import type { AttentionImplementation } from './blocks/attention.ts';
 import { contractingPath, type DenoiserInputs } from './blocks/contracting-path.ts';
 import type { ControlNetConfig } from './config/controlnet-config.ts';
 
-/** What a ControlNet reads. */
+/** Inputs of a ControlNet. */
 export interface ControlNetInputs extends DenoiserInputs {
-  /** The picture that guides [B,3,8h,8w], 0…1. */
+  /** Conditioning picture [B,3,8h,8w] in 0…1. */
   readonly controlnet_cond: Tensor;
 }
 
 /**
- * ControlNetModel (Zhang et al. 2023): what the UNet reads and a picture → residuals for each of the UNet's skip
- * connections and, last, for its middle. The UNet's way down once more, with the picture added at its beginning and a
- * 1×1 convolution at each of its results.
+ * ControlNetModel (Zhang et al. 2023): the UNet's inputs and a conditioning picture → residuals for each of the UNet's
+ * skip connections and, last, for its mid block. It is the UNet's contracting path with weights of its own: the embedded
+ * picture is added after the first convolution, and a 1×1 convolution follows each output.
  */
 export function controlnet(
   at: Scope,
@@ -32,7 +32,7 @@ export function controlnet(
   ];
 }
 
-/** Picture [B,3,8h,8w] → [B,C,h,w]: a convolution, then two a level, the second of which halves. */
+/** Embeds a picture [B,3,8h,8w] as [B,C,h,w]: a convolution, two per level, the second with stride 2, and a last one. */
 function conditionEmbedding(at: Scope, picture: Tensor, config: ControlNetConfig): Tensor {
   const rgb = config.controlnet_conditioning_channel_order === 'rgb';
   let h = silu(conv2d(at.in('conv_in'), rgb ? picture : flipChannels(picture), { pad: 1 }));

@@ -9,25 +9,28 @@ import { ownSizes } from './networks/denoiser-sizes.ts';
 import { cardOf, componentOf, type NetworkName, networkKinds } from './networks/networks.ts';
 import { traitsOf } from './traits.ts';
 
-/** A network of a checkpoint as a graph: no weight has been read. */
+/** The graph of a checkpoint's network. Its weights have not been read. */
 export interface Model {
   readonly name: NetworkName;
-  /** What it is made of: a folder of the checkpoint. */
+  /** The component with its weights and config. */
   readonly component: Component;
   readonly graph: Graph;
-  /** Why it must not be computed in float16, a sentence; `undefined` where it may. */
+  /** Reason why it must not be computed in float16, a sentence; `undefined` where it may. */
   readonly needsFloat32?: string | undefined;
 }
 
-/** How the networks are to be built. */
+/** Which networks to build, and how. */
 export interface ConvertOptions extends BuildOptions {
-  /** Which networks; all that the checkpoint has when left out. */
+  /** Networks to build; default: `networksOf` the checkpoint. */
   readonly models?: readonly NetworkName[] | undefined;
-  /** Whether, where no networks are named, the UNet is the one that takes a ControlNet's residuals. */
+  /** Whether the default networks have `control-unet` instead of `unet`. */
   readonly controlledUnet?: boolean | undefined;
 }
 
-/** The networks that a checkpoint has, in the order they run; its UNet as `control-unet` where that is asked for. */
+/**
+ * Lists the networks of a checkpoint in the order they run, with `control-unet` instead of `unet` where
+ * `controlledUnet` is set.
+ */
 export function networksOf(
   { components }: Checkpoint,
   { controlledUnet = false }: Pick<ConvertOptions, 'controlledUnet'> = {},
@@ -40,7 +43,7 @@ export function networksOf(
   });
 }
 
-/** A VAE may come with one of its halves alone. */
+/** Whether a component has the network's weights: a VAE may lack its encoder or its decoder. */
 function isThere(name: NetworkName, component: Component | undefined): boolean {
   if (!component) return false;
   const [own, other] = name === 'vae_encoder' ? ['encoder.', 'decoder.'] : ['decoder.', 'encoder.'];
@@ -49,9 +52,9 @@ function isThere(name: NetworkName, component: Component | undefined): boolean {
 }
 
 /**
- * The graphs of a checkpoint's networks. Throws `NotFoundError` for a network it does not have, `ConfigError`,
- * `MissingWeightError`, `UnusedWeightError` and `ShapeError` when config and weights are not those of one network,
- * `RequestError` for sizes that the network cannot take.
+ * Builds the graphs of a checkpoint's networks. Throws `NotFoundError` for a network that it lacks, `ConfigError`,
+ * `MissingWeightError`, `UnusedWeightError` and `ShapeError` when config and weights do not belong together,
+ * `RequestError` for sizes that a network cannot have.
  */
 export function convert(checkpoint: Checkpoint, options: ConvertOptions): Model[] {
   const names = options.models ?? networksOf(checkpoint, options);
@@ -71,16 +74,18 @@ function convertModel(checkpoint: Checkpoint, name: NetworkName, options: Conver
   return { name, component, graph, needsFloat32: card.needsFloat32?.(component, traitsOf(checkpoint)) };
 }
 
-/** A VAE is asked for the half that it lacks. */
 function notThere(title: string, { files, configFile }: Component): NotFoundError {
   return new NotFoundError({
-    problem: `${title} is not in the checkpoint: it has the other half of the VAE alone.`,
+    problem: `${title} is not in the checkpoint: its VAE has only the other half.`,
     details: { file: files[0] ?? configFile },
-    advice: 'Leave it out of what is to be converted, or name a whole VAE with --custom-vae-version.',
+    advice: 'Leave it out of the conversion, or name a complete VAE with --custom-vae-version.',
   });
 }
 
-/** Another class with the same weights would compute something else. Its own config goes before model_index.json, as a folder may have been exchanged. */
+/**
+ * Refuses a component of another class: with the same weights it may compute something else. The class in the
+ * component's config counts before the one in model_index.json, since users replace folders.
+ */
 function checkClass(title: string, { name, className, config, configFile }: Component): void {
   const classes: Readonly<Record<string, readonly string[]>> = componentClasses;
   const found = typeof config._class_name === 'string' ? config._class_name : className;
@@ -92,11 +97,11 @@ function checkClass(title: string, { name, className, config, configFile }: Comp
     advice:
       name === 'vae'
         ? 'Name another VAE with --custom-vae-version, or convert the rest: --convert-unet --convert-text-encoder.'
-        : 'Leave it out of what is to be converted.',
+        : 'Leave it out of the conversion.',
   });
 }
 
-/** `controlnet`, `controlnet_1`, …: as diffusers names the folders of several. */
+/** Whether a component is a ControlNet: diffusers names their folders `controlnet`, `controlnet_1`, …. */
 function isControlNet(name: string): name is 'controlnet' | `controlnet_${number}` {
   return /^controlnet(_\d+)?$/.test(name);
 }

@@ -4,7 +4,7 @@ import { trainedFactors } from './networks/vae-variant.ts';
 import { vaeVariant } from './networks/vae-variants.ts';
 import { traitsOf } from './traits.ts';
 
-/** What whoever uses these networks should know of how they fit together, a sentence each; no weight is read. */
+/** Notes for users on how these networks fit together, a sentence each. Reads no weights. */
 export function notesOn(
   checkpoint: Checkpoint,
   names: readonly NetworkName[],
@@ -18,12 +18,14 @@ export function notesOn(
     ...(vae && latentScale && hasVae ? notesOnScale(vae, latentScale.factor, latentFactor, coreMl) : []),
     ...(vae && kinds.has('vae_decoder') ? vaeVariant(vae).notes : []),
     ...(kinds.has('controlnet') && kinds.has('unet')
-      ? ['the UNet does not take what a ControlNet gives: --unet-support-controlnet makes one that does.']
+      ? [
+          'this UNet has no inputs for the residuals of a ControlNet: convert it with --unet-support-controlnet.',
+        ]
       : []),
   ];
 }
 
-/** Of which families a scale is. */
+/** Families by the scaling factor of their VAEs. */
 const scaleTitles: ReadonlyMap<number, string> = new Map([
   [trainedFactors.sd, 'Stable Diffusion 1.x and 2.x'],
   [trainedFactors.xl, 'Stable Diffusion XL'],
@@ -34,10 +36,10 @@ function notesOnScale(vae: Component, factor: number, trained: number, coreMl: b
   const other = scaleTitles.get(factor);
   if (vaeVariant(vae).isOfOneFamily && other !== undefined)
     return [
-      `the VAE scales latents by ${factor}, as ${other} does, and not by ${trained}: with another family's VAE the pictures are wrong.`,
+      `the VAE's scaling factor is ${factor}, that of ${other}, not ${trained}: with another family's VAE the pictures are wrong.`,
     ];
   if (!coreMl) return [];
   return [
-    `the VAE scales latents by ${factor}, Apple's Swift package by ${trained} unless it is told: set encoderScaleFactor and decoderScaleFactor to ${factor} in the app.`,
+    `the VAE's scaling factor is ${factor}, but Apple's Swift package uses ${trained} by default: set encoderScaleFactor and decoderScaleFactor to ${factor} in the app.`,
   ];
 }

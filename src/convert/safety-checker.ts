@@ -17,34 +17,34 @@ import type { Tensor } from '../graph/tensor.ts';
 import { clipVision } from './clip-vision.ts';
 import type { SafetyCheckerConfig } from './config/safety-checker-config.ts';
 
-/** What the safety checker reads. */
+/** Inputs of the safety checker. */
 export interface SafetyCheckerInputs {
-  /** The pictures as CLIP sees them: resized and normalised [B,3,224,224]. */
+  /** The pictures, resized and normalised for CLIP [B,3,224,224]. */
   readonly clip_input: Tensor;
-  /** The pictures to be given out [B,H,W,3]. */
+  /** The pictures to filter [B,H,W,3]. */
   readonly images: Tensor;
-  /** Added to the scores of the concepts that call for special care, above 0 for a stricter checker [1]; nothing when left out. */
+  /** Added to the scores of the special-care concepts [1]; above 0 makes the checker stricter. 0 when left out. */
   readonly adjustment?: Tensor;
 }
 
-/** What the safety checker gives. */
+/** Outputs of the safety checker. */
 export interface SafetyCheckerOutputs {
-  /** The pictures, those with a bad concept black [B,H,W,3]. */
+  /** The pictures, black where one shows a bad concept [B,H,W,3]. */
   readonly filtered_images: Tensor;
-  /** Which have one: bool [B,1]. */
+  /** Whether a picture shows one: bool [B,1]. */
   readonly has_nsfw_concepts: Tensor;
-  /** How far each picture's nearness to each bad concept is above that concept's threshold [B,17]. */
+  /** Similarity of each picture to each bad concept, minus the concept's threshold [B,17]. */
   readonly concept_scores: Tensor;
 }
 
-/** torch.nn.functional.normalize's. */
+/** Epsilon of torch.nn.functional.normalize. */
 const EPSILON = 1e-12;
 
 /**
- * StableDiffusionSafetyChecker (of diffusers): CLIP's embedding of a picture is held against those of bad concepts, by
- * the cosine between them. A picture that is near one of a few concepts that call for special care is held against the
- * bad ones a little more strictly. diffusers rounds the scores to three digits before it looks which are above 0; its
- * form for ONNX and Apple's converter do not, nor does this.
+ * diffusers' StableDiffusionSafetyChecker: compares CLIP's embedding of a picture with those of bad concepts by cosine
+ * similarity. For a picture that is similar to a special-care concept, the thresholds of all bad concepts drop by 0.01.
+ * diffusers rounds the scores to three digits before it compares them with 0; its ONNX form and Apple's converter do not,
+ * and neither does this.
  */
 export function safetyChecker(
   at: Scope,
@@ -73,7 +73,7 @@ export function safetyChecker(
   };
 }
 
-/** Whether any number of a row [B,N] is above 0: bool [B,1]. */
+/** Whether any number in a row of x [B,N] is above 0: bool [B,1]. */
 function anyAboveZero(x: Tensor): Tensor {
   return greaterScalar(reduceMax(x, 1), 0);
 }

@@ -6,7 +6,7 @@ import type { TinyAutoencoderConfig } from './config/tiny-autoencoder-config.ts'
 
 /**
  * AutoencoderTiny (TAESD, Ollin Boer Bohan 2023): a VAE distilled to convolutions and ReLUs, fifty times smaller. It works
- * on pictures in 0…1; like diffusers, both halves speak −1…1 to the outside.
+ * on pictures in 0…1; as in diffusers, encoder and decoder convert from and to −1…1.
  */
 
 /** Latents [B,4,h,w] → a picture [B,3,8h,8w] in −1…1. */
@@ -14,7 +14,7 @@ export function tinyDecoder(at: Scope, z: Tensor, config: TinyAutoencoderConfig)
   const next = layersOf(at.in('decoder'));
   const levels = config.num_decoder_blocks.length;
 
-  let h = scale(tanh(scale(z, 1 / 3)), 3); // softly between −3 and 3
+  let h = scale(tanh(scale(z, 1 / 3)), 3); // a soft clamp to −3…3
   h = relu(conv2d(next(), h, { pad: 1 }));
   next(); // the ReLU
   for (const [level, blocks] of config.num_decoder_blocks.entries()) {
@@ -30,9 +30,10 @@ export function tinyDecoder(at: Scope, z: Tensor, config: TinyAutoencoderConfig)
 }
 
 /**
- * A picture [B,3,8h,8w] in −1…1 → its latents, and −30 for each [B,8,h,w]. Whoever loads a VAE's encoder draws from the
- * distribution whose mean and log variance it gives; this one gives latents, not a distribution. A log variance of −30,
- * below which diffusers and Apple's Swift package clamp, is a deviation of e⁻¹⁵ = 3·10⁻⁷: what is drawn are the latents.
+ * A picture [B,3,8h,8w] in −1…1 → its latents, then a log variance of −30 for each: [B,8,h,w]. Consumers of a VAE's
+ * encoder expect the mean and log variance of a distribution and sample from it, but TAESD encodes to the latents
+ * themselves. A log variance of −30 (the lowest that diffusers and Apple's Swift package allow) is a standard deviation
+ * of e⁻¹⁵ = 3·10⁻⁷, so samples are the latents.
  */
 export function tinyEncoder(at: Scope, x: Tensor, config: TinyAutoencoderConfig): Tensor {
   const next = layersOf(at.in('encoder'));
@@ -46,7 +47,7 @@ export function tinyEncoder(at: Scope, x: Tensor, config: TinyAutoencoderConfig)
   return pad(latents, 1, { after: config.latent_channels, value: -30 });
 }
 
-/** Three convolutions with ReLUs between them, beside which x [B,C,H,W] itself goes through. */
+/** Three convolutions with ReLUs between them and a residual connection, on x [B,C,H,W]. */
 function tinyBlock(at: Scope, x: Tensor): Tensor {
   let h = relu(conv2d(at.in('conv.0'), x, { pad: 1 }));
   h = relu(conv2d(at.in('conv.2'), h, { pad: 1 }));
@@ -54,7 +55,7 @@ function tinyBlock(at: Scope, x: Tensor): Tensor {
   return relu(add(h, x));
 }
 
-/** `layers.0`, `layers.1`, …: both halves are sequences, in which what has no weights has a number as well. */
+/** Steps through `layers.0`, `layers.1`, …: encoder and decoder number the modules without weights, too. */
 function layersOf(at: Scope): () => Scope {
   let index = 0;
   return () => at.in(`layers.${index++}`);

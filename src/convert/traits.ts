@@ -3,17 +3,17 @@ import type { Family } from '../checkpoint/family.ts';
 import { trainedFactors } from './networks/vae-variant.ts';
 import { type LatentScale, latentScaleOf } from './networks/vae-variants.ts';
 
-/** What holds for a whole checkpoint, whichever of its networks are at hand. */
+/** Facts about a checkpoint as a whole, whichever of its networks are present. */
 export interface Traits {
-  /** By the UNet; without one, `sdxl` where something else says so, and `undefined` where nothing does. */
+  /** Family of the UNet; without a UNet, `sdxl` where something else shows it, otherwise `undefined`. */
   readonly family: Family | undefined;
   /** Whether it is Stable Diffusion XL or its refiner. */
   readonly isXl: boolean;
-  /** The licence that its models are described with, as Apple's converter does. */
+  /** Licence that is written into its models, the same as by Apple's converter. */
   readonly license: string;
-  /** What its UNet's latents were multiplied by in training. */
+  /** Scaling factor of the latents that its UNet was trained on. */
   readonly latentFactor: number;
-  /** How its VAE's latents are scaled, which may be another family's; `undefined` without a VAE. */
+  /** Scaling of its VAE's latents; the VAE may be another family's. `undefined` without a VAE. */
   readonly latentScale: LatentScale | undefined;
 }
 
@@ -25,7 +25,7 @@ const licenses = {
 
 type Marked = Pick<Checkpoint, 'family' | 'modelIndex' | 'components'>;
 
-/** The traits of a checkpoint by all its marks: the same when a network was not downloaded, or is not converted. */
+/** Derives the traits of a checkpoint; they are the same when a network was not downloaded or is not converted. */
 export function traitsOf(checkpoint: Marked): Traits {
   const isXl = hasMarkOfXl(checkpoint);
   const vae = checkpoint.components.get('vae');
@@ -38,7 +38,7 @@ export function traitsOf(checkpoint: Marked): Traits {
   };
 }
 
-/** The UNet, the class of the pipeline, or a second text encoder or tokenizer: each says it alone. */
+/** Whether it is XL: by the UNet, the pipeline's class, a second text encoder or a second tokenizer; one is enough. */
 function hasMarkOfXl({ family, modelIndex, components }: Marked): boolean {
   const { _class_name: pipeline } = modelIndex;
   return (
@@ -50,7 +50,7 @@ function hasMarkOfXl({ family, modelIndex, components }: Marked): boolean {
   );
 }
 
-/** Whether an entry of model_index.json is a component: `[null, null]` is none. */
+/** Whether an entry of model_index.json is a component: diffusers writes `[null, null]` for one that is left out. */
 function isPresent(entry: unknown): boolean {
   return Array.isArray(entry) && typeof entry[1] === 'string';
 }

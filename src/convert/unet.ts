@@ -8,16 +8,18 @@ import { attend, contractingPath, type DenoiserInputs } from './blocks/contracti
 import { resnetBlock } from './blocks/resnet-block.ts';
 import type { UNetConfig } from './config/unet-config.ts';
 
-/** What the UNet reads. */
+/** Inputs of the UNet. */
 export interface UNetInputs extends DenoiserInputs {
-  /** A ControlNet's residuals, asked for by the shapes of what they are added to: the skip connections, then the middle. */
+  /**
+   * Declares a ControlNet's residuals, given the shapes that they are added to: the skip connections, then the mid
+   * block's output.
+   */
   readonly residuals?: ((shapes: readonly Shape[]) => readonly Tensor[]) | undefined;
 }
 
 /**
- * UNet2DConditionModel (Rombach et al. 2022): latents, a timestep and a text → the predicted noise [B,Cout,h,w].
- * Down through the levels, each leaving skip connections behind; through the middle; up again, each level taking its
- * skip connections back.
+ * UNet2DConditionModel (Rombach et al. 2022): latents, a timestep and a text → the predicted noise [B,Cout,h,w]. The down
+ * blocks produce skip connections; after the mid block, the up blocks concatenate them in reverse order.
  */
 export function unet(
   at: Scope,
@@ -50,7 +52,7 @@ export function unet(
   return conv2d(at.in('conv_out'), silu(h), { pad: 1 });
 }
 
-/** Each tensor with its residual added. */
+/** Adds to each tensor its residual, if it has one. */
 function withResiduals(tensors: readonly Tensor[], residuals: UNetInputs['residuals']): Tensor[] {
   const added = residuals?.(tensors.map(({ shape }) => shape)) ?? [];
   return tensors.map((x, i) => {

@@ -49,7 +49,7 @@ describe.skipIf(!hasPython)('in a terminal', () => {
     expect(stages.length).toBeGreaterThanOrEqual(6);
     for (const stage of stages) expect(stage).toMatch(/^✔ \w+ +\S+/);
     expect(rows.find((row) => row.includes(' MB to '))).toMatch(/\d\.\d s$/);
-    expect(rows.find((row) => row.startsWith('  › '))).toContain('the VAE scales latents');
+    expect(rows.find((row) => row.startsWith('  › '))).toContain("the VAE's scaling factor");
     const list = rows.slice(
       0,
       rows.findIndex((row) => row.startsWith('artifact')),

@@ -61,9 +61,9 @@ test('the floors are tight: with another epsilon, pictures and latents fall belo
   expect(psnr(floatsOf(encoder, 'latent').data, moments)).toBeLessThan(131); // 108.0
 });
 
-test('its own half for pictures with a hole is left alone, and that is said', () => {
+test('the masked picture of inpainting is not an input, and a note says so', () => {
   expect(notesOn(checkpoint, ['vae_decoder'], { coreMl: true })).toEqual([
-    expect.stringContaining('decodes latents alone'),
+    expect.stringContaining('decodes latents only'),
   ]);
   expect(notesOn(checkpoint, ['vae_encoder'], { coreMl: true })).toEqual([]);
 });
@@ -82,10 +82,10 @@ test('the same weights called AutoencoderKL are refused', () => {
 });
 
 test.each<[JsonObject, string]>([
-  [{ up_block_out_channels: [8, 16] }, 'up_block_out_channels[1] is 16, but the weights are made for 12'],
-  [{ down_block_out_channels: [4, 4] }, 'down_block_out_channels[1] is 4, but the weights are made for 8'],
+  [{ up_block_out_channels: [8, 16] }, 'up_block_out_channels[1] is 16, but the weights have 12'],
+  [{ down_block_out_channels: [4, 4] }, 'down_block_out_channels[1] is 4, but the weights have 8'],
   [{ up_block_out_channels: [8, 8, 12] }, 'up_block_out_channels has 3'],
-  [{ act_fn: 'relu' }, 'sets act_fn to something that sdconvert cannot convert'],
+  [{ act_fn: 'relu' }, 'sets act_fn to a value that is not supported'],
 ])('a config of another network is refused: %j', (config, problem) => {
   const changed = { ...component(), config: { ...component().config, ...config } };
   const error = thrownBy(() => asymmetricAutoencoderKl.open(changed));

@@ -309,7 +309,7 @@ describe('what is asked for', () => {
       const error = thrownBy(() => convert(unetOnly, { ...plain, contract, sizes }));
       expect(error).toBeInstanceOf(RequestError);
       expect(error.problem).toBe(
-        'a latent width of 1000000000 is too large: 8192 (65536 pixels) is the most.',
+        'a latent width of 1000000000 is too large: the maximum is 8192 (65536 pixels).',
       );
     }
   });
@@ -328,7 +328,7 @@ describe('what is asked for', () => {
     ];
     for (const error of tooLarge) {
       expect(error).toBeInstanceOf(RequestError);
-      expect(error.problem).toContain('is too large for a Core ML model: 32768 is the most.');
+      expect(error.problem).toContain('is too large for a Core ML model: the maximum is 32768.');
     }
   });
 
@@ -348,7 +348,7 @@ describe('what is asked for', () => {
     const controlnet = fullSizeCheckpoint('controlnet-sd15');
     const error = thrownBy(() => convert(controlnet, { ...plain, attention: 'SPLIT_EINSUM_V2' }));
     expect(error).toBeInstanceOf(RequestError);
-    expect(error.problem).toContain('in the attention SPLIT_EINSUM_V2 a ControlNet has a fixed size');
+    expect(error.problem).toContain('with the attention SPLIT_EINSUM_V2 a ControlNet needs a fixed size');
   });
 
   test('in a size that it can halve is built', () => {
@@ -377,9 +377,7 @@ test('the half of a VAE that is not there is not converted, and asked for it is 
   const half = { ...whole, components: new Map(whole.components).set('vae', { ...vae, weights }) };
   expect(convert(half, plain).map(({ name }) => name)).toEqual(['text_encoder', 'unet', 'vae_decoder']);
   const error = thrownBy(() => convert(half, { ...plain, models: ['vae_encoder'] }));
-  expect(error.problem).toBe(
-    'the VAE encoder is not in the checkpoint: it has the other half of the VAE alone.',
-  );
+  expect(error.problem).toBe('the VAE encoder is not in the checkpoint: its VAE has only the other half.');
 });
 
 test('a VAE of a class that nobody knows is named, whatever its weights', () => {

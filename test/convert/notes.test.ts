@@ -28,7 +28,7 @@ test.for([
   ([base, usual]) => {
     const checkpoint = withVae(base, 'taesd');
     expect(notesOn(checkpoint, ['vae_decoder'], both)).toEqual([
-      `the VAE scales latents by 1, Apple's Swift package by ${usual} unless it is told: set encoderScaleFactor and decoderScaleFactor to 1 in the app.`,
+      `the VAE's scaling factor is 1, but Apple's Swift package uses ${usual} by default: set encoderScaleFactor and decoderScaleFactor to 1 in the app.`,
     ]);
     expect(notesOn(checkpoint, ['vae_decoder'], { coreMl: false })).toEqual([]);
     expect(notesOn(checkpoint, ['unet'], both)).toEqual([]);

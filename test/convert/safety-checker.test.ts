@@ -174,11 +174,8 @@ test('a list of positions, which the published file carries, is no stranger, and
 });
 
 test.each([
-  [{ projection_dim: 512 }, 'projection_dim is 512, but the weights are made for 48'],
-  [
-    { vision_config: { patch_size: 16 } },
-    'vision_config.hidden_size is 768, but the weights are made for 64',
-  ],
+  [{ projection_dim: 512 }, 'projection_dim is 512, but the weights have 48'],
+  [{ vision_config: { patch_size: 16 } }, 'vision_config.hidden_size is 768, but the weights have 64'],
 ])('a config that contradicts the weights is refused: %j', (config, problem) => {
   const error = thrownBy(() => build(withConfig(config), optimumContract));
   expect(error).toBeInstanceOf(ConfigError);

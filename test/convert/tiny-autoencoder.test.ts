@@ -106,10 +106,10 @@ describe('TAESD at full size', () => {
 });
 
 test.each<[JsonObject, string, string]>([
-  [{ act_fn: 'silu' }, 'sets act_fn to something that sdconvert cannot convert', '"relu"'],
-  [{ upsample_fn: 'bilinear' }, 'sets upsample_fn to something that sdconvert cannot convert', '"nearest"'],
-  [{ latent_channels: 16 }, 'latent_channels is 16, but the weights are made for 4', ''],
-  [{ in_channels: 4 }, 'in_channels is 4, but the weights are made for 3', ''],
+  [{ act_fn: 'silu' }, 'sets act_fn to a value that is not supported', '"relu"'],
+  [{ upsample_fn: 'bilinear' }, 'sets upsample_fn to a value that is not supported', '"nearest"'],
+  [{ latent_channels: 16 }, 'latent_channels is 16, but the weights have 4', ''],
+  [{ in_channels: 4 }, 'in_channels is 4, but the weights have 3', ''],
 ])('a config of another network is refused: %j', (config, problem, supported) => {
   const error = thrownBy(() => autoencoderTiny.open(withConfig(config)));
   expect(error).toBeInstanceOf(ConfigError);

@@ -5,14 +5,14 @@ import { dimAt, fixedDimAt } from '../../graph/shape.ts';
 import type { Tensor } from '../../graph/tensor.ts';
 
 /**
- * Multi-head attention over tokens [B,C,1,S], in the three forms that Apple's converter knows. All compute
- * softmax(Q·Kᵀ/√d)·V (Vaswani et al. 2017, eq. 1) and differ in how the work is cut up:
+ * Multi-head attention over tokens [B,C,1,S], in the three implementations of Apple's converter. All compute
+ * softmax(Q·Kᵀ/√d)·V (Vaswani et al. 2017, eq. 1) and differ in how they split the work:
  *
  * - ORIGINAL: all heads in two matrix products; fastest on a CPU or GPU.
- * - SPLIT_EINSUM: a head at a time in channels-first einsums, which the Apple Neural Engine runs well
+ * - SPLIT_EINSUM: one head at a time, in channels-first einsums, which the Apple Neural Engine runs well
  *   ("Deploying Transformers on the Apple Neural Engine", Apple 2022).
  * - SPLIT_EINSUM_V2: as SPLIT_EINSUM, with the queries in chunks of 512 tokens. Apple drops the tokens after the last
- *   whole chunk; here they are a shorter chunk.
+ *   whole chunk; here they form a shorter chunk.
  *
  * Unlike Apple's, the queries are scaled before the product, so that float16 scores cannot overflow.
  */
@@ -54,14 +54,14 @@ const implementations: { readonly [K in AttentionImplementation]: Attend } = {
   },
 };
 
-/** Attention of x [B,C,1,S] to `context` [B,D,1,S'] (itself for self-attention). */
+/** Attention from x [B,C,1,S] to `context` [B,D,1,S'], which is x itself for self-attention. */
 export function attention(
   at: Scope,
   x: Tensor,
   context: Tensor,
   { heads, implementation }: { heads: number; implementation: AttentionImplementation },
 ): Tensor {
-  const bias = at.has('to_q.bias'); // the VAE's have one, the UNet's have none
+  const bias = at.has('to_q.bias'); // the VAE's projections have a bias, the UNet's have none
   const q = pointwise(at.in('to_q'), x, { bias });
   const k = pointwise(at.in('to_k'), context, { bias });
   const v = pointwise(at.in('to_v'), context, { bias });
@@ -78,7 +78,7 @@ interface Head {
   readonly v: Tensor;
 }
 
-/** q and v of each head [B,d,1,S]; its k as [B,S,1,d], transposed once for all heads. */
+/** Splits the heads: q and v into [B,d,1,S], k into [B,S,1,d]; k is transposed once for all heads. */
 function eachHead(q: Tensor, k: Tensor, v: Tensor, heads: number): Head[] {
   const size = fixedDimAt(q.shape, 1) / heads;
   const keys = transpose(k, [0, 3, 2, 1]);

@@ -14,7 +14,7 @@ import type { Scope } from '../../graph/scope.ts';
 import { dimAt, type Shape } from '../../graph/shape.ts';
 import type { Tensor } from '../../graph/tensor.ts';
 
-/** What all layers of one of CLIP's transformers share. */
+/** Config keys that the layers of CLIP's transformers read. */
 export interface ClipLayerConfig {
   readonly num_attention_heads: number;
   readonly hidden_act: 'quick_gelu' | 'gelu';
@@ -22,8 +22,8 @@ export interface ClipLayerConfig {
 }
 
 /**
- * One layer of CLIP's transformers, of text as of pictures: self-attention, then an MLP, on tokens x [B,S,C]; each reads a
- * normalised x and is added to it. `mask` [1,1,S,S] is added to the attention's scores.
+ * One layer of CLIP's text or vision transformer on tokens x [B,S,C]: self-attention, then an MLP, each with a layer norm
+ * before it and a residual connection around it. `mask` [1,1,S,S] is added to the attention scores.
  */
 export function clipLayer(at: Scope, x: Tensor, config: ClipLayerConfig, mask?: Tensor): Tensor {
   const norm = { axis: -1, epsilon: config.layer_norm_eps };
@@ -32,7 +32,7 @@ export function clipLayer(at: Scope, x: Tensor, config: ClipLayerConfig, mask?: 
   return add(h, mlp(at.in('mlp'), layerNorm(at.in('layer_norm2'), h, norm), config.hidden_act));
 }
 
-/** Attention of each token to all, or to those that the mask leaves, in heads of rank 4, [B,heads,S,d]. */
+/** Multi-head self-attention, masked where there is a mask; q, k and v are [B,heads,S,d]. */
 function selfAttention(at: Scope, x: Tensor, heads: number, mask: Tensor | undefined): Tensor {
   const [batch, tokens, width] = [dimAt(x.shape, 0), dimAt(x.shape, 1), Number(dimAt(x.shape, 2))];
   const split: Shape = [batch, tokens, heads, width / heads];

@@ -9,33 +9,33 @@ import { resnetBlock } from './resnet-block.ts';
 import { timeMlp, timestepEmbedding } from './time-embedding.ts';
 import { transformer2d } from './transformer.ts';
 
-/** What UNet and ControlNet both read. */
+/** Inputs that UNet and ControlNet share. */
 export interface DenoiserInputs {
   /** Noisy latents [B,Cin,h,w]. */
   readonly sample: Tensor;
   /** float32 [B], or a scalar for the whole batch. */
   readonly timestep: Tensor;
-  /** The text encoder's hidden states as tokens [B,C,1,S]. */
+  /** Hidden states of the text encoder as tokens [B,C,1,S]. */
   readonly encoder_hidden_states: Tensor;
-  /** The embedded guidance scale [B,D], where the config has `time_cond_proj_dim`. */
+  /** Guidance scale embedding [B,D], where the config has `time_cond_proj_dim`. */
   readonly timestep_cond?: Tensor | undefined;
-  /** SDXL's pooled text [B,P] and sizes [B,6 or 5], where the config has them. */
+  /** SDXL's pooled text [B,P] and sizes [B,6 or 5], where the config has `addition_embed_type`. */
   readonly added?: { readonly text_embeds: Tensor; readonly time_ids: Tensor } | undefined;
 }
 
-/** What the way down leaves behind. */
+/** Results of the contracting path. */
 export interface ContractingPath {
   /** The time embedding [B or 1,T]. */
   readonly time: Tensor;
-  /** The result of each layer and each halving [B,C,h/2ˡ,w/2ˡ], in the order they are computed. */
+  /** Skip connections [B,C,h/2ˡ,w/2ˡ]: outputs of conv_in, each layer and each downsampler, in the order computed. */
   readonly skips: readonly Tensor[];
-  /** The result of the middle. */
+  /** Output of the mid block. */
   readonly middle: Tensor;
 }
 
 /**
- * The half that UNet and ControlNet share, the contracting path of Ronneberger et al. 2015: down through the levels and
- * through the middle. `hint` [B,C,h,w] is added to what the first convolution makes of the latents.
+ * The half that UNet and ControlNet share, the contracting path of Ronneberger et al. 2015: the down blocks and the mid
+ * block. `hint` [B,C,h,w] is added to the output of the first convolution.
  */
 export function contractingPath(
   at: Scope,
@@ -77,7 +77,7 @@ export function contractingPath(
   return { time, skips, middle: h };
 }
 
-/** A transformer of `depth` blocks with a level's heads. */
+/** A transformer of `depth` blocks, with as many heads as the config has for the level. */
 export function attend(
   at: Scope,
   x: Tensor,
@@ -90,7 +90,7 @@ export function attend(
   return transformer2d(at, x, context, { heads, layers, groups: config.norm_num_groups, implementation });
 }
 
-/** The embedding of the timestep, and of what else the network is told that holds for the whole picture [B or 1,T]. */
+/** Embeds the timestep and the other conditions that hold for the whole picture: [B or 1,T]. */
 function timeEmbedding(
   at: Scope,
   { timestep, timestep_cond, added }: DenoiserInputs,

@@ -3,7 +3,7 @@ import { linear } from '../../graph/layers.ts';
 import type { Scope } from '../../graph/scope.ts';
 import type { Tensor } from '../../graph/tensor.ts';
 
-/** Where the sinusoids' frequencies lie, as diffusers configures them. */
+/** Size and frequencies of the embedding; the keys are diffusers'. */
 export interface TimestepOptions {
   /** Size of the embedding, an even number. */
   readonly channels: number;
@@ -14,7 +14,7 @@ export interface TimestepOptions {
 /**
  * Sinusoids of a timestep (Vaswani et al. 2017, §3.5, as Ho et al. 2020 use them): angles t·10000^(−i/(n−shift)),
  * i = 0 … n−1, n = channels/2. `timestep` is float32 [B] or a scalar; the result is [B,channels], or [1,channels] for a
- * scalar. Several numbers a row, [B,N], give [B,N,channels].
+ * scalar. Several numbers per row, [B,N], give [B,N,channels].
  */
 export function timestepEmbedding(
   timestep: Tensor,

@@ -6,7 +6,7 @@ import { dimAt, fixedDimAt } from '../../graph/shape.ts';
 import type { Tensor } from '../../graph/tensor.ts';
 import { type AttentionImplementation, attention } from './attention.ts';
 
-/** How the attentions of a transformer are built. */
+/** How a transformer is built. */
 export interface TransformerOptions {
   readonly heads: number;
   readonly groups: number;
@@ -15,10 +15,10 @@ export interface TransformerOptions {
   readonly implementation: AttentionImplementation;
 }
 
-/** Of the group normalisation: fixed in diffusers' Transformer2DModel, whatever the config's norm_eps. */
+/** Epsilon of the group norm: fixed in diffusers' Transformer2DModel, whatever the config's norm_eps. */
 const GROUP_EPSILON = 1e-6;
 
-/** Of the layer normalisations: diffusers' BasicTransformerBlock leaves them at torch's default. */
+/** Epsilon of the layer norms: torch's default, which diffusers' BasicTransformerBlock keeps. */
 const LAYER_EPSILON = 1e-5;
 
 /** GroupNorm → projection → transformer blocks over the pixels of x [B,C,H,W] → projection → + x; `context` is [B,D,1,S]. */
@@ -33,7 +33,10 @@ export function transformer2d(at: Scope, x: Tensor, context: Tensor, options: Tr
   return add(reshapeLike(h, x), x); // [B,C,H,W]
 }
 
-/** Self-attention, cross-attention, feed-forward on tokens x [B,C,1,S]; each reads a normalised x and is added to it. */
+/**
+ * Self-attention, cross-attention and feed-forward on tokens x [B,C,1,S]; each has a layer norm and a residual
+ * connection.
+ */
 function transformerBlock(at: Scope, x: Tensor, context: Tensor, options: TransformerOptions): Tensor {
   const norm = { axis: 1, epsilon: LAYER_EPSILON };
   const normed = layerNorm(at.in('norm1'), x, norm);
@@ -50,7 +53,7 @@ function feedForward(at: Scope, x: Tensor): Tensor {
   return pointwise(at.in('net.2'), gated);
 }
 
-/** The pixels of an image [B,C,H,W] as tokens [B,C,1,H·W], row by row. */
+/** Reshapes a feature map [B,C,H,W] to tokens [B,C,1,H·W], row by row. */
 export function toTokens(x: Tensor): Tensor {
   const { shape } = x;
   return reshape(x, [dimAt(shape, 0), dimAt(shape, 1), 1, multiplyDims([dimAt(shape, 2), dimAt(shape, 3)])]);

@@ -2,7 +2,10 @@ import { z } from 'zod';
 import type { Component } from '../../checkpoint/checkpoint.ts';
 import { checkSizes, parseConfig } from './parse-config.ts';
 
-/** How many tokens every CLIP text encoder of Stable Diffusion reads (Radford et al. 2021, §2.4): begin, 75 of the prompt, end. */
+/**
+ * Context length of every CLIP text encoder of Stable Diffusion (Radford et al. 2021, §2.4): begin token, 75 tokens of
+ * the prompt, end token.
+ */
 export const CLIP_TOKENS = 77;
 
 /** CLIPTextModel; defaults are transformers' own. */

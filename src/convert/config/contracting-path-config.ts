@@ -6,7 +6,7 @@ import { checkLevels, checkSizes, type StatedSize } from './parse-config.ts';
 export const blockType = (...names: [string, ...string[]]) =>
   z.array(z.enum(names, { error: names.join(' or ') }));
 const heads = z.int().min(1, { error: 'a number of at least 1' });
-/** Lists of this length are made before any weight is looked for: a damaged number must not fill the memory. */
+/** Lists of this length are allocated before any weight is looked up: a damaged number must not fill the memory. */
 const MOST_LAYERS = 1000;
 const tooMany = { error: `a number of at most ${MOST_LAYERS}` };
 const layers = heads.max(MOST_LAYERS, tooMany);
@@ -14,17 +14,20 @@ const depth = z.int().min(0, { error: 'a number of at least 0' }).max(MOST_LAYER
 const perLevel = (number: z.ZodInt, least: number) =>
   z.union([number, z.array(number)], { error: `a number of at least ${least}, or a list of them` });
 
-/** Transformer blocks of each level, or of each attention of each level. */
+/** Number of transformer blocks for each level, or for each attention of each level. */
 export const depths = z.array(z.union([depth, z.array(depth).min(1)]), {
   error: 'a list of numbers of at least 0, or of lists of them',
 });
 const sizeOrNull = z.int({ error: 'a number or null' }).nullable().default(null);
 
-/** A key that has to say `value` where it says anything. */
+/** A key that must be `value` or left out. */
 export const only = <T extends string | number | boolean | null>(value: T) =>
   z.literal(value, { error: JSON.stringify(value) }).default(value as never);
 
-/** What the configs of UNet2DConditionModel and ControlNetModel say alike; defaults are diffusers' own for keys that older files leave out. */
+/**
+ * Keys that the configs of UNet2DConditionModel and ControlNetModel share; defaults are diffusers', for keys that older
+ * files lack.
+ */
 export const contractingPathSchema = z.object({
   in_channels: z.int(),
   flip_sin_to_cos: z.boolean().default(true),
@@ -44,7 +47,7 @@ export const contractingPathSchema = z.object({
   transformer_layers_per_block: z
     .union([depth, depths], { error: 'a number of at least 0, or a list of them' })
     .default(1),
-  // diffusers' name for what is the number of heads, kept for old files; `num_attention_heads` was never filled in for these models
+  // the number of heads: diffusers keeps this misnomer for old files, and leaves `num_attention_heads` null in these models
   attention_head_dim: perLevel(heads, 1).default(8),
   num_attention_heads: only(null),
   addition_embed_type: z.literal('text_time', { error: 'null or "text_time"' }).nullable().default(null),
@@ -63,17 +66,23 @@ export const contractingPathSchema = z.object({
 
 type Parsed = z.output<typeof contractingPathSchema>;
 
-/** The sizes that SDXL's networks are told beside the text: `text_embeds` [B,text], and `ids` numbers in `channels` sinusoids each. */
+/**
+ * Widths of SDXL's added conditions: `text_embeds` [B,text] and `time_ids` [B,ids], each id embedded in `channels`
+ * sinusoids.
+ */
 export interface AddedConditions {
   readonly text: number;
   readonly ids: number;
   readonly channels: number;
 }
 
-/** Transformer blocks of each layer's attention, level by level. */
+/** Number of transformer blocks in each layer's attention, level by level. */
 export type Depths = readonly (readonly number[])[];
 
-/** What the way down needs to know beyond the header; lists have one entry a level, outermost first. */
+/**
+ * Settings of the contracting path that the weights' shapes do not show; lists have one entry per level, outermost
+ * first.
+ */
 export interface ContractingPathConfig
   extends Pick<
     Parsed,
@@ -87,19 +96,19 @@ export interface ContractingPathConfig
     | 'norm_eps'
     | 'cross_attention_dim'
   > {
-  /** Attention heads of each level. */
+  /** Number of attention heads at each level. */
   readonly heads: readonly number[];
-  /** Layers of each level. */
+  /** Number of layers at each level. */
   readonly layers: readonly number[];
-  /** Transformer blocks in each attention of each level on the way down. */
+  /** Transformer blocks in each attention of the down blocks. */
   readonly down_depths: Depths;
-  /** The same in the middle. */
+  /** Transformer blocks in the attention of the mid block. */
   readonly mid_depth: number;
-  /** SDXL's; `null` in other families. */
+  /** Added conditions of SDXL; `null` in other families. */
   readonly added: AddedConditions | null;
 }
 
-/** Lists and sizes of a parsed config, held against each other and against the weights. Throws `ConfigError`. */
+/** Checks the lists and sizes of a parsed config against each other and against the weights. Throws `ConfigError`. */
 export function contractingPathConfig(component: Component, parsed: Parsed): ContractingPathConfig {
   const { attention_head_dim, transformer_layers_per_block, layers_per_block } = parsed;
   const { down_block_types, block_out_channels: channels } = parsed;
@@ -122,12 +131,15 @@ export function contractingPathConfig(component: Component, parsed: Parsed): Con
   };
 }
 
-/** What holds for all levels, for each of them. */
+/** Repeats a value that holds for all levels; a list is returned as it is. */
 function levels<T>(value: T | T[], count: number): T[] {
   return Array.isArray(value) ? value : Array.from({ length: count }, () => value);
 }
 
-/** The depth of each layer's attention: a level's one number holds for all of its layers. Throws `ConfigError` for a list of another length. */
+/**
+ * Expands depths to one for each attention: a single number holds for all layers of its level. Throws `ConfigError` for
+ * a list of another length.
+ */
 export function depthsOf(
   component: Component,
   key: string,
@@ -177,9 +189,9 @@ function statedSizes(parsed: Parsed): StatedSize[] {
 }
 
 /**
- * The config says how wide text and numbers are together. SDXL reads six numbers (sizes of the original, of the crop and
- * of the picture), its refiner five (a score instead of the picture's size); the refiner is told by its one text encoder,
- * whose pooled text is as wide as its tokens.
+ * The config has only the width of text and time_ids together. SDXL reads six time_ids (original size, crop offset, target
+ * size), its refiner five (an aesthetic score instead of the target size). The refiner has a single text encoder, whose
+ * pooled text is as wide as its tokens: that identifies it.
  */
 function addedConditions(component: Component, parsed: Parsed): AddedConditions | null {
   if (parsed.addition_embed_type === null) return null;
@@ -187,7 +199,7 @@ function addedConditions(component: Component, parsed: Parsed): AddedConditions 
   if (channels === null || width === null) {
     const key = channels === null ? 'addition_time_embed_dim' : 'projection_class_embeddings_input_dim';
     throw new ConfigError({
-      problem: `the config of the ${component.name} does not say ${key}.`,
+      problem: `the config of the ${component.name} has no ${key}.`,
       details: { file: component.configFile, 'needed for': 'addition_embed_type = "text_time"' },
       advice: 'The file is incomplete. Download it again.',
     });
@@ -196,7 +208,7 @@ function addedConditions(component: Component, parsed: Parsed): AddedConditions 
   const text = width - ids * channels;
   if (text > 0) return { text, ids, channels };
   throw new ConfigError({
-    problem: `the config of the ${component.name} contradicts itself: ${ids} numbers of ${channels} channels do not fit into projection_class_embeddings_input_dim = ${width}.`,
+    problem: `the config of the ${component.name} contradicts itself: ${ids} time_ids of ${channels} channels do not fit into projection_class_embeddings_input_dim = ${width}.`,
     details: { file: component.configFile },
     advice: 'Download the file again, or take it from where the weights come from.',
   });

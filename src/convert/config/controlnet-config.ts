@@ -13,13 +13,15 @@ const schema = contractingPathSchema.extend({
   conditioning_embedding_out_channels: z.array(z.int()).min(1).default([16, 32, 96, 256]),
   controlnet_conditioning_channel_order: z.enum(['rgb', 'bgr'], { error: '"rgb" or "bgr"' }).default('rgb'),
   global_pool_conditions: z
-    .literal(false, { error: 'false: a ControlNet whose residuals are averaged over the picture is not' })
+    .literal(false, {
+      error: 'false (ControlNets that average their residuals over the picture are not supported)',
+    })
     .default(false),
 });
 
 type Parsed = z.output<typeof schema>;
 
-/** What a ControlNet's graph needs to know beyond the header. */
+/** Settings of a ControlNet's graph that the weights' shapes do not show. */
 export interface ControlNetConfig
   extends ContractingPathConfig,
     Pick<

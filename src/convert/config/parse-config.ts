@@ -3,8 +3,8 @@ import type { Component } from '../../checkpoint/checkpoint.ts';
 import { ConfigError } from '../../errors.ts';
 
 /**
- * A component's config, checked against what sdconvert can build. Keys that no schema names say nothing about the
- * graph and are left alone. Throws `ConfigError` naming the file, the key, what is there and what would be supported.
+ * Parses a component's config by the schema of what sdconvert can build. Keys outside of the schema do not affect the
+ * graph and are ignored. Throws `ConfigError` with the file, the key, its value and the supported values.
  */
 export function parseConfig<Schema extends z.ZodType>(
   schema: Schema,
@@ -16,30 +16,30 @@ export function parseConfig<Schema extends z.ZodType>(
   const key = issue?.path.join('.') ?? '';
   if (issue?.input === undefined) {
     throw new ConfigError({
-      problem: `the config of the ${component.name} does not say ${key}.`,
+      problem: `the config of the ${component.name} has no ${key}.`,
       details: { file: component.configFile, ...classIn(component) },
       advice:
-        'It is incomplete, or belongs to another kind of model: take it from where the weights come from.',
+        'It is incomplete, or belongs to another kind of model: take it from the same source as the weights.',
     });
   }
   throw new ConfigError({
-    problem: `the config of the ${component.name} sets ${key} to something that sdconvert cannot convert.`,
+    problem: `the config of the ${component.name} sets ${key} to a value that is not supported.`,
     details: {
       file: component.configFile,
       ...classIn(component),
       found: `${key} = ${JSON.stringify(issue.input)}`,
       supported: issue.message,
     },
-    advice: 'If the file is intact, this is a kind of model that is not supported yet.',
+    advice: 'If the file is intact, this kind of model is not supported yet.',
   });
 }
 
-/** What a config says that it is of. */
+/** The class that a config names. */
 function classIn({ config: { _class_name: name } }: Component): { readonly class?: string } {
   return typeof name === 'string' ? { class: name } : {};
 }
 
-/** A size that a config states and a weight shows. */
+/** A size in a config, and the weight and axis that must have it. */
 export interface StatedSize {
   readonly key: string;
   readonly value: number;
@@ -47,14 +47,17 @@ export interface StatedSize {
   readonly axis: number;
 }
 
-/** Throws `ConfigError` for the first stated size that the weights contradict; weights that are not there are left to the network. */
+/**
+ * Throws `ConfigError` for the first size that the weights contradict; missing weights are reported when the network is
+ * built.
+ */
 export function checkSizes(component: Component, sizes: readonly StatedSize[]): void {
   for (const { key, value, weight, axis } of sizes) {
     const found = component.weights.get(weight);
     const size = found?.shape[axis];
     if (!found || size === value) continue;
     throw new ConfigError({
-      problem: `the config of the ${component.name} contradicts its weights: ${key} is ${value}, but the weights are made for ${size}.`,
+      problem: `the config of the ${component.name} contradicts its weights: ${key} is ${value}, but the weights have ${size}.`,
       details: {
         config: component.configFile,
         weight: `${weight} [${found.shape.join(', ')}]`,
@@ -65,7 +68,7 @@ export function checkSizes(component: Component, sizes: readonly StatedSize[]): 
   }
 }
 
-/** Throws `ConfigError` for the first list that has not as many entries as the network has levels; what is no list holds for all levels. */
+/** Throws `ConfigError` for the first list that does not have one entry per level; a single value holds for all levels. */
 export function checkLevels(
   component: Component,
   levels: number,
@@ -76,7 +79,7 @@ export function checkLevels(
     throw new ConfigError({
       problem: `the config of the ${component.name} contradicts itself: block_out_channels has ${levels} entries, but ${key} has ${list.length}.`,
       details: { file: component.configFile },
-      advice: 'Download the file again, or take it from where the weights come from.',
+      advice: 'Download the file again, or take it from the same source as the weights.',
     });
   }
 }

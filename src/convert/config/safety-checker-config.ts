@@ -15,7 +15,7 @@ const visionSchema = z.object({
   layer_norm_eps: z.number().default(1e-5),
 });
 
-/** StableDiffusionSafetyChecker: a CLIPConfig, of which it uses the half that sees. */
+/** StableDiffusionSafetyChecker: a CLIPConfig, of which only the vision model is used. */
 const schema = z.object({ projection_dim: z.int().default(512), vision_config: visionSchema });
 
 export type ClipVisionConfig = z.output<typeof visionSchema>;

@@ -13,7 +13,7 @@ import {
 } from './contracting-path-config.ts';
 import { checkLevels, checkSizes, parseConfig } from './parse-config.ts';
 
-/** UNet2DConditionModel as in SD 1.x, 2.x and XL; defaults are diffusers' own for keys that older files leave out. */
+/** UNet2DConditionModel as in SD 1.x, 2.x and XL; defaults are diffusers', for keys that older files lack. */
 const schema = contractingPathSchema.extend({
   sample_size: z.union([z.int(), z.tuple([z.int(), z.int()])], {
     error: 'a number, or a height and a width',
@@ -38,15 +38,15 @@ const schema = contractingPathSchema.extend({
 
 type Parsed = z.output<typeof schema>;
 
-/** What the UNet's graph needs to know beyond the header. */
+/** Settings of the UNet's graph that the weights' shapes do not show. */
 export interface UNetConfig
   extends ContractingPathConfig,
     Pick<Parsed, 'out_channels' | 'center_input_sample' | 'up_block_types'> {
   /** Height and width of the latents that it was trained on. */
   readonly sample_size: readonly [height: number, width: number];
-  /** Transformer blocks in each attention on the way up, from the innermost level. */
+  /** Transformer blocks in each attention of the up blocks, innermost level first. */
   readonly up_depths: Depths;
-  /** Channels of the embedded guidance scale, for a UNet distilled to be told it; `null` for others. */
+  /** Channels of the guidance scale embedding, for a guidance-distilled UNet (LCM); `null` for others. */
   readonly time_cond_proj_dim: number | null;
 }
 
@@ -81,7 +81,7 @@ export function unetConfig(component: Component): UNetConfig {
   };
 }
 
-/** The way up has one layer more in each level, and unless the config says otherwise the depths of the way down. */
+/** Depths of the up blocks: each has one layer more than its down block, and the same depth unless the config has others. */
 function upDepths(
   component: Component,
   parsed: Parsed,
@@ -91,7 +91,7 @@ function upDepths(
   const nested = Array.isArray(down) && down.some(Array.isArray);
   if (nested && !up) {
     throw new ConfigError({
-      problem: `the config of the ${component.name} does not say reverse_transformer_layers_per_block.`,
+      problem: `the config of the ${component.name} has no reverse_transformer_layers_per_block.`,
       details: { file: component.configFile, 'needed for': 'transformer_layers_per_block with lists in it' },
       advice: 'The file is incomplete. Download it again.',
     });

@@ -19,13 +19,13 @@ const schema = z.object({
 
 export type VaeConfig = z.output<typeof schema>;
 
-/** What the encoder's graph needs to know beyond the header. */
+/** Settings of the encoder's graph that the weights' shapes do not show. */
 export type VaeEncoderConfig = Pick<
   VaeConfig,
   'norm_num_groups' | 'layers_per_block' | 'down_block_types' | 'use_quant_conv'
 >;
 
-/** What the decoder's graph needs to know beyond the header. */
+/** Settings of the decoder's graph that the weights' shapes do not show. */
 export type VaeDecoderConfig = Pick<
   VaeConfig,
   'norm_num_groups' | 'layers_per_block' | 'up_block_types' | 'use_post_quant_conv'

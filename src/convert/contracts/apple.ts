@@ -5,11 +5,11 @@ import { dimAt, type Shape } from '../../graph/shape.ts';
 import type { Tensor } from '../../graph/tensor.ts';
 import type { Contract } from './contract.ts';
 
-/** The largest fixed size: the product of two of them still fits the int32 in which Core ML keeps shapes. */
+/** The largest fixed size: Core ML stores shapes as int32, which the product of two such sizes still fits. */
 const LARGEST_SIZE = 32_768;
 
 /**
- * The contract of Apple's Core ML packages (apple/ml-stable-diffusion, torch2coreml.py) and of what loads them: fixed
+ * The contract of Apple's Core ML packages (apple/ml-stable-diffusion, torch2coreml.py) and the apps that load them: fixed
  * sizes, float16 inputs and float32 outputs, token ids as float32, text as [B,C,1,S].
  */
 export const appleContract: Contract = {
@@ -22,9 +22,9 @@ export const appleContract: Contract = {
     const size = fixed ?? usual;
     if (size !== undefined) return notTooLarge(size);
     throw new RequestError({
-      problem: 'the size of the latents is not known: a Core ML model has a fixed size.',
+      problem: 'the size of the latents is unknown, and a Core ML model needs a fixed size.',
       advice:
-        'Convert it together with its UNet, whose config says the size, or give --latent-h and --latent-w.',
+        'Convert it together with its UNet, whose config has the size, or give --latent-h and --latent-w.',
     });
   },
 
@@ -41,12 +41,12 @@ export const appleContract: Contract = {
 function notTooLarge(size: number): number {
   if (size <= LARGEST_SIZE) return size;
   throw new RequestError({
-    problem: `a fixed size of ${size} is too large for a Core ML model: ${LARGEST_SIZE} is the most.`,
+    problem: `a fixed size of ${size} is too large for a Core ML model: the maximum is ${LARGEST_SIZE}.`,
     advice: 'Give a smaller --latent-h, --latent-w or --text-token-sequence-length.',
   });
 }
 
-/** An input declared float16; the networks are built in float32, and a rewrite to float16 takes the cast away again. */
+/** Declares a float16 input. Networks are built in float32, so it is cast; the rewrite to float16 removes the cast. */
 function float16Input(builder: GraphBuilder, name: string, shape: Shape): Tensor {
   return cast(builder.input(name, { dtype: 'f16', shape }), 'f32');
 }

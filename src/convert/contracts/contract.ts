@@ -3,34 +3,37 @@ import type { GraphBuilder } from '../../graph/graph.ts';
 import type { Shape } from '../../graph/shape.ts';
 import type { Tensor } from '../../graph/tensor.ts';
 
-/** The contracts that there are. */
+/** All contracts. */
 export const contractNames = ['optimum', 'apple'] as const;
 
-/** Who loads the artifacts: optimum's ONNX pipelines, or what loads Apple's Core ML packages. */
+/** A contract by its consumers: optimum's ONNX pipelines, or apps that load Apple's Core ML packages. */
 export type ContractName = (typeof contractNames)[number];
 
-/** Numbers, token ids, or text [B,S,C] as the networks attend to it. */
+/** Kind of an input: numbers, token ids, or the hidden states of a text [B,S,C]. */
 export type PortKind = 'numbers' | 'ids' | 'text';
 
 /**
  * What the consumers of an artifact agree on for every network: dtypes, layouts, and which sizes are free. Names, order
- * and dimensions are each network's own, and stand on its card.
+ * and dimensions differ by network and are on its card.
  */
 export interface Contract {
   readonly name: ContractName;
-  /** Whether every size must be a number: those that nobody fixed are then the config's. */
+  /** Whether every size must be a number; sizes that the user did not fix then come from the config. */
   readonly fixedSizes: boolean;
-  /** Rows of an input for which `count` is usual. */
+  /** Batch size of an input that usually has `count` rows. */
   rows(count: number): Dim;
-  /** A size: the one that is fixed, else free under a name, or the usual one. Throws `RequestError` where neither may be. */
+  /**
+   * The size that the user fixed; otherwise a free size named `free`, or the usual size. Throws `RequestError` when a
+   * number is needed and there is none.
+   */
   size(fixed: number | undefined, free: string, usual?: number): Dim;
-  /** Declares an input; gives it as the networks read it: float32, ids, text as [B,C,1,S]. */
+  /** Declares an input and converts it to what the networks read: float32 numbers, ids as declared, text as [B,C,1,S]. */
   readonly input: { readonly [K in PortKind]: (builder: GraphBuilder, name: string, shape: Shape) => Tensor };
-  /** What is given out for a network's result: numbers as they are, flags [B,1] in a form of its own. */
+  /** Converts a network's result to an output: numbers are unchanged, flags [B,1] get the contract's shape and dtype. */
   output(result: Tensor): Tensor;
 }
 
-/** Sizes the user fixed; what is left out follows from the contract (free, or the config's). */
+/** Sizes that the user fixed; the contract decides whether the others are free or come from the config. */
 export interface Sizes {
   /** Height of the latents: the picture's divided by 8. */
   readonly latentHeight?: number;

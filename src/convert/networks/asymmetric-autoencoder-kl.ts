@@ -5,8 +5,8 @@ import { trainedFactors, type VaeVariant } from './vae-variant.ts';
 
 /**
  * AsymmetricAutoencoderKL (Zhu et al. 2023): the VAE of 1.x with a decoder that is wider and deeper than its encoder, for
- * sharper pictures. For inpainting diffusers also shows it the picture around the hole; without one, as here, it is a
- * decoder like any other.
+ * sharper pictures. For inpainting, diffusers also gives the decoder the masked picture; without it, as here, it is an
+ * ordinary decoder.
  */
 export const asymmetricAutoencoderKl: VaeVariant = {
   defaultFactor: trainedFactors.sd,
@@ -15,11 +15,11 @@ export const asymmetricAutoencoderKl: VaeVariant = {
   ignored: [
     {
       names: /^decoder\.condition_encoder\./,
-      reason: 'looks at the picture around a hole, which a decoder of latents alone is not given',
+      reason: 'encodes the masked picture for inpainting, which the converted decoder does not take',
     },
   ],
   notes: [
-    'the asymmetric VAE decodes latents alone: of the picture around a hole, which diffusers shows it for inpainting, it sees nothing.',
+    'the asymmetric VAE decodes latents only: it does not take the masked picture that diffusers gives it for inpainting.',
   ],
   open(component) {
     const config = asymmetricVaeConfig(component);

@@ -3,11 +3,11 @@ import { vaeDecoder } from '../vae-decoder.ts';
 import { vaeEncoder } from '../vae-encoder.ts';
 import { trainedFactors, type VaeVariant } from './vae-variant.ts';
 
-/** The VAE of every Stable Diffusion. */
+/** The VAE of Stable Diffusion 1.x, 2.x and XL. */
 export const autoencoderKl: VaeVariant = {
   defaultFactor: trainedFactors.sd,
   isOfOneFamily: true,
-  // diffusers computes such a VAE in float32 unless its config, where it was trained again to avoid that, says otherwise.
+  // diffusers upcasts XL's VAE to float32, unless its config says false: it was fine-tuned for float16.
   overflowsInXl: (config) => config.force_upcast !== false,
   ignored: [],
   notes: [],

@@ -2,7 +2,7 @@ import { tinyAutoencoderConfig } from '../config/tiny-autoencoder-config.ts';
 import { tinyDecoder, tinyEncoder } from '../tiny-autoencoder.ts';
 import type { VaeVariant } from './vae-variant.ts';
 
-/** TAESD, in the place of any family's VAE: there is one for the latents of 1.x and 2.x and one for XL's. */
+/** TAESD, which can replace the VAE of any family: one version is for the latents of 1.x and 2.x, another for XL's. */
 export const autoencoderTiny: VaeVariant = {
   defaultFactor: 1, // its latents are scaled already
   isOfOneFamily: false,

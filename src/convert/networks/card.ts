@@ -12,85 +12,91 @@ import type { Contract, ContractName, PortKind, Sizes } from '../contracts/contr
 import { type Traits, traitsOf } from '../traits.ts';
 import type { Axis, EncodedPrompts, InputCase, InputSizes, ModelSettings } from './realistic.ts';
 
-/** The names of several tensors in a row: of number `index` of `count`. */
+/** Names the tensors of a port that has several: tensor `index` of `count`. */
 export type PortNames = (index: number, count: number) => string;
 
 /** How an input or output appears in one contract. */
 export interface PortForm {
   readonly name: string | PortNames;
-  /** Its dimensions, where they are not the network's. */
+  /** Its dimensions, where they differ from the port's. */
   readonly axes?: InputPort['axes'];
-  /** Of which checkpoints; of all when left out. */
+  /** Whether models of a checkpoint have it; all have it when left out. */
   readonly of?: (traits: Traits) => boolean;
 }
 
-/** An input or output in each contract, by its name or in full; `null` where it is not there. */
+/** An input or output: its name or form in each contract, `null` in a contract without it. */
 export type Port = { readonly [C in ContractName]: string | PortNames | PortForm | null } & {
-  /** What it is, for people who look at a Core ML model; `null` where none shows it. */
+  /** Description in a Core ML model, which Xcode shows; `null` for none. */
   readonly text: string | null;
-  /** What recordings of diffusers call it, too; of several tensors, what their names begin with. */
+  /** Its other names in recordings of diffusers; for a port of several tensors, prefixes of their names. */
   readonly recorded?: readonly string[];
 };
 
-/** An input, left out where the config has no size for one of its dimensions. */
+/** An input; it is left out where the config has no size for one of its dimensions. */
 export type InputPort = Port & {
   /** `numbers` when left out. */
   readonly kind?: PortKind;
   readonly axes: readonly (Axis | number)[];
 };
 
-/** A dimension as a file declares it: the name of a free one, or its range. */
+/** A dimension as a file declares it: a number, the name of a free one, or its range. */
 export type DeclaredDim = number | string | undefined;
 
-/** What a graph is built with. */
+/** Options for building a graph. */
 export interface BuildOptions {
-  /** Names, shapes and dtypes at the borders. */
+  /** Decides names, shapes and dtypes of inputs and outputs. */
   readonly contract: Contract;
   readonly attention: AttentionImplementation;
   readonly sizes: Sizes;
 }
 
-/** What is known of a network beside its forward pass. */
+/** Facts about a network, apart from its forward pass. */
 interface Facts<Part extends string> {
-  /** The checkpoint's folder for it; of several ControlNets, the first's. */
+  /** Name of the component that it is built from; for ControlNets, of the first. */
   readonly component: string;
-  /** What the commands name it by when only some are converted: itself, or what it goes with. */
+  /** Name by which commands select it; several networks may share one. */
   readonly part: Part;
-  /** What to call it in a sentence. */
+  /** Name in a sentence, with its article. */
   readonly title: string;
-  /** What it does, for people who look at a Core ML model. */
+  /** Description of a Core ML model, which Xcode shows. */
   readonly shortDescription: string;
-  /** What Apple's Swift package calls it (StableDiffusionPipeline+Resources.swift); `null` for one that has a name of its own. */
+  /**
+   * Name in Apple's Swift package (StableDiffusionPipeline+Resources.swift); `null` for a ControlNet, which has its
+   * model's name.
+   */
   readonly swiftName: string | null;
-  /** Whether `--quantize-nbits` is for it, as with Apple's tool: a VAE or a safety checker would save little and lose much. */
+  /**
+   * Whether `--quantize-nbits` applies to it, as in Apple's tool: a VAE or a safety checker would save little and lose
+   * much.
+   */
   readonly fewerBits: boolean;
-  /** Inputs of which one tells a model to be this network. */
+  /** Inputs that identify the network: a model with any of them is this network. */
   readonly marks: readonly string[];
   /** A network with inputs of the same names. */
   readonly like?: string;
   /** Whether a model with the inputs of `like` is this network, by the last dimensions of its inputs and outputs. */
   isUnlike?(lastDims: ReadonlyMap<string, DeclaredDim>): boolean;
-  /** What its config.json says of realistic inputs, by key. */
+  /** Keys of config.json that hold the settings of realistic inputs. */
   readonly settings: { readonly [K in keyof ModelSettings]: string };
-  /** The folder's tensors that it leaves alone. */
+  /** Tensors of the component that it does not use. */
   ignored(component: Component): readonly Ignored[];
-  /** The inputs that come first in a contract, by the network's names, where the order is not that of `inputs`. */
+  /** Inputs that come first in a contract, by the network's names, where the order differs from that of `inputs`. */
   readonly order?: { readonly [C in ContractName]?: readonly string[] };
-  /** The weights under the names that the network reads, where old files have others. Throws `FileFormatError`. */
+  /** Renames the weights of old files to the names that the network reads. Throws `FileFormatError`. */
   presentNames?(weights: ReadonlyMap<string, Weight>): ReadonlyMap<string, Weight>;
-  /** Why it must not be computed in float16, a sentence; `undefined` where it may. */
+  /** Reason why it must not be computed in float16, a sentence; `undefined` where it may. */
   needsFloat32?(component: Component, traits: Traits): string | undefined;
-  /** Inputs such as it meets in use, in optimum's names. Throws `RequestError` where a size is not known. */
+  /** Realistic inputs, in optimum's names. Throws `RequestError` where a size is unknown. */
   cases(rng: Rng, sizes: InputSizes, settings: ModelSettings, prompts: EncodedPrompts): InputCase[];
 }
 
-/** A network as its card defines it: `Inputs` and `Outputs` are its own names for what it reads and gives. */
+/** Definition of a network's card; `Inputs` and `Outputs` have the names that the forward pass uses. */
 export interface Definition<Config, Inputs, Outputs, Part extends string> extends Facts<Part> {
   readonly inputs: { readonly [K in keyof Inputs]-?: InputPort };
   readonly outputs: { readonly [K in keyof Outputs]-?: Port };
-  /** Throws `ConfigError`. */
+  /** Reads and checks the config. Throws `ConfigError`. */
   read(component: Component): Config;
-  /** The sizes that it takes, where not any will do. Throws `RequestError`. */
+  /** Checks and completes the sizes, where the network does not take every size. Throws `RequestError`. */
   sizes?(config: Config, options: BuildOptions, checkpoint: Checkpoint): Sizes;
   dims(config: Config, options: BuildOptions): { readonly [A in Axis]?: Dim | undefined };
   forward(at: Scope, inputs: Inputs, config: Config, options: BuildOptions): Outputs;
@@ -100,11 +106,14 @@ export interface Definition<Config, Inputs, Outputs, Part extends string> extend
 export interface NetworkCard<Part extends string = string> extends Facts<Part> {
   readonly inputs: Readonly<Record<string, InputPort>>;
   readonly outputs: Readonly<Record<string, Port>>;
-  /** Its graph under a contract; no weight is read. Throws `ConfigError`, `MissingWeightError`, `ShapeError` and `RequestError`. */
+  /**
+   * Builds its graph for a contract; reads no weights. Throws `ConfigError`, `MissingWeightError`, `ShapeError` and
+   * `RequestError`.
+   */
   build(at: Scope, component: Component, options: BuildOptions, checkpoint: Checkpoint): Graph;
 }
 
-/** The card of a network: its forward pass between the inputs and outputs of any contract. */
+/** Makes a card from its definition: `build` puts the forward pass between the inputs and outputs of a contract. */
 export function networkCard<Config, Inputs, Outputs extends object, const Part extends string>(
   definition: Definition<Config, Inputs, Outputs, Part>,
 ): NetworkCard<Part> {
@@ -114,7 +123,7 @@ export function networkCard<Config, Inputs, Outputs extends object, const Part e
       const config = definition.read(component);
       const options = { ...given, sizes: definition.sizes?.(config, given, checkpoint) ?? given.sizes };
       const inputs = declareInputs(at, definition, definition.dims(config, options), options.contract);
-      // as: they are declared by the names of Inputs; those that the config has no size for are optional there.
+      // as: `declareInputs` uses the names of Inputs, where inputs that the config may have no size for are optional.
       const outputs = definition.forward(at, inputs as Inputs, config, options);
       return at.builder.finish(
         nameOutputs(definition.outputs, outputs, options.contract, traitsOf(checkpoint)),
@@ -123,7 +132,7 @@ export function networkCard<Config, Inputs, Outputs extends object, const Part e
   };
 }
 
-/** How a port appears in a contract; `undefined` where it does not. */
+/** Form of a port in a contract; `undefined` in a contract without it. */
 export function portForm(port: Port, contract: ContractName): PortForm | undefined {
   const form = port[contract];
   if (form === null) return undefined;
@@ -132,7 +141,10 @@ export function portForm(port: Port, contract: ContractName): PortForm | undefin
 
 type Declared = Record<string, Tensor | ((shapes: readonly Shape[]) => Tensor[])>;
 
-/** The inputs that the config has sizes for; several in a row are declared when the network knows their shapes. */
+/**
+ * Declares the inputs that the config has sizes for; a port of several inputs is declared once the forward pass knows
+ * their shapes.
+ */
 function declareInputs(
   { builder }: Scope,
   { inputs, order }: Pick<NetworkCard, 'inputs' | 'order'>,

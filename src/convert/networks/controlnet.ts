@@ -12,7 +12,7 @@ interface ControlNetInputs extends Inputs {
   readonly controlnet_cond: Tensor;
 }
 
-/** A ControlNet: what a picture that guides adds to a UNet. */
+/** A ControlNet: turns a conditioning picture into residuals for a UNet. */
 export const controlnetCard = networkCard({
   component: 'controlnet',
   part: 'controlnet',

@@ -4,10 +4,10 @@ import { elementCount } from '../../weights/dtype.ts';
 import type { TensorData } from '../../weights/tensor-data.ts';
 import { type EncodedPrompts, type InputCase, type InputSizes, latents, normal } from './realistic.ts';
 
-/** From the first step of a schedule to its last. */
+/** The first, a middle and the last step of a schedule. */
 const TIMESTEPS = [981, 501, 1];
 
-/** Realistic inputs of a UNet or ControlNet at some timesteps; `more` are its own beside what all of them read. */
+/** Realistic inputs of a UNet or ControlNet at several timesteps; `more` makes the inputs that the others lack. */
 export function denoiserCases(
   rng: Rng,
   sizes: InputSizes,
@@ -25,7 +25,7 @@ export function denoiserCases(
   }));
 }
 
-/** What steers the denoising of latents: text, and what else the network takes. */
+/** Conditions of the denoising: text, and whatever else the network takes. */
 function conditionsOf(
   rng: Rng,
   sizes: InputSizes,
@@ -45,7 +45,7 @@ function conditionsOf(
   return conditions;
 }
 
-/** The rows of the first of `tensors` whose rows are of this shape, in turn; random numbers if there is none. */
+/** Fills `shape` with the rows of the first of `tensors` whose rows fit it, in turn; with random numbers if none fits. */
 function rowsOf(rng: Rng, shape: readonly number[], tensors: readonly TensorData[]): TensorData {
   const found = tensors.find(
     (each) => each.dtype === 'f32' && each.shape.slice(1).join() === shape.slice(1).join(),
@@ -58,7 +58,7 @@ function rowsOf(rng: Rng, shape: readonly number[], tensors: readonly TensorData
   return { dtype: 'f32', shape, data };
 }
 
-/** SDXL's sizes: original, where it was cropped, wanted; a refiner has instead of the last how beautiful it is to be. */
+/** SDXL's time_ids: original size, crop offset, target size; for a refiner an aesthetic score instead of the target size. */
 function timeIdsOf({ batch, height, width }: InputSizes, count: number): TensorData {
   const rows = Array.from({ length: batch }, (_, row) =>
     [height, width, 0, 0, ...(count === 5 ? [row % 2 === 0 ? 2.5 : 6] : [height, width])].slice(0, count),
@@ -66,7 +66,10 @@ function timeIdsOf({ batch, height, width }: InputSizes, count: number): TensorD
   return { dtype: 'f32', shape: [batch, count], data: Float32Array.from(rows.flat()) };
 }
 
-/** A guidance scale of 7.5 as LCM is told it (LatentConsistencyModelPipeline.get_guidance_scale_embedding in diffusers). */
+/**
+ * Embedding of a guidance scale of 7.5, for LCM (LatentConsistencyModelPipeline.get_guidance_scale_embedding in
+ * diffusers).
+ */
 function guidanceEmbedding(batch: number, channels: number): TensorData {
   const half = Math.floor(channels / 2);
   const angles = Array.from({ length: half }, (_, i) => 6500 * Math.exp((-Math.log(10000) * i) / (half - 1)));
@@ -77,8 +80,8 @@ function guidanceEmbedding(batch: number, channels: number): TensorData {
 
 function unknownTextChannels(): RequestError {
   return new RequestError({
-    problem: 'nothing says how many channels the encoder_hidden_states of this UNet have.',
+    problem: 'the number of channels of encoder_hidden_states is unknown for this UNet.',
     advice:
-      'Compare with recorded inputs and outputs (.safetensors), or put the config.json of the UNet beside it.',
+      "Compare with recorded inputs and outputs (.safetensors), or put the UNet's config.json beside it.",
   });
 }

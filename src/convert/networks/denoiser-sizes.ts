@@ -4,10 +4,10 @@ import { unetConfig } from '../config/unet-config.ts';
 import type { Sizes } from '../contracts/contract.ts';
 import type { BuildOptions } from './card.ts';
 
-/** The largest side of latents, 65,536 pixels: well below where a shape no longer fits Core ML's int32. */
+/** The largest height or width of latents, 65,536 pixels: far below those whose shapes overflow Core ML's int32. */
 const LARGEST_SIDE = 8192;
 
-/** The size of latents that the checkpoint was made for: only a UNet says. */
+/** Size of the latents that the checkpoint was trained on; only the UNet's config has it. */
 export function ownSizes({ components }: Checkpoint): Sizes {
   const unet = components.get('unet');
   if (!unet) return {};
@@ -15,7 +15,10 @@ export function ownSizes({ components }: Checkpoint): Sizes {
   return { latentHeight, latentWidth };
 }
 
-/** Sizes that suit a network that halves its latents once a level; fixed where attention in chunks of queries has to know how many there are. */
+/**
+ * Checks the sizes for a network that halves its latents between levels. SPLIT_EINSUM_V2 needs fixed sizes, since it cuts
+ * the queries into chunks: sizes that the user left out are then `own`. Throws `RequestError`.
+ */
 export function denoiserSizes(
   what: string,
   { block_out_channels: levels }: { readonly block_out_channels: readonly number[] },
@@ -50,15 +53,15 @@ function checkLatentSizes(what: string, sizes: Sizes, multiple: number): void {
 
 function tooLarge(side: string, size: number): RequestError {
   return new RequestError({
-    problem: `a latent ${side} of ${size} is too large: ${LARGEST_SIDE} (${LARGEST_SIDE * 8} pixels) is the most.`,
+    problem: `a latent ${side} of ${size} is too large: the maximum is ${LARGEST_SIDE} (${LARGEST_SIDE * 8} pixels).`,
     advice: `Give a smaller --latent-${side === 'height' ? 'h' : 'w'}; if it was not given, sample_size in the config of the UNet is damaged.`,
   });
 }
 
 function sizeUnknown(what: string): RequestError {
   return new RequestError({
-    problem: `the size of the latents is not known: in the attention SPLIT_EINSUM_V2 a ${what} has a fixed size.`,
+    problem: `the size of the latents is unknown, and with the attention SPLIT_EINSUM_V2 a ${what} needs a fixed size.`,
     advice:
-      'Convert it together with its UNet, whose config says the size, give --latent-h and --latent-w, or take another attention.',
+      'Convert it together with its UNet, whose config has the size, give --latent-h and --latent-w, or choose another attention.',
   });
 }

@@ -7,9 +7,9 @@ import type { ContractingPathConfig } from '../config/contracting-path-config.ts
 import type { BuildOptions, InputPort } from './card.ts';
 import type { Axis } from './realistic.ts';
 
-/** What the cards of UNets and ControlNets have in common: what they read, and in which sizes. */
+/** What the cards of UNets and ControlNets share: inputs and sizes. */
 
-/** Their inputs; the sizes and the pooled text only of XL, the guidance scale only of a UNet that is told it. */
+/** Inputs of the forward pass: `time_ids` and `text_embeds` only in XL, `timestep_cond` only in guidance-distilled UNets. */
 export interface Inputs {
   readonly sample: Tensor;
   readonly timestep: Tensor;
@@ -61,23 +61,23 @@ export const inputs = {
   },
 } as const satisfies { readonly [K in keyof Inputs]-?: InputPort };
 
-/** optimum has the latter three the other way round. */
+/** optimum has the last three in reverse order. */
 export const order = {
   optimum: ['sample', 'timestep', 'encoder_hidden_states', 'text_embeds', 'time_ids', 'timestep_cond'],
 } as const;
 
-/** What config.json says of them. */
+/** Keys of config.json that hold the settings of realistic inputs. */
 export const settings = { sampleSize: 'sample_size', textChannels: 'cross_attention_dim' } as const;
 
-/** The inputs as the networks take them. */
+/** Groups the inputs as the forward passes take them. */
 export function denoiserInputs({ text_embeds, time_ids, ...inputs }: Inputs): DenoiserInputs {
   return { ...inputs, added: text_embeds && time_ids ? { text_embeds, time_ids } : undefined };
 }
 
-/** One picture under classifier-free guidance: without and with the prompt. */
+/** One picture under classifier-free guidance: a row without the prompt and one with it. */
 const GUIDED_BATCH = 2;
 
-/** The dimensions of their inputs; the size of the latents is the config's, where it says one. */
+/** Dimensions of the inputs; the usual size of the latents is the config's, which a ControlNet's lacks. */
 export function dims(
   { in_channels, cross_attention_dim, added }: ContractingPathConfig,
   { contract, sizes }: BuildOptions,
@@ -95,16 +95,19 @@ export function dims(
   } satisfies { readonly [A in Axis]?: Dim | undefined };
 }
 
-/** The names of a ControlNet's residuals: diffusers' are the skip connections in the order they are computed, and the middle. */
+/**
+ * Names of a ControlNet's residuals: those for the skip connections, in the order they are computed, then the mid
+ * block's.
+ */
 export function residuals(what: 'additional_residual' | 'res_sample') {
   return {
     optimum: (index: number, count: number) =>
       index < count - 1 ? `down_block_${what}_${index}` : `mid_block_${what}`,
-    // One numbering for all, the middle last.
+    // Apple numbers them all in one series, the mid block's last.
     apple: (index: number) => `additional_residual_${index}`,
     recorded: ['additional_residual', 'down_block', 'mid_block'],
   };
 }
 
-/** Gives inputs of these shapes. */
+/** Declares inputs of these shapes. */
 export type ResidualInputs = (shapes: readonly Shape[]) => readonly Tensor[];

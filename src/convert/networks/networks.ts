@@ -5,7 +5,7 @@ import { textEncoder, textEncoder2 } from './text-encoder.ts';
 import { controlUnet, refiner, unetCard } from './unet.ts';
 import { vaeDecoderCard, vaeEncoderCard } from './vae.ts';
 
-/** The card of every network, in the order they run. A network is supported when it stands here. */
+/** The cards of all supported networks, in the order they run. */
 export const networks = {
   text_encoder: textEncoder,
   text_encoder_2: textEncoder2,
@@ -24,7 +24,7 @@ export const networks = {
  */
 export type NetworkKind = keyof typeof networks;
 
-/** What the commands name networks by: `text_encoder` is both text encoders, `unet` every UNet. */
+/** Names by which commands select networks: `text_encoder` means both text encoders, `unet` every UNet. */
 export type NetworkPart = (typeof networks)[NetworkKind]['part'];
 
 /** A network of a checkpoint; several ControlNets are numbered as diffusers does: `controlnet`, `controlnet_1`, …. */
@@ -34,9 +34,9 @@ export type NetworkName = NetworkKind | `controlnet_${number}`;
 // as: Object.keys gives strings; the table above has exactly these keys.
 export const networkKinds = Object.keys(networks) as readonly NetworkKind[];
 
-/** The kind of network that a name is of. */
+/** The kind of a network. */
 export function networkKind(name: NetworkName): NetworkKind {
-  // as: what begins so is a ControlNet with a number; the others are their own kinds.
+  // as: names that begin so are ControlNets, most with a number; all other names are kinds.
   return name.startsWith('controlnet') ? 'controlnet' : (name as NetworkKind);
 }
 
@@ -45,7 +45,7 @@ export function cardOf(name: NetworkName): NetworkCard<NetworkPart> {
   return networks[networkKind(name)];
 }
 
-/** The checkpoint's folder that a network is made of. */
+/** Name of the component that a network is built from. */
 export function componentOf(name: NetworkName): string {
   const kind = networkKind(name);
   return kind === 'controlnet' ? name : networks[kind].component;

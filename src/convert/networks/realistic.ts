@@ -3,13 +3,13 @@ import { elementCount } from '../../weights/dtype.ts';
 import type { TensorData } from '../../weights/tensor-data.ts';
 
 /**
- * What the cards make realistic inputs of: numbers such as a network meets in use. Uniform noise, as converters often
- * test with, hides what a real prompt, a late timestep or a picture shows.
+ * Building blocks of realistic inputs, whose numbers are like those in use. Converters often test with uniform noise, which
+ * hides errors that a real prompt, a late timestep or a picture shows.
  */
 
 /** One set of inputs, in optimum's names and layouts. */
 export interface InputCase {
-  /** What tells it from the others: `timestep 981`. */
+  /** Distinguishes it from the network's other cases: `timestep 981`. */
   readonly name: string;
   readonly tensors: ReadonlyMap<string, TensorData>;
 }
@@ -18,7 +18,7 @@ export interface InputCase {
 export interface InputSizes {
   readonly batch: number;
   readonly tokens: number;
-  /** Of the hidden states that a UNet attends to; absent where nothing says it. */
+  /** Channels of the hidden states that a UNet attends to; absent where unknown. */
   readonly textChannels?: number;
   readonly latentChannels: number;
   readonly latentHeight: number;
@@ -26,58 +26,58 @@ export interface InputSizes {
   readonly colours: number;
   readonly height: number;
   readonly width: number;
-  /** Of the pooled text that a UNet of SDXL takes; absent where it takes none. */
+  /** Channels of the pooled text that SDXL's UNet takes; absent for others. */
   readonly pooledChannels?: number;
-  /** Numbers about the picture's size that it takes: 6, a refiner 5. */
+  /** Number of SDXL's time_ids: 6, for a refiner 5. */
   readonly timeIds?: number;
-  /** Of the embedded guidance scale that a UNet of LCM takes. */
+  /** Channels of the guidance scale embedding that LCM's UNet takes. */
   readonly guidanceChannels?: number;
-  /** Height and width of the picture that a safety checker sees. */
+  /** Height and width of a safety checker's `clip_input`. */
   readonly clipSize?: number;
-  /** Shapes of the residuals that a UNet takes from a ControlNet, by its names. */
+  /** Shapes of the residuals that a UNet takes from a ControlNet, by input name. */
   readonly residuals?: ReadonlyMap<string, readonly number[]>;
 }
 
-/** What a dimension of a network's input or output is. */
+/** Meaning of a dimension of an input or output. */
 export type Axis = Exclude<keyof InputSizes, 'residuals'>;
 
-/** What a reference's text encoders give for realistic prompts. */
+/** Outputs of a reference's text encoders for realistic prompts. */
 export interface EncodedPrompts {
-  /** Hidden states [B,S,C]: of each encoder, and of all side by side. */
+  /** Hidden states [B,S,C] of each encoder, and those of all encoders concatenated. */
   readonly hidden: readonly TensorData[];
-  /** Pooled text [B,C], of the last encoder that projects it. */
+  /** Pooled text [B,C] of the last encoder that projects it. */
   readonly pooled?: TensorData | undefined;
 }
 
-/** What realistic inputs depend on and a model's file does not say; what no config says is left out. */
+/** Settings of realistic inputs that model files lack; those unknown from the config, too, are left out. */
 export interface ModelSettings {
   /** Height and width of the latents that the UNet was trained on. */
   readonly sampleSize?: number;
   /** Channels of the hidden states that the UNet attends to. */
   readonly textChannels?: number;
-  /** Standard deviation of the VAE's latents is 1 / scalingFactor. */
+  /** The VAE's latents have a standard deviation of 1 / scalingFactor. */
   readonly scalingFactor?: number;
-  /** Token ids are below it. */
+  /** Number of token ids, which begin at 0. */
   readonly vocabularySize?: number;
 }
 
-/** One case of inputs that are named. */
+/** A network's only case, with these inputs. */
 export function onlyCase(name: string, ...tensors: (readonly [string, TensorData])[]): InputCase[] {
   return [{ name, tensors: new Map(tensors) }];
 }
 
-/** Latents [B,C,h,w] without direction, of a standard deviation. */
+/** Normally distributed latents [B,C,h,w] of a standard deviation. */
 export function latents(rng: Rng, sizes: InputSizes, deviation: number): TensorData {
   const { batch, latentChannels, latentHeight, latentWidth } = sizes;
   return normal(rng, [batch, latentChannels, latentHeight, latentWidth], deviation);
 }
 
-/** Numbers of the normal distribution, by a standard deviation. */
+/** Normally distributed numbers; `scale` is their standard deviation. */
 export function normal(rng: Rng, shape: readonly number[], scale: number): Picture {
   return { dtype: 'f32', shape, data: rng.normal(elementCount(shape)).map((value) => value * scale) };
 }
 
-/** Slow waves of colour within −1…1: [B,C,H,W]. */
+/** A picture of smooth waves of colour [B,C,H,W] in −1…1. */
 export function picture(rng: Rng, shape: readonly [number, number, number, number]): Picture {
   const [batch, colours, height, width] = shape;
   const data = new Float32Array(elementCount(shape));

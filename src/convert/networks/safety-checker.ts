@@ -4,13 +4,16 @@ import { networkCard } from './card.ts';
 import { channelsLast, onlyCase, picture, zeroToOne } from './realistic.ts';
 import { positionIds } from './text-encoder.ts';
 
-/** Height and width of the pictures that SafetyChecker.swift hands over, whatever the model draws: it throws for a checker of another size. */
+/**
+ * Height and width of the pictures that SafetyChecker.swift passes in, whatever size the model draws; it throws for a
+ * checker of another size.
+ */
 const CHECKED_SIZE = 512;
 
-/** CLIP's picture size, where no model declares another. */
+/** Size of CLIP's input, where the model declares none. */
 const CLIP_SIZE = 224;
 
-/** The safety checker: blackens pictures. */
+/** The safety checker: blackens pictures that show a bad concept. */
 export const safetyCheckerCard = networkCard({
   component: 'safety_checker',
   part: 'safety_checker',

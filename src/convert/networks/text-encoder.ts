@@ -7,17 +7,17 @@ import { clipTextConfig } from '../config/clip-text-config.ts';
 import { type DeclaredDim, type Definition, networkCard } from './card.ts';
 import { type InputSizes, type ModelSettings, onlyCase } from './realistic.ts';
 
-/** Of CLIP's text and vision models alike. */
+/** Position ids, which old files of CLIP's text and vision models have. */
 export const positionIds: Ignored = {
   names: /^(text_model|vision_model\.vision_model)\.embeddings\.position_ids$/,
-  reason: 'the numbers 0, 1, 2, … of the positions, which old versions of transformers saved',
+  reason: 'position ids 0, 1, 2, …, which old versions of transformers saved',
 };
 
 interface Inputs {
   readonly input_ids: Tensor;
 }
 
-/** What both text encoders have in common. */
+/** Facts that both text encoders share. */
 const shared = {
   part: 'text_encoder' as const,
   shortDescription: 'Turns the tokens of a prompt into the embeddings that guide Stable Diffusion.',
@@ -42,10 +42,10 @@ const shared = {
 const lastHiddenState = 'An embedding for every token, after the last layer and its normalization';
 const hiddenEmbeds = 'An embedding for every token, as the last layer but one gives it';
 const pooled = 'One embedding for the whole text, taken where the text ends';
-/** The embedding, and each layer's output before any final normalisation. */
+/** Names of the embedding and of each layer's output, without the final normalisation. */
 const hiddenStates = (index: number): string => `hidden_states.${index}`;
 
-/** CLIP's text encoder; of Stable Diffusion XL, whose hidden states are read, the first. */
+/** CLIP's text encoder; in Stable Diffusion XL, which reads hidden states, the first of two. */
 export const textEncoder = networkCard({
   ...shared,
   component: 'text_encoder',
@@ -67,11 +67,11 @@ export const textEncoder = networkCard({
   },
   forward(at, { input_ids }: Inputs, config) {
     const outputs = clipText(at, input_ids, config);
-    return { ...outputs, hidden_embeds: lastButOne(outputs) };
+    return { ...outputs, hidden_embeds: penultimate(outputs) };
   },
 });
 
-/** Stable Diffusion XL's second, whose pooled output is projected. */
+/** Stable Diffusion XL's second text encoder, whose pooled output is projected. */
 export const textEncoder2 = networkCard({
   ...shared,
   component: 'text_encoder_2',
@@ -87,7 +87,7 @@ export const textEncoder2 = networkCard({
   },
   forward(at, { input_ids }: Inputs, config) {
     const { pooled: _, ...outputs } = clipTextWithProjection(at, input_ids, config);
-    return { ...outputs, hidden_embeds: lastButOne(outputs) };
+    return { ...outputs, hidden_embeds: penultimate(outputs) };
   },
 });
 
@@ -96,17 +96,17 @@ function isWide(lastDims: ReadonlyMap<string, DeclaredDim>): boolean {
   return lastDims.has('hidden_embeds') && lastDims.get('pooled_outputs') === SECOND_ENCODER_WIDTH;
 }
 
-/** OpenCLIP ViT-bigG; the first, CLIP ViT-L, has 768. */
+/** Width of OpenCLIP ViT-bigG; CLIP ViT-L, the first encoder, has 768. */
 const SECOND_ENCODER_WIDTH = 1280;
 
-/** Before any final normalisation: what Stable Diffusion XL was trained on. */
-function lastButOne({ hidden_states }: Pick<ClipTextOutputs, 'hidden_states'>): Tensor {
+/** The penultimate hidden state, without the final normalisation: Stable Diffusion XL was trained on it. */
+function penultimate({ hidden_states }: Pick<ClipTextOutputs, 'hidden_states'>): Tensor {
   const tensor = hidden_states.at(-2);
   if (!tensor) throw new RangeError('a text encoder without layers');
   return tensor;
 }
 
-/** A few dozen token ids between begin and end in even rows, none in odd ones; CLIP pads with the end. */
+/** Token ids [B,S]: random prompts in even rows, empty ones in odd rows; CLIP pads with the end token. */
 function tokenIds(
   rng: Rng,
   { batch, tokens }: InputSizes,

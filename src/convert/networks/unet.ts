@@ -21,17 +21,17 @@ interface ControlledInputs extends Inputs {
   readonly residuals: ResidualInputs;
 }
 
-/** A ControlNet adds little to what it steers. */
+/** Standard deviation of realistic residuals: small beside the values that they are added to. */
 const RESIDUALS = 0.1;
 
 const outputs = {
   noise: { optimum: 'out_sample', apple: 'noise_pred', text: 'The noise found in sample, in its shape' },
 } as const satisfies Record<string, Port>;
 
-/** The base has six: three sizes of height and width. */
+/** Number of a refiner's time_ids; the base UNet has 6. */
 const REFINER_TIME_IDS = 5;
 
-/** What all UNets have in common. */
+/** Facts that all UNets share. */
 const shared = {
   part: 'unet' as const,
   shortDescription:
@@ -45,7 +45,7 @@ const shared = {
   read: unetConfig,
   sizes(config, options, checkpoint) {
     const [latentHeight, latentWidth] = config.sample_size;
-    // A refiner continues what the checkpoint's UNet began, in its size.
+    // A refiner takes over the latents of the checkpoint's UNet, so it has their size.
     return denoiserSizes('UNet', config, options, { latentHeight, latentWidth, ...ownSizes(checkpoint) });
   },
   dims: (config, options) => ({
@@ -87,7 +87,7 @@ export const controlUnet = networkCard({
     ),
 });
 
-/** Stable Diffusion XL's second UNet, which refines what the first one began. */
+/** Stable Diffusion XL's second UNet, for the last steps of denoising. */
 export const refiner = networkCard({
   ...shared,
   component: 'refiner',

@@ -3,11 +3,11 @@ import type { Scope } from '../../graph/scope.ts';
 import type { Tensor } from '../../graph/tensor.ts';
 import type { Ignored } from '../../graph/weight-book.ts';
 
-/** A VAE as the cards of its two halves see it, whatever its kind. */
+/** A VAE of any kind, as the cards of its encoder and decoder use it. */
 export interface Vae {
   readonly in_channels: number;
   readonly latent_channels: number;
-  /** How many pixels of a picture a latent is high and wide. */
+  /** Height and width of a latent in pixels. */
   readonly factor: number;
   /** Latents [B,C,h,w] → a picture [B,3,H,W] in −1…1. */
   decode(at: Scope, z: Tensor): Tensor;
@@ -17,13 +17,13 @@ export interface Vae {
 
 /** All that sdconvert knows of a kind of VAE. */
 export interface VaeVariant {
-  /** What latents are multiplied by where the config does not say: diffusers' default. */
+  /** Scaling factor where the config has none: diffusers' default. */
   readonly defaultFactor: number;
-  /** Whether it was trained on the latents of one family, so that its factor is that family's. */
+  /** Whether it belongs to one family, whose scaling factor it then has. */
   readonly isOfOneFamily: boolean;
-  /** Whether it overflows float16 as Stable Diffusion XL's. */
+  /** Whether Stable Diffusion XL's VAE of this kind overflows float16. */
   overflowsInXl(config: Component['config']): boolean;
-  /** Tensors of its own that neither half reads. */
+  /** Tensors that neither encoder nor decoder reads. */
   readonly ignored: readonly Ignored[];
   /** What users of its decoder should know, a sentence each. */
   readonly notes: readonly string[];

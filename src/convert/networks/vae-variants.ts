@@ -11,21 +11,21 @@ const variants: ReadonlyMap<unknown, VaeVariant> = new Map([
   ['AsymmetricAutoencoderKL', asymmetricAutoencoderKl],
 ]);
 
-/** What says of which kind a VAE is. */
+/** What the kind of a VAE is derived from. */
 export type VaeFacts = Pick<Component, 'config'> & Partial<Pick<Component, 'className'>>;
 
-/** The kind of a VAE. Its own config goes before model_index.json: a VAE's folder may have been exchanged. */
+/** The kind of a VAE. The class in its config counts before the one in model_index.json, since users replace folders. */
 export function vaeVariant({ config, className }: VaeFacts): VaeVariant {
   return variants.get(config._class_name ?? className) ?? autoencoderKl;
 }
 
-/** What lies between a VAE's latents and a UNet's: the UNet's are (the VAE's − `shift`) · `factor`. */
+/** Scaling of a VAE's latents for the UNet: (latents − `shift`) · `factor`. */
 export interface LatentScale {
   readonly factor: number;
   readonly shift: number;
 }
 
-/** How a VAE's latents are scaled: as its config says, else by diffusers' defaults for its class. */
+/** Scaling of a VAE's latents, from its config or from diffusers' defaults for its class. */
 export function latentScaleOf(vae: VaeFacts): LatentScale {
   const { scaling_factor: factor, shift_factor: shift } = vae.config;
   return {

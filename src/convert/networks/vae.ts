@@ -7,7 +7,7 @@ import { latents, onlyCase, picture } from './realistic.ts';
 import { trainedFactors } from './vae-variant.ts';
 import { vaeVariant } from './vae-variants.ts';
 
-/** What both halves have in common. */
+/** Facts that encoder and decoder share. */
 const shared = {
   component: 'vae',
   fewerBits: false,
@@ -19,7 +19,7 @@ const shared = {
       : undefined,
 } as const;
 
-/** The VAE's decoder: latents without noise, already divided by the scaling factor, to a picture. */
+/** The VAE's decoder: denoised latents, already divided by the scaling factor, to a picture. */
 export const vaeDecoderCard = networkCard({
   ...shared,
   part: 'vae_decoder',

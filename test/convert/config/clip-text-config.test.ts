@@ -24,10 +24,10 @@ test('a config that says the least has the defaults of transformers', () => {
 });
 
 test.each<[string, unknown, string]>([
-  ['vocab_size', 30522, 'vocab_size is 30522, but the weights are made for 49408'],
-  ['hidden_size', 1024, 'hidden_size is 1024, but the weights are made for 768'],
-  ['max_position_embeddings', 248, 'max_position_embeddings is 248, but the weights are made for 77'],
-  ['intermediate_size', 4096, 'intermediate_size is 4096, but the weights are made for 3072'],
+  ['vocab_size', 30522, 'vocab_size is 30522, but the weights have 49408'],
+  ['hidden_size', 1024, 'hidden_size is 1024, but the weights have 768'],
+  ['max_position_embeddings', 248, 'max_position_embeddings is 248, but the weights have 77'],
+  ['intermediate_size', 4096, 'intermediate_size is 4096, but the weights have 3072'],
 ])('%s that contradicts the weights is refused', (key, value, problem) => {
   const error = thrownBy(() => read({ ...least, [key]: value }));
   expect(error).toBeInstanceOf(ConfigError);

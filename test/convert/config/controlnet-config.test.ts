@@ -36,26 +36,24 @@ test.each<[string, unknown, string]>([
   [
     'global_pool_conditions',
     true,
-    'false: a ControlNet whose residuals are averaged over the picture is not',
+    'false (ControlNets that average their residuals over the picture are not supported)',
   ],
   ['controlnet_conditioning_channel_order', 'gray', '"rgb" or "bgr"'],
   ['class_embed_type', 'timestep', 'null'],
 ])('%s = %j is refused', (key, value, supported) => {
   const error = thrownBy(() => read({ ...least, [key]: value }));
   expect(error).toBeInstanceOf(ConfigError);
-  expect(error.problem).toBe(
-    `the config of the controlnet sets ${key} to something that sdconvert cannot convert.`,
-  );
+  expect(error.problem).toBe(`the config of the controlnet sets ${key} to a value that is not supported.`);
   expect(error.details).toMatchObject({ found: `${key} = ${JSON.stringify(value)}`, supported });
 });
 
 test.each<[string, unknown, string]>([
-  ['cross_attention_dim', 1024, 'cross_attention_dim is 1024, but the weights are made for 768'],
-  ['conditioning_channels', 1, 'conditioning_channels is 1, but the weights are made for 3'],
+  ['cross_attention_dim', 1024, 'cross_attention_dim is 1024, but the weights have 768'],
+  ['conditioning_channels', 1, 'conditioning_channels is 1, but the weights have 3'],
   [
     'conditioning_embedding_out_channels',
     [16, 32, 64, 256],
-    'conditioning_embedding_out_channels[2] is 64, but the weights are made for 96',
+    'conditioning_embedding_out_channels[2] is 64, but the weights have 96',
   ],
 ])('%s that contradicts the weights is refused', (key, value, problem) => {
   const error = thrownBy(() => read({ ...least, [key]: value }));

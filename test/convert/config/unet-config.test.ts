@@ -95,7 +95,7 @@ test('levels may have different numbers of layers', () => {
 });
 
 test.each([
-  [{ transformer_layers_per_block: [[1, 1], 1] }, 'does not say reverse_transformer_layers_per_block'],
+  [{ transformer_layers_per_block: [[1, 1], 1] }, 'has no reverse_transformer_layers_per_block'],
   [{ transformer_layers_per_block: [[1, 1, 1], 1] }, 'transformer_layers_per_block[0] has 3 entries for 2'],
   [
     { reverse_transformer_layers_per_block: [[1, 1], 1] },
@@ -146,14 +146,14 @@ describe('SDXL is told sizes beside the text', () => {
       const config = { ...least, ...xl, projection_class_embeddings_input_dim: 2816, [key]: null };
       const error = thrownBy(() => read(config));
       expect(error).toBeInstanceOf(ConfigError);
-      expect(error.problem).toBe(`the config of the unet does not say ${key}.`);
+      expect(error.problem).toBe(`the config of the unet has no ${key}.`);
     },
   );
 
   test('a config with no room for the text is refused', () => {
     const error = thrownBy(() => read({ ...least, ...xl, projection_class_embeddings_input_dim: 1536 }, {}));
     expect(error).toBeInstanceOf(ConfigError);
-    expect(error.problem).toContain('6 numbers of 256 channels do not fit');
+    expect(error.problem).toContain('6 time_ids of 256 channels do not fit');
   });
 });
 
@@ -184,9 +184,7 @@ describe('what is not supported is refused with its key, its value and what woul
   ])('%s = %j', (key, value, supported) => {
     const error = thrownBy(() => read({ ...least, [key]: value }));
     expect(error).toBeInstanceOf(ConfigError);
-    expect(error.problem).toBe(
-      `the config of the unet sets ${key} to something that sdconvert cannot convert.`,
-    );
+    expect(error.problem).toBe(`the config of the unet sets ${key} to a value that is not supported.`);
     expect(error.details).toEqual({
       file: 'unet/config.json',
       found: `${key} = ${JSON.stringify(value)}`,
@@ -210,41 +208,36 @@ describe('what is not supported is refused with its key, its value and what woul
 test.each(Object.keys(least))('a config without %s is refused', (key) => {
   const error = thrownBy(() => read({ ...least, [key]: undefined }));
   expect(error).toBeInstanceOf(ConfigError);
-  expect(error.problem).toBe(`the config of the unet does not say ${key}.`);
+  expect(error.problem).toBe(`the config of the unet has no ${key}.`);
   expect(error.details).toEqual({ file: 'unet/config.json' });
 });
 
 describe('a config that contradicts the weights beside it is refused', () => {
   test.each<[string, unknown, string, string]>([
-    ['in_channels', 9, 'in_channels is 9, but the weights are made for 4', 'conv_in.weight [320, 4, 3, 3]'],
-    [
-      'out_channels',
-      8,
-      'out_channels is 8, but the weights are made for 4',
-      'conv_out.weight [4, 320, 3, 3]',
-    ],
+    ['in_channels', 9, 'in_channels is 9, but the weights have 4', 'conv_in.weight [320, 4, 3, 3]'],
+    ['out_channels', 8, 'out_channels is 8, but the weights have 4', 'conv_out.weight [4, 320, 3, 3]'],
     [
       'block_out_channels',
       [320, 1280],
-      'block_out_channels[1] is 1280, but the weights are made for 640',
+      'block_out_channels[1] is 1280, but the weights have 640',
       'down_blocks.1.resnets.0.conv1.weight [640, 320, 3, 3]',
     ],
     [
       'cross_attention_dim',
       1024,
-      'cross_attention_dim is 1024, but the weights are made for 768',
+      'cross_attention_dim is 1024, but the weights have 768',
       'down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k.weight [320, 768]',
     ],
     [
       'time_cond_proj_dim',
       512,
-      'time_cond_proj_dim is 512, but the weights are made for 256',
+      'time_cond_proj_dim is 512, but the weights have 256',
       'time_embedding.cond_proj.weight [320, 256]',
     ],
     [
       'projection_class_embeddings_input_dim',
       2560,
-      'projection_class_embeddings_input_dim is 2560, but the weights are made for 2816',
+      'projection_class_embeddings_input_dim is 2560, but the weights have 2816',
       'add_embedding.linear_1.weight [1280, 2816]',
     ],
   ])('in %s', (key, value, problem, weight) => {

@@ -43,10 +43,10 @@ test.each<[string, unknown, string]>([
 });
 
 test.each<[string, unknown, string]>([
-  ['in_channels', 1, 'in_channels is 1, but the weights are made for 3'],
-  ['out_channels', 4, 'out_channels is 4, but the weights are made for 3'],
-  ['latent_channels', 16, 'latent_channels is 16, but the weights are made for 4'],
-  ['block_out_channels', [128, 512], 'block_out_channels[1] is 512, but the weights are made for 256'],
+  ['in_channels', 1, 'in_channels is 1, but the weights have 3'],
+  ['out_channels', 4, 'out_channels is 4, but the weights have 3'],
+  ['latent_channels', 16, 'latent_channels is 16, but the weights have 4'],
+  ['block_out_channels', [128, 512], 'block_out_channels[1] is 512, but the weights have 256'],
 ])('%s that contradicts the weights is refused', (key, value, problem) => {
   const error = thrownBy(() => read({ ...least, [key]: value }));
   expect(error).toBeInstanceOf(ConfigError);

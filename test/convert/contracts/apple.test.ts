@@ -157,7 +157,7 @@ test('a VAE alone, which does not know for which latents it is, says what it nee
     attention: 'SPLIT_EINSUM',
     sizes: { latentHeight: 64 },
   } as const;
-  expect(() => convert(alone, options)).toThrow('the size of the latents is not known');
+  expect(() => convert(alone, options)).toThrow('the size of the latents is unknown');
 });
 
 /** The inputs and outputs of a model, in order. */
