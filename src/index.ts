@@ -91,7 +91,7 @@ export { expandInversions, type TextualInversion, tokenNames } from './generate/
 export { readScheduler } from './generate/read-scheduler.ts';
 export { createScheduler, type SchedulerConfig } from './generate/schedulers/create-scheduler.ts';
 export { dynamicShift } from './generate/schedulers/schedule/flow-shift.ts';
-export type { Scheduler, StepOptions, WalkOptions } from './generate/schedulers/scheduler.ts';
+export type { Scheduler, SetTimestepsOptions, StepOptions } from './generate/schedulers/scheduler.ts';
 export {
   allSchedulers,
   compatibleSchedulers,

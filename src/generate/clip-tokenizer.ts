@@ -2,22 +2,22 @@ import { Tokenizer } from '@huggingface/tokenizers';
 import { z } from 'zod';
 import { ConfigError, FileFormatError, RequestError } from '../errors.ts';
 
-/** The texts and objects of a checkpoint's `tokenizer` folder. */
+/** Contents of a checkpoint's `tokenizer` folder. */
 export interface ClipTokenizerFiles {
-  /** The text of `vocab.json`. */
+  /** Text of `vocab.json`. */
   readonly vocab: string;
-  /** The text of `merges.txt`. */
+  /** Text of `merges.txt`. */
   readonly merges: string;
-  /** The object in `tokenizer_config.json`. */
+  /** Parsed `tokenizer_config.json`. */
   readonly config?: Readonly<Record<string, unknown>>;
-  /** The object in `special_tokens_map.json`; where it and the config differ, it holds, as in transformers. */
+  /** Parsed `special_tokens_map.json`; takes precedence over `config`, as in transformers. */
   readonly specialTokensMap?: Readonly<Record<string, unknown>>;
-  /** Tokens that were added to the vocabulary (a textual inversion's), by what they are written as. */
+  /** Ids of tokens added to the vocabulary (by a textual inversion), by the token's text. */
   readonly added?: ReadonlyMap<string, number>;
 }
 
 /**
- * CLIP's tokenizer (Radford et al. 2021): lower-cased byte-level BPE, as transformers' `CLIPTokenizerFast` has it.
+ * CLIP's tokenizer (Radford et al. 2021): lower-cased byte-level BPE, as in transformers' `CLIPTokenizerFast`.
  *
  * @example
  * const tokenizer = ClipTokenizer.fromFiles({ vocab, merges });
@@ -34,7 +34,7 @@ export class ClipTokenizer {
     this.#tokens = tokens;
   }
 
-  /** Throws `FileFormatError` when a file is not what it should be, `ConfigError` when the vocabulary lacks a special token. */
+  /** Throws `FileFormatError` when a file is malformed, `ConfigError` when the vocabulary lacks a special token. */
   static fromFiles(files: ClipTokenizerFiles): ClipTokenizer {
     const vocab = readVocab(files.vocab);
     const special = specialTokens(files, vocab);
@@ -46,19 +46,19 @@ export class ClipTokenizer {
   }
 
   /**
-   * The prompt as exactly `maxLength` token ids: the begin token, the prompt (cut if it is too long), the end token,
-   * and the checkpoint's padding. Throws `RequestError` when `maxLength` leaves no room for begin and end.
+   * Encodes a prompt as exactly `maxLength` token ids: begin token, prompt (truncated if too long), end token, padding.
+   * Throws `RequestError` when `maxLength` leaves no room for the begin and end tokens.
    */
   encode(prompt: string, options: { readonly maxLength: number }): number[] {
     return this.frame(this.words(prompt), options);
   }
 
-  /** The prompt's token ids alone, all of them. */
+  /** Token ids of the whole prompt, without begin token, end token and padding. */
   words(prompt: string): number[] {
     return this.#tokenizer.encode(prompt, { add_special_tokens: false }).ids;
   }
 
-  /** Token ids with begin, end and padding around them, cut as `encode` cuts. Throws `RequestError` as `encode` does. */
+  /** Adds begin token, end token and padding; truncates to `maxLength` and throws as `encode` does. */
   frame(words: readonly number[], { maxLength }: { readonly maxLength: number }): number[] {
     if (!Number.isInteger(maxLength) || maxLength < 2) {
       throw new RequestError({
@@ -74,15 +74,15 @@ export class ClipTokenizer {
     return [begin.id, ...kept, end.id, ...Array<number>(maxLength - 2 - kept.length).fill(pad.id)];
   }
 
-  /** What token ids stand for, as text, with a space after each word: to say what was cut. Unknown ids are left out. */
+  /** Decodes token ids, to report which text was truncated: a space follows each word, unknown ids are skipped. */
   textOf(ids: readonly number[]): string {
     const written = ids.map((id) => this.#tokens.get(id) ?? '').join('');
-    const bytes = [...written.replaceAll('</w>', ' ')].map((sign) => byteOf.get(sign) ?? 0x20);
+    const bytes = [...written.replaceAll('</w>', ' ')].map((character) => byteOf.get(character) ?? 0x20);
     return new TextDecoder().decode(Uint8Array.from(bytes)).trim();
   }
 }
 
-/** The byte that each sign of the vocabulary stands for: printable ones for themselves, the rest from U+0100 on. */
+/** Byte of each character in the vocabulary (GPT-2's byte-level BPE): printable bytes are themselves, others U+0100 and up. */
 const byteOf: ReadonlyMap<string, number> = (() => {
   const bytes = Array.from({ length: 256 }, (_, byte) => byte);
   const printable = bytes.filter((byte) => (byte > 0x20 && byte < 0x7f) || (byte > 0xa0 && byte !== 0xad));
@@ -96,7 +96,7 @@ const byteOf: ReadonlyMap<string, number> = (() => {
 interface SpecialToken {
   readonly id: number;
   readonly content: string;
-  /** Whether it is looked for in the lower-cased prompt rather than in the prompt as written. */
+  /** Whether it is matched in the normalized (lower-cased) prompt instead of the prompt as written. */
   readonly normalized: boolean;
 }
 
@@ -104,7 +104,7 @@ type SpecialTokens = Readonly<Record<'begin' | 'end' | 'pad' | 'unknown', Specia
 
 type Vocab = Readonly<Record<string, number>>;
 
-/** A special token is written as a text, or as an object that also says how it is found in prompts. */
+/** A special token is a string, or an object that also says how it is matched in prompts. */
 const tokenSchema = z.union([
   z.string().transform((content) => ({ content, normalized: false })),
   z.object({ content: z.string(), normalized: z.boolean().default(true) }),
@@ -139,8 +139,8 @@ function readVocab(text: string): Vocab {
   const { data: vocab } = jsonText.pipe(z.record(z.string(), z.int())).safeParse(text);
   if (vocab) return vocab;
   throw new FileFormatError({
-    problem: "The tokenizer's vocab.json is not a table of tokens.",
-    details: { expected: 'a JSON object that gives each token its number', found: excerpt(text) },
+    problem: "The tokenizer's vocab.json is not a table of token ids.",
+    details: { expected: 'a JSON object that maps each token to its id', found: excerpt(text) },
     advice: 'Download the checkpoint again.',
   });
 }
@@ -154,7 +154,7 @@ const jsonText = z.string().transform((text, context): unknown => {
   }
 });
 
-/** The pairs of a merges.txt. Only its first line is a comment: further down, `#` is a token like any other. */
+/** Parses the pairs of merges.txt. Only its first line is a comment: further down, `#` is a token like any other. */
 function readMerges(text: string): string[][] {
   const lines = text.trimEnd().split('\n');
   const pairs = (lines[0]?.startsWith('#version') ? lines.slice(1) : lines).map((line) =>
@@ -177,7 +177,7 @@ function excerpt(text: string): string {
   return JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text);
 }
 
-/** What a `tokenizer.json` says of CLIP; Stable Diffusion checkpoints do not have that file. */
+/** Builds the `tokenizer.json` of CLIP, because Stable Diffusion checkpoints come without that file. */
 function tokenizerJson(
   vocab: Vocab,
   merges: string[][],
@@ -225,5 +225,5 @@ function tokenizerJson(
   };
 }
 
-/** CLIP's words: English contractions, runs of letters, single digits, and runs of anything else but space. */
+/** Pre-tokenization of CLIP: English contractions, runs of letters, single digits, and runs of anything else but space. */
 const WORDS = "'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+";

@@ -5,26 +5,26 @@ import { listFolder, pathKind } from '../io/disk.ts';
 import { notFound } from '../io/not-found.ts';
 import { type ModelInFolder, modelsIn } from '../run/find-models.ts';
 
-/** A folder with the models that pictures are drawn with. */
+/** A folder of models to generate pictures with. */
 export interface DrawingFolder {
-  /** Where the models are. */
+  /** Folder that holds the models. */
   readonly path: string;
-  /** The output folder of a conversion that it is or belongs to; else itself. */
+  /** Output folder of the conversion: the parent of an `onnx` or `Resources` folder, otherwise the folder itself. */
   readonly output: string;
-  /** One of each network; where it is there whole and in chunks, the chunks, as Apple's Swift package does. */
+  /** One model per network; chunks are preferred to a whole model, as in Apple's Swift package. */
   readonly models: ReadonlyMap<NetworkName, ModelInFolder>;
 }
 
-/** Those of a conversion, of which any may be named. */
-const OWN_FOLDERS = ['onnx', 'Resources'];
+/** Subfolders of a conversion that an input may name. */
+const SUBFOLDERS = ['onnx', 'Resources'];
 
-/** A ready-made repository's models are at `original/packages` or `split_einsum/compiled`. */
+/** Folder levels to search: ready-made Core ML repositories have `original/packages` and `split_einsum/compiled`. */
 const LEVELS = 2;
 
 /**
- * The folder of models that an input stands for: itself, a conversion's `onnx`, packages or `Resources`, or one of a
- * ready-made repository's. The first that has a UNet; ONNX goes first, as it runs as it is. Throws `NotFoundError` where
- * there is none, `RequestError` for UNets that take more than a prompt.
+ * Finds the folder of models for an input: the input itself, the `onnx` or `Resources` of a conversion, or a folder of
+ * a ready-made repository. The first with a UNet is taken, ONNX before Core ML because it runs without translation.
+ * Throws `NotFoundError` when there is no UNet, `RequestError` when the only UNet needs more than a prompt.
  */
 export async function findDrawingFolder(input: string): Promise<DrawingFolder> {
   const kind = await pathKind(input);
@@ -55,7 +55,7 @@ async function* candidates(input: string): AsyncGenerator<string> {
 }
 
 function outputOf(path: string): string {
-  return OWN_FOLDERS.includes(basename(path)) ? dirname(path) : path;
+  return SUBFOLDERS.includes(basename(path)) ? dirname(path) : path;
 }
 
 function chooseModels(found: readonly ModelInFolder[]): ReadonlyMap<NetworkName, ModelInFolder> {
@@ -69,7 +69,7 @@ function chooseModels(found: readonly ModelInFolder[]): ReadonlyMap<NetworkName,
   return chosen;
 }
 
-/** A network of a folder. Throws `NotFoundError` where it has none. */
+/** Returns the model of a network. Throws `NotFoundError` when the folder has none. */
 export function requireModel({ path, models }: DrawingFolder, network: NetworkName): ModelInFolder {
   const found = models.get(network);
   if (found) return found;
@@ -85,13 +85,13 @@ function withoutUnet(input: string, networks: ReadonlySet<NetworkName>): NotFoun
   const details = { 'it has': [...networks].join(', ') || 'no models' };
   if (networks.has('control-unet'))
     return new RequestError({
-      problem: `${input} has only a UNet that takes a ControlNet's residuals, which generate cannot give.`,
+      problem: `${input} has only a UNet that takes the residuals of a ControlNet, which generate does not provide.`,
       details,
-      advice: 'Convert the checkpoint without --unet-support-controlnet, too.',
+      advice: 'Convert the checkpoint again without --unet-support-controlnet.',
     });
   if (networks.has('refiner'))
     return new RequestError({
-      problem: `${input} has only a refiner, which continues what another UNet began: generate cannot begin with it.`,
+      problem: `${input} has only a refiner, which finishes what a base model starts: generate cannot start with it.`,
       details,
       advice: 'Convert the base model, too.',
     });

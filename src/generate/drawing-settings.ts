@@ -12,7 +12,7 @@ import type { ClipTokenizer } from './clip-tokenizer.ts';
 import type { DrawingFolder } from './drawing-folder.ts';
 import { openTokenizer } from './open-tokenizer.ts';
 
-/** What drawing needs to know beside the models. */
+/** Settings that generation needs besides the models. */
 export interface DrawingSettings {
   readonly scheduler: JsonObject;
   readonly latentScale: LatentScale;
@@ -20,8 +20,8 @@ export interface DrawingSettings {
 }
 
 /**
- * The settings of a folder of models: its own files say them, else the `sdconvert.json` of the conversion, else they are the
- * family's, which a note tells. Throws `FileFormatError` for files that are damaged.
+ * Reads the settings from the files of a folder of models, or else from the `sdconvert.json` of the conversion.
+ * Settings in neither take the family's usual values, which a note reports. Throws `FileFormatError` for damaged files.
  */
 export async function readSettings(
   folder: DrawingFolder,
@@ -35,13 +35,13 @@ export async function readSettings(
   };
   const usual = usualSettings[family];
   const assumed = [
-    ...(known.scheduler ? [] : [`the scheduler is ${usual.scheduler.toUpperCase()}`]),
-    ...(known.latentScale ? [] : [`the VAE's scaling factor is ${usual.latentScale.factor}`]),
+    ...(known.scheduler ? [] : [`${usual.scheduler.toUpperCase()} as the scheduler`]),
+    ...(known.latentScale ? [] : [`${usual.latentScale.factor} as the VAE's scaling factor`]),
   ];
   if (assumed.length > 0)
     onProgress?.({
       type: 'note',
-      message: `${folder.path} does not say it, so ${assumed.join(' and ')}, as ${familyTitles[family]} has it.`,
+      message: `assuming ${assumed.join(' and ')}, as usual for ${familyTitles[family]}: ${folder.path} does not say.`,
     });
   return {
     scheduler: known.scheduler ?? (await readJsonObject(usualScheduler(usual.scheduler))),
@@ -51,7 +51,7 @@ export async function readSettings(
 }
 
 interface UsualSettings extends Omit<DrawingSettings, 'scheduler'> {
-  /** Of `assets/schedulers`. */
+  /** Name of a folder in `assets/schedulers`. */
   readonly scheduler: string;
 }
 
@@ -78,7 +78,7 @@ function usualScheduler(name: string): string {
   return assetPath('schedulers', name, 'scheduler_config.json');
 }
 
-/** What the files of an `onnx` folder say. */
+/** Reads settings from the files of an `onnx` folder. */
 async function settingsInFolder(folder: string): Promise<PipelineSettings> {
   const scheduler = await optionalJson(join(folder, 'scheduler', 'scheduler_config.json'));
   const vae = await optionalJson(join(folder, 'vae_decoder', 'config.json'));
@@ -95,7 +95,7 @@ async function optionalJson(path: string): Promise<JsonObject | undefined> {
   return (await exists(path)) ? readJsonObject(path) : undefined;
 }
 
-/** What tokenizers usually fill a prompt up with: the end, or `!`. */
+/** Padding token of each family's tokenizers: the end token, or `!`. */
 const usualPadding: { readonly [F in Family]: Readonly<Record<string, string>> } = {
   sd1: { tokenizer: '<|endoftext|>' },
   sd2: { tokenizer: '!' },
@@ -104,8 +104,9 @@ const usualPadding: { readonly [F in Family]: Readonly<Record<string, string>> }
 };
 
 /**
- * The tokenizer of a text encoder (`tokenizer`, `tokenizer_2`): its own folder's; else the vocabulary of `Resources`, else
- * CLIP's, which is one for all, filled up as `sdconvert.json` says or the family does. Throws what the tokenizer throws.
+ * Opens the tokenizer of a text encoder: from its own folder, else with the vocabulary in `Resources`, else with
+ * CLIP's, which all models share. A vocabulary is padded as `sdconvert.json` says, or as usual for the family. Throws
+ * what `openTokenizer` throws.
  */
 export async function openTokenizerOf(
   folder: DrawingFolder,

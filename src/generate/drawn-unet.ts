@@ -7,23 +7,23 @@ import { readJsonObject } from '../io/python-json.ts';
 import type { ModelInFolder } from '../run/find-models.ts';
 import { optimumInput } from '../run/tensor-names.ts';
 
-/** What a UNet's inputs tell of it; no weight has been read. */
+/** Facts about a UNet, read from its inputs; no weight has been read. */
 export interface DrawnUnet {
   readonly family: Exclude<Family, 'sdxl-refiner'>;
-  /** Height and width of its latents: those that it was made for, else those that it was trained on. */
+  /** Height and width of its latents: the fixed size it was converted for, or else the size it was trained on. */
   readonly size: readonly [height: number, width: number];
-  /** Whether it takes no other size. */
+  /** Whether it accepts only this size. */
   readonly isFixed: boolean;
 }
 
 type Shapes = ReadonlyMap<string, readonly (number | string)[]>;
 
-/** Channels of the latents that are drawn. */
+/** Channels of the latents. */
 export const LATENT_CHANNELS = 4;
 
 /**
- * Reads what a UNet takes. Throws `RequestError` for one that a prompt and noise are not enough for, `ConfigError` where
- * nothing says its size, and as `openArtifact` does.
+ * Reads the family and the latent size from a UNet's inputs. Throws `RequestError` for a UNet that needs more than a
+ * prompt and noise, `ConfigError` when its size is unknown, and what `openArtifact` throws.
  */
 export async function readDrawnUnet({ paths: [path = ''] }: ModelInFolder): Promise<DrawnUnet> {
   const { inputs } = await withArtifact(path, (artifact) => artifact.facts());
@@ -33,9 +33,9 @@ export async function readDrawnUnet({ paths: [path = ''] }: ModelInFolder): Prom
   const obstacle = obstacleOf(channels, shapes);
   if (obstacle !== undefined)
     throw new RequestError({
-      problem: `${path} ${obstacle}, which generate cannot draw with.`,
+      problem: `generate cannot use ${path}: it ${obstacle}.`,
       details: { 'it takes': [...shapes].map(([name, dims]) => `${name} [${dims.join(', ')}]`).join(', ') },
-      advice: 'Name the folder of a checkpoint that draws from a prompt alone.',
+      advice: 'Name the conversion of a text-to-image checkpoint.',
     });
   const isFixed = typeof height === 'number' && typeof width === 'number';
   return { family: familyBy(shapes), isFixed, size: isFixed ? [height, width] : await trainedSize(path) };
@@ -54,25 +54,25 @@ async function trainedSize(unet: string): Promise<[number, number]> {
   return [height, width];
 }
 
-/** Why a prompt and noise are not enough: the rest of a sentence about the UNet. */
+/** Says why a prompt and noise are not enough, as the end of a sentence about the UNet. */
 function obstacleOf(channels: number, shapes: Shapes): string | undefined {
   const names = [...shapes.keys()];
   if (names.some((name) => name.includes('additional_residual'))) return "takes a ControlNet's residuals";
-  if (shapes.has('timestep_cond')) return 'is told the guidance scale (LCM)';
+  if (shapes.has('timestep_cond')) return 'takes the guidance scale as an input (LCM)';
   if (shapes.get('time_ids')?.at(-1) === REFINER_IDS)
-    return 'is a refiner, which continues what another began';
+    return 'is a refiner, which finishes what a base model starts';
   const kind = kindByChannels(channels);
   if (kind === 'base') return undefined;
-  return `reads ${channels} channels${kind ? `: it is made for ${kindTitles[kind]}` : ''}`;
+  return `takes ${channels} channels${kind ? `, for ${kindTitles[kind]}` : ''}`;
 }
 
-/** A refiner is told a score for beauty instead of the size that is wanted. */
+/** Width of a refiner's `time_ids`: one aesthetic score takes the place of the target height and width. */
 const REFINER_IDS = 5;
 
-/** Channels of the text that each family's UNet attends to. */
+/** Channels of the text embeddings of Stable Diffusion 2; Stable Diffusion 1 has 768. */
 const SD2_TEXT_CHANNELS = 1024;
 
-/** Text is [B,S,C], or as Core ML has it [B,C,1,S]. */
+/** Text embeddings are [B,S,C], or [B,C,1,S] in Core ML. */
 function familyBy(shapes: Shapes): DrawnUnet['family'] {
   if (shapes.has('time_ids')) return 'sdxl';
   const text = shapes.get('encoder_hidden_states') ?? [];
@@ -81,7 +81,7 @@ function familyBy(shapes: Shapes): DrawnUnet['family'] {
 
 function noUnet(path: string, inputs: readonly string[]): UnsupportedModelError {
   return new UnsupportedModelError({
-    problem: `${path} is called a UNet, but has no input called sample with a known number of channels.`,
+    problem: `${path} is named as a UNet, but has no input called sample with a known number of channels.`,
     details: { 'it takes': inputs.join(', ') || 'nothing' },
   });
 }

@@ -10,7 +10,7 @@ import type { DrawnUnet } from './drawn-unet.ts';
 import { joinChannels, type PictureSizes, timeIds, zeroRows } from './sdxl-conditioning.ts';
 import { encodePrompts, float32, runEncoder } from './text-to-image.ts';
 
-/** What a UNet is told of the picture, a row for each prompt. */
+/** Conditioning inputs of a UNet, one row per prompt. */
 export interface Conditioning {
   /** [rows,77,C]. */
   readonly hiddenStates: TensorData<'f32'>;
@@ -18,16 +18,16 @@ export interface Conditioning {
   readonly added?: TensorMap;
 }
 
-/** What is encoded. */
+/** Prompts and sizes to encode. */
 export interface ConditioningRequest {
   readonly prompts: readonly string[];
-  /** Numbers of prompts whose embeddings are zeros. */
+  /** Indices of prompts whose embeddings are set to zero (`force_zeros_for_empty_prompt`). */
   readonly zeroed: readonly number[];
-  /** Only Stable Diffusion XL is told of them. */
+  /** Used by Stable Diffusion XL only. */
   readonly sizes: PictureSizes;
 }
 
-/** Encodes prompts with the text encoders of a folder, one in memory at a time. Throws as opening and running them does. */
+/** Encodes prompts with the text encoders of a folder, one in memory at a time. Throws what opening and running them throws. */
 export async function encodeConditioning(
   folder: DrawingFolder,
   { family }: DrawnUnet,
@@ -64,7 +64,7 @@ function rowsOf(tokenizer: ClipTokenizer, prompts: readonly string[]): number[][
   return prompts.map((prompt) => tokenizer.encode(prompt, { maxLength: CLIP_TOKENS }));
 }
 
-/** Loads a network of a folder, from its chunks where it is in chunks, uses it, and gives its memory back. */
+/** Loads a network of a folder (all its chunks, if it is cut), calls `use` with it, and closes it. */
 export async function withNetwork<T>(
   folder: DrawingFolder,
   name: NetworkName,

@@ -3,8 +3,8 @@ import type { Image } from './image.ts';
 import { roundHalfEven } from './schedulers/schedule/round-half-even.ts';
 
 /**
- * The picture in a decoder's output: float32 [3, H, W] (or [1, 3, H, W]) from −1 to 1, cut off beyond, to bytes.
- * Rounds in float32, halves to even, as diffusers' image processor does. Throws `ShapeError` on another size.
+ * Converts a decoder's output, float32 [3,H,W] or [1,3,H,W] from −1 to 1, to a picture; values beyond are clipped.
+ * Rounds in float32, ties to even, as diffusers' image processor does. Throws `ShapeError` on another size.
  */
 export function imageFromTensor(
   tensor: Float32Array,
@@ -29,7 +29,7 @@ export function imageFromTensor(
   return { width, height, channels: 3, data };
 }
 
-/** The float32 [1, 3, H, W] from −1 to 1 that an encoder takes; an alpha channel is dropped. */
+/** Converts a picture to the VAE encoder's input: float32 [1,3,H,W] from −1 to 1. An alpha channel is dropped. */
 export function tensorFromImage({ width, height, channels, data }: Image): Float32Array {
   const plane = width * height;
   return Float32Array.from({ length: 3 * plane }, (_, i) => {

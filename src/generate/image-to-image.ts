@@ -7,8 +7,8 @@ import { tensorFromImage } from './image-tensor.ts';
 import { float32 } from './text-to-image.ts';
 
 /**
- * A picture → the UNet's latents [1,C,h,w]: drawn from the distribution that the encoder gives, with numbers of `normal`;
- * an encoder that gives latents alone (AutoencoderTiny) needs none. Throws what running throws.
+ * Encodes a picture into the UNet's latents [1,C,h,w], sampled from the VAE's posterior with noise from `normal`. An
+ * encoder that outputs latents directly (AutoencoderTiny) needs no noise. Throws what running the encoder throws.
  */
 export async function encodeImage(
   vaeEncoder: Runner,
@@ -23,15 +23,15 @@ export async function encodeImage(
     'latent_parameters',
     vaeEncoder,
   );
-  const latents = encoded.shape[1] === channels ? encoded : drawLatents(encoded, normal);
+  const latents = encoded.shape[1] === channels ? encoded : sampleLatents(encoded, normal);
   return { ...latents, data: latents.data.map((value) => (value - shift) * factor) };
 }
 
-/** What diffusers clamps the logarithm of the variance to. */
+/** Range that diffusers clamps the log-variance to. */
 const [LEAST, MOST] = [-30, 20];
 
-/** [1,2C,h,w] of means and logarithms of variances → [1,C,h,w]. Throws `ShapeError` for an odd number of channels. */
-function drawLatents(
+/** Samples [1,C,h,w] from means and log-variances [1,2C,h,w]. Throws `ShapeError` for an odd number of channels. */
+function sampleLatents(
   { shape, data }: TensorData<'f32'>,
   normal: (count: number) => Float32Array,
 ): TensorData<'f32'> {
@@ -43,9 +43,9 @@ function drawLatents(
       details: { expected: 'one row of an even number of channels', found: shape.join(' × ') },
     });
   const noise = normal(count);
-  const drawn = Float32Array.from({ length: count }, (_, i) => {
+  const sampled = Float32Array.from({ length: count }, (_, i) => {
     const variance = Math.min(Math.max(data[count + i] ?? 0, LEAST), MOST);
     return (data[i] ?? 0) + Math.exp(variance / 2) * (noise[i] ?? 0);
   });
-  return { dtype: 'f32', shape: [1, both / 2, height, width], data: drawn };
+  return { dtype: 'f32', shape: [1, both / 2, height, width], data: sampled };
 }

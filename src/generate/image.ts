@@ -2,7 +2,7 @@
 export interface Image {
   readonly width: number;
   readonly height: number;
-  /** 3: red, green, blue. 4: and alpha, not premultiplied. */
+  /** 3: RGB. 4: RGBA, alpha not premultiplied. */
   readonly channels: 3 | 4;
   /** `width · height · channels` bytes. */
   readonly data: Uint8Array;

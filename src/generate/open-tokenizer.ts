@@ -5,8 +5,8 @@ import { type JsonObject, readJsonObject } from '../io/python-json.ts';
 import { ClipTokenizer } from './clip-tokenizer.ts';
 
 /**
- * The tokenizer in a folder of a conversion or checkpoint. `padding`: what it fills prompts up with, where the folder has a
- * vocabulary alone. Throws `NotFoundError` and what the tokenizer throws.
+ * Opens the tokenizer in a folder. `padding`: the padding token, for folders that hold only a vocabulary. Throws
+ * `NotFoundError`, and what `ClipTokenizer.fromFiles` throws.
  */
 export async function openTokenizer(folder: string, padding?: string): Promise<ClipTokenizer> {
   const optional = async (name: string): Promise<JsonObject | undefined> => {

@@ -2,18 +2,18 @@ import { convertIndexedToRgb, type DecodedPng, decode, encode } from 'fast-png';
 import { FileFormatError, ShapeError } from '../errors.ts';
 import type { Image } from './image.ts';
 
-/** PNG files (W3C Recommendation, third edition) of 8-bit pictures; fast-png reads and writes them, in a browser, too. */
+/** PNG files (W3C Recommendation, third edition) of 8-bit pictures, by fast-png, which also runs in a browser. */
 
-/** Where the header says how pixels are stored, and that they are indices into a palette. */
+/** Offset of the colour type in a PNG file, and the colour type of palette indices. */
 const COLOUR_TYPE = 25;
 const INDEXED = 3;
 
-/** A PNG file of an 8-bit RGB picture, the same bytes for the same picture. Throws `ShapeError` when `data` has another size. */
+/** Encodes an 8-bit RGB picture; the same picture gives the same bytes. Throws `ShapeError` when `data` has another length. */
 export function encodePng(image: Image & { readonly channels: 3 }): Uint8Array {
   const { width, height, data } = image;
   if (data.length !== width * height * 3) {
     throw new ShapeError({
-      problem: 'The picture has not as many bytes as its size says.',
+      problem: "The length of the picture's data does not match its width and height.",
       details: {
         expected: `${width} × ${height} × 3 = ${width * height * 3} bytes`,
         found: `${data.length} bytes`,
@@ -24,8 +24,8 @@ export function encodePng(image: Image & { readonly channels: 3 }): Uint8Array {
 }
 
 /**
- * The picture in any PNG file, as 8-bit RGB, or RGBA where it has an alpha channel; a single transparent colour (`tRNS`)
- * stays opaque. `file` names it in errors. Throws `FileFormatError` when it is damaged or no PNG.
+ * Decodes any PNG file to 8-bit RGB, or to RGBA if it has an alpha channel; a single transparent colour (`tRNS`) stays
+ * opaque. `file` names it in errors. Throws `FileFormatError` when it is damaged or not a PNG.
  */
 export function decodePng(bytes: Uint8Array, file: string): Image {
   try {
@@ -38,28 +38,28 @@ export function decodePng(bytes: Uint8Array, file: string): Image {
   } catch (error) {
     throw new FileFormatError(
       {
-        problem: `${file} is not an intact PNG picture.`,
+        problem: `${file} is not a valid PNG file.`,
         details: { found: error instanceof Error ? error.message : String(error) },
-        advice: 'It is damaged or not the file it should be.',
+        advice: 'It is damaged or another kind of file: save the picture as a PNG again.',
       },
       { cause: error },
     );
   }
 }
 
-/** Pixels that are numbers of colours, several of them in a byte where they have fewer than 8 bits. */
+/** Expands palette indices; below 8 bits, several are packed in a byte. */
 function fromIndices(png: DecodedPng & { readonly palette: number[][] }): Image {
   const channels = png.palette[0]?.length === 4 ? 4 : 3;
   return { width: png.width, height: png.height, channels, data: convertIndexedToRgb(png) };
 }
 
-/** The colours from black to white that pixels of so many bits stand for. */
+/** Greyscale palette, from black to white, for pixels of the given number of bits. */
 function greys(bits: number): number[][] {
   const white = 2 ** bits - 1;
   return Array.from({ length: white + 1 }, (_, level) => new Array<number>(3).fill((level * 255) / white));
 }
 
-/** Grey or RGB pixels of 8 or 16 bits, with or without alpha. */
+/** Converts grey or RGB pixels of 8 or 16 bits, with or without alpha. */
 function fromChannels({ width, height, channels: stored, depth, data }: DecodedPng): Image {
   const hasAlpha = stored === 2 || stored === 4;
   const channels = hasAlpha ? 4 : 3;
@@ -67,7 +67,7 @@ function fromChannels({ width, height, channels: stored, depth, data }: DecodedP
   const scale = depth === 16 ? 1 / 257 : 1;
   for (let pixel = 0; pixel < width * height; pixel++) {
     for (let channel = 0; channel < channels; channel++) {
-      // Grey is all three colours; alpha comes last.
+      // Grey fills all three channels; alpha comes last.
       const from = channel === 3 ? stored - 1 : stored < 3 ? 0 : channel;
       pixels[pixel * channels + channel] = Math.round((data[pixel * stored + from] ?? 0) * scale);
     }

@@ -8,12 +8,12 @@ import type { Scheduler } from './schedulers/scheduler.ts';
 const FILE = 'scheduler_config.json';
 
 /**
- * The scheduler of a folder: `scheduler_config.json` in it, or in its `scheduler` or `onnx/scheduler`, so that a
- * checkpoint, a conversion and a scheduler's own folder will do. `as`: another class in its place, by any of its names.
+ * Reads a folder's `scheduler_config.json`, from the folder itself, its `scheduler` or its `onnx/scheduler`: a checkpoint,
+ * a conversion or a scheduler's own folder. `as`: another scheduler class in its place, by any of its names.
  *
  * @example
  * const scheduler = await readScheduler('./stable-diffusion-v1-5', 'euler_a');
- * @throws NotFoundError when there is no such file, FileFormatError when it is no JSON, and what `createScheduler` throws.
+ * @throws NotFoundError when there is no such file, FileFormatError when it is not JSON, and what `createScheduler` throws.
  */
 export async function readScheduler(folder: string, as?: string): Promise<Scheduler> {
   for (const place of ['', 'scheduler', join('onnx', 'scheduler')]) {
@@ -22,6 +22,6 @@ export async function readScheduler(folder: string, as?: string): Promise<Schedu
   }
   throw new NotFoundError({
     problem: `${folder} has no ${FILE}.`,
-    advice: 'Name a checkpoint, an output folder of a conversion, or the folder of a scheduler.',
+    advice: 'Name a checkpoint, the output folder of a conversion, or the folder of a scheduler.',
   });
 }

@@ -1,17 +1,17 @@
 import { ShapeError } from '../errors.ts';
 import type { TensorData } from '../weights/tensor-data.ts';
 
-/** What Stable Diffusion XL is told of a picture's size, in pixels (Podell et al. 2023, §2.2). */
+/** Size conditioning of Stable Diffusion XL, in pixels (Podell et al. 2023, §2.2). */
 export interface PictureSizes {
-  /** Height and width that the picture is to look as if it had been scaled from. */
+  /** `original_size`: the picture looks as if it had been scaled from this size. */
   readonly original: readonly [height: number, width: number];
-  /** Where it is to look as if it had been cropped. */
+  /** `crops_coords_top_left`: the picture looks as if it had been cropped at this corner. */
   readonly crop: readonly [top: number, left: number];
-  /** Its own. */
+  /** `target_size`: the size of the picture. */
   readonly target: readonly [height: number, width: number];
 }
 
-/** The sizes as the UNet takes them: [rows,6], the same for all. */
+/** The UNet's `time_ids` [rows,6], the same in every row. */
 export function timeIds({ original, crop, target }: PictureSizes, rows: number): TensorData<'f32'> {
   const row = [...original, ...crop, ...target];
   return {
@@ -21,13 +21,13 @@ export function timeIds({ original, crop, target }: PictureSizes, rows: number):
   };
 }
 
-/** Two encoders' states of the same tokens, [B,S,C] and [B,S,D], side by side: [B,S,C+D]. Throws `ShapeError` for other tokens. */
+/** Concatenates two encoders' hidden states, [B,S,C] and [B,S,D], to [B,S,C+D]. Throws `ShapeError` when B or S differ. */
 export function joinChannels(a: TensorData<'f32'>, b: TensorData<'f32'>): TensorData<'f32'> {
   const [rows = 0, tokens = 0, own = 0] = a.shape;
   const [otherRows, otherTokens, other = 0] = b.shape;
   if (rows !== otherRows || tokens !== otherTokens)
     throw new ShapeError({
-      problem: 'The two text encoders give states of different tokens.',
+      problem: 'The hidden states of the two text encoders have different numbers of rows or tokens.',
       details: { 'the first': a.shape.join(' × '), 'the second': b.shape.join(' × ') },
     });
   const data = new Float32Array(a.data.length + b.data.length);
@@ -38,7 +38,7 @@ export function joinChannels(a: TensorData<'f32'>, b: TensorData<'f32'>): Tensor
   return { dtype: 'f32', shape: [rows, tokens, own + other], data };
 }
 
-/** A tensor of which some rows are zeros. */
+/** Copies a tensor and sets the given rows to zero. */
 export function zeroRows(tensor: TensorData<'f32'>, rows: readonly number[]): TensorData<'f32'> {
   const data = tensor.data.slice();
   const size = data.length / (tensor.shape[0] ?? 1);

@@ -9,11 +9,11 @@ import type { Scheduler } from './schedulers/scheduler.ts';
 import { type Beginning, timestepsLeft } from './start-from-image.ts';
 
 /**
- * The steps from a prompt to a picture, as diffusers' StableDiffusionPipeline takes them, each running one network: any
- * that takes optimum's names, as those of `openNetwork` do.
+ * The stages of diffusers' StableDiffusionPipeline, each running one network. Networks must have optimum's tensor names,
+ * as those from `openNetwork` do.
  */
 
-/** Prompts already cut into token ids → their hidden states [rows,77,C]. */
+/** Encodes tokenized prompts into hidden states [rows,77,C]. */
 export async function encodePrompts(
   textEncoder: Runner,
   rows: readonly (readonly number[])[],
@@ -21,7 +21,7 @@ export async function encodePrompts(
   return float32(await runEncoder(textEncoder, rows), 'last_hidden_state', textEncoder);
 }
 
-/** A text encoder's outputs for prompts already cut into token ids. */
+/** Runs a text encoder on tokenized prompts. */
 export async function runEncoder(
   textEncoder: Runner,
   rows: readonly (readonly number[])[],
@@ -31,24 +31,24 @@ export async function runEncoder(
   return textEncoder.run(new Map([['input_ids', { dtype: 'i64', shape, data }]]));
 }
 
-/** What the denoising loop is given. */
+/** Inputs of the denoising loop. */
 export interface DenoiseRequest {
   /** Standard normal numbers [1,C,h,w]. */
   readonly noise: TensorData<'f32'>;
-  /** Hidden states of the negative prompt, then of the prompt: [2,77,C]; with a guidance of 1 or less the prompt's alone: [1,77,C]. */
+  /** Hidden states of negative prompt and prompt, [2,77,C]; with a guidance scale of 1 or less only the prompt's, [1,77,C]. */
   readonly hiddenStates: TensorData<'f32'>;
-  /** What the UNet takes beside them, in as many rows: Stable Diffusion XL's `text_embeds` and `time_ids`. */
+  /** More inputs of the UNet with the same number of rows: Stable Diffusion XL's `text_embeds` and `time_ids`. */
   readonly added?: TensorMap;
-  /** How far to go from the negative prompt's prediction past the prompt's (Ho & Salimans 2022, eq. 6). */
+  /** Scale of classifier-free guidance (Ho & Salimans 2022, eq. 6). */
   readonly guidanceScale: number;
   readonly steps: number;
-  /** What it begins with; noise alone when left out. */
+  /** Picture to start from; pure noise when left out. */
   readonly beginning?: Beginning | undefined;
   /** Draws standard normal numbers, for schedulers that add noise. */
   readonly normal: (count: number) => Float32Array;
 }
 
-/** Noise → latents [1,C,h,w], by `steps` steps of the scheduler (PNDM takes one more). `onStep` sees the latents after each. */
+/** Denoises to latents [1,C,h,w] in `steps` steps (PNDM takes one more). `onStep` gets the latents after each step. */
 export async function denoise(
   unet: Runner,
   scheduler: Scheduler,
@@ -91,7 +91,7 @@ export async function denoise(
   return { dtype: 'f32', shape: noise.shape, data: latents };
 }
 
-/** Latents [1,C,h,w] → a picture [1,3,8h,8w] in −1…1 (and a little beyond). */
+/** Decodes latents [1,C,h,w] to a picture [1,3,8h,8w] in −1…1 (and a little beyond). */
 export async function decodeLatents(
   vaeDecoder: Runner,
   latents: TensorData<'f32'>,
@@ -105,7 +105,7 @@ export async function decodeLatents(
   return float32(await vaeDecoder.run(new Map([['latent_sample', scaled]])), 'sample', vaeDecoder);
 }
 
-/** uncond + scale·(text − uncond), of two rows [uncond, text]. */
+/** Applies classifier-free guidance to two rows [uncond, text]: uncond + scale·(text − uncond). */
 function guide(rows: Float32Array, scale: number): Float32Array {
   const half = rows.length / 2;
   return Float32Array.from({ length: half }, (_, i) => {
@@ -120,7 +120,7 @@ function repeat(data: Float32Array, times: number): Float32Array {
   return repeated;
 }
 
-/** An output in float32, by optimum's name. Throws `RequestError` when it is not there. */
+/** Finds an output by optimum's name and converts it to float32. Throws `RequestError` when it is missing. */
 export function float32(outputs: TensorMap, name: string, { path }: Pick<Runner, 'path'>): TensorData<'f32'> {
   const names = [...outputs.keys()];
   const tensor = outputs.get(findSynonym('outputs', name, [name], names) ?? '');

@@ -64,7 +64,7 @@ describe('drawing begins with a picture as diffusers has it', () => {
     const options = { input: shapes, prompt: 'a', steps: 8, output: pictures() };
     await expect(generate({ ...options, image })).rejects.toThrow('another size than what is drawn');
     await expect(generate({ ...options, image: own && pngOf('own', own), strength: 0.1 })).rejects.toThrow(
-      'a strength of 0.1 leaves nothing of 8 steps to draw.',
+      'a strength of 0.1 leaves none of the 8 steps to run.',
     );
     await expect(generate({ ...options, image: import.meta.filename })).rejects.toThrow('PNG');
   });

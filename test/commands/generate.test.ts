@@ -61,7 +61,7 @@ describe('a checkpoint draws the same picture in every form', () => {
       if (name.endsWith('.mlpackage')) cpSync(join(packages, name), join(folder, name), { recursive: true });
     const { data, notes } = await draw({ input: repository });
     expect(notes).toEqual([
-      `${folder} does not say it, so the scheduler is PNDM and the VAE's scaling factor is 0.18215, as Stable Diffusion 1.x has it.`,
+      `assuming PNDM as the scheduler and 0.18215 as the VAE's scaling factor, as usual for Stable Diffusion 1.x: ${folder} does not say.`,
     ]);
     expect(data).toHaveLength(expected.length);
   });
@@ -78,9 +78,9 @@ describe('a checkpoint draws the same picture in every form', () => {
 
 describe('what cannot be drawn with is refused by name before anything is loaded', () => {
   test.each([
-    ['inpainting', 'reads 9 channels: it is made for inpainting'],
-    ['pix2pix', 'reads 8 channels: it is made for image editing (pix2pix)'],
-    ['lcm', 'is told the guidance scale (LCM)'],
+    ['inpainting', 'it takes 9 channels, for inpainting'],
+    ['pix2pix', 'it takes 8 channels, for image editing (pix2pix)'],
+    ['lcm', 'it takes the guidance scale as an input (LCM)'],
   ])('%s', async (name, sentence) => {
     const input = await writeModels(temporary(name), { from: join(variants, name), models: ['unet'] });
     await expect(draw({ input })).rejects.toThrow(sentence);
@@ -88,7 +88,7 @@ describe('what cannot be drawn with is refused by name before anything is loaded
 
   test('a UNet that takes residuals', async () => {
     const input = await writeModels(temporary('controlled'), { models: ['control-unet'] });
-    await expect(draw({ input })).rejects.toThrow("has only a UNet that takes a ControlNet's residuals");
+    await expect(draw({ input })).rejects.toThrow('has only a UNet that takes the residuals of a ControlNet');
   });
 
   test('a folder that lacks a network, or has none', async () => {

@@ -26,6 +26,6 @@ test.each([0, -1, 1.5, 0.05, Number.NaN])('a strength of %d is refused', (streng
   const scheduler = createScheduler({ ...config, _class_name: 'DDIMScheduler' });
   scheduler.setTimesteps(10);
   expect(() => timestepsLeft(scheduler, 10, strength)).toThrow(
-    `a strength of ${strength} leaves nothing of 10 steps to draw.`,
+    `a strength of ${strength} leaves none of the 10 steps to run.`,
   );
 });

@@ -1,19 +1,19 @@
 import { RequestError, ShapeError } from '../../errors.ts';
 import type { TensorData } from '../../weights/tensor-data.ts';
 
-/** Which hidden states of a text encoder the UNet reads. */
+/** Hidden states of a text encoder that the UNet is given. */
 export interface HiddenStatesChoice {
-  /** The output's name. */
+  /** Name of the output. */
   readonly output: string;
-  /** Whether the encoder's last normalization is still to be done to it (`normalizeHidden`). */
+  /** Whether the encoder's final layer norm still has to be applied (`normalizeHidden`). */
   readonly normalize: boolean;
 }
 
 /**
- * The output of a text encoder that diffusers reads with `clip_skip`: that many layers before the usual one. Stable
- * Diffusion 1 and 2 usually read the last layer, XL the last but one; earlier layers of the first need the encoder's
- * `final_layer_norm`. `outputs`: names of the encoder's outputs. Throws `RequestError` for a number that it has no layer
- * for, or when its earlier layers were not converted.
+ * Chooses the text encoder's output for diffusers' `clip_skip`: that many layers before the usual one. Usual is the
+ * last layer for Stable Diffusion 1 and 2, the last but one for XL; in 1 and 2, earlier layers still need the encoder's
+ * `final_layer_norm`. `outputs`: names of the encoder's outputs. Throws `RequestError` when there is no such layer, or
+ * when the earlier layers were not converted.
  */
 export function skipLayers(
   outputs: readonly string[],
@@ -26,7 +26,7 @@ export function skipLayers(
     return { output: 'hidden_embeds', normalize: false };
   if (last < 0)
     throw new RequestError({
-      problem: 'this text encoder gives no layers but the usual one, so none can be skipped.',
+      problem: 'this text encoder outputs only its usual layer, so no layers can be skipped.',
       details: { 'it has': outputs.join(', ') },
       advice: 'Leave out --clip-skip.',
     });
@@ -39,14 +39,14 @@ export function skipLayers(
   return { output: `hidden_states.${usual - skip}`, normalize: !isXl };
 }
 
-/** The weights of a layer normalization over `gain.length` channels. */
+/** Weights of a layer norm over `gain.length` channels. */
 export interface LayerNorm {
   readonly gain: Float32Array;
   readonly bias: Float32Array;
   readonly epsilon: number;
 }
 
-/** Hidden states [rows, tokens, channels], normalized. Throws `ShapeError` when the channels are others than the norm's. */
+/** Applies a layer norm to hidden states [rows,tokens,channels]. Throws `ShapeError` when the numbers of channels differ. */
 export function normalizeHidden(
   hidden: TensorData<'f32'>,
   { gain, bias, epsilon }: LayerNorm,
@@ -54,7 +54,7 @@ export function normalizeHidden(
   const channels = hidden.shape.at(-1) ?? 0;
   if (channels !== gain.length || channels !== bias.length)
     throw new ShapeError({
-      problem: 'The hidden states and the normalization have different channels.',
+      problem: 'The hidden states and the layer norm have different numbers of channels.',
       details: { expected: `${gain.length} channels`, found: `${channels} channels` },
     });
   const data = new Float32Array(hidden.data.length);

@@ -2,9 +2,9 @@ import type { ClipTokenizer } from '../clip-tokenizer.ts';
 import { type PromptSection, readPromptWeights } from './prompt-weights.ts';
 
 /**
- * A prompt as the text encoder takes it. diffusers takes one row of 77 tokens and cuts what is longer, brackets and all;
- * so does this, unless long prompts or weights are asked for. A long prompt becomes several rows, each with its begin and
- * end, encoded one by one and joined: 154, 231 … tokens, for networks that take any number.
+ * A tokenized prompt. By default, as in diffusers, it is one row of 77 tokens: what does not fit is truncated, and
+ * brackets are plain text. With `long`, a long prompt becomes several rows, each with begin and end tokens; they are
+ * encoded separately and joined to 154, 231 … tokens, which needs networks with a free number of tokens.
  *
  * @example
  * const prompts = sameLength(tokenizer, [negative, positive].map((text) => encodePrompt(tokenizer, text, options)), 77);
@@ -14,25 +14,25 @@ import { type PromptSection, readPromptWeights } from './prompt-weights.ts';
 export interface EncodedPrompt {
   /** At least one. */
   readonly chunks: readonly PromptChunk[];
-  /** What did not fit and is left out, as text; empty where all fits. */
+  /** Text that was truncated; empty if everything fits. */
   readonly cut: string;
 }
 
 /** One row for the text encoder. */
 export interface PromptChunk {
-  /** `maxLength` token ids: begin, words, end, padding. */
+  /** `maxLength` token ids: begin token, prompt, end token, padding. */
   readonly ids: readonly number[];
-  /** How strongly each is meant. */
+  /** Weight of each token; 1 is neutral. */
   readonly weights: readonly number[];
 }
 
 /** How to read a prompt. */
 export interface PromptOptions {
-  /** Tokens in a row, begin and end included: 77 for CLIP. */
+  /** Tokens in a row, including begin and end: 77 for CLIP. */
   readonly maxLength: number;
-  /** Whether what does not fit in one row goes on in another. */
+  /** Whether a prompt that does not fit in one row continues in more rows. */
   readonly long: boolean;
-  /** Whether brackets are weights (`readPromptWeights`). */
+  /** Whether brackets set weights (`readPromptWeights`). */
   readonly weights: boolean;
 }
 
@@ -41,7 +41,7 @@ interface Word {
   readonly weight: number;
 }
 
-/** A prompt's rows. Throws `RequestError` when `maxLength` leaves no room for begin and end. */
+/** Tokenizes a prompt. Throws `RequestError` when `maxLength` leaves no room for the begin and end tokens. */
 export function encodePrompt(
   tokenizer: ClipTokenizer,
   prompt: string,
@@ -64,7 +64,7 @@ export function encodePrompt(
   };
 }
 
-/** The prompts with equally many rows, as one run of the network needs them: empty rows are added. */
+/** Pads prompts with empty rows to the same number of rows, so that they fit one batch. */
 export function sameLength(
   tokenizer: ClipTokenizer,
   prompts: readonly EncodedPrompt[],
@@ -78,7 +78,7 @@ export function sameLength(
   }));
 }
 
-/** Each part is encoded by itself, so a bracket within a word parts it. */
+/** Tokenizes each part by itself, so a bracket inside a word splits the word. */
 function wordsOf(tokenizer: ClipTokenizer, section: PromptSection): Word[] {
   return section.flatMap(({ text, weight }) => tokenizer.words(text).map((id) => ({ id, weight })));
 }

@@ -1,17 +1,17 @@
-/** Some of a prompt, and how much of it is meant: 1 is as written. */
+/** Part of a prompt and its weight; 1 is neutral. */
 export interface PromptPart {
   readonly text: string;
   readonly weight: number;
 }
 
-/** A run of parts that are encoded together: `BREAK` between words begins a new one. */
+/** Parts that are encoded together; `BREAK` between words starts a new section. */
 export type PromptSection = readonly PromptPart[];
 
 /**
- * Reads the weights in a prompt as people write them since AUTOMATIC1111's web UI: `(word)` is 1.1 times as strong,
- * `[word]` 1.1 times weaker, `(word:1.3)` as strong as said; brackets multiply, and those that are never closed reach to
- * the end. `\(`, `\)`, `\[`, `\]` and `\\` are the signs themselves; `BREAK` begins a section. Any text is a prompt:
- * what fits no rule means itself. Parts are never empty, sections may be; there is at least one.
+ * Parses prompt weights in the syntax of AUTOMATIC1111's web UI: `(word)` multiplies the weight by 1.1, `[word]` divides
+ * it by 1.1, `(word:1.3)` multiplies it by 1.3; nested brackets multiply, and unclosed ones reach to the end. `\(`, `\)`,
+ * `\[`, `\]` and `\\` are the characters themselves; `BREAK` starts a section. Every text is a valid prompt: what matches
+ * no rule is plain text. Parts are never empty, sections may be; there is at least one section.
  *
  * @example
  * readPromptWeights('a (red:1.3) [round] cat'); // [[a ·1] [red ·1.3] [ ·1] [round ·0.909…] [ cat ·1]]
@@ -22,14 +22,14 @@ export function readPromptWeights(prompt: string): PromptSection[] {
   return reader.sections();
 }
 
-/** An escaped sign, a weight with its bracket, a bracket, or anything up to the next of these. */
+/** An escaped character, a weight with its closing bracket, a bracket, or any text up to the next of these. */
 const TOKENS = /\\[()[\]\\]?|:\s*([+-]?[.\d]+)\s*\)|[()[\]]|[^\\()[\]:]+|:/g;
 
 const STEP = 1.1;
 
 class Reader {
   readonly #parts: { text: string; weight: number; breaks: boolean }[] = [];
-  /** Where the brackets that are open begin. */
+  /** Index of the first part inside each open bracket. */
   readonly #round: number[] = [];
   readonly #square: number[] = [];
 

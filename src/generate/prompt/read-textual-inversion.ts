@@ -5,29 +5,29 @@ import type { Weight } from '../../weights/weight.ts';
 import { openWeightFile } from '../../weights/weight-file.ts';
 import type { Embedding, TextEncoderName, TextualInversion } from './textual-inversion.ts';
 
-/** A file of a textual inversion, and the word that it is to have in prompts. */
+/** A textual inversion's file, and the token that stands for it in prompts. */
 export interface TextualInversionChoice {
   readonly file: string;
-  /** The file's own word when left out. */
+  /** The token named in the file, or else the file's name, when left out. */
   readonly token?: string | undefined;
 }
 
-/** Reads `FILE[:TOKEN]`; a colon belongs to the file unless the file's ending stands before it. Throws `RequestError`. */
+/** Parses `FILE[:TOKEN]`. A colon separates only after a file extension, as paths may contain colons. Throws `RequestError`. */
 export function parseTextualInversion(text: string): TextualInversionChoice {
   const [, file, token] = /^(.*\.(?:safetensors|pt|bin|pth|ckpt)):(.*)$/is.exec(text) ?? [];
   if (file === undefined && text !== '') return { file: text };
   if (file && token && !/\s/.test(token)) return { file, token };
   throw new RequestError({
-    problem: '--textual-inversion needs a file, and after a colon one word.',
+    problem: '--textual-inversion needs a file, and optionally a token without spaces after a colon.',
     details: { expected: 'FILE or FILE:TOKEN', found: text === '' ? 'nothing' : JSON.stringify(text) },
   });
 }
 
-/** More rows than a prompt has room for are none. */
+/** Largest embedding that is accepted: as many rows as a prompt has room for, and a generous number of channels. */
 const MAX_ROWS = 75;
 const MAX_WIDTH = 4096;
 
-/** What the tensors of known formats are called, and whose they are; else the only tensor is called by its word. */
+/** Tensor names of known formats and their text encoders; in any other file, the name of the only tensor is the token. */
 const known: Readonly<Record<string, TextEncoderName>> = {
   'string_to_param.*': 'text_encoder', // AUTOMATIC1111's .pt
   emb_params: 'text_encoder', // the same as safetensors
@@ -37,8 +37,8 @@ const known: Readonly<Record<string, TextEncoderName>> = {
 
 /**
  * Reads a textual inversion: AUTOMATIC1111's `.pt` and `.safetensors` (also of SDXL, with `clip_l` and `clip_g`) and
- * diffusers' `.bin` and `.safetensors`, where the tensor is called by its word. The others' word is the file's name.
- * Throws `NotFoundError` and `FileFormatError` as opening does, and `UnsupportedModelError` for tensors that are none.
+ * diffusers' `.bin` and `.safetensors`, where the tensor's name is the token. For the others it is the file's name.
+ * Throws what `openWeightFile` throws, and `UnsupportedModelError` for a file that is not a textual inversion.
  */
 export async function readTextualInversion({
   file,
@@ -65,13 +65,13 @@ async function embeddingOf(weight: Weight, file: string): Promise<Embedding> {
   const [width = 0, rows = 1, ...rest] = weight.shape.toReversed();
   if (rest.length > 0 || rows < 1 || rows > MAX_ROWS || width < 1 || width > MAX_WIDTH)
     throw new UnsupportedModelError({
-      problem: `${file} is no textual inversion: its tensor has the wrong shape.`,
+      problem: `${file} is not a textual inversion: its tensor has the wrong shape.`,
       details: { expected: `up to ${MAX_ROWS} rows of up to ${MAX_WIDTH}`, found: weight.shape.join(' × ') },
     });
   const { data } = await readTensor(weight, 'f32');
   if (data.every(Number.isFinite)) return { rows, width, data };
   throw new FileFormatError({
-    problem: `${file} is damaged: a number in it is infinite or none.`,
+    problem: `${file} is damaged: it contains NaN or infinite values.`,
     advice: 'Download it again.',
   });
 }
@@ -90,11 +90,11 @@ function sameRows(
 
 function noInversion(file: string, names: readonly string[]): UnsupportedModelError {
   return new UnsupportedModelError({
-    problem: `${file} is no textual inversion.`,
+    problem: `${file} is not a textual inversion.`,
     details: {
       expected: `one tensor, or some of ${Object.keys(known).join(', ')}`,
       found: names.length > 4 ? `${names.length} tensors` : names.map((name) => name.slice(0, 60)).join(', '),
     },
-    advice: 'Give the file of an embedding; LoRAs go to --lora when converting.',
+    advice: 'Name the file of an embedding. A LoRA is merged when converting, with --lora.',
   });
 }

@@ -1,32 +1,32 @@
 /**
- * A textual inversion (Gal et al. 2022): a word that stands for what was learnt from some pictures, as one or more rows
- * of a text encoder's token embeddings. These rows belong below the table of the converted encoder, in the order of
- * `tokenNames`, and the names among the tokenizer's added tokens.
+ * A textual inversion (Gal et al. 2022): a new token for a concept learnt from a few pictures, stored as one or more rows
+ * of a text encoder's token embeddings. To use it, append the rows to the embedding table of the converted encoder in the
+ * order of `tokenNames`, and add these names to the tokenizer's added tokens.
  */
 export interface TextualInversion {
-  /** The word that stands for it in prompts. */
+  /** Token that stands for it in prompts. */
   readonly token: string;
-  /** Its rows, by text encoder: of SDXL's two, or of the only one. */
+  /** Its rows for each text encoder: both of SDXL's, or the only one. */
   readonly embeddings: Readonly<Partial<Record<TextEncoderName, Embedding>>>;
 }
 
-/** The text encoders that may have learnt it. */
+/** Text encoders that a textual inversion may extend. */
 export type TextEncoderName = 'text_encoder' | 'text_encoder_2';
 
-/** Rows of a token table, float32, one after the other. */
+/** Rows of a token embedding table: float32 [rows,width]. */
 export interface Embedding {
   readonly rows: number;
   readonly width: number;
   readonly data: Float32Array;
 }
 
-/** The tokens that an inversion adds, one a row, as diffusers names them: `cat`, `cat_1`, `cat_2` … */
+/** Names of the tokens that an inversion adds, one per row, as diffusers names them: `cat`, `cat_1`, `cat_2` … */
 export function tokenNames({ token, embeddings }: TextualInversion): string[] {
   const rows = Math.max(0, ...Object.values(embeddings).map((embedding) => embedding.rows));
   return Array.from({ length: rows }, (_, i) => (i === 0 ? token : `${token}_${i}`));
 }
 
-/** A prompt with every row's token in the place of each inversion's word, the longest words first. */
+/** Replaces each inversion's token in a prompt with the tokens of all its rows; the longest tokens are matched first. */
 export function expandInversions(prompt: string, inversions: readonly TextualInversion[]): string {
   const names = new Map(inversions.map((inversion) => [inversion.token, tokenNames(inversion).join(' ')]));
   const words = [...names.keys()].sort((a, b) => b.length - a.length).map(escaped);

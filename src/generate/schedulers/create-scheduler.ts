@@ -11,21 +11,21 @@ import {
   shortName,
 } from './scheduler-names.ts';
 
-/** An object as `scheduler_config.json` holds it. */
+/** Parsed `scheduler_config.json`. */
 export type SchedulerConfig = Readonly<Record<string, unknown>>;
 
 const classes: Readonly<Record<SchedulerName, SchedulerClass>> = schedulerClasses;
 
 /**
- * The scheduler that a diffusers configuration (`scheduler_config.json`) describes, with diffusers' defaults for what
- * it does not say. Options of other classes, which diffusers carries along, have no effect, as there.
+ * Creates the scheduler that a diffusers configuration (`scheduler_config.json`) describes; missing options have
+ * diffusers' defaults. Options of other classes, which diffusers copies along, are ignored, as in diffusers.
  *
- * `as`: another class than the configuration's, by any of its names. It takes the options that it knows from the
- * configuration, and its own defaults for the rest, as diffusers' `from_config` does.
+ * `as`: another class in place of the configuration's, by any of its names. It takes the options that it knows from the
+ * configuration and its own defaults for the rest, as diffusers' `from_config` does.
  *
  * @example
  * createScheduler({ _class_name: 'PNDMScheduler', skip_prk_steps: true, beta_schedule: 'scaled_linear' }, 'euler_a');
- * @throws ConfigError naming the key, when `_class_name` or an option is one that sdconvert cannot follow.
+ * @throws ConfigError naming the key, when `_class_name` or an option is not supported.
  * @throws RequestError when there is no scheduler called `as`.
  */
 export function createScheduler(config: SchedulerConfig, as?: string): Scheduler {
@@ -44,12 +44,12 @@ export function createScheduler(config: SchedulerConfig, as?: string): Scheduler
   }
 }
 
-/** The options that a class is given. Throws `ConfigError` for one that is in effect and that no class has. */
+/** Selects the options that are set. Throws `ConfigError` for an option that is in effect and that no class knows. */
 function optionsOf(config: SchedulerConfig, name: SchedulerName): SchedulerConfig {
-  // diffusers writes null where an option is not set, and lists those that it filled in itself.
+  // diffusers writes null for options that are not set, and lists those that it filled in itself.
   const filledIn = Array.isArray(config._use_default_values) ? config._use_default_values : [];
   const set = Object.entries(config).filter(([key, value]) => value !== null && !filledIn.includes(key));
-  // A class that is not here has options that are not here; another class does without them.
+  // Checked for the configuration's own class only: one that replaces it (`as`) ignores options it does not know.
   if (config._class_name === name) {
     const unknown = set.find(([key, value]) => value !== false && !isKnown(key));
     if (unknown)
@@ -62,25 +62,25 @@ function isKnown(key: string): boolean {
   return key.startsWith('_') || Object.values(classes).some(({ config }) => key in config.shape);
 }
 
-/** diffusers lets a flow's configuration become a diffusion's and draws noise; so does a wrong preconditioning. */
+/** Refuses what diffusers accepts but turns into noise: a flow scheduler for a diffusion model, or the wrong preconditioning. */
 function checkCompatible(own: SchedulerName, name: SchedulerName, options: SchedulerConfig): void {
   if (own === name || compatibleSchedulers(own).includes(name)) return;
   if (own === 'FlowMatchEulerDiscreteScheduler' && options.use_flow_sigmas === true) return;
   throw new ConfigError({
-    problem: `${name} cannot draw with a model made for ${own}: what it predicts is something else.`,
+    problem: `${name} cannot be used with a model trained for ${own}: the two interpret the model's output differently.`,
     advice: `Choose from ${[own, ...compatibleSchedulers(own)].map(shortName).join(', ')}.`,
   });
 }
 
 function refused(name: string, key: string, value: unknown, expected: string): ConfigError {
   return new ConfigError({
-    problem: `${name} is configured with a "${key}" that sdconvert cannot follow.`,
+    problem: `${name} is configured with a "${key}" that sdconvert does not support.`,
     details: { expected, found: value === undefined ? 'nothing' : found(value) },
     advice: 'Change it in scheduler_config.json, or choose another scheduler with --scheduler.',
   });
 }
 
-/** A value as text, for a sentence: a strange file may hold one of any size and depth. */
+/** Formats a value for an error, shortened: a malformed file may hold values of any size and depth. */
 function found(value: unknown): string {
   if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'an object';
   const text = String(typeof value === 'string' ? JSON.stringify(value) : value);

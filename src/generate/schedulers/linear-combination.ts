@@ -1,6 +1,6 @@
 import { ShapeError } from '../../errors.ts';
 
-/** `Σ coefficient · values`, summed in double precision and rounded once to float32. Throws `ShapeError` when the lengths differ. */
+/** Computes `Σ coefficient · values`, summed in double precision and rounded once to float32. Throws `ShapeError` when the lengths differ. */
 export function linearCombination(...terms: readonly Term[]): Float32Array {
   const length = terms[0]?.[1].length ?? 0;
   const odd = terms.find(([, values]) => values.length !== length);
@@ -17,5 +17,5 @@ export function linearCombination(...terms: readonly Term[]): Float32Array {
   });
 }
 
-/** A number times an array. */
+/** One term of the sum: a number times an array. */
 export type Term = readonly [coefficient: number, values: Float32Array];

@@ -2,34 +2,34 @@ import { ConfigError } from '../../errors.ts';
 import { linearCombination } from './linear-combination.ts';
 
 /**
- * What the network was trained to predict: the noise, the picture, the velocity α·noise − σ·picture, or a rectified
- * flow's direction noise − picture.
+ * What the network was trained to predict (diffusers' `prediction_type`): the noise, the picture, the velocity
+ * α·noise − σ·picture, or a rectified flow's direction noise − picture.
  */
 export type PredictionType = 'epsilon' | 'sample' | 'v_prediction' | 'flow_prediction';
 
-/** How noisy a sample is: `sample = alpha · picture + sigma · noise`. */
+/** Noise level of a sample: `sample = alpha · picture + sigma · noise`. */
 export interface NoiseLevel {
   readonly alpha: number;
   readonly sigma: number;
 }
 
-/** The level of a training timestep, from its cumulative alpha (Ho et al. 2020: ᾱ). */
+/** Level of a training timestep, from its cumulative alpha (Ho et al. 2020: ᾱ). */
 export function levelOfAlpha(cumulativeAlpha: number): NoiseLevel {
   return { alpha: Math.sqrt(cumulativeAlpha), sigma: Math.sqrt(1 - cumulativeAlpha) };
 }
 
-/** The level at which noise and picture stand in the ratio `ratio` (Karras et al. 2022: σ), with `alpha² + sigma² = 1`. */
+/** Level at which noise over picture is `ratio` (Karras et al. 2022: σ), with `alpha² + sigma² = 1`. */
 export function levelOfRatio(ratio: number): NoiseLevel {
   const alpha = 1 / Math.sqrt(ratio * ratio + 1);
   return { alpha, sigma: ratio * alpha };
 }
 
-/** The level of a flow whose share `sigma` is noise (Liu et al. 2022, "Flow straight and fast"). */
+/** Level of a rectified flow at which a share `sigma` is noise (Liu et al. 2022, "Flow straight and fast"). */
 export function levelOfFlow(sigma: number): NoiseLevel {
   return { alpha: 1 - sigma, sigma };
 }
 
-/** The picture that the model's output points at. Throws `ConfigError` for the noise in pure noise, which points at none. */
+/** Predicted picture (diffusers' `pred_original_sample`). Throws `ConfigError` for a noise prediction at pure noise (alpha 0). */
 export function predictPicture(
   type: PredictionType,
   { alpha, sigma }: NoiseLevel,
@@ -51,13 +51,12 @@ export function predictPicture(
 
 function noPicture(): ConfigError {
   return new ConfigError({
-    problem:
-      'The scheduler starts at pure noise, where a model that predicts noise says nothing of a picture.',
+    problem: 'The scheduler starts at pure noise, where a predicted noise does not determine a picture.',
     details: { expected: 'another prediction_type, or rescale_betas_zero_snr off', found: 'epsilon' },
   });
 }
 
-/** The noise that the model's output points at. */
+/** Predicted noise (diffusers' `pred_epsilon`). */
 export function predictNoise(
   type: PredictionType,
   { alpha, sigma }: NoiseLevel,
@@ -76,7 +75,7 @@ export function predictNoise(
   }
 }
 
-/** The noise in a sample whose picture is known. */
+/** Noise in a sample whose picture is known. */
 export function noiseOf(
   sample: Float32Array,
   picture: Float32Array,

@@ -32,11 +32,11 @@ import { PndmScheduler, pndmConfig } from './solvers/pndm.ts';
 import { TcdScheduler, tcdConfig } from './solvers/tcd.ts';
 import { UniPcMultistepScheduler, unipcMultistepConfig } from './solvers/unipc-multistep.ts';
 
-/** One of diffusers' classes. */
+/** A scheduler class, as in diffusers. */
 export interface SchedulerClass {
-  /** What its configuration may say. */
+  /** Schema of its configuration. */
   readonly config: z.ZodObject;
-  /** The scheduler that a configuration describes. Throws `z.ZodError`. */
+  /** Creates a scheduler from a configuration. Throws `z.ZodError`. */
   create(config: Readonly<Record<string, unknown>>): Scheduler;
 }
 
@@ -47,7 +47,7 @@ function entry<Schema extends z.ZodObject>(
   return { config, create: (values) => new Class(config.parse(values)) };
 }
 
-/** Every scheduler, by its class in diffusers. */
+/** All schedulers, by the name of diffusers' class. */
 export const schedulerClasses = {
   DDIMScheduler: entry(ddimConfig, DdimScheduler),
   DDPMScheduler: entry(ddpmConfig, DdpmScheduler),

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 
 /**
- * Pieces of diffusers' scheduler configurations. Every number has a range, because a configuration is a small text from
- * anywhere and its numbers become sizes. The texts of the checks say what is expected, for `ConfigError`.
+ * Parts of the schemas of diffusers' scheduler configurations. Every number has a range, because a configuration may come
+ * from anywhere and its numbers become array sizes. The messages of the checks say what is expected, for `ConfigError`.
  */
 
 /** A whole number from `min` to `max`. */
@@ -23,18 +23,18 @@ export function positive(max: number): z.ZodNumber {
   return z.number(expected).gt(0, expected).max(max, expected);
 }
 
-/** The most timesteps a training can have; diffusers' models have 1,000. */
+/** Upper limit of `num_train_timesteps`; diffusers' models have 1,000. */
 const MAX_TRAIN_STEPS = 100_000;
 
-/** The whole numbers of the training; a walk has at most as many steps. */
+/** Number of training timesteps, which is also the largest number of inference steps. */
 export const trainSteps = whole(2, MAX_TRAIN_STEPS).default(1000);
 
 const beta = z.number('a number between 0 and 1').gt(0, 'a number above 0').lt(1, 'a number below 1');
 
-/** The ways that betas grow in every class. */
+/** Beta schedules that every class supports. */
 export const betaSchedule = z.enum(['linear', 'scaled_linear', 'squaredcos_cap_v2']);
 
-/** The noise of the training; the defaults are diffusers' own. */
+/** Noise schedule of the training, with diffusers' defaults. */
 export const trainingNoise = {
   num_train_timesteps: trainSteps,
   beta_start: beta.default(0.0001),
@@ -43,7 +43,7 @@ export const trainingNoise = {
   trained_betas: z.array(beta).max(MAX_TRAIN_STEPS).optional(),
 };
 
-/** The same with the betas of Stable Diffusion, which newer classes have as their defaults. */
+/** The same with Stable Diffusion's betas, the defaults of newer classes. */
 export const stableDiffusionNoise = {
   ...trainingNoise,
   beta_start: beta.default(0.00085),
@@ -53,9 +53,9 @@ export const stableDiffusionNoise = {
 export const timestepSpacing = z.enum(['linspace', 'leading', 'trailing']);
 export const stepsOffset = whole(0, 100).default(0);
 export const predictionType = z.enum(['epsilon', 'v_prediction', 'sample']);
-/** Of classes whose second stage has to know the noise. */
+/** For classes that do not support `sample`. */
 export const noisePrediction = z.enum(['epsilon', 'v_prediction']).default('epsilon');
-/** Of classes that can follow rectified flows. */
+/** For classes that support rectified flows. */
 export const anyPrediction = z
   .enum(['epsilon', 'v_prediction', 'sample', 'flow_prediction'])
   .default('epsilon');
@@ -63,9 +63,9 @@ export const finalSigmas = z.enum(['zero', 'sigma_min']).default('zero');
 export const flag = z.boolean();
 export const solverOrder = z.union([z.literal(1), z.literal(2), z.literal(3)], 'one of 1, 2, 3').default(2);
 
-/** An option of diffusers that is not implemented here, so it has to be absent or null. */
+/** An option that is not implemented: it must be absent or null. */
 export const unset = z.never('nothing').optional();
-/** A number or text of no effect. */
+/** An option without effect. */
 export const inert = z.unknown().optional();
 
 /** Dynamic thresholding of the predicted picture (`thresholding.ts`). */
@@ -75,12 +75,12 @@ export const thresholding = {
   sample_max_value: between(1, 1e6).default(1),
 };
 
-/** Clipping of the predicted picture; each class has its own default for whether. */
+/** Range for clipping the predicted picture; whether to clip by default depends on the class. */
 export const clipRange = { clip_sample_range: positive(1e6).default(1) };
 
 /**
- * An option that classes spell differently: diffusers takes the other classes' words when a configuration is carried
- * over, and reads each of them as `own`.
+ * An option whose values differ between classes. When a configuration comes from another class, diffusers accepts that
+ * class's values (`carried`) and reads them as `meant`.
  */
 export function wordOf<const Own extends string>(
   own: readonly Own[],
@@ -100,5 +100,5 @@ export function wordOf<const Own extends string>(
     });
 }
 
-/** How the two forms of a step of second order are called. */
+/** The two forms of a second-order step. */
 export const solverType = wordOf(['midpoint', 'heun'], ['logrho', 'bh1', 'bh2'], 'midpoint');

@@ -22,18 +22,18 @@ export type SchedulerName =
   | 'TCDScheduler'
   | 'UniPCMultistepScheduler';
 
-/** How a class is called, and what it follows. */
+/** Names of a class, and the models it is for. */
 interface Naming {
-  /** The names that people, other programs and Apple's Swift package (pndm, dpmpp) have for it; the first is shown. */
+  /** Names that people, other programs and Apple's Swift package (pndm, dpmpp) use; lists show the first. */
   readonly short: readonly [string, ...string[]];
   /**
-   * What a model must have been trained for: a diffusion (schedulers that diffusers exchanges with each other), the same
-   * in few steps (any of them is applied to a diffusion's configuration, too), EDM's preconditioning, or a rectified flow.
+   * What a model must have been trained for: diffusion (diffusers lets these schedulers replace each other), few-step
+   * distillation (also used with the configuration of any diffusion model), EDM's preconditioning, or a rectified flow.
    */
   readonly follows: 'diffusion' | 'distilled' | 'edm' | 'flow';
 }
 
-/** Every class's names. */
+/** Names of every class. */
 export const schedulerNames: Readonly<Record<SchedulerName, Naming>> = {
   DDIMScheduler: { short: ['ddim'], follows: 'diffusion' },
   DDPMScheduler: { short: ['ddpm'], follows: 'diffusion' },
@@ -81,7 +81,7 @@ export function shortName(name: SchedulerName): string {
 }
 
 /**
- * The class that a text names: its name with or without `Scheduler`, or a short name, in any case, with `-`, space or `_`.
+ * Finds a class by its name with or without `Scheduler`, or by a short name, in any case, with `-`, space or `_`.
  * Throws `RequestError` with all short names when there is none.
  *
  * @example
@@ -106,8 +106,8 @@ function plain(name: string): string {
 }
 
 /**
- * The classes that a model can be drawn with in place of `name`, itself not among them: diffusers' `compatibles`, and
- * those for models distilled to few steps, which people put in the place of any of these.
+ * Classes that can replace `name` for the same model, without `name` itself: diffusers' `compatibles`, and the classes
+ * for few-step distilled models, which people use in place of any of these.
  */
 export function compatibleSchedulers(name: SchedulerName): SchedulerName[] {
   const kind = (each: SchedulerName) => schedulerNames[each].follows.replace('distilled', 'diffusion');

@@ -1,35 +1,35 @@
 import { RequestError } from '../../errors.ts';
 
-/** Where in its list of timesteps a walk is: found at the first step (image-to-image starts in the middle), then counted. */
+/** Position in the list of timesteps: looked up at the first step (image-to-image starts in the middle), then counted. */
 export class StepPosition {
   readonly #timesteps: Float32Array;
   readonly #stages: number;
   #index: number | undefined;
 
-  /** `stages`: how often the model is run in one step. A walk starts with a whole step. */
+  /** `stages`: model runs per step. A sampling run starts at the first run of a step. */
   constructor(timesteps: readonly number[], stages = 1) {
     this.#timesteps = Float32Array.from(timesteps);
     this.#stages = stages;
   }
 
-  /** The index of the current timestep, `t`. Throws `RequestError` when no further one is `t`. */
+  /** Index of the current timestep, `t`. Throws `RequestError` when no remaining timestep is `t`. */
   at(t: number): number {
     this.#index = this.#index === undefined ? this.find(t) : this.#search(t, this.#index, 1);
     return this.#index;
   }
 
-  /** The index at which a walk from timestep `t` starts; the first one, where rounding made two equal. */
+  /** Index at which a sampling run from timestep `t` starts; the first, if rounding made several timesteps equal. */
   find(t: number): number {
     return this.#search(t, 0, this.#stages);
   }
 
-  /** The step is done. */
+  /** Moves on to the next timestep. */
   advance(): void {
     this.#index = (this.#index ?? 0) + 1;
   }
 
   #search(t: number, from: number, stride: number): number {
-    // Either timestep may have been a float32 on its way.
+    // The caller's timestep may or may not have been rounded to float32 on its way.
     const rounded = Math.fround(t);
     for (let index = from; index < this.#timesteps.length; index += stride)
       if (this.#timesteps[index] === rounded) return index;

@@ -1,4 +1,4 @@
-/** The options of diffusers that bound the predicted picture. */
+/** diffusers' options that bound the predicted picture. */
 export interface PictureBounds {
   readonly thresholding: boolean;
   readonly dynamic_thresholding_ratio: number;
@@ -8,9 +8,9 @@ export interface PictureBounds {
 }
 
 /**
- * The predicted picture within the bounds that the configuration asks for. Dynamic thresholding takes the given share of
- * the values as it is and scales the picture so that the rest can be clipped at 1 (Saharia et al. 2022, section 2.3);
- * `picture` is one picture, not a batch.
+ * Bounds the predicted picture as the configuration asks. Dynamic thresholding clips absolute values at the quantile
+ * `dynamic_thresholding_ratio` (at least 1, at most `sample_max_value`) and divides by it, so that the result is in −1…1
+ * (Saharia et al. 2022, section 2.3); `picture` is one picture, not a batch.
  */
 export function boundPicture(bounds: PictureBounds, picture: Float32Array): Float32Array {
   if (bounds.thresholding) {
@@ -26,7 +26,7 @@ function clamp(value: number, limit: number): number {
   return Math.min(Math.max(value, -limit), limit);
 }
 
-/** The value below which `share` of the values lie, between its neighbours. */
+/** Quantile at `share`, interpolated linearly between its neighbours. */
 function quantile(values: Float32Array, share: number): number {
   const sorted = values.toSorted();
   const rank = share * (sorted.length - 1);

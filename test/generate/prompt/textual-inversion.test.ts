@@ -33,7 +33,7 @@ test.each([
 
 test.each([
   ['xl-uneven.safetensors', FileFormatError, /different numbers of rows/],
-  ['lora.safetensors', UnsupportedModelError, /no textual inversion[\s\S]*--lora/],
+  ['lora.safetensors', UnsupportedModelError, /not a textual inversion[\s\S]*--lora/],
   ['nowhere.safetensors', NotFoundError, /nowhere/],
 ] as const)('%s is refused', async (file, kind, message) => {
   await expect(readTextualInversion({ file: fixture(file) })).rejects.toThrow(kind);

@@ -1,5 +1,5 @@
 /**
- * The quantile function of the symmetric beta distribution, Beta(a, a): the x in 0…1 below which a share `p` of it lies.
+ * The quantile function of the symmetric beta distribution, Beta(a, a): the x in 0…1 with cumulative probability `p`.
  * Solved by bisection to the last bit on x^a·₂F₁(a, 1−a; a+1; x), which the cumulative distribution is proportional to;
  * its value at ½ is known by symmetry, so no Γ is needed. `a` above 0, up to about 10.
  */

@@ -1,27 +1,27 @@
 import { RequestError } from '../../../errors.ts';
 
 /**
- * Rectified flows mix picture and noise by a share σ from 1 to 0. Large pictures need more of their steps at the noisy
- * end, so σ is shifted towards 1 (Esser et al. 2024, equation 23): by a fixed factor, or by one that grows with the
- * picture (`use_dynamic_shifting`), given for each walk as `mu`.
+ * Options for shifting a rectified flow's noise schedule. Its share of noise, σ, falls from 1 to 0. Large pictures need
+ * more steps at the noisy end, so σ is shifted towards 1 (Esser et al. 2024, equation 23): by a fixed factor, or by one
+ * that grows with the picture (`use_dynamic_shifting`) and is given to `setTimesteps` as `mu`.
  */
 export interface FlowShift {
   readonly use_dynamic_shifting: boolean;
   readonly time_shift_type: 'exponential' | 'linear';
-  /** The factor, where it is fixed. */
+  /** The fixed factor. */
   readonly shift: number;
-  /** The share that the last stop has, where the walk is stretched to it. */
+  /** σ of the last step: if set, the schedule is stretched to end there. */
   readonly shift_terminal?: number | undefined;
 }
 
-/** The shares after shifting. Throws `RequestError` when the shift is dynamic and `mu` is not given. */
+/** Shifts shares of noise. Throws `RequestError` when the shift is dynamic and `mu` is not given. */
 export function shiftFlow(
   { use_dynamic_shifting: dynamic, ...config }: FlowShift,
   shares: readonly number[],
   mu: number | undefined,
 ): number[] {
   const factor = dynamic ? dynamicFactor(config.time_shift_type, mu) : config.shift;
-  // The same curve, in the two orders of rounding that diffusers has: timesteps are cut from it.
+  // The same curve twice, rounded as in each of diffusers' formulas, because timesteps are truncated from it.
   const shifted = shares.map((share) =>
     dynamic ? factor / (factor + (1 / share - 1)) : (factor * share) / (1 + (factor - 1) * share),
   );
@@ -33,13 +33,13 @@ export function shiftFlow(
 function dynamicFactor(type: 'exponential' | 'linear', mu: number | undefined): number {
   if (mu !== undefined) return type === 'exponential' ? Math.exp(mu) : mu;
   throw new RequestError({
-    problem: 'The scheduler shifts its steps by the size of the picture and was given none.',
+    problem: 'The scheduler shifts its noise schedule by the size of the picture (mu), which was not given.',
     advice: 'Pass `{ mu }` to `setTimesteps`: dynamicShift(config, imageTokens).',
   });
 }
 
 /**
- * The `mu` of a picture of `imageTokens` tokens (latent height · width / 4 for most transformers), on a line through the
+ * Computes `mu` for a picture of `imageTokens` tokens (latent height · width / 4 for most transformers), on a line through the
  * configuration's `base_shift` at `base_image_seq_len` and `max_shift` at `max_image_seq_len`; by default 0.5 at 256 and
  * 1.15 at 4096.
  */

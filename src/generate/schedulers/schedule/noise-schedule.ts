@@ -2,9 +2,8 @@ import { ConfigError, RequestError } from '../../../errors.ts';
 import { roundHalfEven } from './round-half-even.ts';
 
 /**
- * The noise that a model was trained with, and where along it a walk of n steps stops. The cumulative alphas are
- * rounded to float32 as diffusers rounds them, because 1 − ᾱ of the first timesteps magnifies that rounding a
- * thousandfold.
+ * The noise schedule that a model was trained with, and the timesteps of a sampling run. The cumulative alphas are rounded
+ * to float32 as in diffusers, because 1 − ᾱ of the first timesteps magnifies that rounding a thousandfold.
  */
 export interface TrainingNoise {
   readonly num_train_timesteps: number;
@@ -24,9 +23,9 @@ export function cumulativeAlphas(config: TrainingNoise, zeroSnr: boolean): Float
   const products = cumulativeProducts(betas(config));
   if (products.at(-1) === 0)
     throw new ConfigError({
-      problem: 'The scheduler configuration has betas that leave nothing of the picture.',
+      problem: 'The scheduler configuration has betas so large that nothing of the picture is left (ᾱ = 0).',
       details: {
-        expected: 'betas whose noise is finite, as 0.00085 to 0.012 in 1000 timesteps',
+        expected: 'betas like 0.00085 to 0.012 in 1000 timesteps',
         found: `beta_start ${config.beta_start}, beta_end ${config.beta_end} in ${config.num_train_timesteps} timesteps`,
       },
     });
@@ -64,7 +63,7 @@ function betas(config: TrainingNoise): Float32Array {
   }
 }
 
-/** ᾱ as a function of the part of the training that is over. */
+/** ᾱ as a function of time, 0 to 1 over the training schedule. */
 const alphaBars = {
   squaredcos_cap_v2: (t: number) => Math.cos((((t + 0.008) / 1.008) * Math.PI) / 2) ** 2,
   exp: (t: number) => Math.exp(-12 * t),
@@ -144,7 +143,7 @@ export function timestepsAhead(
   return oneMore.slice(0, -1).map(roundHalfEven);
 }
 
-/** Throws `RequestError` unless a walk can have `count` steps. */
+/** Throws `RequestError` unless a sampling run can have `count` steps. */
 export function checkSteps(count: number, most: number): void {
   if (Number.isInteger(count) && count >= 1 && count <= most) return;
   throw new RequestError({
@@ -154,19 +153,19 @@ export function checkSteps(count: number, most: number): void {
 }
 
 function trailing(start: number, stride: number): number[] {
-  // The small number keeps a rounded-down stride (1000 in 61 steps) from adding a step below zero, as it does in NumPy.
+  // Subtracting 1e-9 keeps a stride that was rounded down (1000 / 61) from adding a step below zero, as in NumPy.
   const count = Math.ceil(start / stride - 1e-9);
   return Array.from({ length: count }, (_, i) => roundHalfEven(start - i * stride) - 1);
 }
 
-/** `count` numbers from `start` down to `end`, evenly spaced, double precision; of one number, the lower end. */
+/** `count` evenly spaced numbers from `start` down to `end`, in double precision; a single number is the lower end. */
 function linspace(start: number, end: number, count: number): number[] {
   if (count === 1) return [Math.min(start, end)];
   const step = (start - end) / (count - 1);
   return Array.from({ length: count }, (_, i) => (i === 0 ? start : end + (count - 1 - i) * step));
 }
 
-/** The value of a table at a fractional index, between its two neighbours; constant beyond the ends. */
+/** Interpolates a table linearly at a fractional index; constant beyond the ends. */
 export function interpolate(table: Float32Array, index: number): number {
   const clamped = Math.min(Math.max(index, 0), table.length - 1);
   const below = Math.floor(clamped);
@@ -174,7 +173,7 @@ export function interpolate(table: Float32Array, index: number): number {
   return low + (clamped - below) * (high - low);
 }
 
-/** ᾱ at a whole timestep; `afterLast` beyond the clean end. Throws `RequestError` beyond the noisy end. */
+/** ᾱ at a whole timestep; `afterLast` below timestep 0. Throws `RequestError` above the last timestep. */
 export function alphaAt(alphas: Float32Array, t: number, afterLast: number): number {
   const alpha = t < 0 ? afterLast : alphas[t];
   if (alpha !== undefined) return alpha;

@@ -3,27 +3,27 @@ import { flag, positive } from '../scheduler-config.ts';
 import { betaQuantile } from './beta-quantile.ts';
 
 /**
- * Most solvers stop where the timesteps fall. Some configurations choose the noise ratios (noise over picture, σ)
- * first instead, and take the timesteps that belong to them.
+ * Stops of a sampling run: where its steps begin. Usually the timesteps are chosen first; options such as
+ * `use_karras_sigmas` choose the noise ratios (noise over picture, σ) first and derive the timesteps from them.
  */
 export interface Stops {
-  /** The noise ratio at each stop, descending. */
+  /** Noise ratio at each stop, descending. */
   readonly ratios: readonly number[];
-  /** The training timestep of each, a fraction. */
+  /** Training timestep of each, possibly fractional. */
   readonly timesteps: readonly number[];
 }
 
-/** The options of diffusers that choose the noise ratios. */
+/** diffusers' options that choose the noise ratios. */
 export const ratioSpacing = {
   use_karras_sigmas: flag.default(false),
   use_exponential_sigmas: flag.default(false),
   use_beta_sigmas: flag.default(false),
 };
 
-/** The options that choose their ends; else these are the training's. diffusers has them in effect in nearly all classes. */
+/** Options that set the lowest and highest ratio, by default the training's. Nearly all of diffusers' classes honour them. */
 export const ratioEnds = { sigma_min: positive(1e6).optional(), sigma_max: positive(1e6).optional() };
 
-/** The parts of `ratioSpacing` and `ratioEnds` that a configuration has. */
+/** Options of `ratioSpacing` and `ratioEnds`; classes have some of them. */
 export interface RatioSpacing {
   readonly use_karras_sigmas?: boolean;
   readonly use_exponential_sigmas?: boolean;
@@ -32,7 +32,7 @@ export interface RatioSpacing {
   readonly sigma_max?: number | undefined;
 }
 
-/** The check that a configuration chooses them in one way only, for zod's `refine`. */
+/** Check for zod's `refine`: at most one way to choose the ratios. */
 export const oneSpacing: readonly [(config: RatioSpacing) => boolean, { path: string[]; error: string }] = [
   (config) => {
     const ways = [config.use_karras_sigmas, config.use_exponential_sigmas, config.use_beta_sigmas];
@@ -44,7 +44,7 @@ export const oneSpacing: readonly [(config: RatioSpacing) => boolean, { path: st
   },
 ];
 
-/** A range of noise ratios, to be walked down in `count` stops. */
+/** Range of noise ratios for `count` stops. */
 export interface RatioRange {
   readonly count: number;
   readonly min: number;
@@ -53,7 +53,7 @@ export interface RatioRange {
 
 /**
  * `count` ratios from `max` to `min` as the configuration spaces them, or `undefined` when it leaves that to the
- * timesteps. The configuration's own ends, if it has any, take the range's place. Throws `ConfigError` when they are crossed.
+ * timesteps. `sigma_min` and `sigma_max` override the range. Throws `ConfigError` when they are not in this order.
  */
 export function spacedRatios(config: RatioSpacing, range: RatioRange): number[] | undefined {
   const { count } = range;
@@ -71,7 +71,7 @@ export function spacedRatios(config: RatioSpacing, range: RatioRange): number[] 
   return ramp.map((part) => min + betaQuantile(1 - part, 0.6) * (max - min));
 }
 
-/** The same with the timestep of each; `table`: the noise ratio of every training timestep, ascending. */
+/** Ratios of `spacedRatios` with the timestep of each; `table`: the noise ratio of every training timestep, ascending. */
 export function spacedStops(config: RatioSpacing, table: Float32Array, range: RatioRange): Stops | undefined {
   const ratios = spacedRatios(config, range);
   if (!ratios) return undefined;
@@ -94,7 +94,7 @@ function exponential(ramp: readonly number[], min: number, max: number): number[
   return ramp.map((part) => Math.exp(high + part * (low - high)));
 }
 
-/** Gives the timestep, a fraction, at which a ratio's logarithm lies between its neighbours in the ascending table. */
+/** Maps a noise ratio to its fractional timestep, by linear interpolation of the logarithms in the ascending table. */
 export function timestepsOf(table: Float32Array): (ratio: number) => number {
   const logs = table.map(Math.log);
   return (ratio) => {
@@ -106,7 +106,7 @@ export function timestepsOf(table: Float32Array): (ratio: number) => number {
   };
 }
 
-/** How many numbers of an ascending list are not above `limit`. */
+/** Number of elements of an ascending list that are ≤ `limit`. */
 function countUpTo(ascending: Float32Array, limit: number): number {
   let [low, high] = [0, ascending.length];
   while (low < high) {

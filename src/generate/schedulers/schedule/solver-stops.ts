@@ -3,7 +3,7 @@ import { interpolate, type TimestepSpacing, timestepsAhead } from './noise-sched
 import { type RatioSpacing, type Stops, spacedStops } from './ratio-spacing.ts';
 import { roundHalfEven } from './round-half-even.ts';
 
-/** The options of solvers that can follow rectified flows in place of diffusions. */
+/** Options of solvers that support rectified flows besides diffusion. */
 export const flowOptions = {
   prediction_type: anyPrediction,
   use_flow_sigmas: flag.default(false),
@@ -12,7 +12,7 @@ export const flowOptions = {
   time_shift_type: inert,
 };
 
-/** The check that only flows have flow predictions, for zod's `refine`. */
+/** Check for zod's `refine`: only flows have `flow_prediction`. */
 export const flowPredictsFlow: readonly [
   (config: { readonly use_flow_sigmas: boolean; readonly prediction_type: string }) => boolean,
   { path: string[]; error: string },
@@ -21,7 +21,7 @@ export const flowPredictsFlow: readonly [
   { path: ['prediction_type'], error: 'another one, because use_flow_sigmas is false' },
 ];
 
-/** The check that a flow's shares of noise are not spaced as noise ratios, which rise above 1, for zod's `refine`. */
+/** Check for zod's `refine`: a flow's shares of noise (at most 1) are not spaced as noise ratios (any size). */
 export const flowSpacesItself: readonly [
   (config: RatioSpacing & Pick<SolverConfig, 'use_flow_sigmas' | 'use_lu_lambdas'>) => boolean,
   { path: string[]; error: string },
@@ -34,10 +34,10 @@ export const flowSpacesItself: readonly [
       config.use_beta_sigmas ||
       config.use_lu_lambdas
     ),
-  { path: ['use_flow_sigmas'], error: 'false, because the noise ratios are chosen otherwise' },
+  { path: ['use_flow_sigmas'], error: 'false, because another option chooses the sigmas' },
 ];
 
-/** What the configurations of the solvers that know the picture's and the noise's share have in common. */
+/** Options shared by DPM-Solver, DEIS and UniPC. */
 export interface SolverConfig extends RatioSpacing {
   readonly num_train_timesteps: number;
   readonly steps_offset?: number;
@@ -48,44 +48,44 @@ export interface SolverConfig extends RatioSpacing {
   readonly use_dynamic_shifting: boolean;
 }
 
-/** A walk as these solvers take it: whole timesteps. */
-export interface SolverWalk {
+/** A sampling run of these solvers, which use whole timesteps. */
+export interface SolverRun {
   readonly table: Float32Array;
-  /** Only so many training timesteps, from the clean end, are visited. */
+  /** Number of training timesteps, from the clean end, that may be visited. */
   readonly usable: number;
   readonly count: number;
-  /** Whether timesteps of Karras' and Lu's ratios are rounded; else, and of all others, the fraction is dropped. */
+  /** Whether the timesteps of Karras' and Lu's ratios are rounded; all others are truncated. */
   readonly rounded: boolean;
-  /** The shift of this walk alone (`use_dynamic_shifting`), as a logarithm. */
+  /** Logarithm of the flow shift for this run (`use_dynamic_shifting`). */
   readonly mu?: number | undefined;
 }
 
-/** The stops of a walk of `count` steps; the ratios are a flow's shares of noise, where the configuration says so. */
-export function solverStops(config: SolverConfig, walk: SolverWalk): Stops {
-  const { table, count } = walk;
+/** Stops of a sampling run; with `use_flow_sigmas`, the ratios are shares of noise. */
+export function solverStops(config: SolverConfig, run: SolverRun): Stops {
+  const { table, count } = run;
   const { num_train_timesteps: trainSteps, steps_offset: offset = 0, timestep_spacing } = config;
   const ahead = timestepsAhead(timestep_spacing ?? 'linspace', count, {
     trainSteps,
-    usable: walk.usable,
+    usable: run.usable,
     offset,
   });
-  // Lu's evenly spaced logarithms are the exponential ratios.
+  // `use_lu_lambdas` spaces the logarithms evenly, which is what `use_exponential_sigmas` does.
   const lu = config.use_lu_lambdas && !config.use_karras_sigmas;
-  const chosen = spacedStops(lu ? { use_exponential_sigmas: true } : config, table, rangeOf(walk));
+  const chosen = spacedStops(lu ? { use_exponential_sigmas: true } : config, table, rangeOf(run));
   if (chosen) {
-    const round = walk.rounded && (lu || config.use_karras_sigmas) ? roundHalfEven : Math.trunc;
+    const round = run.rounded && (lu || config.use_karras_sigmas) ? roundHalfEven : Math.trunc;
     return { ratios: chosen.ratios, timesteps: chosen.timesteps.map(round) };
   }
-  if (config.use_flow_sigmas) return flowStops(config, walk);
+  if (config.use_flow_sigmas) return flowStops(config, run);
   return { ratios: ahead.map((t) => interpolate(table, t)), timesteps: ahead };
 }
 
-function rangeOf({ table, count }: SolverWalk) {
+function rangeOf({ table, count }: SolverRun) {
   return { count, min: table[0] ?? 0, max: table.at(-1) ?? 0 };
 }
 
 /** Evenly spaced shares of noise, shifted towards the noisy end. */
-function flowStops(config: SolverConfig, { count, mu }: SolverWalk): Stops {
+function flowStops(config: SolverConfig, { count, mu }: SolverRun): Stops {
   const { num_train_timesteps: trainSteps } = config;
   const shift = config.use_dynamic_shifting && mu !== undefined ? Math.exp(mu) : config.flow_shift;
   const ratios = evenFlow(count, trainSteps)
@@ -97,13 +97,13 @@ function flowStops(config: SolverConfig, { count, mu }: SolverWalk): Stops {
   return { ratios, timesteps: ratios.map((ratio) => Math.trunc(ratio * trainSteps)) };
 }
 
-/** From 1 (left out) down to the training's least share, in `count` even steps. */
+/** `count` evenly spaced shares from 1 (left out) down to 1 / trainSteps, the lowest of the training. */
 function evenFlow(count: number, trainSteps: number): number[] {
   const step = (1 / trainSteps - 1) / count;
   return Array.from({ length: count }, (_, i) => (i + 1 === count ? 1 / trainSteps : 1 + (i + 1) * step));
 }
 
-/** The noise ratio that the last step ends at. */
+/** Noise ratio at the end of the last step. */
 export function finalRatio(
   config: { readonly final_sigmas_type: 'zero' | 'sigma_min' },
   table: Float32Array,

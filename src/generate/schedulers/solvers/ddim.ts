@@ -44,7 +44,7 @@ export class DdimScheduler extends AlphaScheduler {
   }
 
   step(modelOutput: Float32Array, t: number, sample: Float32Array, options: StepOptions = {}): Float32Array {
-    this.position.find(t); // refuses a timestep that no step starts at
+    this.position.find(t); // throws when no step starts at `t`
     const { prediction_type: type } = this.#config;
     const [now, next] = [this.alpha(t), this.alpha(t - this.#stride)];
     const level = levelOfAlpha(now);
@@ -53,12 +53,12 @@ export class DdimScheduler extends AlphaScheduler {
 
     const eta = options.eta ?? 0;
     const variance = eta * eta * ((1 - next) / (1 - now)) * (1 - now / next);
-    const walk = [
+    const terms = [
       [Math.sqrt(next), picture],
       [Math.sqrt(1 - next - variance), noise],
     ] as const;
-    if (eta === 0) return linearCombination(...walk);
-    return linearCombination(...walk, [
+    if (eta === 0) return linearCombination(...terms);
+    return linearCombination(...terms, [
       Math.sqrt(variance),
       noiseFor('DDIM with eta above 0', options, sample.length),
     ]);

@@ -21,7 +21,7 @@ export const ddpmConfig = z.object({
   ...clipRange,
   beta_schedule: z.enum([...betaSchedule.options, 'laplace', 'sigmoid']).default('linear'),
   clip_sample: flag.default(true),
-  // The learned ones need a model that predicts its variance; the logarithm of the large one is not a number in diffusers.
+  // `learned` and `learned_range` need a model that predicts the variance; `fixed_large_log` gives NaN in diffusers.
   variance_type: z.enum(['fixed_small', 'fixed_small_log', 'fixed_large']).default('fixed_small'),
   steps_offset: stepsOffset,
   prediction_type: predictionType.default('epsilon'),

@@ -4,7 +4,7 @@ import { noiseOf, predictPicture } from '../prediction.ts';
 import { cumulativeAlphas, noiseRatios } from '../schedule/noise-schedule.ts';
 import { oneSpacing, ratioEnds, ratioSpacing } from '../schedule/ratio-spacing.ts';
 import { flowOptions, flowPredictsFlow, flowSpacesItself, solverStops } from '../schedule/solver-stops.ts';
-import type { WalkOptions } from '../scheduler.ts';
+import type { SetTimestepsOptions } from '../scheduler.ts';
 import {
   flag,
   solverOrder,
@@ -38,14 +38,14 @@ export const deisMultistepConfig = z
   .refine(...flowSpacesItself);
 
 /**
- * Zhang & Chen 2022, "Fast sampling of diffusion models with exponential integrator": the predicted noise is a polynomial
- * of ln ρ through the last predictions, ρ being noise over picture, and is integrated over ρ.
+ * DEIS (Zhang & Chen 2022, "Fast sampling of diffusion models with exponential integrator"): interpolates the last noise
+ * predictions by a polynomial in ln ρ, where ρ is noise over picture, and integrates it over ρ.
  */
 export class DeisMultistepScheduler extends SolverScheduler {
   readonly needsNoise = false;
   readonly #config: z.infer<typeof deisMultistepConfig>;
   readonly #table: Float32Array;
-  /** The last predictions of the noise, the newest first. */
+  /** Last noise predictions, newest first. */
   #noises: readonly Float32Array[] = [];
 
   constructor(config: z.infer<typeof deisMultistepConfig>) {
@@ -54,10 +54,10 @@ export class DeisMultistepScheduler extends SolverScheduler {
     this.#table = noiseRatios(cumulativeAlphas(config, false), false);
   }
 
-  setTimesteps(count: number, { mu }: WalkOptions = {}): void {
+  setTimesteps(count: number, { mu }: SetTimestepsOptions = {}): void {
     const table = this.#table;
     const stops = solverStops(this.#config, { table, usable: table.length, count, rounded: true, mu });
-    // The solver cannot reach zero noise: it ends at the training's lowest, or where chosen ratios end.
+    // DEIS cannot reach zero noise: it ends at the training's lowest ratio, or at the last of the chosen ratios.
     const { use_karras_sigmas, use_exponential_sigmas, use_beta_sigmas, use_flow_sigmas } = this.#config;
     const chosen = use_karras_sigmas || use_exponential_sigmas || use_beta_sigmas || use_flow_sigmas;
     this.begin(stops, (chosen ? stops.ratios.at(-1) : table[0]) ?? 0);

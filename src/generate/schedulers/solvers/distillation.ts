@@ -2,7 +2,7 @@ import { checkSteps } from '../schedule/noise-schedule.ts';
 import { clipRange, flag, stableDiffusionNoise, thresholding, whole } from '../scheduler-config.ts';
 import { type AlphaConfig, AlphaScheduler } from '../steps/alpha-scheduler.ts';
 
-/** The options of models that were distilled to walk in a few of `original_inference_steps` evenly spaced steps. */
+/** Options of distilled models, which sample in a few of `original_inference_steps` evenly spaced timesteps. */
 export const distillation = {
   ...stableDiffusionNoise,
   ...thresholding,
@@ -12,7 +12,7 @@ export const distillation = {
   clip_sample: flag.default(false),
 };
 
-/** The check that the training has that many, for zod's `refine`. */
+/** Check for zod's `refine`: the training has at least that many timesteps. */
 export const distilledFromTraining: readonly [
   (config: { readonly original_inference_steps: number; readonly num_train_timesteps: number }) => boolean,
   { path: string[]; error: string },
@@ -26,7 +26,7 @@ interface DistilledConfig extends AlphaConfig {
   readonly num_train_timesteps: number;
 }
 
-/** `count` of the distillation's timesteps, the highest first, evenly spaced. Throws `RequestError` when there are fewer. */
+/** Selects `count` evenly spaced timesteps of the distillation, highest first. Throws `RequestError` when there are fewer. */
 function distilledTimesteps({
   count,
   original,
@@ -42,21 +42,21 @@ function distilledTimesteps({
   return Array.from({ length: count }, (_, i) => (original - skipped(i)) * stride - 1);
 }
 
-/** The schedulers of distilled models: a few of the distillation's timesteps. */
+/** Schedulers of distilled models, which run at a few of the distillation's timesteps. */
 export abstract class DistilledScheduler extends AlphaScheduler {
   readonly needsNoise = true;
-  readonly #walk: { readonly original: number; readonly trainSteps: number };
+  readonly #training: { readonly original: number; readonly trainSteps: number };
 
   constructor(config: DistilledConfig) {
     super(config);
-    this.#walk = { original: config.original_inference_steps, trainSteps: config.num_train_timesteps };
+    this.#training = { original: config.original_inference_steps, trainSteps: config.num_train_timesteps };
   }
 
   protected timestepsOf(count: number): readonly number[] {
-    return distilledTimesteps({ count, ...this.#walk });
+    return distilledTimesteps({ count, ...this.#training });
   }
 
-  /** Leaves timestep `t` for the one after it, which is returned; undefined after the last one. */
+  /** Ends the step at `t` and returns the next timestep; undefined after the last one. */
   protected advance(t: number): number | undefined {
     const next = this.timesteps[this.position.at(t) + 1];
     this.position.advance();

@@ -9,7 +9,7 @@ import {
   flowSpacesItself,
   solverStops,
 } from '../schedule/solver-stops.ts';
-import type { WalkOptions } from '../scheduler.ts';
+import type { SetTimestepsOptions } from '../scheduler.ts';
 import {
   between,
   finalSigmas,
@@ -27,7 +27,10 @@ import { type DpmAlgorithm, followsPicture } from '../steps/dpm-solver-step.ts';
 import { MultistepDpmScheduler } from '../steps/multistep-dpm-scheduler.ts';
 import { boundPicture } from '../thresholding.ts';
 
-/** λ below which no step starts; at 0 picture and noise are equal. JSON has no infinity; diffusers writes it all the same, and readers may hand it on as a text. */
+/**
+ * Lowest λ = ln(alpha / sigma) at which a step may start; at 0 there is as much picture as noise. diffusers writes
+ * -Infinity, which is not valid JSON; some readers pass it on as a string.
+ */
 export const lambdaMinClipped = z
   .union(
     [between(-1000, 0), z.literal(-Infinity), z.literal('-Infinity')],
@@ -36,13 +39,16 @@ export const lambdaMinClipped = z
   .default(-Infinity)
   .transform(Number);
 
-/** The check that noise is followed to a stop that has some, for zod's `refine`. */
+/** Check for zod's `refine`: algorithms that integrate the noise cannot end at zero noise. */
 export const endsInNoise: readonly [
   (config: { readonly algorithm_type: DpmAlgorithm; readonly final_sigmas_type: string }) => boolean,
   { path: string[]; error: string },
 ] = [
   (config) => followsPicture(config.algorithm_type) || config.final_sigmas_type === 'sigma_min',
-  { path: ['final_sigmas_type'], error: '"sigma_min", because algorithm_type follows the noise' },
+  {
+    path: ['final_sigmas_type'],
+    error: '"sigma_min", because algorithm_type integrates the predicted noise',
+  },
 ];
 
 export const dpmSolverMultistepConfig = z
@@ -78,7 +84,7 @@ export const dpmSolverMultistepConfig = z
     error: '1 or 2, because algorithm_type is "sde-dpmsolver"',
   });
 
-/** DPM-Solver and DPM-Solver++ with their stochastic forms, orders 1 to 3, over the last few predictions. */
+/** Multistep DPM-Solver and DPM-Solver++, orders 1 to 3, and their SDE variants. */
 export class DpmSolverMultistepScheduler extends MultistepDpmScheduler {
   readonly #config: z.infer<typeof dpmSolverMultistepConfig>;
   readonly #table: Float32Array;
@@ -90,7 +96,7 @@ export class DpmSolverMultistepScheduler extends MultistepDpmScheduler {
     this.#table = noiseRatios(cumulativeAlphas(config, zeroSnr), zeroSnr);
   }
 
-  setTimesteps(count: number, { mu }: WalkOptions = {}): void {
+  setTimesteps(count: number, { mu }: SetTimestepsOptions = {}): void {
     const usable = this.#table.filter((ratio) => -Math.log(ratio) >= this.#config.lambda_min_clipped).length;
     const rounded = this.#config.beta_schedule !== 'squaredcos_cap_v2';
     const stops = solverStops(this.#config, { table: this.#table, usable, count, rounded, mu });
@@ -102,7 +108,7 @@ export class DpmSolverMultistepScheduler extends MultistepDpmScheduler {
   }
 }
 
-/** What says which of the two predictions a step of DPM-Solver follows. */
+/** Options for the prediction that a step of DPM-Solver integrates. */
 interface ValueConfig {
   readonly algorithm_type: DpmAlgorithm;
   readonly prediction_type: PredictionType;
@@ -111,7 +117,7 @@ interface ValueConfig {
   readonly sample_max_value: number;
 }
 
-/** The picture or the noise, whichever the algorithm follows, within the configuration's bounds. */
+/** Predicted picture or noise, whichever the algorithm integrates, within the configuration's bounds. */
 export function predictValue(
   config: ValueConfig,
   level: { readonly alpha: number; readonly sigma: number },

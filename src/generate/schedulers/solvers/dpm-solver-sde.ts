@@ -11,14 +11,14 @@ export const dpmSolverSdeConfig = z
   .refine(...oneSpacing);
 
 /**
- * DPM-Solver++ (SDE) as k-diffusion has it (K. Crowson): the second run is half-way in ln σ, both runs move with fresh
- * noise. The noise is one Brownian motion over σ: the way to the middle is part of the way to the end. diffusers takes
- * that motion from torchsde with a seed of its own (`noise_sampler_seed`); here it is made of the noise that steps are
- * given, the same in distribution.
+ * DPM-Solver++ (SDE) as in k-diffusion (K. Crowson): the second model run is half-way in ln σ, and both runs add noise. The
+ * noise is one Brownian motion over σ, so the increment to the middle is part of the increment to the end. diffusers
+ * samples the motion with torchsde and its own seed (`noise_sampler_seed`); here it is built from the noise given to
+ * `step`, with the same distribution.
  */
 export class DpmSolverSdeScheduler extends TwoStageScheduler {
   readonly needsNoise = true;
-  /** The noise of the way to the middle. */
+  /** Noise of the increment to the middle. */
   #early = new Float32Array();
 
   constructor(config: z.infer<typeof dpmSolverSdeConfig>) {

@@ -9,7 +9,7 @@ import {
   flowSpacesItself,
   solverStops,
 } from '../schedule/solver-stops.ts';
-import { noiseFor, type StepOptions, type WalkOptions } from '../scheduler.ts';
+import { noiseFor, type SetTimestepsOptions, type StepOptions } from '../scheduler.ts';
 import {
   finalSigmas,
   flag,
@@ -51,20 +51,21 @@ export const dpmSolverSinglestepConfig = z
   .refine(...endsInNoise)
   .refine((config) => followsPicture(config.algorithm_type) || !config.thresholding, {
     path: ['thresholding'],
-    error: 'false, because algorithm_type follows the noise',
+    error: 'false, because algorithm_type integrates the predicted noise',
   });
 
 /**
- * DPM-Solver and DPM-Solver++ in blocks of 1 to 3 steps: the first steps of a block look ahead, the last goes all the
- * way again from the block's beginning with what they saw (Lu et al. 2022, "DPM-Solver", algorithms 1 and 2).
+ * Singlestep DPM-Solver and DPM-Solver++, in blocks of 1 to 3 steps: the last step of a block starts again from the block's
+ * first sample and uses the predictions of all its steps (Lu et al. 2022, "DPM-Solver", algorithms 1 and 2).
  */
 export class DpmSolverSinglestepScheduler extends SolverScheduler {
   readonly needsNoise: boolean;
   readonly #config: z.infer<typeof dpmSolverSinglestepConfig>;
   readonly #table: Float32Array;
   #orders: readonly number[] = [];
-  /** The last predictions, the newest first, and the sample at the block's beginning. */
+  /** Last predictions, newest first. */
   #values: readonly Float32Array[] = [];
+  /** Sample at the start of the block. */
   #start = new Float32Array();
 
   constructor(config: z.infer<typeof dpmSolverSinglestepConfig>) {
@@ -74,7 +75,7 @@ export class DpmSolverSinglestepScheduler extends SolverScheduler {
     this.#table = noiseRatios(cumulativeAlphas(config, false), false);
   }
 
-  setTimesteps(count: number, { mu }: WalkOptions = {}): void {
+  setTimesteps(count: number, { mu }: SetTimestepsOptions = {}): void {
     const usable = this.#table.filter((ratio) => -Math.log(ratio) >= this.#config.lambda_min_clipped).length;
     const stops = solverStops(this.#config, { table: this.#table, usable, count, rounded: true, mu });
     this.begin(stops, finalRatio(this.#config, this.#table));
@@ -101,7 +102,7 @@ export class DpmSolverSinglestepScheduler extends SolverScheduler {
     return dpmSolverStep(weights, this.#start, this.#expand(index, order, h), { midpoint, noise });
   }
 
-  /** The derivatives at the block's beginning, times `h`. */
+  /** Derivatives of the prediction at the start of the block, times `h`. */
   #expand(index: number, order: number, h: number): Expansion {
     const [m0 = new Float32Array(), m1 = m0, m2 = m1] = this.#values;
     const part = (back: number) => (this.lambda(index - back) - this.lambda(index - order + 1)) / h;
@@ -120,7 +121,7 @@ export class DpmSolverSinglestepScheduler extends SolverScheduler {
   }
 }
 
-/** The order of each step: blocks that count up to the solver's order, and lower ones for the rest. */
+/** Order of each step: blocks count up to the solver's order, and the remaining steps have lower orders. */
 function blockOrders(
   config: Pick<
     z.infer<typeof dpmSolverSinglestepConfig>,
@@ -130,7 +131,7 @@ function blockOrders(
 ): number[] {
   const { solver_order: most, lower_order_final: lower, final_sigmas_type: final } = config;
   const orders = Array.from({ length: count }, (_, i) => (i % most) + 1);
-  // A walk that ends without noise, or in the middle of a block, has to end with lower orders.
+  // A run that ends at zero noise or in the middle of a block must end with lower orders.
   const lowered = lower || final === 'zero' || count % most !== 0;
   if (lowered && count % most === 0 && most === 3) orders.splice(-3, 3, 1, 2, 1);
   if (lowered && count % most === 0 && most === 2) orders.splice(-2, 2, 1, 1);

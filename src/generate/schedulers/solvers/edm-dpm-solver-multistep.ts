@@ -24,7 +24,7 @@ export const edmDpmSolverMultistepConfig = z
     error: '1 or 2, because algorithm_type is "sde-dpmsolver++"',
   });
 
-/** DPM-Solver++ for EDM: the same steps between noise ratios, over a picture that keeps its strength. */
+/** Multistep DPM-Solver++ for EDM models: the same steps, with alpha 1 at every noise ratio. */
 export class EdmDpmSolverMultistepScheduler extends MultistepDpmScheduler {
   readonly #config: z.infer<typeof edmDpmSolverMultistepConfig>;
 

@@ -15,12 +15,12 @@ export const edmEulerConfig = z
   })
   .refine(...edmFalls);
 
-/** Euler's method for EDM: Karras et al. 2022, algorithm 2 without churn. */
+/** Euler's method for EDM models: Karras et al. 2022, algorithm 2 without churn. */
 export class EdmEulerScheduler implements Scheduler {
   readonly stages = 1;
   readonly needsNoise = false;
   timesteps: readonly number[] = [];
-  /** Noise over picture at each timestep and after the last one. */
+  /** Noise over picture at each timestep and after the last step. */
   sigmas = new Float32Array();
   readonly #config: z.infer<typeof edmEulerConfig>;
   #position = new StepPosition([]);

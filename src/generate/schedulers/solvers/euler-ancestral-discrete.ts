@@ -12,7 +12,7 @@ export const eulerAncestralDiscreteConfig = z.object({
   rescale_betas_zero_snr: flag.default(false),
 });
 
-/** Euler's method that goes further down than asked and comes back up with fresh noise (k-diffusion, K. Crowson). */
+/** Ancestral Euler (k-diffusion, K. Crowson): each step goes below the next noise ratio and adds fresh noise to return to it. */
 export class EulerAncestralDiscreteScheduler extends RatioScheduler {
   readonly needsNoise = true;
 

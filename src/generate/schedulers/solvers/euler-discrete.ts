@@ -11,7 +11,7 @@ import {
   trainingNoise,
 } from '../scheduler-config.ts';
 import { edmTimestep } from '../steps/edm.ts';
-import { eulerStep, RatioScheduler, type RatioStep, type RatioWalk } from '../steps/ratio-scheduler.ts';
+import { eulerStep, type ModelRuns, RatioScheduler, type RatioStep } from '../steps/ratio-scheduler.ts';
 
 export const eulerDiscreteConfig = z
   .object({
@@ -46,7 +46,7 @@ export class EulerDiscreteScheduler extends RatioScheduler {
     return spacedStops(this.#config, this.table, { count, min, max }) ?? { ...stops, ratios };
   }
 
-  protected override walkThrough({ timesteps, ratios }: Stops): RatioWalk {
+  protected override modelRuns({ timesteps, ratios }: Stops): ModelRuns {
     const { timestep_type: type, prediction_type: prediction } = this.#config;
     const continuous = type === 'continuous' && prediction === 'v_prediction';
     return {

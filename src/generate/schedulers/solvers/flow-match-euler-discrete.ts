@@ -3,7 +3,7 @@ import { linearCombination } from '../linear-combination.ts';
 import { shiftFlow } from '../schedule/flow-shift.ts';
 import { checkSteps } from '../schedule/noise-schedule.ts';
 import { oneSpacing, ratioSpacing, spacedRatios } from '../schedule/ratio-spacing.ts';
-import { noiseFor, type Scheduler, type StepOptions, type WalkOptions } from '../scheduler.ts';
+import { noiseFor, type Scheduler, type SetTimestepsOptions, type StepOptions } from '../scheduler.ts';
 import { between, flag, inert, positive, trainSteps } from '../scheduler-config.ts';
 import { StepPosition } from '../step-position.ts';
 
@@ -26,13 +26,13 @@ export const flowMatchEulerDiscreteConfig = z
   })
   .refine(...oneSpacing);
 
-/** Euler's method along a rectified flow, σ being the share of noise (Esser et al. 2024): Stable Diffusion 3, FLUX. */
+/** Euler's method for rectified flows, where σ is the share of noise (Esser et al. 2024): Stable Diffusion 3, FLUX. */
 export class FlowMatchEulerDiscreteScheduler implements Scheduler {
   readonly stages = 1;
   readonly initNoiseSigma = 1;
   readonly needsNoise: boolean;
   timesteps: readonly number[] = [];
-  /** The share of noise at each timestep and after the last one. */
+  /** Share of noise at each timestep and after the last step. */
   sigmas = new Float32Array();
   readonly #config: z.infer<typeof flowMatchEulerDiscreteConfig>;
   #position = new StepPosition([]);
@@ -42,7 +42,7 @@ export class FlowMatchEulerDiscreteScheduler implements Scheduler {
     this.needsNoise = config.stochastic_sampling;
   }
 
-  setTimesteps(count: number, { mu }: WalkOptions = {}): void {
+  setTimesteps(count: number, { mu }: SetTimestepsOptions = {}): void {
     const { num_train_timesteps: trainSteps, invert_sigmas: inverted } = this.#config;
     checkSteps(count, trainSteps);
     const shares = shiftFlow(this.#config, this.#evenShares(count), mu);
@@ -72,7 +72,7 @@ export class FlowMatchEulerDiscreteScheduler implements Scheduler {
     return linearCombination([1 - sigma, original], [sigma, noise]);
   }
 
-  /** From the training's highest share to its lowest, which are shifted already where the shift is fixed, as in diffusers. */
+  /** Evenly spaced shares from the training's highest to its lowest; a fixed shift is already in the lowest, as in diffusers. */
   #evenShares(count: number): number[] {
     const { num_train_timesteps: trainSteps, shift, use_dynamic_shifting: dynamic } = this.#config;
     const round = Math.fround;

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { linearCombination } from '../linear-combination.ts';
 import { oneSpacing, type Stops } from '../schedule/ratio-spacing.ts';
 import { betaSchedule, clipRange, flag, predictionType } from '../scheduler-config.ts';
-import { eulerStep, type RatioStep, type RatioWalk } from '../steps/ratio-scheduler.ts';
+import { eulerStep, type ModelRuns, type RatioStep } from '../steps/ratio-scheduler.ts';
 import { TwoStageScheduler, twoStageOptions } from '../steps/two-stage-scheduler.ts';
 
 export const heunDiscreteConfig = z
@@ -15,7 +15,7 @@ export const heunDiscreteConfig = z
   })
   .refine(...oneSpacing);
 
-/** Heun's method: Karras et al. 2022, algorithm 1; the second run is at the end of Euler's step. */
+/** Heun's method: Karras et al. 2022, algorithm 1; the second model run is at the end of the Euler step. */
 export class HeunDiscreteScheduler extends TwoStageScheduler {
   readonly needsNoise = false;
   readonly #clip: number | undefined;
@@ -29,7 +29,7 @@ export class HeunDiscreteScheduler extends TwoStageScheduler {
     return next;
   }
 
-  protected override walkThrough(stops: Stops): RatioWalk {
+  protected override modelRuns(stops: Stops): ModelRuns {
     const twice = <T>([first, ...rest]: readonly T[]): T[] =>
       first === undefined ? [] : [first, ...rest.flatMap((each) => [each, each])];
     return { timesteps: twice(stops.timesteps).map(Math.fround), ratios: [...twice(stops.ratios), 0] };
@@ -52,7 +52,7 @@ export class HeunDiscreteScheduler extends TwoStageScheduler {
   }
 }
 
-/** The direction away from the picture. */
+/** Derivative of the sample in σ: (sample − picture) / σ. */
 function slopeOf({ sample, picture, sigma }: RatioStep): Float32Array {
   return linearCombination([1 / sigma, sample], [-1 / sigma, picture]);
 }

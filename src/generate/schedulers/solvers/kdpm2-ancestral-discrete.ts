@@ -8,7 +8,7 @@ import { twoStageOptions } from '../steps/two-stage-scheduler.ts';
 
 export const kdpm2AncestralDiscreteConfig = z.object(twoStageOptions).refine(...oneSpacing);
 
-/** DPM-Solver-2 that goes further down than asked and comes back up with fresh noise (k-diffusion, K. Crowson). */
+/** Ancestral DPM-Solver-2 (k-diffusion, K. Crowson): steps go below the next noise ratio and return with fresh noise. */
 export class Kdpm2AncestralDiscreteScheduler extends Kdpm2Scheduler {
   readonly needsNoise = true;
 
@@ -25,7 +25,7 @@ export class Kdpm2AncestralDiscreteScheduler extends Kdpm2Scheduler {
 
 const round = Math.fround;
 
-/** How far down a step overshoots, rounded as diffusers rounds it, because timesteps are read off it. */
+/** `down` of `ancestralSplit`, rounded to float32 as in diffusers, because timesteps are computed from it. */
 function roundedDown(sigma: number, next: number): number {
   const [from, to] = [round(sigma ** 2), round(next ** 2)];
   const up = round(Math.sqrt(round(round(to * round(from - to)) / from)));

@@ -6,7 +6,7 @@ import { twoStageOptions } from '../steps/two-stage-scheduler.ts';
 
 export const kdpm2DiscreteConfig = z.object(twoStageOptions).refine(...oneSpacing);
 
-/** DPM-Solver-2 (k-diffusion, K. Crowson): the second run is half-way in ln σ. */
+/** DPM-Solver-2 (k-diffusion, K. Crowson): the second model run is half-way in ln σ. */
 export class Kdpm2DiscreteScheduler extends Kdpm2Scheduler {
   readonly needsNoise = false;
 

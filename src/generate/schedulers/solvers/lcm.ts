@@ -12,14 +12,14 @@ export const lcmConfig = z
     prediction_type: predictionType.default('epsilon'),
     timestep_scaling: between(0, 1e6).default(10),
     rescale_betas_zero_snr: flag.default(false),
-    // Read by diffusers and of no effect there either: the timesteps are those of the distillation.
+    // These have no effect in diffusers either: the timesteps are those of the distillation.
     set_alpha_to_one: inert,
     steps_offset: inert,
     timestep_spacing: inert,
   })
   .refine(...distilledFromTraining);
 
-/** Luo et al. 2023, "Latent consistency models", algorithm 3: each step guesses the picture and adds noise again. */
+/** Luo et al. 2023, "Latent consistency models", algorithm 3: each step predicts the picture and adds noise again. */
 export class LcmScheduler extends DistilledScheduler {
   readonly #config: z.infer<typeof lcmConfig>;
 

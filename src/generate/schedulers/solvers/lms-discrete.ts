@@ -17,7 +17,7 @@ export const lmsDiscreteConfig = z
 /** Linear multistep of order 4 over uneven steps (k-diffusion, K. Crowson). */
 export class LmsDiscreteScheduler extends RatioScheduler {
   readonly needsNoise = false;
-  /** The last directions away from the picture, the newest first. */
+  /** Last derivatives of the sample in σ, newest first. */
   #slopes: readonly Float32Array[] = [];
 
   override setTimesteps(count: number): void {
@@ -28,7 +28,7 @@ export class LmsDiscreteScheduler extends RatioScheduler {
   protected move({ index, sample, picture, sigma }: RatioStep): Float32Array {
     const slope = linearCombination([1 / sigma, sample], [-1 / sigma, picture]);
     this.#slopes = [slope, ...this.#slopes.slice(0, ORDER - 1)];
-    // As in diffusers, a walk that starts in the middle counts the stops before it, though it has no slopes there.
+    // As in diffusers, a run that starts in the middle counts the stops before it, though it has no slopes there.
     const stops = Array.from({ length: Math.min(index + 1, ORDER) }, (_, back) => this.sigma(index - back));
     const weights = adamsWeights(stops, sigma, this.sigma(index + 1));
     return linearCombination([1, sample], ...this.#slopes.map((s, back) => [weights[back] ?? 0, s] as const));
@@ -37,7 +37,7 @@ export class LmsDiscreteScheduler extends RatioScheduler {
 
 const ORDER = 4;
 
-/** The integral from `from` to `to` of each Lagrange polynomial through `stops`. */
+/** Integrates each Lagrange polynomial through `stops` from `from` to `to`. */
 function adamsWeights(stops: readonly number[], from: number, to: number): number[] {
   // Two Gauss–Legendre points integrate polynomials up to degree 3, i.e. order 4, exactly.
   const points = [-1, 1].map((side) => (from + to) / 2 + (side * (to - from)) / (2 * Math.sqrt(3)));

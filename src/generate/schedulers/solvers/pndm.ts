@@ -17,7 +17,7 @@ export const pndmConfig = z.object({
   steps_offset: stepsOffset,
 });
 
-/** The weights of the newest, second newest … noise prediction (Adams–Bashforth, orders 1 to 4). */
+/** Adams–Bashforth weights of the newest, second newest … noise prediction, for orders 1 to 4. */
 const ADAMS_BASHFORTH = [
   [1],
   [3 / 2, -1 / 2],
@@ -53,7 +53,7 @@ export class PndmScheduler implements Scheduler {
     const spaced = spacedTimesteps(spacing, count, { trainSteps, offset }).map(roundHalfEven);
     this.#stride = Math.floor(trainSteps / count);
     this.#start = this.#config.skip_prk_steps ? undefined : new RungeKuttaStart(spaced, this.#stride);
-    // Without a start the second timestep comes twice: the first step is taken again with the mean of both outputs.
+    // Without PRK steps the second timestep comes twice: the first step is repeated with the mean of both outputs.
     this.timesteps = this.#start
       ? [...this.#start.timesteps, ...spaced.slice(3)]
       : [...spaced.slice(0, 2), ...spaced.slice(1)];
@@ -67,7 +67,7 @@ export class PndmScheduler implements Scheduler {
   }
 
   step(modelOutput: Float32Array, t: number, sample: Float32Array): Float32Array {
-    this.#position.find(t); // refuses a timestep that no step starts at
+    this.#position.find(t); // throws when no step starts at `t`
     const run = this.#start?.next(modelOutput, t, sample);
     if (run) {
       if (run.first) this.#outputs = [modelOutput, ...this.#outputs];
@@ -91,7 +91,7 @@ export class PndmScheduler implements Scheduler {
     return linearCombination([alpha, original], [sigma, noise]);
   }
 
-  /** Equation 11 of the paper: from timestep `from` to `to` along one noise prediction. */
+  /** Moves the sample from timestep `from` to `to` with one noise prediction: equation 11 of the paper. */
   #move(output: Float32Array, sample: Float32Array, from: number, to: number): Float32Array {
     const [a, b] = [this.#alpha(from), this.#alpha(to)];
     const noise = predictNoise(this.#config.prediction_type, levelOfAlpha(a), output, sample);

@@ -11,7 +11,7 @@ export const tcdConfig = z
     ...distillation,
     prediction_type: predictionType.default('epsilon'),
     rescale_betas_zero_snr: flag.default(false),
-    // Read by diffusers and of no effect there either.
+    // These have no effect in diffusers either.
     set_alpha_to_one: inert,
     steps_offset: inert,
     timestep_spacing: inert,
@@ -19,7 +19,7 @@ export const tcdConfig = z
   })
   .refine(...distilledFromTraining);
 
-/** Zheng et al. 2024, "Trajectory consistency distillation", algorithm 4: each step jumps below its end and adds noise. */
+/** Zheng et al. 2024, "Trajectory consistency distillation", algorithm 4: each step jumps below the next timestep and adds noise to return. */
 export class TcdScheduler extends DistilledScheduler {
   readonly #config: z.infer<typeof tcdConfig>;
 
@@ -32,8 +32,8 @@ export class TcdScheduler extends DistilledScheduler {
     const eta = options.eta ?? 0.3;
     if (!(eta >= 0 && eta <= 1))
       throw new RequestError({
-        problem: 'TCDScheduler cannot add that much noise.',
-        details: { expected: 'an eta from 0 to 1', found: String(eta) },
+        problem: 'TCDScheduler was given an eta out of range.',
+        details: { expected: 'a number from 0 to 1', found: String(eta) },
       });
     const next = this.advance(t);
     const below = Math.floor(Math.fround(Math.fround(1 - eta) * (next ?? 0)));

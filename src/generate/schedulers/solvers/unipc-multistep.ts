@@ -5,7 +5,7 @@ import { shiftFlow } from '../schedule/flow-shift.ts';
 import { cumulativeAlphas, noiseRatios } from '../schedule/noise-schedule.ts';
 import { oneSpacing, ratioEnds, ratioSpacing, type Stops } from '../schedule/ratio-spacing.ts';
 import { flowOptions, flowPredictsFlow, flowSpacesItself, solverStops } from '../schedule/solver-stops.ts';
-import type { WalkOptions } from '../scheduler.ts';
+import type { SetTimestepsOptions } from '../scheduler.ts';
 import {
   between,
   finalSigmas,
@@ -54,12 +54,12 @@ export const unipcMultistepConfig = z
     error: 'true, because use_flow_sigmas is true',
   });
 
-/** Predictor and corrector over the same points: Zhao et al. 2023, "UniPC", algorithms 5 to 8. */
+/** Predictor-corrector of Zhao et al. 2023, "UniPC", algorithms 5 to 8. */
 export class UniPcMultistepScheduler extends SolverScheduler {
   readonly needsNoise = false;
   readonly #config: z.infer<typeof unipcMultistepConfig>;
   readonly #table: Float32Array;
-  /** The last predictions (the picture, or with `predict_x0` off the noise), the newest first. */
+  /** Last predictions (the picture, or the noise with `predict_x0` off), newest first. */
   #values: readonly Float32Array[] = [];
   #previous: { readonly sample: Float32Array; readonly order: number } | undefined;
 
@@ -70,7 +70,7 @@ export class UniPcMultistepScheduler extends SolverScheduler {
     this.#table = noiseRatios(cumulativeAlphas(config, zeroSnr), zeroSnr);
   }
 
-  setTimesteps(count: number, { mu }: WalkOptions = {}): void {
+  setTimesteps(count: number, { mu }: SetTimestepsOptions = {}): void {
     const stops = this.#stops(count, mu);
     const { use_karras_sigmas, use_exponential_sigmas, use_beta_sigmas, use_flow_sigmas } = this.#config;
     const chosen = use_karras_sigmas || use_exponential_sigmas || use_beta_sigmas || use_flow_sigmas;
@@ -80,7 +80,7 @@ export class UniPcMultistepScheduler extends SolverScheduler {
     this.#previous = undefined;
   }
 
-  /** The stops; this class has its own ways of laying them along a flow. */
+  /** Stops of a sampling run; diffusers spaces those of a flow differently in this class. */
   #stops(count: number, mu: number | undefined): Stops {
     const table = this.#table;
     const stops = solverStops(this.#config, { table, usable: table.length, count, rounded: true });
@@ -98,7 +98,7 @@ export class UniPcMultistepScheduler extends SolverScheduler {
 
   protected move(index: number, modelOutput: Float32Array, sample: Float32Array): Float32Array {
     const value = this.#predict(index, modelOutput, sample);
-    // The step that led here is taken again, now that the model has said what is at its end.
+    // Corrector: repeat the previous step, now that the prediction at its end is known.
     const again = this.#config.disable_corrector.includes(index - 1) ? undefined : this.#previous;
     const start = again ? this.#solve(again.sample, index - 1, again.order, value) : sample;
 
@@ -115,7 +115,7 @@ export class UniPcMultistepScheduler extends SolverScheduler {
     return boundPicture(this.#config, predictPicture(type, level, modelOutput, sample));
   }
 
-  /** From stop `index` to the next one; with the prediction at its `end`, the corrector, else the predictor. */
+  /** Moves from stop `index` to the next: the corrector if the prediction at its `end` is given, else the predictor. */
   #solve(sample: Float32Array, index: number, order: number, end?: Float32Array): Float32Array {
     const { predict_x0: picture, solver_type: type } = this.#config;
     const [from, to] = [this.level(index), this.level(index + 1)];
@@ -142,7 +142,7 @@ export class UniPcMultistepScheduler extends SolverScheduler {
     return linearCombination([keep, sample], [gain * Math.expm1(signed), m0], ...slopes);
   }
 
-  /** Grows with the predictions at hand, and falls towards the end where asked for (and where only order 1 is finite). */
+  /** Order of a step: limited by the known predictions, and lowered at the end if asked for, or for a finite last step. */
   #order(index: number): number {
     const left = this.timesteps.length - index;
     const most =
@@ -151,9 +151,9 @@ export class UniPcMultistepScheduler extends SolverScheduler {
   }
 }
 
-/** How much the difference quotient to each point counts: equation 11 of the paper, solved for the weights. */
+/** Weights of the difference quotients to each point: equation 11 of the paper, solved for the weights. */
 function pointWeights(points: readonly number[], hh: number, type: 'bh1' | 'bh2'): number[] {
-  // With a single point the paper takes the limit ½ in place of the solution.
+  // For a single point the paper uses the limit ½ instead of the solution.
   if (points.length <= 1) return points.map(() => 0.5);
   const b = type === 'bh1' ? hh : Math.expm1(hh);
   let phi = Math.expm1(hh) / hh - 1;
@@ -167,7 +167,7 @@ function pointWeights(points: readonly number[], hh: number, type: 'bh1' | 'bh2'
   return solveVandermonde(points, right);
 }
 
-/** The weights w with `Σ w·point^k = right[k]`: each is its Lagrange polynomial, with `right[k]` in place of x^k. */
+/** Solves `Σ w·point^k = right[k]`: each w is its point's Lagrange polynomial, with `right[k]` in place of x^k. */
 function solveVandermonde(points: readonly number[], right: readonly number[]): number[] {
   return points.map((own) => {
     let polynomial = [1]; // coefficients of x⁰, x¹ …

@@ -11,27 +11,27 @@ import { roundHalfEven } from '../schedule/round-half-even.ts';
 import type { Scheduler, StepOptions } from '../scheduler.ts';
 import { StepPosition } from '../step-position.ts';
 
-/** What the configurations of these schedulers share. */
+/** Options shared by these schedulers. */
 export interface AlphaConfig extends TrainingNoise {
   readonly rescale_betas_zero_snr: boolean;
 }
 
-/** The options that space timesteps over the training's. */
+/** Options that space the timesteps over the training schedule. */
 export interface SpacedConfig extends AlphaConfig {
   readonly steps_offset: number;
   readonly timestep_spacing: TimestepSpacing;
 }
 
 /**
- * Schedulers whose samples keep their variance (Ho et al. 2020), so that the model sees them as they are: the part of
- * picture in them is the root of the cumulative alpha.
+ * Schedulers whose samples have the same variance at every timestep (Ho et al. 2020), so that they are not scaled for the
+ * model's input: the weight of the picture in them is the square root of the cumulative alpha.
  */
 export abstract class AlphaScheduler implements Scheduler {
   readonly stages = 1;
   readonly initNoiseSigma = 1;
   abstract readonly needsNoise: boolean;
   timesteps: readonly number[] = [];
-  /** The cumulative alpha of every timestep of the training. */
+  /** Cumulative alpha of every training timestep. */
   protected readonly alphas: Float32Array;
   protected position = new StepPosition([]);
 
@@ -62,7 +62,7 @@ export abstract class AlphaScheduler implements Scheduler {
     return linearCombination([alpha, original], [sigma, noise]);
   }
 
-  /** The cumulative alpha at a timestep; before the training's first there is no noise. */
+  /** Cumulative alpha at a timestep; 1 (no noise) below timestep 0. */
   protected alpha(t: number): number {
     return alphaAt(this.alphas, t, 1);
   }
@@ -72,7 +72,7 @@ export abstract class AlphaScheduler implements Scheduler {
   }
 }
 
-/** `count` timesteps as the configuration spaces them over the training's, whole numbers. */
+/** `count` whole timesteps, spaced over the training schedule as configured. */
 export function wholeTimesteps(config: SpacedConfig, count: number): number[] {
   const { num_train_timesteps: trainSteps, steps_offset: offset, timestep_spacing: spacing } = config;
   return spacedTimesteps(spacing, count, { trainSteps, offset }).map(roundHalfEven);

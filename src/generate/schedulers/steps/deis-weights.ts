@@ -1,16 +1,16 @@
 import type { NoiseLevel } from '../prediction.ts';
 
 /**
- * How much of the sample and of the last one to three predictions of the noise is in the sample after a step of DEIS. The
- * integrals of Lagrange polynomials of ln ρ over ρ nearly cancel, and diffusers takes their differences in float32, which
- * is visible (up to 2e-4 of the sample), so every operation here is rounded as there, in its order.
+ * Weights of the sample and of the last one to three noise predictions in a DEIS step. The integrals of Lagrange
+ * polynomials of ln ρ over ρ nearly cancel, and diffusers subtracts them in float32, which is visible (up to 2e-4 of the
+ * sample). So every operation here is rounded to float32, in diffusers' order.
  */
 export function deisWeights([start, ...earlier]: readonly [NoiseLevel, ...NoiseLevel[]], end: NoiseLevel) {
   if (earlier.length === 0) return firstOrder(start, end);
   const rhos = [start, ...earlier].map(({ alpha, sigma }) => round(sigma / alpha));
   const [rhoEnd, rhoStart = 0] = [round(end.sigma / end.alpha), rhos[0]];
   const noises = rhos.map((own, i) => {
-    // diffusers turns the list, so that each point's own place is the first.
+    // diffusers rotates the list so that each point comes first in turn.
     const [b, c, d] = [own, ...rhos.slice(i + 1), ...rhos.slice(0, i)].map(log);
     const integral = (rho: number) =>
       d === undefined ? lineIntegral(rho, b ?? 0, c ?? 0) : parabolaIntegral(rho, b ?? 0, [c ?? 0, d]);
@@ -47,7 +47,7 @@ function log(value: number): number {
   return round(Math.log(value));
 }
 
-/** The level of a ratio or of a flow's share, rounded so. */
+/** Noise level of a ratio, or of a flow's share of noise, in float32 arithmetic. */
 export function roundedLevel(sigma: number, flow: boolean): NoiseLevel {
   if (flow) return { alpha: round(1 - sigma), sigma };
   const alpha = round(1 / round(Math.sqrt(round(round(sigma * sigma) + 1))));

@@ -3,26 +3,27 @@ import { linearCombination } from '../linear-combination.ts';
 import type { NoiseLevel } from '../prediction.ts';
 
 /**
- * One step of DPM-Solver (Lu et al. 2022, which follows the predicted noise) or DPM-Solver++ (Lu et al. 2022b, which
- * follows the predicted picture), each also in a form that forgets some of the sample and adds noise in its place.
+ * Algorithm of a step: DPM-Solver (Lu et al. 2022), which integrates the predicted noise, or DPM-Solver++ (Lu et al.
+ * 2022b), which integrates the predicted picture; `sde-` variants replace part of the sample with fresh noise.
  */
 export type DpmAlgorithm = 'dpmsolver' | 'dpmsolver++' | 'sde-dpmsolver' | 'sde-dpmsolver++';
 
-/** The stretch that a step covers: two levels, and how far apart they are in λ. */
-export interface Stretch {
+/** Interval that a step covers: its noise levels, and their distance in λ. */
+export interface StepInterval {
   readonly from: NoiseLevel;
   readonly to: NoiseLevel;
   readonly h: number;
 }
 
-/** How much of everything is in the sample at the end of a step. */
+/** Weights of the terms whose sum is the sample after a step. */
 export interface StepWeights {
-  /** Of the sample at its beginning. */
+  /** Of the sample before the step. */
   readonly sample: number;
   /** Of the prediction. */
   readonly value: number;
-  /** Of the prediction's first derivative, exactly, and of its second. */
+  /** Of the prediction's first derivative (exact, see `midpoint`). */
   readonly slope: number;
+  /** Of its second derivative. */
   readonly bend: number;
   /** Of standard normal noise. */
   readonly noise: number;
@@ -33,13 +34,13 @@ export function isStochastic(algorithm: DpmAlgorithm): boolean {
   return algorithm.startsWith('sde-');
 }
 
-/** Whether an algorithm follows the predicted picture rather than the noise. */
+/** Whether an algorithm integrates the predicted picture instead of the noise. */
 export function followsPicture(algorithm: DpmAlgorithm): boolean {
   return algorithm.endsWith('++');
 }
 
 /** The weights of a step, exact for predictions that are polynomials of λ. */
-export function stepWeights(algorithm: DpmAlgorithm, { from, to, h }: Stretch): StepWeights {
+export function stepWeights(algorithm: DpmAlgorithm, { from, to, h }: StepInterval): StepWeights {
   const stochastic = isStochastic(algorithm);
   if (!followsPicture(algorithm)) {
     const grown = Math.expm1(h);
@@ -52,20 +53,20 @@ export function stepWeights(algorithm: DpmAlgorithm, { from, to, h }: Stretch): 
       noise: stochastic ? to.sigma * Math.sqrt(Math.expm1(2 * h)) : 0,
     };
   }
-  // The stochastic solver takes the same step with twice the width, and gives back as noise what it forgot.
+  // The SDE solver takes the same step with twice the width, and replaces what it forgets with noise.
   const width = stochastic ? 2 * h : h;
   const forget = -Math.expm1(-width);
   return {
     sample: (to.sigma / from.sigma) * (stochastic ? Math.exp(-h) : 1),
     value: to.alpha * forget,
     slope: to.alpha * (1 - forget / width),
-    // The sign before ½ of the stochastic form is diffusers'; the paper has no such form of order 3.
+    // The sign of ½ in the SDE variant is diffusers'; the paper has no such variant of order 3.
     bend: to.alpha * ((forget - width) / width ** 2 + (stochastic ? -0.5 : 0.5)),
     noise: stochastic ? to.sigma * Math.sqrt(Math.max(forget, 0)) : 0,
   };
 }
 
-/** A prediction and the one or two differences that stand for its derivatives, by the order of the step. */
+/** A prediction and finite differences for its derivatives, as many as the order of the step needs. */
 export interface Expansion {
   readonly value: Float32Array;
   readonly slope?: Float32Array;
@@ -73,8 +74,8 @@ export interface Expansion {
 }
 
 /**
- * The sample after a step of order 1, 2 or 3. `midpoint`: the first derivative is taken at half the step's value rather
- * than weighed exactly.
+ * Computes the sample after a step of order 1, 2 or 3. `midpoint`: the first derivative gets half the prediction's weight
+ * instead of the exact one.
  */
 export function dpmSolverStep(
   weights: StepWeights,

@@ -3,9 +3,9 @@ import { linspace32 } from '../schedule/noise-schedule.ts';
 import { between, finalSigmas, positive, trainSteps } from '../scheduler-config.ts';
 
 /**
- * What EDM schedulers share (Karras et al. 2022, table 1, "Our training objective"): the network was trained to predict
- * a mixture of picture and noise that has the same strength at every noise ratio, and is told ¼·ln σ for a timestep.
- * Playground 2.5 is trained so.
+ * Options of EDM schedulers (Karras et al. 2022, table 1, "Our training objective"): the network was trained to predict a
+ * mixture of picture and noise of the same variance at every noise ratio, and takes ¼·ln σ as its timestep. Example:
+ * Playground 2.5.
  */
 export const edmOptions = {
   num_train_timesteps: trainSteps,
@@ -16,7 +16,7 @@ export const edmOptions = {
   final_sigmas_type: finalSigmas,
 };
 
-/** The check that the ratios fall, for zod's `refine`. */
+/** Check for zod's `refine`: the ratios descend. */
 export const edmFalls: readonly [
   (config: { readonly sigma_min: number; readonly sigma_max: number }) => boolean,
   { path: string[]; error: string },
@@ -25,7 +25,7 @@ export const edmFalls: readonly [
   { path: ['sigma_min'], error: 'a number below sigma_max' },
 ];
 
-/** The numbers that the ratios of a walk follow from. */
+/** Options that determine the noise ratios. */
 export interface EdmRange {
   readonly sigma_min: number;
   readonly sigma_max: number;
@@ -35,7 +35,7 @@ export interface EdmRange {
 
 const round = Math.fround;
 
-/** The noise ratio of each of `count` stops, rounded to float32 as diffusers rounds it; `exact`: with a ramp in double precision. */
+/** Noise ratios of `count` stops, rounded to float32 as in diffusers; `exact`: computed in double precision first. */
 export function edmRatios(config: EdmRange, count: number, exact: boolean): Float32Array {
   const { sigma_min: min, sigma_max: max, rho } = config;
   if (config.sigma_schedule === 'exponential')
@@ -48,17 +48,17 @@ export function edmRatios(config: EdmRange, count: number, exact: boolean): Floa
   return linspace32(0, 1, count).map((part) => round(round(high) + round(part * round(low - high))) ** rho);
 }
 
-/** ¼·ln σ: the timestep that the network is told. */
+/** ¼·ln σ: the network's timestep input. */
 export function edmTimestep(ratio: number): number {
   return round(0.25 * round(Math.log(ratio)));
 }
 
-/** The sample at the strength that the network was trained on (c_in). */
+/** Scales the sample to the network's input (c_in). */
 export function edmInput(dataSigma: number, ratio: number, sample: Float32Array): Float32Array {
   return linearCombination([1 / Math.hypot(ratio, dataSigma), sample]);
 }
 
-/** The picture that the network's output points at (c_skip and c_out). */
+/** Predicted picture, from the network's output (c_skip and c_out). */
 export function edmPicture(
   config: { readonly sigma_data: number; readonly prediction_type: 'epsilon' | 'v_prediction' },
   ratio: number,

@@ -5,7 +5,7 @@ import { roundHalfEven } from '../schedule/round-half-even.ts';
 import { eulerStep, type RatioStep } from './ratio-scheduler.ts';
 import { TwoStageScheduler, type twoStageOptions } from './two-stage-scheduler.ts';
 
-/** DPM-Solver-2 as k-diffusion has it (K. Crowson): a first step of Euler's, and the whole step in the second run's direction. */
+/** DPM-Solver-2 as in k-diffusion (K. Crowson): an Euler step to the second model run, whose derivative moves the whole step. */
 export abstract class Kdpm2Scheduler extends TwoStageScheduler {
   readonly #karras: boolean;
 
@@ -26,13 +26,13 @@ export abstract class Kdpm2Scheduler extends TwoStageScheduler {
 
 const round = Math.fround;
 
-/** Half-way in ln σ, rounded to float32 as diffusers rounds it, because timesteps are read off it. */
+/** Half-way in ln σ, rounded to float32 as in diffusers, because timesteps are computed from it. */
 export function logMiddle(start: number, end: number): number {
   const [from, to] = [round(Math.log(start)), round(Math.log(end))];
   return round(Math.exp(round(to - round(round(to - from) / 2))));
 }
 
-/** From the first run's sample to noise ratio `to`, in the second run's direction. */
+/** Moves the first run's sample to noise ratio `to` with the second run's derivative. */
 export function alongSlope(first: RatioStep, second: RatioStep, to: number): Float32Array {
   const part = (to - first.sigma) / second.sigma;
   return linearCombination([1, first.sample], [part, second.sample], [-part, second.picture]);

@@ -11,11 +11,11 @@ type MultistepConfig = Parameters<typeof multistepOrder>[0] & {
   readonly solver_order: number;
 };
 
-/** Steps of DPM-Solver and DPM-Solver++, orders 1 to 3, over the last few predictions. */
+/** Multistep DPM-Solver and DPM-Solver++, orders 1 to 3: steps use the last few predictions. */
 export abstract class MultistepDpmScheduler extends SolverScheduler {
   readonly needsNoise: boolean;
   readonly #config: MultistepConfig;
-  /** The last predictions, the newest first. */
+  /** Last predictions, newest first. */
   #values: readonly Float32Array[] = [];
 
   constructor(config: MultistepConfig, flow: boolean) {
@@ -24,7 +24,7 @@ export abstract class MultistepDpmScheduler extends SolverScheduler {
     this.needsNoise = isStochastic(config.algorithm_type);
   }
 
-  /** The picture or the noise at a stop, whichever the algorithm follows. */
+  /** Predicted picture or noise at a stop, whichever the algorithm integrates. */
   protected abstract predict(index: number, modelOutput: Float32Array, sample: Float32Array): Float32Array;
 
   protected override begin(stops: Stops, final: number): void {

@@ -2,8 +2,8 @@ import { linearCombination } from '../linear-combination.ts';
 import type { Expansion } from '../steps/dpm-solver-step.ts';
 
 /**
- * The derivatives of a prediction in λ at the newest of several stops, from the predictions there (`values`, the newest
- * first) and before it; times the width of the step to come, `h`. `lambda(back)`: λ that many stops ago.
+ * Estimates the derivatives in λ of the newest prediction from the last ones (`values`, newest first), times the width
+ * `h` of the next step. `lambda(back)`: λ that many stops ago.
  */
 export function multistepExpansion(
   order: number,
@@ -12,7 +12,7 @@ export function multistepExpansion(
   h: number,
 ): Expansion {
   const [m0 = new Float32Array(), m1 = m0, m2 = m1] = values;
-  // Chosen ratios may end where the walk does: that step stands still, and has no derivatives (in diffusers, no numbers).
+  // The last of the chosen ratios may be the final one: that step has no width and no derivatives (NaN in diffusers).
   if (order === 1 || h === 0) return { value: m0 };
   const r0 = (lambda(0) - lambda(1)) / h;
   const d0 = linearCombination([1 / r0, m0], [-1 / r0, m1]);

@@ -1,4 +1,4 @@
-/** The order of a step: it grows with the predictions at hand, and falls at the end where asked for. */
+/** Order of a step: limited by the number of known predictions, and lowered at the end if the options ask for it. */
 export function multistepOrder(
   config: {
     readonly lower_order_final: boolean;

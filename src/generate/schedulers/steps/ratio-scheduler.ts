@@ -12,7 +12,7 @@ import { type RatioSpacing, type Stops, spacedStops } from '../schedule/ratio-sp
 import type { Scheduler, StepOptions } from '../scheduler.ts';
 import { StepPosition } from '../step-position.ts';
 
-/** What the configurations of these schedulers share. */
+/** Options shared by these schedulers. */
 export interface RatioConfig extends TrainingNoise, RatioSpacing {
   readonly prediction_type: PredictionType;
   readonly timestep_spacing: TimestepSpacing;
@@ -20,35 +20,35 @@ export interface RatioConfig extends TrainingNoise, RatioSpacing {
   readonly rescale_betas_zero_snr?: boolean;
 }
 
-/** Where a walk runs the model. */
-export interface RatioWalk {
+/** Model runs of a sampling run. */
+export interface ModelRuns {
   readonly timesteps: readonly number[];
-  /** Noise over picture in the sample at each timestep, and after the last one. */
+  /** Noise over picture at each timestep and after the last step. */
   readonly ratios: readonly number[];
 }
 
-/** One run of the model, in Karras' terms: `sample = picture + sigma · noise`. */
+/** One model run, in Karras' terms: `sample = picture + sigma · noise`. */
 export interface RatioStep {
   readonly index: number;
   readonly sample: Float32Array;
-  /** The picture that the model's output points at. */
+  /** Predicted picture. */
   readonly picture: Float32Array;
   readonly sigma: number;
-  /** The sigma that the model is run at next. */
+  /** Sigma of the next model run. */
   readonly next: number;
 }
 
 /**
- * Schedulers whose samples keep the picture at full strength and add noise to it (Karras et al. 2022), so that they
- * are scaled down before the model sees them.
+ * Schedulers whose samples are the unscaled picture plus noise (Karras et al. 2022), and are scaled down for the model's
+ * input.
  */
 export abstract class RatioScheduler implements Scheduler {
   abstract readonly needsNoise: boolean;
   readonly stages: 1 | 2 = 1;
   timesteps: readonly number[] = [];
-  /** Noise over picture at each timestep and after the last one. */
+  /** Noise over picture at each timestep and after the last step. */
   sigmas: Float32Array;
-  /** The noise ratio of every training timestep, ascending. */
+  /** Noise ratio of every training timestep, ascending. */
   protected readonly table: Float32Array;
   readonly #config: RatioConfig;
   #position = new StepPosition([]);
@@ -66,7 +66,7 @@ export abstract class RatioScheduler implements Scheduler {
   }
 
   setTimesteps(count: number): void {
-    const { timesteps, ratios } = this.walkThrough(this.stops(count));
+    const { timesteps, ratios } = this.modelRuns(this.stops(count));
     this.timesteps = timesteps;
     this.sigmas = Float32Array.from(ratios);
     this.#position = new StepPosition(timesteps, this.stages);
@@ -94,7 +94,7 @@ export abstract class RatioScheduler implements Scheduler {
 
   protected abstract move(step: RatioStep, options: StepOptions): Float32Array;
 
-  /** The stops of `count` steps as the configuration spaces them. */
+  /** Stops of `count` steps as the configuration spaces them. */
   protected stops(count: number): Stops {
     const { num_train_timesteps: trainSteps, steps_offset: offset, timestep_spacing: spacing } = this.#config;
     const timesteps = spacedTimesteps(spacing, count, { trainSteps, offset }).map(Math.fround);
@@ -103,8 +103,8 @@ export abstract class RatioScheduler implements Scheduler {
     return spacedStops(this.#config, this.table, { count, min, max }) ?? { timesteps, ratios };
   }
 
-  /** Where a walk over these stops runs the model; as here, at each stop, unless the class looks in between. */
-  protected walkThrough({ timesteps, ratios }: Stops): RatioWalk {
+  /** Model runs for these stops: one at each stop, unless a class also runs the model in between. */
+  protected modelRuns({ timesteps, ratios }: Stops): ModelRuns {
     return { timesteps: timesteps.map(Math.fround), ratios: [...ratios, 0] };
   }
 
@@ -113,7 +113,7 @@ export abstract class RatioScheduler implements Scheduler {
   }
 }
 
-/** Straight towards the predicted picture, until only `to` of the noise is left (Euler's method). */
+/** Moves the sample straight towards the predicted picture, to noise ratio `to` (Euler's method). */
 export function eulerStep(
   { sample, picture, sigma }: Pick<RatioStep, 'sample' | 'picture' | 'sigma'>,
   to: number,
@@ -121,7 +121,7 @@ export function eulerStep(
   return linearCombination([to / sigma, sample], [1 - to / sigma, picture]);
 }
 
-/** How a step from noise ratio `sigma` to `next` overshoots, to `down`, and comes back with fresh noise, `up` (K. Crowson). */
+/** Splits a step from noise ratio `sigma` to `next`: denoise to `down`, below `next`, and add `up` of fresh noise (K. Crowson). */
 export function ancestralSplit(sigma: number, next: number): { readonly down: number; readonly up: number } {
   return { down: next ** 2 / sigma, up: (next / sigma) * Math.sqrt(sigma ** 2 - next ** 2) };
 }

@@ -1,12 +1,13 @@
 import { RequestError } from '../../../errors.ts';
 import { linearCombination } from '../linear-combination.ts';
 
-/** One of the four runs of the model in a Runge–Kutta step, and where it leads. */
+/** One of the four model runs in a Runge–Kutta step, and the move that follows it. */
 export interface RungeKuttaRun {
-  /** Whether it is the first of its step, at the step's own timestep. */
+  /** Whether it is the first run of its step. */
   readonly first: boolean;
-  /** The direction to go, from the sample at the step's beginning. */
+  /** Noise prediction to move with. */
   readonly output: Float32Array;
+  /** Sample at the start of the step. */
   readonly sample: Float32Array;
   readonly from: number;
   readonly to: number;
@@ -14,12 +15,12 @@ export interface RungeKuttaRun {
 
 const STEPS = 3;
 const RUNS = 4;
-/** How much of each run's output is in the step. */
+/** Weight of each run's output in the step. */
 const WEIGHTS = [1 / 6, 1 / 3, 1 / 3, 1 / 6];
 
 /**
- * The first three steps of PNDM, by a Runge–Kutta method of order 4 (Liu et al. 2022, equation 13): each runs the model
- * at its beginning, twice half-way and at its end, every time from the sample at its beginning.
+ * The first three steps of PNDM, by a fourth-order Runge–Kutta method (Liu et al. 2022, equation 13). Each runs the model
+ * at its start, twice half-way and at its end; every move begins at the sample at its start.
  */
 export class RungeKuttaStart {
   readonly timesteps: readonly number[];
@@ -28,7 +29,7 @@ export class RungeKuttaStart {
   #outputs: readonly Float32Array[] = [];
   #sample = new Float32Array();
 
-  /** `timesteps` of the whole walk. Throws `RequestError` when these are fewer than four. */
+  /** `timesteps`: those of the whole sampling run. Throws `RequestError` when there are fewer than four. */
   constructor(timesteps: readonly number[], stride: number) {
     if (timesteps.length <= STEPS)
       throw new RequestError({
@@ -43,7 +44,7 @@ export class RungeKuttaStart {
     });
   }
 
-  /** What to do with a run's output; `undefined` when the start is over. */
+  /** Returns the move for a run's output; `undefined` when the three steps are done. */
   next(output: Float32Array, t: number, sample: Float32Array): RungeKuttaRun | undefined {
     if (this.#done === this.timesteps.length) return undefined;
     const run = this.#done % RUNS;
@@ -55,7 +56,7 @@ export class RungeKuttaStart {
     const direction = last
       ? linearCombination(...this.#outputs.map((each, i) => [WEIGHTS[i] ?? 0, each] as const))
       : output;
-    // The first and third runs are followed by one further down; the others lead to where the next one is.
+    // The first and third moves end half a step below their timestep, the second and fourth at it.
     const to = run % 2 === 0 ? t - this.#half : t;
     return { first: run === 0, output: direction, sample: this.#sample, from, to };
   }

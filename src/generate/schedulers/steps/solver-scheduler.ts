@@ -1,18 +1,18 @@
 import { linearCombination } from '../linear-combination.ts';
 import { levelOfFlow, levelOfRatio, type NoiseLevel } from '../prediction.ts';
 import type { Stops } from '../schedule/ratio-spacing.ts';
-import type { Scheduler, StepOptions, WalkOptions } from '../scheduler.ts';
+import type { Scheduler, SetTimestepsOptions, StepOptions } from '../scheduler.ts';
 import { StepPosition } from '../step-position.ts';
 
 /**
- * Solvers whose samples have the level of the training at every stop, so that the model sees them as they are, and that
- * think in λ = ln(alpha / sigma): DPM-Solver, DEIS and UniPC (Lu et al. 2022, "DPM-Solver").
+ * Solvers that integrate over λ = ln(alpha / sigma): DPM-Solver, DEIS and UniPC (Lu et al. 2022, "DPM-Solver"). Their
+ * samples have the same variance as in training, so they are not scaled for the model's input.
  */
 export abstract class SolverScheduler implements Scheduler {
   readonly stages = 1;
   abstract readonly needsNoise: boolean;
   timesteps: readonly number[] = [];
-  /** Noise over picture (a flow's share of noise) at each timestep and after the last one. */
+  /** Noise over picture (for a flow, the share of noise) at each timestep and after the last step. */
   sigmas = new Float32Array();
   readonly #flow: boolean;
   #position = new StepPosition([]);
@@ -25,7 +25,7 @@ export abstract class SolverScheduler implements Scheduler {
     return 1;
   }
 
-  abstract setTimesteps(count: number, options?: WalkOptions): void;
+  abstract setTimesteps(count: number, options?: SetTimestepsOptions): void;
 
   scaleModelInput(sample: Float32Array, _t: number): Float32Array {
     return sample;
@@ -42,7 +42,7 @@ export abstract class SolverScheduler implements Scheduler {
     return linearCombination([alpha, original], [sigma, noise]);
   }
 
-  /** The sample at stop `index + 1`. */
+  /** Computes the sample at stop `index + 1`. */
   protected abstract move(
     index: number,
     modelOutput: Float32Array,
@@ -50,25 +50,25 @@ export abstract class SolverScheduler implements Scheduler {
     options: StepOptions,
   ): Float32Array;
 
-  /** Begins a walk with these stops, that ends at the ratio `final`. */
+  /** Starts a sampling run over these stops that ends at the ratio `final`. */
   protected begin({ timesteps, ratios }: Stops, final: number): void {
     this.timesteps = timesteps;
     this.sigmas = Float32Array.from([...ratios, final]);
     this.#position = new StepPosition(timesteps);
   }
 
-  /** The index of the current timestep, `t`. */
+  /** Index of the current timestep, `t`. */
   protected at(t: number): number {
     return this.#position.at(t);
   }
 
-  /** How noisy the sample is at a stop. */
+  /** Noise level at a stop. */
   protected level(index: number): NoiseLevel {
     const sigma = this.sigmas[index] ?? 0;
     return this.#flow ? levelOfFlow(sigma) : levelOfRatio(sigma);
   }
 
-  /** λ at a stop; infinite where there is no noise. */
+  /** λ at a stop; infinite if there is no noise. */
   protected lambda(index: number): number {
     const { alpha, sigma } = this.level(index);
     return Math.log(alpha / sigma);

@@ -7,9 +7,9 @@ import {
   stepsOffset,
   timestepSpacing,
 } from '../scheduler-config.ts';
-import { RatioScheduler, type RatioStep, type RatioWalk } from '../steps/ratio-scheduler.ts';
+import { type ModelRuns, RatioScheduler, type RatioStep } from '../steps/ratio-scheduler.ts';
 
-/** The options of the classes below, but for Heun's. */
+/** Options shared by these schedulers; Heun has more. */
 export const twoStageOptions = {
   ...stableDiffusionNoise,
   ...ratioSpacing,
@@ -17,16 +17,16 @@ export const twoStageOptions = {
   prediction_type: noisePrediction,
   timestep_spacing: timestepSpacing.default('linspace'),
   steps_offset: stepsOffset,
-  clip_sample: flag.optional(), // of Heun; diffusers carries it along
+  clip_sample: flag.optional(), // an option of Heun's that diffusers copies along
 };
 
 /**
- * Schedulers that run the model twice in a step: at its beginning, and at a place that the first run points to. Timesteps
- * and sigmas alternate between the two; the last step, to zero noise, has the first run only.
+ * Schedulers that run the model twice per step: at its start, and on a sample computed from the first run. Timesteps and
+ * sigmas alternate between the two; the last step, to zero noise, has the first run only.
  */
 export abstract class TwoStageScheduler extends RatioScheduler {
   override readonly stages = 2;
-  /** The first run of the step under way. */
+  /** First run of the current step. */
   #first: RatioStep | undefined;
 
   override setTimesteps(count: number): void {
@@ -34,24 +34,24 @@ export abstract class TwoStageScheduler extends RatioScheduler {
     this.#first = undefined;
   }
 
-  /** The noise ratio of the second run in a step from `sigma` to `next`. */
+  /** Noise ratio of the second run in a step from `sigma` to `next`. */
   protected abstract between(sigma: number, next: number): number;
 
-  /** From the first run's sample to the second's. */
+  /** Computes the second run's sample from the first run. */
   protected abstract first(step: RatioStep, options: StepOptions): Float32Array;
 
-  /** From the first run's sample to the end of the step, with both runs known. */
+  /** Computes the sample after the step from both runs. */
   protected abstract second(first: RatioStep, second: RatioStep, options: StepOptions): Float32Array;
 
-  protected override walkThrough({ timesteps, ratios }: Stops): RatioWalk {
+  protected override modelRuns({ timesteps, ratios }: Stops): ModelRuns {
     const timestepOf = timestepsOf(this.table);
-    const walk = { timesteps: timesteps.slice(0, 1), ratios: ratios.slice(0, 1) };
+    const runs = { timesteps: timesteps.slice(0, 1), ratios: ratios.slice(0, 1) };
     for (let i = 1; i < ratios.length; i++) {
       const middle = this.between(Math.fround(ratios[i - 1] ?? 0), Math.fround(ratios[i] ?? 0));
-      walk.ratios.push(middle, ratios[i] ?? 0);
-      walk.timesteps.push(timestepOf(middle), timesteps[i] ?? 0);
+      runs.ratios.push(middle, ratios[i] ?? 0);
+      runs.timesteps.push(timestepOf(middle), timesteps[i] ?? 0);
     }
-    return { timesteps: walk.timesteps, ratios: [...walk.ratios, 0] };
+    return { timesteps: runs.timesteps, ratios: [...runs.ratios, 0] };
   }
 
   protected move(step: RatioStep, options: StepOptions): Float32Array {
