@@ -8,6 +8,7 @@ import { noSuchOptions, readCommandLine, unknownOptions } from './command-line.t
 import { commandNames, commands, type ListedCommand } from './commands.ts';
 import { declaredNames } from './declared-options.ts';
 import { stopOnInterrupt } from './interrupts.ts';
+import { checkNeededOptions } from './needed-options.ts';
 import { createReport, type Report } from './report.ts';
 import { inOurWords } from './wordings.ts';
 
@@ -79,6 +80,7 @@ async function main(given: readonly string[]): Promise<number> {
       const declare = (yargs: Argv): Argv => command.options(yargs, { all: args.includes('--all') });
       cli.command(listed.usage, listed.summary, declare, async (argv) => {
         report = createReport({ json: argv.json === true, quiet: argv.quiet === true }, stop);
+        checkNeededOptions(command.needed ?? [], args, argv);
         exitCode = await command.run(argv, report);
       });
     }

@@ -3,8 +3,9 @@ import type { PredictionType } from '../../src/checkpoint/single-file/prediction
 import type { convertDefaults } from '../../src/commands/conversion/request.ts';
 import type { AttentionImplementation } from '../../src/convert/blocks/attention.ts';
 import type { NetworkPart } from '../../src/convert/networks/networks.ts';
-import { targetNames } from '../../src/formats/format.ts';
+import { type TargetName, targetNames } from '../../src/formats/format.ts';
 import type { Precision } from '../../src/quantize/precision.ts';
+import type { NeededOption } from '../needed-options.ts';
 import { everyName } from '../options.ts';
 import { compilerOption } from './compile.ts';
 
@@ -188,6 +189,30 @@ export const resultOptions = {
     describe: 'Compare the SHA-256 of existing results before they are reused',
   },
 } as const satisfies OptionGroup;
+
+/** What belongs to one target, or to an option that is off by itself. */
+export const neededOptions: readonly NeededOption[] = [
+  {
+    option: 'max-chunk-size',
+    needs: '--chunk-unet',
+    isMet: (argv) => argv['chunk-unet'] === true,
+  },
+  {
+    option: 'min-psnr',
+    needs: '--check-output-correctness',
+    isMet: (argv) => argv['check-output-correctness'] === true,
+  },
+  ...['min-deployment-target', 'unet-batch-one', 'compiler'].map((option) => ({
+    option,
+    needs: '--target coreml',
+    isMet: writesCoreMl,
+  })),
+  { option: 'compiler', needs: '--bundle', isMet: (argv) => argv.bundle !== false },
+];
+
+function writesCoreMl({ target }: Readonly<Record<string, unknown>>): boolean {
+  return String(target).includes('coreml' satisfies TargetName);
+}
 
 const NO_SD3 = 'Stable Diffusion 3 is not supported yet';
 

@@ -19,6 +19,7 @@ import {
   deployments,
   essentialOptions,
   modelOptions,
+  neededOptions,
   parts,
   resultOptions,
   sizeOptions,
@@ -32,6 +33,7 @@ type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
 /** `sdconvert [convert] --model-version DIR …`: a checkpoint through every stage. */
 export const convertCommand: Command = {
   options: declare,
+  needed: neededOptions,
   async run(argv, report) {
     // yargs checked the types that `declare` gave each option.
     const { conversionStages, convertCheckpoint } = await import('../../src/commands/convert.ts');

@@ -9,6 +9,7 @@ type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
 /** `sdconvert generate -i DIR --prompt …`: draws pictures from what was converted. */
 export const generateCommand: Command = {
   options: declare,
+  needed: [{ option: 'strength', needs: '--image', isMet: ({ image }) => image !== undefined }],
   async run(argv, report) {
     // yargs checked the types that `declare` gave each option.
     const { generate, generateStages } = await import('../../src/commands/generate.ts');

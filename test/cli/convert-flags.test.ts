@@ -57,3 +57,9 @@ test('a revision of what is on the disk is refused, not ignored', async () => {
     `--revision fp16 names a version on the Hub, and ${checkpoint} is on this disk.`,
   );
 });
+
+test('an option that would change nothing is refused before anything is read', async () => {
+  const { last, models } = await plan('--max-chunk-size', '1MB');
+  expect(JSON.stringify(last)).toContain('--max-chunk-size changes nothing without --chunk-unet.');
+  expect(models).toBeUndefined();
+});

@@ -1,0 +1,28 @@
+import { describe, expect, test } from 'vitest';
+import { neededOptions } from '../../cli/commands/convert-options.ts';
+import { checkNeededOptions } from '../../cli/needed-options.ts';
+import { thrownBy } from '../support/thrown-by.ts';
+
+const plain = { target: 'onnx,coreml', 'chunk-unet': false, 'check-output-correctness': false, bundle: true };
+const refused = (args: readonly string[], argv: object) =>
+  thrownBy(() => checkNeededOptions(neededOptions, args, { ...plain, ...argv })).problem;
+const passes = (args: readonly string[], argv: object = {}) =>
+  expect(() => checkNeededOptions(neededOptions, args, { ...plain, ...argv })).not.toThrow();
+
+describe('an option of convert that would change nothing is refused', () => {
+  test.each([
+    [['--max-chunk-size', '500MB'], {}, '--max-chunk-size changes nothing without --chunk-unet.'],
+    [['--min-psnr=40'], {}, '--min-psnr changes nothing without --check-output-correctness.'],
+    [['--unet-batch-one'], { target: 'onnx' }, '--unet-batch-one changes nothing without --target coreml.'],
+    [['--compiler', 'own'], { bundle: false }, '--compiler changes nothing without --bundle.'],
+  ])('%j', (args, argv, problem) => {
+    expect(refused(args, argv)).toBe(problem);
+  });
+});
+
+test('defaults, options with what they need, and what follows -- pass', () => {
+  passes([]);
+  passes(['--max-chunk-size', '500MB', '--chunk-unet'], { 'chunk-unet': true });
+  passes(['--compiler', 'own', '--min-deployment-target', 'iOS17']);
+  passes(['--', '--min-psnr']);
+});
