@@ -3,6 +3,7 @@ import type { DefaultRenderer, ListrTaskWrapper, SimpleRenderer } from 'listr2';
 import type { Context, ProgressEvent } from '../src/context.ts';
 import { Pace, progressText } from './progress-text.ts';
 import { throttled } from './throttled.ts';
+import { visibleEvent } from './visible.ts';
 
 type Task = ListrTaskWrapper<unknown, typeof DefaultRenderer, typeof SimpleRenderer>;
 
@@ -30,7 +31,7 @@ export async function followLive<T>(
   const lines = new Map(stages.map((stage) => [stage, newLine(stage)]));
   const pace = new Pace();
   let current = lines.get(stages[0] ?? '');
-  const done = work({ signal, onProgress: throttled(show) });
+  const done = work({ signal, onProgress: throttled((event) => show(visibleEvent(event))) });
   const list = new Listr(
     stages.map((stage) => ({
       title: stage,

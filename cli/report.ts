@@ -4,6 +4,7 @@ import type { SdConvertError } from '../src/errors.ts';
 import { followLive } from './live-list.ts';
 import { Pace, progressText } from './progress-text.ts';
 import { throttled } from './throttled.ts';
+import { visible, visibleEvent } from './visible.ts';
 
 /**
  * How a command shows its work: a live list on a terminal, plain lines elsewhere (both on stderr), nothing with --quiet,
@@ -36,7 +37,7 @@ export function createReport({ json, quiet }: ReportOptions, signal: AbortSignal
       return live ? followLive(stages, work, signal) : work({ signal, onProgress: plainLines() });
     },
     note: (message) => void (quiet || process.stderr.write(describeNote(message))),
-    result: (_, text) => void process.stdout.write(`${text}\n`),
+    result: (_, text) => void process.stdout.write(`${visible(text)}\n`),
     failure: (error) => void process.stderr.write(`${describeFailure(error)}\n`),
   };
 }
@@ -65,14 +66,6 @@ function describeNote(message: string): string {
   return `note       ${visible(message)}\n`;
 }
 
-/** Names come from files: what would steer the terminal is shown as its escape instead. Line breaks lay the text out. */
-function visible(text: string): string {
-  return text.replace(
-    /(?!\n)\p{Cc}/gu,
-    (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
-}
-
 /** The error's parts, the first line marked. */
 function describeFailure(error: SdConvertError): string {
   return `${styleText('red', `${error.name}:`, { stream: process.stderr })} ${visible(error.message)}`;
@@ -85,7 +78,8 @@ const LOG_COLUMNS = 140;
 function plainLines(): (event: ProgressEvent) => void {
   const pace = new Pace();
   const print = (line: string): void => void process.stderr.write(`${line}\n`);
-  return throttled((event) => {
+  return throttled((given) => {
+    const event = visibleEvent(given);
     if (event.type === 'note') process.stderr.write(describeNote(event.message));
     if (event.type === 'progress') {
       const text = progressText(event, pace.of(event, performance.now() / 1000), LOG_COLUMNS);

@@ -14,6 +14,7 @@ import { commandNames, commands } from '../../cli/commands.ts';
 import { createReport } from '../../cli/report.ts';
 import { InterruptedError } from '../../src/errors.ts';
 import { version } from '../../src/version.ts';
+import { writeSafetensors } from '../../src/weights/safetensors-writer.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -149,6 +150,15 @@ test('a name that would steer the terminal is shown as its escapes', async () =>
   const { code, stderr } = await sdconvert('inspect', 'a\u001b[31mred\u0007\u009b');
   expect(code).toBe(1);
   expect(stderr).toContain('NotFoundError: a\\u001b[31mred\\u0007\\u009b does not exist.');
+});
+
+test('names in a result are shown so, too', async () => {
+  const path = temporary('\u001b]0;title\u0007\u202e.safetensors');
+  await writeSafetensors(path, [{ name: 'a', dtype: 'f32', shape: [1], data: new Float32Array(1) }]);
+  const { code, stdout } = await sdconvert('inspect', path);
+  expect(code).toBe(0);
+  expect(stdout).toContain('\\u001b]0;title\\u0007\\u202e.safetensors');
+  expect(stdout).not.toMatch(/(?!\n)[\p{Cc}\p{Bidi_Control}]/u);
 });
 
 test('--json prints events and the result as JSON lines, and nothing else, on stdout', async () => {
