@@ -11,7 +11,7 @@ export function assetPath(...names: readonly string[]): string {
   return join(root, ...names);
 }
 
-/** CLIP's vocabulary is one for all; what fills a prompt up differs. */
+/** Padding token of a CLIP tokenizer; all CLIP tokenizers share one vocabulary. */
 type Padding = 'pad-end-of-text' | 'pad-exclamation-mark';
 
 /** The files of a CLIP tokenizer. */

@@ -1,12 +1,12 @@
 import { basename, join, resolve } from 'node:path';
 import { listFolder, pathKind, readText } from '../io/disk.ts';
 
-/** A repository's folder in the Hub's cache, as Python and ComfyUI lay it out. */
+/** Name of a repository's folder in the Hub's cache, the same in Python and ComfyUI. */
 const REPOSITORY = /^models--(.+)$/;
 
 /**
- * Where a model lies that is given by its repository's folder in the Hub's cache (`models--org--name`): the snapshot of
- * `main`, or the only one. Any other path is itself.
+ * Resolves a repository's folder in the Hub's cache (`models--org--name`) to the snapshot of `main`, or to the only one.
+ * Other paths are returned unchanged.
  */
 export async function snapshotOf(path: string): Promise<string> {
   if (!REPOSITORY.test(basename(resolve(path)))) return path;
@@ -19,7 +19,7 @@ export async function snapshotOf(path: string): Promise<string> {
   return commit === undefined ? path : join(snapshots, commit);
 }
 
-/** The repository that a folder of the Hub's cache is of: `models--org--name` is `org/name`. */
+/** Repository of a folder in the Hub's cache: `org/name` for `models--org--name`; `undefined` for other folders. */
 export function repositoryOf(path: string): string | undefined {
   return REPOSITORY.exec(basename(resolve(path)))?.[1]?.replace('--', '/');
 }

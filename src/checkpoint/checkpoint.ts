@@ -9,21 +9,21 @@ export type { Component } from './component.ts';
 
 /** An open diffusers folder, or a single file read as one. */
 export interface Checkpoint {
-  /** The folder's own name; a file's without its ending. */
+  /** Name of the folder, or of the file without its ending. */
   readonly name: string;
   readonly path: string;
   readonly modelIndex: JsonObject;
-  /** What has weights, by folder name, in the order of model_index.json. */
+  /** Components with weights, by folder name, in the order of model_index.json. */
   readonly components: ReadonlyMap<string, Component>;
-  /** What has none (scheduler, tokenizer, feature extractor): its files, by folder name. */
+  /** Files of the components without weights (scheduler, tokenizer, feature extractor), by folder name. */
   readonly folders: ReadonlyMap<string, readonly SideFile[]>;
-  /** What model_index.json names but is not on the disk: a checkpoint may be downloaded in parts. */
+  /** Components that model_index.json names and the disk lacks: a checkpoint may be downloaded in parts. */
   readonly missing: readonly string[];
-  /** By the UNet; `undefined` without one. */
+  /** Family of the UNet; `undefined` without one. */
   readonly family: Family | undefined;
-  /** What the UNet was trained for; `undefined` without one, or for something else. */
+  /** Task that the UNet was trained for; `undefined` without a UNet, or for an unknown task. */
   readonly kind: UNetKind | undefined;
-  /** What was assumed or left aside, a sentence each, for the user to know. */
+  /** Notes for the user on what was assumed or ignored, a sentence each. */
   readonly notes: readonly string[];
   close(): Promise<void>;
 }
@@ -34,7 +34,7 @@ export function natureOf(components: ReadonlyMap<string, Component>): Pick<Check
   return { family: familyOf(unet), kind: kindOf(unet) };
 }
 
-/** A sentence that names the published UNet which a checkpoint's is built like, where that was distilled from a larger one. */
+/** Notes that the UNet has the architecture of a published distilled one. */
 function distilledNote(components: ReadonlyMap<string, Component>, family: Family | undefined): string[] {
   const unet = components.get('unet');
   const title = unet && family && distilledTitle(unet.weights);
@@ -43,7 +43,7 @@ function distilledNote(components: ReadonlyMap<string, Component>, family: Famil
     : [];
 }
 
-/** What its users should know of a checkpoint with these components, a sentence each. */
+/** Notes for users of a checkpoint with these components, a sentence each. */
 export function notesOnComponents(
   components: ReadonlyMap<string, Component>,
   family: Family | undefined,
@@ -57,7 +57,7 @@ export function notesOnComponents(
   return [...distilledNote(components, family), ...halfNote(components.get('vae')), ...statistics];
 }
 
-/** A VAE may come without one of its halves. */
+/** Notes that a VAE lacks its encoder or its decoder. */
 function halfNote(vae: Component | undefined): string[] {
   const names = [...(vae?.weights.keys() ?? [])];
   const halves = ['encoder', 'decoder'].filter((half) => names.some((name) => name.startsWith(`${half}.`)));
@@ -67,7 +67,7 @@ function halfNote(vae: Component | undefined): string[] {
   ];
 }
 
-/** A component that is needed. Throws `NotFoundError` when the checkpoint has none, or not on this disk. */
+/** Returns a component. Throws `NotFoundError` when the checkpoint has none, or it was not downloaded. */
 export function requireComponent(checkpoint: Checkpoint, name: string): Component {
   const component = checkpoint.components.get(name);
   if (component) return component;
@@ -76,11 +76,11 @@ export function requireComponent(checkpoint: Checkpoint, name: string): Componen
   throw new NotFoundError({
     problem: `${checkpoint.path} has no ${name}.`,
     details: { 'it has': [...checkpoint.components.keys()].join(', ') },
-    advice: 'Leave it out of what is to be converted.',
+    advice: 'Leave it out of the conversion.',
   });
 }
 
-/** The error for components that model_index.json names and that are not on the disk. */
+/** Error for components that model_index.json names and the disk lacks. */
 export function notDownloaded(path: string, names: readonly string[]): NotFoundError {
   return new NotFoundError({
     problem: `${path} lacks its ${names.join(', ')}.`,

@@ -7,13 +7,13 @@ import { readChange } from './lora/module-change.ts';
 import { summedWeight } from './lora/summed-weight.ts';
 import { adaptConfig } from './single-file/adapt-config.ts';
 
-/** What a ControlNet has of the UNet that it was made from. */
+/** Names of the layers that a ControlNet copies from its base's UNet. */
 const sharedNames = /^(conv_in|time_embedding|add_embedding|down_blocks|mid_block)\./;
 
 /**
- * A ControlNet that is a difference to the UNet of its base, or a LoRA of it (Control-LoRA), with that UNet's weights
- * in it: what the file has whole is its own, differences and products of low rank are added as they stream. A whole one is
- * itself. Throws `RequestError` without such a UNet.
+ * Completes a ControlNet that is stored as a difference to its base's UNet, or as a LoRA of it (Control-LoRA): the UNet's
+ * weights are added as they stream; weights that the file stores in full are kept. A complete ControlNet is returned
+ * unchanged. Throws `RequestError` when the UNet is missing or does not fit.
  */
 export function completeControlNet(controlnet: OpenComponent, unet: Component | undefined): OpenComponent {
   const { incomplete } = controlnet;
@@ -25,7 +25,7 @@ export function completeControlNet(controlnet: OpenComponent, unet: Component | 
   return { ...controlnet, weights, config, files };
 }
 
-/** The difference of each weight that the UNet has, too, and the UNet's. */
+/** Adds the UNet's weight to each difference; weights that the UNet lacks are the ControlNet's own. */
 function withBase({ weights }: Component, unet: Component): ReadonlyMap<string, Weight> {
   return new Map(
     [...weights].map(([name, weight]) => {
@@ -36,7 +36,10 @@ function withBase({ weights }: Component, unet: Component): ReadonlyMap<string, 
   );
 }
 
-/** The UNet's own weights, in their place what the file has whole, and products of `up` and `down` added; there is no alpha. */
+/**
+ * Takes the UNet's weights, replaces those that the file stores in full, and adds the products up · down; there is no
+ * alpha.
+ */
 function withLowRank(controlnet: Component, unet: Component): ReadonlyMap<string, Weight> {
   const weights = new Map([...unet.weights].filter(([name]) => sharedNames.test(name)));
   const isFactor = (name: string) => /\.(up|down)$/.test(name);
@@ -57,14 +60,14 @@ function withLowRank(controlnet: Component, unet: Component): ReadonlyMap<string
 
 function withoutUnet({ files }: OpenComponent): RequestError {
   return new RequestError({
-    problem: `${files[0] ?? 'the ControlNet'} is only what a ControlNet changes of its base's UNet, and the checkpoint has none.`,
+    problem: `${files[0] ?? 'the ControlNet'} holds only a ControlNet's changes to its base's UNet, and the checkpoint has no UNet.`,
     advice: 'Name the whole checkpoint that it was made for with --model-version.',
   });
 }
 
 function otherBase({ files }: Component, module: string): RequestError {
   return new RequestError({
-    problem: `${files[0] ?? 'the ControlNet'} changes a layer that the checkpoint's UNet does not have so.`,
+    problem: `${files[0] ?? 'the ControlNet'} does not fit the checkpoint's UNet: a layer is missing or has another shape.`,
     details: { layer: module },
     advice: 'Name the checkpoint that it was made for with --model-version.',
   });

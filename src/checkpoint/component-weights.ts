@@ -7,21 +7,21 @@ import type { WeightFile } from '../weights/tensors-of-file.ts';
 import type { Weight } from '../weights/weight.ts';
 import { openStoredTensors } from '../weights/weight-file.ts';
 
-/** The alternative sets of weights that checkpoints often carry beside the plain one; any other word may be one. */
+/** Common variants of weights beside the plain ones; any other word may be a variant, too. */
 export const variants = ['fp16', 'bf16', 'fp32', 'ema', 'non_ema'] as const;
 
-/** What stands before the ending of a set's files: `fp16`. */
+/** Variant of a set of weight files, as in their names before the ending: `fp16`. */
 export type Variant = string;
 
 /** The weights of one component: every tensor of its file, or of all its shards. */
 export interface ComponentWeights {
-  /** The files they are in, by path. */
+  /** Paths of the weight files. */
   readonly files: readonly string[];
   readonly weights: ReadonlyMap<string, Weight>;
   close(): Promise<void>;
 }
 
-/** Names that diffusers and transformers give to weights: one file, or the index of several shards; the preferred first. */
+/** Names that diffusers and transformers give to weight files and to the indexes of shards, the preferred first. */
 export const weightFileNames = [
   'diffusion_pytorch_model.safetensors',
   'model.safetensors',
@@ -33,7 +33,10 @@ export const weightFileNames = [
   'pytorch_model.bin.index.json',
 ];
 
-/** The file (or shard index) in a component's folder that holds a variant, or the plain weights; `undefined` if none does. */
+/**
+ * The file (or shard index) in a component's folder that holds a variant, or the plain weights; `undefined` if none
+ * does.
+ */
 export function findWeightFile(names: readonly string[], variant?: Variant): string | undefined {
   const wanted = variant
     ? weightFileNames.map((name) => name.replace(/\.\w+$/, `.${variant}$&`))
@@ -41,7 +44,7 @@ export function findWeightFile(names: readonly string[], variant?: Variant): str
   return wanted.find((name) => names.includes(name));
 }
 
-/** The variants that files are of, by their names. */
+/** Lists the variants that a folder has, by its file names. */
 export function variantsAmong(names: readonly string[]): readonly Variant[] {
   const found = names.flatMap(
     (name) =>
@@ -56,7 +59,7 @@ export function variantsAmong(names: readonly string[]): readonly Variant[] {
 const variantName =
   /^(?:diffusion_pytorch_model|pytorch_model|model)\.(?:([\w-]+)\.(?:safetensors|bin)|(?:safetensors|bin)\.index\.([\w-]+)\.json)$/;
 
-/** The variant that is taken where there are no plain weights: the only one, or float16 before others. */
+/** The variant used where there are no plain weights: the only one, or fp16 if it is among several. */
 export function onlyVariant(names: readonly string[]): Variant | undefined {
   const found = variantsAmong(names);
   const [only, ...others] = found;
@@ -65,9 +68,9 @@ export function onlyVariant(names: readonly string[]): Variant | undefined {
 }
 
 /**
- * Opens a component's weights: those of `variant` where the folder has them, else the plain ones, else those of the only
- * variant; of each, safetensors rather than PyTorch's .bin. Throws `NotFoundError` when there are none
- * or shards are missing, `FileFormatError` when shards disagree with their index, and what `openWeightFile` throws.
+ * Opens a component's weights: those of `variant` where the folder has them, else the plain ones, else those of
+ * `onlyVariant`; safetensors is preferred to PyTorch's .bin. Throws `NotFoundError` when there are none or shards are
+ * missing, `FileFormatError` when shards disagree with their index, and what `openWeightFile` throws.
  */
 export async function openComponentWeights(folder: string, variant?: Variant): Promise<ComponentWeights> {
   const names = await listFolder(folder);
@@ -98,7 +101,7 @@ async function openShards(folder: string, indexName: string): Promise<ComponentW
   return openFiles(paths, (stored) => checkIndex(index, folder, shardOf, stored));
 }
 
-/** The shard of each tensor. The names come from a stranger and are joined to a path: only plain file names pass. */
+/** Reads the shard of each tensor. Shard names are untrusted and become paths, so only plain file names are accepted. */
 async function readIndex(index: string): Promise<ReadonlyMap<string, string>> {
   const { weight_map: map } = await readJsonObject(index);
   if (!isJsonObject(map)) throw new FileFormatError({ problem: `${index} has no weight_map.` });
@@ -120,7 +123,7 @@ function checkIndex(
   shardOf: ReadonlyMap<string, string>,
   weights: ReadonlyMap<string, Weight>,
 ): void {
-  const advice = 'The files are not of the same download: download the folder again.';
+  const advice = 'The files come from different downloads: download the folder again.';
   for (const [tensor, shard] of shardOf) {
     const weight = weights.get(tensor);
     if (weight?.file === join(folder, shard)) continue;
@@ -140,7 +143,7 @@ function checkIndex(
   }
 }
 
-/** Opens all of the files, or none; `check` sees their tensors as they are stored, before scales are applied. */
+/** Opens all of the files, or none; `check` gets the tensors as stored, before scales are applied. */
 async function openFiles(
   paths: readonly string[],
   check: (stored: ReadonlyMap<string, Weight>) => void = () => {},
@@ -173,14 +176,14 @@ function inTwoFiles(weight: Weight, other: Weight): FileFormatError {
   return new FileFormatError({
     problem: `${weight.name} is in two weight files.`,
     details: { first: other.file, second: weight.file },
-    advice: 'The files are not of the same download: download the folder again.',
+    advice: 'The files come from different downloads: download the folder again.',
   });
 }
 
 function noWeights(folder: string, names: readonly string[]): Error {
   const found = variantsAmong(names);
   return new NotFoundError({
-    problem: `${folder} has no weights under a name that is known.`,
+    problem: `${folder} has no weight file with a known name.`,
     details: {
       expected: weightFileNames.slice(0, 2).join(' or '),
       found: names.length > 0 ? names.join(', ') : 'an empty folder',

@@ -8,20 +8,20 @@ import { type ComponentWeights, openComponentWeights, type Variant } from './com
 import { networkWeights } from './network-weights.ts';
 import { usualConfig } from './usual-config.ts';
 
-/** A network of a checkpoint: its configuration, and its weights unread. */
+/** A part of a checkpoint that has weights: its config, and its weights, which are not read yet. */
 export interface Component {
   /** Its folder: `unet`, `vae`, `text_encoder`, … */
   readonly name: string;
   /** Its class in model_index.json, e.g. `UNet2DConditionModel`. */
   readonly className: string;
-  /** What it is called where it comes from elsewhere than the checkpoint: its id on the Hub, or its own name. */
+  /** Id on the Hub, or name, of a component that does not come from the checkpoint. */
   readonly id?: string | undefined;
   readonly config: JsonObject;
   /** The file that `config` comes from, for error messages. */
   readonly configFile: string;
-  /** Whether `config` is that file fitted to the weights' shapes: single files bring none of their own. */
+  /** Whether `config` is a family's config, adapted to the weights' shapes: single files have no configs. */
   readonly adapted?: true;
-  /** Whether `config` says what that file says in the usual spelling, and not in its own. */
+  /** Whether `config` was rewritten by `usualConfig` and differs from the file. */
   readonly respelled?: true;
   /** Every tensor by name. */
   readonly weights: ReadonlyMap<string, Weight>;
@@ -29,27 +29,27 @@ export interface Component {
   readonly files: readonly string[];
 }
 
-/** How a ControlNet that is not whole says what it is of the base's UNet. */
+/** How an incomplete ControlNet is stored: as a difference to its base's UNet, or as a LoRA of it. */
 export type Incomplete = 'difference' | 'control-lora';
 
 /** A component whose files are open. */
 export interface OpenComponent extends Component {
-  /** How it is told by the weights of the checkpoint that it goes with, where it is not whole. */
+  /** How it is stored, where it is a ControlNet that needs the weights of its base. */
   readonly incomplete?: Incomplete | undefined;
-  /** What was assumed, a sentence each. */
+  /** Notes on what was assumed, a sentence each. */
   readonly notes: readonly string[];
   close(): Promise<void>;
 }
 
-/** How to open a component's folder. */
+/** Options for opening a component's folder. */
 export interface FolderOptions {
-  /** Which weights to take where it has several. */
+  /** Variant of the weights, where the folder has several. */
   readonly variant?: Variant | undefined;
-  /** Whether what lies beside the network is refused instead of left aside. */
+  /** Whether tensors outside of the network are refused instead of ignored. */
   readonly strict?: boolean | undefined;
 }
 
-/** Opens a diffusers folder of one component. Throws `NotFoundError`, `FileFormatError` and as its weights do. */
+/** Opens the diffusers folder of a component. Throws `NotFoundError`, `FileFormatError`, and as opening its weights does. */
 export async function openComponentFolder(
   folder: string,
   { name, className }: { readonly name: string; readonly className: string },
@@ -60,7 +60,7 @@ export async function openComponentFolder(
     throw new NotFoundError({
       problem: `${folder} has no config.json.`,
       details: { found: (await listFolder(folder)).slice(0, 12).join(', ') || 'an empty folder' },
-      advice: 'The download is not complete: download what is missing.',
+      advice: 'The download is not complete: download the missing files.',
     });
   }
   const written = await readJsonObject(configFile);

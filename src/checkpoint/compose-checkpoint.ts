@@ -4,20 +4,20 @@ import { completeControlNet } from './complete-controlnet.ts';
 import type { Component, OpenComponent } from './component.ts';
 import { type Family, familyOf, familyTitles } from './family.ts';
 
-/** What comes from elsewhere: beside a checkpoint's own networks, or in their place. */
+/** Parts from elsewhere, which join a checkpoint's components or replace them. */
 export interface CheckpointParts {
-  /** The checkpoint whose UNet refines what the base's UNet begins. */
+  /** The checkpoint of the refiner. */
   readonly refiner?: Checkpoint | undefined;
-  /** In the place of the base's. */
+  /** Replaces the base's VAE. */
   readonly vae?: OpenComponent | undefined;
-  /** Beside those that the base may have. */
+  /** Added to those of the base. */
   readonly controlnets?: readonly OpenComponent[] | undefined;
 }
 
 /**
- * One checkpoint of a base and parts from elsewhere, as components `refiner`, `vae`, `controlnet`, `controlnet_1`, …;
- * closing it closes them all. Throws `NotFoundError` for a refiner without a UNet and `RequestError` for what was not
- * trained for the base's family and for two ControlNets of one name; everything stays open then.
+ * Composes a checkpoint from a base and other parts, as components `refiner`, `vae`, `controlnet`, `controlnet_1`, …;
+ * closing it closes them all. Throws `NotFoundError` for a refiner without a UNet and `RequestError` for a part of another
+ * family and for two ControlNets of the same name; everything stays open then.
  */
 export function composeCheckpoint(base: Checkpoint, parts: CheckpointParts): Checkpoint {
   const { refiner, vae } = parts;
@@ -67,16 +67,16 @@ function refinerOf(base: Checkpoint, refiner: Checkpoint): Component {
   });
 }
 
-/** A refiner goes on with the latents of its own family: those of others mean something else. */
+/** A refiner continues denoising the base's latents, so both must be of one family. */
 function notRefined({ path }: Checkpoint, family: Family): RequestError {
   return new RequestError({
-    problem: `${path} cannot have a refiner: it is of ${familyTitles[family]}.`,
+    problem: `${path} cannot have a refiner: its family is ${familyTitles[family]}.`,
     details: { expected: familyTitles.sdxl, found: familyTitles[family] },
     advice: 'Leave out the refiner, or give it to a checkpoint of Stable Diffusion XL.',
   });
 }
 
-/** Two that are called the same would be written to the same place. */
+/** Refuses two ControlNets of the same name: they would be written to the same path. */
 function checkNames(controlnets: readonly OpenComponent[]): void {
   const fileOf = new Map<string, string>();
   for (const { id, configFile, files } of controlnets) {
@@ -87,14 +87,14 @@ function checkNames(controlnets: readonly OpenComponent[]): void {
       continue;
     }
     throw new RequestError({
-      problem: `two ControlNets are called ${id}: one would be written over the other.`,
+      problem: `two ControlNets are called ${id}: one would overwrite the other.`,
       details: { first: other, second: file },
-      advice: 'Give one of them another name, that of its folder or file, or convert them to two places.',
+      advice: 'Rename the folder or file of one of them, or convert them into two outputs.',
     });
   }
 }
 
-/** A ControlNet reads what the UNet reads: text of as many channels. */
+/** A ControlNet reads the same hidden states of text as the UNet: refuses other widths. */
 function checkText(base: Checkpoint, controlnet: Component): void {
   const unet = base.components.get('unet');
   if (!unet || unet.config.cross_attention_dim === controlnet.config.cross_attention_dim) return;

@@ -1,9 +1,9 @@
 import type { Weight } from '../weights/weight.ts';
 
-/** The families of Stable Diffusion that are told apart. */
+/** The supported families of Stable Diffusion. */
 export type Family = 'sd1' | 'sd2' | 'sdxl' | 'sdxl-refiner';
 
-/** What to call each family in a sentence. */
+/** Name of each family in a sentence. */
 export const familyTitles: { readonly [F in Family]: string } = {
   sd1: 'Stable Diffusion 1.x',
   sd2: 'Stable Diffusion 2.x',
@@ -11,10 +11,10 @@ export const familyTitles: { readonly [F in Family]: string } = {
   'sdxl-refiner': 'Stable Diffusion XL refiner',
 };
 
-/** What a UNet was trained for, told from what it reads beside the latents. */
+/** Task that a UNet was trained for, recognised by its inputs beside the latents. */
 export type UNetKind = 'base' | 'inpainting' | 'pix2pix' | 'depth' | 'lcm';
 
-/** What to call each kind in a sentence. */
+/** Name of each kind in a sentence. */
 export const kindTitles: { readonly [K in UNetKind]: string } = {
   base: 'text to image',
   inpainting: 'inpainting',
@@ -25,7 +25,7 @@ export const kindTitles: { readonly [K in UNetKind]: string } = {
 
 type Shapes = ReadonlyMap<string, Pick<Weight, 'shape'>>;
 
-/** Channels of the text that each family's UNet attends to: those of its text encoders together. */
+/** Families by `cross_attention_dim`: the channels of all text encoders together. */
 const byTextChannels: ReadonlyMap<number, Family> = new Map([
   [768, 'sd1'],
   [1024, 'sd2'],
@@ -34,10 +34,9 @@ const byTextChannels: ReadonlyMap<number, Family> = new Map([
 ]);
 
 /**
- * The family of a UNet, or of what is shaped like one (a ControlNet, a LoRA, a single-file checkpoint), by its weights'
- * shapes. Where the width is nobody's (small models for tests), by the layers that only one family has: XL embeds sizes
- * beside the time, its refiner has a fourth level, and 1.x enters its attention by a convolution, the others by a linear
- * layer.
+ * Recognises the family of a UNet (or of a ControlNet, a LoRA, a single-file checkpoint) by the width of its
+ * cross-attention. Small test models have other widths: for them layers that only one family has decide. XL embeds sizes
+ * beside the timestep, its refiner has a fourth level, and the proj_in of 1.x is a convolution, that of others linear.
  */
 export function familyOf(weights: Shapes): Family | undefined {
   const textChannels = shapeOf(weights, /attn2[._]to_k\.(lora_(A|down)\.|lora\.down\.)?weight$/)?.[1];
@@ -52,25 +51,25 @@ export function familyOf(weights: Shapes): Family | undefined {
 
 const byLatentChannels: ReadonlyMap<number, UNetKind> = new Map([
   [4, 'base'],
-  [5, 'depth'], // the depth
-  [8, 'pix2pix'], // the picture to be edited
-  [9, 'inpainting'], // the picture and its mask
+  [5, 'depth'], // a depth map
+  [8, 'pix2pix'], // the latents of the picture to edit
+  [9, 'inpainting'], // a mask and the latents of the masked picture
 ]);
 
-/** What a UNet that reads so many channels was trained for. */
+/** Task of a UNet, by the number of its input channels. */
 export function kindByChannels(channels: number): UNetKind | undefined {
   return byLatentChannels.get(channels);
 }
 
-/** What a UNet (in diffusers' names) was trained for, by the channels that it reads; `lcm` embeds the guidance scale beside the time. */
+/** Task of a UNet (in diffusers' names), by its input channels; `lcm` embeds the guidance scale beside the timestep. */
 export function kindOf(unet: Shapes): UNetKind | undefined {
   const kind = byLatentChannels.get(unet.get('conv_in.weight')?.shape[1] ?? 0);
   return kind === 'base' && unet.has('time_embedding.cond_proj.weight') ? 'lcm' : kind;
 }
 
 /**
- * The published UNet that was distilled from a larger one of its family and is built like this one, told by what was left
- * out of it: layers, the middle or its attention, levels. `undefined` for one in which nothing is left out.
+ * Name of the published distilled UNet with the same architecture, recognised by what its distillation removed: layers,
+ * the mid block or its attention, levels. `undefined` for a UNet with nothing removed.
  */
 export function distilledTitle(unet: Shapes): string | undefined {
   const has = (path: string): boolean => [...unet.keys()].some((name) => name.startsWith(path));

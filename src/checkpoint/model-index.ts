@@ -6,16 +6,16 @@ import { notFound } from '../io/not-found.ts';
 import { type JsonObject, readJsonObject } from '../io/python-json.ts';
 import { isOrdinary, isWeightless, recognizePipeline, supportedPipelines } from './recognize/pipelines.ts';
 
-/** What model_index.json says of a checkpoint. */
+/** The contents of a model_index.json. */
 export interface ModelIndex {
   readonly modelIndex: JsonObject;
-  /** Its components that are not `[null, null]`, in its order. */
+  /** Its components, in file order; those that are `[null, null]` are left out. */
   readonly parts: readonly ModelPart[];
-  /** What was assumed, a sentence each. */
+  /** Notes on what was assumed, a sentence each. */
   readonly notes: readonly string[];
 }
 
-/** A component as model_index.json names it. */
+/** A component in model_index.json. */
 export interface ModelPart {
   readonly name: string;
   readonly className: string;
@@ -24,7 +24,7 @@ export interface ModelPart {
 
 /**
  * Reads model_index.json. Throws `NotFoundError`, `FileFormatError`, `ConfigError` when it contradicts itself, or
- * `UnsupportedModelError` that says what was given instead of a folder of Stable Diffusion.
+ * `UnsupportedModelError` that names what was given instead of a Stable Diffusion folder.
  */
 export async function readModelIndex(path: string): Promise<ModelIndex> {
   const kind = await pathKind(path);
@@ -42,7 +42,7 @@ export async function readModelIndex(path: string): Promise<ModelIndex> {
   const modelIndex = await readJsonObject(file);
   const { _class_name: className } = modelIndex;
   if (typeof className !== 'string') {
-    throw new ConfigError({ problem: `${file} does not say which pipeline it is: _class_name is missing.` });
+    throw new ConfigError({ problem: `${file} has no _class_name, the class of its pipeline.` });
   }
   if (supportedPipelines.includes(className))
     return { modelIndex, parts: listParts(path, file, modelIndex), notes: [] };
@@ -62,7 +62,7 @@ export async function readModelIndex(path: string): Promise<ModelIndex> {
   });
 }
 
-/** The index of a pipeline that is not known by name, as that of the usual one for its components: those of others leave out what only they use. */
+/** Index of an unknown pipeline that has the usual networks: that of the usual pipeline, without components of its own. */
 function ordinary(modelIndex: JsonObject, parts: readonly ModelPart[], className: string): ModelIndex {
   const isXl = parts.some(({ name }) => name === 'text_encoder_2');
   const usual = isXl ? 'StableDiffusionXLPipeline' : 'StableDiffusionPipeline';
@@ -71,16 +71,16 @@ function ordinary(modelIndex: JsonObject, parts: readonly ModelPart[], className
   const entries = Object.entries(modelIndex).filter(
     ([name]) => !parts.some((part) => part.name === name && !kept.includes(part)),
   );
-  const note = `${className} is not a pipeline that is known: its networks are those of ${usual}, and are converted${left.length > 0 ? ` without ${left.join(', ')}` : ''}.`;
+  const note = `${className} is an unknown pipeline: it is converted as a ${usual}${left.length > 0 ? `, without ${left.join(', ')}` : ''}.`;
   return { modelIndex: { ...Object.fromEntries(entries), _class_name: usual }, parts: kept, notes: [note] };
 }
 
 const usualParts = /^(unet|vae|text_encoder(_2)?|safety_checker|controlnet(_\d+)?)$/;
 
-/** What to do with a component alone, by its class. */
+/** Advice for a component alone, by its class. */
 const componentAdvice: ReadonlyMap<string, string> = new Map([
-  ['AutoencoderKL', 'Name the checkpoint that it is for, and this with --custom-vae-version.'],
-  ['ControlNetModel', 'Name the checkpoint that it was made for, and this with --convert-controlnet.'],
+  ['AutoencoderKL', 'Name its checkpoint with --model-version, and this folder with --custom-vae-version.'],
+  ['ControlNetModel', 'Name its checkpoint with --model-version, and this folder with --convert-controlnet.'],
 ]);
 
 async function noModelIndex(path: string): Promise<Error> {
@@ -100,7 +100,7 @@ async function noModelIndex(path: string): Promise<Error> {
     const found = [className, type].find((name) => typeof name === 'string');
     return new UnsupportedModelError({
       problem: `${path} is one component, not a whole checkpoint.`,
-      details: { found: found ?? 'a config.json that does not say of what' },
+      details: { found: found ?? 'a config.json without a class' },
       advice:
         (typeof found === 'string' && componentAdvice.get(found)) ||
         'Give the folder that holds model_index.json, usually the one above.',
@@ -121,7 +121,7 @@ async function noModelIndex(path: string): Promise<Error> {
   });
 }
 
-/** The entries of model_index.json that are there: `"unet": ["diffusers", "UNet2DConditionModel"]`; `[null, null]` is absent. */
+/** Lists the components: entries such as `"unet": ["diffusers", "UNet2DConditionModel"]`, but not `[null, null]`. */
 function listParts(path: string, file: string, modelIndex: JsonObject): readonly ModelPart[] {
   const parts: ModelPart[] = [];
   for (const [name, value] of Object.entries(modelIndex)) {
@@ -130,7 +130,7 @@ function listParts(path: string, file: string, modelIndex: JsonObject): readonly
     if (typeof className !== 'string') continue;
     if (!/^\w+$/.test(name)) {
       throw new ConfigError({
-        problem: `${file} names a component that cannot be a folder.`,
+        problem: `${file} names a component that is not a valid folder name.`,
         details: { found: JSON.stringify(name) },
       });
     }

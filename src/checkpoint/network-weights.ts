@@ -3,7 +3,7 @@ import type { Part } from './recognize/survey.ts';
 import { leftOverError, leftOverNote } from './single-file/left-over.ts';
 import { splitSingleFile } from './single-file/split.ts';
 
-/** The classes whose tensors are looked for behind whatever prefix they have. */
+/** Classes whose tensors are found behind any prefix. */
 const partsByClass: ReadonlyMap<string, Part> = new Map<string, Part>([
   ['UNet2DConditionModel', 'unet'],
   ['AutoencoderKL', 'vae'],
@@ -12,17 +12,17 @@ const partsByClass: ReadonlyMap<string, Part> = new Map<string, Part>([
   ['ControlNetModel', 'controlnet'],
 ]);
 
-/** The tensors of one network, and what was done to have them. */
+/** The tensors of one network, and notes on how they were found. */
 export interface NetworkWeights {
   readonly weights: ReadonlyMap<string, Weight>;
   readonly notes: readonly string[];
 }
 
 /**
- * What a component's files hold of its network: without the prefix that a wrapper or a compiler left before all names
- * (`_orig_mod.`, `module.`, `unet.`), with a LoRA that was saved unfused merged, and without what belongs to no network.
- * Of other classes, and where no such network shows, everything. Throws `UnusedWeightError` with `strict`, and as
- * `splitSingleFile` does.
+ * Extracts a network's tensors from a component's files: without a prefix that a wrapper or compiler left in all names
+ * (`_orig_mod.`, `module.`, `unet.`), with a LoRA that was saved unfused merged, and without tensors of no network. For
+ * other classes, and where no such network is found, all tensors are returned. Throws `UnusedWeightError` with `strict`,
+ * and as `splitSingleFile` does.
  */
 export function networkWeights(
   className: string,
@@ -33,7 +33,7 @@ export function networkWeights(
   const part = partsByClass.get(className);
   if (!part) return { weights, notes: [] };
   const { parts, left: others, notes } = splitSingleFile({ path: folder, weights });
-  // A lone text encoder does not say whose second it is.
+  // A text encoder alone does not show whether it is the first or the second.
   const isText = part === 'text_encoder' || part === 'text_encoder_2';
   const own =
     parts.get(part) ?? (isText ? (parts.get('text_encoder') ?? parts.get('text_encoder_2')) : undefined);
@@ -47,7 +47,7 @@ export function networkWeights(
   return { weights: whole, notes: left.length > 0 ? [...notes, leftOverNote(folder, left)] : notes };
 }
 
-/** Alone, a second text encoder passes for a first, which has no projection. */
+/** Alone, a second text encoder is taken for a first, which has no projection: then this tensor is left over. */
 const PROJECTION = 'text_projection.weight';
 
 function isProjection(name: string): boolean {

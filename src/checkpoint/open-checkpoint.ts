@@ -13,16 +13,16 @@ import { openSingleFile, type SingleFileOptions } from './single-file/open-singl
 import { type PredictionType, predictionTitles } from './single-file/prediction.ts';
 import { completeTokenizer } from './tokenizer-files.ts';
 
-/** How to open a checkpoint. */
+/** Options for opening a checkpoint. */
 export interface CheckpointOptions extends SingleFileOptions {
-  /** Which weights to take where a component has several; components without them give their plain ones. */
+  /** Variant of the weights; components without it use their plain weights. */
   readonly variant?: Variant | undefined;
 }
 
 /**
- * Opens a checkpoint of Stable Diffusion, a diffusers folder or a single file (.safetensors, .ckpt), reading
- * configurations and tensor headers only. Throws `NotFoundError`, `FileFormatError`, `ConfigError`, or
- * `UnsupportedModelError` that says what was given instead.
+ * Opens a checkpoint of Stable Diffusion, a diffusers folder or a single file (.safetensors, .ckpt). Reads configs and
+ * tensor headers only. Throws `NotFoundError`, `FileFormatError`, `ConfigError`, or `UnsupportedModelError` that names
+ * what was given instead.
  */
 export async function openCheckpoint(given: string, options: CheckpointOptions = {}): Promise<Checkpoint> {
   const path = await snapshotOf(given);
@@ -65,19 +65,18 @@ export async function openCheckpoint(given: string, options: CheckpointOptions =
   return { name, path, modelIndex, components, folders, missing, ...nature, notes, close };
 }
 
-/** Sets what the scheduler takes the UNet to predict. */
+/** Sets the prediction type in the scheduler's config. */
 async function predicting(
   folders: Map<string, readonly SideFile[]>,
   type: PredictionType,
 ): Promise<string[]> {
   const files = folders.get('scheduler') ?? [];
   const file = files.find((each) => sideFileName(each) === SCHEDULER);
-  if (file === undefined)
-    return ['The checkpoint has no scheduler that could be told what the UNet predicts.'];
+  if (file === undefined) return ['The prediction type has no effect: the checkpoint has no scheduler.'];
   const config = parsePythonJson(await readSideText(file), SCHEDULER);
   const text = `${JSON.stringify({ ...(isJsonObject(config) ? config : {}), prediction_type: type }, null, 2)}\n`;
   folders.set('scheduler', [...files.filter((each) => each !== file), { name: SCHEDULER, text }]);
-  return [`The UNet predicts ${predictionTitles[type]}, as was asked for.`];
+  return [`The UNet predicts ${predictionTitles[type]}, as requested.`];
 }
 
 const SCHEDULER = 'scheduler_config.json';
@@ -86,7 +85,7 @@ function unknownPipeline(path: string, found: string): UnsupportedModelError {
   return new UnsupportedModelError({
     problem: `${path} is of a kind that is not supported.`,
     details: { found },
-    advice: 'Leave out --strict to convert what is known of it.',
+    advice: 'Leave out --strict to convert the networks that are known.',
   });
 }
 

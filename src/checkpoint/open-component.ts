@@ -12,7 +12,7 @@ import { type RecognizedWeights, recognizeWeights } from './recognize/weight-fil
 import { recognizeFile } from './recognize-file.ts';
 import { readSingleComponent } from './single-file/open-single-file.ts';
 
-/** What a component can be opened as, and its classes; single files are of the first. */
+/** The parts that a component can be opened as, with their classes; single files have the first class. */
 export const componentClasses = {
   unet: ['UNet2DConditionModel'],
   vae: ['AutoencoderKL', 'AutoencoderTiny', 'AsymmetricAutoencoderKL'],
@@ -21,21 +21,21 @@ export const componentClasses = {
 
 const titles = { unet: 'UNet', vae: 'VAE', controlnet: 'ControlNet' } as const;
 
-/** How to open a component alone. */
+/** Options for opening a component alone. */
 export interface ComponentOptions {
-  /** What it is needed as. */
+  /** The part that it must be. */
   readonly as: keyof typeof componentClasses;
-  /** Which weights to take where a folder has several. */
+  /** Variant of the weights, where a folder has several. */
   readonly variant?: Variant | undefined;
-  /** The family it is needed for, where its own shapes do not tell (a VAE of SDXL is shaped like one of 1.x). */
+  /** Its family, where its shapes do not show it: VAEs of SDXL and 1.x have the same shapes. */
   readonly family?: Family | undefined;
-  /** Whether what lies beside the network is refused instead of left aside. */
+  /** Whether tensors outside of the network are refused instead of ignored. */
   readonly strict?: boolean | undefined;
 }
 
 /**
  * Opens one component: its own folder, the folder of a checkpoint that has it, or a single file. Throws `NotFoundError`,
- * `UnsupportedModelError` that says what was given instead, and as opening the weights does.
+ * `UnsupportedModelError` that names what was given instead, and as opening the weights does.
  */
 export async function openComponent(given: string, options: ComponentOptions): Promise<OpenComponent> {
   const { as } = options;
@@ -77,7 +77,7 @@ export async function openComponent(given: string, options: ComponentOptions): P
   throw new UnsupportedModelError({
     problem: known
       ? `${path} is ${known.what}${known.kind === 'unsupported' ? '' : `, but a ${titles[as]} is needed there`}.`
-      : `${path} is not a ${titles[as]} that is supported.`,
+      : `${path} is not a supported ${titles[as]}.`,
     details: {
       expected: componentClasses[as].join(' or '),
       found: String(found ?? 'a config.json without _class_name'),
@@ -86,7 +86,7 @@ export async function openComponent(given: string, options: ComponentOptions): P
   });
 }
 
-/** What a folder's weights are; `undefined` where they cannot be opened. */
+/** Recognises a folder's weights; `undefined` where they cannot be opened. */
 async function recognizeFolder(folder: string): Promise<RecognizedWeights | undefined> {
   try {
     const { weights, close } = await openComponentWeights(folder);

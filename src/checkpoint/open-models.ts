@@ -16,38 +16,38 @@ import { openComponent } from './open-component.ts';
 import { isWeightless } from './recognize/pipelines.ts';
 import type { PredictionType } from './single-file/prediction.ts';
 
-/** Everything that a conversion is made of. Each name is a path, or an id on the Hub where there is no such path. */
+/** The models of a conversion. Each name is a path, or an id on the Hub where there is no such path. */
 export interface ModelSources {
   /** The checkpoint: a diffusers folder, a single file, or `org/name` on the Hub. */
   readonly modelVersion: string;
-  /** The checkpoint whose UNet refines what the first one draws. */
+  /** The checkpoint of the refiner. */
   readonly refinerVersion?: string | undefined;
-  /** A VAE in the place of the checkpoint's. */
+  /** A VAE that replaces the checkpoint's. */
   readonly customVaeVersion?: string | undefined;
   readonly controlnets?: readonly string[] | undefined;
-  /** Merged in this order. */
+  /** LoRAs, merged in this order. */
   readonly loras?: readonly LoraChoice[] | undefined;
-  /** Which of several weight files to take. */
+  /** Variant of the weight files, where there are several. */
   readonly variant?: Variant | undefined;
-  /** What the UNet predicts, where the checkpoint does not say it or says it wrongly. */
+  /** Prediction type of the UNet, where the checkpoint lacks it or has a wrong one. */
   readonly predictionType?: PredictionType | undefined;
-  /** Whether what lies around the networks (tensors of none, parts of LoRAs that do not fit) is refused instead of left aside. */
+  /** Whether tensors outside of the networks, and parts of LoRAs that do not fit, are refused instead of ignored. */
   readonly strict?: boolean | undefined;
-  /** Where the Hub is and where its files are kept; the revision is the checkpoint's. Its public address and usual cache when left out. */
+  /** Address, cache and revision (of the checkpoint) on the Hub; default: the public Hub and the usual cache. */
   readonly hub?: HubOptions | undefined;
 }
 
-/** The same with every name as a path on this disk, by what it was asked for. */
+/** Local path of each model, by its name in `ModelSources`. */
 export type LocatedModels = ReadonlyMap<string, string>;
 
-/** The names of a conversion's models that have to come from the Hub. */
+/** Lists the models that must be downloaded from the Hub. */
 export async function modelsOnHub(sources: ModelSources): Promise<string[]> {
   const onHub: string[] = [];
   for (const name of namesIn(sources)) if (await isHubId(name)) onHub.push(name);
   return onHub;
 }
 
-/** Brings what comes from the Hub onto this disk. Throws as `resolveModel` does. */
+/** Downloads the models that come from the Hub. Throws `RequestError`, and as `resolveModel` does. */
 export async function locateModels(sources: ModelSources, context: Context): Promise<LocatedModels> {
   const { variant, modelVersion } = sources;
   const located = new Map(namesIn(sources).map((name) => [name, name]));
@@ -71,8 +71,8 @@ function revisionOnDisk(path: string, revision: string): RequestError {
 }
 
 /**
- * Opens the checkpoint with all that goes into it: refiner, VAE and ControlNets as components of it, LoRAs merged into its
- * weights. Throws as `openCheckpoint`, `openComponent`, `composeCheckpoint` and `withLora` do.
+ * Opens the checkpoint with the other models: refiner, VAE and ControlNets become components of it, LoRAs are merged into
+ * its weights. Throws as `openCheckpoint`, `openComponent`, `composeCheckpoint` and `withLora` do.
  */
 export async function openModels(
   sources: ModelSources,
@@ -83,27 +83,27 @@ export async function openModels(
   const { variant, strict, predictionType } = sources;
   const options = { variant, strict };
   const open: { close(): Promise<void> }[] = [];
-  const kept = <T extends { close(): Promise<void> }>(opened: T): T => {
+  const closeable = <T extends { close(): Promise<void> }>(opened: T): T => {
     open.push(opened);
     return opened;
   };
   const pathOf = (name: string): string => located.get(name) ?? name;
   try {
-    const plain = kept(await openCheckpoint(pathOf(modelVersion), { ...options, predictionType }));
+    const plain = closeable(await openCheckpoint(pathOf(modelVersion), { ...options, predictionType }));
     const checkpoint = { ...plain, name: titleOf(modelVersion, plain.path, plain.name) };
     const component = async (name: string, as: 'vae' | 'controlnet'): Promise<OpenComponent> => {
       const path = pathOf(name);
-      const opened = kept(await openComponent(path, { as, ...options, family: checkpoint.family }));
+      const opened = closeable(await openComponent(path, { as, ...options, family: checkpoint.family }));
       const ending = opened.adapted ? extname(path) : ''; // a single file's
       return { ...opened, id: titleOf(name, path, basename(resolve(path), ending)) };
     };
-    const refiner = refinerVersion && kept(await openCheckpoint(pathOf(refinerVersion), options));
+    const refiner = refinerVersion && closeable(await openCheckpoint(pathOf(refinerVersion), options));
     const composed = composeCheckpoint(checkpoint, {
       refiner: refiner
         ? { ...refiner, name: titleOf(refinerVersion, refiner.path, refiner.name) }
         : undefined,
       vae: customVaeVersion === undefined ? undefined : await component(customVaeVersion, 'vae'),
-      controlnets: await inTurn(once(controlnets, pathOf), (name) => component(name, 'controlnet')),
+      controlnets: await inTurn(distinct(controlnets, pathOf), (name) => component(name, 'controlnet')),
     });
     return await withLora(withMissingNoted(composed), loras, context, { strict });
   } catch (error) {
@@ -125,17 +125,17 @@ function namesIn({
 
 function outputInstead(path: string): RequestError {
   return new RequestError({
-    problem: `${path} is what a conversion wrote, not a checkpoint: it holds sdconvert.json.`,
-    advice: 'Name the checkpoint that it was made from, or see what it holds: sdconvert inspect.',
+    problem: `${path} is the output of a conversion, not a checkpoint: it holds sdconvert.json.`,
+    advice: 'Name the checkpoint that it was made from. sdconvert inspect lists what the folder holds.',
   });
 }
 
-/** The same place named twice, as scripts do, is one model. */
-function once(names: readonly string[], pathOf: (name: string) => string): string[] {
+/** Drops names of the same path: scripts may name a model twice. */
+function distinct(names: readonly string[], pathOf: (name: string) => string): string[] {
   return [...new Map(names.map((name) => [resolve(pathOf(name)), name])).values()];
 }
 
-/** A folder may lack a network that it names, where a single file says so itself; pictures need no safety checker. */
+/** Notes networks that a folder names and lacks. Single files note theirs; a missing safety checker does not matter. */
 function withMissingNoted(checkpoint: Checkpoint): Checkpoint {
   const { missing, modelIndex, components, name, notes } = checkpoint;
   const networks = missing.filter((part) => {
@@ -144,11 +144,11 @@ function withMissingNoted(checkpoint: Checkpoint): Checkpoint {
   });
   const isFile = [...components.values()].some(({ adapted, id }) => adapted && id === undefined);
   if (networks.length === 0 || isFile) return checkpoint;
-  const message = `${name} has no ${networks.join(' and no ')}: what it has is converted.`;
+  const message = `${name} has no ${networks.join(' and no ')}: the rest is converted.`;
   return { ...checkpoint, notes: [...notes, message] };
 }
 
-/** What a model is called: its id on the Hub, or on this disk its own name. */
+/** Name of a model: its id on the Hub, or its own name on the disk. */
 function titleOf(name: string, path: string, own: string): string {
   return name === path ? own : name;
 }

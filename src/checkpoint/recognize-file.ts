@@ -2,7 +2,7 @@ import type { Weight } from '../weights/weight.ts';
 import { pooledControlNet, type RecognizedWeights, recognizeWeights } from './recognize/weight-file-kind.ts';
 import { configBeside } from './single-file/yaml-beside.ts';
 
-/** What a file on the disk is, by its tensors and by the configuration beside it. Throws as `configBeside` does. */
+/** Recognises a weight file by its tensors and the YAML beside it. Throws as `configBeside` does. */
 export async function recognizeFile(
   path: string,
   weights: ReadonlyMap<string, Weight>,

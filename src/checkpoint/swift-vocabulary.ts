@@ -3,12 +3,12 @@ import { readSideText, sideFileName } from './side-file.ts';
 import { addedTokens } from './tokenizer-files.ts';
 
 /**
- * Apple's Swift package reads a vocabulary and merges, and knows no added tokens: it lower-cases the prompt, cuts it at
- * spaces, and merges each word letter by letter. A token that was added becomes a word of that kind: merges that lead from
- * what the others make of it to the whole, and an entry for it.
+ * Apple's Swift package reads a vocabulary and merges, but no added tokens: it lower-cases the prompt, splits it at spaces,
+ * and applies the merges to the letters of each word. So an added token becomes an ordinary word: it gets an entry in the
+ * vocabulary, and merges that join the pieces that the other merges leave of it.
  */
 
-/** `vocab.json` and `merges.txt` of a tokenizer, with its added tokens in them; those files that it has. */
+/** The `vocab.json` and `merges.txt` of a tokenizer (as far as it has them), with its added tokens in them. */
 export async function swiftVocabulary(files: readonly SideFile[]): Promise<readonly SideFile[]> {
   const [vocab, merges] = ['vocab.json', 'merges.txt'].map((name) =>
     files.find((file) => sideFileName(file) === name),
@@ -31,7 +31,7 @@ export async function swiftVocabulary(files: readonly SideFile[]): Promise<reado
   ];
 }
 
-/** The merges that make one word of what the present ones leave of it in pieces. */
+/** Merges that join the pieces that the present merges leave of a word. */
 function mergesFor(word: string, lines: readonly string[]): string[] {
   const [first = '', ...rest] = pieces(word, new Map(lines.map((line, rank) => [line, rank])));
   const merges: string[] = [];
@@ -43,7 +43,7 @@ function mergesFor(word: string, lines: readonly string[]): string[] {
   return merges;
 }
 
-/** A word in byte-pair pieces: of all pairs beside each other the one of the lowest rank is merged, again and again. */
+/** Byte-pair encodes a word: merges the adjacent pair of the lowest rank until no pair has one. */
 function pieces(word: string, ranks: ReadonlyMap<string, number>): string[] {
   const letters = [...word];
   let parts = letters.map((letter, at) => (at === letters.length - 1 ? `${letter}</w>` : letter));

@@ -4,17 +4,20 @@ import { parsePythonJson, readJsonObject } from '../io/python-json.ts';
 import { readSideText, type SideFile, sideFileName } from './side-file.ts';
 
 /**
- * A CLIP tokenizer comes as `vocab.json` and `merges.txt`, or since transformers 5 as `tokenizer.json` alone. The first
- * form is what Apple's package, onnxruntime's pipelines and our own tokenizer read: it is made where it is missing.
+ * A CLIP tokenizer is stored as `vocab.json` and `merges.txt`, or since transformers 5 as `tokenizer.json` alone. Apple's
+ * package, optimum's ONNX pipelines and our own tokenizer read the first form, so it is generated where it is missing.
  */
 
-/** A tokenizer's files with `vocab.json` and `merges.txt` among them. Throws `FileFormatError` for a `tokenizer.json` that is not JSON. */
+/**
+ * Adds `vocab.json` and `merges.txt` to a tokenizer's files if they are missing. Throws `FileFormatError` for a
+ * `tokenizer.json` that is not JSON.
+ */
 export async function completeTokenizer(files: readonly string[]): Promise<readonly SideFile[]> {
   const find = (name: string) => files.find((file) => basename(file) === name);
   const whole = find('tokenizer.json');
   if (whole === undefined || (find('vocab.json') && find('merges.txt'))) return files;
   const { data } = tokenizerSchema.safeParse(await readJsonObject(whole));
-  if (!data) return files; // another kind of tokenizer: who needs the files says that they are missing
+  if (!data) return files; // another kind of tokenizer: the code that needs the files reports them as missing
   const { model, added_tokens } = data;
   const lines = model.merges.map((merge) => (typeof merge === 'string' ? merge : merge.join(' ')));
   const made = [
@@ -38,7 +41,7 @@ const tokenizerSchema = z.object({
   added_tokens: z.array(z.object({ id: z.int(), content: z.string() })).default([]),
 });
 
-/** The tokens that were added to a vocabulary (a textual inversion's), by what they are written as; empty where none were. */
+/** Ids of the tokens that were added to a vocabulary (by textual inversions, say), by their text. */
 export async function addedTokens(files: readonly SideFile[]): Promise<ReadonlyMap<string, number>> {
   const read = async (name: string): Promise<unknown> => {
     const file = files.find((each) => sideFileName(each) === name);
@@ -49,7 +52,7 @@ export async function addedTokens(files: readonly SideFile[]): Promise<ReadonlyM
 
 const decoderSchema = z.record(z.string(), z.object({ content: z.string() }));
 
-/** The tokens in an `added_tokens.json`, and in a `tokenizer_config.json`, which lists them by their numbers. */
+/** Ids of the tokens in an `added_tokens.json`, and in a `tokenizer_config.json`, which lists them by id. */
 export function tokensIn(list: unknown, config: unknown): ReadonlyMap<string, number> {
   const { data: byName = {} } = z.record(z.string(), z.int()).safeParse(list);
   const decoder = z.object({ added_tokens_decoder: decoderSchema }).safeParse(config).data;

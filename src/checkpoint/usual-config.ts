@@ -3,12 +3,15 @@ import type { Weight } from '../weights/weight.ts';
 import { familyOf } from './family.ts';
 
 /**
- * Configs are written by many tools. What diffusers and transformers read alike is written here in one way, so that
- * nothing further on has to know the others: one number where a list says the same for each level, a key that is left out
- * with its default, `swish` as `silu`.
+ * Many tools write configs, and diffusers and transformers accept several spellings of the same settings. Here each config
+ * gets one spelling, the only one that other code needs to know: a number instead of a list of equal numbers, defaults for
+ * missing keys, `silu` for `swish`.
  */
 
-/** A component's config in the usual spelling. What it contradicts or does not know is left as it is, for who reads it to refuse. */
+/**
+ * Rewrites a component's config in the usual spelling. Contradictions and unknown values stay: the network's config
+ * reader refuses them.
+ */
 export function usualConfig(
   className: string,
   config: JsonObject,
@@ -27,7 +30,7 @@ const spellings: ReadonlyMap<string, Spelling> = new Map<string, Spelling>([
   ['CLIPTextModelWithProjection', usualText],
 ]);
 
-/** diffusers' own, for the keys whose absence says something about the graph. */
+/** diffusers' defaults, for keys that the graph depends on. */
 const unetDefaults: JsonObject = {
   in_channels: 4,
   out_channels: 4,
@@ -46,13 +49,13 @@ function usualUnet(config: JsonObject, weights: Parameters<Spelling>[1]): JsonOb
   return height === width ? { ...usual, sample_size: height } : usual;
 }
 
-/** Latents of the pictures that the family was trained on; as wide as XL's where sizes are embedded beside the time. */
+/** Size of the latents that the family was trained on. */
 function sizeOfFamily(weights: Parameters<Spelling>[1]): number {
   const family = familyOf(weights);
   return family === 'sdxl' || family === 'sdxl-refiner' ? 128 : 64;
 }
 
-/** In a ControlNet's config the number of heads may stand under its right name, too. */
+/** A ControlNet's config may have the number of heads under its right name, `num_attention_heads`. */
 function usualControlNet(config: JsonObject): JsonObject {
   const { up_block_types: _up, out_channels: _out, ...defaults } = unetDefaults;
   const usual = withEvenLists(withSilu({ ...defaults, ...config }));
@@ -61,7 +64,7 @@ function usualControlNet(config: JsonObject): JsonObject {
   return { ...usual, attention_head_dim: heads, num_attention_heads: null };
 }
 
-/** A config of the whole of CLIP holds that of its text encoder. */
+/** The config of a full CLIP model contains that of its text encoder. */
 function usualText(config: JsonObject): JsonObject {
   const { text_config: inner, hidden_size: size } = config;
   return size === undefined && isJsonObject(inner) ? { ...config, ...inner } : config;

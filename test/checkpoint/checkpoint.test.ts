@@ -222,7 +222,7 @@ describe('what is not a whole checkpoint is called by its name', () => {
     );
     const elsewhere = { ...index, '../../etc': ['diffusers', 'UNet2DConditionModel'] };
     expect((await refusal(await write('elsewhere', { 'model_index.json': elsewhere }))).problem).toContain(
-      'cannot be a folder',
+      'is not a valid folder name',
     );
   });
 });
@@ -435,7 +435,7 @@ test.each([
   [
     'MyOwnPipeline',
     { watermarker: ['x', 'Watermarker'], adapter: ['diffusers', 'T2IAdapter'] },
-    ' without adapter (T2IAdapter)',
+    ', without adapter (T2IAdapter)',
   ],
 ])(
   'a pipeline called %s whose networks are ordinary is read as the usual one, and it is said',
@@ -450,7 +450,7 @@ test.each([
     expect(checkpoint.modelIndex._class_name).toBe('StableDiffusionPipeline');
     expect([...checkpoint.components.keys()]).toEqual(['unet']);
     expect(checkpoint.notes[0]).toBe(
-      `${className} is not a pipeline that is known: its networks are those of StableDiffusionPipeline, and are converted${without}.`,
+      `${className} is an unknown pipeline: it is converted as a StableDiffusionPipeline${without}.`,
     );
     await checkpoint.close();
     const strict = await refusal(path, { strict: true });
@@ -482,7 +482,7 @@ test('the prediction that is asked for is written into the scheduler of a folder
   const [file] = checkpoint.folders.get('scheduler') ?? [];
   if (file === undefined) throw new Error('there is no scheduler');
   expect(JSON.parse(await readSideText(file))).toEqual({ prediction_type: 'v_prediction' });
-  expect(checkpoint.notes).toEqual(['The UNet predicts v, as was asked for.']);
+  expect(checkpoint.notes).toEqual(['The UNet predicts v, as requested.']);
   await checkpoint.close();
 });
 

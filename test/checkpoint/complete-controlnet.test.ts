@@ -80,6 +80,6 @@ test('without the UNet that it was made from it is refused', () => {
   );
   expect(thrownBy(() => completeControlNet(lora, undefined))).toBeInstanceOf(RequestError);
   expect(thrownBy(() => completeControlNet(lora, unet)).problem).toContain(
-    'changes a layer that the checkpoint’s UNet does not have so'.replace('’', "'"),
+    "does not fit the checkpoint's UNet: a layer is missing or has another shape",
   );
 });

@@ -91,10 +91,10 @@ test('a refiner beside another family than its own is refused', () => {
   const refiner = fullSizeCheckpoint('sdxl-refiner');
   const error = thrownBy(() => composeCheckpoint(fullSizeCheckpoint('sd15'), { refiner }));
   expect(error).toBeInstanceOf(RequestError);
-  expect(error.problem).toBe('sd15 cannot have a refiner: it is of Stable Diffusion 1.x.');
+  expect(error.problem).toBe('sd15 cannot have a refiner: its family is Stable Diffusion 1.x.');
 });
 
-test('two ControlNets of one name are refused before one is written over the other', () => {
+test('two ControlNets of one name are refused before one overwrites the other', () => {
   const named = (id: string) => ({ ...component('controlnet-sd15', 'controlnet'), id });
   const base = fullSizeCheckpoint('sd15');
   const error = thrownBy(() => composeCheckpoint(base, { controlnets: [named('canny'), named('canny')] }));

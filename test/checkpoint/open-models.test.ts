@@ -17,7 +17,7 @@ test('a network that a folder names and does not have is said to be missing', as
   cpSync(modelVersion, at('partial'), { recursive: true });
   rmSync(at('partial/unet'), { recursive: true });
   const { notes } = await opened({ modelVersion: at('partial') });
-  expect(notes).toEqual(['partial has no unet: what it has is converted.']);
+  expect(notes).toEqual(['partial has no unet: the rest is converted.']);
   expect((await opened({})).notes).toEqual([]);
 });
 

@@ -130,7 +130,7 @@ describe('an output folder', () => {
     const output = temporary('output');
     await convert(output);
     const error = await rejectionOf(convert(temporary('again'), { modelVersion: output }));
-    expect(error.problem).toContain('is what a conversion wrote, not a checkpoint');
+    expect(error.problem).toContain('is the output of a conversion, not a checkpoint');
   });
 });
 

@@ -172,7 +172,7 @@ test('an inpainting model without a VAE says both', async () => {
     await writeHeader(headerFile(Object.fromEntries(shapes)), 'inpainting.safetensors'),
   );
   expect(inspection).toMatchObject({ task: 'inpainting', missing: ['vae'] });
-  expect(inspection.notes).toEqual(['inpainting.safetensors has no vae: what it has is converted.']);
+  expect(inspection.notes).toEqual(['inpainting.safetensors has no vae: the rest is converted.']);
 });
 
 test('what a UNet predicts is read from the file', async () => {

@@ -10,18 +10,18 @@ import {
   withoutWeights,
 } from './files-for-conversion.ts';
 
-/** What of a snapshot is to be brought, and which file is the model, if it is one file. */
+/** Files of a snapshot to download, and the model's file where it is a single file. */
 export interface Choice {
   readonly names: readonly string[];
   readonly file?: string;
 }
 
-/** What a conversion takes from a repository, beside its id. */
+/** What a conversion needs from a repository. */
 export type Wanted = Omit<Selection, 'parts'>;
 
 /**
- * Decides which files a conversion needs, before any weights are downloaded. Throws `NotFoundError` naming what is missing
- * on the Hub or in the cache, `RequestError` when several checkpoints are there and none is named, and
+ * Chooses the files that a conversion needs, before any weights are downloaded. Throws `NotFoundError` for files missing
+ * on the Hub or in the cache, `RequestError` when there are several checkpoints and none is named, and
  * `UnsupportedModelError` for pipelines that are not converted.
  */
 export async function chooseForConversion(
@@ -37,23 +37,23 @@ export async function chooseForConversion(
   if (names.includes('model_index.json')) {
     await snapshot.bring(['model_index.json']);
     const { parts } = await readModelIndex(snapshot.folder);
-    return { names: complete(snapshot, { ...wanted, parts }) };
+    return { names: chooseFolder(snapshot, { ...wanted, parts }) };
   }
-  if (names.includes('config.json')) return { names: complete(snapshot, wanted) };
+  if (names.includes('config.json')) return { names: chooseFolder(snapshot, wanted) };
   const files = singleFiles(names);
   const [only] = files;
   if (only !== undefined && files.length === 1) return { names: [only], file: only };
   throw files.length === 0 ? nothingToConvert(snapshot) : sayWhich(snapshot, files);
 }
 
-/** The folders of ready-made Core ML models: `original/packages`, `split_einsum/compiled`. */
+/** Folders of Core ML models in a repository: `original/packages`, `split_einsum/compiled`. */
 export function coreMlVariants(names: readonly string[]): readonly string[] {
   const folders = names.flatMap((name) => /^(.+?)\/[^/]+\.(?:mlpackage|mlmodelc)\//.exec(name)?.[1] ?? []);
   return [...new Set(folders)].filter((folder) => !/\.(mlpackage|mlmodelc)(\/|$)/.test(folder)).sort();
 }
 
-/** The files of a diffusers folder, or of one component. */
-function complete(snapshot: Snapshot, selection: Selection): readonly string[] {
+/** Chooses the files of a diffusers folder, or of one component. */
+function chooseFolder(snapshot: Snapshot, selection: Selection): readonly string[] {
   const { names, repo } = snapshot;
   const { variant } = selection;
   const variants = variantsIn(names);
@@ -66,8 +66,8 @@ function complete(snapshot: Snapshot, selection: Selection): readonly string[] {
     });
   }
   const missing = withoutWeights(names, selection).filter(
-    // What the Hub does not have at all is left out: the checkpoint's reader says what it misses. The cache does not
-    // know what the Hub has; repositories often name a safety checker without having one.
+    // Folders that the Hub lacks entirely are not an error here: opening the checkpoint reports them. The cache does not
+    // show what the Hub has; a safety checker is often named by repositories that lack one.
     (folder) =>
       (snapshot.isCached && folder !== 'safety_checker') ||
       names.some((name) => folder === '' || name.startsWith(`${folder}/`)),

@@ -3,19 +3,20 @@ import { findWeightFile, onlyVariant, type Variant, variantsAmong } from '../com
 import type { ModelPart } from '../model-index.ts';
 import { isWeightless } from '../recognize/pipelines.ts';
 
-/** What of a repository a conversion reads. */
+/** Selects what a conversion reads from a repository. */
 export interface Selection {
-  /** The components of model_index.json; left out for a repository that is one component itself. */
+  /** The components in model_index.json; left out for a repository of a single component. */
   readonly parts?: readonly Pick<ModelPart, 'name' | 'className'>[] | undefined;
-  /** Which weights, where there are several; components without them give their plain ones. */
+  /** Variant of the weights; components without it use their plain weights. */
   readonly variant?: Variant | undefined;
-  /** The networks that are wanted, by folder; all when left out. Tokenizers and the like always come. */
+  /** Folders of the networks to include; default: all. Components without weights are always included. */
   readonly components?: readonly string[] | undefined;
 }
 
 /**
- * The files of a repository that a conversion reads: configurations, tokenizers, schedulers, and of each network's weights
- * one set (safetensors rather than .bin; the variant, else plain, else the only one), with all shards. Names are paths with `/`.
+ * Lists the files of a repository that a conversion reads: configs, tokenizers, schedulers, and for each network one set of
+ * weights with all its shards (the variant, else the plain weights, else `onlyVariant`; safetensors is preferred to .bin).
+ * Names are paths with `/`.
  */
 export function filesForConversion(names: readonly string[], selection: Selection): readonly string[] {
   const { parts, variant, components } = selection;
@@ -31,7 +32,7 @@ export function filesForConversion(names: readonly string[], selection: Selectio
   ];
 }
 
-/** The networks of a selection whose configuration or weights are not among the files, or not all of their shards. */
+/** Lists the selected networks whose config, weights or shards are missing. */
 export function withoutWeights(names: readonly string[], selection: Selection): readonly string[] {
   const { parts = [{ name: '', className: '' }], variant, components } = selection;
   return parts
@@ -44,13 +45,13 @@ export function withoutWeights(names: readonly string[], selection: Selection): 
     .map(({ name }) => name);
 }
 
-/** The single-file checkpoints of a repository that is no diffusers folder; those of fewer bits only where it has no others. */
+/** Lists a repository's single-file checkpoints; GGUF files only where it has no others. */
 export function singleFiles(names: readonly string[]): readonly string[] {
   const files = names.filter((name) => /\.(safetensors|ckpt|pt|pth)$/i.test(name));
   return files.length > 0 ? files : names.filter((name) => /\.gguf$/i.test(name));
 }
 
-/** The variants that some component has. */
+/** Lists the variants that any component has. */
 export function variantsIn(names: readonly string[]): readonly Variant[] {
   const folders = [...new Set(names.map((name) => posix.dirname(name)))];
   const found = folders.flatMap((folder) => variantsAmong(inFolder(names, folder === '.' ? '' : folder)));
@@ -65,7 +66,7 @@ function componentFiles(names: readonly string[], folder: string, variant: Varia
   ];
 }
 
-/** The small text files of a component: its configuration, a tokenizer's vocabulary. */
+/** Lists the small text files of a component: its config, a tokenizer's vocabulary. */
 function settings(names: readonly string[], folder: string): string[] {
   const text = folder === '' ? /^config\.json$/ : /\.(json|txt|model)$/;
   return inFolder(names, folder)
@@ -73,12 +74,12 @@ function settings(names: readonly string[], folder: string): string[] {
     .map((file) => posix.join(folder, file));
 }
 
-/** The files of a folder itself, without the folder's name. */
+/** Lists the files directly in a folder, by file name. */
 function inFolder(names: readonly string[], folder: string): string[] {
   return names.filter((name) => posix.dirname(name) === (folder || '.')).map((name) => posix.basename(name));
 }
 
-/** One set of weights: the file, or the index and all of its shards. */
+/** Lists one set of weights: a file, or an index and all of its shards. */
 function weightFiles(files: readonly string[], variant: Variant | undefined): string[] {
   const found =
     (variant && findWeightFile(files, variant)) ||
@@ -87,7 +88,7 @@ function weightFiles(files: readonly string[], variant: Variant | undefined): st
   return found.endsWith('.json') ? [found, ...shardsOf(found, files)] : [found];
 }
 
-/** `model-00001-of-00002.safetensors`, with the variant before or after the numbers: diffusers has written both. */
+/** `model-00001-of-00002.safetensors`, with the variant before or after the numbers: diffusers has used both. */
 const shardName =
   /^(?<stem>.+?)(?:\.(?<before>[\w-]+))?-(?<at>\d{5})-of-(?<count>\d{5})(?:\.(?<after>[\w-]+))?\.(?<ending>\w+)$/;
 
@@ -101,7 +102,7 @@ function shardsOf(index: string, files: readonly string[]): string[] {
   });
 }
 
-/** Whether a file is one shard of several that are not all there, or an index without any. */
+/** Whether shards are missing: the file is an index without any, or one of an incomplete set. */
 function lacksShards(file: string, weights: readonly string[]): boolean {
   if (file.endsWith('.json')) return weights.length === 1;
   const shard = shardName.exec(file)?.groups;

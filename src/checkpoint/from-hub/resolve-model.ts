@@ -8,21 +8,21 @@ import { type Snapshot, withSnapshot } from '../../hub/snapshot.ts';
 import { count, formatBytes } from '../../text.ts';
 import { chooseForConversion, type Wanted } from './choose-files.ts';
 
-/** A model of the Hub, on this disk. */
+/** A model of the Hub in the local cache. */
 export interface ResolvedModel {
-  /** Its diffusers folder in the cache; of a single-file checkpoint, the file. */
+  /** Path in the cache of its diffusers folder or its single file. */
   readonly path: string;
-  /** The repository it comes from, and the file if it is one: another than was asked for when the model moved. */
+  /** Repository, and the file if it is a single file. Differs from the requested id when the model moved. */
   readonly id: string;
   readonly commit: string;
-  /** The files that a conversion needs of it. */
+  /** Files that a conversion needs. */
   readonly files: readonly { readonly name: string; readonly byteLength: number }[];
-  /** What the user should know, a sentence each. */
+  /** Notes for the user, a sentence each. */
   readonly notes: readonly string[];
 }
 
 /**
- * Finds a model of the Hub in the cache, downloading what a conversion needs and is not there: `org/name`, or
+ * Finds a model of the Hub in the cache and downloads the missing files that a conversion needs. The id is `org/name`, or
  * `org/name/file.safetensors` for a single-file checkpoint. Throws `RequestError`, `RepositoryNotFoundError`,
  * `NotFoundError`, `DownloadError`, `DiskSpaceError`, `UnsupportedModelError` and `InterruptedError`.
  */
@@ -43,7 +43,7 @@ export async function resolveModel(
   );
 }
 
-/** Does the work of the stage `download`, and adds what was noted to its result. */
+/** Runs the stage `download`, and adds its notes to the result. */
 export async function inDownload<T>(
   context: Context,
   work: (follower: Follower) => Promise<{ readonly output: T; readonly detail: string }>,
@@ -59,7 +59,7 @@ export async function inDownload<T>(
   });
 }
 
-/** Brings files of a snapshot, showing how far it is; gives them with their sizes, and a sentence that sums it up. */
+/** Downloads files of a snapshot with progress; returns them with their sizes, and a summary in words. */
 export async function bring(snapshot: Snapshot, names: readonly string[], { onProgress }: Context) {
   const came = await snapshot.bring(names, (what, done, total) =>
     onProgress?.({ type: 'progress', stage: 'download', what, done, total, unit: 'bytes' }),

@@ -1,16 +1,16 @@
 /**
- * Files that are intact and well known, and that are not converted: what each is, by a name that only it has. Of several
- * that fit the first counts, so what is built upon another kind stands before it.
+ * Well-known kinds of files that are not converted, each recognised by a tensor name that only it has. The first match
+ * counts, so a kind that extends another is listed before it.
  */
 
-/** A kind of model, and what to do when it was given where a checkpoint is needed. */
+/** A kind of model, and advice for when it is given in place of a checkpoint. */
 export interface Recognized {
   /** Completes the sentence "x is …". */
   readonly what: string;
   readonly advice: string;
 }
 
-/** A kind of file, and the names of tensors that show it. */
+/** A kind of file, and the tensor names that identify it. */
 export interface KnownModel extends Recognized {
   /** A name that only this kind has; with several patterns, one name for each. */
   readonly names: RegExp | readonly RegExp[];
@@ -18,14 +18,14 @@ export interface KnownModel extends Recognized {
 
 export const useStableDiffusion = 'Use a checkpoint of Stable Diffusion 1.x, 2.x or XL.';
 export const useVaeFolder =
-  'Name the checkpoint that it is for, and with --custom-vae-version its folder: config.json and the weights, as diffusers keeps them.';
+  'Name its checkpoint, and with --custom-vae-version its diffusers folder, which holds config.json and the weights.';
 const useBase = 'Use the checkpoint that it was made from.';
 
 function unsupported(what: string, names: KnownModel['names'], advice = useStableDiffusion): KnownModel {
   return { what: `${what}, which is not supported`, names, advice };
 }
 
-/** Networks that are a UNet or a ControlNet of Stable Diffusion and something more: without that they would draw something else. */
+/** Networks that extend a UNet, ControlNet or VAE of Stable Diffusion; without the extension their results would differ. */
 export const alteredModels: readonly KnownModel[] = [
   unsupported(
     'a ControlNet union (several kinds of pictures in one network)',
@@ -42,7 +42,7 @@ export const alteredModels: readonly KnownModel[] = [
     /(^|\.)motion_modules\.|(^|\.)time_stack\.|\.temporal_transformer|(^|\.)time_mixer\.|\.temporal_res_block\./,
   ),
   unsupported('an upscaling model', /^low_scale_model\./),
-  unsupported('Zero123, which turns the camera around a picture', /^cc_projection\./),
+  unsupported('Zero123 (new views of an object)', /^cc_projection\./),
   unsupported(
     'a UNet with an IP-Adapter in it',
     /\.to_[kv]_ip\b|(^|\.)encoder_hid_proj\.image_projection_layers\./,
@@ -54,7 +54,7 @@ export const alteredModels: readonly KnownModel[] = [
   ]),
   unsupported('Kandinsky', /(^|\.)encoder_hid_proj\.(image_embeds|image_proj|norm)\./),
   unsupported('DeepFloyd IF', [/(^|\.)encoder_hid_proj\.weight$/, /(^|\.)add_embedding\.(norm1|pool)\./]),
-  unsupported('a UNet that reads the text of another encoder', /(^|\.)encoder_hid_proj\./),
+  unsupported('a UNet for another text encoder', /(^|\.)encoder_hid_proj\./),
   unsupported('GLIGEN', /(^|\.)position_net\.|\.fuser\.(attn|linear)/),
   unsupported('Stable unCLIP', /^noise_augmentor\.|^embedder\.model\.visual\./),
   {
@@ -71,7 +71,7 @@ function behindDenoiser(names: string): RegExp {
   return new RegExp(denoiser + names);
 }
 
-/** Denoisers that are no UNet of Stable Diffusion. A file may hold a VAE and text encoders beside them. */
+/** Denoisers that are not UNets of Stable Diffusion. Their files may also hold a VAE and text encoders. */
 export const otherDenoisers: readonly KnownModel[] = [
   unsupported('Chroma', behindDenoiser(String.raw`distilled_guidance_layer\.`)),
   unsupported(
@@ -120,7 +120,7 @@ export const otherDenoisers: readonly KnownModel[] = [
   unsupported('Stable Audio', /(^|\.)(to_timestep_embed|conditioner\.conditioners)\./),
 ];
 
-/** What goes with a checkpoint and is not applied to one here, or is of another field altogether. */
+/** Adapters that cannot be applied to a checkpoint here, and networks of other kinds. */
 export const otherFiles: readonly KnownModel[] = [
   unsupported('PhotoMaker', /^id_encoder\./),
   unsupported('an IP-Adapter', /^(image_proj|ip_adapter)\./),
@@ -136,12 +136,12 @@ export const otherFiles: readonly KnownModel[] = [
     'Use a ControlNet for the family of the checkpoint.',
   ),
   unsupported(
-    'a network that enlarges pictures (ESRGAN)',
+    'an upscaling network (ESRGAN)',
     /^(conv_first\.|model\.1\.sub\.\d|params(_ema)?\.|RRDB_trunk\.)|^params_ema$|\.residual_group\./,
   ),
 ];
 
-/** Encoders that no family here reads. */
+/** Encoders that no supported family uses. */
 export const otherEncoders: readonly KnownModel[] = [
   unsupported(
     'a T5 text encoder (of Stable Diffusion 3 or Flux)',

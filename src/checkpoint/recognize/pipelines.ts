@@ -1,6 +1,6 @@
 import { type Recognized, useStableDiffusion } from './other-models.ts';
 
-/** What a folder is, told from the class names in its model_index.json. */
+/** Recognises folders by the class names in their model_index.json. */
 
 /** The pipeline classes of model_index.json that are converted. */
 export const supportedPipelines: readonly string[] = [
@@ -11,14 +11,14 @@ export const supportedPipelines: readonly string[] = [
   'LatentConsistencyModelImg2ImgPipeline',
 ];
 
-/** What a pipeline class that is not converted makes; `undefined` for one that was never heard of. */
+/** Recognises a pipeline class that is known and not converted; `undefined` for an unknown class. */
 export function recognizePipeline(className: string): Recognized | undefined {
   return refusedPipelines.find(({ name }) => name.test(className));
 }
 
 /**
- * Whether a folder is one of Stable Diffusion whatever its pipeline is called: by a UNet of the usual class, and nothing
- * that another kind of model draws with. The pipelines that are known to draw otherwise are `refusedPipelines`.
+ * Whether a folder with an unknown pipeline is one of Stable Diffusion: it has a UNet of the usual class and no component
+ * of another kind of model. Pipelines that are known to work differently are in `refusedPipelines`.
  */
 export function isOrdinary(parts: readonly { readonly name: string; readonly className: string }[]): boolean {
   const classOf = (name: string) => parts.find((part) => part.name === name)?.className;
@@ -31,7 +31,7 @@ export function isOrdinary(parts: readonly { readonly name: string; readonly cla
   );
 }
 
-/** The pipelines that are known and not converted; of several that fit a class name, the first. */
+/** Pipelines that are known and not converted; the first match counts. */
 export const refusedPipelines: readonly (Recognized & { readonly name: RegExp })[] = [
   {
     name: /^StableDiffusion3/,
@@ -61,7 +61,7 @@ export const refusedPipelines: readonly (Recognized & { readonly name: RegExp })
   },
 ];
 
-/** Whether a component is configuration only (a scheduler, a tokenizer, an image processor), told from its class. */
+/** Whether a component has no weights (a scheduler, a tokenizer, an image processor), by its class. */
 export function isWeightless(className: string): boolean {
   return /(Scheduler|Tokenizer(Fast)?|TokenizersBackend|FeatureExtractor|Processor(Fast|Pil)?|Watermarker)$/.test(
     className,

@@ -2,51 +2,51 @@ import type { Weight } from '../../weights/weight.ts';
 import { parseLoraKey } from '../lora/lora-key.ts';
 
 /**
- * What networks a file of tensors holds, whoever named them. Names say it by the marks that only one network has, behind
- * any prefix: `model.diffusion_model.output_blocks.0.…` and `unet._orig_mod.output_blocks.0.…` are a UNet alike. Everything
- * that decides what a file is begins here.
+ * Finds the networks in a file of tensors, in any layout. Each network has names that no other has, behind any prefix:
+ * `model.diffusion_model.output_blocks.0.…` and `unet._orig_mod.output_blocks.0.…` both show a UNet. Recognising a file
+ * always begins here.
  */
 
-/** What a file may hold, under the names of diffusers' folders. */
+/** A network that a file may hold, named like diffusers' folders. */
 export type Part = 'unet' | 'vae' | 'text_encoder' | 'text_encoder_2' | 'controlnet';
 
-/** Whose names a network's tensors have. */
+/** Naming scheme of a network's tensors. */
 export type Naming = 'original' | 'diffusers' | 'openclip' | 'transformers';
 
 /** A network in a file. */
 export interface FoundPart {
   readonly part: Part;
   readonly naming: Naming;
-  /** What stands before all of its names. */
+  /** Common prefix of its tensors' names. */
   readonly prefix: string;
-  /** A name that shows it. */
+  /** One of the names that identify it, for messages. */
   readonly mark: string;
 }
 
-/** The networks of a file, and what else its names show. */
+/** The networks and adapters in a file. */
 export interface Survey {
   readonly parts: ReadonlyMap<Part, FoundPart>;
-  /** Two networks that could be the same part, neither of which has a better claim. */
+  /** Two networks that could equally well be the same part. */
   readonly rivals: readonly [FoundPart, FoundPart] | undefined;
-  /** The names that change a network and are none: those of LoRAs and the like. */
+  /** Names of tensors that belong to LoRAs and other adapters. */
   readonly adapters: readonly string[];
 }
 
-/** Names and shapes; the numbers are not looked at. */
+/** Shapes by name; recognition does not read the numbers. */
 export type Shapes = ReadonlyMap<string, Pick<Weight, 'shape'>>;
 
-/** A name without what compilers put into it. */
+/** Removes what torch.compile inserts into names. */
 export function plainName(name: string): string {
   return name.replaceAll('_orig_mod.', '');
 }
 
-/** One way in which names show a network. */
+/** A pattern of names that identifies a network. */
 interface Mark {
   readonly kind: 'denoiser' | 'vae' | 'text';
   readonly naming: Naming;
-  /** Begins where the network's own names begin. */
+  /** Matches where the network's own names begin, after the prefix. */
   readonly own: RegExp;
-  /** What the prefix must not end with: the same names are parts of other networks. */
+  /** Endings of prefixes that rule the network out, since other networks have the same names behind them. */
   readonly not?: RegExp;
 }
 
@@ -93,7 +93,7 @@ const marks: readonly Mark[] = [
   },
 ];
 
-/** The networks that a file's names show. */
+/** Finds the networks and adapters in a file by its tensors' names. */
 export function survey(shapes: Shapes): Survey {
   const adapters: string[] = [];
   const groups = new Map<string, { readonly mark: Mark; readonly prefix: string; names: string[] }>();
@@ -126,12 +126,12 @@ export function survey(shapes: Shapes): Survey {
   return { ...bestOf(found), adapters };
 }
 
-/** Names within networks' places that show no network: numbers that transformers once saved, what losses were trained with. */
+/** Whether a name identifies no network: position ids that transformers once saved, tensors of losses and EMA. */
 function isIncidental(name: string): boolean {
   return /(^|\.)(position_ids|logit_scale)$|(^|\.)(loss|model_ema)\./.test(name);
 }
 
-/** Which part names behind one prefix are; `undefined` where they are of none that is known. */
+/** The part that names behind a prefix belong to; `undefined` for an unknown network. */
 function partOf(
   { kind, naming }: Mark,
   prefix: string,
@@ -143,13 +143,13 @@ function partOf(
   const own = names.map((name) => name.slice(prefix.length));
   if (own.some((name) => /^(output_blocks|up_blocks)\./.test(name))) return 'unet';
   if (own.some((name) => /^(input_hint_block|controlnet_cond_embedding)\./.test(name))) return 'controlnet';
-  // Half a network: it is for who builds it to say what is missing.
+  // An incomplete network is accepted: building its graph reports what is missing.
   if (/(^|\.)control(_model|net)\.$/.test(prefix)) return 'controlnet';
   const hasTime = own.some((name) => /^time_embed/.test(name));
   return hasTime || /(^|\.)(diffusion_model|unet)\.$/.test(prefix) ? 'unet' : undefined;
 }
 
-/** The second encoder of XL is told by its name. The refiner's only one is a second encoder as well; 2.x's is a first. */
+/** Recognises XL's second text encoder by its prefix. The refiner's only one counts as a second, that of 2.x as a first. */
 function textPart(
   prefix: string,
   naming: Naming,
@@ -163,13 +163,14 @@ function textPart(
   return width === 1280 && naming === 'openclip' ? 'text_encoder_2' : 'text_encoder';
 }
 
-/** Where the best-known tools put each part; what lies elsewhere is taken where nothing lies there. */
+/** Prefixes that common tools write; a part behind another prefix is taken where none has a usual one. */
 const usualPrefixes =
   /^((model\.)?diffusion_model\.|first_stage_model\.|vae\.|cond_stage_model\.(transformer|model)\.|conditioner\.embedders\.\d\.(transformer|model)\.|control_model\.|unet\.|text_encoder(_2)?\.|)$/;
-const averages = /(^|[._])ema([._]|$)/;
+const emaPrefix = /(^|[._])ema([._]|$)/;
 
+/** Rank of a candidate for its part: 2 behind a usual prefix, 1 behind another, 0 for EMA weights. */
 function claim({ prefix }: FoundPart): number {
-  if (averages.test(prefix)) return 0;
+  if (emaPrefix.test(prefix)) return 0;
   return usualPrefixes.test(prefix) ? 2 : 1;
 }
 

@@ -12,7 +12,7 @@ import {
 } from './other-models.ts';
 import { type FoundPart, plainName, type Shapes, type Survey, survey } from './survey.ts';
 
-/** What a weight file can be: something to open, something that goes with a checkpoint, or nothing that is converted. */
+/** Kind of a weight file: one that can be opened, one that needs a checkpoint, or an unsupported one. */
 export type WeightsKind =
   | 'checkpoint'
   | 'unet'
@@ -23,13 +23,12 @@ export type WeightsKind =
   | 'textual inversion'
   | 'unsupported';
 
-/** A weight file, and what to do with it. */
+/** Kind of a weight file, with advice. */
 export interface RecognizedWeights extends Recognized {
   readonly kind: WeightsKind;
 }
 
-const useCheckpoint =
-  'Give the checkpoint that it belongs to: a single file, or the folder that holds model_index.json.';
+const useCheckpoint = 'Give its checkpoint: a single file, or the folder that holds model_index.json.';
 
 const kinds = {
   checkpoint: { kind: 'checkpoint', what: 'a checkpoint in a single file', advice: 'Convert it.' },
@@ -41,23 +40,24 @@ const kinds = {
   vae: {
     kind: 'vae',
     what: 'a VAE alone',
-    advice: 'Convert it alone, or name the checkpoint that it is for, and this with --custom-vae-version.',
+    advice:
+      'Convert it alone, or name its checkpoint with --model-version, and this file with --custom-vae-version.',
   },
   text: { kind: 'text encoder', what: 'a text encoder alone', advice: useCheckpoint },
   controlnet: {
     kind: 'controlnet',
     what: 'a ControlNet alone',
-    advice: 'Name the checkpoint that it was made for, and this with --convert-controlnet.',
+    advice: 'Name its checkpoint with --model-version, and this file with --convert-controlnet.',
   },
   controlLora: {
     kind: 'controlnet',
-    what: 'a Control-LoRA, which its base’s UNet completes',
-    advice: 'Name the checkpoint that it was made for, and this with --convert-controlnet.',
+    what: 'a Control-LoRA (a ControlNet stored as a LoRA of its base’s UNet)',
+    advice: 'Name its checkpoint with --model-version, and this file with --convert-controlnet.',
   },
   differenceControlNet: {
     kind: 'controlnet',
-    what: 'the difference of a ControlNet to its base’s UNet',
-    advice: 'Name the checkpoint that it was made for, and this with --convert-controlnet.',
+    what: 'a ControlNet stored as the difference to its base’s UNet',
+    advice: 'Name its checkpoint with --model-version, and this file with --convert-controlnet.',
   },
   lora: {
     kind: 'lora',
@@ -88,10 +88,10 @@ const kinds = {
   },
 } as const satisfies Readonly<Record<string, RecognizedWeights>>;
 
-/** A ControlNet that is told to be pooled by what lies beside it. */
+/** A pooled (shuffle) ControlNet, which only the YAML beside the file identifies. */
 export const pooledControlNet: RecognizedWeights = kinds.pooled;
 
-/** Everything that a file of weights can be called. */
+/** All kinds of weight files that can be recognised. */
 export const knownWeightFiles: readonly RecognizedWeights[] = [
   ...Object.values(kinds),
   ...otherAdapters.map(([, name]) => otherAdapter(name)),
@@ -99,8 +99,8 @@ export const knownWeightFiles: readonly RecognizedWeights[] = [
 ];
 
 /**
- * What a single weight file is, told from its tensors' names and shapes; `undefined` when they fit nothing known. The one
- * place that decides it, for every command. `path` helps where names do not tell.
+ * Recognises a weight file by its tensors' names and shapes; `undefined` for an unknown one. Every command decides by this
+ * function. `path` helps where the names do not suffice.
  */
 export function recognizeWeights(shapes: Shapes, path = ''): RecognizedWeights | undefined {
   const found = survey(shapes);
@@ -119,7 +119,7 @@ export function recognizeWeights(shapes: Shapes, path = ''): RecognizedWeights |
   );
 }
 
-/** What has the marks of a network of Stable Diffusion and is another one. */
+/** Recognises a network that looks like one of Stable Diffusion and is another. */
 function alteredNetwork(
   { parts }: Survey,
   names: readonly string[],
@@ -130,24 +130,24 @@ function alteredNetwork(
   if (altered) return altered;
   if (parts.has('controlnet') && !parts.has('unet') && /shuffle/i.test(basename(path))) return kinds.pooled;
   const unet = parts.get('unet');
-  return unet && otherUnet(readChannels(unet, shapes));
+  return unet && otherUnet(inputChannels(unet, shapes));
 }
 
-/** A VAE alone whose latents are those of another family, or of videos. */
+/** Recognises a VAE alone with the latents of another family, or of videos. */
 function otherVae({ parts }: Survey, shapes: Shapes): RecognizedWeights | undefined {
   if (!parts.has('vae') || parts.has('unet')) return undefined;
   const latents = shapeEnding(shapes, /(^|\.)decoder\.conv_in\.weight$/);
   return latents && (latents.length !== 4 || latents[1] !== 4) ? kinds.otherVae : undefined;
 }
 
-/** How many channels a UNet's first convolution reads; `undefined` where the file lacks it. */
-function readChannels({ prefix }: FoundPart, shapes: Shapes): number | undefined {
+/** Input channels of a UNet's first convolution; `undefined` where the file lacks it. */
+function inputChannels({ prefix }: FoundPart, shapes: Shapes): number | undefined {
   const names = ['input_blocks.0.0.weight', 'conv_in.weight'].map((name) => prefix + name);
   for (const [name, { shape }] of shapes) if (names.includes(plainName(name))) return shape[1];
   return undefined;
 }
 
-/** A UNet that reads more than latents, a mask and a picture. */
+/** Recognises a UNet for an unsupported task, by its input channels. */
 function otherUnet(channels: number | undefined): RecognizedWeights | undefined {
   const kind = channels === undefined ? 'base' : kindByChannels(channels);
   if (kind && kind !== 'depth') return undefined;
@@ -160,7 +160,7 @@ function otherUnet(channels: number | undefined): RecognizedWeights | undefined 
   };
 }
 
-/** A whole checkpoint, its UNet alone, or a ControlNet. */
+/** Recognises a checkpoint, a UNet alone, or a ControlNet. */
 function stableDiffusion({ parts }: Survey, shapes: Shapes): RecognizedWeights | undefined {
   const unet = parts.get('unet');
   if (unet) return parts.size > 1 || unet.prefix !== '' ? kinds.checkpoint : kinds.unet;
@@ -175,7 +175,7 @@ function stableDiffusion({ parts }: Survey, shapes: Shapes): RecognizedWeights |
   return isInCheckpoint || (hasText && parts.has('vae')) ? kinds.checkpoint : undefined;
 }
 
-/** A LoRA, and what comes in files like one. */
+/** Recognises a LoRA, and other adapters. */
 function adapter({ adapters, parts }: Survey, names: readonly string[]): RecognizedWeights | undefined {
   if (parts.size > 0) return undefined;
   const other = otherAdapters.find(([tensor]) => names.some((name) => tensor.test(name)));
@@ -183,7 +183,7 @@ function adapter({ adapters, parts }: Survey, names: readonly string[]): Recogni
   return adapters.length > 0 ? kinds.lora : undefined;
 }
 
-/** One network that is none of a UNet. */
+/** Recognises a single network that is not a UNet, and a textual inversion. */
 function loneNetwork(
   { parts }: Survey,
   names: readonly string[],
@@ -200,7 +200,7 @@ function loneNetwork(
     : undefined;
 }
 
-/** A textual inversion as diffusers saves it: one tensor, called by its token. */
+/** Whether a file is a textual inversion as diffusers saves it: one tensor, named by its token. */
 function isEmbedding(shapes: Shapes): boolean {
   const [only, ...others] = shapes;
   if (!only || others.length > 0) return false;
@@ -211,7 +211,7 @@ function isEmbedding(shapes: Shapes): boolean {
 function otherAdapter(name: string): RecognizedWeights {
   return {
     kind: 'unsupported',
-    what: `${name}, which is not merged`,
+    what: `${name}, which is not supported`,
     advice: 'Use a LoRA, LoHa or LoKr, or merge it with the program that it was made for.',
   };
 }

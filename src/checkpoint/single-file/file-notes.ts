@@ -20,7 +20,7 @@ export function notesOnFile(
       `Weights are stored as ${fewBits.join(', ')}: pictures differ from those of the float16 model.`,
     );
   if (missing.length > 0)
-    notes.push(`${basename(path)} has no ${missing.join(' and no ')}: what it has is converted.`);
+    notes.push(`${basename(path)} has no ${missing.join(' and no ')}: the rest is converted.`);
   if (beside.length > 0) notes.push(leftOverNote(path, beside));
   if (unknownClasses.length > 0) {
     const more = unknownClasses.length > 4 ? ` and ${unknownClasses.length - 4} more classes` : '';

@@ -48,7 +48,7 @@ export async function predictionOf(file: WeightFile, context: PredictionContext)
       ...marked,
       type: given,
       zeroSnr: given === 'v_prediction' && (marked?.zeroSnr ?? false),
-      note: `The UNet predicts ${predictionTitles[given]}, as was asked for.`,
+      note: `The UNet predicts ${predictionTitles[given]}, as requested.`,
     };
   if (marked) return marked;
   if (configured?.prediction) {

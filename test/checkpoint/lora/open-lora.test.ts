@@ -47,7 +47,7 @@ describe('what is not merged is refused by name', () => {
     ]);
     const error = await rejectionOf(openLora(path));
     expect(error).toBeInstanceOf(UnsupportedModelError);
-    expect(error.problem).toBe(`${path} is ${what}, which is not merged.`);
+    expect(error.problem).toBe(`${path} is ${what}, which is not supported.`);
   });
 });
 

@@ -243,13 +243,13 @@ const files: readonly [title: string, names: Shapes, what: string, parts?: strin
       'input_blocks.1.0.in_layers.2.up': [4, 1],
       'input_blocks.1.0.in_layers.2.down': [1, 4],
     },
-    'a Control-LoRA, which its base’s UNet completes',
+    'a Control-LoRA (a ControlNet stored as a LoRA of its base’s UNet)',
     'controlnet',
   ],
   [
     'a difference ControlNet',
     { ...behind('control_model.', { ...originalDown, ...hint }), difference: [] },
-    'the difference of a ControlNet to its base’s UNet',
+    'a ControlNet stored as the difference to its base’s UNet',
     'controlnet',
   ],
   [
@@ -285,11 +285,11 @@ const files: readonly [title: string, names: Shapes, what: string, parts?: strin
     aLora,
     'lora',
   ],
-  ['an OFT', named('lora_unet_conv_in.oft_blocks'), 'OFT, which is not merged'],
+  ['an OFT', named('lora_unet_conv_in.oft_blocks'), 'OFT, which is not supported'],
   [
     'a GLoRA',
     named(...['a1', 'a2', 'b1', 'b2'].map((part) => `lora_unet_conv_in.${part}.weight`)),
-    'GLoRA, which is not merged',
+    'GLoRA, which is not supported',
   ],
   ['a textual inversion', named('emb_params'), 'a textual inversion, not a checkpoint'],
   ['diffusers’ textual inversion', named('<cat-toy>'), 'a textual inversion, not a checkpoint'],
@@ -367,11 +367,7 @@ const files: readonly [title: string, names: Shapes, what: string, parts?: strin
   ],
   ['an IP-Adapter', named('image_proj.proj.weight'), not('an IP-Adapter')],
   ['a T2I-Adapter', named('body.0.block1.weight'), not('a T2I-Adapter')],
-  [
-    'ESRGAN',
-    named('conv_first.weight', 'RRDB_trunk.0.weight'),
-    not('a network that enlarges pictures (ESRGAN)'),
-  ],
+  ['ESRGAN', named('conv_first.weight', 'RRDB_trunk.0.weight'), not('an upscaling network (ESRGAN)')],
 ];
 
 test.each(files)('%s is the same for every command', async (title, shapes, what, parts = '') => {

@@ -107,7 +107,7 @@ test('a file without VAE or text encoder is opened, and says so', async () => {
   expect([...checkpoint.components.keys()]).toEqual(['unet']);
   expect(checkpoint.missing).toEqual(['text_encoder', 'vae']);
   expect(checkpoint.notes).toEqual([
-    'model.safetensors has no text_encoder and no vae: what it has is converted.',
+    'model.safetensors has no text_encoder and no vae: the rest is converted.',
   ]);
   const error = thrownBy(() => requireComponent(checkpoint, 'vae'));
   expect(error.problem).toBe('model.safetensors has no vae.');
