@@ -22,14 +22,18 @@ export const validateCommand: Command = {
 
 /** Every output of every verdict, a line each, and whether all is well. */
 export function describeVerdicts(verdicts: readonly Verdict[]): string {
+  const isQuantized = verdicts.some(({ outputs }) =>
+    outputs.some(({ float32Psnr }) => float32Psnr !== undefined),
+  );
   const rows = verdicts.flatMap(({ format, paths, floor, outputs }) =>
-    outputs.map(({ name, inputs, psnr, applePsnr, maxAbsError, nonFinite, pass }) => [
+    outputs.map(({ name, inputs, psnr, float32Psnr, applePsnr, maxAbsError, nonFinite, pass }) => [
       format,
       `${paths[0] ?? ''}${paths.length > 1 ? ` +${paths.length - 1}` : ''}`,
       name,
       inputs,
       decibels(psnr),
       String(floor),
+      ...(isQuantized ? [float32Psnr === undefined ? '' : decibels(float32Psnr)] : []),
       decibels(applePsnr),
       maxAbsError.toExponential(1),
       String(nonFinite.candidate),
@@ -39,9 +43,18 @@ export function describeVerdicts(verdicts: readonly Verdict[]): string {
   const failed = verdicts.filter(({ pass }) => !pass).map(({ paths }) => paths.join(', '));
   return [
     alignColumns([
-      ['format', 'path', 'output', 'inputs', 'PSNR dB', 'floor', 'Apple’s dB', 'max error', 'not finite', ''],
+      [
+        ...['format', 'path', 'output', 'inputs', 'PSNR dB', 'floor'],
+        ...(isQuantized ? ['dB to float32'] : []),
+        ...['Apple’s dB', 'max error', 'not finite', ''],
+      ],
       ...rows,
     ]),
+    ...(isQuantized
+      ? [
+          'Models with fewer bits are held to the floor by a reference with the same bits; what the bits cost is the distance to float32.',
+        ]
+      : []),
     failed.length === 0 ? 'Every output passes.' : `Too far from the reference: ${failed.join(', ')}.`,
   ].join('\n\n');
 }

@@ -56,9 +56,6 @@ function conversion(request: ConvertRequest): Pipeline<LocatedModels, ConvertRes
     .to(planStage(request));
   if (request.dryRun) return planned.to(dryRunStage(request));
   const written = planned.to(writeStage(request));
-  const validated =
-    request.minPsnr === undefined
-      ? written
-      : written.to(validateStage(request.minPsnr, request.quantization));
+  const validated = request.minPsnr === undefined ? written : written.to(validateStage(request.minPsnr));
   return request.bundle ? validated.to(bundleStage(request)) : validated;
 }

@@ -3,6 +3,7 @@ import type { EncodedPrompts } from '../convert/networks/realistic.ts';
 import { RequestError, UnsupportedModelError } from '../errors.ts';
 import type { Format } from '../formats/format.ts';
 import { requireOnnxruntime } from '../formats/onnx/onnx-session.ts';
+import { withArtifact } from '../formats/open.ts';
 import {
   type ModelBorders,
   noteNonFinite,
@@ -10,6 +11,7 @@ import {
   type RunnerOptions,
   type TensorMap,
 } from '../formats/runner.ts';
+import type { StoredForm, StoredForms } from '../quantize/stored-form.ts';
 import { openChain } from '../run/chain.ts';
 import { feedsFor, recordedOutputs } from '../run/feeds.ts';
 import { type FoundModel, findModels, formatOfModel, modelsInResources } from '../run/find-models.ts';
@@ -96,20 +98,21 @@ async function validateModel(
   candidate: Runner,
   { reference, encoded }: { readonly reference: Reference; readonly encoded: Encoded | undefined },
   { minPsnr }: Floor,
-  { signal }: Context,
+  context: Context,
 ): Promise<Verdict> {
-  const { name, paths, root } = model;
+  const { name, paths } = model;
+  const { signal } = context;
   const format = await formatOfModel(model);
   const expectations =
     reference.kind === 'recorded'
       ? recordedExpectations(candidate, reference.tensors)
-      : await computedExpectations({ name, root, format }, candidate, reference, encoded, signal);
+      : await computedExpectations({ ...model, format }, candidate, { reference, encoded }, context);
   const outputs: OutputVerdict[] = [];
-  for (const { inputs, tensors, expected } of expectations) {
+  for (const { inputs, tensors, expected, float32 } of expectations) {
     throwIfInterrupted(signal);
     const feeds = feedsFor(candidate, tensors);
     const found = await candidate.run(feeds);
-    outputs.push(...judge(expected, found, { inputs, minPsnr }));
+    outputs.push(...judge(expected, found, { inputs, minPsnr, float32 }));
   }
   const compared = new Set(outputs.map((output) => output.name));
   const notCompared = candidate.outputs.map((output) => output.name).filter((each) => !compared.has(each));
@@ -132,6 +135,8 @@ interface Expectation {
   readonly inputs: string;
   readonly tensors: TensorMap;
   readonly expected: TensorMap;
+  /** What it gives in float32, where `expected` is from weights with the candidate's few bits. */
+  readonly float32?: TensorMap;
 }
 
 function recordedExpectations(candidate: Runner, tensors: TensorMap): Expectation[] {
@@ -139,30 +144,57 @@ function recordedExpectations(candidate: Runner, tensors: TensorMap): Expectatio
 }
 
 async function computedExpectations(
-  { name, root, format }: Pick<FoundModel, 'name' | 'root'> & { readonly format: Format },
+  model: FoundModel & { readonly format: Format },
   candidate: Runner,
-  reference: RunnableReference,
-  encoded: Encoded | undefined,
-  signal: AbortSignal | undefined,
-): Promise<Expectation[]> {
+  { reference, encoded }: { readonly reference: RunnableReference; readonly encoded: Encoded | undefined },
+  context: Context,
+): Promise<readonly Expectation[]> {
+  const { name, root, format, paths } = model;
   const form = networkOf(candidate.inputs.map((input) => input.name));
   if (!form) throw unknownNetwork(candidate);
-  return reference.withModel({ name, network: networkCalled(name, form), format }, (paths) =>
-    withChain(paths, async (other) => {
+  const wanted = { name, network: networkCalled(name, form), format };
+  const outputsFor = async (other: Runner, tensors: TensorMap): Promise<TensorMap> => {
+    throwIfInterrupted(context.signal);
+    return recordedOutputs(candidate, await other.run(feedsFor(other, tensors)));
+  };
+  const inFloat32 = await reference.withModel(wanted, (places) =>
+    withChain(places, async (other) => {
       if (networkOf(other.inputs.map((input) => input.name)) !== form) throw otherNetwork(candidate, other);
       const settings = { ...(await readModelSettings(root)), ...reference.settings };
       const sizes = inputSizes(form, settings, [candidate, other]);
       const seesText = candidate.inputs.some((input) => input.name === 'encoder_hidden_states');
       const prompts = seesText ? await encoded?.() : undefined;
       const expectations: Expectation[] = [];
-      for (const { name: inputs, tensors } of realisticCases(form, sizes, settings, prompts)) {
-        throwIfInterrupted(signal);
-        const expected = recordedOutputs(candidate, await other.run(feedsFor(other, tensors)));
-        expectations.push({ inputs, tensors, expected });
-      }
+      for (const { name: inputs, tensors } of realisticCases(form, sizes, settings, prompts))
+        expectations.push({ inputs, tensors, expected: await outputsFor(other, tensors) });
       return expectations;
     }),
   );
+  const forms = await storedForms(paths);
+  if (forms.size === 0 || !reference.withQuantized) return inFloat32;
+  const withFewerBits = await reference.withQuantized(wanted, forms, (places) =>
+    withChain(places, async (other) => {
+      const expectations: Expectation[] = [];
+      for (const each of inFloat32)
+        expectations.push({
+          ...each,
+          expected: await outputsFor(other, each.tensors),
+          float32: each.expected,
+        });
+      return expectations;
+    }),
+  );
+  if (withFewerBits) return withFewerBits;
+  const message = `${name}: some of its quantised weights are none of ${reference.path}, so it is judged against float32.`;
+  context.onProgress?.({ type: 'note', message });
+  return inFloat32;
+}
+
+/** The forms of the quantised weights of a model, all chunks together. */
+async function storedForms(paths: readonly string[]): Promise<StoredForms> {
+  const forms: (readonly [string, StoredForm])[] = [];
+  for (const path of paths) forms.push(...(await withArtifact(path, (artifact) => artifact.quantized())));
+  return new Map(forms);
 }
 
 type Encoded = () => Promise<EncodedPrompts>;

@@ -1,5 +1,6 @@
 import type { QuantizationPlan } from '../quantize/plan.ts';
 import type { QuantizedWeight } from '../quantize/quantized-weight.ts';
+import type { StoredForms } from '../quantize/stored-form.ts';
 import type { WeightGroup } from '../weights/weight-groups.ts';
 import type { ArtifactId, Chunk, ModelName } from './artifact-id.ts';
 import type { Format, OwnFacts } from './format.ts';
@@ -73,6 +74,8 @@ export interface StoredArtifact<F extends Format = Format> {
   open(): Promise<Artifact>;
   /** Reads the facts that `inspect` prints. Throws as `open` does. */
   facts(): Promise<ArtifactFacts<F>>;
+  /** Reads the forms of its quantised weights. Throws as `open` does. */
+  quantized(): Promise<StoredForms>;
   /** Loads it to be run. Throws as `open` does, and `UnsupportedModelError` for operations that cannot be run. */
   run(options: RunnerOptions): Promise<Runner>;
   /** Bytes of its files. */

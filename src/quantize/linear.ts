@@ -79,6 +79,11 @@ export class LinearWeight {
     }
   }
 
+  /** The elements as the runtime gives them back, a block at a time: views of one reused buffer. */
+  async *values(): AsyncGenerator<Float32Array> {
+    for await (const { restored } of this.#quantized()) yield restored;
+  }
+
   /** The scales as bytes of the dtype. */
   async scales(): Promise<Uint8Array> {
     const { scales } = await this.parameters();
@@ -129,20 +134,24 @@ export class LinearWeight {
     return { scales, zeros };
   }
 
-  async *#quantized(): AsyncGenerator<{ readonly numbers: Int16Array }> {
+  async *#quantized(): AsyncGenerator<{
+    readonly numbers: Int16Array;
+    readonly restored: Float32Array;
+  }> {
     const { bits, symmetric, dtype } = this.#options;
     const parameters = await this.parameters();
     const most = symmetric ? 2 ** (bits - 1) - 1 : 2 ** bits - 1;
     const least = symmetric ? -most : 0;
-    const [buffer, restored] = [new Int16Array(MOST_VALUES), new Float32Array(MOST_VALUES)];
+    const [buffer, floats] = [new Int16Array(MOST_VALUES), new Float32Array(MOST_VALUES)];
     const roundAll = dtype === 'f16' ? float16Rounding() : () => {};
     const error = { squaredError: 0, energy: 0 };
     for await (const { values, blocks } of blockValues(this.#tensor, this.#index)) {
       const numbers = buffer.subarray(0, values.length);
+      const restored = floats.subarray(0, values.length);
       roundToSteps(values, blocks, parameters, [least, most], { numbers, restored });
       roundAll(restored);
       addError(error, values, restored);
-      yield { numbers };
+      yield { numbers, restored };
     }
     this.#error = error;
   }
@@ -210,9 +219,10 @@ function addError(
 /** Rounds float32 numbers to float16, in place. */
 function float16Rounding(): (values: Float32Array) => void {
   const [toFloat16, back] = [blockConverter('f32', 'f16'), blockConverter('f16', 'f32')];
-  const codes = new Uint8Array(MOST_VALUES * 2);
+  const buffer = new Uint8Array(MOST_VALUES * 2);
   return (values) => {
     const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+    const codes = buffer.subarray(0, values.length * 2);
     toFloat16?.(bytes, codes);
     back?.(codes, bytes);
   };

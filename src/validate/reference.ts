@@ -15,7 +15,9 @@ import type { Format } from '../formats/format.ts';
 import { buildOnnxModel } from '../formats/onnx/build-model.ts';
 import { plannedFiles, writeOnnx } from '../formats/onnx/write-onnx.ts';
 import type { TensorMap } from '../formats/runner.ts';
+import type { Graph } from '../graph/graph.ts';
 import { exists, freeBytes, listFolder, pathKind, removePath } from '../io/disk.ts';
+import { type StoredForms, withStoredForms } from '../quantize/stored-form.ts';
 import {
   type FoundModel,
   findModels,
@@ -47,9 +49,16 @@ export interface RunnableReference {
   /** The text encoders it has beside other models, in the order in which their outputs are joined. */
   readonly textEncoders: readonly TextEncoderName[];
   /** Lets `use` run the reference's form of a model, given as an artifact or chunks. Throws `NotFoundError`. */
-  withModel<T>(model: WantedModel, use: (paths: readonly string[]) => Promise<T>): Promise<T>;
+  withModel<T>(model: WantedModel, use: UsePaths<T>): Promise<T>;
+  /**
+   * The same with the model's weights in these forms. `undefined` where one of them is of no weight of the model; absent
+   * where there are no weights to put into other forms.
+   */
+  withQuantized?<T>(model: WantedModel, forms: StoredForms, use: UsePaths<T>): Promise<T | undefined>;
   close(): Promise<void>;
 }
+
+type UsePaths<T> = (paths: readonly string[]) => Promise<T>;
 
 export type TextEncoderName = 'text_encoder' | 'text_encoder_2';
 
@@ -132,28 +141,36 @@ export function checkpointReference(checkpoint: Checkpoint, context: Context): R
     path: checkpoint.path,
     settings: modelSettings(new Map([...checkpoint.components].map(([name, { config }]) => [name, config]))),
     textEncoders: textEncoderNames.filter((encoder) => checkpoint.components.has(componentOf(encoder))),
-    withModel: ({ network }, use) =>
-      inTemporaryFolder(async (folder) => {
-        await writeReference(checkpoint, network, folder, context);
-        return use([folder]);
-      }),
+    withModel: ({ network }, use) => withReference(network, plainGraph(checkpoint, network), use, context),
+    async withQuantized({ network }, forms, use) {
+      const graph = withStoredForms(plainGraph(checkpoint, network), forms);
+      return graph && withReference(network, graph, use, context);
+    },
     close: async () => {},
   };
 }
 
-/** Writes a network as the plainest model it can be. */
-async function writeReference(
-  checkpoint: Checkpoint,
-  network: NetworkName,
-  folder: string,
-  { signal }: Context,
-): Promise<void> {
+/** A network as the plainest graph it can be. */
+function plainGraph(checkpoint: Checkpoint, network: NetworkName): Graph {
   const options = { models: [network], contract: optimumContract, attention: 'ORIGINAL', sizes: {} } as const;
-  for (const { graph } of convert(checkpoint, options)) {
-    const model = buildOnnxModel(graph, { model: network });
-    await checkFreeSpace(plannedFiles(model).reduce((sum, { byteLength }) => sum + byteLength, 0));
-    await writeOnnx(model, folder, () => throwIfInterrupted(signal));
-  }
+  const [model] = convert(checkpoint, options);
+  if (!model) throw new Error(`${checkpoint.path} gave no ${network}`);
+  return model.graph;
+}
+
+/** Lets `use` run a graph, written for as long as that takes. */
+async function withReference<T>(
+  model: NetworkName,
+  graph: Graph,
+  use: UsePaths<T>,
+  { signal }: Context,
+): Promise<T> {
+  return inTemporaryFolder(async (folder) => {
+    const built = buildOnnxModel(graph, { model });
+    await checkFreeSpace(plannedFiles(built).reduce((sum, { byteLength }) => sum + byteLength, 0));
+    await writeOnnx(built, folder, () => throwIfInterrupted(signal));
+    return use([folder]);
+  });
 }
 
 async function checkFreeSpace(needed: number): Promise<void> {

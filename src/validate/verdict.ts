@@ -27,15 +27,24 @@ export interface OutputVerdict extends Comparison {
   readonly name: string;
   /** The inputs it was computed from: `timestep 981`. */
   readonly inputs: string;
+  /**
+   * PSNR in dB against the float32 reference, where the other numbers are against one whose weights have the same few bits:
+   * what the bits cost, told apart from what the floor is for.
+   */
+  readonly float32Psnr?: number | undefined;
   /** At least the PSNR asked for, and all finite: no network gives infinities, so a reference that does proves nothing. */
   readonly pass: boolean;
 }
 
-/** Compares the outputs of one run. Throws `RequestError` when an output has another shape than the reference's. */
+/** Compares the outputs of one run; `float32` is what the reference gives without fewer bits. Throws `RequestError` when an output has another shape than the reference's. */
 export function judge(
   reference: TensorMap,
   outputs: TensorMap,
-  { inputs, minPsnr }: { readonly inputs: string; readonly minPsnr: number },
+  {
+    inputs,
+    minPsnr,
+    float32,
+  }: { readonly inputs: string; readonly minPsnr: number; readonly float32?: TensorMap | undefined },
 ): OutputVerdict[] {
   return [...reference].map(([name, expected]) => {
     const found = outputs.get(name);
@@ -51,6 +60,8 @@ export function judge(
     // A PSNR that is no number (nothing could be compared) is not at least anything.
     const { reference: undefinedThere, candidate: undefinedHere } = comparison.nonFinite;
     const pass = comparison.psnr >= minPsnr && undefinedThere + undefinedHere === 0;
-    return { name, inputs, ...comparison, pass };
+    const exact = float32?.get(name);
+    const loss = exact ? { float32Psnr: compare(exact, found).psnr } : {};
+    return { name, inputs, ...comparison, ...loss, pass };
   });
 }

@@ -6,26 +6,18 @@ import { count } from '../../text.ts';
 import { checkpointReference } from '../../validate/reference.ts';
 import type { Verdict } from '../../validate/verdict.ts';
 import { validateModels } from '../validate.ts';
-import type { ConvertRequest } from './request.ts';
 import type { Written } from './write.ts';
 
 /** Runs what was written or kept beside the float32 reference. Throws `ValidationError` for what is below the floor, in dB. */
-export function validateStage(
-  minPsnr: number,
-  quantization?: ConvertRequest['quantization'],
-): Stage<Written, Written> {
+export function validateStage(minPsnr: number): Stage<Written, Written> {
   return {
     name: 'validate',
     async run(written, context) {
       const reference = checkpointReference(written.checkpoint, context);
       const verdicts = await validateModels(foundModels(written), reference, { minPsnr }, context);
       const failed = verdicts.filter(({ pass }) => !pass);
-      if (failed.length > 0) throw tooFar(verdicts, written.output, quantization);
-      const lowest = Math.min(...verdicts.map(lowestPsnr));
-      return {
-        output: { ...written, verdicts },
-        detail: `${count(verdicts.length, 'model')}, lowest PSNR ${lowest.toFixed(1)} dB (floor ${minPsnr})`,
-      };
+      if (failed.length > 0) throw tooFar(verdicts, written.output);
+      return { output: { ...written, verdicts }, detail: describe(verdicts, minPsnr) };
     },
   };
 }
@@ -39,16 +31,16 @@ function foundModels({ output, artifacts }: Written): FoundModel[] {
   });
 }
 
-function lowestPsnr({ outputs }: Verdict): number {
-  return Math.min(...outputs.map(({ psnr }) => psnr));
+function describe(verdicts: readonly Verdict[], minPsnr: number): string {
+  const outputs = verdicts.flatMap((verdict) => verdict.outputs);
+  const lowest = Math.min(...outputs.map(({ psnr }) => psnr));
+  const losses = outputs.flatMap(({ float32Psnr }) => float32Psnr ?? []);
+  const loss = losses.length > 0 ? `; with fewer bits ${Math.min(...losses).toFixed(1)} dB from float32` : '';
+  return `${count(verdicts.length, 'model')}, lowest PSNR ${lowest.toFixed(1)} dB (floor ${minPsnr})${loss}`;
 }
 
 /** The verdict on every model, by path, so that it shows what passed, too. */
-function tooFar(
-  verdicts: readonly Verdict[],
-  output: string,
-  quantization: ConvertRequest['quantization'],
-): ValidationError {
+function tooFar(verdicts: readonly Verdict[], output: string): ValidationError {
   const failed = verdicts.filter(({ pass }) => !pass).length;
   const rows = verdicts.map(({ paths, format, outputs, floor, pass }): [string, string] => [
     relative(output, paths[0] ?? ''),
@@ -57,10 +49,7 @@ function tooFar(
   return new ValidationError({
     problem: `${count(failed, 'model')} ${failed === 1 ? 'is' : 'are'} too far from the float32 reference.`,
     details: Object.fromEntries(rows),
-    advice: `The artifacts are kept for inspection. Try ${
-      quantization
-        ? `more than ${quantization.bits} bits (--quantize-nbits), mixed bits (sdconvert analyze),`
-        : '--precision float16-weights or float32,'
-    } or lower --min-psnr.`,
+    advice:
+      'The artifacts are kept for inspection. Try --precision float16-weights or float32, or lower --min-psnr.',
   });
 }

@@ -5,11 +5,12 @@ import type { Artifact, ArtifactFacts, StoredArtifact } from '../artifact.ts';
 import { chunkName, chunkOf, type ModelName, parsePath } from '../artifact-id.ts';
 import { endings, modelName } from '../format.ts';
 import { runMil } from './coreml-runner.ts';
-import type { MilModel } from './mil/mil-model.ts';
+import { type MilModel, mainFunction } from './mil/mil-model.ts';
 import type { Model } from './mil/mil-schema.ts';
 import { packageFiles, writePackageFiles } from './package/package.ts';
 import { streamedModel } from './package/streamed-model.ts';
 import { quantizeMil } from './quantize/quantize-mil.ts';
+import { readMilForms } from './quantize/read-stored-forms.ts';
 import { coreMlFacts } from './read-coreml-facts.ts';
 import { chunkCountNote, splitMil } from './split-mil.ts';
 
@@ -39,6 +40,7 @@ export function milArtifact<F extends CoreMlFormat>(
     open: async () => milModel(streamedModel(await model()), parsePath(path), path),
     // as: both Core ML formats have the same facts.
     facts: async () => (await coreMlFacts(await model())) as ArtifactFacts<F>,
+    quantized: async () => readMilForms(mainFunction(await model()).block),
     run: async (options) => runMil(await model(), options),
     byteLength: () => folderSize(path),
     // Not dirname: the path may be '.'.

@@ -6,17 +6,14 @@ import { parsePath } from '../artifact-id.ts';
 import type { CoreMlFacts } from './coreml-facts.ts';
 import { type DeploymentTarget, deploymentTargets } from './deployment-target.ts';
 import { milDTypes } from './mil/mil-dtype.ts';
-import type { MilModel } from './mil/mil-model.ts';
-import { programFunctions } from './mil/mil-program.ts';
+import { type MilModel, mainFunction } from './mil/mil-model.ts';
 import type { FeatureDescription } from './mil/mil-schema.ts';
 import { milWeights } from './package/mil-weights.ts';
 
 /** Reads the facts of an open Core ML model; with several functions, those of the default one. */
 export async function coreMlFacts(model: MilModel): Promise<ArtifactFacts<'mlpackage' | 'mlmodelc'>> {
-  const { path, description, program, specificationVersion, weights } = model;
-  const functions = programFunctions(program);
-  const main = functions.find(({ name }) => name === description.defaultFunctionName) ?? functions[0];
-  if (!main) throw new Error(`${path} has no functions, but was opened`);
+  const { path, description, specificationVersion, weights } = model;
+  const main = mainFunction(model);
   const { input, output } = description.functions.find(({ name }) => name === main.name) ?? description;
   const operations = main.block.operations.map(({ type }) => type).filter((type) => type !== 'const');
   const { metadata } = description;

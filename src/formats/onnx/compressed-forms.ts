@@ -49,8 +49,9 @@ export interface OnnxWeight extends QuantizableWeight {
 }
 
 /** TensorProto.DataType of 4-bit integers, two a byte, the first in the lower half (opset 21). */
-const UINT4 = 21;
-const INT4 = 22;
+export const UINT4 = 21;
+/** The same, signed. */
+export const INT4 = 22;
 
 /**
  * Puts a weight into a form; `undefined` where it does not fit (indices that do not fill bytes). Throws `RequestError` for

@@ -14,6 +14,7 @@ import { openOnnxSession } from './onnx-session.ts';
 import { quantizeOnnx } from './quantize-onnx.ts';
 import { type OpenOnnx, openOnnx, withWeightsBeside } from './read-onnx.ts';
 import { describeOnnx, readOnnxFacts } from './read-onnx-facts.ts';
+import { readOnnxForms } from './read-stored-forms.ts';
 import { splitOnnx } from './split-onnx.ts';
 import { plannedFiles, writeOnnx } from './write-onnx.ts';
 
@@ -49,6 +50,7 @@ function onnxArtifact(path: string): StoredArtifact<'onnx'> {
       return onnxModel(withWeightsBeside(opened, path), nameInModel(opened.proto, path));
     },
     facts: () => readOnnxFacts(path),
+    quantized: async () => readOnnxForms((await model()).proto),
     run: (options) => openOnnxSession(path, options),
     async byteLength() {
       const names = new Set((await model()).dataFiles.map(({ location }) => location));

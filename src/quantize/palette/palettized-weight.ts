@@ -3,6 +3,7 @@ import { borrowBlock, returnBlocks } from '../../io/block-pool.ts';
 import { BLOCK_BYTES } from '../../io/bytes.ts';
 import { count } from '../../text.ts';
 import { elementCount } from '../../weights/dtype.ts';
+import { MOST_VALUES } from '../block-values.ts';
 import { type FloatTensor, float16Codes } from '../float-tensor.ts';
 import { Float16Histogram } from './histogram.ts';
 import { IndexPacker } from './pack-indices.ts';
@@ -60,27 +61,47 @@ export class PalettizedWeight {
   async *indices(
     part: { readonly from: number; readonly bits: PaletteBits } = { from: 0, bits: this.#options.bits },
   ): AsyncGenerator<Uint8Array> {
-    const palettes = await this.palettes();
     const packer = new IndexPacker(part.bits);
     const mask = (1 << part.bits) - 1;
     const packed = borrowBlock();
-    let [group, table] = [-1, new Uint8Array()];
     try {
-      for await (const stretch of this.#stretches()) {
-        if (stretch.group !== group) {
-          const palette = palettes[stretch.group];
-          if (!palette) throw new Error(`${this.#tensor.name} has no palette ${stretch.group}`);
-          group = stretch.group;
-          table = paletteIndices(palette).map((index) => (index >> part.from) & mask);
-        }
-        for (let at = 0; at < stretch.codes.length; at += BLOCK_BYTES - 8) {
-          const codes = stretch.codes.subarray(at, at + BLOCK_BYTES - 8);
-          yield packed.subarray(0, packer.pack(codes, table, packed));
-        }
+      for await (const { codes, found } of this.#lookedUp((palette) =>
+        paletteIndices(palette).map((index) => (index >> part.from) & mask),
+      )) {
+        for (let at = 0; at < codes.length; at += BLOCK_BYTES - 8)
+          yield packed.subarray(0, packer.pack(codes.subarray(at, at + BLOCK_BYTES - 8), found, packed));
       }
       yield packed.subarray(0, packer.finish(packed));
     } finally {
       returnBlocks(packed);
+    }
+  }
+
+  /** The elements as the palettes give them back, a block at a time: views of one reused buffer. */
+  async *values(): AsyncGenerator<Float32Array> {
+    const buffer = new Float32Array(MOST_VALUES);
+    for await (const { codes, found } of this.#lookedUp(entryOfCode)) {
+      for (let at = 0; at < codes.length; at += MOST_VALUES) {
+        const values = buffer.subarray(0, Math.min(MOST_VALUES, codes.length - at));
+        for (let i = 0; i < values.length; i++) values[i] = found[codes[at + i] ?? 0] ?? 0;
+        yield values;
+      }
+    }
+  }
+
+  /** The elements' codes with what a table of their palette has for each code. */
+  async *#lookedUp<T>(
+    tableOf: (palette: Palette) => T,
+  ): AsyncGenerator<{ readonly codes: Uint16Array; readonly found: T }> {
+    const palettes = await this.palettes();
+    let known: { readonly group: number; readonly found: T } | undefined;
+    for await (const { group, codes } of this.#stretches()) {
+      if (known?.group !== group) {
+        const palette = palettes[group];
+        if (!palette) throw new Error(`${this.#tensor.name} has no palette ${group}`);
+        known = { group, found: tableOf(palette) };
+      }
+      yield { codes, found: known.found };
     }
   }
 
@@ -119,6 +140,11 @@ export class PalettizedWeight {
       }
     }
   }
+}
+
+/** The entry that stands for each of the 65,536 float16 codes. */
+function entryOfCode(palette: Palette): Float32Array {
+  return Float32Array.from(paletteIndices(palette), (index) => palette.entries[index] ?? 0);
 }
 
 /** The error for a weight that holds infinities or NaNs, or numbers beyond float16's 65504. */

@@ -1,7 +1,7 @@
 import { float16Bits, float16Value } from '../../weights/convert-dtype.ts';
 import { byteSize } from '../../weights/dtype.ts';
 import { BlockIndex } from '../block-index.ts';
-import { blockValues } from '../block-values.ts';
+import { blockValues, MOST_VALUES } from '../block-values.ts';
 import type { FloatTensor } from '../float-tensor.ts';
 import { float16Values } from './float16-values.ts';
 import { type PaletteBits, paletteIndices, type WeightError } from './palette.ts';
@@ -37,19 +37,36 @@ export class ScaledPaletteWeight {
 
   /** Computes the error, with every product rounded to float16. */
   async error(): Promise<WeightError> {
-    const [scales, [palette]] = [await this.scales(), await this.palettized.palettes()];
-    if (!palette) throw new Error(`${this.#tensor.name} has no palette`);
-    const [indices, numbers] = [paletteIndices(palette), float16Values()];
     let [squaredError, energy] = [0, 0];
-    for await (const { values, blocks } of blockValues(this.#tensor, this.#index)) {
+    for await (const { values, restored } of this.#restored()) {
       for (let i = 0; i < values.length; i++) {
-        const [value, scale] = [values[i] ?? 0, scales[blocks[i] ?? 0] ?? 1];
-        const entry = palette.entries[indices[float16Bits(Math.fround(value / scale))] ?? 0] ?? 0;
-        squaredError += (value - (numbers[float16Bits(entry * scale)] ?? 0)) ** 2;
+        const value = values[i] ?? 0;
+        squaredError += (value - (restored[i] ?? 0)) ** 2;
         energy += value ** 2;
       }
     }
     return { squaredError, energy };
+  }
+
+  /** The elements as palette and scales give them back, rounded to float16, a block at a time: views of one reused buffer. */
+  async *values(): AsyncGenerator<Float32Array> {
+    for await (const { restored } of this.#restored()) yield restored;
+  }
+
+  async *#restored(): AsyncGenerator<{ readonly values: Float32Array; readonly restored: Float32Array }> {
+    const [scales, [palette]] = [await this.scales(), await this.palettized.palettes()];
+    if (!palette) throw new Error(`${this.#tensor.name} has no palette`);
+    const [indices, numbers] = [paletteIndices(palette), float16Values()];
+    const buffer = new Float32Array(MOST_VALUES);
+    for await (const { values, blocks } of blockValues(this.#tensor, this.#index)) {
+      const restored = buffer.subarray(0, values.length);
+      for (let i = 0; i < values.length; i++) {
+        const [value, scale] = [values[i] ?? 0, scales[blocks[i] ?? 0] ?? 1];
+        const entry = palette.entries[indices[float16Bits(Math.fround(value / scale))] ?? 0] ?? 0;
+        restored[i] = numbers[float16Bits(entry * scale)] ?? 0;
+      }
+      yield { values, restored };
+    }
   }
 
   async #largest(): Promise<Float32Array> {

@@ -1,6 +1,7 @@
 import { FileFormatError } from '../../../errors.ts';
 import { openFile } from '../../../io/disk.ts';
 import type { WeightFiles } from '../package/weight-blobs.ts';
+import { programFunctions } from './mil-program.ts';
 import type { ModelDescription, Program } from './mil-schema.ts';
 
 /** An ML Program that was opened, from a package or a compiled bundle: all of it but the weights is in memory, and was checked. */
@@ -14,6 +15,18 @@ export interface MilModel {
   readonly program: Program;
   readonly weights: WeightFiles;
   close(): Promise<void>;
+}
+
+/** The function that runs unless another is asked for. */
+export function mainFunction({
+  path,
+  description,
+  program,
+}: MilModel): ReturnType<typeof programFunctions>[number] {
+  const functions = programFunctions(program);
+  const main = functions.find(({ name }) => name === description.defaultFunctionName) ?? functions[0];
+  if (!main) throw new Error(`${path} has no functions, but was opened`);
+  return main;
 }
 
 /** More than any program needs: weights are not in it, and the largest known ones have a tenth of this. */
