@@ -167,7 +167,7 @@ describe('what is not a whole checkpoint is called by its name', () => {
     ['control_model.input_blocks.0.0.weight', 'a ControlNet alone'],
     ['text_model.embeddings.token_embedding.weight', 'a text encoder alone'],
     ['emb_params', 'a textual inversion, not a checkpoint'],
-    ['lorax.weight', 'not a checkpoint that is known'],
+    ['lorax.weight', 'not a known kind of checkpoint'],
   ])('a file with %s', async (name, what) => {
     const path = join(
       await write('single', { [`${name}.safetensors`]: [one(name), one('zzz')] }),
@@ -526,7 +526,7 @@ test.each(['_orig_mod.', 'module.', 'unet.'])('weights behind %s are the UNet’
   });
   const checkpoint = await openCheckpoint(path);
   expect([...requireComponent(checkpoint, 'unet').weights.keys()]).toEqual(names);
-  expect(checkpoint.notes.join()).toContain('has 1 tensor of no network');
+  expect(checkpoint.notes.join()).toContain('has 1 tensor outside of its networks');
   await checkpoint.close();
   expect((await refusal(path, { strict: true })).problem).toContain(
     'that no network of Stable Diffusion has',

@@ -83,5 +83,5 @@ test('a text encoder with fewer layers than usual converts, and that is said', a
   expect(convert(checkpoint, { ...whole, contract: optimumContract, models: ['text_encoder'] })).toHaveLength(
     1,
   );
-  expect(checkpoint.notes).toEqual(['The text encoder has 11 layers; 12 are usual.']);
+  expect(checkpoint.notes).toEqual(['The text encoder has 11 layers instead of the usual 12.']);
 });

@@ -80,7 +80,7 @@ test('a component whose weights are damaged or absent does not keep the others f
   expect(components.map(({ name }) => name)).toEqual(['text_encoder']);
   expect(networks.map(({ name }) => name)).toEqual(['text_encoder']);
   expect(problems).toEqual(
-    ['cut short', 'has no weights', 'not valid JSON'].map((problem) => expect.stringContaining(problem)),
+    ['cut short', 'has no weight file', 'not valid JSON'].map((problem) => expect.stringContaining(problem)),
   );
   expect(next).toEqual({ advice: expect.stringContaining('again') });
 });

@@ -131,7 +131,7 @@ async function inspectCheckpoint(path: string): Promise<CheckpointInspection> {
 
 test.for([
   ['sd15', 'Stable Diffusion 1.x', 'epsilon', 512, []],
-  ['sd21', 'Stable Diffusion 2.x', 'v_prediction', 768, [expect.stringContaining('look alike')]],
+  ['sd21', 'Stable Diffusion 2.x', 'v_prediction', 768, [expect.stringContaining('have the same shapes')]],
   ['sdxl', 'Stable Diffusion XL', 'epsilon', 1024, []],
 ] as const)(
   'a single file of %s is described as the checkpoint that it is',

@@ -3,11 +3,11 @@ import type { Weight } from '../../weights/weight.ts';
 import type { Part } from './split.ts';
 
 /**
- * Single files have no configs. A family's own is taken and fitted to the sizes that the header shows, so that a pruned,
- * widened or small model is what it is. What no header shows: group counts, activations, and how wide a head is.
+ * Single files have no configs. The family's config is adapted to the sizes in the header, so that pruned, widened and
+ * small models get the right one. Headers do not show group counts, activations and the width of attention heads.
  */
 
-/** A config fitted to weights, and what was assumed beyond them. */
+/** A config adapted to weights, and a note on what was assumed. */
 export interface Adapted {
   readonly config: JsonObject;
   readonly note?: string;
@@ -15,7 +15,7 @@ export interface Adapted {
 
 type Weights = ReadonlyMap<string, Weight>;
 
-/** The config of a family's network as these weights (in diffusers' names) have it. */
+/** Adapts the config of a family's network to weights in diffusers' names. */
 export function adaptConfig(part: Part, template: JsonObject, weights: Weights): Adapted {
   return adapters[part](template, new Shapes(weights));
 }
@@ -42,7 +42,7 @@ function adaptUnet(template: JsonObject, shapes: Shapes): Adapted {
   );
 }
 
-/** A distilled UNet goes up through other depths than it came down through; the others are not told them. */
+/** Depths of the up blocks, which are set only where they do not mirror the down blocks, as in distilled UNets. */
 function upDepths(
   { transformer_layers_per_block: down }: JsonObject,
   shapes: Shapes,
@@ -72,7 +72,7 @@ function adaptControlNet(template: JsonObject, shapes: Shapes): Adapted {
   );
 }
 
-/** What UNets and ControlNets share. */
+/** Adapts the keys that UNets and ControlNets share. */
 function adaptContractingPath(template: JsonObject, shapes: Shapes): Adapted {
   const channels = shapes.widths('down_blocks');
   if (!channels) return { config: template };
@@ -96,31 +96,31 @@ function adaptContractingPath(template: JsonObject, shapes: Shapes): Adapted {
       layers_per_block: shapes.count('down_blocks.0.resnets'),
       attention_head_dim: heads,
       transformer_layers_per_block: transformerLayers(shapes, hasAttention),
-      mid_block_type: middleOf(shapes),
+      mid_block_type: midBlockType(shapes),
     },
     note,
   );
 }
 
-/** Distilled UNets and small ControlNets have a middle without attention, or none. */
-function middleOf(shapes: Shapes): string | null {
+/** Type of the mid block: in distilled UNets and small ControlNets it lacks attention, or is missing. */
+function midBlockType(shapes: Shapes): string | null {
   if (shapes.has('mid_block.attentions')) return 'UNetMidBlock2DCrossAttn';
   return shapes.has('mid_block') ? 'UNetMidBlock2D' : null;
 }
 
-/** diffusers' number of heads: 8 in Stable Diffusion 1.x, else as many as make each 64 wide. */
+/** Number of attention heads: 8 in Stable Diffusion 1.x; in other families each head is 64 channels wide. */
 function headsOf({ attention_head_dim: heads }: JsonObject, channels: readonly number[]) {
   if (!Array.isArray(heads)) return { heads };
   if (channels.every((width) => width % 64 === 0)) return { heads: channels.map((width) => width / 64) };
   return {
     heads: channels.map((width) => Math.max(1, Math.floor(width / 16))),
-    note: `The UNet is ${channels.join(', ')} channels wide, as no published model is: attention heads of 16 channels are assumed.`,
+    note: `No published UNet has block_out_channels ${channels.join(', ')}: attention heads of 16 channels are assumed.`,
   };
 }
 
 /**
- * Transformer blocks of each level, or of each attention where a level has several depths. A level without attention has
- * 1, as in the configs of SDXL; the last has the middle's.
+ * Number of transformer blocks at each level, or in each attention of a level where they differ. A level without attention
+ * has 1, as in SDXL's configs; the last level has the mid block's number.
  */
 function transformerLayers(shapes: Shapes, hasAttention: readonly boolean[]): unknown {
   const middle = shapes.count('mid_block.attentions.0.transformer_blocks');
@@ -133,7 +133,7 @@ function transformerLayers(shapes: Shapes, hasAttention: readonly boolean[]): un
   return others.every((depth) => depth === first) ? first : depths.map((depth) => depth ?? 1);
 }
 
-/** The depth of a block's attentions: one number where they are alike. */
+/** Depths of a block's attentions: a single number where they are equal. */
 function depthsAt(shapes: Shapes, block: string): number | readonly number[] {
   const depths = range(shapes.count(`${block}.attentions`)).map((layer) =>
     shapes.count(`${block}.attentions.${layer}.transformer_blocks`),
@@ -182,12 +182,12 @@ function adaptClip(template: JsonObject, shapes: Shapes): Adapted {
   if (!isPublished)
     return {
       config,
-      note: `The text encoder is ${width} wide, as no published one is: 4 attention heads are assumed, as small models for tests have.`,
+      note: `No published text encoder is ${width} channels wide: 4 attention heads are assumed, as in small test models.`,
     };
   const usual = template.num_hidden_layers;
   return adapted(
     config,
-    layers === usual ? undefined : `The text encoder has ${layers} layers; ${usual} are usual.`,
+    layers === usual ? undefined : `The text encoder has ${layers} layers instead of the usual ${usual}.`,
   );
 }
 
@@ -199,7 +199,7 @@ function adapted(config: JsonObject, note?: string): Adapted {
   return note === undefined ? { config } : { config, note };
 }
 
-/** What is not known does not replace the template's. */
+/** Drops unknown values, so that they do not replace the template's. */
 function known(values: Readonly<Record<string, unknown>>): JsonObject {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
 }
@@ -208,7 +208,7 @@ function range(length: number): number[] {
   return Array.from({ length }, (_, at) => at);
 }
 
-/** Sizes by name. */
+/** Shapes of weights, by name and by path. */
 class Shapes {
   readonly #weights: Weights;
   readonly #paths = new Set<string>();
@@ -229,12 +229,12 @@ class Shapes {
     return this.shape(name)?.[axis];
   }
 
-  /** Whether any weight lies at or below a path. */
+  /** Whether any weight is at or below a path. */
   has(path: string): boolean {
     return this.#paths.has(path);
   }
 
-  /** The output channels of each block of a path; `undefined` where they cannot be told, as in half a file. */
+  /** Output channels of each block of a path; `undefined` where the file is incomplete. */
   widths(path: string): readonly number[] | undefined {
     const widths = range(this.count(path)).map((level) =>
       this.size(`${path}.${level}.resnets.0.conv1.weight`, 0),
@@ -243,7 +243,7 @@ class Shapes {
     return found.length > 0 && found.length === widths.length ? found : undefined;
   }
 
-  /** How many of `path.0`, `path.1`, … there are. */
+  /** Counts `path.0`, `path.1`, …. */
   count(path: string): number {
     let number = 0;
     while (this.has(`${path}.${number}`)) number++;

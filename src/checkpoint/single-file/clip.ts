@@ -2,7 +2,7 @@ import { renamed, transposed } from '../../weights/derived-weight.ts';
 import { droppedLayer, splitProjections } from './open-clip.ts';
 import { renaming, rule, type Translate } from './translate.ts';
 
-/** OpenAI's CLIP text encoder: the names are transformers' own, but for old files that leave out the first part of them. */
+/** Names of OpenAI's CLIP text encoder: transformers' own, in old files without `text_model.`. */
 const transformers = renaming([
   rule(/^text_model\./, 'text_model.'),
   rule(/^(?=(embeddings|encoder|final_layer_norm)\.)/, 'text_model.'),
@@ -12,8 +12,8 @@ const transformers = renaming([
 const fused = /^(text_model\.encoder\.layers\.\d+\.self_attn\.)in_proj\.(weight|bias)$/;
 
 /**
- * A text encoder under transformers' names. Those that stable-diffusion.cpp gives to OpenCLIP's are read as well: there
- * the projections of queries, keys and values still lie in one tensor, and the last one multiplies from the right.
+ * Translates a text encoder in transformers' names. stable-diffusion.cpp's names for OpenCLIP's encoder are accepted, too:
+ * there q, k and v projections are still one tensor, and the text projection is transposed.
  */
 export function clip(part: 'text_encoder' | 'text_encoder_2', names: readonly string[]): Translate {
   if (!names.some((name) => fused.test(name))) return transformers;

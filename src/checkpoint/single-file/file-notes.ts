@@ -3,7 +3,7 @@ import { fewBitTypes } from '../../weights/few-bits.ts';
 import type { WeightFile } from '../../weights/tensors-of-file.ts';
 import { leftOverNote } from './left-over.ts';
 
-/** Says what a file lacks, what it holds besides, and what its storage costs, a sentence each. */
+/** Notes on missing networks, other contents of a file, and weights stored in few bits, a sentence each. */
 export function notesOnFile(
   { path, weights, unknownClasses = [] }: WeightFile,
   found: {
@@ -25,10 +25,10 @@ export function notesOnFile(
   if (unknownClasses.length > 0) {
     const more = unknownClasses.length > 4 ? ` and ${unknownClasses.length - 4} more classes` : '';
     notes.push(
-      `${basename(path)} also holds objects of ${unknownClasses.slice(0, 4).join(', ')}${more}: the tensors are read, the objects were never made.`,
+      `${basename(path)} also holds objects of ${unknownClasses.slice(0, 4).join(', ')}${more}: the tensors are read, the objects are ignored and were not created.`,
     );
   }
   if (hasControlNet)
-    notes.push('The file holds a ControlNet as well: name it with --convert-controlnet to convert that.');
+    notes.push('The file also holds a ControlNet: name the file with --convert-controlnet to convert it.');
   return notes;
 }

@@ -5,9 +5,12 @@ import type { Family, UNetKind } from '../family.ts';
 import type { Prediction } from './prediction.ts';
 import type { OriginalConfig } from './yaml-beside.ts';
 
-/** What a component's config cannot have from its own weights: other components, other tensors, a file beside it say it. */
+/**
+ * Completes configs with what a component's own weights do not show: by other components, other tensors, a file beside
+ * it.
+ */
 
-/** What only the original configuration says: heads, the size of pictures, how latents are scaled. */
+/** Applies what only the original YAML has: attention heads, size of latents, scaling factor. */
 export function asConfigured(
   component: Component,
   { heads, headChannels, latentSize, scaleFactor }: OriginalConfig,
@@ -27,7 +30,10 @@ export function asConfigured(
   return Object.keys(change).length === 0 ? component : { ...component, config: { ...config, ...change } };
 }
 
-/** XL's sizes are embedded in what the pooled text leaves of the embedding: 256 channels each in published models, other numbers in small ones. */
+/**
+ * Computes XL's `addition_time_embed_dim`: the width of the added embedding without the pooled text, divided by the
+ * number of time_ids. It is 256 in published models.
+ */
 export function withSizeChannels(unet: Component, text: Component): Component {
   const { projection_class_embeddings_input_dim: width, cross_attention_dim: tokens } = unet.config;
   const { projection_dim: pooled } = text.config;
@@ -39,7 +45,10 @@ export function withSizeChannels(unet: Component, text: Component): Component {
   return { ...unet, config: { ...unet.config, addition_time_embed_dim: (width - pooled) / numbers } };
 }
 
-/** Playground's VAE has means and deviations of its own, which lie beside the networks; its factor is 0.5 then, as in diffusers. */
+/**
+ * Adds the latents' mean and deviation, which Playground's files hold beside the networks; the scaling factor is then
+ * 0.5, as in diffusers.
+ */
 export async function withLatentStatistics(
   component: Component,
   weights: WeightFile['weights'],
@@ -52,7 +61,7 @@ export async function withLatentStatistics(
   return { ...component, config: { ...component.config, latents_mean, latents_std, scaling_factor: 0.5 } };
 }
 
-/** Pictures of 512 pixels where 2.x predicts noise: its inpainting model, too. */
+/** Sets the sample size of 2.x to 64 (512 pixels) for UNets that predict noise, and for the inpainting model. */
 export function withSampleSize(
   component: Component,
   family: Family,

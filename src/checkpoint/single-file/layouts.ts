@@ -8,21 +8,21 @@ import { ldmVae } from './ldm-vae.ts';
 import { openClip } from './open-clip.ts';
 import { asItIs, type Translate } from './translate.ts';
 
-/** How one network's tensors are named in a file, behind their prefix. */
+/** Naming scheme of a network's tensors in a file, behind their prefix. */
 export interface Layout {
-  /** What the network's own names begin with. */
+  /** Matches the network's own names, at their beginning. */
   readonly heads: RegExp;
-  /** A second spelling, which some tools leave beside the first. */
+  /** Matches names of a second spelling, which some tools write beside the first. */
   readonly second?: RegExp;
-  /** Whether a name that does not begin so may be a part of the network all the same: one that changes what it computes. */
+  /** Whether a tensor without such a name may still be part of the network and change what it computes. */
   mayBelong(name: string, weight: Weight): boolean;
-  /** Makes the translation of these names. */
+  /** Makes the translation of these names to diffusers'. */
   translate(names: readonly string[]): Translate;
 }
 
 const never = () => false;
 
-/** How a part that was found is named. */
+/** Layout of a network that `survey` found. */
 export function layoutOf({ part, naming, prefix }: FoundPart): Layout {
   if (part === 'unet' || part === 'controlnet') return denoiserLayout(part, naming, prefix);
   if (part === 'vae') {
@@ -65,16 +65,16 @@ const denoiserHeads = {
     /^(conv_in|conv_out|conv_norm_out|time_embedding|add_embedding|down_blocks|mid_block|up_blocks|controlnet_\w+)\./,
 } as const;
 
-/** Parts of UNets that are none of Stable Diffusion's. */
-const strangeHeads =
+/** Matches parts that UNets of Stable Diffusion do not have. */
+const foreignHeads =
   /^(encoder_hid_proj|class_embedding|class_emb|position_net|image_proj\w*|motion_modules|add_time_condition|control_\w+|task_embedding|transformer_\w+|spatial_ch_projs)\b/;
 
 function denoiserLayout(part: 'unet' | 'controlnet', naming: FoundPart['naming'], prefix: string): Layout {
   const original = part === 'unet' ? ldmUnet : ldmControlNet;
   return {
     heads: naming === 'original' ? denoiserHeads.original : denoiserHeads.diffusers,
-    // Behind its own prefix all that is more than a number is the network's; a bare file may hold anything beside it.
-    mayBelong: (name, { shape }) => (prefix === '' ? strangeHeads.test(name) : elementCount(shape) > 1),
+    // Behind a prefix, every tensor of more than one element belongs to the network; without one, other tensors may be beside it.
+    mayBelong: (name, { shape }) => (prefix === '' ? foreignHeads.test(name) : elementCount(shape) > 1),
     translate: naming === 'original' ? original : () => asItIs,
   };
 }

@@ -1,15 +1,15 @@
 import { type Rule, renaming, rule, type Translate } from './translate.ts';
 
 /**
- * The UNet of Latent Diffusion (Rombach et al. 2022) and of SGM, which SDXL came with. It counts its blocks through all
- * levels: `input_blocks.0` is the first convolution, then each level has a block a layer and one that downsamples.
+ * Translates the UNet layout of Latent Diffusion (Rombach et al. 2022) and SGM, SDXL's original code. Blocks are numbered
+ * across levels: `input_blocks.0` is conv_in, then each level has a block for each layer and one that downsamples.
  */
 export function ldmUnet(names: readonly string[]): Translate {
   const up = upLevels(names);
   return renaming([
     ...contractingPath(names),
     {
-      // A level's last block upsamples, behind its attention where it has one.
+      // A level's last block also upsamples, after its attention if it has one.
       from: /^output_blocks\.(\d+)\.[12]\.conv\./,
       to: (block = 0) => `up_blocks.${up(block).level}.upsamplers.0.conv.`,
     },
@@ -27,7 +27,7 @@ export function ldmUnet(names: readonly string[]): Translate {
   ]);
 }
 
-/** Where a block lies: its level, and its number within that. */
+/** Place of a block: its level, and its number within the level. */
 interface Place {
   readonly level: number;
   readonly layer: number;
@@ -35,13 +35,13 @@ interface Place {
 
 type Levels = (block: number) => Place;
 
-/** A level on the way down ends with a block that only downsamples. Two layers a level where no name shows it. */
+/** Each down level ends with a block that only downsamples. Two layers per level are assumed where no name shows it. */
 function downLevels(names: readonly string[]): Levels {
   const last = numbersIn(names, /^input_blocks\.(\d+)\.0\.op\./);
   return levelsEndingAt(last.length > 0 ? last : [3, 6, 9], 1);
 }
 
-/** On the way up a level's last block upsamples as well. */
+/** The last block of each up level also upsamples. */
 function upLevels(names: readonly string[]): Levels {
   const last = numbersIn(names, /^output_blocks\.(\d+)\.[12]\.conv\./);
   return levelsEndingAt(last.length > 0 ? last : [2, 5, 8], 0);
@@ -59,7 +59,7 @@ function numbersIn(names: readonly string[], pattern: RegExp): number[] {
   return [...new Set(names.flatMap((name) => pattern.exec(name)?.[1] ?? []).map(Number))];
 }
 
-/** What a ControlNet has as well: the embeddings, the way down and the middle. */
+/** Rules that a ControlNet shares: embeddings, down blocks and mid block. */
 export function contractingPath(names: readonly string[]): Rule[] {
   const down = downLevels(names);
   return [

@@ -2,8 +2,8 @@ import { renamed, reshaped } from '../../weights/derived-weight.ts';
 import { type Rule, renameBy, rule, type Translate } from './translate.ts';
 
 /**
- * The VAE of Latent Diffusion. Its decoder counts the levels from the picture, diffusers' from the latents; its attention
- * is made of 1×1 convolutions, diffusers' of linear layers.
+ * Translates the VAE layout of Latent Diffusion. Its decoder numbers levels from the picture to the latents, diffusers' the
+ * other way round; its attention has 1×1 convolutions, diffusers' linear layers.
  */
 export function ldmVae(names: readonly string[]): Translate {
   const ups = names.flatMap((name) => /^decoder\.up\.(\d+)\./.exec(name)?.[1] ?? []).map(Number);
@@ -56,7 +56,7 @@ const resnet: readonly Rule[] = [
   rule(/^conv2\./, 'conv2.'),
 ];
 
-/** Scripts that make single files of diffusers' folders leave diffusers' names in here, the old ones or the new. */
+/** Scripts that convert diffusers folders to single files keep diffusers' names here, old or new ones. */
 const attention: readonly Rule[] = [
   rule(/^(group_)?norm\./, 'group_norm.'),
   rule(/^(q|to_q|query)\./, 'to_q.'),
@@ -65,7 +65,7 @@ const attention: readonly Rule[] = [
   rule(/^(proj_out|to_out\.0|proj_attn)\./, 'to_out.0.'),
 ];
 
-/** What encoder and decoder both have. */
+/** Rules that encoder and decoder share. */
 const sides: readonly Rule[] = [
   rule(/^conv_in\./, 'conv_in.'),
   rule(/^mid\.block_1\./, 'mid_block.resnets.0.', resnet),

@@ -3,12 +3,12 @@ import type { Weight } from '../../weights/weight.ts';
 import { type Rule, renameBy, rule, type Translate } from './translate.ts';
 
 /**
- * OpenCLIP's text encoder (Stable Diffusion 2.x, and SDXL's second) as transformers' CLIPTextModel: the projections of
- * queries, keys and values lie in one tensor, one below the other, and the last projection multiplies from the right.
+ * Translates OpenCLIP's text encoder (of Stable Diffusion 2.x, and SDXL's second) to transformers' CLIPTextModel: q, k and v
+ * projections are the rows of one tensor, and the text projection is transposed.
  */
 export function openClip(part: 'text_encoder' | 'text_encoder_2'): Translate {
   return (name, weight) => {
-    // Stable Diffusion 2.x takes the text before the last layer; diffusers' folders have neither it nor the projection.
+    // Stable Diffusion 2.x uses the penultimate hidden state, so diffusers drops the last layer and the projection.
     if (part === 'text_encoder' && /^(text_projection|transformer\.resblocks\.23\.)/.test(name)) return [];
     if (name === 'text_projection') return [renamed(transposed(weight), 'text_projection.weight')];
     const now = renameBy(rules, name);
@@ -20,10 +20,13 @@ export function openClip(part: 'text_encoder' | 'text_encoder_2'): Translate {
   };
 }
 
-/** The last layer of Stable Diffusion 2.x's encoder, which takes the text before it, in transformers' names. */
+/**
+ * Matches the last layer of 2.x's encoder in transformers' names; it is not used, since 2.x takes the penultimate
+ * hidden state.
+ */
 export const droppedLayer = /^text_model\.encoder\.layers\.23\./;
 
-/** Rows of queries, keys and values. */
+/** Splits the rows of a fused projection into q, k and v. */
 export function splitProjections(weight: Weight, attention: string, ending: string): readonly Weight[] {
   const rows = (weight.shape[0] ?? 0) / 3;
   return ['q', 'k', 'v'].map((letter, third) =>
@@ -49,5 +52,5 @@ const rules: readonly Rule[] = [
     rest: layer,
   },
   rule(/^ln_final\./, 'text_model.final_layer_norm.'),
-  rule(/^text_projection\.weight$/, 'text_projection.weight'), // some tools have turned it already
+  rule(/^text_projection\.weight$/, 'text_projection.weight'), // some tools have transposed it already
 ];

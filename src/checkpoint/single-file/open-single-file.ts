@@ -18,23 +18,23 @@ import { schedulerOf } from './scheduler.ts';
 import { type Part, type Parts, type SplitFile, splitSingleFile } from './split.ts';
 import { configBeside, type OriginalConfig } from './yaml-beside.ts';
 
-/** A UNet or a VAE is a checkpoint that lacks the rest. */
+/** Kinds of files that can be opened as a checkpoint; a UNet or a VAE alone is one without the other networks. */
 export const openedAlone: readonly WeightsKind[] = ['checkpoint', 'unet', 'vae'];
 
-/** What to do with what is not a checkpoint. */
-const giveCheckpoint: RecognizedWeights = {
+/** Kind of a file that is not recognised. */
+const unknownFile: RecognizedWeights = {
   kind: 'unsupported',
-  what: 'not a checkpoint that is known',
+  what: 'not a known kind of checkpoint',
   advice: 'Give a checkpoint of Stable Diffusion: a single file, or the folder that holds model_index.json.',
 };
 
-/** How to read a single file. */
+/** Options for reading a single file. */
 export interface SingleFileOptions {
-  /** Whether what lies beside the networks is refused instead of left aside. */
+  /** Whether tensors outside of the networks are refused instead of ignored. */
   readonly strict?: boolean | undefined;
-  /** What the UNet predicts, where it is known better than the file says it. */
+  /** Prediction type of the UNet, which overrides the file's. */
   readonly predictionType?: PredictionType | undefined;
-  /** The original configuration beside the file. */
+  /** The original YAML config beside the file. */
   readonly configured?: OriginalConfig | undefined;
 }
 
@@ -52,7 +52,7 @@ export async function openSingleFile(path: string, options: SingleFileOptions = 
   }
 }
 
-/** What is known of a file before its networks are read. */
+/** Facts about a file that reading its networks needs. */
 interface Nature {
   readonly family: Family;
   readonly kind: UNetKind | undefined;
@@ -60,7 +60,7 @@ interface Nature {
   readonly configured: SingleFileOptions['configured'];
 }
 
-/** Reads the networks that the family's index names; those that the file does not have are `missing`. */
+/** Reads the networks that the family's model_index.json names; those that the file lacks are `missing`. */
 async function readNetworks(
   file: WeightFile,
   parts: Parts,
@@ -90,24 +90,24 @@ async function readNetworks(
 }
 
 /**
- * The checkpoint in a file of tensors: each network under diffusers' names with its family's config, fitted to the
- * shapes. What the file does not have is `missing`, what is no network's is left aside and said. Throws
- * `UnsupportedModelError` that says what the file is instead, `ConfigError` when it mixes families, `UnusedWeightError`
+ * Reads the checkpoint in a file of tensors: each network in diffusers' names, with its family's config adapted to the
+ * shapes. Networks that the file lacks are `missing`; tensors outside of the networks are ignored with a note. Throws
+ * `UnsupportedModelError` that names what the file is instead, `ConfigError` when it mixes families, `UnusedWeightError`
  * with `strict`, and as `splitSingleFile` does.
  */
 export async function readSingleFile(file: WeightFile, options: SingleFileOptions = {}): Promise<Checkpoint> {
   const { path, weights } = file;
-  const known = recognizeWeights(weights, path) ?? giveCheckpoint;
+  const known = recognizeWeights(weights, path) ?? unknownFile;
   if (!openedAlone.includes(known.kind)) throw notACheckpoint(file, known);
   const { parts, left, notes: done } = splitSingleFile(file);
-  if (parts.size === 0) throw notACheckpoint(file, giveCheckpoint);
+  if (parts.size === 0) throw notACheckpoint(file, unknownFile);
   const beside = left.filter((name) => !isRead(name));
   if (options.strict && beside.length > 0) throw leftOverError(path, beside);
   const { unknownClasses = [] } = file;
   if (options.strict && unknownClasses.length > 0) throw unknownObjects(path, unknownClasses);
   const unet = parts.get('unet');
 
-  const family = (unet && familyOf(unet)) ?? familyByOthers(parts);
+  const family = (unet && familyOf(unet)) ?? familyWithoutUnet(parts);
   const kind = unet && kindOf(unet);
   const template = await readJsonObject(assetPath('families', family, 'model_index.json'));
   checkFamily(path, family, parts, template);
@@ -146,8 +146,8 @@ export async function readSingleFile(file: WeightFile, options: SingleFileOption
 }
 
 /**
- * One network of a file of tensors, whatever else it holds. `family` counts where the network's own shapes do not tell.
- * Throws `UnsupportedModelError` that says what the file is instead, and as `splitSingleFile` does.
+ * Reads one network of a file of tensors, which may hold others. `family` is used where the network's shapes do not show it.
+ * Throws `UnsupportedModelError` that names what the file is instead, and as `splitSingleFile` does.
  */
 export async function readSingleComponent(
   file: WeightFile,
@@ -159,23 +159,23 @@ export async function readSingleComponent(
     strict,
   }: {
     readonly as: Part;
-    /** What the file is, where that is known already. */
+    /** Kind of the file, if the caller has recognised it. */
     readonly known?: RecognizedWeights | undefined;
     readonly className: string;
     readonly family?: Family | undefined;
     readonly strict?: boolean | undefined;
   },
 ): Promise<OpenComponent> {
-  const known = given ?? recognizeWeights(file.weights, file.path) ?? giveCheckpoint;
+  const known = given ?? recognizeWeights(file.weights, file.path) ?? unknownFile;
   const isPart = known.kind === 'controlnet' || openedAlone.includes(known.kind);
   const { parts, left, notes }: SplitFile = isPart
     ? splitSingleFile(file)
     : { parts: new Map(), left: [], notes: [] };
   const weights = parts.get(as);
-  if (!weights) throw notThatPart(file, as, known);
+  if (!weights) throw lacksPart(file, as, known);
   const beside = left.filter((name) => !isRead(name));
   if (strict && beside.length > 0) throw leftOverError(file.path, beside);
-  const own = familyOf(weights) ?? family ?? familyByOthers(parts);
+  const own = familyOf(weights) ?? family ?? familyWithoutUnet(parts);
   const component = await readPart(file, as, className, own, weights);
   return {
     ...component,
@@ -207,25 +207,28 @@ async function readPart(
   };
 }
 
-/** A VAE's shapes are those of any family; text encoders tell theirs by their number and width. */
-function familyByOthers(parts: Parts): Family {
+/**
+ * Recognises the family without a UNet, by the number and width of text encoders; VAEs of all families have the same
+ * shapes.
+ */
+function familyWithoutUnet(parts: Parts): Family {
   const [first, second] = [parts.get('text_encoder'), parts.get('text_encoder_2')];
   if (second) return first ? 'sdxl' : 'sdxl-refiner';
   return first && textChannels(first) === 1024 ? 'sd2' : 'sd1';
 }
 
-/** Some ControlNets are published as what they change of their base. */
+/** How an incomplete ControlNet is stored; `undefined` for a complete one. */
 function incompleteness({ weights }: WeightFile): Incomplete | undefined {
   if (weights.has('difference')) return 'difference';
   return weights.has('lora_controlnet') ? 'control-lora' : undefined;
 }
 
-/** What is read of the tensors that are no network's. */
+/** Whether a tensor outside of the networks is read. */
 function isRead(name: string): boolean {
   return /^(edm_(mean|std)|difference|lora_controlnet)$/.test(name);
 }
 
-/** Each family's UNet reads the text of its own text encoders. */
+/** Refuses text encoders of another family than the UNet's. */
 function checkFamily(path: string, family: Family, parts: Parts, template: JsonObject): void {
   const encoders = (['text_encoder', 'text_encoder_2'] as const).filter((name) => {
     const entry = template[name];
@@ -258,14 +261,14 @@ function textChannels(encoder: ReadonlyMap<string, Weight> | undefined): number 
   return encoder?.get('text_model.embeddings.token_embedding.weight')?.shape[1];
 }
 
-/** The pipeline of diffusers that takes a UNet of this kind; `undefined` for the family's usual one. */
+/** diffusers' pipeline for a UNet of this kind; `undefined` for the family's usual one. */
 function pipelineOf(family: Family, kind: UNetKind | undefined): string | undefined {
   const stem = family === 'sdxl' || family === 'sdxl-refiner' ? 'StableDiffusionXL' : 'StableDiffusion';
   if (kind === 'inpainting') return `${stem}InpaintPipeline`;
   return kind === 'pix2pix' ? `${stem}InstructPix2PixPipeline` : undefined;
 }
 
-/** OpenCLIP's text encoders fill prompts up with "!", OpenAI's with the end of the text. */
+/** Tokenizers of a family: OpenCLIP's pad with "!", OpenAI's with the end-of-text token. */
 function tokenizersOf(family: Family): readonly (readonly [string, readonly string[]])[] {
   const [openai, openclip] = [tokenizerFiles('pad-end-of-text'), tokenizerFiles('pad-exclamation-mark')];
   switch (family) {
@@ -296,13 +299,13 @@ function notACheckpoint({ path, weights }: WeightFile, known: RecognizedWeights)
   const tensors = `${weights.size}, the first is ${first}`;
   return new UnsupportedModelError({
     problem: `${path} is ${known.what}.`,
-    details: known === giveCheckpoint ? { tensors } : {},
+    details: known === unknownFile ? { tensors } : {},
     advice: known.advice,
   });
 }
 
-/** A file that is whole, but has not got the one network that is needed of it. */
-function notThatPart(file: WeightFile, as: Part, known: RecognizedWeights): UnsupportedModelError {
+/** Error for a file without the network that is needed. */
+function lacksPart(file: WeightFile, as: Part, known: RecognizedWeights): UnsupportedModelError {
   const { kind, what } = known;
   if (kind === 'unsupported' || kind === 'lora') return notACheckpoint(file, known);
   const needed = partTitles[as];

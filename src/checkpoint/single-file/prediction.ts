@@ -4,41 +4,41 @@ import type { WeightFile } from '../../weights/tensors-of-file.ts';
 import type { Weight } from '../../weights/weight.ts';
 import type { Family, UNetKind } from '../family.ts';
 
-/** What UNets are trained to predict. */
+/** diffusers' prediction types that UNets are trained for. */
 export type PredictionType = 'epsilon' | 'v_prediction';
 
-/** What a UNet was trained to predict: which scheduler fits it. */
+/** Prediction and noise schedule that a UNet was trained for; they determine the scheduler. */
 export interface Prediction {
   readonly type: PredictionType;
-  /** Whether the last step of its noise schedule is noise alone (Lin et al. 2023). */
+  /** Whether its noise schedule ends at zero SNR (Lin et al. 2023). */
   readonly zeroSnr: boolean;
-  /** Whether it was trained for another schedule: of Karras et al. 2022 (EDM), or distilled for very few steps (SD-Turbo). */
+  /** Another schedule: that of EDM (Karras et al. 2022), or of a UNet distilled for very few steps (SD-Turbo). */
   readonly schedule?: 'edm' | 'turbo';
-  /** How it is known, where the file says nothing or something unusual. */
+  /** Note on how it was determined, where that is not obvious. */
   readonly note?: string;
 }
 
 const epsilon: Prediction = { type: 'epsilon', zeroSnr: false };
 
-/** What is known of a file's UNet beside its own names. */
+/** What is known of a file's UNet. */
 export interface PredictionContext {
   readonly family: Family;
   readonly kind: UNetKind | undefined;
-  /** In diffusers' names. */
+  /** Its weights in diffusers' names. */
   readonly unet: ReadonlyMap<string, Weight> | undefined;
-  /** What the user says. */
+  /** Prediction type that the user gave. */
   readonly given?: PredictionType | undefined;
-  /** What a configuration beside the file says, and its name. */
+  /** Facts of the YAML beside the file, and its name. */
   readonly configured?:
     | { readonly prediction: PredictionType | undefined; readonly zeroSnr: boolean; readonly file: string }
     | undefined;
 }
 
 /**
- * What a single file's UNet predicts. Shapes do not show it. What the user says counts first, then what lies in the file
- * (empty tensors named `v_pred` and `ztsnr`, the metadata of modelspec), then a configuration beside it, then the marks by
- * which ComfyUI and diffusers tell it: the names of Playground's and SD-Turbo's files, and in 2.x a bias that is wide where
- * v is predicted.
+ * Determines what a single file's UNet predicts, which shapes do not show. In this order count: the user's choice; the file
+ * (empty tensors named `v_pred` and `ztsnr`, modelspec metadata); the YAML beside it; and the signs that ComfyUI and
+ * diffusers use: tensor names of Playground's and SD-Turbo's files, and in 2.x a bias, which varies more where v is
+ * predicted.
  */
 export async function predictionOf(file: WeightFile, context: PredictionContext): Promise<Prediction> {
   const { given, configured } = context;
@@ -60,20 +60,20 @@ export async function predictionOf(file: WeightFile, context: PredictionContext)
   return guessed(file, context);
 }
 
-/** What is predicted, in a sentence. */
+/** Name of each prediction type in a sentence. */
 export const predictionTitles: { readonly [T in PredictionType]: string } = {
   epsilon: 'noise',
   v_prediction: 'v',
 };
 
-/** What a file says itself; without a note where it is what everybody expects. */
+/** Prediction that the file itself states; without a note for the usual one, epsilon. */
 function statedIn({ metadata, weights }: WeightFile): Prediction | undefined {
   if (weights.has('v_pred')) {
     const zeroSnr = weights.has('ztsnr');
     return {
       type: 'v_prediction',
       zeroSnr,
-      note: `The file says that its UNet predicts v${zeroSnr ? ' and that its noise schedule ends at zero signal' : ''}: the scheduler is set so.`,
+      note: `The file says that its UNet predicts v${zeroSnr ? ' and that its noise schedule ends at zero signal' : ''}: the scheduler is set accordingly.`,
     };
   }
   const stated = metadata['modelspec.prediction_type'] ?? metadata['modelspec.architecture'] ?? '';
@@ -95,47 +95,47 @@ async function guessed(
     return {
       ...epsilon,
       schedule: 'edm',
-      note: 'The file is Playground v2.5: its scheduler is that of EDM.',
+      note: 'The file is Playground v2.5, which uses an EDM scheduler.',
     };
   if (family !== 'sd2' || kind !== 'base') return epsilon;
-  // SGM's names with a UNet of 2.x: nothing else was published so.
+  // Only SD-Turbo was published with SGM's names and a UNet of 2.x.
   if (names.some((name) => name.startsWith('conditioner.embedders.0.model.')))
     return {
       ...epsilon,
       schedule: 'turbo',
       note: 'The file has the names of SD-Turbo, which predicts noise.',
     };
-  const bias = unet?.get(MARK);
+  const bias = unet?.get(TESTED_BIAS);
   const deviation = bias ? deviationOf((await readTensor(bias, 'f32')).data) : 0;
   if (deviation > 0) return byDeviation(deviation);
   if (/(?<!\d)512(?!\d)/.test(basename(path)))
     return {
       ...epsilon,
-      note: 'The UNet of 2.x is taken to predict noise, by the 512 in the name of the file.',
+      note: 'The UNet of 2.x is assumed to predict noise, since the file name contains 512.',
     };
   return {
     type: 'v_prediction',
     zeroSnr: false,
-    note: 'Files of Stable Diffusion 2.x for 768 pixels (which predict v) and for 512 (which predict noise) look alike: it is taken for the first, as diffusers does. If pictures come out as noise, give --prediction-type epsilon.',
+    note: 'Files of Stable Diffusion 2.x for 768 pixels (which predict v) and for 512 (which predict noise) have the same shapes: this one is assumed to predict v, as in diffusers. If pictures come out as noise, give --prediction-type epsilon.',
   };
 }
 
-/** ComfyUI's mark (comfy/supported_models.py, SD20). */
-const MARK = 'up_blocks.3.attentions.2.transformer_blocks.0.norm1.bias';
-const WIDE = 0.09;
+/** The bias that ComfyUI tests, and the deviation above which v is predicted (comfy/supported_models.py, SD20). */
+const TESTED_BIAS = 'up_blocks.3.attentions.2.transformer_blocks.0.norm1.bias';
+const V_DEVIATION = 0.09;
 
 function byDeviation(deviation: number): Prediction {
-  const type = deviation > WIDE ? 'v_prediction' : 'epsilon';
+  const type = deviation > V_DEVIATION ? 'v_prediction' : 'epsilon';
   const other = type === 'epsilon' ? 'v_prediction' : 'epsilon';
-  const found = `a bias by which ComfyUI tells them varies by ${deviation.toFixed(3)}`;
+  const found = `the bias that ComfyUI tests has a deviation of ${deviation.toFixed(3)}`;
   return {
     type,
     zeroSnr: false,
-    note: `The UNet of 2.x is taken to predict ${predictionTitles[type]}: ${found}, and from ${WIDE} on v is likely. If pictures come out as noise, give --prediction-type ${other}.`,
+    note: `The UNet of 2.x is assumed to predict ${predictionTitles[type]}: ${found}, and above ${V_DEVIATION} v is likely. If pictures come out as noise, give --prediction-type ${other}.`,
   };
 }
 
-/** The standard deviation, as torch computes it. */
+/** Standard deviation with Bessel's correction, as torch computes it. */
 function deviationOf(values: Float32Array): number {
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);

@@ -1,7 +1,7 @@
 import type { Family } from '../family.ts';
 import type { Prediction } from './prediction.ts';
 
-/** The scheduler in `assets/schedulers` that fits a family's UNet by what it predicts. */
+/** Name of the scheduler in `assets/schedulers` for a family's UNet and its prediction. */
 export function schedulerOf(family: Family, { type, zeroSnr, schedule }: Prediction): string {
   const isXl = family === 'sdxl' || family === 'sdxl-refiner';
   if (schedule) return schedule;

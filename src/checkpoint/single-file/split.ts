@@ -13,20 +13,20 @@ export type { Part } from '../recognize/survey.ts';
 /** The networks of a file, in diffusers' names. */
 export type Parts = ReadonlyMap<Part, ReadonlyMap<string, Weight>>;
 
-/** A file of tensors, taken apart. */
+/** A file of tensors, split into its networks. */
 export interface SplitFile {
   readonly parts: Parts;
-  /** The names of what belongs to no network, in the order of the file. */
+  /** Names of the tensors that belong to no network, in file order. */
   readonly left: readonly string[];
-  /** What was done to the networks, a sentence each. */
+  /** Notes on changes to the networks, a sentence each. */
   readonly notes: readonly string[];
 }
 
 /**
- * The networks in a file of tensors, whoever named them; a file with none gives none. What is no network's is `left`, and
- * so is what is there twice, once it was taken. A LoRA that was saved beside a network's weights is merged into them. Throws
- * `FileFormatError` when a network is there twice, or a tensor in two shapes, and `UnusedWeightError` for tensors within a
- * network that it does not have.
+ * Splits a file of tensors, in any layout, into its networks, in diffusers' names; there may be none. Tensors of no network
+ * are `left`, and so are duplicates. A LoRA that was saved beside a network's weights is merged into them. Throws
+ * `FileFormatError` when the file has a network twice, or a tensor in two shapes, and `UnusedWeightError` for tensors
+ * within a network that do not belong there.
  */
 export function splitSingleFile({ path, weights }: Pick<WeightFile, 'path' | 'weights'>): SplitFile {
   const used = new Map([...weights].filter(([name]) => !isIgnored(plainName(name))));
@@ -37,25 +37,25 @@ export function splitSingleFile({ path, weights }: Pick<WeightFile, 'path' | 'we
     [...used].filter(([name]) => sorting.isSecondSpelling(name) === isSecond),
   );
   for (const [name, weight] of [...(first ?? []), ...(second ?? [])]) sorting.put(name, weight);
-  if (sorting.inside.length > 0) throw unknownInside(path, sorting.inside, used.size);
+  if (sorting.foreign.length > 0) throw foreignTensors(path, sorting.foreign, used.size);
   const { parts, left, notes } = mergeUnfused(path, sorting.parts, sorting.changes);
   return { parts, left: [...sorting.left, ...left], notes };
 }
 
-/** Where a network's tensors lie, and what becomes of their names. */
+/** A network's prefix and layout, and the translation of its names. */
 interface Place extends FoundPart {
   readonly layout: Layout;
   readonly apply: Translate;
 }
 
-/** Tensors on their way to networks. */
+/** Sorts tensors into networks. */
 class Sorting {
   readonly parts = new Map<Part, Map<string, Weight>>();
-  /** Tensors of LoRAs that lie among a network's, in the network's names. */
+  /** Tensors of LoRAs among a network's tensors, in the network's names. */
   readonly changes = new Map<Part, Map<string, Weight>>();
   readonly left: string[] = [];
-  /** What lies among a network's tensors and is none that it has. */
-  readonly inside: string[] = [];
+  /** Tensors among a network's that the network does not have. */
+  readonly foreign: string[] = [];
   readonly #path: string;
   readonly #places: readonly Place[];
   readonly #adapters: ReadonlySet<string>;
@@ -90,15 +90,15 @@ class Sorting {
     if (!place) this.left.push(name);
     else if (this.#adapters.has(name)) this.#change(place.part, name, own, weight);
     else if (place.layout.heads.test(own)) this.#add(place, name, own, weight);
-    else (place.layout.mayBelong(own, weight) ? this.inside : this.left).push(name);
+    else (place.layout.mayBelong(own, weight) ? this.foreign : this.left).push(name);
   }
 
-  /** Each name finds the network with the longest prefix, so that its own. */
+  /** The network that a name belongs to: the one with the longest matching prefix. */
   #placeOf(name: string): readonly [place: Place | undefined, own: string] {
     const plain = plainName(name);
     const places = this.#places.filter(({ prefix }) => plain.startsWith(prefix));
     const [longest] = places;
-    // Networks without prefixes lie beside each other in one file.
+    // Several networks of a file may share a prefix, or have none.
     const place = places.find(
       ({ prefix, layout }) => prefix === longest?.prefix && layout.heads.test(plain.slice(prefix.length)),
     );
@@ -108,7 +108,7 @@ class Sorting {
 
   #add(place: Place, name: string, own: string, weight: Weight): void {
     const translated = place.apply(own.replace('.base_layer.', '.'), weight);
-    if (!translated) this.inside.push(name);
+    if (!translated) this.foreign.push(name);
     const part = entryOf(this.parts, place.part);
     for (const each of translated ?? []) {
       const other = part.get(each.name);
@@ -145,12 +145,11 @@ function twice(path: string, part: Part, name: string, now: string): FileFormatE
   });
 }
 
-function unknownInside(path: string, names: readonly string[], all: number): UnusedWeightError {
+function foreignTensors(path: string, names: readonly string[], all: number): UnusedWeightError {
   const [first = ''] = names;
   return new UnusedWeightError({
     problem: `${path} has ${count(names.length, 'tensor')} in its networks that no network of Stable Diffusion has.`,
     details: { first, tensors: `${names.length.toLocaleString('en')} of ${all.toLocaleString('en')}` },
-    advice:
-      'It is a kind of model that is not supported: with these tensors left out it would draw something else.',
+    advice: 'This kind of model is not supported: without these tensors it would draw other pictures.',
   });
 }

@@ -2,24 +2,24 @@ import { renamed } from '../../weights/derived-weight.ts';
 import type { Weight } from '../../weights/weight.ts';
 
 /**
- * Another layout's tensor as diffusers has it: mostly one under another name, several where diffusers splits it, none
- * where diffusers has no use for it; `undefined` for a name that the layout does not have.
+ * Translates a tensor of another layout to diffusers': usually to one of another name, to several where diffusers splits it,
+ * to none where diffusers does not use it; `undefined` for a name that the layout does not have.
  */
 export type Translate = (name: string, weight: Weight) => readonly Weight[] | undefined;
 
-/** A pattern at a name's beginning, and what stands there in diffusers; what follows stays, or is looked up by further rules. */
+/** A pattern for the beginning of a name, and its replacement; the rest is kept, or renamed by the rules of `rest`. */
 export interface Rule {
   readonly from: RegExp;
   readonly to: (...numbers: readonly number[]) => string;
   readonly rest?: readonly Rule[];
 }
 
-/** A rule without numbers. */
+/** Makes a rule without numbers. */
 export function rule(from: RegExp, to: string, rest?: readonly Rule[]): Rule {
   return { from, to: () => to, ...(rest ? { rest } : {}) };
 }
 
-/** The name that the first fitting rule gives; `undefined` when none fits. */
+/** Renames by the first rule that matches; `undefined` when none does. */
 export function renameBy(rules: readonly Rule[], name: string): string | undefined {
   for (const { from, to, rest } of rules) {
     const found = from.exec(name);
@@ -32,7 +32,7 @@ export function renameBy(rules: readonly Rule[], name: string): string | undefin
   return undefined;
 }
 
-/** The translation that only renames. */
+/** Makes a translation that only renames. */
 export function renaming(rules: readonly Rule[]): Translate {
   return (name, weight) => {
     const now = renameBy(rules, name);
@@ -40,5 +40,5 @@ export function renaming(rules: readonly Rule[]): Translate {
   };
 }
 
-/** The layout that is diffusers' own. */
+/** Translation of diffusers' own layout. */
 export const asItIs: Translate = (name, weight) => [renamed(weight, name)];

@@ -6,36 +6,36 @@ import { isJsonObject } from '../../io/python-json.ts';
 import type { PredictionType } from './prediction.ts';
 
 /**
- * The configuration of the original code that lies beside a single file under the same name (`model.yaml` beside
- * `model.safetensors`), as A1111 and ComfyUI read it: often nothing else says that a UNet predicts v.
+ * Facts of the original YAML config beside a single file (`model.yaml` beside `model.safetensors`), which A1111 and ComfyUI
+ * read, too: often nothing else shows that a UNet predicts v.
  */
 export interface OriginalConfig {
-  /** Its name, for messages. */
+  /** File name, for messages. */
   readonly file: string;
-  /** What the UNet predicts, where it is said. */
+  /** Prediction type of the UNet; `undefined` where the file has none. */
   readonly prediction: PredictionType | undefined;
   /** Whether the noise schedule ends at zero signal. */
   readonly zeroSnr: boolean;
-  /** Height and width of the latents, where it is another size than every such file says. */
+  /** Height and width of the latents, where larger than the usual 64. */
   readonly latentSize: number | undefined;
-  /** What latents are multiplied by. */
+  /** Scaling factor of the latents. */
   readonly scaleFactor: number | undefined;
-  /** Attention heads of the UNet: of all levels, or channels of each. */
+  /** Attention heads of the UNet: their number at all levels, or the channels of each head. */
   readonly heads: number | undefined;
   readonly headChannels: number | undefined;
-  /** Whether a ControlNet's results are averaged over the picture. */
+  /** Whether a ControlNet's residuals are averaged over the picture (shuffle). */
   readonly isPooled: boolean;
 }
 
-/** No such configuration is longer. */
+/** Larger files are not configs. */
 const MOST_BYTES = 1 << 20;
 
-/** What most of these files say, whatever their pictures' size; smaller ones are those of other stages of training. */
+/** Most of these files have this size, whatever the size of their pictures; smaller sizes are from other training stages. */
 const USUAL_SIZE = 64;
 
 /**
- * Reads the configuration beside a file; `undefined` where there is none. Throws `FileFormatError` for what is no YAML, or
- * wants to make objects: such tags are never followed.
+ * Reads the YAML config beside a file; `undefined` where there is none. Throws `FileFormatError` for invalid YAML, and for
+ * YAML with tags that would create objects; they are never followed.
  */
 export async function configBeside(path: string): Promise<OriginalConfig | undefined> {
   const file = path.replace(/\.[^./\\]+$/, '.yaml');
@@ -45,7 +45,7 @@ export async function configBeside(path: string): Promise<OriginalConfig | undef
   return factsIn(readYaml(await readText(file), file), basename(file));
 }
 
-/** A YAML text as plain data: no tag makes anything, and aliases cannot multiply it. */
+/** Parses YAML to plain data: tags create no objects, and aliases cannot blow it up. */
 function readYaml(text: string, file: string): unknown {
   const document = parseDocument(text, { schema: 'core', logLevel: 'silent' });
   const [problem] = [...document.errors, ...document.warnings];
@@ -81,7 +81,7 @@ function factsIn(root: unknown, file: string): OriginalConfig {
   };
 }
 
-/** In Latent Diffusion's configurations the parameterization, in SGM's the class that scales the denoiser. */
+/** Prediction type: the parameterization in Latent Diffusion's configs, the class of the denoiser's scaling in SGM's. */
 function predictionIn(inModel: (...path: readonly string[]) => unknown): PredictionType | undefined {
   const stated = inModel('parameterization');
   if (stated === 'v') return 'v_prediction';
@@ -104,6 +104,6 @@ function notAConfig(file: string, found: string): FileFormatError {
   return new FileFormatError({
     problem: `${file} is not the configuration of a model.`,
     details: { expected: 'YAML of plain values', found },
-    advice: 'Remove it, or take it from where the weights come from; nothing in it was run.',
+    advice: 'Remove it, or take it from the same source as the weights; nothing in it was run.',
   });
 }

@@ -148,8 +148,8 @@ test.for([
 });
 
 test.for([
-  ['model.safetensors', {}, 'v_prediction', 96, 'look alike'],
-  ['v2-1_512-ema-pruned.safetensors', {}, 'epsilon', 64, 'by the 512 in the name'],
+  ['model.safetensors', {}, 'v_prediction', 96, 'have the same shapes'],
+  ['v2-1_512-ema-pruned.safetensors', {}, 'epsilon', 64, 'the file name contains 512'],
   ['model.safetensors', { 'modelspec.prediction_type': 'epsilon' }, 'epsilon', 64, ''],
   [
     'model.safetensors',
@@ -180,7 +180,7 @@ test.for([
     const checkpoint = await readSingleFile({ ...file, weights });
     expect(await schedulerOf(checkpoint)).toMatchObject({ prediction_type: type });
     expect(requireComponent(checkpoint, 'unet').config.sample_size).toBe(size);
-    expect(checkpoint.notes.join()).toContain('a bias by which ComfyUI tells them');
+    expect(checkpoint.notes.join()).toContain('the bias that ComfyUI tests');
   },
 );
 
@@ -243,7 +243,7 @@ test('what lies beside the networks is named once with counts, and refused where
   const checkpoint = await readSingleFile(file);
   expect(checkpoint.missing).toEqual([]);
   expect(checkpoint.notes).toEqual([
-    'model.safetensors has 6 tensors of no network, left aside: cond_stage_model.transformer.vision_model (2), alphas_cumprod_original, optimizer_state.step, lora_unet_dummy.alpha, first_stage_model.model_ema.decay.',
+    'model.safetensors has 6 tensors outside of its networks, ignored: cond_stage_model.transformer.vision_model (2), alphas_cumprod_original, optimizer_state.step, lora_unet_dummy.alpha, first_stage_model.model_ema.decay.',
   ]);
   const error = await rejectionOf(readSingleFile(file, { strict: true }));
   expect(error).toBeInstanceOf(UnusedWeightError);
@@ -297,8 +297,8 @@ test('a small model keeps its sizes, and what they do not show is said', async (
     projection_dim: 128,
   });
   expect(checkpoint.notes.slice(0, 2)).toEqual([
-    'The text encoder is 128 wide, as no published one is: 4 attention heads are assumed, as small models for tests have.',
-    'The UNet is 32, 64, 128 channels wide, as no published model is: attention heads of 16 channels are assumed.',
+    'No published text encoder is 128 channels wide: 4 attention heads are assumed, as in small test models.',
+    'No published UNet has block_out_channels 32, 64, 128: attention heads of 16 channels are assumed.',
   ]);
 });
 
@@ -350,7 +350,7 @@ test.for([
   ],
   ['PixArt', 'adaln_single.linear.weight', 'a PixArt model, which is not supported'],
   ['Cascade', 'clip_txt_mapper.weight', 'Stable Cascade, which is not supported'],
-  ['anything else', 'weight', 'not a checkpoint that is known'],
+  ['anything else', 'weight', 'not a known kind of checkpoint'],
 ] as const)('%s given as a checkpoint is called by its name', async ([, name, what]) => {
   const error = await rejectionOf(readSingleFile(headerFile({ [name]: [8, 768] })));
   expect(error).toBeInstanceOf(UnsupportedModelError);
@@ -389,6 +389,6 @@ test('a whole ControlNet checkpoint opens as the model that it steers, and says 
   );
   expect([...checkpoint.components.keys()]).toEqual(['text_encoder', 'unet', 'vae']);
   expect(checkpoint.notes).toEqual([
-    'The file holds a ControlNet as well: name it with --convert-controlnet to convert that.',
+    'The file also holds a ControlNet: name the file with --convert-controlnet to convert it.',
   ]);
 });
