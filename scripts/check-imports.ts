@@ -44,7 +44,7 @@ const ground = [
 const layers = ['ground', ...order, 'stages', 'cli'];
 
 /** All that touches the disk; everything else goes through the first. */
-const diskFiles = ['disk', 'staging', 'owner', 'folder-lock', 'shared-file'].map(
+const diskFiles = ['disk', 'staging', 'owner', 'folder-lock', 'direct-writes', 'shared-file'].map(
   (name) => `src/io/${name}.ts`,
 );
 

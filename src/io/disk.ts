@@ -2,6 +2,7 @@ import { constants, promises as fs } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, relative, resolve } from 'node:path';
 import type { ByteSink, ByteSource } from './bytes.ts';
+import { DirectWrites } from './direct-writes.ts';
 import {
   beingWritten,
   endsTooSoon,
@@ -20,8 +21,8 @@ import { disown, isStage } from './owner.ts';
 import { claimStage, FolderStage, removeWhole, settle, temporaryFolder } from './staging.ts';
 
 /**
- * With those that it builds on (`staging.ts`, `owner.ts`, `folder-lock.ts`) all that touches the disk. What is written appears under its name only when it is complete
- * and on the disk: it grows in a stage beside it, which is renamed at the end.
+ * With those that it builds on (`staging.ts`, `owner.ts`, `folder-lock.ts`, `direct-writes.ts`) all that touches the disk. What is written
+ * appears under its name only when it is complete and on the disk: it grows in a stage beside it, which is renamed at the end.
  */
 
 /** Opens a file for reads at any offset. Throws `NotFoundError`, or `RequestError` for a folder or a forbidden file. */
@@ -61,15 +62,19 @@ export async function createFile(path: string): Promise<ByteSink> {
   await settle(dirname(path));
   const growing = claimStage(path);
   const handle = await fs.open(growing, EXCLUSIVE).catch(rethrow('write', path));
+  const direct = new DirectWrites(growing);
   let isOpen = true;
   let isThere = true;
   const end = async (): Promise<void> => {
-    if (isOpen) await handle.close();
+    if (isOpen) await Promise.all([handle.close(), direct.close()]);
     isOpen = false;
   };
   return {
     name: path,
-    write: (bytes, offset) => writeAll(handle, path, bytes, offset),
+    async write(bytes, offset) {
+      const written = await direct.write(bytes, offset).catch(rethrow('write', path));
+      await writeAll(handle, path, bytes.subarray(written), offset + written);
+    },
     async close() {
       await handle.datasync().catch(rethrow('write', path));
       await end().catch(rethrow('write', path));

@@ -1,0 +1,62 @@
+import { Worker } from 'node:worker_threads';
+import { BLOCK_BYTES } from './bytes.ts';
+import { pageBlocks } from './direct-writes.ts';
+import type { HashOrder } from './hash-blocks-worker.ts';
+
+/** Blocks in flight: one is filled, one is hashed, two are written. */
+const BLOCKS = 4;
+
+/**
+ * A thread that computes SHA-256 of blocks which it shares with this one, beside whatever else is done with them. Hashers are lent
+ * again and again, as starting a thread takes as long as hashing 50 MB; the thread starts with the first block.
+ */
+export class BlockHasher {
+  static readonly #free: BlockHasher[] = [];
+
+  /** Blocks of `BLOCK_BYTES` for the one who has borrowed the hasher. */
+  readonly blocks = pageBlocks(BLOCKS, BLOCK_BYTES);
+  #worker: Worker | undefined;
+  readonly #waiting: { resolve(reply: string): void; reject(error: Error): void }[] = [];
+
+  static borrow(): BlockHasher {
+    const hasher = BlockHasher.#free.pop() ?? new BlockHasher();
+    hasher.#worker?.ref();
+    return hasher;
+  }
+
+  /** Gives it back, with no hash begun and no block in use. */
+  return(): void {
+    this.#worker?.unref();
+    BlockHasher.#free.push(this);
+  }
+
+  /** Hashes the beginning of a block, which must stay as it is until then. */
+  async update({ byteOffset, length }: Uint8Array): Promise<void> {
+    await this.#ask({ begin: byteOffset, end: byteOffset + length });
+  }
+
+  /** The hash of all blocks since the last one, in hexadecimal. */
+  digest(): Promise<string> {
+    return this.#ask('digest');
+  }
+
+  #ask(order: HashOrder): Promise<string> {
+    this.#worker ??= this.#start();
+    this.#worker.postMessage(order);
+    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
+  }
+
+  #start(): Worker {
+    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+    const worker = new Worker(new URL(`./hash-blocks-worker.${extension}`, import.meta.url), {
+      workerData: this.blocks[0]?.buffer,
+      resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 },
+    });
+    worker.on('message', (reply: string) => this.#waiting.shift()?.resolve(reply));
+    worker.on('error', (error: Error) => {
+      this.#worker = undefined;
+      for (const { reject } of this.#waiting.splice(0)) reject(error);
+    });
+    return worker;
+  }
+}
