@@ -2,7 +2,7 @@ import { loraFamilyTitle } from './lora-family.ts';
 import { type ChangeKind, readChanges } from './module-change.ts';
 import { type Lora, openLora } from './open-lora.ts';
 
-/** Whose names a LoRA's tensors have. */
+/** Naming schemes of LoRAs' tensors. */
 export const loraFormats = [
   'PEFT',
   'diffusers',
@@ -12,31 +12,34 @@ export const loraFormats = [
 
 export type LoraFormat = (typeof loraFormats)[number];
 
-/** What a LoRA file is: plain data, so that it can be printed as JSON. What is not known is `null`. */
+/** Facts about a LoRA file: plain data, which can be printed as JSON. Unknown facts are `null`. */
 export interface LoraFacts {
   readonly path: string;
   readonly byteLength: number;
-  /** Whose names its tensors have. */
+  /** Naming scheme of its tensors. */
   readonly format: LoraFormat;
-  /** How it writes changes down; more than one where it mixes them. */
+  /** Kinds of its changes; several where it mixes them. */
   readonly kinds: readonly ChangeKind[];
-  /** Whether it also sets the lengths of rows (DoRA). */
+  /** Whether it has magnitudes (DoRA). */
   readonly decomposed: boolean;
-  /** The ranks that occur, in ascending order. */
+  /** Its ranks, in ascending order. */
   readonly ranks: readonly number[];
-  /** What it was trained for, in words: `Stable Diffusion 1.x`. */
+  /** Family that it was trained for, in words: `Stable Diffusion 1.x`. */
   readonly family: string | null;
   /** Number of weights that it changes, by network; where the file does not name the network, the likely one. */
   readonly networks: Readonly<Record<string, number>>;
   /** Number of weights that it changes. */
   readonly targets: number;
-  /** Tensors that are not a LoRA's. */
+  /** Names of tensors that do not belong to a LoRA. */
   readonly unknown: readonly string[];
-  /** The name of the model that it was trained on, as the trainer wrote it. */
+  /** Name of the model that it was trained on, as the trainer wrote it. */
   readonly baseModel: string | null;
 }
 
-/** Says what a LoRA file is; reads names, shapes and metadata only. Throws what `openLora` throws, and `FileFormatError` for parts that do not fit. */
+/**
+ * Describes a LoRA file from names, shapes and metadata only. Throws what `openLora` throws, and `FileFormatError` for
+ * tensors that do not fit each other.
+ */
 export async function describeLora(path: string): Promise<LoraFacts> {
   const lora = await openLora(path);
   try {

@@ -8,7 +8,7 @@ import { indexModules, type NetworkModule } from './module-index.ts';
 import type { Lora, LoraModule } from './open-lora.ts';
 import { withLongerRows } from './summed-weight.ts';
 
-/** A module of the LoRA and a weight that it changes. */
+/** A weight that a LoRA changes, and the module that changes it. */
 export interface Target {
   readonly network: Network;
   readonly module: LoraModule;
@@ -16,14 +16,17 @@ export interface Target {
   readonly change: Change;
 }
 
-/** What a LoRA changes, and what of it was fitted or has nothing to change with. */
+/** Targets of a LoRA, with its modules that were padded and those that change nothing. */
 export interface Found {
   readonly targets: readonly Target[];
   readonly padded: readonly LoraModule[];
   readonly empty: readonly LoraModule[];
 }
 
-/** The weights that a LoRA changes. Throws `FileFormatError` for parts that do not fit each other, and for a weight that is changed twice. */
+/**
+ * Finds the weights that a LoRA changes. Throws `FileFormatError` for tensors that do not fit each other, and for a
+ * weight that is changed twice.
+ */
 export function findTargets(checkpoint: Checkpoint, lora: Lora): Found {
   const indexes = new Map<Network, ReadonlyMap<string, NetworkModule>>();
   for (const network of new Set(lora.modules.flatMap(({ networks }) => networks))) {
@@ -53,17 +56,18 @@ export function findTargets(checkpoint: Checkpoint, lora: Lora): Found {
 }
 
 /**
- * A LoRA for text to image changes four channels of the first convolution; those of inpainting and pix2pix read more. What
- * they read beyond the latents is not changed, as in A1111.
+ * Pads a LoRA for text to image, which changes four input channels of the first convolution, to the more channels of an
+ * inpainting or pix2pix UNet: weights of the other channels do not change, as in A1111.
  */
 function paddedTo(module: LoraModule, { shape }: Weight): LoraModule {
   const [, inputs = 0, ...kernel] = shape;
   const [from, to] = [elementCount([4, ...kernel]), elementCount([inputs, ...kernel])];
   if (!/^(conv_in|input_blocks_0_0)$/.test(module.name) || inputs <= 4 || module.parts.has('mid'))
     return module;
-  const rows = ['down', 'diff', 'hada_w1_b', 'hada_w2_b'] as const;
+  const inputParts = ['down', 'diff', 'hada_w1_b', 'hada_w2_b'] as const;
   const short = [...module.parts].filter(
-    ([part, weight]) => rows.some((each) => each === part) && elementCount(weight.shape.slice(1)) === from,
+    ([part, weight]) =>
+      inputParts.some((each) => each === part) && elementCount(weight.shape.slice(1)) === from,
   );
   if (short.length === 0) return module;
   const parts = new Map(module.parts);

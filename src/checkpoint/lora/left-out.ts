@@ -3,7 +3,7 @@ import type { Checkpoint } from '../checkpoint.ts';
 import type { Found, Target } from './find-targets.ts';
 import type { Lora, LoraModule } from './open-lora.ts';
 
-/** What the LoRA has and the checkpoint has not, a sentence each. */
+/** Notes on parts of a LoRA that are not merged, a sentence each. */
 export function leftOut(checkpoint: Checkpoint, lora: Lora, { targets, padded, empty }: Found): string[] {
   const matched = new Set([...targets.map(({ module }) => module), ...empty]);
   const rest = lora.modules.filter((module) => !matched.has(module));
@@ -23,22 +23,24 @@ export function leftOut(checkpoint: Checkpoint, lora: Lora, { targets, padded, e
       : []),
     ...(empty.length > 0
       ? [
-          `${lora.path} has ${count(empty.length, 'layer')} without anything that changes them: ${some(empty.map(({ module }) => module))}.`,
+          `${lora.path} has ${count(empty.length, 'layer')} without any change: ${some(empty.map(({ module }) => module))}.`,
         ]
       : []),
     ...(padded.length > 0
       ? [
-          `${lora.path} changes the first convolution for latents alone: of what this UNet reads beside them nothing is changed.`,
+          `${lora.path} changes the first convolution for latents only: weights of this UNet's other input channels stay as they are.`,
         ]
       : []),
     ...biasesLeft(lora, targets),
     ...(lora.unknown.length > 0
-      ? [`${lora.path} has ${count(lora.unknown.length, 'tensor')} of no LoRA: ${some(lora.unknown)}.`]
+      ? [
+          `${lora.path} has ${count(lora.unknown.length, 'tensor')} outside of the LoRA: ${some(lora.unknown)}.`,
+        ]
       : []),
   ];
 }
 
-/** Differences of biases that the checkpoint's layers do not have. */
+/** Notes changes of biases that the checkpoint's layers do not have. */
 function biasesLeft(lora: Lora, targets: readonly Target[]): string[] {
   const biases = new Set(
     targets.filter(({ weight }) => weight.name.endsWith('.bias')).map(({ module }) => module),
@@ -50,7 +52,7 @@ function biasesLeft(lora: Lora, targets: readonly Target[]): string[] {
   if (left.length === 0) return [];
   const names = some(left.map(({ module }) => module));
   return [
-    `${lora.path} changes the bias of ${count(left.length, 'layer')} without one in the checkpoint: ${names}.`,
+    `${lora.path} changes the bias of ${count(left.length, 'layer')}, but the checkpoint has none there: ${names}.`,
   ];
 }
 

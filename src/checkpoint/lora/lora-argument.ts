@@ -1,16 +1,16 @@
 import { RequestError } from '../../errors.ts';
 
-/** A LoRA file, and how strongly it changes the checkpoint. */
+/** A LoRA, and the scale to merge it with. */
 export interface LoraChoice {
   readonly path: string;
-  /** 1 is what it was trained for, 0 leaves the checkpoint as it is; negative scales turn its effect around. */
+  /** 1 is the strength it was trained with, 0 changes nothing, and negative scales invert its effect. */
   readonly scale: number;
 }
 
 /**
- * Reads `FILE` or `FILE:SCALE`: `style.safetensors:0.7`; the scale is 1 where there is none. What follows the last colon
- * is the scale unless it could be a path: `C:\style.safetensors` has no scale. Throws `RequestError` for a scale that is
- * not a number and for a missing file name.
+ * Parses `FILE` or `FILE:SCALE`: `style.safetensors:0.7`; the default scale is 1. The text after the last colon is the scale
+ * unless it looks like a path: `C:\style.safetensors` has no scale. Throws `RequestError` for a scale that is not a number
+ * and for a missing file name.
  */
 export function parseLoraArgument(text: string): LoraChoice {
   const colon = text.lastIndexOf(':');
@@ -27,7 +27,7 @@ export function parseLoraArgument(text: string): LoraChoice {
   }
   if (path === '') {
     throw new RequestError({
-      problem: 'a LoRA was asked for without a file.',
+      problem: 'a LoRA has no file name.',
       details: { expected: 'FILE or FILE:SCALE', found: JSON.stringify(text) },
       advice: 'Write the path of the LoRA before the colon: style.safetensors:0.7.',
     });

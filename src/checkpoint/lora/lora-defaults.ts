@@ -4,26 +4,26 @@ import { exists, listFolder, pathKind } from '../../io/disk.ts';
 import { isJsonObject, type JsonObject, parsePythonJson, readJsonObject } from '../../io/python-json.ts';
 import { snapshotOf } from '../cache-folder.ts';
 
-/** What holds for modules that have no alpha of their own. */
+/** Settings for modules without an alpha of their own. */
 export interface LoraDefaults {
-  /** What the change is multiplied by, times the rank. */
+  /** The change is multiplied by alpha / rank. */
   readonly alpha?: number;
-  /** Whether alpha is divided by the root of the rank (rsLoRA, https://arxiv.org/abs/2312.03732). */
+  /** Whether alpha is divided by the square root of the rank instead (rsLoRA, https://arxiv.org/abs/2312.03732). */
   readonly rankStabilized?: boolean;
 }
 
-/** The settings of a LoRA that stand outside its tensors. */
+/** Settings of a LoRA in its metadata, or in a file beside it. */
 export interface LoraSettings {
   readonly defaultsOf: (module: string) => LoraDefaults;
-  /** The rank that a module's matrices must have; `undefined` where nothing says it. */
+  /** Rank that a module's matrices must have; `undefined` if the settings have none. */
   readonly rankOf: (module: string) => number | undefined;
-  /** The file that says so, for errors. */
+  /** The file with these settings, for errors. */
   readonly file: string;
 }
 
 const CONFIG = 'adapter_config.json';
 
-/** The weights that a LoRA's folder holds, the preferred first. */
+/** Names of weight files in a LoRA's folder, the preferred first. */
 const fileNames = [
   'adapter_model.safetensors',
   'pytorch_lora_weights.safetensors',
@@ -31,7 +31,10 @@ const fileNames = [
   'pytorch_lora_weights.bin',
 ];
 
-/** The weight file of a LoRA given as a file or a folder. Throws `NotFoundError` for a folder without one, or with several. */
+/**
+ * Finds the weight file of a LoRA, given as a file or a folder. Throws `NotFoundError` for a folder without one, or
+ * with several.
+ */
 export async function loraFile(given: string): Promise<string> {
   const path = await snapshotOf(given);
   if ((await pathKind(path)) !== 'folder') return path;
@@ -51,8 +54,8 @@ export async function loraFile(given: string): Promise<string> {
 }
 
 /**
- * What a LoRA's metadata says (diffusers writes PEFT's settings into it), or PEFT's own `adapter_config.json` beside
- * `adapter_model.safetensors`. Throws `FileFormatError` for settings that are not JSON.
+ * Reads a LoRA's settings from its metadata, where diffusers writes PEFT's settings, or from PEFT's `adapter_config.json`
+ * beside it. Throws `FileFormatError` for settings that are not JSON.
  */
 export async function loraSettings(
   path: string,
@@ -66,7 +69,7 @@ export async function loraSettings(
   return { defaultsOf: () => ({}), rankOf: () => undefined, file: path };
 }
 
-/** Each key stands after its network: `unet.lora_alpha`. */
+/** Reads settings from the metadata; each key has its network as a prefix: `unet.lora_alpha`. */
 function inMetadata(path: string, text: string): LoraSettings {
   const all = parsePythonJson(text, `the lora_adapter_metadata of ${path}`);
   const settings: JsonObject = isJsonObject(all) ? all : {};
@@ -97,13 +100,13 @@ function defaultsIn(settings: JsonObject, module: string): LoraDefaults {
   return { ...(typeof alpha === 'number' && { alpha }), rankStabilized: settings.use_rslora === true };
 }
 
-/** PEFT compares the ends of names, at dots. */
+/** Value of the first pattern for a module; as in PEFT, a pattern matches the end of a name, at a dot. */
 function patternFor(module: string, patterns: unknown): unknown {
   if (!isJsonObject(patterns)) return undefined;
   return Object.entries(patterns).find(([end]) => module === end || module.endsWith(`.${end}`))?.[1];
 }
 
-/** Settings of another LoRA would merge this one at a wrong strength. */
+/** Error for settings of another LoRA, which would merge this one with a wrong strength. */
 export function otherLorasSettings(
   { file }: LoraSettings,
   path: string,
@@ -111,8 +114,8 @@ export function otherLorasSettings(
   { expected, found }: { readonly expected: number; readonly found: number },
 ): ConfigError {
   return new ConfigError({
-    problem: `${file} is of another LoRA than ${basename(path)}.`,
-    details: { module, expected: `matrices of rank ${expected}, as it says`, found: `rank ${found}` },
-    advice: 'Take both files from the same place, or remove this one to merge the LoRA as it is.',
+    problem: `${file} belongs to another LoRA than ${basename(path)}.`,
+    details: { module, expected: `matrices of rank ${expected}, as in the settings`, found: `rank ${found}` },
+    advice: 'Take both files from the same source, or remove this one to merge the LoRA without settings.',
   });
 }

@@ -2,11 +2,11 @@ import { type Family, familyOf, familyTitles } from '../family.ts';
 import { readChanges } from './module-change.ts';
 import type { Lora } from './open-lora.ts';
 
-/** The family that a LoRA was trained for, by the width of the text that it attends to; `undefined` where nothing tells. */
+/** Family that a LoRA was trained for, by the width of its cross-attention; `undefined` if nothing shows it. */
 function loraFamily({ modules }: Lora): Family | undefined {
   const shapes = modules.flatMap((module): [string, { shape: readonly number[] }][] => {
     const down = module.parts.get('down');
-    // Only a LoRA's factor shows a convolution as such; the width of the text shows in all kinds.
+    // Only a LoRA's `down` shows whether a layer is a convolution; all kinds show the width of cross-attention.
     if (!down && !module.name.endsWith('attn2_to_k')) return [];
     const { weight } = readChanges(module);
     if (!weight) return [];
@@ -18,7 +18,7 @@ function loraFamily({ modules }: Lora): Family | undefined {
   return family ?? (hasSecondEncoder ? 'sdxl' : undefined);
 }
 
-/** What a LoRA was made for, in words. */
+/** Family that a LoRA was trained for, in words. */
 export function loraFamilyTitle(lora: Lora): string | undefined {
   const family = loraFamily(lora);
   if (family) return familyTitles[family];

@@ -1,13 +1,13 @@
 /**
- * What a LoRA's tensors are called. There is no standard, only the programs that wrote the files: diffusers (three
- * spellings over time), PEFT, kohya's scripts and LyCORIS. A name is a network's prefix, a module of that network, and
- * the part that the tensor plays; modules are written with dots, or with underscores for dots.
+ * Names of a LoRA's tensors. There is no standard, only the conventions of the programs that write the files: diffusers
+ * (three over time), PEFT, kohya's scripts and LyCORIS. A name consists of a network's prefix, a module of that network, and
+ * the part that the tensor is; modules are written with dots, or with underscores instead.
  */
 
 /** The networks that LoRAs change. */
 export type Network = 'unet' | 'text_encoder' | 'text_encoder_2';
 
-/** What a tensor is to the change of its module's weight. */
+/** Part that a tensor is of a module's change. */
 export type Part =
   | 'down'
   | 'up'
@@ -15,30 +15,30 @@ export type Part =
   | 'alpha'
   | 'magnitude' // DoRA as PEFT writes it
   | 'dora_scale' // DoRA as kohya and LyCORIS write it
-  | 'diff' // a whole difference, as extractors write it where nothing is of low rank
+  | 'diff' // a full difference, which extraction tools write where no low rank suffices
   | 'diff_b'
   | 'w_norm' // LyCORIS: the differences of a norm
   | 'b_norm'
   | `hada_${'w1_a' | 'w1_b' | 'w2_a' | 'w2_b' | 't1' | 't2'}`
   | `lokr_${'w1' | 'w1_a' | 'w1_b' | 'w2' | 'w2_a' | 'w2_b' | 't2'}`;
 
-/** A tensor's name, taken apart. */
+/** A parsed tensor name. */
 export interface LoraKey {
-  /** The module as the file spells it, with its prefix: `lora_unet_mid_block_attentions_0_proj_in`. */
+  /** The module as in the file, with its prefix: `lora_unet_mid_block_attentions_0_proj_in`. */
   readonly module: string;
-  /** The networks it may belong to; more than one where the file does not say. */
+  /** Networks that it may belong to; several where the name does not show which. */
   readonly networks: readonly Network[];
   /** The module's name in its network, underscores for dots: `mid_block_attentions_0_proj_in`. */
   readonly name: string;
   readonly part: Part;
 }
 
-/** Takes a tensor's name apart; `undefined` where it is none of the spellings. */
+/** Parses a tensor's name; `undefined` if it is not a LoRA's. */
 export function parseLoraKey(key: string): LoraKey | undefined {
   for (const [ending, part] of endings) {
     const match = ending.exec(key);
     if (!match) continue;
-    // as: an ending without a part of its own captures it.
+    // as: an ending without a part captures the part's name.
     return { ...parseModule(key.slice(0, match.index)), part: part ?? (match[1] as Part) };
   }
   return undefined;
@@ -69,10 +69,10 @@ const prefixes: readonly (readonly [prefix: RegExp, networks: readonly Network[]
   [/^(text_encoder_2\.|lora_te2[._]|(text_encoders\.)?clip_g\.(transformer\.)?)/, ['text_encoder_2']],
 ];
 
-/** The first LoRAs of diffusers, and PEFT's own files, say nothing of the network. */
+/** diffusers' first LoRAs and PEFT's own files have no prefix that shows the network. */
 const anyNetwork: readonly Network[] = ['unet', 'text_encoder'];
 
-/** Attention processors held the LoRA before the layers themselves did; they had names of their own. */
+/** Replaces old names: in early diffusers, LoRAs belonged to attention processors, which named the layers differently. */
 function presentName(name: string): string {
   return name
     .replace('.processor.', '.')
@@ -80,7 +80,7 @@ function presentName(name: string): string {
     .replace(/self_attn\.to_(q|k|v|out)$/, 'self_attn.$1_proj');
 }
 
-/** The ways of changing a model that come in files like LoRAs and are not merged, by a tensor that only they have. */
+/** Adapters in files like LoRAs that are not supported, with a tensor name that only they have. */
 export const otherAdapters: readonly (readonly [tensor: RegExp, name: string])[] = [
   [/\.(oft_blocks|oft_diag|oft_R\b|R_weight)/, 'OFT'],
   [/\.(a1|a2|b1|b2)\.weight$/, 'GLoRA'],

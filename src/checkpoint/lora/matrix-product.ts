@@ -7,21 +7,21 @@ export interface DenseMatrix {
   readonly data: Float32Array;
 }
 
-/** Rows of a matrix that is computed as it is asked for. */
+/** Rows of a matrix, computed on demand. */
 export interface MatrixRows {
-  /** Rows `first` to `first + count`, row-major; the array is used again by the next call. */
+  /** Rows `first` to `first + count`, row-major; the next call reuses the array. */
   rows(first: number, count: number): Float32Array;
   close(): void;
 }
 
-/** Instances, their memories grown to what they were last used for, lent again and again. */
+/** Pool of instances, for reuse; their memories keep the size they have grown to. */
 const free: ProductInstance[] = [];
 
 const PAGE = 1 << 16;
 
 /**
- * The product of two matrices, at most `maxRows` rows at a time, in float32. Holds both factors and the rows asked for,
- * and must be closed.
+ * Opens the product of two matrices in float32, for reading at most `maxRows` rows at a time. Holds both factors and the
+ * rows in memory; must be closed.
  */
 export function openProduct(up: DenseMatrix, down: DenseMatrix, maxRows: number): MatrixRows {
   const instance = free.pop() ?? instantiateProduct();
@@ -56,7 +56,7 @@ function reserve({ memory }: ProductInstance, bytes: number): Float32Array {
   return new Float32Array(memory.buffer);
 }
 
-/** The right factor, as panels of [rank][8 columns], the last one filled up with zeros. */
+/** Lays out the right factor as panels of [rank][8 columns], the last one padded with zeros. */
 function layOutPanels({ rows, columns, data }: DenseMatrix, width: number, panels: Float32Array): void {
   let at = 0;
   for (let column = 0; column < width; column += TILE_COLUMNS) {
@@ -67,7 +67,7 @@ function layOutPanels({ rows, columns, data }: DenseMatrix, width: number, panel
   }
 }
 
-/** Some rows of the left factor, as tiles of [rank][4 rows], the last one filled up with zeros. */
+/** Lays out rows of the left factor as tiles of [rank][4 rows], the last one padded with zeros. */
 function layOutTiles(
   { columns, data }: DenseMatrix,
   first: number,

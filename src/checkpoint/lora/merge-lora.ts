@@ -13,10 +13,10 @@ import { indexModules } from './module-index.ts';
 import { type Lora, openLora } from './open-lora.ts';
 
 /**
- * The checkpoint with LoRAs merged into its UNet and text encoders, one after another; the numbers are computed as they
- * stream. What a LoRA has and the checkpoint has not is left out and said in `notes`, or refused with `strict`. Closing it closes the checkpoint
- * and the LoRAs. Throws what `openLora` throws, and `UnsupportedModelError` for a LoRA of another family; the checkpoint
- * stays open then.
+ * Merges LoRAs into a checkpoint's UNet and text encoders, one after another, while the weights stream. Changes of layers
+ * that the checkpoint lacks are ignored with a note, or refused with `strict`. Closing the result closes the checkpoint and
+ * the LoRAs. Throws what `openLora` throws, and `UnsupportedModelError` for a LoRA of another family; the checkpoint stays
+ * open then.
  */
 export async function withLora(
   checkpoint: Checkpoint,
@@ -106,9 +106,9 @@ function nothingMatches(checkpoint: Checkpoint, lora: Lora): UnsupportedModelErr
   const present = networks.filter((network) => checkpoint.components.has(network));
   if (present.length === 0) {
     return new UnsupportedModelError({
-      problem: `${lora.path} changes only what the checkpoint does not have: ${networks.join(', ')}.`,
+      problem: `${lora.path} changes only networks that the checkpoint does not have: ${networks.join(', ')}.`,
       details: { 'it has': [...checkpoint.components.keys()].join(', ') },
-      advice: 'Use a checkpoint that has it, or leave out the LoRA.',
+      advice: 'Use a checkpoint that has them, or leave out the LoRA.',
     });
   }
   const [expected] = present.flatMap((network) => [
@@ -125,11 +125,11 @@ function nothingMatches(checkpoint: Checkpoint, lora: Lora): UnsupportedModelErr
   });
 }
 
-/** Which family each of the two is of, and what shows it. */
+/** Families of the checkpoint and the LoRA, for errors. */
 function families({ family, components }: Checkpoint, lora: Lora): Record<string, string> {
   const width = textWidth([...(components.get('unet')?.weights.values() ?? [])]);
   return {
-    checkpoint: `${family ? familyTitles[family] : 'unknown'}${width ? `, which attends to text of ${width} channels` : ''}`,
+    checkpoint: `${family ? familyTitles[family] : 'unknown'}${width ? `, whose cross_attention_dim is ${width}` : ''}`,
     LoRA: loraFamilyTitle(lora) ?? 'unknown',
   };
 }

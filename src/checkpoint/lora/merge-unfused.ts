@@ -8,19 +8,19 @@ import { readChange } from './module-change.ts';
 
 type Networks = ReadonlyMap<NetworkPart, ReadonlyMap<string, Weight>>;
 
-/** Networks with what was among their tensors merged into them. */
+/** Networks with the LoRA among their tensors merged. */
 export interface Fused {
   readonly parts: Networks;
-  /** The names of tensors that change nothing which is there. */
+  /** Names of tensors whose layers do not exist. */
   readonly left: readonly string[];
-  /** What was merged, a sentence each. */
+  /** Notes on what was merged, a sentence each. */
   readonly notes: readonly string[];
 }
 
 /**
- * A network that was saved with a LoRA loaded and not fused has the LoRA's matrices beside its own (PEFT: `to_q.base_layer`,
- * `to_q.lora_A.default`). They are merged here. Nothing says how strongly: as for a LoRA without alpha, by 1.  Throws `UnsupportedModelError` for more than one LoRA: which of them count is
- * not in the file.
+ * Merges a LoRA that was loaded but not fused when the network was saved: its matrices are beside the network's own (PEFT:
+ * `to_q.base_layer`, `to_q.lora_A.default`). The file has no alpha, so the scale is 1, as for any LoRA without alpha. Throws
+ * `UnsupportedModelError` for several LoRAs, since the file does not show which of them were active.
  */
 export function mergeUnfused(path: string, parts: Networks, changes: Networks): Fused {
   const merged = new Map([...parts]);
@@ -37,7 +37,7 @@ export function mergeUnfused(path: string, parts: Networks, changes: Networks): 
     for (const [module, adapters] of own) mergeModule(weights, module, adapters);
     merged.set(part, weights);
     notes.push(
-      `The ${part} was saved with a LoRA that was loaded and not fused: it is merged into ${count(own.length, 'layer')}, at the strength of a LoRA that says nothing else (alpha = rank).`,
+      `The ${part} was saved with a LoRA that was loaded but not fused: it is merged into ${count(own.length, 'layer')} with scale 1 (alpha = rank), since the file has no alpha.`,
     );
   }
   return { parts: merged, left, notes };
@@ -45,7 +45,7 @@ export function mergeUnfused(path: string, parts: Networks, changes: Networks): 
 
 type Parts = Map<Part, Weight>;
 
-/** The tensors of each module by the name of the LoRA that they are of. */
+/** Groups tensors by module, then by the name of their LoRA. */
 function modulesOf(tensors: ReadonlyMap<string, Weight>): Map<string, Map<string, Parts>> {
   const modules = new Map<string, Map<string, Parts>>();
   for (const [name, weight] of tensors) {
@@ -77,7 +77,7 @@ function checkOne(path: string, modules: readonly (readonly [string, ReadonlyMap
   const names = new Set(modules.flatMap(([, adapters]) => [...adapters.keys()]));
   if (names.size < 2) return;
   throw new UnsupportedModelError({
-    problem: `${path} was saved with ${names.size} LoRAs loaded, and does not say which of them count.`,
+    problem: `${path} was saved with ${names.size} LoRAs loaded, and does not show which of them were active.`,
     details: { LoRAs: [...names].join(', ') },
     advice:
       'Fuse the ones that you want before saving (fuse_lora), or give the plain checkpoint and the LoRAs with --lora.',

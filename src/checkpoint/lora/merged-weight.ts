@@ -9,9 +9,9 @@ import { borrowBytes, returnBytes, rowBlocks, rowsPerBlock } from './row-blocks.
 import { summedWeight } from './summed-weight.ts';
 
 /**
- * A weight with a LoRA's change added, `strength` times. The sum is made in float32 as the weight streams, a block of
- * rows at a time, and rounded once to the dtype that is asked for; in memory are the factors of this one change and a
- * few blocks. Streaming throws `FileFormatError` for factors that are not finite.
+ * Adds a LoRA's change, multiplied by `strength`, to a weight. The sum is computed in float32 as the weight streams, a block
+ * of rows at a time, and rounded once to the requested dtype. Memory holds the factors of this change and a few blocks.
+ * Streaming throws `FileFormatError` for factors that are not finite.
  */
 export function mergedWeight(base: Weight, change: Change, strength: number): Weight {
   const [matrix] = change.matrices;
@@ -44,7 +44,7 @@ async function* streamMerged(
   }
 }
 
-/** Makes rows of the merged weight from those of the base, in place, and the change's, beginning with row `first`. */
+/** Merges rows of the change into rows of the base, in place; the first row has index `first`. */
 type Adder = (values: Float32Array, delta: Float32Array, first: number) => void;
 
 async function adder(base: Weight, change: Change, delta: MatrixRows, strength: number): Promise<Adder> {
@@ -65,7 +65,7 @@ async function adder(base: Weight, change: Change, delta: MatrixRows, strength: 
   };
 }
 
-/** V8 does not fully optimize a loop in a function that it inlined: the loop is the adder's own. */
+/** A function of its own for each adder: V8 does not fully optimise a loop in an inlined function. */
 function scaledAdder(scale: number): Adder {
   return (values, added) => {
     const { length } = values;
@@ -73,14 +73,17 @@ function scaledAdder(scale: number): Adder {
   };
 }
 
-/** Which of DoRA's lengths each element of the weight belongs to. */
+/** Maps each element of the weight to the index of its DoRA magnitude. */
 function groupsOf({ columns }: Change, { weight, by }: Magnitude): (element: number) => number {
   if (by === 'output') return (element) => Math.floor(element / columns);
   const kernel = columns / weight.shape.reduce((a, b) => a * b, 1);
   return (element) => Math.floor((element % columns) / kernel);
 }
 
-/** What the changed weight is multiplied by to have DoRA's lengths. They are known when all of it has been seen: it is read twice. */
+/**
+ * Factors that bring the norms of the changed weight to DoRA's magnitudes. They depend on the whole weight, so it is
+ * read twice.
+ */
 async function lengthFactors(
   base: Weight,
   change: Change,
@@ -100,6 +103,6 @@ async function lengthFactors(
       squares[group] = (squares[group] ?? 0) + (values[i] ?? 0) ** 2;
     }
   }
-  // Where the length is 0 there is nothing to bring to another one.
+  // Weights that are all 0 stay 0, whatever their factor.
   return squares.map((square, i) => (lengths[i] ?? 0) / (Math.sqrt(square) || 1));
 }

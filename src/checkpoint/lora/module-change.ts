@@ -4,20 +4,20 @@ import type { Weight } from '../../weights/weight.ts';
 import type { Part } from './lora-key.ts';
 import type { LoraModule } from './open-lora.ts';
 
-/** The ways of writing a change down. */
+/** How the change of a weight is stored. */
 export const changeKinds = ['LoRA', 'LoHa', 'LoKr', 'difference'] as const;
 
 export type ChangeKind = (typeof changeKinds)[number];
 
 /**
- * What a LoRA adds to one weight, seen as a matrix of (outputs) × (inputs · kernel):
+ * The change that a LoRA adds to a weight, as a matrix of (outputs) × (inputs · kernel):
  *
  * - LoRA (https://arxiv.org/abs/2106.09685): up · down.
- * - LoHa (https://arxiv.org/abs/2108.06098): the elements of two such products, multiplied.
- * - LoKr (https://arxiv.org/abs/2309.14859): the Kronecker product of two matrices, each whole or a product.
- * - A difference: what is added as it is, to a norm or a bias as well.
+ * - LoHa (https://arxiv.org/abs/2108.06098): the Hadamard product of two such products.
+ * - LoKr (https://arxiv.org/abs/2309.14859): the Kronecker product of two matrices, each stored in full or as a product.
+ * - Difference: stored in full, also for norms and biases.
  *
- * All but the last times alpha / rank.
+ * All but differences are multiplied by alpha / rank.
  */
 export interface Change {
   readonly kind: ChangeKind;
@@ -25,14 +25,14 @@ export interface Change {
   readonly matrices: readonly Matrix[];
   readonly rows: number;
   readonly columns: number;
-  /** `undefined` where nothing is of low rank: a LoKr of two whole matrices, which has no alpha. */
+  /** `undefined` for differences, and for a LoKr of two full matrices, to which alpha does not apply. */
   readonly rank: number | undefined;
   readonly alpha: Weight | number | undefined;
   readonly rankStabilized: boolean;
   readonly magnitude: Magnitude | undefined;
 }
 
-/** A matrix in a file: whole, or as the product of two. */
+/** A matrix in a file: stored in full, or as a product of two or three. */
 export interface Matrix {
   readonly rows: number;
   readonly columns: number;
@@ -45,26 +45,26 @@ export interface Matrix {
   readonly core?: Weight;
 }
 
-/** DoRA (https://arxiv.org/abs/2402.09353): the lengths that the rows, or what belongs to each input, are brought to. */
+/** Magnitudes of DoRA (https://arxiv.org/abs/2402.09353): norms for the weights of each output, or of each input. */
 export interface Magnitude {
   readonly weight: Weight;
   readonly by: 'output' | 'input';
   /**
-   * What a scale other than 1 means: the change is scaled before the lengths are (PEFT), or the way from the old weight
-   * to the new one is gone in part (LyCORIS, and everything that reads kohya's files).
+   * What a scale other than 1 multiplies: the change, before the norms are applied (PEFT), or the difference of the final
+   * weight to the old one (LyCORIS, and all programs that read kohya's files).
    */
   readonly scales: 'change' | 'result';
 }
 
-/** What a module's parts change: its weight, its bias, or both. */
+/** Changes of a module: of its weight, its bias, or both. */
 export interface ModuleChanges {
   readonly weight?: Change;
   readonly bias?: Change;
 }
 
 /**
- * Reads all that a module's parts change; nothing where only an alpha is left of it, or its matrices are of rank 0. Throws
- * `FileFormatError` where some are missing or do not fit each other.
+ * Reads a module's changes; there is none if it has only an alpha, or matrices of rank 0. Throws `FileFormatError` where
+ * tensors are missing or do not fit each other.
  */
 export function readChanges(module: LoraModule): ModuleChanges {
   const bias = ['diff_b', 'b_norm'] as const;
@@ -87,7 +87,7 @@ function difference(module: LoraModule, part: Part): Change {
   return { kind: 'difference', matrices: [{ rows, columns, down }], rows, columns, ...none };
 }
 
-/** Reads a module's parts as one change of its weight. Throws `FileFormatError` where some are missing or do not fit each other. */
+/** Reads the change of a module's weight. Throws `FileFormatError` where tensors are missing or do not fit each other. */
 export function readChange(module: LoraModule): Change {
   const { parts, defaults } = module;
   const whole = (['diff', 'w_norm'] as const).find((part) => parts.has(part));
@@ -125,7 +125,7 @@ export function readChange(module: LoraModule): Change {
   return withMagnitude(module, { kind: 'LoRA', matrices: [matrix], rows, columns, rank, ...common });
 }
 
-/** LyCORIS lays the left of three factors the other way round. */
+/** Reads a product of LyCORIS, which stores the left factor transposed if there is a core. */
 function tucker(module: LoraModule, up: Part, down: Part, core?: Part): Matrix {
   return productOf(module, up, down, core, core !== undefined && module.parts.has(core));
 }
@@ -168,7 +168,7 @@ function required(module: LoraModule, part: Part): Weight {
   });
 }
 
-/** A tensor's sizes with all but the first as one: a kernel belongs to the inputs. */
+/** Shape of a tensor as a matrix: (first axis) × (all others), so that a kernel belongs to the inputs. */
 function matrixShape({ shape }: Weight): number[] {
   return [shape[0] ?? 0, elementCount(shape.slice(1))];
 }

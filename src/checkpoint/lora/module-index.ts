@@ -3,16 +3,16 @@ import type { Weight } from '../../weights/weight.ts';
 import type { Network } from './lora-key.ts';
 import { originalUnetNames } from './original-unet-names.ts';
 
-/** What a module of a network has of weights. */
+/** Weights of a network's module. */
 export interface NetworkModule {
   readonly weight: Weight;
   readonly bias: Weight | undefined;
 }
 
 /**
- * A network's modules by every name that LoRAs have for them, underscores for dots. Underscores for dots cannot be undone
- * (`to_out_0` is `to_out.0`), so the names are made from the checkpoint's own, and none is guessed. Throws `UnsupportedModelError` when two weights get
- * the same name.
+ * Indexes a network's modules by all their names in LoRAs, with underscores for dots. Replacing dots is not reversible
+ * (`to_out_0` is `to_out.0`), so the names are derived from the checkpoint's and none is guessed. Throws
+ * `UnsupportedModelError` when two weights get the same name.
  */
 export function indexModules(
   network: Network,
@@ -36,7 +36,7 @@ export function indexModules(
   return index;
 }
 
-/** transformers 5 leaves out what its text encoders were wrapped in. */
+/** The name with or without `text_model.`, which transformers 5 leaves out. */
 function otherTextName(module: string): string {
   if (/^(encoder\.layers|embeddings|final_layer_norm)\b/.test(module)) return `text_model.${module}`;
   return module.replace(/^text_model\.(?=(encoder\.layers|embeddings|final_layer_norm)\b)/, '');

@@ -2,10 +2,10 @@ import { UnsupportedModelError } from '../../errors.ts';
 import type { DType } from '../../weights/dtype.ts';
 import type { Weight } from '../../weights/weight.ts';
 
-/** A weight with something merged is computed in float32, which does not become every dtype. */
+/** Error for a dtype that float32, in which merged weights are computed, cannot be converted to. */
 export function notComputed({ name, file }: Weight, dtype: DType): UnsupportedModelError {
   return new UnsupportedModelError({
-    problem: `${name}, with a LoRA merged, cannot be given as ${dtype}.`,
+    problem: `${name}, with a LoRA merged, cannot be converted to ${dtype}.`,
     details: { file },
     advice: 'Ask for float16 or float32.',
   });

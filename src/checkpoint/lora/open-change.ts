@@ -6,7 +6,7 @@ import { type DenseMatrix, type MatrixRows, openProduct } from './matrix-product
 import type { Change, Matrix } from './module-change.ts';
 
 /**
- * Reads a change's factors; its rows are computed when they are asked for, at most `maxRows` at a time, without alpha.
+ * Reads a change's factors; its rows are computed on demand, at most `maxRows` at a time, without the factor of alpha.
  * Throws `FileFormatError` for numbers that are not finite.
  */
 export async function openChange({ kind, matrices }: Change, maxRows: number): Promise<MatrixRows> {
@@ -19,21 +19,21 @@ export async function openChange({ kind, matrices }: Change, maxRows: number): P
   return second ? elementProduct(first, second) : first;
 }
 
-/** What the change is multiplied by: alpha / rank, 1 where the file has no alpha. */
+/** Factor of a change: alpha / rank, or 1 where the file has no alpha. */
 export async function readScale({ rank, alpha, rankStabilized }: Change): Promise<number> {
   if (alpha === undefined || rank === undefined) return 1;
   const value = typeof alpha === 'number' ? alpha : await readNumber(alpha);
   return value / (rankStabilized ? Math.sqrt(rank) : rank);
 }
 
-/** The first number of a tensor of any type: some trainers write alpha as an integer, or in float64. */
+/** Reads the first number of a tensor of any dtype: some trainers write alpha as an integer, or in float64. */
 async function readNumber(weight: Weight): Promise<number> {
   const isFloat = /^b?f\d/.test(weight.dtype);
   if (isFloat) return (await readFinite(weight))[0] ?? 0;
   return Number((await readTensor(weight, weight.dtype)).data[0] ?? 0);
 }
 
-/** All elements of a tensor of the LoRA as float32. Throws `FileFormatError` when one is not finite. */
+/** Reads a tensor of the LoRA as float32. Throws `FileFormatError` when one is not finite. */
 export async function readFinite(weight: Weight): Promise<Float32Array> {
   const { data } = await readTensor(weight, 'f32');
   const wrong = data.findIndex((value) => !Number.isFinite(value));
@@ -78,7 +78,7 @@ function transpose(data: Float32Array, rows: number, columns: number): Float32Ar
   return data.map((_, i) => data[(i % rows) * columns + Math.floor(i / rows)] ?? 0);
 }
 
-/** The product of the core, (rank) × (rank) × kernel, and the right factor, (rank) × (inputs): (rank) × (inputs · kernel). */
+/** Product of the core, (rank) × (rank) × kernel, and the right factor, (rank) × (inputs): (rank) × (inputs · kernel). */
 function throughCore(core: Float32Array, right: Float32Array, rank: number, columns: number): Float32Array {
   const kernel = core.length / rank ** 2;
   const inputs = right.length / rank;
@@ -112,7 +112,7 @@ function elementProduct(a: MatrixRows, b: MatrixRows): MatrixRows {
   };
 }
 
-/** Every element of `a` times the whole of `b`. */
+/** Kronecker product: every element of `a` times all of `b`. */
 function kroneckerProduct(a: DenseMatrix, b: DenseMatrix, maxRows: number): MatrixRows {
   const columns = a.columns * b.columns;
   const product = new Float32Array(elementCount([maxRows, columns]));

@@ -15,23 +15,23 @@ import { type LoraKey, otherAdapters, type Part, parseLoraKey } from './lora-key
 /** The tensors that change one module. */
 export interface LoraModule extends Omit<LoraKey, 'part'> {
   readonly parts: ReadonlyMap<Part, Weight>;
-  /** What the metadata, or a configuration beside the file, says of modules that have no alpha of their own. */
+  /** Settings from the metadata or a config beside the file, for modules without an alpha of their own. */
   readonly defaults: LoraDefaults;
 }
 
-/** An open LoRA file: its names are understood, its numbers unread. */
+/** An open LoRA file: its names are parsed, its numbers not read. */
 export interface Lora extends Pick<WeightFile, 'path' | 'size' | 'metadata' | 'close'> {
-  /** In the order of the file. */
+  /** Modules in file order. */
   readonly modules: readonly LoraModule[];
-  /** Tensors that are not a LoRA's. */
+  /** Names of tensors that do not belong to a LoRA. */
   readonly unknown: readonly string[];
 }
 
 /**
- * Opens a LoRA, given as a file or a folder: safetensors or a PyTorch file, in the spelling of diffusers, PEFT, kohya's scripts or LyCORIS, as LoRA,
- * LoHa or LoKr, with DoRA or without. Only names are read. Throws `NotFoundError`, `FileFormatError` when a tensor is
- * there twice, and `UnsupportedModelError` for a file that is no LoRA, or one of a kind that is not merged, and
- * `ConfigError` for settings beside it that are another's.
+ * Opens a LoRA, given as a file or a folder: safetensors or a PyTorch file with the names of diffusers, PEFT, kohya's scripts
+ * or LyCORIS; LoRA, LoHa or LoKr, with DoRA or without. Only names and shapes are read. Throws `NotFoundError`,
+ * `FileFormatError` when a tensor is in it twice, `UnsupportedModelError` for a file that is not a LoRA or of an
+ * unsupported kind, and `ConfigError` for settings of another LoRA beside it.
  */
 export async function openLora(given: string): Promise<Lora> {
   const path = await loraFile(given);
@@ -47,7 +47,7 @@ export async function openLora(given: string): Promise<Lora> {
   }
 }
 
-/** The settings beside a LoRA are its own if they say the rank that it has. */
+/** Checks that settings beside a LoRA belong to it: their ranks must be the LoRA's. */
 function checkRanks({ path, modules }: Pick<Lora, 'path' | 'modules'>, settings: LoraSettings): void {
   for (const { module, parts } of modules) {
     const [expected, found] = [settings.rankOf(module), parts.get('down')?.shape[0]];
@@ -85,7 +85,7 @@ function sortTensors(
   };
 }
 
-/** A part that is left out would leave the change incomplete: better none. */
+/** Refuses adapters of other kinds: without their unknown tensors, the change would be incomplete. */
 function checkKind(
   path: string,
   weights: ReadonlyMap<string, Weight>,

@@ -1,11 +1,11 @@
 /**
- * A UNet's modules as the original implementation calls them: `input_blocks.4.1.proj_in`, numbered in the order in which
- * the data meets them. kohya's LoRAs for SDXL keep these names.
+ * Names of a UNet's modules in the original code: `input_blocks.4.1.proj_in`, numbered in the order of the forward pass.
+ * kohya's LoRAs for SDXL have these names.
  */
 
 /**
- * The original name of each module that has one under another name, for all modules of a UNet in diffusers' names.
- * What is inside an attention is called the same in both.
+ * Maps modules of a UNet, given all of them in diffusers' names, to their original names. Modules without one are left out;
+ * those inside an attention have the same names in both.
  */
 export function originalUnetNames(modules: readonly string[]): ReadonlyMap<string, string> {
   const layout = layoutOf(modules);
@@ -13,10 +13,11 @@ export function originalUnetNames(modules: readonly string[]): ReadonlyMap<strin
   return new Map(named.filter((pair): pair is [string, string] => pair[1] !== undefined));
 }
 
-/** What the original numbers depend on. */
+/** Layout of a UNet, which the original numbers depend on. */
 interface Layout {
-  /** The number of the first block of each level on the way down: the convolution at the beginning is 0. */
+  /** Number of the first input block of each level; block 0 is conv_in. */
   readonly down: readonly number[];
+  /** Number of the first output block of each level. */
   readonly up: readonly number[];
   readonly levelsWithAttention: ReadonlySet<string>;
 }
@@ -29,7 +30,7 @@ function layoutOf(modules: readonly string[]): Layout {
     down: starts(
       layers.map((count) => count + 1),
       1,
-    ), // one more block downsamples
+    ), // each level has another block that downsamples
     up: starts(layersUp, 0),
     levelsWithAttention: new Set(attentions),
   };
@@ -45,7 +46,7 @@ function countLayers(modules: readonly string[], pattern: RegExp): number[] {
   return Array.from(counts, (count = 0) => count);
 }
 
-/** Where each level begins when the first begins at `first`; one more than there are levels. */
+/** Number at which each level starts, the first at `first`; the last entry is the end of all levels. */
 function starts(counts: readonly number[], first: number): number[] {
   const all = [first];
   for (const count of counts) all.push((all.at(-1) ?? 0) + count);
@@ -62,7 +63,7 @@ function original(name: string, { down, up, levelsWithAttention }: Layout): stri
   if (inner === undefined) return undefined;
   const position = kind === 'attentions' ? 1 : 0;
   if (block === 'mid_block') return `middle_block.${kind === 'attentions' ? 1 : 2 * Number(index)}.${inner}`;
-  // What changes the size ends a level; on the way up it is in the last layer's block, after the attention where there is one.
+  // A downsampler is the last block of its level; an upsampler is in the block of the last layer, after its attention if it has one.
   if (kind === 'downsamplers') return `input_blocks.${(down[Number(downLevel) + 1] ?? 0) - 1}.0.op`;
   if (kind === 'upsamplers')
     return `output_blocks.${(up[Number(upLevel) + 1] ?? 0) - 1}.${levelsWithAttention.has(block) ? 2 : 1}.conv`;

@@ -4,18 +4,18 @@ import type { Weight } from '../../weights/weight.ts';
 
 /** Whole rows of a weight, in float32. */
 export interface RowBlock {
-  /** The first row. */
+  /** Index of the first row. */
   readonly first: number;
-  /** Row-major; the array is used again for the next block, and may be changed. */
+  /** Row-major; the next block reuses the array, and consumers may change it. */
   readonly values: Float32Array<ArrayBuffer>;
 }
 
-/** Rows of so many columns that make a streaming block of float32; at least one. */
+/** Number of rows of a width that fit a streaming block as float32; at least one. */
 export function rowsPerBlock(columns: number): number {
   return Math.max(1, Math.floor(BLOCK_BYTES / 4 / columns));
 }
 
-/** A weight as float32, its blocks cut anew so that each holds whole rows: `rowsPerBlock`, fewer in the last. */
+/** Streams a weight as float32 in blocks of whole rows: `rowsPerBlock` rows each, fewer in the last. */
 export async function* rowBlocks(weight: Weight, columns: number): AsyncGenerator<RowBlock> {
   const blockBytes = rowsPerBlock(columns) * columns * 4;
   const buffer = borrowBytes(blockBytes);
@@ -43,12 +43,12 @@ export async function* rowBlocks(weight: Weight, columns: number): AsyncGenerato
   }
 }
 
-/** A buffer of at least so many bytes; from the pool, unless a single row is larger than a block. */
+/** Borrows a buffer of at least so many bytes from the pool; larger ones than a block are allocated. */
 export function borrowBytes(bytes: number): Uint8Array<ArrayBuffer> {
   return bytes <= BLOCK_BYTES ? borrowBlock() : new Uint8Array(bytes);
 }
 
-/** Gives a buffer of `borrowBytes` back. */
+/** Returns a buffer of `borrowBytes` to the pool. */
 export function returnBytes(buffer: Uint8Array<ArrayBuffer>): void {
   if (buffer.length === BLOCK_BYTES) returnBlocks(buffer);
 }

@@ -6,8 +6,8 @@ import { notComputed } from './not-computed.ts';
 import { borrowBytes, returnBytes, rowBlocks, rowsPerBlock } from './row-blocks.ts';
 
 /**
- * A weight with another of as many elements added to it, `strength` times: in float32 as both stream, a block of each at a
- * time, rounded once to the dtype that is asked for. Streaming throws `FileFormatError` where what is added is not finite.
+ * Adds a weight of as many elements, multiplied by `strength`, to another: in float32 as both stream, a block of each at a
+ * time, rounded once to the requested dtype. Streaming throws `FileFormatError` where an added number is not finite.
  */
 export function summedWeight(base: Weight, added: Weight, strength: number): Weight {
   if (elementCount(base.shape) !== elementCount(added.shape))
@@ -53,7 +53,10 @@ function add(values: Float32Array, added: Float32Array, strength: number, { name
   }
 }
 
-/** The same rows with zeros behind each, so that they are `columns` long: what is added for inputs that the rows do not know. */
+/**
+ * Pads each row of a weight with zeros to `columns` elements: a change for more input channels, the additional ones
+ * unchanged.
+ */
 export function withLongerRows(weight: Weight, columns: number): Weight {
   const [rows = 0, ...row] = weight.shape;
   const own = elementCount(row);

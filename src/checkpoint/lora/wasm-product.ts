@@ -1,10 +1,9 @@
 /**
- * The product of two small-rank matrices, four numbers at a time. Merging a LoRA of rank 128 into SDXL takes 3·10¹¹
- * multiplications; a loop over typed arrays does one and a half thousand million of them a second, WebAssembly's vector
- * instructions fifteen. The function below is the inner loop of every matrix multiplication library: a tile of 4 × 8
- * sums stays in registers while the rank runs by, and both factors are laid out in the order in which it asks for them.
- * It is assembled here, instruction by instruction (https://webassembly.github.io/spec/core/binary/), so that what runs
- * is what can be read.
+ * The product of two low-rank factors, four numbers at a time. Merging a LoRA of rank 128 into SDXL takes 3·10¹¹
+ * multiplications; a loop over typed arrays does 1.5·10⁹ of them per second, WebAssembly's vector instructions 15·10⁹. The
+ * kernel below is the usual one of matrix libraries: a tile of 4 × 8 sums stays in registers during the loop over the rank,
+ * and both factors are laid out in the order in which it reads them. It is assembled here, instruction by instruction
+ * (https://webassembly.github.io/spec/core/binary/), so that the code that runs can be read.
  */
 
 /** Rows and columns of the tile that stays in registers; the factors are padded to multiples of these. */
@@ -17,13 +16,13 @@ export const TILE_COLUMNS = 8;
  */
 type Product = (out: number, up: number, down: number, tiles: number, rowBytes: number, rank: number) => void;
 
-/** A memory, and the product of what lies in it. */
+/** A memory, and the function that multiplies the factors in it. */
 export interface ProductInstance {
   readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number };
   readonly product: Product;
 }
 
-/** WebAssembly as far as it is used here; the types of Node leave it to those of browsers. */
+/** The part of WebAssembly's types used here: only the types of browsers have them, not Node's. */
 declare const WebAssembly: {
   readonly Module: new (bytes: Uint8Array<ArrayBuffer>) => object;
   readonly Instance: new (module: object) => { readonly exports: object };
@@ -38,7 +37,7 @@ export function instantiateProduct(): ProductInstance {
 
 let compiled: object | undefined;
 
-/** The locals: six parameters, six integers, eight sums, two vectors of `down`. */
+/** Indexes of the locals: six parameters, six integers, eight sums, two vectors of `down`. */
 const [out, up, down, tiles, rowBytes, rank] = [0, 1, 2, 3, 4, 5];
 const [column, tile, a, d, term, target] = [6, 7, 8, 9, 10, 11];
 const sums = [12, 13, 14, 15, 16, 17, 18, 19];
@@ -49,7 +48,7 @@ const set = (local: number, ...value: number[]) => [...value, 0x21, local];
 const constant = (value: number) => [0x41, value]; // one byte holds −64 to 63
 const add = (...operands: number[]) => [...operands, 0x6a];
 const advance = (local: number, ...by: number[]) => set(local, ...add(...get(local), ...by));
-/** Runs the body until what it leaves on the stack is 0. */
+/** Repeats the body until the number that it leaves on the stack is 0. */
 const loop = (...body: number[]) => [0x03, 0x40, ...body, 0x0d, 0, 0x0b];
 const countDown = (local: number) => [...advance(local, ...constant(-1 & 0x7f)), ...get(local)];
 
@@ -100,7 +99,7 @@ function body(): number[] {
   return [...overColumns, 0x0b];
 }
 
-/** The module: one function, one memory, both exported. */
+/** Assembles the module: one function and one memory, both exported. */
 function assemble(): number[] {
   const [i32, v128] = [0x7f, 0x7b];
   const name = (text: string) => [text.length, ...new TextEncoder().encode(text)];
@@ -116,7 +115,7 @@ function assemble(): number[] {
   ];
 }
 
-/** The number of bytes, in LEB128. */
+/** Encodes the number of bytes in LEB128. */
 function size({ length }: readonly number[]): number[] {
   return [(length & 0x7f) | 0x80, length >> 7];
 }

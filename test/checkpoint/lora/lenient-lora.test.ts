@@ -73,7 +73,7 @@ describe('differences are added to what they are called by', () => {
     ]);
     const merged = await withLora(bare, [{ path, scale: 1 }]);
     expect(merged.notes).toEqual([
-      `${path} changes the bias of 1 layer without one in the checkpoint: lora_unet_conv_in.`,
+      `${path} changes the bias of 1 layer, but the checkpoint has none there: lora_unet_conv_in.`,
     ]);
     await merged.close();
   });
@@ -118,11 +118,11 @@ test('layers of which only an alpha is left, or of rank 0, stay as they are and 
   const [before, after] = [await valuesIn(unet()), await valuesIn(merged)];
   expect(after.get('conv_in.weight')).toEqual(before.get('conv_in.weight'));
   expect(merged.notes).toEqual([
-    `${path} has 2 layers without anything that changes them: lora_unet_conv_in, lora_unet_down_blocks_0_resnets_0_conv1.`,
+    `${path} has 2 layers without any change: lora_unet_conv_in, lora_unet_down_blocks_0_resnets_0_conv1.`,
   ]);
   const error = await rejectionOf(withLora(unet(), [{ path, scale: 1 }], {}, { strict: true }));
   expect(error).toBeInstanceOf(UnsupportedModelError);
-  expect(error.problem).toContain('without anything that changes them');
+  expect(error.problem).toContain('without any change');
   await merged.close();
 });
 
@@ -147,7 +147,7 @@ test.each([
     else expect(value).toBe(before?.[i]);
   }
   expect(merged.notes).toEqual([
-    `${path} changes the first convolution for latents alone: of what this UNet reads beside them nothing is changed.`,
+    `${path} changes the first convolution for latents only: weights of this UNet's other input channels stay as they are.`,
   ]);
   await merged.close();
 });
@@ -195,7 +195,7 @@ describe('PEFT’s adapter_config.json', () => {
     const error = await rejectionOf(openLora(path));
     expect(error).toBeInstanceOf(ConfigError);
     expect(error.problem).toBe(
-      `${path}/adapter_config.json is of another LoRA than adapter_model.safetensors.`,
+      `${path}/adapter_config.json belongs to another LoRA than adapter_model.safetensors.`,
     );
   });
 

@@ -22,8 +22,8 @@ describe('a request that makes no sense is refused', () => {
     ['style.safetensors:', 'the scale of the LoRA style.safetensors is not a number.'],
     ['style.safetensors:NaN', 'the scale of the LoRA style.safetensors is not a number.'],
     ['style.safetensors:1e999', 'the scale of the LoRA style.safetensors is not a number.'],
-    [':0.5', 'a LoRA was asked for without a file.'],
-    ['', 'a LoRA was asked for without a file.'],
+    [':0.5', 'a LoRA has no file name.'],
+    ['', 'a LoRA has no file name.'],
   ])('%j', (text, problem) => {
     const error = thrownBy(() => parseLoraArgument(text));
     expect(error).toBeInstanceOf(RequestError);

@@ -133,7 +133,7 @@ describe('what the checkpoint does not have is left out and said', () => {
     const merged = await withLora(smallCheckpoint(), [{ path, scale: 1 }]);
     expect(merged.notes).toEqual([
       `${path} changes 5 layers that the checkpoint does not have: lora_unet_up_blocks_1_conv, lora_unet_up_blocks_2_conv, lora_unet_up_blocks_3_conv and 2 more.`,
-      `${path} has 1 tensor of no LoRA: emb_params.`,
+      `${path} has 1 tensor outside of the LoRA: emb_params.`,
     ]);
     await merged.close();
   });
@@ -152,7 +152,7 @@ describe('a LoRA of another family is refused', () => {
       module: key,
       expected: '[320,768], the shape of down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k.weight',
       found: '.lora_down.weight [2,1024], .lora_up.weight [320,2]',
-      checkpoint: 'Stable Diffusion 1.x, which attends to text of 768 channels',
+      checkpoint: 'Stable Diffusion 1.x, whose cross_attention_dim is 768',
       LoRA: 'Stable Diffusion 2.x',
     });
   });
@@ -166,7 +166,7 @@ describe('a LoRA of another family is refused', () => {
     expect(error.problem).toBe(`${path} is for another family: none of its 1 layers is in the checkpoint.`);
     expect(error.details).toMatchObject({
       found: module,
-      checkpoint: 'Stable Diffusion 2.x, which attends to text of 1024 channels',
+      checkpoint: 'Stable Diffusion 2.x, whose cross_attention_dim is 1024',
       LoRA: 'Stable Diffusion XL',
     });
   });
@@ -182,7 +182,9 @@ describe('a LoRA of another family is refused', () => {
     const path = inFolder('second.safetensors');
     await writeSafetensors(path, pair('lora_te2_text_model_encoder_layers_0_mlp_fc1', 5120, 1280));
     const error = await rejectionOf(withLora(fullSizeCheckpoint('sd15'), [{ path, scale: 1 }]));
-    expect(error.problem).toBe(`${path} changes only what the checkpoint does not have: text_encoder_2.`);
+    expect(error.problem).toBe(
+      `${path} changes only networks that the checkpoint does not have: text_encoder_2.`,
+    );
   });
 });
 
