@@ -60,7 +60,7 @@ export class ShapeError extends SdConvertError {}
 /** A request that makes no sense by itself: unknown option value, impossible size. */
 export class RequestError extends SdConvertError {}
 
-/** A result that exists already and was made differently. */
+/** A result that already exists and was made differently. */
 export class OutputExistsError extends SdConvertError {}
 
 /** Not enough room on the disk for what would be written. */

@@ -40,51 +40,51 @@ import {
 
 /** What to measure, and what to do with it. */
 export interface AnalyzeRequest {
-  /** A UNet as ONNX, a `model.onnx` or the folder it is in, beside the text encoder, tokenizer and scheduler that draw with it. */
+  /** An ONNX UNet (`model.onnx` or its folder), next to the text encoder, tokenizer and scheduler it is measured with. */
   readonly artifact: string;
-  /** The file that keeps what is measured; resumed where it is there. */
+  /** File for the measurements; an existing one is resumed. */
   readonly analysis: string;
-  /** What the UNet draws while it is measured. */
+  /** Prompts that the UNet denoises while it is measured. */
   readonly prompts: readonly string[];
-  /** The least PSNR in dB, or the most bytes, that the quantised model is to have; left out: only measured. */
+  /** Lowest PSNR in dB or largest size in bytes of the quantised model; if left out, nothing is quantised. */
   readonly target?: AnalyzeTarget | undefined;
-  /** Where the quantised model goes. With a target either this or `inPlace` has to be given. */
+  /** Path of the quantised model. With a target, either this or `inPlace` is required. */
   readonly output?: string | undefined;
-  /** Whether the quantised model takes the artifact's place, for good. */
+  /** Whether the quantised model replaces the artifact; this cannot be undone. */
   readonly inPlace: boolean;
   readonly force: boolean;
 }
 
-/** What `analyze` does when nothing else is asked for. */
+/** Defaults of `analyze`. */
 export const analyzeDefaults = {
   prompts: ['a photo of an astronaut riding a horse on mars', 'a red ball on a green field'],
   inPlace: false,
   force: false,
 } as const satisfies Partial<AnalyzeRequest>;
 
-/** Only `artifact` and `analysis` are needed. */
+/** Options of `analyze`; only `artifact` and `analysis` are required. */
 export type AnalyzeOptions = OptionsOf<AnalyzeRequest, typeof analyzeDefaults>;
 
 export type AnalyzeTarget = { readonly psnr: number } | { readonly bytes: number };
 
 export interface AnalyzeResult {
   readonly analysis: Analysis;
-  /** Without a target: every width, the most bits first, and after each a mixture that is not larger. */
+  /** Without a target: every uniform bit width, largest first, each followed by the best mixture of at most its size. */
   readonly points: readonly MeasuredPoint[];
-  /** Without a target: a page and a plot of the points. */
+  /** Without a target: files with a table and a plot of the points. */
   readonly reports: readonly string[];
-  /** What was written for the target. */
+  /** The model that was written for the target. */
   readonly chosen?: ChosenMixture | undefined;
 }
 
 export interface ChosenMixture {
   readonly point: MeasuredPoint;
-  /** The file with the bits of each weight. */
+  /** File with the bits of each weight. */
   readonly recipe: string;
   readonly written: QuantizeResult;
 }
 
-/** The widths that are measured: those that Core ML has on every system, so that one recipe fits all formats. */
+/** Bit widths to measure: those that Core ML supports on every system, so that a recipe fits all formats. */
 const mixBits = [8, 6, 4, 2, 1] as const satisfies readonly PaletteBits[];
 
 /** The stages, in order. */
@@ -93,17 +93,17 @@ export function analyzeStages({ target }: Pick<AnalyzeRequest, 'target'>): reado
 }
 
 /**
- * Measures what each weight of a UNet is worth, on inputs of real denoising runs, and either compares mixtures with uniform
- * bits at the same size, or chooses bits for a target, writes the model and measures it. Throws `RequestError` for a target
- * that cannot be reached (naming what can) and for a network that this cannot draw with, `OutputExistsError`,
- * `InterruptedError`, and what reading, writing and running throw.
+ * Measures how much error each bit width causes in each weight of a UNet, on inputs of real denoising runs. Then it either
+ * compares mixed bits with uniform bits of the same size, or chooses bits for a target, writes the model and measures it.
+ * Throws `RequestError` for a target that cannot be reached (naming what can) and for an unsupported network,
+ * `OutputExistsError`, `InterruptedError`, and what reading, writing and running throw.
  */
 export async function analyze(options: AnalyzeOptions, context: Context = {}): Promise<AnalyzeResult> {
   checkRequest('analyze', options);
   const request = withDefaults<AnalyzeRequest, typeof analyzeDefaults>(analyzeDefaults, options);
   await requireOnnxruntime();
   const { target, output, force } = request;
-  // Not after hours of measuring.
+  // Fail now, not after hours of measuring.
   if (target) refuseUnplaced(request);
   const artifact = await openUnet(request.artifact);
   const { path: file } = artifact;
@@ -123,7 +123,7 @@ export async function analyze(options: AnalyzeOptions, context: Context = {}): P
       );
       return {
         output,
-        detail: `${output.weights.size} weights × ${mixBits.length} widths, in ${request.analysis}`,
+        detail: `${output.weights.size} weights × ${mixBits.length} bit widths, in ${request.analysis}`,
       };
     });
     const mixer = new Mixer(file, model, analysis, cases, work, context);
@@ -181,10 +181,10 @@ async function withinBytes(bytes: number, mixer: Mixer) {
   throw notThatSmall(bytes, mixer.bytesOf(mixer.smallest()));
 }
 
-/** How often a choice is corrected by what was measured. */
+/** Measured models per target: each measurement corrects the next choice. */
 const CORRECTIONS = 5;
 
-/** The smallest model that was measured to have the PSNR: errors do not quite add up, so the aim is corrected by what was measured. */
+/** Finds the smallest model with the PSNR. The errors of weights do not quite add up, so each measurement corrects the aim. */
 async function atPsnr(psnr: number, { measured: { peak } }: Analysis, mixer: Mixer) {
   let aim = errorOf(psnr, peak);
   let best: { allocation: Allocation; point: MeasuredPoint } | undefined;
@@ -199,8 +199,8 @@ async function atPsnr(psnr: number, { measured: { peak } }: Analysis, mixer: Mix
   }
   if (best) return best;
   throw new RequestError({
-    problem: `no mixture of bits has ${psnr} dB.`,
-    details: { 'nearest that was found': `${highest.toFixed(1)} dB` },
+    problem: `no mixture of bits reaches ${psnr} dB.`,
+    details: { 'the highest found': `${highest.toFixed(1)} dB` },
     advice: `Lower --target-psnr to ${Math.floor(highest)}, or keep the model as it is.`,
   });
 }
@@ -213,7 +213,7 @@ class Mixer {
   readonly #cases: readonly InputCase[];
   readonly #work: string;
   readonly #context: Context;
-  /** Stops as the context says, but reports no stage of its own. */
+  /** The context without progress: can be interrupted, but reports no stage of its own. */
   readonly #quiet: Context;
   #expected: Promise<TensorMap[]> | undefined;
 
@@ -239,13 +239,13 @@ class Mixer {
     this.#quiet = context.signal ? { signal: context.signal } : {};
   }
 
-  /** Bytes of all files of the model with these bits. */
+  /** Size of the model's files with these bits. */
   bytesOf({ bits }: Allocation): number {
     const { model } = quantizeOnnx(this.#model, planRecipe(bits));
     return plannedFiles(model).reduce((sum, { byteLength }) => sum + byteLength, 0);
   }
 
-  /** The most exact mixture of at most so many bytes. */
+  /** The mixture with the least error in at most so many bytes. */
   bestWithin(bytes: number): Allocation | undefined {
     return bestWithin(this.choices, bytes, (allocation) => this.bytesOf(allocation));
   }
@@ -254,7 +254,7 @@ class Mixer {
     return smallestWithin(this.choices, Number.POSITIVE_INFINITY);
   }
 
-  /** Writes the model with these bits into a temporary folder, runs it, and removes it. */
+  /** Writes the model with these bits to a temporary folder, measures its PSNR, and removes it. */
   async measure(label: MeasuredPoint['bits'], bits: ReadonlyMap<string, number>): Promise<MeasuredPoint> {
     const { signal } = this.#context;
     this.#expected ??= outputsOf(this.#file, this.#cases, signal);
@@ -287,23 +287,23 @@ async function draw(file: string, prompts: readonly string[], context: Context) 
   }
 }
 
-/** An ONNX model that lies in a folder of its own. Opened, it has read nothing that would have to be closed. */
+/** Opens a `model.onnx` in its own folder. It holds no open file, so it need not be closed. */
 async function openUnet(place: string): Promise<StoredArtifact> {
   const artifact = await openArtifact(place);
   if (artifact.format === 'onnx' && basename(artifact.path) === 'model.onnx') return artifact;
   throw new RequestError({
-    problem: `${place} is not a UNet as ONNX.`,
+    problem: `${place} is not an ONNX UNet.`,
     details: { expected: 'a folder that holds model.onnx, such as out/onnx/unet' },
     advice:
-      'Measure the ONNX model of the same checkpoint: its recipe (--recipe) fits Core ML packages, too.',
+      'Measure the ONNX model of the same checkpoint: its recipe also fits Core ML packages (quantize --recipe).',
   });
 }
 
 function notDrawable(file: string, inputs: readonly string[]): RequestError {
   return new RequestError({
-    problem: `${file} takes other inputs than a UNet of Stable Diffusion 1.x or 2.x, which is all that can be measured yet.`,
+    problem: `${file} has other inputs than a UNet of Stable Diffusion 1.x or 2.x, the only ones that can be measured yet.`,
     details: { expected: 'sample, timestep, encoder_hidden_states', found: inputs.join(', ') },
-    advice: 'Quantise it with --nbits, or with a recipe of the same names.',
+    advice: 'Quantise it with quantize --nbits, or with a recipe for the same weight names.',
   });
 }
 

@@ -12,24 +12,24 @@ import { type ModelInFolder, modelsIn } from '../run/find-models.ts';
 import { checkRequest } from './check-request.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 
-/** What to bundle. */
+/** Packages to bundle. */
 export interface BundleRequest {
-  /** A folder with packages. */
+  /** Folder of Core ML packages. */
   readonly folder: string;
-  /** A folder with `vocab.json` and `merges.txt`; that of the `onnx` folder beside the packages when left out. */
+  /** Folder with `vocab.json` and `merges.txt`; `onnx/tokenizer` next to the packages when left out. */
   readonly tokenizer?: string | undefined;
   readonly compiler: Compiler;
 }
 
-/** What `bundlePackages` does when nothing else is asked for. */
+/** Defaults of `bundlePackages`. */
 export const bundleDefaults = { compiler: 'own' } as const satisfies Partial<BundleRequest>;
 
-/** Only `folder` is needed. */
+/** Options of `bundlePackages`; only `folder` is required. */
 export type BundleOptions = OptionsOf<BundleRequest, typeof bundleDefaults>;
 
 /**
- * Makes `Resources` in a folder of packages that exist. Throws `NotFoundError` where there are none or no such tokenizer,
- * `RequestError` for two of one network, and as `bundleSwiftResources` does.
+ * Makes `Resources` from the packages in a folder. Throws `NotFoundError` when there are no packages or no such tokenizer,
+ * `RequestError` for two packages of one network, and what `bundleSwiftResources` throws.
  */
 export async function bundlePackages(
   options: BundleOptions,
@@ -83,7 +83,7 @@ async function packagesIn(folder: string, { onProgress }: Context): Promise<Swif
   }
   if (packages.length > 0) return packages;
   throw new NotFoundError({
-    problem: `${folder} holds no packages of Stable Diffusion.`,
+    problem: `${folder} contains no Core ML packages of Stable Diffusion.`,
     advice: 'Name the output folder of a conversion with --target coreml.',
   });
 }

@@ -7,8 +7,8 @@ import { dtypes } from '../weights/dtype.ts';
 
 const text = z.string();
 const place = text.optional();
-const number = z.number().optional(); // NaN and infinities are none
-/** A floor in dB: −∞ lets everything pass. */
+const number = z.number().optional(); // rejects NaN and infinities
+/** A floor in dB; with −∞ everything passes. */
 const decibels = z.union([z.number(), z.literal(Number.NEGATIVE_INFINITY)]).optional();
 const pair = z.tuple([z.int(), z.int()]).optional();
 const flag = z.boolean().optional();
@@ -19,8 +19,8 @@ const tensor = z.looseObject({
 });
 
 /**
- * What calls that no compiler has checked get wrong, by command: what is missing, and values of the wrong kind. Ranges, and
- * what is of several fields, are checked where they are used.
+ * Schemas of the requests, for callers without a type checker: they find missing fields and values of the wrong type.
+ * Ranges, and rules over several fields, are checked where the fields are used.
  */
 const requests = {
   analyze: z.looseObject({
@@ -77,8 +77,8 @@ const requests = {
 } as const;
 
 /**
- * Checks how a function of the library was called, before it begins. Throws `RequestError` that names the function, the
- * field and what it should be.
+ * Checks the arguments of a library function before it starts. Throws a `RequestError` that names the function, the field
+ * and what is expected.
  *
  * @example checkRequest('convert', {}) // RequestError: convert was called wrongly: modelVersion is missing.
  */

@@ -11,28 +11,28 @@ import { recordOfWhole } from './chunked-record.ts';
 import { whileOutputsLocked } from './in-output.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 
-/** What to cut, and how. */
+/** The model to cut, and how. */
 export interface ChunkRequest {
-  /** A `model.onnx` or the folder it is in, a `.mlpackage`, or a `.mlmodelc`. */
+  /** A `model.onnx` or its folder, a `.mlpackage`, or a `.mlmodelc`. */
   readonly artifact: string;
-  /** The folder that the chunks go into; beside the artifact when left out. */
+  /** Folder for the chunks; next to the artifact when left out. */
   readonly output?: string | undefined;
   /** Bytes of weights that no chunk may exceed. */
   readonly maxChunkBytes: number;
-  /** Whether the artifact goes once all chunks are complete. */
+  /** Whether to remove the artifact once all chunks are complete. */
   readonly removeOriginal: boolean;
-  /** Whether to replace chunks that are there. */
+  /** Whether to replace existing chunks. */
   readonly force: boolean;
 }
 
-/** What `chunkArtifact` does when nothing else is asked for. */
+/** Defaults of `chunkArtifact`. */
 export const chunkDefaults = {
   maxChunkBytes: 1e9,
   removeOriginal: false,
   force: false,
 } as const satisfies Partial<ChunkRequest>;
 
-/** Only `artifact` is needed. */
+/** Options of `chunkArtifact`; only `artifact` is required. */
 export type ChunkOptions = OptionsOf<ChunkRequest, typeof chunkDefaults>;
 
 /** A chunk that was written. */
@@ -42,13 +42,13 @@ export interface WrittenChunk {
 }
 
 /**
- * Cuts an existing model into chunks beside it or in a folder (`unet` → `unet_chunk1`, `unet_chunk2`, …; `X.mlpackage` →
- * `X_chunk1.mlpackage`, …); its weights are copied, never decoded, and the model itself stays unless it is to go. The
- * chunks appear when all are complete, the first one last: where there is none, there is no chain, and what else is left
- * of a run that was killed is replaced. A note tells when a Core ML model needs more chunks than apps load; the record of
- * an output and what was compiled in it follow. Throws `ChunkBudgetError`, `OutputExistsError`, `InterruptedError`,
- * `NotFoundError`, `UnsupportedModelError` for a model that cannot be cut, `RequestError` while another run writes there,
- * and what reading and writing throw.
+ * Cuts an existing model into chunks next to it or in `output` (`unet` → `unet_chunk1`, `unet_chunk2`, …; `X.mlpackage` →
+ * `X_chunk1.mlpackage`, …). Weights are copied, never decoded; the model itself stays unless `removeOriginal` is set. Chunks
+ * appear under their final names only when all are complete, the first one last. So a folder without a first chunk has no
+ * complete chain, and chunks left by a run that was killed are replaced. A note warns when a Core ML model needs more chunks
+ * than apps load. In a conversion's output, the record and the compiled models are updated. Throws `ChunkBudgetError`,
+ * `OutputExistsError`, `InterruptedError`, `NotFoundError`, `UnsupportedModelError` for a model that cannot be cut,
+ * `RequestError` while another run writes there, and what reading and writing throw.
  */
 export async function chunkArtifact(options: ChunkOptions, context: Context = {}): Promise<WrittenChunk[]> {
   checkRequest('chunk', options);
@@ -61,12 +61,12 @@ export async function chunkArtifact(options: ChunkOptions, context: Context = {}
   });
 }
 
-/** A chunk that is to be written. */
+/** A chunk before it is written. */
 interface PlannedChunk extends WrittenChunk {
   readonly chunk: Artifact;
 }
 
-/** Where a chunk goes, from 1 on. */
+/** Path of a chunk; `index` counts from 1. */
 function chunkPlace(artifact: StoredArtifact, output: string | undefined, index: number): string {
   const beside = artifact.chunkPath({ index });
   return output === undefined ? beside : join(output, basename(beside));
@@ -102,7 +102,7 @@ async function cutInto(
     files: written[index] ?? [],
   }));
   await record.write({ chunks: results, maxChunkBytes });
-  await artifact.close(); // before what it was read from goes
+  await artifact.close(); // before its files are removed
   if (removeOriginal) {
     await forgetProvenance(whole);
     await removePath(whole);
@@ -112,8 +112,8 @@ async function cutInto(
 }
 
 /**
- * Writes the chunks in the place of those that are present. Each grows within the one before it, so that all are complete
- * before one appears, and the first appears last.
+ * Writes the chunks and replaces those that are present. The calls are nested: each chunk is renamed to its final name only
+ * after all later ones are complete, so the first appears last.
  */
 async function writeChain(
   planned: readonly PlannedChunk[],
@@ -137,7 +137,7 @@ async function writeChain(
   return written;
 }
 
-/** Removes the chunks of an earlier cut, the first one first: a chain must not end in a chunk of another cut. */
+/** Removes the chunks of an earlier cut, the first one first: without it, the rest cannot be mistaken for a complete chain. */
 async function removeChain(present: readonly string[]): Promise<void> {
   const isFirst = (path: string): boolean => parsePath(path).chunk?.index === 1;
   for (const path of [...present.filter(isFirst), ...present.filter((each) => !isFirst(each))]) {
@@ -146,7 +146,7 @@ async function removeChain(present: readonly string[]): Promise<void> {
   }
 }
 
-/** Tells of bytes as they are written, and stops the work when it is interrupted. */
+/** Reports bytes as they are written; throws when interrupted. */
 function progressOf(total: number, { onProgress, signal }: Context): (what: string, bytes: number) => void {
   let done = 0;
   return (what, bytes) => {
@@ -156,7 +156,7 @@ function progressOf(total: number, { onProgress, signal }: Context): (what: stri
   };
 }
 
-/** The chunks of earlier cuts that are there; those of one that was killed have no first. */
+/** Paths of existing chunks of earlier cuts; a cut that was killed has no first chunk. */
 async function presentChunks(place: (index: number) => string): Promise<string[]> {
   const folder = dirname(resolve(place(1)));
   if ((await pathKind(folder)) !== 'folder') return [];
@@ -169,18 +169,18 @@ async function presentChunks(place: (index: number) => string): Promise<string[]
 
 function notAFolder(path: string): RequestError {
   return new RequestError({
-    problem: `${path} cannot be removed with what belongs to it: only what is called model.onnx can, with its folder.`,
+    problem: `${path} cannot be removed: its folder may hold other models. Only a model.onnx is removed, with its folder.`,
     advice: 'Leave out --remove-original.',
   });
 }
 
 function isChunk(path: string): RequestError {
   return new RequestError({
-    problem: `${path} is a chunk already.`,
+    problem: `${path} is already a chunk.`,
     advice: 'Cut the whole model, with a smaller --max-chunk-size.',
   });
 }
 
 function alreadyThere(path: string): OutputExistsError {
-  return new OutputExistsError({ problem: `${path} exists already.`, advice: 'Pass --force to replace it.' });
+  return new OutputExistsError({ problem: `${path} already exists.`, advice: 'Pass --force to replace it.' });
 }

@@ -7,25 +7,25 @@ import { parsePath } from '../formats/artifact-id.ts';
 import { formatOfEnding } from '../formats/format.ts';
 import { placeInOutput, recordOf, updateProvenance } from '../formats/provenance.ts';
 
-/** What was cut. */
+/** Files of a model that was cut. */
 export interface CutModelFiles {
   readonly chunks: readonly { readonly path: string; readonly files: readonly WrittenFile[] }[];
-  /** Where chunks of an earlier cut were. */
+  /** Paths of chunks of an earlier cut, which were replaced. */
   readonly replaced: readonly string[];
-  /** Whether the whole model is gone. */
+  /** Whether the whole model was removed. */
   readonly removed: boolean;
   readonly maxChunkBytes: number;
 }
 
-/** What a conversion's record says of a model that is cut. */
+/** Updates a conversion's output after one of its models is cut. */
 export interface ChunkedRecord {
-  /** Puts its chunks on record. */
+  /** Adds the chunks to the record. */
   write(cut: Pick<CutModelFiles, 'chunks' | 'maxChunkBytes'>): Promise<void>;
-  /** Brings what was compiled in step with the chunks. Throws as `refreshBundles` does. */
+  /** Compiles the chunks again for `Resources`, if the model was compiled there. Throws what `refreshBundles` throws. */
   refresh(cut: Omit<CutModelFiles, 'maxChunkBytes'>, context: Context): Promise<void>;
 }
 
-/** The record of the whole model at a path, as it is before it is cut. */
+/** Reads the record of a whole model before it is cut. */
 export async function recordOfWhole(whole: string): Promise<ChunkedRecord> {
   const place = await placeInOutput(whole);
   const record = place && (await recordOf(place));

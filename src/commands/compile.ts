@@ -9,26 +9,26 @@ import { exists } from '../io/disk.ts';
 import { checkRequest } from './check-request.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 
-/** What to compile, and where to. */
+/** Package to compile, and the output. */
 export interface CompileRequest {
-  /** A Core ML package, whatever its folder is called. */
+  /** A Core ML package; its folder may have any name. */
   readonly package: string;
-  /** The `.mlmodelc` to make; beside the package when left out. */
+  /** The `.mlmodelc` to write; next to the package when left out. */
   readonly output?: string | undefined;
   readonly compiler: Compiler;
-  /** Whether to replace a bundle that is there. */
+  /** Whether to replace an existing `.mlmodelc`. */
   readonly force: boolean;
 }
 
-/** What `compilePackage` does when nothing else is asked for. */
+/** Defaults of `compilePackage`. */
 export const compileDefaults = { compiler: 'own', force: false } as const satisfies Partial<CompileRequest>;
 
-/** Only `package` is needed. */
+/** Options of `compilePackage`; only `package` is required. */
 export type CompileOptions = OptionsOf<CompileRequest, typeof compileDefaults>;
 
 /**
- * Compiles a package and says where the compiled model is. Throws `RequestError` for what is no package, `OutputExistsError`,
- * `InterruptedError`, and as the compiler does.
+ * Compiles a package and returns the path of the compiled model. Throws `RequestError` for anything but a package,
+ * `OutputExistsError`, `InterruptedError`, and what the compiler throws.
  */
 export async function compilePackage(
   options: CompileOptions,
@@ -41,12 +41,12 @@ export async function compilePackage(
   if (format !== 'mlpackage')
     throw new RequestError({
       problem: `${place} is ${formats[format].title}, not a Core ML package.`,
-      advice: 'Only packages are compiled.',
+      advice: 'Name a .mlpackage: only packages can be compiled.',
     });
   const bundle = output ?? join(path, '..', `${modelName(path)}${endings.mlmodelc}`);
   if (!force && (await exists(bundle)))
     throw new OutputExistsError({
-      problem: `${bundle} exists already.`,
+      problem: `${bundle} already exists.`,
       advice: 'Pass --force to replace it.',
     });
   await forgetProvenance(bundle);

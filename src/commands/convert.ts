@@ -21,16 +21,16 @@ import { writeStage } from './conversion/write.ts';
 import { withDefaults } from './options.ts';
 
 /**
- * Takes a checkpoint through every stage: open → build → precision → plan → write → validate → bundle. Throws
- * `ValidationError` when an artifact's PSNR falls short, `OutputExistsError`, `DiskSpaceError`, `InterruptedError`, and
- * what the stages throw.
+ * Converts a checkpoint in stages: open → build → precision → plan → write → validate → bundle. Throws `ValidationError`
+ * when an artifact's PSNR is below the floor, `OutputExistsError`, `DiskSpaceError`, `InterruptedError`, and what the
+ * stages throw.
  */
 export async function convertCheckpoint(
   options: ConvertOptions,
   context: Context = {},
 ): Promise<ConvertResult> {
   const request = requestOf(options);
-  // Bits that there are none of are refused before anything is downloaded.
+  // Refuse impossible numbers of bits before anything is downloaded.
   if (request.quantization) planQuantization(request.quantization);
   if (request.minPsnr !== undefined) await requireOnnxruntime();
   const located = await locateModels(request, context);
@@ -38,7 +38,7 @@ export async function convertCheckpoint(
   return { output, artifacts, bundled, verdicts, memory };
 }
 
-/** The names of the stages that a request goes through, in order. */
+/** Names of the stages of a request, in order. */
 export async function conversionStages(options: ConvertOptions): Promise<readonly string[]> {
   const { stages } = conversion(requestOf(options));
   return (await modelsOnHub(options)).length > 0 ? ['download', ...stages] : stages;

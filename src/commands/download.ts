@@ -11,33 +11,33 @@ import { type Snapshot, withSnapshot } from '../hub/snapshot.ts';
 import { linkFile } from '../io/disk.ts';
 import { checkRequest } from './check-request.ts';
 
-/** What to download. */
+/** Repository to download from, and what. */
 export interface DownloadRequest extends HubOptions {
   /** `org/name`, or `org/name/file.safetensors`. */
   readonly repo: string;
   /**
-   * `fp16` or `non_ema`: which weights of a checkpoint. Anything with a `/`, such as `original/packages`: that folder of
-   * ready-made Core ML models.
+   * For a checkpoint, which weights: `fp16` or `non_ema`. With a `/`, a folder of ready-made Core ML models:
+   * `original/packages`.
    */
   readonly variant?: string | undefined;
-  /** Where the files are to be besides the cache; Core ML models go to `models/` when it is left out. */
+  /** Folder for the files, besides the cache; when left out, only Core ML models get one, in `models/`. */
   readonly output?: string | undefined;
 }
 
-/** What was downloaded, or was there. */
+/** Files that were downloaded or were in the cache already. */
 export interface Downloaded {
-  /** The folder to use: the output, or the snapshot in the cache. */
+  /** Folder of the files: the output, or the snapshot in the cache. */
   readonly path: string;
   readonly repo: string;
   readonly commit: string;
   readonly files: readonly { readonly name: string; readonly byteLength: number }[];
-  /** What the user should know, a sentence each. */
+  /** Notes for the user, one sentence each. */
   readonly notes: readonly string[];
 }
 
 /**
- * Downloads a checkpoint (what a conversion needs of it) or a folder of ready-made Core ML models into the cache, and lays
- * the files out in `output` as real files. What is there is kept. Throws as `resolveModel` does.
+ * Downloads a checkpoint (only the files that a conversion needs) or a folder of ready-made Core ML models into the cache,
+ * and links or copies the files into `output`. Existing files are reused. Throws what `resolveModel` throws.
  */
 export async function download(request: DownloadRequest, context: Context = {}): Promise<Downloaded> {
   checkRequest('download', request);
@@ -65,13 +65,13 @@ function isWeights(variant: string | undefined): variant is Variant | undefined 
 function checkFolder({ file }: HubId, variant: string): string {
   if (file === undefined && variant.includes('/') && isPlainPath(variant)) return variant;
   throw new RequestError({
-    problem: `--variant ${variant} is neither a kind of weights nor a folder of ready-made models.`,
+    problem: `--variant ${variant} is neither a weight variant nor a folder of ready-made Core ML models.`,
     advice:
       'Write fp16 or non_ema for a checkpoint, or a folder such as original/packages or split_einsum/compiled.',
   });
 }
 
-/** Where Apple's instructions download to: `models/coreml-stable-diffusion-v1-4_original_packages`. */
+/** Folder that Apple's instructions download to: `models/coreml-stable-diffusion-v1-4_original_packages`. */
 function appleFolder({ repo }: HubId, folder: string): string {
   return join('models', `${repo.replace(/^.*\//, '')}_${folder.replaceAll('/', '_')}`);
 }
@@ -84,12 +84,12 @@ function chooseFolder({ repo, names, isCached }: Snapshot, variant: string): rea
     problem: `${isCached ? 'the cache of ' : ''}${repo} has no folder ${variant}.`,
     details: { 'it has': variants.join(', ') || 'no ready-made Core ML models' },
     advice: variants[0]
-      ? `Choose one of these: --variant ${variants[0]}`
+      ? `Choose one of these folders: --variant ${variants[0]}`
       : 'Convert a checkpoint instead: sdconvert --model-version …',
   });
 }
 
-/** Gives the files of the cache a second name in the output, or copies them to another disk; those there are kept. */
+/** Hard-links files of the cache into the output, or copies them to another disk; files of the right size are reused. */
 async function layOut(snapshot: Snapshot, files: Downloaded['files'], output: string): Promise<void> {
   for (const { name, byteLength } of files) {
     const path = join(output, name);

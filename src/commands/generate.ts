@@ -20,35 +20,35 @@ import type { TensorData } from '../weights/tensor-data.ts';
 import { checkRequest } from './check-request.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 
-/** What to draw, and with what. */
+/** Pictures to generate, and the models to use. */
 export interface GenerateRequest {
   /** A conversion's output folder, its `onnx` or `Resources`, a folder of packages, or a ready-made repository. */
   readonly input: string;
   /** Folder for the pictures. */
   readonly output: string;
   readonly prompt: string;
-  /** Left out, it is empty; Stable Diffusion XL then sees zeros, where its pipeline says so, as with diffusers. */
+  /** Empty when left out; Stable Diffusion XL then gets zeros as embeddings if `force_zeros_for_empty_prompt` is set. */
   readonly negativePrompt?: string | undefined;
-  /** Random when left out; a note tells it. */
+  /** Random when left out, and reported in a note. */
   readonly seed?: number | undefined;
   readonly steps: number;
-  /** 1 or less: without the negative prompt, at half the cost. */
+  /** 1 or less turns guidance off: no negative prompt, half the work. */
   readonly guidanceScale: number;
-  /** A scheduler by any name of `schedulerCalled`; the checkpoint's own when left out. */
+  /** Name of a scheduler, as `schedulerCalled` accepts it; the checkpoint's own when left out. */
   readonly scheduler?: string | undefined;
   readonly rng: RngKind;
   readonly imageCount: number;
-  /** A PNG to begin with instead of noise alone, of the size that is drawn. */
+  /** A PNG to start from (image-to-image), of the size of the result. */
   readonly image?: string | undefined;
-  /** How much of `image` is drawn anew: more than 0, at most 1. */
+  /** How much `image` is changed: above 0, at most 1. */
   readonly strength: number;
-  /** Height and width, in pixels, that Stable Diffusion XL is told the picture was scaled from; its own when left out. */
+  /** `original_size` of Stable Diffusion XL's size conditioning, in pixels; the size of the picture when left out. */
   readonly originalSize?: readonly [height: number, width: number] | undefined;
-  /** Where Stable Diffusion XL is told the picture was cropped. */
+  /** `crops_coords_top_left` of Stable Diffusion XL's size conditioning, in pixels. */
   readonly crop: readonly [top: number, left: number];
 }
 
-/** What `generate` does when nothing else is asked for. */
+/** Defaults of `generate`. */
 export const generateDefaults = {
   output: '.',
   steps: 50,
@@ -59,29 +59,29 @@ export const generateDefaults = {
   crop: [0, 0],
 } as const satisfies Partial<GenerateRequest>;
 
-/** Only `input` and `prompt` are needed. */
+/** Options of `generate`; only `input` and `prompt` are required. */
 export type GenerateOptions = OptionsOf<GenerateRequest, typeof generateDefaults>;
 
-/** A picture that was drawn. */
+/** A generated picture. */
 export interface GeneratedImage {
   readonly path: string;
   readonly width: number;
   readonly height: number;
-  /** The seed of the run: with it the same picture is drawn again. */
+  /** Seed of the run; the same seed gives the same picture. */
   readonly seed: number;
 }
 
-/** The stages of drawing, in order. */
+/** Stages of `generate`, in order. */
 export const generateStages = ['encode', 'denoise', 'decode'] as const;
 
-/** Pixels of a picture for each of its latents, in both directions. */
+/** Pixels per latent, in height and width. */
 const PIXELS = 8;
 
 /**
- * Draws pictures with a converted checkpoint in any format, in memory one network at a time. Deterministic: the same
- * request gives the same bytes on one machine. What cannot be drawn with is refused before anything is loaded. Throws
- * `NotFoundError` for a folder that lacks something, `RequestError` for one that needs more than a prompt,
- * `InterruptedError`, and what running throws.
+ * Generates pictures with a converted checkpoint in any format, one network in memory at a time. Deterministic: the same
+ * request gives the same bytes on one machine. Missing and unsupported models are refused before anything is loaded. Throws
+ * `NotFoundError` when the folder lacks a model, `RequestError` when its UNet needs more than a prompt, `InterruptedError`,
+ * and what running throws.
  */
 export async function generate(options: GenerateOptions, context: Context = {}): Promise<GeneratedImage[]> {
   checkRequest('generate', options);
@@ -93,7 +93,7 @@ export async function generate(options: GenerateOptions, context: Context = {}):
   return inStage('decode', context, () => decode(drawing, latents, context));
 }
 
-/** All that is known before a network is loaded. */
+/** Everything that is prepared before a network is loaded. */
 interface Drawing {
   readonly request: GenerateRequest;
   readonly seed: number;
@@ -102,7 +102,7 @@ interface Drawing {
   readonly settings: DrawingSettings;
   readonly scheduler: ReturnType<typeof createScheduler>;
   readonly rng: ReturnType<typeof createRng>;
-  /** What drawing begins with. */
+  /** Picture to start from. */
   readonly image: Image | undefined;
 }
 
@@ -121,7 +121,7 @@ async function prepare(request: GenerateRequest, context: Context): Promise<Draw
   if (request.seed === undefined)
     context.onProgress?.({
       type: 'note',
-      message: `the seed is ${seed}: pass --seed ${seed} to draw the same again.`,
+      message: `the seed is ${seed}: pass --seed ${seed} to get the same picture again.`,
     });
   return { request, seed, folder, unet, settings, scheduler, rng, image };
 }
@@ -135,7 +135,7 @@ function networksFor({ family }: DrawnUnet, { image }: GenerateRequest): readonl
   ];
 }
 
-/** Throws `FileFormatError` for what is no PNG, `RequestError` for one of another size. */
+/** Reads a PNG. Throws `FileFormatError` for anything else, `RequestError` for another size. */
 async function readImage(path: string, { size: [rows, columns] }: DrawnUnet): Promise<Image> {
   const file = await openFile(path);
   const bytes = new Uint8Array(file.size);
@@ -144,13 +144,13 @@ async function readImage(path: string, { size: [rows, columns] }: DrawnUnet): Pr
   const [width, height] = [columns * PIXELS, rows * PIXELS];
   if (image.width === width && image.height === height) return image;
   throw new RequestError({
-    problem: `${path} has another size than what is drawn.`,
+    problem: `${path} does not have the size of the picture to generate.`,
     details: { expected: `${width} × ${height} pixels`, found: `${image.width} × ${image.height} pixels` },
     advice: 'Scale or crop it to that size first.',
   });
 }
 
-/** Any that every kind of random numbers takes. */
+/** A seed that every random number generator accepts. */
 function randomSeed(): number {
   return crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
 }
@@ -177,7 +177,7 @@ async function draw(
   const shape = [1, LATENT_CHANNELS, ...unet.size];
   const count = shape.reduce((product, size) => product * size, 1);
   const normal = (numbers: number) => rng.normal(numbers);
-  // One stream of numbers, as diffusers draws them: the picture's latents, each drawing's noise, what schedulers add.
+  // One stream of random numbers in diffusers' order: latents of the image, noise of each picture, noise of the scheduler.
   const beginning = image && {
     latents: await withNetwork(folder, 'vae_encoder', (encoder) =>
       encodeImage(encoder, image, settings.latentScale, { channels: LATENT_CHANNELS, normal }),
@@ -189,8 +189,8 @@ async function draw(
     const output: TensorData<'f32'>[] = [];
     for (const data of noises) {
       const noise = { dtype: 'f32', shape, data } as const;
-      const walk = { ...conditioning, noise, guidanceScale, steps, beginning, normal };
-      output.push(await denoise(network, scheduler, walk, context));
+      const inputs = { ...conditioning, noise, guidanceScale, steps, beginning, normal };
+      output.push(await denoise(network, scheduler, inputs, context));
     }
     return { output, detail: `${scheduler.timesteps.length} × ${imageCount} runs of the UNet` };
   });
@@ -216,7 +216,7 @@ async function decode(
   });
 }
 
-/** As Apple's StableDiffusionSample names its pictures: the prompt's first 75 characters, index, strength, seed. */
+/** File name as in Apple's StableDiffusionSample: first 75 characters of the prompt, index, strength, seed. */
 function fileName(
   { prompt, imageCount, image, strength }: GenerateRequest,
   seed: number,
@@ -226,11 +226,11 @@ function fileName(
     .slice(0, 75)
     .replaceAll(' ', '_')
     .replaceAll(/[/\\\0]/g, '_');
-  const [number, drawnAnew] = [imageCount > 1, image !== undefined];
+  const [number, hasImage] = [imageCount > 1, image !== undefined];
   return [
     words,
     ...(number ? [index] : []),
-    ...(drawnAnew ? [`str${Math.trunc(strength * 100)}`] : []),
+    ...(hasImage ? [`str${Math.trunc(strength * 100)}`] : []),
     seed,
     'final.png',
   ].join('.');

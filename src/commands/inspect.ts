@@ -24,7 +24,7 @@ import { checkRequest } from './check-request.ts';
 
 export type { Inspection } from '../inspect/inspection.ts';
 
-/** What to look at. */
+/** File or folder to inspect. */
 export interface InspectRequest {
   /** A file or folder. */
   readonly path: string;
@@ -32,9 +32,9 @@ export interface InspectRequest {
 
 /**
  * Says what a file or folder is and what to do with it: a checkpoint, weights, an ONNX or Core ML model, a folder of
- * converted models, or something else. Reads headers only, whatever the size. What is damaged or not supported is
- * described, not thrown; throws `NotFoundError` when nothing is there, `RequestError` when it may not be read, and
- * `InterruptedError`.
+ * converted models, or something else. Reads only headers, so size does not matter. Damaged and unsupported files are
+ * described, not thrown. Throws `NotFoundError` when the path does not exist, `RequestError` without permission to read it,
+ * and `InterruptedError`.
  *
  *     (await inspect({ path: 'stable-diffusion-v1-5' })).kind // 'checkpoint'
  */
@@ -47,7 +47,7 @@ export async function inspect(request: InspectRequest, { signal }: Context = {})
     const isOnHub = path.includes('/') && parseHubId(path);
     throw notFound(
       path,
-      isOnHub ? `If it is a model on the Hub, bring it here first: sdconvert download ${path}.` : undefined,
+      isOnHub ? `If it is a model on the Hub, download it first: sdconvert download ${path}.` : undefined,
     );
   }
   try {
@@ -69,7 +69,7 @@ export async function inspect(request: InspectRequest, { signal }: Context = {})
 
 async function inspectFolder(path: string): Promise<Inspection> {
   const names = await listFolder(path);
-  // A converted folder has a model_index.json, too.
+  // A conversion's onnx folder has a model_index.json too.
   if (names.includes('model_index.json') && (await hasWeights(path, names))) return inspectCheckpoint(path);
   const located = await locateArtifact(path);
   if (located) return inspectLocated(located);
@@ -108,16 +108,16 @@ async function inspectFile(path: string): Promise<Inspection> {
 
 async function inspectLocated(located: LocatedArtifact): Promise<Inspection> {
   const artifact = openLocated(located);
-  // as: what is told of a format's artifact is that format's.
+  // as: an artifact's facts are of its own format, which the types do not say.
   return inspectArtifact(artifact).finally(() => artifact.close()) as Promise<Inspection>;
 }
 
-/** Whether a file's first bytes are those of weights; what only its name says may still be cut short. */
+/** Whether a file holds weights, by its first bytes; a truncated .safetensors is recognised by its name only. */
 function sniffsAsWeights(path: string, start: Uint8Array): boolean {
   return weightFormat(start) !== undefined || (sniff(start) === undefined && path.endsWith('.safetensors'));
 }
 
-/** Whether an error says what was found at the path, and not that looking failed. */
+/** Whether an error describes the inspected file, rather than a failure to read it. */
 function isFinding(error: unknown): error is SdConvertError {
   return [FileFormatError, UnsupportedModelError, ConfigError, NotFoundError].some(
     (kind) => error instanceof kind,

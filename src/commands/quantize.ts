@@ -12,43 +12,43 @@ import { whileOutputsLocked } from './in-output.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 import { openRecord } from './quantized-record.ts';
 
-/** What to quantise, and how. */
+/** The model to quantise, and how. */
 export interface QuantizeRequest {
-  /** A `model.onnx` or the folder it is in, a `.mlpackage`, or a `.mlmodelc`. */
+  /** A `model.onnx` or its folder, a `.mlpackage`, or a `.mlmodelc`. */
   readonly artifact: string;
-  /** Where the result goes: a folder for ONNX, a `.mlpackage` for Core ML. Either this or `inPlace` has to be given. */
+  /** Path of the result: a folder for ONNX, a `.mlpackage` for Core ML. Either this or `inPlace` is required. */
   readonly output?: string | undefined;
-  /** Whether the result takes the artifact's place, for good. */
+  /** Whether the result replaces the artifact; this cannot be undone. */
   readonly inPlace: boolean;
-  /** What each weight becomes, as `planQuantization` gives it. */
+  /** How to store each weight; see `planQuantization`. */
   readonly plan: QuantizationPlan;
   /** Whether to replace an output that exists. */
   readonly force: boolean;
 }
 
-/** What `quantizeArtifact` does when nothing else is asked for. */
+/** Defaults of `quantizeArtifact`. */
 export const quantizeDefaults = { inPlace: false, force: false } as const satisfies Partial<QuantizeRequest>;
 
-/** Only `artifact` and `plan` are needed. */
+/** Options of `quantizeArtifact`; only `artifact` and `plan` are required. */
 export type QuantizeOptions = OptionsOf<QuantizeRequest, typeof quantizeDefaults>;
 
-/** What was quantised. */
+/** The quantised model. */
 export interface QuantizeResult {
   readonly path: string;
-  /** The weights that are quantised now and were not before. */
+  /** Weights that were quantised by this call. */
   readonly weights: readonly WeightReport[];
-  /** Bytes of the artifact's files. */
+  /** Size of the artifact's files, in bytes. */
   readonly bytesBefore: number;
   readonly bytesAfter: number;
 }
 
 /**
- * Quantises the weights of an existing model, ours or anybody's. Weights that are quantised already and all else are copied
- * byte for byte; the result appears when it is complete. In place the files beside an ONNX model stay, and so that a
- * conversion's output still says what is in it, its record is brought up to date and what was compiled of the model is
- * compiled again. Throws `RequestError` when it is not said where the result goes, when the plan names none of the weights,
- * and while another run writes into the output, `OutputExistsError`, `NotFoundError`, `InterruptedError`, `FileFormatError`
- * for weights that are not finite, and what reading and writing throw.
+ * Quantises the weights of an existing model, from sdconvert or any other tool. Weights that are already quantised, and
+ * everything else, are copied byte for byte; the result appears under its name when it is complete. In place, other files
+ * in the folder of an ONNX model stay; in a conversion's output, the record is updated and a compiled model is compiled
+ * again. Throws `RequestError` when neither `output` nor `inPlace` is given, when the plan selects none of the weights, and
+ * while another run writes into the output; `OutputExistsError`, `NotFoundError`, `InterruptedError`, `FileFormatError` for
+ * weights that are not finite, and what reading and writing throw.
  */
 export async function quantizeArtifact(
   options: QuantizeOptions,
@@ -82,10 +82,10 @@ async function quantizeInto(
   const record = await openRecord(path);
   if (quantized.length === 0) {
     if (candidates > 0) throw nothingChosen(artifact, candidates);
-    const message = `${artifact} has no weights left to quantise: they are quantised already, or too small.`;
+    const message = `${artifact} has no weights left to quantise: they are already quantised, or too small.`;
     context.onProgress?.({ type: 'note', message });
     if (inPlace) {
-      await record.refresh(context); // a run may have been killed before it did
+      await record.refresh(context); // an earlier run may have been killed before it did so
       return { path, weights: [], ...sizes };
     }
   }
@@ -94,11 +94,11 @@ async function quantizeInto(
   try {
     await createFolder(path, async (growing) => {
       const files = await model.write(growing, onBytes);
-      // One after another: some are read once more.
+      // One at a time: some weights are read again.
       for (const weight of quantized) weights.push(await reportWeight(weight));
       await stored.complete(growing, { inPlace });
       await (inPlace ? record.rewrite(files, weights) : forgetProvenance(path));
-      await stored.close(); // before what it was read from is replaced
+      await stored.close(); // before its files are replaced
     });
   } catch (error) {
     if (inPlace) await record.restore();
@@ -108,7 +108,7 @@ async function quantizeInto(
   return { path, weights, ...sizes };
 }
 
-/** Tells of bytes as they are written, and stops the work when it is interrupted. */
+/** Reports bytes as they are written; throws when interrupted. */
 function progressOf(what: string, total: number, { onProgress, signal }: Context): OnBytes {
   let done = 0;
   return (bytes) => {
@@ -118,39 +118,39 @@ function progressOf(what: string, total: number, { onProgress, signal }: Context
   };
 }
 
-/** Throws `RequestError` unless exactly one of an output and the model's own place is named. */
+/** Throws `RequestError` unless exactly one of `output` and `inPlace` is given. */
 export function refuseUnplaced({ output, inPlace }: Pick<QuantizeRequest, 'output' | 'inPlace'>): void {
   if ((output !== undefined) !== inPlace) return;
   throw new RequestError(
     inPlace
-      ? { problem: '--output and --in-place exclude each other.', advice: 'Name one of them.' }
+      ? { problem: '--output and --in-place exclude each other.', advice: 'Pass only one of them.' }
       : {
-          problem: 'it is not said where the quantised model goes.',
+          problem: 'the output of the quantised model is missing.',
           advice: 'Name an --output, or pass --in-place to replace the model itself, which cannot be undone.',
         },
   );
 }
 
-/** Throws `RequestError` when an output is where the model itself is. */
+/** Throws `RequestError` when the output is the model itself. */
 export function refuseItself({ format, path }: StoredArtifact, output: string): void {
   const own = format === 'onnx' ? dirname(resolve(path)) : resolve(path);
   if (resolve(output) !== own) return;
   throw new RequestError({
-    problem: `--output ${output} is where the model itself is.`,
-    advice: 'Name another, or pass --in-place instead, which cannot be undone.',
+    problem: `--output ${output} is the model itself.`,
+    advice: 'Name another path, or pass --in-place instead, which cannot be undone.',
   });
 }
 
-/** Throws `OutputExistsError` when something is at the path. */
+/** Throws `OutputExistsError` when the path exists. */
 export async function refuseExisting(path: string): Promise<void> {
   if (!(await exists(path))) return;
-  throw new OutputExistsError({ problem: `${path} exists already.`, advice: 'Pass --force to replace it.' });
+  throw new OutputExistsError({ problem: `${path} already exists.`, advice: 'Pass --force to replace it.' });
 }
 
 function nothingChosen(path: string, candidates: number): RequestError {
   return new RequestError({
-    problem: `none of the weights of ${path} are to be quantised, or none would become smaller.`,
-    details: { 'could be': `${candidates} weights` },
-    advice: 'Check the names in --weights, --skip-weights or --recipe: a UNet’s fit a UNet only.',
+    problem: `no weight of ${path} is selected, or none of the selected ones would become smaller.`,
+    details: { 'can be quantised': `${candidates} weights` },
+    advice: 'Check the names in --weights, --skip-weights or --recipe: those of a UNet match only a UNet.',
   });
 }

@@ -7,17 +7,17 @@ import { formatOfEnding } from '../formats/format.ts';
 import { type ArtifactRecord, placeInOutput, recordOf, updateProvenance } from '../formats/provenance.ts';
 import type { WeightForm } from '../quantize/plan.ts';
 
-/** What a conversion's record says of an artifact that is quantised in its place. */
+/** Updates a conversion's output around an artifact that is quantised in place. */
 export interface QuantizedRecord {
-  /** Puts on record what is about to be there. */
+  /** Records the new files and weight forms, just before they replace the old ones. */
   rewrite(files: readonly WrittenFile[], weights: readonly { readonly form: WeightForm }[]): Promise<void>;
-  /** Puts back what was on record, for work that fails after `rewrite`. */
+  /** Restores the previous record, if the work fails after `rewrite`. */
   restore(): Promise<void>;
-  /** Brings what was compiled of the artifact in step with it. Throws as `refreshBundles` does. */
+  /** Compiles the artifact again for `Resources`, if it was compiled there. Throws what `refreshBundles` throws. */
   refresh(context: Context): Promise<void>;
 }
 
-/** The record of the artifact at a path. */
+/** Reads the record of the artifact at a path. */
 export async function openRecord(path: string): Promise<QuantizedRecord> {
   const place = await placeInOutput(path);
   const before = place && (await recordOf(place));
@@ -43,8 +43,8 @@ export async function openRecord(path: string): Promise<QuantizedRecord> {
 }
 
 /**
- * The options of what was converted and then quantised. It is not what a conversion with fewer bits makes, which has the
- * weights of the checkpoint before it: `inPlace` tells them apart.
+ * Options on record for an artifact that was quantised after its conversion. Its bytes differ from those of a conversion
+ * with fewer bits, which quantises the checkpoint's own weights, so `inPlace` marks it.
  */
 function optionsNow(
   { quantization, ...options }: ArtifactRecord['options'],
@@ -59,9 +59,9 @@ function optionsNow(
 
 interface InPlace {
   readonly inPlace: true;
-  /** What it was converted with. */
+  /** Quantisation at conversion. */
   readonly before?: unknown;
-  /** What the weights have become since. */
+  /** Forms of the weights quantised since then. */
   readonly forms: readonly unknown[];
 }
 

@@ -6,27 +6,27 @@ import { feedsFor } from '../run/feeds.ts';
 import { checkRequest } from './check-request.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 
-/** What to run, and on what. */
+/** Models to run, and their inputs. */
 export interface RunRequest {
-  /** Models in the order in which they run: one, or the chunks of one. */
+  /** One model, or its chunks in the order in which they run. */
   readonly artifacts: readonly string[];
-  /** A tensor for each input; what else lies beside them is left alone. */
+  /** A tensor for each input; other tensors are ignored. */
   readonly inputs: TensorMap;
-  /** Spend time and memory on loading to run faster: worth it for many runs, not for a few. */
+  /** Optimise the graph when loading: slower to load and more memory, but faster to run; worth it for many runs. */
   readonly optimize: boolean;
-  /** Core ML models: round what they declare float16, operation by operation, so that overflow shows. */
+  /** Core ML models: round to float16 after every operation declared float16, so that overflow shows. */
   readonly roundToFloat16: boolean;
 }
 
-/** What `runArtifacts` does when nothing else is asked for. */
+/** Defaults of `runArtifacts`. */
 export const runDefaults = { optimize: false, roundToFloat16: false } as const satisfies Partial<RunRequest>;
 
-/** Only `artifacts` and `inputs` are needed. */
+/** Options of `runArtifacts`; only `artifacts` and `inputs` are required. */
 export type RunOptions = OptionsOf<RunRequest, typeof runDefaults>;
 
 /**
- * Runs one model, or the chunks of one in order, on one set of inputs. These may have either contract's names, dtypes and
- * layouts; what else lies beside them (recorded outputs, say) is left alone. Gives the outputs of the last model. Throws
+ * Runs one model, or its chunks in order, on one set of inputs, and returns the outputs of the last model. Inputs may have
+ * the names, dtypes and layouts of either contract; other tensors, such as recorded outputs, are ignored. Throws
  * `RequestError` for a tensor that is missing or does not fit, `InterruptedError`, and what opening the models throws.
  *
  * @example await runArtifacts({ artifacts: ['out/onnx/unet_chunk1', 'out/onnx/unet_chunk2'], inputs }) // { out_sample: [2, 4, 64, 64] }

@@ -25,7 +25,7 @@ import { numbersOf } from '../weights/tensor-values.ts';
 import { checkRequest } from './check-request.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 
-/** What to validate, and against what. */
+/** Models to validate, and their reference. */
 export interface ValidateRequest extends Floor {
   /** A model, one of its chunks, or a folder of models. */
   readonly artifact: string;
@@ -33,27 +33,27 @@ export interface ValidateRequest extends Floor {
   readonly reference: string;
 }
 
-/** What passes, and how it is run. */
+/** Threshold that outputs must reach, and how models are run. */
 export interface Floor {
   /** The lowest PSNR in dB that passes. */
   readonly minPsnr: number;
-  /** Core ML models: round what they declare float16, operation by operation, so that overflow shows. */
+  /** Core ML models: round to float16 after every operation declared float16, so that overflow shows. */
   readonly roundToFloat16?: boolean | undefined;
 }
 
-/** What `validate` does when nothing else is asked for. */
+/** Defaults of `validate`. */
 export const validateDefaults = {
   minPsnr: 35,
   roundToFloat16: false,
 } as const satisfies Partial<ValidateRequest>;
 
-/** Only `artifact` and `reference` are needed. */
+/** Options of `validate`; only `artifact` and `reference` are required. */
 export type ValidateOptions = OptionsOf<ValidateRequest, typeof validateDefaults>;
 
 /**
- * Runs written models and compares every output with a reference's: on the recorded inputs, or on realistic ones. Gives
- * a verdict for each model, good or bad. Throws `RequestError` when a model and its reference are not of the same
- * network, `NotFoundError` for what is not there, `InterruptedError`, and what opening and running models throws.
+ * Runs models and compares every output with a reference, on its recorded inputs or on realistic ones. Returns a verdict
+ * for each model, whether it passes or not. Throws `RequestError` when a model and its reference are different networks,
+ * `NotFoundError` for a missing path, `InterruptedError`, and what opening and running models throws.
  *
  * @example await validate({ artifact: 'out/onnx', reference: 'checkpoints/sd15', minPsnr: 35 }) // [{ model: 'unet', pass: true, … }, …]
  */
@@ -71,7 +71,7 @@ export async function validate(options: ValidateOptions, context: Context = {}):
   }
 }
 
-/** The same for models that are known, and a reference that is open and stays so. */
+/** Validates known models against an open reference, which stays open. */
 export async function validateModels(
   models: readonly FoundModel[],
   reference: Reference,
@@ -129,9 +129,9 @@ async function validateModel(
   };
 }
 
-/** Inputs, and what the reference gives for them, by the candidate's output names. */
+/** Inputs, and the reference's outputs for them under the candidate's output names. */
 interface Expectation {
-  /** What tells the inputs from others: `timestep 981`. */
+  /** Label of the inputs: `timestep 981`. */
   readonly inputs: string;
   readonly tensors: TensorMap;
   readonly expected: TensorMap;
@@ -199,7 +199,7 @@ async function storedForms(paths: readonly string[]): Promise<StoredForms> {
 
 type Encoded = () => Promise<EncodedPrompts>;
 
-/** What the reference's own text encoders give for realistic prompts. */
+/** Embeddings of realistic prompts, from the reference's own text encoders. */
 async function encodedPrompts(reference: RunnableReference): Promise<EncodedPrompts> {
   const hidden: TensorData[] = [];
   let pooled: TensorData | undefined;
@@ -213,7 +213,7 @@ async function encodedPrompts(reference: RunnableReference): Promise<EncodedProm
     );
     const output = (wanted: string) =>
       outputs.get(findSynonym('outputs', wanted, [wanted], [...outputs.keys()]) ?? '');
-    // SDXL attends to the last hidden state but one.
+    // SDXL's UNet reads the penultimate hidden state.
     const states = output('hidden_embeds') ?? output('last_hidden_state');
     if (states) hidden.push(states);
     pooled = output('text_embeds') ?? pooled;
@@ -236,7 +236,7 @@ function sideBySide(first: TensorData, second: TensorData): TensorData {
   return { dtype: 'f32', shape: [batch, tokens, channels + more], data };
 }
 
-/** Computes something when it is first asked for, and never again. */
+/** Computes a value on first use, once. */
 function once<T>(compute: () => Promise<T>): () => Promise<T> {
   let result: Promise<T> | undefined;
   return () => {
@@ -246,8 +246,9 @@ function once<T>(compute: () => Promise<T>): () => Promise<T> {
 }
 
 /**
- * Lets `use` run a chain: not optimised, so that the weights stay on the disk. (It would not change what is measured:
- * onnxruntime computes float16 models in float32 on a CPU either way, so an overflow of float16 does not show here; of Core ML models it does, with `roundToFloat16`.)
+ * Opens a chain, calls `use` with it and closes it. It is not optimised, so that the weights stay on the disk; the numbers
+ * are the same either way. On a CPU, onnxruntime computes float16 models in float32, so a float16 overflow does not show;
+ * for Core ML models it does, with `roundToFloat16`.
  */
 async function withChain<T>(
   paths: readonly string[],
@@ -264,15 +265,15 @@ async function withChain<T>(
 
 function whichModel({ artifact, reference }: ValidateRequest, models: readonly FoundModel[]): RequestError {
   return new RequestError({
-    problem: `${artifact} holds ${models.length} models, but ${reference} records one.`,
-    details: { 'it holds': models.map(({ name }) => name).join(', ') },
+    problem: `${artifact} contains ${models.length} models, but ${reference} is a recording of one.`,
+    details: { 'it contains': models.map(({ name }) => name).join(', ') },
     advice: 'Name the folder of the model that was recorded.',
   });
 }
 
 function unknownNetwork(model: ModelBorders): UnsupportedModelError {
   return new UnsupportedModelError({
-    problem: `${model.path} is not a network for which realistic inputs are known.`,
+    problem: `${model.path} is not a network that sdconvert has realistic inputs for.`,
     details: { inputs: names(model.inputs) },
     advice: 'Compare it with recorded inputs and outputs: --reference FILE.safetensors.',
   });

@@ -12,39 +12,39 @@ import { notFound } from '../io/not-found.ts';
 import { count, formatBytes } from '../text.ts';
 import { checkRequest } from './check-request.ts';
 
-/** What to verify. */
+/** Folder to verify. */
 export interface VerifyRequest {
   /** A conversion's output folder, a repository's folder in the Hub's cache, or a repository's id. */
   readonly path: string;
-  /** Where the Hub's cache is; the usual one when left out. */
+  /** Location of the Hub's cache; the usual one when left out. */
   readonly hub?: Pick<HubOptions, 'cacheDir'> | undefined;
 }
 
-/** What verifying found. */
+/** Result of `verify`. */
 export interface VerifyResult {
-  /** The folder that was looked at. */
+  /** Folder that was verified. */
   readonly path: string;
-  /** Files that were compared, and their bytes. */
+  /** Number of files that were compared, and their total size. */
   readonly files: number;
   readonly bytes: number;
-  /** What is not as it was written, a sentence each; empty where everything is. */
+  /** Files that changed or are missing, one sentence each; empty if all match. */
   readonly problems: readonly string[];
 }
 
-/** A file, and what it was when it was written. */
+/** A file, and its hash when it was written. */
 interface Expected {
   /** Relative to the folder. */
   readonly name: string;
   readonly hash: string;
   readonly as: 'sha256' | 'git';
-  /** In bytes, where that is known. */
+  /** Size in bytes, if known. */
   readonly byteLength?: number;
 }
 
 /**
- * Hashes every file that a conversion's `sdconvert.json` lists, or every content of a repository in the Hub's cache (its
- * name is its hash), and says which are not what was written. Throws `NotFoundError`, `RequestError` for a folder that has
- * no record, `FileFormatError` for a broken one, and `InterruptedError`.
+ * Hashes every file listed in a conversion's `sdconvert.json`, or every blob of a repository in the Hub's cache (which is
+ * named by its hash), and lists those that changed. Throws `NotFoundError`, `RequestError` for a folder without a record,
+ * `FileFormatError` for a damaged record, and `InterruptedError`.
  *
  * @example await verify({ path: './stable-diffusion-v1-5' }) // { files: 35, bytes: …, problems: [] }
  */
@@ -64,7 +64,7 @@ export async function verify(request: VerifyRequest, context: Context = {}): Pro
 
 async function folderOf(path: string, hub: VerifyRequest['hub']): Promise<string> {
   if (await isHubId(path)) {
-    if ((await pathKind(path)) === 'folder') return path; // what a conversion of it wrote here
+    if ((await pathKind(path)) === 'folder') return path; // a local folder takes precedence
     const { cacheDir } = hub ?? (await hubOptionsFrom({}, homedir()));
     const folder = cachedRepository(cacheDir, path);
     if ((await pathKind(folder)) === 'folder') return folder;
@@ -73,7 +73,7 @@ async function folderOf(path: string, hub: VerifyRequest['hub']): Promise<string
   throw notFound(path, 'Name the output folder of a conversion, or a repository that was downloaded.');
 }
 
-/** What a conversion wrote. */
+/** Files on record in a conversion's `sdconvert.json`. */
 async function recorded(folder: string): Promise<readonly Expected[] | undefined> {
   const provenance = await readProvenance(folder);
   return (
@@ -89,7 +89,7 @@ async function recorded(folder: string): Promise<readonly Expected[] | undefined
   );
 }
 
-/** The contents of a repository in the Hub's cache: SHA-256 of large ones, Git's own hash of the others. */
+/** Blobs of a repository in the Hub's cache: large ones are named by SHA-256, the others by Git's blob hash. */
 async function cached(folder: string): Promise<readonly Expected[] | undefined> {
   const blobs = join(folder, 'blobs');
   if ((await pathKind(blobs)) !== 'folder') return undefined;
@@ -119,14 +119,14 @@ async function compareAll(
     else if (byteLength !== undefined && found.size !== byteLength)
       problems.push(`${name} has ${found.size} bytes, but ${byteLength} were written.`);
     else if ((await hashStream(join(folder, name), { as, signal, onBytes })) !== hash)
-      problems.push(`${name} has other bytes than were written.`);
+      problems.push(`${name} has changed since it was written.`);
   }
   return { path: folder, files: expected.length, bytes: total, problems };
 }
 
 function noRecord(path: string): RequestError {
   return new RequestError({
-    problem: `${path} has no record of what was written: no sdconvert.json, and no contents of the Hub’s cache.`,
+    problem: `${path} cannot be verified: it has no sdconvert.json, and is not a repository in the Hub’s cache.`,
     advice: 'Name the output folder of a conversion itself, not one of the folders in it.',
   });
 }

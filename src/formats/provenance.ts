@@ -226,7 +226,7 @@ export async function isKept(
     (await damageOf(record?.files ?? [], folder, scrutiny, recorded));
   if (!difference) return true;
   throw new OutputExistsError({
-    problem: `${folder} exists already, and ${difference}.`,
+    problem: `${folder} already exists, and ${difference}.`,
     advice: 'Pass --force to replace it, or another --output.',
   });
 }

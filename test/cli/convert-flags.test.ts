@@ -39,7 +39,7 @@ test.each([
 });
 
 test('what Core ML has instead of float16-weights is said once', async () => {
-  const message = '--precision float16-weights is for ONNX alone: Core ML stores and computes in float16.';
+  const message = '--precision float16-weights applies to ONNX only: Core ML stores and computes in float16.';
   const { notes } = await plan(
     '--precision',
     'float16-weights',

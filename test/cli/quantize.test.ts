@@ -79,7 +79,7 @@ test('a model is never replaced without being asked to: an output or --in-place 
   expect(stderr).toMatch(/--output, or pass --in-place/);
   const both = await quantize('--nbits', '4', '--in-place', '-o', inFolder('never'));
   const measured = await run(inFolder('unet'), '--analyze', inFolder('a.json'), '--target-size', '3MB');
-  expect(measured.stderr).toContain('it is not said where the quantised model goes.');
+  expect(measured.stderr).toContain('the output of the quantised model is missing.');
   expect(both.stderr).toContain('--output and --in-place exclude each other.');
 });
 

@@ -22,11 +22,11 @@ test('what is no UNet cannot be measured, and the error says what is', async () 
 test('what is not ONNX cannot be measured; its recipe can be', async () => {
   mkdirSync(at('unet.mlpackage'));
   await expect(analyze({ ...rest, artifact: at('unet.mlpackage') })).rejects.toThrow(
-    /is not a UNet as ONNX[\s\S]*--recipe/,
+    /is not an ONNX UNet[\s\S]*--recipe/,
   );
 });
 
 test('an output that exists is refused before anything is measured', async () => {
   const request = { ...rest, artifact: at('small'), output: at(), target: { bytes: 1000 } };
-  await expect(analyze(request)).rejects.toThrow(/exists already/);
+  await expect(analyze(request)).rejects.toThrow(/already exists/);
 });

@@ -90,7 +90,7 @@ test('chunks that are there are kept, or with force replaced, those of a longer 
   const before = contentsOf(inFolder('forced'));
   const error = await rejectionOf(chunkArtifact({ artifact, maxChunkBytes: 1e9, force: false }));
   expect(error).toBeInstanceOf(OutputExistsError);
-  expect(error.problem).toBe(`${inFolder('forced', 'unet_chunk1.mlpackage')} exists already.`);
+  expect(error.problem).toBe(`${inFolder('forced', 'unet_chunk1.mlpackage')} already exists.`);
   expect(contentsOf(inFolder('forced'))).toEqual(before);
   const chunks = await chunkArtifact({ artifact, maxChunkBytes: 1e9, force: true });
   expect(readdirSync(inFolder('forced'))).toEqual([

@@ -68,10 +68,10 @@ test('a chunk is not cut again, whatever it is called', async () => {
   const [first] = await cut(150_000);
   const again = await rejectionOf(cut(50_000, { artifact: first?.path ?? '' }));
   expect(again).toBeInstanceOf(RequestError);
-  expect(again.problem).toBe(`${first?.path} is a chunk already.`);
+  expect(again.problem).toBe(`${first?.path} is already a chunk.`);
   await rename(first?.path ?? '', inFolder('renamed'));
   const renamed = await rejectionOf(cut(50_000, { artifact: inFolder('renamed') }));
-  expect(renamed.problem).toBe(`${inFolder('renamed')} is a chunk already.`);
+  expect(renamed.problem).toBe(`${inFolder('renamed')} is already a chunk.`);
 });
 
 test('chunks that are there are replaced only where that is asked for', async () => {
@@ -79,7 +79,7 @@ test('chunks that are there are replaced only where that is asked for', async ()
   writeFileSync(inFolder('unet_chunk2', 'mine.txt'), 'mine');
   const error = await rejectionOf(cut(150_000));
   expect(error).toBeInstanceOf(OutputExistsError);
-  expect(error.problem).toContain('unet_chunk1 exists already');
+  expect(error.problem).toContain('unet_chunk1 already exists');
   expect(existsSync(inFolder('unet_chunk2', 'mine.txt'))).toBe(true);
   await cut(150_000, { force: true });
   expect(existsSync(inFolder('unet_chunk2', 'mine.txt'))).toBe(false);

@@ -81,7 +81,7 @@ test('a second run reuses existing results, and says so', async () => {
     { onProgress: (event) => void (event.type === 'note' && notes.push(event.message)) },
   );
   expect(artifacts.every(({ kept }) => kept)).toBe(true);
-  expect(notes).toContain('reused onnx/unet_chunk1: it was made before with the same options.');
+  expect(notes).toContain('reused onnx/unet_chunk1: it was made earlier with the same options.');
   expect(modificationTimes(join(whole, 'onnx/unet_chunk1'))).toEqual(before);
 });
 
@@ -110,7 +110,7 @@ test('what was made from other weights, or changed since, is not taken for the s
   writeFileSync(weights, bytes);
   await expect(
     convertCheckpoint({ ...chunked, modelVersion: other, output: temporary('copy2') }),
-  ).rejects.toThrow('other weights that are called sd-shapes, too');
+  ).rejects.toThrow('other weights that are also called sd-shapes');
 });
 
 test('what was made with another config, or by another version, is not taken for the same', async () => {

@@ -62,7 +62,7 @@ describe('drawing begins with a picture as diffusers has it', () => {
     const image = begin && pngOf('large', begin);
     const own = (await readGolden('sd-shapes_image_0.6')).begin;
     const options = { input: shapes, prompt: 'a', steps: 8, output: pictures() };
-    await expect(generate({ ...options, image })).rejects.toThrow('another size than what is drawn');
+    await expect(generate({ ...options, image })).rejects.toThrow('does not have the size of the picture');
     await expect(generate({ ...options, image: own && pngOf('own', own), strength: 0.1 })).rejects.toThrow(
       'a strength of 0.1 leaves none of the 8 steps to run.',
     );

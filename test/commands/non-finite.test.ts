@@ -56,13 +56,13 @@ test.each(['onnx', 'coreml'] as const)(
     const error = await rejectionOf(convert(unetWithNaN, output, { targets: [target], models: ['unet'] }));
     expect(error).toBeInstanceOf(NonFiniteWeightError);
     const path = target === 'onnx' ? 'onnx/unet' : 'Stable_Diffusion_version_sd-shapes_unet.mlpackage';
-    expect(error.problem).toBe(`${path} is refused: 2 weights of it hold numbers that are not finite.`);
+    expect(error.problem).toBe(`${path} is refused: 2 weights contain numbers that are not finite.`);
     expect(error.details).toEqual({
       file: join(unetWithNaN, 'unet/diffusion_pytorch_model.safetensors'),
       'conv_in.weight': '3 NaN of 2,304 elements, the first at 5',
       'conv_out.bias': '1 infinite of 4 elements, the first at 1',
     });
-    expect(error.advice).toContain('--allow-non-finite writes them as they are.');
+    expect(error.advice).toContain('--allow-non-finite writes them anyway.');
     expect(existsSync(join(output, path))).toBe(false);
     expect(existsSync(join(output, 'sdconvert.json'))).toBe(false);
   },
@@ -83,7 +83,7 @@ describe('a weight of a million', () => {
       const error = await rejectionOf(convert(tooLarge, temporary('million', precision), { precision }));
       expect(error).toBeInstanceOf(NonFiniteWeightError);
       expect(error.details[kernel]).toBe('2 beyond float16’s 65504 of 432 elements, the first at 7');
-      expect(error.advice).toMatch(/^--precision float32 keeps what float16 has no number for/);
+      expect(error.advice).toMatch(/^--precision float32 keeps numbers that are too large for float16/);
     },
   );
 
@@ -91,7 +91,7 @@ describe('a weight of a million', () => {
     const { artifacts, notes } = await convert(tooLarge, temporary('million32'), { precision: 'float32' });
     expect(artifacts[0]?.findings).toEqual([{ problem: 'huge', weight: kernel, elements: 432, value: 1e6 }]);
     expect(notes).toContain(
-      `converted as they are, though no training leaves weights so: vae_encoder: ${kernel} (up to 1.00e+6).`,
+      `written unchanged, but unlikely to be the result of training: vae_encoder: ${kernel} (up to 1.00e+6).`,
     );
   });
 });
@@ -106,7 +106,7 @@ test('what is not finite by a LoRA is refused, too', async () => {
   ]);
   const options = { models: ['unet'], loras: [{ path: lora, scale: 1 }] } satisfies Partial<ConvertOptions>;
   const error = await rejectionOf(convert(sdShapes, temporary('lora'), options));
-  expect(error.problem).toContain('1 weight of it holds numbers that are not finite in float16.');
+  expect(error.problem).toContain('1 weight contains numbers that are not finite in float16.');
   expect(error.details).toEqual({
     file: join(sdShapes, 'unet/diffusion_pytorch_model.safetensors'),
     [`${module}.weight`]: '4,096 beyond float16’s 65504 of 4,096 elements, the first at 0',
@@ -136,7 +136,7 @@ describe('with --allow-non-finite', () => {
     const { artifacts, notes } = await convert(unetWithNaN, output, { ...allowed, targets });
     for (const each of artifacts) expect(each.findings).toEqual(expect.arrayContaining(findings));
     expect(notes.filter((note) => note.includes('not finite'))).toEqual([
-      'kept as asked, though not finite: unet: conv_in.weight (3 NaN of 2,304 elements, the first at 5), unet: conv_out.bias (1 infinite of 4 elements, the first at 1).',
+      'written although not finite (--allow-non-finite): unet: conv_in.weight (3 NaN of 2,304 elements, the first at 5), unet: conv_out.bias (1 infinite of 4 elements, the first at 1).',
     ]);
     const record = JSON.parse(readFileSync(join(output, 'sdconvert.json'), 'utf8'));
     expect(record.artifacts['onnx/unet'].findings).toHaveLength(2);
@@ -147,7 +147,7 @@ describe('with --allow-non-finite', () => {
     await convert(unetWithNaN, output, allowed);
     const { artifacts, notes } = await convert(unetWithNaN, output, allowed);
     expect(artifacts).toMatchObject([{ kept: true, findings }]);
-    expect(notes.join(' ')).toContain('kept as asked, though not finite');
+    expect(notes.join(' ')).toContain('written although not finite (--allow-non-finite)');
     const error = await rejectionOf(convert(unetWithNaN, output, { models: ['unet'] }));
     expect(error).toBeInstanceOf(NonFiniteWeightError);
     expect(existsSync(join(output, 'onnx/unet/model.onnx'))).toBe(true);

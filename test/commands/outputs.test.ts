@@ -52,12 +52,12 @@ describe('an output folder', () => {
     for (const output of [other, join(other, 'vae')]) {
       const error = await rejectionOf(convert(output, { modelVersion: other, force: true }));
       expect(error).toBeInstanceOf(RequestError);
-      expect(error.problem).toContain('the one that is to be converted');
+      expect(error.problem).toContain('the one to convert');
     }
     const error = await rejectionOf(convert(other, { force: true }));
     expect(error.problem).toBe(`${other} is a checkpoint: nothing is written into it.`);
     expect(readdirSync(other)).not.toContain('sdconvert.json');
-    await expect(convert('')).rejects.toThrow('--output names nothing');
+    await expect(convert('')).rejects.toThrow('--output is empty');
   });
 
   test('may not hold what sdconvert did not write, but for hidden files', async () => {
@@ -89,7 +89,7 @@ describe('an output folder', () => {
     const error = await rejectionOf(convert(output, { modelVersion: other }));
     expect(error).toBeInstanceOf(OutputExistsError);
     expect(error.problem).toContain(`${output} holds a conversion of sd-shapes`);
-    expect(error.details).toEqual({ 'to be converted': 'other' });
+    expect(error.details).toEqual({ 'to convert': 'other' });
     await convert(output, { modelVersion: other, force: true });
     expect(readdirSync(join(output, 'onnx')).filter((name) => name.startsWith('vae'))).toEqual([
       'vae_encoder',
@@ -105,7 +105,7 @@ describe('an output folder', () => {
     cpSync(other, twin, { recursive: true });
     await convert(output);
     const error = await rejectionOf(convert(output, { modelVersion: twin, models: ['vae_decoder'] }));
-    expect(error.problem).toContain('other weights that are called sd-shapes, too');
+    expect(error.problem).toContain('other weights that are also called sd-shapes');
   });
 
   test('takes more of the same checkpoint, under whatever name it goes', async () => {

@@ -165,7 +165,7 @@ test('names that fit no weight are an error, and nothing is written', async () =
   const before = contentsOf(folder);
   const error = await rejectionOf(quantize(folder, { weights: ['mid_block.*'] }));
   expect(error).toBeInstanceOf(RequestError);
-  expect(error.problem).toContain('none of the weights');
+  expect(error.problem).toContain('no weight of');
   expect(contentsOf(folder)).toEqual(before);
 });
 

@@ -136,6 +136,6 @@ test('an output that is the model itself is refused, with and without --force', 
   const artifact = join(output, 'onnx/text_encoder');
   for (const force of [true, false]) {
     const error = await rejectionOf(quantizeArtifact({ artifact, plan, output: `${artifact}/`, force }));
-    expect(error.problem).toBe(`--output ${artifact}/ is where the model itself is.`);
+    expect(error.problem).toBe(`--output ${artifact}/ is the model itself.`);
   }
 });

@@ -9,20 +9,20 @@ import type { Stage } from '../../pipeline.ts';
 import { count } from '../../text.ts';
 import type { ConvertRequest } from './request.ts';
 
-/** The networks as graphs, in float32, once for each target: their borders and their attention differ. */
+/** Networks as float32 graphs, one for each target, because the contract and the attention differ. */
 export interface Built {
   readonly checkpoint: Checkpoint;
   readonly models: readonly BuiltModel[];
 }
 
-/** A network for a target. */
+/** A network's graph for one target. */
 export interface BuiltModel {
   readonly model: Model;
   readonly target: TargetName;
   readonly attention: AttentionImplementation;
 }
 
-/** Builds the graphs of the networks that are asked for; every tensor of theirs is used, no weight is read. */
+/** Builds the graphs of the requested networks. Every tensor of a component must be used; no weight is read. */
 export function buildStage(request: ConvertRequest): Stage<Checkpoint, Built> {
   return {
     name: 'build',
@@ -50,7 +50,7 @@ export function buildStage(request: ConvertRequest): Stage<Checkpoint, Built> {
   };
 }
 
-/** The networks that are asked for: what they are named by, themselves or as parts. */
+/** Names of the requested networks; a request may name a network or the part it belongs to. */
 function namedModels(
   { models, without = [], controlledUnet, controlnets = [] }: ConvertRequest,
   checkpoint: Checkpoint,
@@ -64,6 +64,6 @@ function namedModels(
       models.some((wanted) => isNamed(name, wanted)) ||
       (networkKind(name) === 'controlnet' && controlnets.length > 0),
   );
-  // What is not there is refused by what opens it.
+  // Networks that the checkpoint lacks stay in the list, so that `convert` refuses them.
   return [...chosen, ...models.filter((wanted) => !all.some((name) => isNamed(name, wanted)))];
 }

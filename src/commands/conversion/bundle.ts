@@ -4,7 +4,6 @@ import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
 import type { SideFile } from '../../checkpoint/side-file.ts';
 import type { Context } from '../../context.ts';
 import { componentOf } from '../../convert/networks/networks.ts';
-
 import type { WrittenFile } from '../../formats/artifact.ts';
 import { type ArtifactId, nameOf } from '../../formats/artifact-id.ts';
 import type { Compiler } from '../../formats/coreml/compiled/compilers.ts';
@@ -15,7 +14,7 @@ import type { Stage } from '../../pipeline.ts';
 import type { ConvertedArtifact, ConvertRequest, ConvertResult } from './request.ts';
 import type { Written } from './write.ts';
 
-/** Completes the output folder for those who load it. */
+/** Adds the files that consumers load next to the models, such as configs, tokenizers and `Resources`. */
 export function bundleStage(request: ConvertRequest): Stage<Written, ConvertResult> {
   return {
     name: 'bundle',
@@ -37,7 +36,7 @@ export function bundleStage(request: ConvertRequest): Stage<Written, ConvertResu
   };
 }
 
-/** What bundling writes, relative to the output. */
+/** Paths that bundling writes, relative to the output. */
 export function bundledPaths(
   { targets }: Pick<ConvertRequest, 'targets'>,
   checkpoint: Checkpoint,
@@ -50,7 +49,7 @@ export function bundledPaths(
   });
 }
 
-/** An artifact that is there. */
+/** An artifact in the output. */
 interface BundledArtifact {
   readonly id: ArtifactId;
   /** Relative to the output. */
@@ -58,11 +57,11 @@ interface BundledArtifact {
   readonly files: readonly WrittenFile[];
 }
 
-/** How a target's artifacts become what its consumers load. */
+/** Bundles a target's artifacts for its consumers. */
 interface Bundler {
-  /** Where that is, relative to the output. */
+  /** Folder of the bundle, relative to the output. */
   readonly folder: string;
-  /** What `bundle` writes, relative to the folder. */
+  /** Paths that `bundle` writes, relative to the folder. */
   paths(checkpoint: Checkpoint, artifacts: readonly Omit<BundledArtifact, 'files'>[]): string[];
   bundle(
     checkpoint: Checkpoint,
@@ -91,7 +90,7 @@ const bundlers: { readonly [K in TargetName]: Bundler } = {
   },
 };
 
-/** The folders of models, with the configs that go into them. */
+/** Model folders with the configs that go into them. */
 function configured(
   { components }: Checkpoint,
   artifacts: readonly { readonly id: ArtifactId }[],
@@ -104,7 +103,7 @@ function configured(
   });
 }
 
-/** The files of the first tokenizer; a refiner has only the second. */
+/** Files of the first tokenizer; a refiner has only the second. */
 function tokenizerOf({ folders }: Checkpoint): readonly SideFile[] {
   return folders.get('tokenizer') ?? folders.get('tokenizer_2') ?? [];
 }

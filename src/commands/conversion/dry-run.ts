@@ -8,7 +8,7 @@ import { describeArtifact, type Planned } from './plan.ts';
 import type { ConvertRequest, ConvertResult } from './request.ts';
 import { SourceHashes } from './source-hashes.ts';
 
-/** Tells what writing the plan would do with what is there, and stops. */
+/** Reports what would be written, reused and removed, and stops. */
 export function dryRunStage(request: ConvertRequest): Stage<Planned, ConvertResult> {
   return {
     name: 'dry-run',
@@ -20,9 +20,12 @@ export function dryRunStage(request: ConvertRequest): Stage<Planned, ConvertResu
       const note = (message: string) => context.onProgress?.({ type: 'note', message });
       if (obstacle) note(`the conversion would stop: ${obstacle.problem} ${obstacle.advice ?? ''}`);
       else {
-        for (const path of foreign) note(`${path} would be removed: it is of another checkpoint.`);
+        for (const path of foreign)
+          note(`${path} would be removed: it was converted from another checkpoint.`);
         for (const path of otherForms)
-          note(`${path} would be removed: it is another form of what is written.`);
+          note(
+            `${path} would be removed: it is another form (whole or in chunks) of a model that would be written.`,
+          );
       }
       const artifacts = models.flatMap((model) =>
         model.artifacts.map((artifact) => describeArtifact(model, artifact, kept.has(artifact))),

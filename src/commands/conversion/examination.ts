@@ -7,13 +7,13 @@ import { describeFinding } from '../../weights/describe-finding.ts';
 import { examinedWeight, type NonFiniteWeight, type WeightFinding } from '../../weights/examined-weight.ts';
 import type { ConvertRequest } from './request.ts';
 
-/** What is found wrong with a network's weights while they stream into an artifact: nothing is read for it alone. */
+/** Checks a network's weights while they stream into an artifact, so nothing is read twice. */
 export class Examination {
-  /** The files that its weights are in, by name. */
+  /** File of each weight, by the weight's name. */
   readonly files = new Map<string, string>();
   readonly #found = new Map<string, WeightFinding>();
 
-  /** The same graph, with weights that are looked at whenever they stream. */
+  /** Returns the graph with weights that are checked whenever they stream. */
   of(graph: Graph): Graph {
     const layers = layerWeights(graph);
     return rewrite(graph, (builder, tensor, inputs) => {
@@ -27,7 +27,7 @@ export class Examination {
     });
   }
 
-  /** What was found since it was asked last, in the order in which the weights were read. */
+  /** Returns and clears the findings since the last call, in the order in which the weights were read. */
   take(): readonly WeightFinding[] {
     const found = [...this.#found.values()];
     this.#found.clear();
@@ -35,7 +35,7 @@ export class Examination {
   }
 }
 
-/** The matrices and kernels that layers multiply with. */
+/** Weights of linear and convolution layers (without biases). */
 function layerWeights({ tensors }: Graph): ReadonlySet<Tensor> {
   const weights = new Set<Tensor>();
   for (const { op, inputs } of tensors)
@@ -43,18 +43,18 @@ function layerWeights({ tensors }: Graph): ReadonlySet<Tensor> {
   return weights;
 }
 
-/** Findings are named after the network that they are in. */
+/** Findings in one network. */
 interface NetworkFindings {
   readonly network: string;
   readonly findings: readonly WeightFinding[];
 }
 
-/** So many weights are named one by one. */
+/** Number of weights that a message names. */
 const NAMED = 5;
 
 /**
- * Refuses an artifact whose weights cannot be computed with, unless that is allowed: throws `NonFiniteWeightError`,
- * which names the first of the `files` that they are in.
+ * Throws `NonFiniteWeightError` for an artifact with weights that are NaN or infinite, unless that is allowed. The error
+ * names the first of their `files`.
  */
 export function refuseNonFinite(
   path: string,
@@ -71,7 +71,7 @@ export function refuseNonFinite(
     wrong.length > NAMED ? [['…', `and ${count(wrong.length - NAMED, 'more weight')}`]] : [];
   const isOverflow = wrong.every(({ nan, infinite }) => nan + infinite === 0);
   throw new NonFiniteWeightError({
-    problem: `${path} is refused: ${count(wrong.length, 'weight')} of it ${wrong.length === 1 ? 'holds' : 'hold'} numbers that are not finite${isOverflow ? ' in float16' : ''}.`,
+    problem: `${path} is refused: ${count(wrong.length, 'weight')} ${wrong.length === 1 ? 'contains' : 'contain'} numbers that are not finite${isOverflow ? ' in float16' : ''}.`,
     details: Object.fromEntries([...file, ...named, ...more]),
     advice: adviceOn(wrong, quantization !== undefined),
   });
@@ -83,12 +83,12 @@ function adviceOn(wrong: readonly NonFiniteWeight[], areQuantized: boolean): str
   const without = areQuantized ? ' without --quantize-nbits' : '';
   return [
     ...(isDamaged ? ['The training went wrong or the file is damaged: use another version of it.'] : []),
-    ...(overflows ? [`--precision float32${without} keeps what float16 has no number for.`] : []),
-    `--allow-non-finite${without} writes them as they are${overflows ? ', what is too large as infinity' : ''}.`,
+    ...(overflows ? [`--precision float32${without} keeps numbers that are too large for float16.`] : []),
+    `--allow-non-finite${without} writes them anyway${overflows ? ', those that are too large as infinity' : ''}.`,
   ].join(' ');
 }
 
-/** What the user should know of weights that were written nevertheless: at most a sentence of each kind. */
+/** Notes on suspicious weights that were written anyway: at most one sentence of each kind. */
 export function notesOnFindings(all: readonly NetworkFindings[]): string[] {
   const byName = new Map<string, WeightFinding>();
   for (const { network, findings } of all)
@@ -97,9 +97,9 @@ export function notesOnFindings(all: readonly NetworkFindings[]): string[] {
   const wrong = found.filter(([, { problem }]) => problem === 'non-finite');
   const odd = found.filter(([, { problem }]) => problem !== 'non-finite');
   return [
-    ...(wrong.length > 0 ? [`kept as asked, though not finite: ${listed(wrong)}.`] : []),
+    ...(wrong.length > 0 ? [`written although not finite (--allow-non-finite): ${listed(wrong)}.`] : []),
     ...(odd.length > 0
-      ? [`converted as they are, though no training leaves weights so: ${listed(odd)}.`]
+      ? [`written unchanged, but unlikely to be the result of training: ${listed(odd)}.`]
       : []),
   ];
 }

@@ -9,23 +9,23 @@ import type { Planned } from './plan.ts';
 import type { ConvertRequest } from './request.ts';
 import type { SourceHashes } from './source-hashes.ts';
 
-/** What the output folder already has of what is to be written. */
+/** Existing results in the output folder, compared with the plan. */
 export interface ExistingResults {
-  /** Made before, in the same way: not written again. */
+  /** Made earlier from the same weights with the same options: reused. */
   readonly kept: ReadonlySet<PlannedArtifact>;
-  /** Other forms of the same networks, by path: to be removed once the new ones are complete. */
+  /** Other forms of the same networks (chunks or whole), by path: removed once the new ones are complete. */
   readonly otherForms: readonly string[];
-  /** Results of another checkpoint, by path: to be removed before anything is written. */
+  /** Results of another checkpoint, by path: removed before anything is written. */
   readonly foreign: readonly string[];
-  /** What the output is of, from now on. */
+  /** Identity of the checkpoint that the output is of from now on. */
   readonly checkpoint: CheckpointIdentity;
-  /** Why nothing can be written without `force`. */
+  /** Reason why nothing can be written without `force`. */
   readonly obstacle?: OutputExistsError;
 }
 
 /**
- * Finds what the output folder has of a plan; with `force` none of it counts. Writes nothing. Throws `RequestError` for a
- * folder that must not be written into.
+ * Compares the output folder with a plan, without writing anything; with `force`, nothing is reused. Throws `RequestError`
+ * for a folder that must not be written into.
  */
 export async function findExisting(
   { checkpoint, output, models }: Planned,
@@ -45,7 +45,7 @@ export async function findExisting(
     if (owner.obstacle) throw owner.obstacle;
     for (const { component, options, artifacts } of models) {
       for (const artifact of artifacts) {
-        // The source is hashed only where there is something to compare it with.
+        // Hash the source only if there is a result to compare it with.
         if (!(await exists(join(output, artifact.path)))) continue;
         const wanted = { source: await sources.of(component), options };
         if (await isKept(output, artifact.path, wanted, scrutiny)) kept.add(artifact);
@@ -61,8 +61,8 @@ export async function findExisting(
 }
 
 /**
- * Other forms of the artifacts' networks that are in the output: the whole beside chunks, chunks beside the whole, chunks
- * of an earlier cut. What loads the folder would mix them up.
+ * Finds other forms of the artifacts' networks in the output: a whole model next to chunks, chunks next to a whole model, or
+ * chunks of an earlier cut. Whoever loads the folder would mix them up.
  */
 async function findOtherForms(output: string, paths: readonly string[]): Promise<string[]> {
   const wanted = new Set(paths);
@@ -80,7 +80,7 @@ async function findOtherForms(output: string, paths: readonly string[]): Promise
 
 function inAnotherForm(output: string, path: string): OutputExistsError {
   return new OutputExistsError({
-    problem: `${join(output, path)} exists already, ${parsePath(path).chunk ? 'in chunks that this conversion does not make' : 'whole, and this conversion cuts it into chunks'}.`,
+    problem: `${join(output, path)} already exists, ${parsePath(path).chunk ? 'in chunks that this conversion does not make' : 'whole, and this conversion cuts it into chunks'}.`,
     advice: 'Pass --force to replace it, or another --output.',
   });
 }

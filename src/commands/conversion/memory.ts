@@ -10,14 +10,14 @@ import { peakElements } from '../../graph/peak-elements.ts';
 import { formatBytes } from '../../text.ts';
 import { elementCount } from '../../weights/dtype.ts';
 
-/** How much memory a conversion takes at its peak, about, in bytes. */
+/** Estimated peak memory of a conversion, in bytes. */
 export interface MemoryNeed {
   readonly conversion: number;
-  /** The check against the float32 reference, of the network that takes most; left out where nothing is checked. */
+  /** The check against the float32 reference, for the network that needs most; left out if nothing is checked. */
   readonly check?: CheckNeed | undefined;
 }
 
-/** What the check of a network takes. */
+/** Memory needed by the check of a network. */
 export interface CheckNeed {
   readonly network: NetworkName;
   readonly bytes: number;
@@ -27,27 +27,27 @@ export interface CheckNeed {
 // `/usr/bin/time -v` calls the maximum resident set size.
 
 /**
- * The process, and what streams: blocks of 1 MiB, the thread that hashes, the compiler. Conversions of models/sd-shapes
- * and of Stable Diffusion 1.5 of full size took 173 to 188 MB, the graphs and the largest model in them.
+ * Base of the process and of streaming: blocks of 1 MiB, the hashing thread, the compiler. Conversions of models/sd-shapes
+ * and of full-size Stable Diffusion 1.5 took 173 to 188 MB, including the graphs and the largest model.
  */
 const PROCESS_BYTES = 170e6;
 
-/** A tensor of a graph, and of its copy in another precision: 630 to 780 bytes in graphs of 4,500 to 40,000 tensors. */
+/** Per tensor of a graph, with its copy in another precision: 630 to 780 bytes in graphs of 4,500 to 40,000 tensors. */
 const GRAPH_BYTES = 700;
 
-/** What a tensor becomes in Core ML's form: 1,630 to 1,670 bytes, and 360 of the message; ONNX's takes 1,240. */
+/** Per tensor of a Core ML model: 1,630 to 1,670 bytes, plus 360 of the protobuf message; in ONNX it takes 1,240. */
 const MODEL_BYTES = 2000;
 
 /**
- * What writing takes: all graphs and one model in a target's form at a time, `tensors` in each graph; the weights stream.
- * Stable Diffusion XL of full size took 235 MB, both targets, where this says 229.
+ * Estimates the memory for writing, in bytes: all graphs, and one model at a time in its target's form; weights stream.
+ * `tensors`: number of tensors in each graph. Full-size Stable Diffusion XL, both targets, took 235 MB; the estimate is 229.
  */
 export function conversionMemory(tensors: readonly number[]): number {
   const all = tensors.reduce((sum, count) => sum + count, 0);
   return PROCESS_BYTES + GRAPH_BYTES * all + MODEL_BYTES * Math.max(0, ...tensors);
 }
 
-/** A network that is checked in one target's form. */
+/** A network to check, in one target's form. */
 export interface CheckedModel {
   readonly network: NetworkName;
   readonly attention: AttentionImplementation;
@@ -55,10 +55,10 @@ export interface CheckedModel {
 }
 
 /**
- * What running the artifacts beside the float32 reference takes, of the network that takes most. onnxruntime has both
- * loaded: their weights (those of the reference in float32), and for each the memory in which it computed, in float32,
- * which it keeps. Measured with Stable Diffusion 1.5 of full size (float16, ONNX): VAE decoder 1.79 GB, where this says
- * 2.08; UNet 7.07 GB, where this says 7.6.
+ * Estimates the memory for checking the artifacts against the float32 reference, for the network that needs most. onnxruntime
+ * has both loaded: their weights (the reference's in float32), and for each its arena of float32 activations, which it
+ * keeps. Measured with full-size Stable Diffusion 1.5 (float16, ONNX): VAE decoder 1.79 GB (estimate: 2.08), UNet 7.07 GB
+ * (estimate: 7.6).
  */
 export function checkMemory(
   checkpoint: Checkpoint,
@@ -81,26 +81,26 @@ export function checkMemory(
   return needs.toSorted((a, b) => b.bytes - a.bytes)[0];
 }
 
-/** Says that a check will not fit into the memory that is free; `undefined` where it will. */
+/** Warns that a check will not fit in the free memory; `undefined` if it fits. */
 export function memoryNote({ check }: MemoryNeed, free: number): string | undefined {
   if (!check || check.bytes <= free) return undefined;
-  return `the check of ${check.network} takes about ${formatBytes(check.bytes)} of memory, and ${formatBytes(free)} are free: the system may end it. The results are complete before it; validate can check them on another machine.`;
+  return `the check of ${check.network} needs about ${formatBytes(check.bytes)} of memory, but ${formatBytes(free)} are free: the system may kill it. The results are complete by then; validate can check them on another machine.`;
 }
 
-/** Float32 bytes of a graph's weights, and of what exists at once while it is computed. */
+/** Float32 bytes of a graph's weights, and of its activations at the peak. */
 interface GraphNeed {
   readonly weights: number;
   readonly computed: number;
 }
 
-/** Of a network at the sizes at which it is checked: those that are asked for, else those of its config. */
+/** Memory of a network at the sizes at which it is checked: the requested ones, or else those of its config. */
 function graphNeed(
   checkpoint: Checkpoint,
   network: NetworkName,
   attention: AttentionImplementation,
   sizes: Sizes,
 ): GraphNeed {
-  // Apple's borders are of fixed size; within, the networks are the same.
+  // Apple's contract has fixed sizes; inside, the networks are the same.
   const [model] = convert(checkpoint, { models: [network], contract: appleContract, attention, sizes });
   return model ? { weights: 4 * weightElements(model.graph), computed: 4 * peakElements(model.graph) } : NONE;
 }

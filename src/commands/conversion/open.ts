@@ -5,7 +5,7 @@ import { traitsOf } from '../../convert/traits.ts';
 import type { Stage } from '../../pipeline.ts';
 import type { ConvertRequest } from './request.ts';
 
-/** Opens the checkpoint and what comes beside it: headers and configs are read, weights are not. */
+/** Opens the checkpoint, and LoRAs, ControlNets and others that come with it. Headers and configs are read, weights are not. */
 export function openStage(request: ConvertRequest): Stage<LocatedModels, Checkpoint> {
   return {
     name: 'open',

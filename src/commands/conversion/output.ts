@@ -6,34 +6,34 @@ import { type CheckpointIdentity, isConversion, readProvenance } from '../../for
 import { exists, listFolder, pathKind } from '../../io/disk.ts';
 
 /**
- * Where a conversion goes: what was asked for, else `./<name>` (of `org/name`, the name), or beside the checkpoint where
- * that would be the checkpoint itself. Throws `RequestError` for an output that names nothing.
+ * Chooses the output folder: the requested one, or else `./<name>` (without the organisation), or `./<name>-sdconvert` if
+ * `./<name>` is a checkpoint. Throws `RequestError` for an empty name.
  */
 export async function outputFolder(wanted: string | undefined, { name, path }: Checkpoint): Promise<string> {
   if (wanted === '')
-    throw new RequestError({ problem: '--output names nothing.', advice: 'Name a folder, or leave it out.' });
+    throw new RequestError({ problem: '--output is empty.', advice: 'Name a folder, or leave it out.' });
   if (wanted !== undefined) return wanted;
   const own = basename(name);
   const isTaken = resolve(own) === resolve(path) || (await isCheckpoint(own));
   return isTaken ? `${own}-sdconvert` : own;
 }
 
-/** Throws `RequestError` for an output that is a checkpoint, this one or another, or lies in this one. */
+/** Throws `RequestError` for an output that is a checkpoint, this one or another, or is one of its own folders. */
 export async function refuseCheckpoint(output: string, { path, components }: Checkpoint): Promise<void> {
   const place = resolve(output);
   const files = [...components.values()].flatMap(({ files: own }) =>
     own.map((file) => dirname(resolve(file))),
   );
-  // A single file's folder is a folder of models: that is no reason to refuse it.
+  // The folder of a single-file checkpoint is any folder of models, so it may be the output.
   const isOwn = (await pathKind(path)) === 'folder' && (place === resolve(path) || files.includes(place));
   if (!isOwn && !(await isCheckpoint(output))) return;
   throw new RequestError({
-    problem: `${output} is a checkpoint${isOwn ? ', the one that is to be converted' : ''}: nothing is written into it.`,
+    problem: `${output} is a checkpoint${isOwn ? ', the one to convert' : ''}: nothing is written into it.`,
     advice: `Name another --output, such as ${join(dirname(place), `${basename(place)}-sdconvert`)}`,
   });
 }
 
-/** A folder that is read as a checkpoint; what sdconvert wrote has a model_index.json in it, too, but no weights. */
+/** Whether a folder is a checkpoint. A conversion's onnx folder has a model_index.json too, but also an sdconvert.json. */
 async function isCheckpoint(folder: string): Promise<boolean> {
   if (!(await exists(join(folder, 'model_index.json')))) return false;
   return (
@@ -42,19 +42,19 @@ async function isCheckpoint(folder: string): Promise<boolean> {
   );
 }
 
-/** Whose results an output folder holds. */
+/** The checkpoint that an output folder belongs to. */
 export interface Owner {
-  /** What it is of once this conversion is written. */
+  /** Identity of its checkpoint once this conversion is written. */
   readonly checkpoint: CheckpointIdentity;
   /** Results of another checkpoint, by path. */
   readonly foreign: readonly string[];
-  /** Why nothing can be written there without `force`. */
+  /** Reason why nothing can be written there without `force`. */
   readonly obstacle?: OutputExistsError;
 }
 
 /**
- * Says whether an output folder is this checkpoint's: it is empty, or its record is of the same weights. Two checkpoints
- * in one folder would be loaded as one.
+ * Finds out whether an output folder belongs to this checkpoint: it is empty, or its record is of the same weights. Two
+ * checkpoints in one folder would be loaded as one.
  */
 export async function ownerOf(
   output: string,
@@ -77,20 +77,20 @@ export async function ownerOf(
     foreign: Object.keys(provenance.artifacts),
     obstacle: new OutputExistsError({
       problem: `${output} holds a conversion of ${describe(other, name)}: two checkpoints in one folder would be loaded as one.`,
-      details: { 'to be converted': name },
-      advice: 'Name another --output, or pass --force to remove what is there.',
+      details: { 'to convert': name },
+      advice: 'Name another --output, or pass --force to replace that conversion.',
     }),
   };
 }
 
-/** Other weights of the same name are told by what they hold. */
+/** Names another checkpoint, also if it has the same name. */
 function describe({ name }: CheckpointIdentity, own: string): string {
-  return name === own ? `other weights that are called ${name}, too` : name;
+  return name === own ? `other weights that are also called ${name}` : name;
 }
 
 /**
- * Whether weights that both have are the same; where they have none in common, the name decides. ControlNets come beside
- * a checkpoint, one after another: which one lies under a name is a matter of that artifact alone.
+ * Whether two checkpoints are the same: their common components have the same weights, or without common components their
+ * names are equal. ControlNets do not count, because users add and replace them next to a checkpoint one at a time.
  */
 function isSame(a: CheckpointIdentity, b: CheckpointIdentity): boolean {
   const common = Object.keys(a.components).filter(
@@ -100,12 +100,12 @@ function isSame(a: CheckpointIdentity, b: CheckpointIdentity): boolean {
   return common.every((key) => a.components[key] === b.components[key]);
 }
 
-/** Files that are in an output folder and are nobody's that is known. */
+/** Refuses an output folder without a record that has files in it. */
 async function strangers(output: string): Promise<{ obstacle?: OutputExistsError }> {
   if ((await pathKind(output)) !== 'folder') return {};
   const names: string[] = [];
   for (const name of await listFolder(output)) {
-    // Conversions may lie below each other: `-o out/sd15` and then `-o out`.
+    // A folder may contain other conversions: `-o out/sd15` and then `-o out`.
     if (!name.startsWith('.') && !(await isConversion(join(output, name)))) names.push(name);
   }
   if (names.length === 0) return {};

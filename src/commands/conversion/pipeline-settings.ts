@@ -6,7 +6,7 @@ import type { PipelineSettings } from '../../formats/pipeline-settings.ts';
 import { isJsonObject, type JsonObject, parsePythonJson } from '../../io/python-json.ts';
 import { withoutInfiniteDefaults } from '../../io/strict-json.ts';
 
-/** What a checkpoint says of drawing with its models. Throws what reading its small files throws. */
+/** Reads a checkpoint's settings for generating with its models. Throws what reading its configs throws. */
 export async function pipelineSettingsOf(checkpoint: Checkpoint): Promise<PipelineSettings> {
   const scheduler = await readObject(checkpoint, 'scheduler', 'scheduler_config.json');
   const { latentScale } = traitsOf(checkpoint);
@@ -24,14 +24,14 @@ export async function pipelineSettingsOf(checkpoint: Checkpoint): Promise<Pipeli
   };
 }
 
-/** As a text, or as an object that says more of it. */
+/** A token is a string, or an object with its content. */
 const tokenSchema = z.union([
   z.string(),
   z.object({ content: z.string() }).transform((token) => token.content),
 ]);
 
 async function paddingOf(checkpoint: Checkpoint, folder: string): Promise<string | undefined> {
-  // Where both say it the first holds, as in transformers.
+  // The first file that names it takes precedence, as in transformers.
   for (const name of ['special_tokens_map.json', 'tokenizer_config.json']) {
     const token = tokenSchema.safeParse((await readObject(checkpoint, folder, name))?.pad_token).data;
     if (token !== undefined) return token;

@@ -14,33 +14,33 @@ import { outputFolder } from './output.ts';
 import type { Precise, PreciseModel } from './precision.ts';
 import type { ConvertedArtifact, ConvertRequest } from './request.ts';
 
-/** All that is to be written, to the byte. */
+/** Everything that will be written, with exact sizes. */
 export interface Planned {
   readonly checkpoint: Checkpoint;
-  /** Where it goes. */
+  /** Output folder. */
   readonly output: string;
-  /** What writes a model takes it out, so that its graph is forgotten then. */
+  /** Writing removes each model from the list, so that its graph can be garbage-collected. */
   readonly models: PlannedModel[];
   readonly memory: MemoryNeed;
 }
 
-/** What a network becomes in a target: its one artifact, or those of its chunks. */
+/** A network for one target: one artifact, or one per chunk. */
 export interface PlannedModel {
   readonly network: NetworkName;
   readonly component: Component;
   readonly target: TargetName;
-  /** The options that decide the artifacts' bytes. */
+  /** Options that determine the artifacts' bytes. */
   readonly options: Readonly<Record<string, unknown>>;
   readonly artifacts: readonly PlannedArtifact[];
-  /** What is found wrong with its weights while they are written. */
+  /** Check of its weights while they are written. */
   readonly examination: Examination;
-  /** Makes the artifacts, in their order. */
+  /** Builds the artifacts, in the same order. */
   build(): readonly BuiltArtifact[];
 }
 
 /**
- * Decides each weight's bits and where the UNet is cut. A model in a target's form takes up to 100 MB, so it is built,
- * asked for its files and dropped, one at a time; it is built again when it is written, in tenths of a second.
+ * Decides the bits of each weight and where to cut the UNet. A model in a target's form takes up to 100 MB of memory, so
+ * models are built one at a time, asked for their files and dropped; writing builds them again, in tenths of a second.
  */
 export function planStage(request: ConvertRequest): Stage<Precise, Planned> {
   return {
@@ -108,7 +108,7 @@ function planModel(
   };
 }
 
-/** A planned artifact as a conversion's result tells of it. */
+/** Describes a planned artifact for the conversion's result. */
 export function describeArtifact(
   { network: model, target }: PlannedModel,
   { id, path, files }: PlannedArtifact,
@@ -125,7 +125,7 @@ function describe({ quantization }: ConvertRequest, models: readonly PlannedMode
     .map(({ path, files }) => `${basename(path)} ${formatBytes(totalBytes(files))}`);
   return [
     `${count(artifacts.length, 'artifact')} of ${formatBytes(bytes)}`,
-    ...(quantization ? [`weights of ${quantization.bits} bits`] : []),
+    ...(quantization ? [`weights in ${quantization.bits} bits`] : []),
     ...chunks,
   ].join(', ');
 }

@@ -9,20 +9,20 @@ import type { Built, BuiltModel } from './build.ts';
 import { Examination } from './examination.ts';
 import type { ConvertRequest } from './request.ts';
 
-/** The graphs as they are computed. */
+/** Graphs in their final precision. */
 export interface Precise {
   readonly checkpoint: Checkpoint;
   readonly models: readonly PreciseModel[];
 }
 
-/** A network for a target in its precision. */
+/** A network's graph for one target, in its final precision. */
 export interface PreciseModel extends BuiltModel {
   readonly precision: Precision;
-  /** What is found wrong with its weights while they are written. */
+  /** Check of its weights while they are written. */
   readonly examination: Examination;
 }
 
-/** Rewrites the graphs to the precision that is wanted, as near to it as target and network allow. */
+/** Rewrites the graphs to the requested precision, or the nearest that the target and the network allow. */
 export function precisionStage({ precision: asked }: ConvertRequest): Stage<Built, Precise> {
   return {
     name: 'precision',
@@ -42,7 +42,7 @@ export function precisionStage({ precision: asked }: ConvertRequest): Stage<Buil
       if (models.some(({ target }) => targets[target].precision(asked) !== asked))
         onProgress?.({
           type: 'note',
-          message: `--precision ${asked} is for ONNX alone: Core ML stores and computes in float16.`,
+          message: `--precision ${asked} applies to ONNX only: Core ML stores and computes in float16.`,
         });
       for (const [reason, names] of wide)
         onProgress?.({ type: 'note', message: `${[...new Set(names)].join(' and ')} in float32: ${reason}` });

@@ -14,47 +14,47 @@ import type { WeightFinding } from '../../weights/examined-weight.ts';
 import type { OptionsOf } from '../options.ts';
 import type { MemoryNeed } from './memory.ts';
 
-/** What to convert, and how; `convertDefaults` fills in what is left out. */
+/** The checkpoint to convert, and how; `convertDefaults` has the defaults. */
 export interface ConvertRequest extends ModelSources {
-  /** Where the artifacts go; `./<name of the checkpoint>`, without the organisation, when left out. */
+  /** Output folder; `./<name of the checkpoint>`, without the organisation, when left out. */
   readonly output?: string | undefined;
   readonly targets: readonly TargetName[];
-  /** One attention for all targets; each target's own choice when left out. */
+  /** Attention implementation for all targets; each target's default when left out. */
   readonly attention?: AttentionImplementation | undefined;
   /**
-   * Which networks; all that the checkpoint has when left out. `text_encoder` stands for both of Stable Diffusion XL's,
-   * `unet` for the UNet in the form that is asked for and for the refiner's; the ControlNets that are named always come.
+   * Networks to convert; all of the checkpoint's when left out. `text_encoder` means both of Stable Diffusion XL's, `unet`
+   * the UNet in the requested form and the refiner's. Named ControlNets are always converted.
    */
   readonly models?: readonly NetworkName[] | undefined;
-  /** Networks that are left out, named in the same way. */
+  /** Networks to leave out, named in the same way. */
   readonly without?: readonly NetworkName[] | undefined;
-  /** Whether the UNet is to take a ControlNet's residuals: `control-unet` instead of `unet`. */
+  /** Whether the UNet takes a ControlNet's residuals: `control-unet` instead of `unet`. */
   readonly controlledUnet?: boolean | undefined;
   readonly precision: Precision;
   /** Bytes of weights that no chunk of the UNet may exceed; the UNet stays whole when left out. */
   readonly maxChunkBytes?: number | undefined;
   readonly sizes: Sizes;
-  /** The oldest system that is to load Core ML packages. */
+  /** Oldest system that must load the Core ML packages. */
   readonly deployment: DeploymentTarget;
-  /** Lowest PSNR in dB against the float32 reference that passes; not checked when left out. */
+  /** Lowest PSNR against the float32 reference that passes, in dB; not checked when left out. */
   readonly minPsnr?: number | undefined;
-  /** Whether to complete the folder for its consumers. */
+  /** Whether to add the files that consumers load next to the models. */
   readonly bundle: boolean;
-  /** Who compiles Core ML packages for `Resources`. */
+  /** Compiler of the Core ML packages for `Resources`. */
   readonly compiler: Compiler;
-  /** Weights with fewer bits; as `precision` says when left out. */
+  /** How to quantise weights; not quantised when left out. */
   readonly quantization?: QuantizationOptions | undefined;
-  /** Whether weights that are NaN or infinite, or become so in float16, are kept; else they are refused. */
+  /** Whether to write weights that are NaN or infinite, or become so in float16, instead of refusing them. */
   readonly allowNonFinite: boolean;
-  /** Whether to replace what is there. */
+  /** Whether to replace existing results. */
   readonly force: boolean;
-  /** Whether to compare the SHA-256 of every existing result that would be reused; else only of those changed since. */
+  /** Whether to check the SHA-256 of every result before it is reused, instead of only those modified since. */
   readonly verify: boolean;
   /** Whether to stop before anything is written. */
   readonly dryRun: boolean;
 }
 
-/** What a conversion does when nothing else is asked for. */
+/** Defaults of a conversion. */
 export const convertDefaults = {
   targets: targetNames,
   precision: 'float16',
@@ -68,17 +68,17 @@ export const convertDefaults = {
   dryRun: false,
 } as const satisfies Partial<ConvertRequest>;
 
-/** A conversion's options; only `modelVersion` is needed. */
+/** Options of a conversion; only `modelVersion` is required. */
 export type ConvertOptions = OptionsOf<ConvertRequest, typeof convertDefaults>;
 
-/** What a conversion did, or with `dryRun` would do. */
+/** Result of a conversion; with `dryRun`, of the plan. */
 export interface ConvertResult {
   readonly output: string;
   readonly artifacts: readonly ConvertedArtifact[];
-  /** What completes the folder for its consumers, relative to the output. */
+  /** Bundled files for consumers, by path relative to the output. */
   readonly bundled: readonly string[];
   readonly verdicts: readonly Verdict[];
-  /** Of a dry run: how much memory the conversion would take. */
+  /** Memory that the conversion would need; only with `dryRun`. */
   readonly memory?: MemoryNeed | undefined;
 }
 
@@ -92,8 +92,8 @@ export interface ConvertedArtifact {
   readonly path: string;
   readonly model: NetworkName;
   readonly files: readonly PlannedFile[];
-  /** Whether an earlier run's was kept. */
+  /** Whether an earlier run's artifact is reused. */
   readonly kept: boolean;
-  /** What is wrong with its weights; absent when nothing is, and before they are read. */
+  /** Problems with its weights; absent if there are none, or if they were not read. */
   readonly findings?: readonly WeightFinding[] | undefined;
 }

@@ -3,7 +3,7 @@ import type { Component } from '../../checkpoint/checkpoint.ts';
 import { hashFile } from '../../io/hash-file.ts';
 import type { Resource } from '../../pipeline.ts';
 
-/** SHA-256 of a checkpoint's files, each computed once, when first asked for, in a thread of its own. */
+/** SHA-256 of a checkpoint's files, each computed once, on first use, in its own thread. */
 export class SourceHashes implements Resource {
   readonly #folder: string;
   readonly #signal: AbortSignal | undefined;
@@ -14,9 +14,12 @@ export class SourceHashes implements Resource {
     this.#signal = signal;
   }
 
-  /** Of a component's files, by path relative to the checkpoint; those from elsewhere by name, as paths say something of a machine. */
+  /**
+   * Hashes of a component's files, by path relative to the checkpoint; files from elsewhere by name, so that no path of
+   * the machine is recorded.
+   */
   async of({ files, configFile, adapted }: Component): Promise<Record<string, string>> {
-    // What was fitted to the weights follows from them.
+    // A config that was adapted follows from the weights, so it is not a source.
     const sources = adapted ? files : [...files, configFile];
     const hashes = sources.map(async (file): Promise<[string, string]> => {
       const path = relative(this.#folder, file);
@@ -26,14 +29,14 @@ export class SourceHashes implements Resource {
     return Object.fromEntries(await Promise.all(hashes));
   }
 
-  /** Of any file, once. */
+  /** Hash of any file, computed once. */
   hash(file: string): Promise<string> {
     const hash = this.#hashes.get(file) ?? hashFile(file, this.#signal);
     this.#hashes.set(file, hash);
     return hash;
   }
 
-  /** Waits for the threads to end, whether anybody still wants their results or not. */
+  /** Waits for all threads to end, even if their results are no longer needed. */
   async close(): Promise<void> {
     await Promise.allSettled(this.#hashes.values());
   }

@@ -8,7 +8,7 @@ import type { Verdict } from '../../validate/verdict.ts';
 import { validateModels } from '../validate.ts';
 import type { Written } from './write.ts';
 
-/** Runs what was written or kept beside the float32 reference. Throws `ValidationError` for what is below the floor, in dB. */
+/** Compares written and reused models with the reference. Throws `ValidationError` below the floor (`minPsnr`, in dB). */
 export function validateStage(minPsnr: number): Stage<Written, Written> {
   return {
     name: 'validate',
@@ -22,7 +22,7 @@ export function validateStage(minPsnr: number): Stage<Written, Written> {
   };
 }
 
-/** The models that were written or kept, chunks together. */
+/** Written and reused models, the chunks of each together. */
 function foundModels({ output, artifacts }: Written): FoundModel[] {
   const groups = Map.groupBy(artifacts, ({ target, model }) => `${target} ${model}`);
   return [...groups.values()].flatMap((parts) => {
@@ -39,7 +39,7 @@ function describe(verdicts: readonly Verdict[], minPsnr: number): string {
   return `${count(verdicts.length, 'model')}, lowest PSNR ${lowest.toFixed(1)} dB (floor ${minPsnr})${loss}`;
 }
 
-/** The verdict on every model, by path, so that it shows what passed, too. */
+/** The error lists every model by path, including those that passed. */
 function tooFar(verdicts: readonly Verdict[], output: string): ValidationError {
   const failed = verdicts.filter(({ pass }) => !pass).length;
   const rows = verdicts.map(({ paths, format, outputs, floor, pass }): [string, string] => [

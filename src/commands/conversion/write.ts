@@ -16,19 +16,19 @@ import { describeArtifact, type Planned, type PlannedModel } from './plan.ts';
 import type { ConvertedArtifact, ConvertRequest, ConvertResult } from './request.ts';
 import { SourceHashes } from './source-hashes.ts';
 
-/** What is in the output folder now; nothing is validated or bundled yet. */
+/** Contents of the output folder after writing; nothing is validated or bundled yet. */
 export interface Written extends ConvertResult {
   readonly checkpoint: Checkpoint;
 }
 
-/** What of a request decides how it is written. */
+/** Options that affect writing. */
 type WriteRequest = Pick<ConvertRequest, 'force' | 'verify' | 'allowNonFinite' | 'quantization'>;
 
 /**
- * Writes the artifacts, one model in memory at a time, each in one go: it is there complete or not at all. One that is
- * there already is kept when it was made from the same weights with the same options, replaced with `force`, and an
- * `OutputExistsError` otherwise; so is another form of a network (whole beside chunks). Throws `DiskSpaceError` before
- * anything is written when it would not fit, and `NonFiniteWeightError` for an artifact whose weights are not finite.
+ * Writes the artifacts, one model in memory at a time; each appears only when complete. An existing artifact is reused if it
+ * was made from the same weights with the same options, and replaced with `force`. Any other one, and another form of a
+ * network (whole or in chunks), is an `OutputExistsError`. Throws `DiskSpaceError` before anything is written when the
+ * result would not fit, and `NonFiniteWeightError` for an artifact whose weights are not finite.
  */
 export function writeStage(request: WriteRequest): Stage<Planned, Written> {
   return {
@@ -37,7 +37,7 @@ export function writeStage(request: WriteRequest): Stage<Planned, Written> {
       const { checkpoint, output, models } = planned;
       const sources = new SourceHashes(checkpoint.path, context.signal);
       context.closeAtEnd(sources);
-      // Looked at before the folder is locked, and so made.
+      // Checked before locking, because locking creates the folder.
       const before = await findExisting(planned, request, sources);
       if (before.obstacle) throw before.obstacle;
       const artifacts = describe(models, before.kept);
@@ -51,21 +51,21 @@ export function writeStage(request: WriteRequest): Stage<Planned, Written> {
       const findings = await findingsOnRecord(output, kept);
       for (const [path, found] of findings) refuseNonFinite(path, found, request);
       for (const { path } of kept) {
-        const message = `reused ${path}: it was made before with the same options.`;
+        const message = `reused ${path}: it was made earlier with the same options.`;
         context.onProgress?.({ type: 'note', message });
       }
       for (const path of foreign) await removePath(join(output, path));
       const pending = artifacts.flatMap((artifact) => (artifact.kept ? [] : [artifact.path]));
       if (pending.length > 0) {
         context.closeAtEnd({ close: () => removeEmptyProvenance(output) });
-        // Of the same checkpoint, another run may have had what this one does without: its VAE, say.
+        // Keep settings that only an earlier run of the same checkpoint knew, such as those of its VAE.
         const known = foreign.length === 0 ? (await readProvenance(output))?.pipeline : undefined;
         const pipeline = { ...known, ...(await pipelineSettingsOf(checkpoint)) };
         await updateProvenance(output, { ...owner, pipeline, gone: foreign, pending });
       }
       const writer = new Writer({ output, byteLength, sources, findings, request, context });
       for (let model = models.shift(); model; model = models.shift()) await writer.write(model, kept);
-      // Last: an interruption must not leave a chain without its end.
+      // Last, so that an interruption does not leave a chain without its end.
       for (const path of otherForms) await removePath(join(output, path));
       if (otherForms.length > 0) await updateProvenance(output, { gone: otherForms });
       const examined = artifacts.map((artifact) => ({ ...artifact, ...found(findings.get(artifact.path)) }));
@@ -79,7 +79,7 @@ export function writeStage(request: WriteRequest): Stage<Planned, Written> {
   };
 }
 
-/** The artifacts as the result tells of them. */
+/** Describes the artifacts for the result. */
 function describe(
   models: readonly PlannedModel[],
   kept: ReadonlySet<PlannedArtifact>,
@@ -89,7 +89,7 @@ function describe(
   );
 }
 
-/** What was found wrong with the weights of artifacts that are kept, by path. */
+/** Findings on record about the weights of reused artifacts, by path. */
 async function findingsOnRecord(
   output: string,
   kept: ReadonlySet<PlannedArtifact>,
@@ -98,31 +98,31 @@ async function findingsOnRecord(
   return new Map([...kept].map(({ path }) => [path, artifacts[path]?.findings ?? []]));
 }
 
-/** Says nothing where nothing was found. */
+/** Leaves the field out if nothing was found. */
 function found(findings: readonly WeightFinding[] = []): Pick<ConvertedArtifact, 'findings'> {
   return findings.length > 0 ? { findings } : {};
 }
 
 function changedMeanwhile(output: string): OutputExistsError {
   return new OutputExistsError({
-    problem: `another run has changed ${output} just now.`,
+    problem: `another run has just changed ${output}.`,
     advice: 'Run this again.',
   });
 }
 
-/** What writing needs to know of the whole conversion. */
+/** State of the whole conversion that writing needs. */
 interface Place {
   readonly output: string;
-  /** Of all that is written. */
+  /** Total size of everything that is written. */
   readonly byteLength: number;
   readonly sources: SourceHashes;
-  /** By artifact; what is written adds its own. */
+  /** Findings by artifact; writing adds to them. */
   readonly findings: Map<string, readonly WeightFinding[]>;
   readonly request: WriteRequest;
   readonly context: StageContext;
 }
 
-/** Writes model after model, and tells how far it is. */
+/** Writes models one after another and reports progress. */
 class Writer {
   readonly #place: Place;
   #done = 0;
@@ -131,13 +131,13 @@ class Writer {
     this.#place = place;
   }
 
-  /** Writes those of a model's artifacts that are not kept. */
+  /** Writes the artifacts of a model that are not reused. */
   async write(model: PlannedModel, kept: ReadonlySet<PlannedArtifact>): Promise<void> {
     if (model.artifacts.every((artifact) => kept.has(artifact))) return;
     const built = model.build();
     for (const [index, artifact] of model.artifacts.entries()) {
       const made = built[index];
-      if (made?.path !== artifact.path) throw new Error(`${artifact.path} was planned, and is not there`);
+      if (made?.path !== artifact.path) throw new Error(`${artifact.path} was planned but not built`);
       if (!kept.has(artifact)) await this.#writeArtifact(model, made);
     }
   }
@@ -148,8 +148,8 @@ class Writer {
   ): Promise<void> {
     const { output, sources, findings } = this.#place;
     const { path } = artifact;
-    const hashed = sources.of(component); // in a thread of its own, beside the writing
-    // When writing fails first nobody awaits it, and its failure must not count as unhandled.
+    const hashed = sources.of(component); // in its own thread, while writing
+    // If writing fails first, nobody awaits it, and its failure must not count as unhandled.
     hashed.catch(() => {});
     let files: readonly WrittenFile[] = [];
     await createFolder(join(output, path), async (folder) => {
@@ -160,7 +160,7 @@ class Writer {
     await updateProvenance(output, { gone: [path], written: { [path]: record } });
   }
 
-  /** Writes the files; what is wrong with the weights is known then, and refused unless it is allowed. */
+  /** Writes the files and checks the weights meanwhile; throws `NonFiniteWeightError` unless such weights are allowed. */
   async #writeExamined(
     { path, write }: BuiltArtifact,
     examination: Examination,
@@ -177,7 +177,7 @@ class Writer {
       check();
       return files;
     } catch (error) {
-      // No palette can be computed of such weights; what was seen of them says more.
+      // Palettizing fails on such weights; the findings make a better error.
       if (error instanceof NonFiniteWeightError) check();
       throw error;
     }

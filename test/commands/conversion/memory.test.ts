@@ -48,7 +48,7 @@ test('a check that does not fit into the free memory is told before anything is 
   free.mockRestore();
   expect(notes).toContainEqual(
     expect.stringMatching(
-      /^the check of text_encoder takes about \d+\.\d MB of memory, and 100\.0 MB are free/,
+      /^the check of text_encoder needs about \d+\.\d MB of memory, but 100\.0 MB are free/,
     ),
   );
   expect(memoryNote({ conversion: 1e9, check: { network: 'unet', bytes: 1e9 } }, 2e9)).toBeUndefined();
