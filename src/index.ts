@@ -67,12 +67,6 @@ export * from './errors.ts';
 export type { Compiler } from './formats/coreml/compiled/compilers.ts';
 export type { TensorMap } from './formats/runner.ts';
 export { ClipTokenizer, type ClipTokenizerFiles } from './generate/clip-tokenizer.ts';
-export {
-  type HiddenStatesChoice,
-  type LayerNorm,
-  normalizeHidden,
-  skipLayers,
-} from './generate/prompt/clip-skip.ts';
 export { joinChunks } from './generate/prompt/join-chunks.ts';
 export {
   type EncodedPrompt,

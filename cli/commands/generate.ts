@@ -3,6 +3,7 @@ import { allSchedulers, schedulerCalled, shortName } from '../../src/generate/sc
 import type { RngKind } from '../../src/random/random.ts';
 import { everyName, wholeNumber, wholePair } from '../options.ts';
 import type { Command } from './command.ts';
+import { promptOptions } from './prompt-options.ts';
 
 type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
 
@@ -13,6 +14,7 @@ export const generateCommand: Command = {
   async run(argv, report) {
     // yargs checked the types that `declare` gave each option.
     const { generate, generateStages } = await import('../../src/commands/generate.ts');
+    const { parseTextualInversion } = await import('../../src/generate/prompt/read-textual-inversion.ts');
     const args = argv as Arguments;
     const request = {
       input: args.input,
@@ -28,6 +30,10 @@ export const generateCommand: Command = {
       strength: args.strength,
       originalSize: wholePair(args['original-size'], '--original-size'),
       crop: wholePair(args.crop, '--crop'),
+      clipSkip: wholeNumber(args['clip-skip'], '--clip-skip', 0),
+      longPrompts: args['long-prompts'],
+      promptWeights: args['prompt-weights'],
+      textualInversions: args['textual-inversion']?.map(parseTextualInversion),
       imageCount: wholeNumber(args['image-count'], '--image-count', 1),
     };
     const images = await report.follow(generateStages, (context) => generate(request, context));
@@ -40,7 +46,7 @@ export const generateCommand: Command = {
 };
 
 function declare(yargs: Argv) {
-  return yargs
+  return promptOptions(yargs)
     .option('prompt', { type: 'string', demandOption: true, describe: 'What to draw' })
     .option('negative-prompt', { type: 'string', describe: 'What not to draw' })
     .option('input', {

@@ -62,6 +62,10 @@ const requests = {
     strength: number,
     originalSize: pair,
     crop: pair,
+    clipSkip: z.int().min(0).optional(),
+    longPrompts: flag,
+    promptWeights: flag,
+    textualInversions: z.array(z.looseObject({ file: text, token: place })).optional(),
   }),
   inspect: z.looseObject({ path: text }),
   quantize: z.looseObject({

@@ -11,6 +11,11 @@ import type { Image } from '../generate/image.ts';
 import { imageFromTensor } from '../generate/image-tensor.ts';
 import { encodeImage } from '../generate/image-to-image.ts';
 import { decodePng, encodePng } from '../generate/png.ts';
+import {
+  readTextualInversions,
+  type TextualInversionChoice,
+} from '../generate/prompt/read-textual-inversion.ts';
+import type { TextualInversion } from '../generate/prompt/textual-inversion.ts';
 import { createScheduler } from '../generate/schedulers/create-scheduler.ts';
 import { timestepsLeft } from '../generate/start-from-image.ts';
 import { decodeLatents, denoise } from '../generate/text-to-image.ts';
@@ -46,6 +51,14 @@ export interface GenerateRequest {
   readonly originalSize?: readonly [height: number, width: number] | undefined;
   /** `crops_coords_top_left` of Stable Diffusion XL's size conditioning, in pixels. */
   readonly crop: readonly [top: number, left: number];
+  /** Number of text encoder layers to skip for the prompt, as diffusers' `clip_skip`. */
+  readonly clipSkip: number;
+  /** Whether prompts may have more than 75 tokens; otherwise the rest is cut off, with a note. */
+  readonly longPrompts: boolean;
+  /** Whether `(word:1.2)` and `[word]` in prompts are weights (`readPromptWeights`). */
+  readonly promptWeights: boolean;
+  /** Textual inversions to use in prompts. */
+  readonly textualInversions: readonly TextualInversionChoice[];
 }
 
 /** Defaults of `generate`. */
@@ -57,6 +70,10 @@ export const generateDefaults = {
   imageCount: 1,
   strength: 0.5,
   crop: [0, 0],
+  clipSkip: 0,
+  longPrompts: false,
+  promptWeights: false,
+  textualInversions: [],
 } as const satisfies Partial<GenerateRequest>;
 
 /** Options of `generate`; only `input` and `prompt` are required. */
@@ -88,7 +105,7 @@ export async function generate(options: GenerateOptions, context: Context = {}):
   const request = withDefaults<GenerateRequest, typeof generateDefaults>(generateDefaults, options);
   await requireOnnxruntime();
   const drawing = await prepare(request, context);
-  const conditioning = await inStage('encode', context, () => encode(drawing));
+  const conditioning = await inStage('encode', context, () => encode(drawing, context));
   const latents = await inStage('denoise', context, () => draw(drawing, conditioning, context));
   return inStage('decode', context, () => decode(drawing, latents, context));
 }
@@ -104,6 +121,7 @@ interface Drawing {
   readonly rng: ReturnType<typeof createRng>;
   /** Picture to start from. */
   readonly image: Image | undefined;
+  readonly inversions: readonly TextualInversion[];
 }
 
 async function prepare(request: GenerateRequest, context: Context): Promise<Drawing> {
@@ -117,13 +135,14 @@ async function prepare(request: GenerateRequest, context: Context): Promise<Draw
   scheduler.setTimesteps(request.steps);
   const image = request.image === undefined ? undefined : await readImage(request.image, unet);
   if (image) timestepsLeft(scheduler, request.steps, request.strength);
+  const inversions = await readTextualInversions(request.textualInversions);
   await makeFolder(request.output);
   if (request.seed === undefined)
     context.onProgress?.({
       type: 'note',
       message: `the seed is ${seed}: pass --seed ${seed} to get the same picture again.`,
     });
-  return { request, seed, folder, unet, settings, scheduler, rng, image };
+  return { request, seed, folder, unet, settings, scheduler, rng, image, inversions };
 }
 
 function networksFor({ family }: DrawnUnet, { image }: GenerateRequest): readonly NetworkName[] {
@@ -155,15 +174,18 @@ function randomSeed(): number {
   return crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
 }
 
-async function encode({ request, folder, unet, settings }: Drawing) {
+async function encode({ request, folder, unet, settings, inversions }: Drawing, context: Context) {
   const { prompt, negativePrompt = '', guidanceScale, originalSize, crop } = request;
   const prompts = guidanceScale > 1 ? [negativePrompt, prompt] : [prompt];
   const isZero = settings.zerosForEmptyPrompt && request.negativePrompt === undefined && prompts.length > 1;
   const [height, width] = unet.size;
   const target = [height * PIXELS, width * PIXELS] as const;
   const sizes = { original: originalSize ?? target, crop, target };
+  const { longPrompts: long, promptWeights: weights, clipSkip } = request;
+  const reading = { long, weights, clipSkip, inversions };
+  const prompted = { prompts, zeroed: isZero ? [0] : [], sizes, reading };
   return {
-    output: await encodeConditioning(folder, unet, { prompts, zeroed: isZero ? [0] : [], sizes }),
+    output: await encodeConditioning(folder, unet, prompted, context),
     detail: prompts.map((each) => `“${each}”`).join(' against '),
   };
 }

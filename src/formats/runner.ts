@@ -40,7 +40,34 @@ export interface RunnerOptions {
   readonly roundToFloat16?: boolean;
   /** Called after a run with `roundToFloat16` with the first value that was not finite; masks of −∞ do not count. */
   readonly onNonFinite?: (found: NonFiniteValue) => void;
+  /** Changes to a text encoder in memory; its files stay as they are. */
+  readonly textEncoder?: TextEncoderChanges;
 }
+
+/** Changes to a CLIP text encoder. */
+export interface TextEncoderChanges {
+  /** Additional token embeddings. */
+  readonly moreTokens?: TokenRows;
+  /** Adds the output `SKIPPED_STATES`. */
+  readonly skipLayers?: {
+    /** At least 1. */
+    readonly count: number;
+    /** Number of layers that are skipped anyway: Stable Diffusion XL reads the last layer but one. */
+    readonly before: 0 | 1;
+    /** Whether to apply the final layer norm. */
+    readonly normalize: boolean;
+  };
+}
+
+/** Token embeddings, row by row, for ids from `firstId` on. */
+export interface TokenRows {
+  readonly firstId: number;
+  readonly width: number;
+  readonly data: Float32Array;
+}
+
+/** Name of the output [B,S,C] with the hidden states after skipping layers. */
+export const SKIPPED_STATES = 'skipped_hidden_states';
 
 /** A value inside a model that is infinite or NaN. */
 export interface NonFiniteValue {

@@ -27,11 +27,18 @@ export class ClipTokenizer {
   readonly #tokenizer: Tokenizer;
   readonly #special: SpecialTokens;
   readonly #tokens: ReadonlyMap<number, string>;
+  readonly #files: ClipTokenizerFiles;
 
-  private constructor(tokenizer: Tokenizer, special: SpecialTokens, tokens: ReadonlyMap<number, string>) {
+  private constructor(
+    tokenizer: Tokenizer,
+    special: SpecialTokens,
+    tokens: ReadonlyMap<number, string>,
+    files: ClipTokenizerFiles,
+  ) {
     this.#tokenizer = tokenizer;
     this.#special = special;
     this.#tokens = tokens;
+    this.#files = files;
   }
 
   /** Throws `FileFormatError` when a file is malformed, `ConfigError` when the vocabulary lacks a special token. */
@@ -42,7 +49,33 @@ export class ClipTokenizer {
       new Tokenizer(tokenizerJson(vocab, readMerges(files.merges), special, files.added ?? new Map()), {}),
       special,
       new Map([...Object.entries(vocab), ...(files.added ?? [])].map(([token, id]) => [id, token])),
+      files,
     );
+  }
+
+  /** Id of the next new token: one more than the largest. */
+  get size(): number {
+    return [...this.#tokens.keys()].reduce((most, id) => Math.max(most, id), -1) + 1;
+  }
+
+  /** A tokenizer with additional tokens, which get the next ids. Throws `RequestError` for a token that it has already. */
+  withTokens(tokens: readonly string[]): ClipTokenizer {
+    if (tokens.length === 0) return this;
+    const known = new Set(this.#tokens.values());
+    const first = this.size;
+    for (const token of tokens) {
+      if (known.has(token))
+        throw new RequestError({
+          problem: `${token} is already in the tokenizer's vocabulary, so it cannot be the token of a textual inversion.`,
+          advice: `Pass another token after a colon: FILE:<${token}>.`,
+        });
+      known.add(token);
+    }
+    const added = new Map([
+      ...(this.#files.added ?? []),
+      ...tokens.map((token, i) => [token, first + i] as const),
+    ]);
+    return ClipTokenizer.fromFiles({ ...this.#files, added });
   }
 
   /**

@@ -14,6 +14,8 @@ export interface DrawnUnet {
   readonly size: readonly [height: number, width: number];
   /** Whether it accepts only this size. */
   readonly isFixed: boolean;
+  /** Number of prompt tokens that it takes; `undefined` if any. */
+  readonly tokens: number | undefined;
 }
 
 type Shapes = ReadonlyMap<string, readonly (number | string)[]>;
@@ -38,7 +40,12 @@ export async function readDrawnUnet({ paths: [path = ''] }: ModelInFolder): Prom
       advice: 'Name the conversion of a text-to-image checkpoint.',
     });
   const isFixed = typeof height === 'number' && typeof width === 'number';
-  return { family: familyBy(shapes), isFixed, size: isFixed ? [height, width] : await trainedSize(path) };
+  return {
+    family: familyBy(shapes),
+    isFixed,
+    size: isFixed ? [height, width] : await trainedSize(path),
+    tokens: tokensIn(shapes),
+  };
 }
 
 const configSchema = z.object({ sample_size: z.union([z.int(), z.tuple([z.int(), z.int()])]) });
@@ -73,10 +80,20 @@ const REFINER_IDS = 5;
 const SD2_TEXT_CHANNELS = 1024;
 
 /** Text embeddings are [B,S,C], or [B,C,1,S] in Core ML. */
+function textOf(shapes: Shapes) {
+  const text = shapes.get('encoder_hidden_states') ?? [];
+  const [channels, tokens] = text.length === 4 ? [text[1], text[3]] : [text[2], text[1]];
+  return { channels, tokens };
+}
+
 function familyBy(shapes: Shapes): DrawnUnet['family'] {
   if (shapes.has('time_ids')) return 'sdxl';
-  const text = shapes.get('encoder_hidden_states') ?? [];
-  return (text.length === 4 ? text[1] : text[2]) === SD2_TEXT_CHANNELS ? 'sd2' : 'sd1';
+  return textOf(shapes).channels === SD2_TEXT_CHANNELS ? 'sd2' : 'sd1';
+}
+
+function tokensIn(shapes: Shapes): number | undefined {
+  const { tokens } = textOf(shapes);
+  return typeof tokens === 'number' ? tokens : undefined;
 }
 
 function noUnet(path: string, inputs: readonly string[]): UnsupportedModelError {

@@ -1,67 +1,200 @@
+import type { Context } from '../context.ts';
 import { CLIP_TOKENS } from '../convert/config/clip-text-config.ts';
 import type { NetworkName } from '../convert/networks/networks.ts';
-import type { Runner, TensorMap } from '../formats/runner.ts';
+import { RequestError } from '../errors.ts';
+import {
+  type Runner,
+  type RunnerOptions,
+  SKIPPED_STATES,
+  type TextEncoderChanges,
+} from '../formats/runner.ts';
 import { openNetwork } from '../run/open-network.ts';
-import type { TensorData } from '../weights/tensor-data.ts';
+import { joinRows, pickRows, type TensorData } from '../weights/tensor-data.ts';
 import type { ClipTokenizer } from './clip-tokenizer.ts';
 import { type DrawingFolder, requireModel } from './drawing-folder.ts';
 import { openTokenizerOf } from './drawing-settings.ts';
 import type { DrawnUnet } from './drawn-unet.ts';
+import { joinChunks } from './prompt/join-chunks.ts';
+import { type EncodedPrompt, encodePrompt, sameLength } from './prompt/prompt-chunks.ts';
+import {
+  expandInversions,
+  type TextEncoderName,
+  type TextualInversion,
+  tokenNames,
+} from './prompt/textual-inversion.ts';
 import { joinChannels, type PictureSizes, timeIds, zeroRows } from './sdxl-conditioning.ts';
-import { encodePrompts, float32, runEncoder } from './text-to-image.ts';
+import { float32, runEncoder } from './text-to-image.ts';
 
 /** Conditioning inputs of a UNet, one row per prompt. */
 export interface Conditioning {
-  /** [rows,77,C]. */
+  /** [rows,S,C]: 77 tokens, or with long prompts a multiple. */
   readonly hiddenStates: TensorData<'f32'>;
   /** Stable Diffusion XL's `text_embeds` and `time_ids`. */
-  readonly added?: TensorMap;
+  readonly added?: ReadonlyMap<string, TensorData>;
+}
+
+/** How prompts are read. */
+export interface PromptReading {
+  /** Whether a prompt may have more than 75 tokens: each 75 become a row of their own. */
+  readonly long: boolean;
+  /** Whether brackets are weights (`readPromptWeights`). */
+  readonly weights: boolean;
+  /** Number of layers to skip for the last prompt, as diffusers' `clip_skip`; it does not hold for negative prompts there either. */
+  readonly clipSkip: number;
+  readonly inversions: readonly TextualInversion[];
 }
 
 /** Prompts and sizes to encode. */
 export interface ConditioningRequest {
+  /** The negative prompt, if any, then the prompt. */
   readonly prompts: readonly string[];
   /** Indices of prompts whose embeddings are set to zero (`force_zeros_for_empty_prompt`). */
   readonly zeroed: readonly number[];
   /** Used by Stable Diffusion XL only. */
   readonly sizes: PictureSizes;
+  readonly reading: PromptReading;
 }
 
-/** Encodes prompts with the text encoders of a folder, one in memory at a time. Throws what opening and running them throws. */
+/**
+ * Encodes prompts with the text encoders of a folder, one in memory at a time; a note tells the user what was cut off. Throws
+ * `RequestError` for options that the models cannot serve, and what opening and running them throws.
+ */
 export async function encodeConditioning(
   folder: DrawingFolder,
-  { family }: DrawnUnet,
-  { prompts, zeroed, sizes }: ConditioningRequest,
+  unet: DrawnUnet,
+  request: ConditioningRequest,
+  context: Context,
 ): Promise<Conditioning> {
-  const tokenize = async (name: 'tokenizer' | 'tokenizer_2') =>
-    rowsOf(await openTokenizerOf(folder, name, family), prompts);
-  const rows = await tokenize('tokenizer');
-  if (family !== 'sdxl')
-    return {
-      hiddenStates: await withNetwork(folder, 'text_encoder', (encoder) => encodePrompts(encoder, rows)),
-    };
-  const first = await withNetwork(folder, 'text_encoder', async (encoder) =>
-    float32(await runEncoder(encoder, rows), 'hidden_embeds', encoder),
+  const { prompts, zeroed, sizes, reading } = request;
+  const isXl = unet.family === 'sdxl';
+  checkInversions(reading.inversions, isXl, context);
+  const first = await tokenize(folder, 'text_encoder', unet, request);
+  noteCut(first, context);
+  const { hidden } = await encodeWith(folder, first, reading, isXl);
+  if (!isXl) return { hiddenStates: hidden };
+  const second = await encodeWith(
+    folder,
+    await tokenize(folder, 'text_encoder_2', unet, request),
+    reading,
+    isXl,
   );
-  const otherRows = await tokenize('tokenizer_2');
-  const second = await withNetwork(folder, 'text_encoder_2', async (encoder) => {
-    const outputs = await runEncoder(encoder, otherRows);
-    return {
-      hidden: float32(outputs, 'hidden_embeds', encoder),
-      pooled: float32(outputs, 'text_embeds', encoder),
-    };
-  });
   return {
-    hiddenStates: zeroRows(joinChannels(first, second.hidden), zeroed),
+    hiddenStates: zeroRows(joinChannels(hidden, second.hidden), zeroed),
     added: new Map([
-      ['text_embeds', zeroRows(second.pooled, zeroed)],
+      ['text_embeds', zeroRows(second.pooled(), zeroed)],
       ['time_ids', timeIds(sizes, prompts.length)],
     ]),
   };
 }
 
-function rowsOf(tokenizer: ClipTokenizer, prompts: readonly string[]): number[][] {
-  return prompts.map((prompt) => tokenizer.encode(prompt, { maxLength: CLIP_TOKENS }));
+/** Throws `RequestError` for an inversion of two text encoders if there is one; notes an inversion of one if there are two. */
+function checkInversions(
+  inversions: readonly TextualInversion[],
+  isXl: boolean,
+  { onProgress }: Context,
+): void {
+  for (const { token, embeddings } of inversions) {
+    if (!isXl && embeddings.text_encoder_2)
+      throw new RequestError({
+        problem: `the textual inversion ${token} is for the two text encoders of Stable Diffusion XL; this checkpoint has one.`,
+        advice: `Leave it out, or use one that was trained for this family of checkpoints.`,
+      });
+    if (isXl && !(embeddings.text_encoder && embeddings.text_encoder_2))
+      onProgress?.({
+        type: 'note',
+        message: `the textual inversion ${token} has an embedding for one of the two text encoders only; the other reads its token as text.`,
+      });
+  }
+}
+
+/** Prompts as token ids of one text encoder. */
+interface Tokenized {
+  readonly encoder: TextEncoderName;
+  readonly prompts: readonly EncodedPrompt[];
+  /** Embeddings of the inversions' tokens. */
+  readonly changes: TextEncoderChanges;
+}
+
+async function tokenize(
+  folder: DrawingFolder,
+  encoder: TextEncoderName,
+  unet: DrawnUnet,
+  { prompts, reading }: ConditioningRequest,
+): Promise<Tokenized> {
+  const inversions = reading.inversions.filter(({ embeddings }) => embeddings[encoder]);
+  const name = encoder === 'text_encoder' ? 'tokenizer' : 'tokenizer_2';
+  const own = await openTokenizerOf(folder, name, unet.family);
+  const tokenizer = own.withTokens(inversions.flatMap(tokenNames));
+  const options = { ...reading, maxLength: CLIP_TOKENS };
+  const encoded = prompts.map((prompt) =>
+    encodePrompt(tokenizer, expandInversions(prompt, inversions), options),
+  );
+  const rows = Math.max(...encoded.map(({ chunks }) => chunks.length));
+  if (rows > 1 && unet.tokens !== undefined && unet.tokens !== rows * CLIP_TOKENS)
+    throw new RequestError({
+      problem: `the prompt takes ${rows} × ${CLIP_TOKENS} tokens, but the UNet takes ${unet.tokens}.`,
+      advice: 'Leave out --long-prompts, or use an ONNX conversion, which takes any number.',
+    });
+  return {
+    encoder,
+    prompts: sameLength(tokenizer, encoded, CLIP_TOKENS),
+    changes: inversions.length > 0 ? { moreTokens: rowsOf(inversions, encoder, own) } : {},
+  };
+}
+
+/** Embeddings of all new tokens, in the order of their ids. Throws `RequestError` if their widths differ. */
+function rowsOf(
+  inversions: readonly TextualInversion[],
+  encoder: TextEncoderName,
+  { size: firstId }: ClipTokenizer,
+) {
+  const embeddings = inversions.flatMap(({ embeddings }) => embeddings[encoder] ?? []);
+  const widths = [...new Set(embeddings.map(({ width }) => width))];
+  const [width = 0] = widths;
+  if (widths.length > 1)
+    throw new RequestError({
+      problem: 'the textual inversions belong to different families of checkpoints.',
+      details: { found: `embeddings of ${widths.join(' and ')} numbers` },
+    });
+  return { firstId, width, data: Float32Array.from(embeddings.flatMap(({ data }) => [...data])) };
+}
+
+function noteCut({ prompts }: Tokenized, { onProgress }: Context): void {
+  for (const { cut } of prompts.filter((prompt) => prompt.cut !== ''))
+    onProgress?.({
+      type: 'note',
+      message: `the prompt has more than ${CLIP_TOKENS - 2} tokens: “${cut}” was cut off. Pass --long-prompts to keep it.`,
+    });
+}
+
+/** Runs one text encoder: hidden states [prompts,S,C], and on request the pooled embeddings [prompts,C]. */
+async function encodeWith(
+  folder: DrawingFolder,
+  { encoder, prompts, changes }: Tokenized,
+  { clipSkip }: PromptReading,
+  isXl: boolean,
+) {
+  const skipLayers = { count: clipSkip, before: isXl ? 1 : 0, normalize: !isXl } as const;
+  const textEncoder = { ...changes, ...(clipSkip > 0 && { skipLayers }) };
+  const options = Object.keys(textEncoder).length > 0 ? { textEncoder } : {};
+  const ids = prompts.flatMap(({ chunks }) => chunks.map((chunk) => chunk.ids));
+  const length = ids.length / prompts.length;
+  const encode = async (network: Runner) => {
+    const outputs = await runEncoder(network, ids);
+    const usual = float32(outputs, isXl ? 'hidden_embeds' : 'last_hidden_state', network);
+    const ofLast = clipSkip > 0 ? float32(outputs, SKIPPED_STATES, network) : usual;
+    const [first, ...others] = prompts.map(({ chunks }, i) => {
+      const rows = chunks.map((_, row) => i * length + row);
+      return joinChunks(pickRows(i === prompts.length - 1 ? ofLast : usual, rows), chunks);
+    });
+    if (!first) throw new RangeError('no prompt');
+    const firsts = prompts.map((_, i) => i * length);
+    return {
+      hidden: joinRows(first, ...others),
+      pooled: () => pickRows(float32(outputs, 'text_embeds', network), firsts),
+    };
+  };
+  return withNetwork(folder, encoder, encode, options);
 }
 
 /** Loads a network of a folder (all its chunks, if it is cut), calls `use` with it, and closes it. */
@@ -69,8 +202,9 @@ export async function withNetwork<T>(
   folder: DrawingFolder,
   name: NetworkName,
   use: (network: Runner) => Promise<T>,
+  options: Pick<RunnerOptions, 'textEncoder'> = {},
 ): Promise<T> {
-  const network = await openNetwork(requireModel(folder, name).paths, { optimize: true });
+  const network = await openNetwork(requireModel(folder, name).paths, { optimize: true, ...options });
   try {
     return await use(network);
   } finally {

@@ -58,12 +58,12 @@ function tensorOf<D extends DType>(dtype: D, shape: readonly number[], bytes: Ui
 }
 
 /** The elements of a tensor as little-endian bytes: a view, not a copy. */
-export function bytesOf({ data }: TensorData): Uint8Array {
+export function bytesOf({ data }: Pick<TensorData, 'data'>): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
 /** A tensor's rows (its parts along the first dimension) of these numbers, in this order: a copy. */
-export function pickRows(tensor: TensorData, rows: readonly number[]): TensorData {
+export function pickRows<D extends DType>(tensor: TensorData<D>, rows: readonly number[]): TensorData<D> {
   const { dtype, shape } = tensor;
   const size = byteSize(shape.slice(1), dtype);
   const source = bytesOf(tensor);
@@ -73,7 +73,10 @@ export function pickRows(tensor: TensorData, rows: readonly number[]): TensorDat
 }
 
 /** The rows of tensors of one dtype and row shape, one after another: a copy. */
-export function joinRows(first: TensorData, ...others: readonly TensorData[]): TensorData {
+export function joinRows<D extends DType>(
+  first: TensorData<D>,
+  ...others: readonly TensorData<D>[]
+): TensorData<D> {
   const parts = [first, ...others];
   const bytes = new Uint8Array(parts.reduce((sum, { data }) => sum + data.byteLength, 0));
   let position = 0;

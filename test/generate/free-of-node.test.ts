@@ -10,7 +10,6 @@ const entries = [
   'generate/clip-tokenizer.ts',
   'generate/prompt/prompt-chunks.ts',
   'generate/prompt/join-chunks.ts',
-  'generate/prompt/clip-skip.ts',
   'generate/prompt/textual-inversion.ts',
   'random/random.ts',
 ];

@@ -77,10 +77,10 @@ async function openSession(
   path: string,
   { proto }: OnnxOfProgram,
   dataFolder: string,
-  { optimize }: RunnerOptions,
+  options: RunnerOptions,
 ): Promise<Runner> {
   const bytes = encodeModel(proto);
-  return openOnnxSession({ path, bytes, dataFolder }, { optimize }).catch((error: unknown) => {
+  return openOnnxSession({ path, bytes, dataFolder }, options).catch((error: unknown) => {
     if (!(error instanceof FileFormatError)) throw error;
     throw new UnsupportedModelError({
       problem: `${path} cannot be run on this machine: onnxruntime rejects its translation to ONNX.`,

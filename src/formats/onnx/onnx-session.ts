@@ -1,11 +1,14 @@
-import { extname } from 'node:path';
+import { dirname, extname, resolve } from 'node:path';
 import { SHARE_ENV, Worker } from 'node:worker_threads';
 import { FileFormatError, RequestError, SdConvertError } from '../../errors.ts';
 import { openFile } from '../../io/disk.ts';
 import type { TensorData } from '../../weights/tensor-data.ts';
-import type { Runner, RunnerOptions } from '../runner.ts';
+import type { Runner, RunnerOptions, TextEncoderChanges } from '../runner.ts';
+import { changeTextEncoder } from './change-text-encoder.ts';
 import { onnxruntimeMissing } from './onnxruntime-missing.ts';
 import type { OrtFailure, OrtReply, OrtRequest, OrtWorkerData } from './ort-worker.ts';
+import { decodeModel, encodeModel } from './proto.ts';
+import { openOnnx } from './read-onnx.ts';
 
 /** An ONNX model in memory whose data lies in files. */
 export interface OnnxInMemory {
@@ -22,11 +25,12 @@ export interface OnnxInMemory {
  * machine, `FileFormatError` when onnxruntime cannot load the file; `run` throws `RequestError` for feeds that the model does not take, `SdConvertError` when onnxruntime crashes.
  */
 export async function openOnnxSession(
-  model: string | OnnxInMemory,
-  { optimize }: Pick<RunnerOptions, 'optimize'>,
+  stored: string | OnnxInMemory,
+  { optimize, textEncoder }: Pick<RunnerOptions, 'optimize' | 'textEncoder'>,
 ): Promise<Runner> {
-  const path = typeof model === 'string' ? model : model.path;
-  if (typeof model === 'string') await (await openFile(path)).close();
+  const path = typeof stored === 'string' ? stored : stored.path;
+  if (typeof stored === 'string') await (await openFile(path)).close();
+  const model = textEncoder ? await changed(stored, textEncoder) : stored;
   const thread = new OrtThread({ model, optimize });
   const opened = await thread.nextReply();
   if (opened.kind !== 'opened') {
@@ -45,6 +49,18 @@ export async function openOnnxSession(
     },
     close: () => thread.close(),
   };
+}
+
+/** A text encoder in memory, changed. Throws as `openOnnx` and `changeTextEncoder` do. */
+async function changed(model: string | OnnxInMemory, changes: TextEncoderChanges): Promise<OnnxInMemory> {
+  if (typeof model !== 'string') {
+    const proto = changeTextEncoder(decodeModel(model.bytes), changes, model.path);
+    return { ...model, bytes: encodeModel(proto) };
+  }
+  const { proto, close } = await openOnnx(model);
+  await close(); // onnxruntime reads its data
+  const bytes = encodeModel(changeTextEncoder(proto, changes, model));
+  return { path: model, bytes, dataFolder: resolve(dirname(model)) };
 }
 
 /**

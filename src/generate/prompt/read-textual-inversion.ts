@@ -61,6 +61,20 @@ export async function readTextualInversion({
   }
 }
 
+/** Reads several textual inversions. Throws what `readTextualInversion` throws, and `RequestError` if two have the same token. */
+export async function readTextualInversions(
+  choices: readonly TextualInversionChoice[],
+): Promise<TextualInversion[]> {
+  const inversions = await Promise.all(choices.map(readTextualInversion));
+  const tokens = inversions.map(({ token }) => token);
+  const twice = tokens.find((token, i) => tokens.indexOf(token) !== i);
+  if (twice === undefined) return inversions;
+  throw new RequestError({
+    problem: `two textual inversions are called ${twice}.`,
+    advice: 'Pass another token for one of them after a colon: FILE:TOKEN.',
+  });
+}
+
 async function embeddingOf(weight: Weight, file: string): Promise<Embedding> {
   const [width = 0, rows = 1, ...rest] = weight.shape.toReversed();
   if (rest.length > 0 || rows < 1 || rows > MAX_ROWS || width < 1 || width > MAX_WIDTH)

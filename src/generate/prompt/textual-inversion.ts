@@ -26,12 +26,17 @@ export function tokenNames({ token, embeddings }: TextualInversion): string[] {
   return Array.from({ length: rows }, (_, i) => (i === 0 ? token : `${token}_${i}`));
 }
 
-/** Replaces each inversion's token in a prompt with the tokens of all its rows; the longest tokens are matched first. */
+/**
+ * Replaces each inversion's token in a prompt with the tokens of all its rows; the longest tokens are matched first, and as in
+ * the tokenizer case does not matter.
+ */
 export function expandInversions(prompt: string, inversions: readonly TextualInversion[]): string {
-  const names = new Map(inversions.map((inversion) => [inversion.token, tokenNames(inversion).join(' ')]));
+  const names = new Map(
+    inversions.map((inversion) => [inversion.token.toLowerCase(), tokenNames(inversion).join(' ')]),
+  );
   const words = [...names.keys()].sort((a, b) => b.length - a.length).map(escaped);
   if (words.length === 0) return prompt;
-  return prompt.replace(new RegExp(words.join('|'), 'g'), (word) => names.get(word) ?? word);
+  return prompt.replace(new RegExp(words.join('|'), 'gi'), (word) => names.get(word.toLowerCase()) ?? word);
 }
 
 function escaped(text: string): string {

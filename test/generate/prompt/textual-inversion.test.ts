@@ -55,7 +55,7 @@ test('a word in a prompt becomes the tokens of all its rows', () => {
   const one = { token: 'moss', embeddings: { text_encoder: rows(1, 8) } };
   const two = { token: 'moss-soft', embeddings: { text_encoder: rows(3, 8), text_encoder_2: rows(3, 12) } };
   expect(tokenNames(two)).toEqual(['moss-soft', 'moss-soft_1', 'moss-soft_2']);
-  expect(expandInversions('moss on (moss-soft:1.2) stone', [one, two])).toBe(
+  expect(expandInversions('Moss on (moss-soft:1.2) stone', [one, two])).toBe(
     'moss on (moss-soft moss-soft_1 moss-soft_2:1.2) stone',
   );
   expect(expandInversions('stone', [])).toBe('stone');

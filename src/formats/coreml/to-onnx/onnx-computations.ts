@@ -168,6 +168,11 @@ export const computations: Readonly<Record<string, OnnxLowering>> = {
     const rank = op.rankOf('x');
     const given = op.ints('axes') ?? [...Array(rank).keys()];
     const axes = given.map((axis) => (axis < 0 ? axis + rank : axis));
+    if (axes.length === 1 && axes[0] === rank - 1 && op.has('gamma')) {
+      const parameters = ['x', 'gamma', ...(op.has('beta') ? ['beta'] : [])].map((name) => op.operand(name));
+      const epsilon = op.write.float(op.float('epsilon', 1e-5));
+      return op.result('LayerNormalization', parameters, { axis: -1, epsilon });
+    }
     const dims = op.typeOf('x').shape.map((_, axis) => (axes.includes(axis) ? op.sizeOf('x', axis) : 1));
     const shaped = (parameter: string): string =>
       op.step('Reshape', [op.operand(parameter), op.write.int64s(dims)]);
