@@ -5,8 +5,8 @@ import { listFolder, pathKind, readText } from '../io/disk.ts';
 const REPOSITORY = /^models--(.+)$/;
 
 /**
- * Resolves a repository's folder in the Hub's cache (`models--org--name`) to the snapshot of `main`, or to the only one.
- * Other paths are returned unchanged.
+ * Resolves a repository's folder in the Hub's cache (`models--org--name`) to the snapshot of `main`, or to the only
+ * one. Other paths are returned unchanged.
  */
 export async function snapshotOf(path: string): Promise<string> {
   if (!REPOSITORY.test(basename(resolve(path)))) return path;

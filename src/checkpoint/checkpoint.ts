@@ -85,6 +85,6 @@ export function notDownloaded(path: string, names: readonly string[]): NotFoundE
   return new NotFoundError({
     problem: `${path} lacks its ${names.join(', ')}.`,
     details: { 'named in': join(path, 'model_index.json') },
-    advice: 'The download is not complete: download what is missing.',
+    advice: 'The download is not complete: download the missing files.',
   });
 }

@@ -11,9 +11,9 @@ import { adaptConfig } from './single-file/adapt-config.ts';
 const sharedNames = /^(conv_in|time_embedding|add_embedding|down_blocks|mid_block)\./;
 
 /**
- * Completes a ControlNet that is stored as a difference to its base's UNet, or as a LoRA of it (Control-LoRA): the UNet's
- * weights are added as they stream; weights that the file stores in full are kept. A complete ControlNet is returned
- * unchanged. Throws `RequestError` when the UNet is missing or does not fit.
+ * Completes a ControlNet that is stored as a difference to its base's UNet, or as a LoRA of it (Control-LoRA): the
+ * UNet's weights are added as they stream; weights that the file stores in full are kept. A complete ControlNet is
+ * returned unchanged. Throws `RequestError` when the UNet is missing or does not fit.
  */
 export function completeControlNet(controlnet: OpenComponent, unet: Component | undefined): OpenComponent {
   const { incomplete } = controlnet;

@@ -49,7 +49,10 @@ export interface FolderOptions {
   readonly strict?: boolean | undefined;
 }
 
-/** Opens the diffusers folder of a component. Throws `NotFoundError`, `FileFormatError`, and as opening its weights does. */
+/**
+ * Opens the diffusers folder of a component. Throws `NotFoundError`, `FileFormatError`, and as opening its weights
+ * does.
+ */
 export async function openComponentFolder(
   folder: string,
   { name, className }: { readonly name: string; readonly className: string },

@@ -16,8 +16,8 @@ export interface CheckpointParts {
 
 /**
  * Composes a checkpoint from a base and other parts, as components `refiner`, `vae`, `controlnet`, `controlnet_1`, …;
- * closing it closes them all. Throws `NotFoundError` for a refiner without a UNet and `RequestError` for a part of another
- * family and for two ControlNets of the same name; everything stays open then.
+ * closing it closes them all. Throws `NotFoundError` for a refiner without a UNet and `RequestError` for a part of
+ * another family and for two ControlNets of the same name; everything stays open then.
  */
 export function composeCheckpoint(base: Checkpoint, parts: CheckpointParts): Checkpoint {
   const { refiner, vae } = parts;

@@ -35,8 +35,9 @@ const byTextChannels: ReadonlyMap<number, Family> = new Map([
 
 /**
  * Recognises the family of a UNet (or of a ControlNet, a LoRA, a single-file checkpoint) by the width of its
- * cross-attention. Small test models have other widths: for them layers that only one family has decide. XL embeds sizes
- * beside the timestep, its refiner has a fourth level, and the proj_in of 1.x is a convolution, that of others linear.
+ * cross-attention. Small test models have other widths: for them layers that only one family has decide. XL embeds
+ * sizes beside the timestep, its refiner has a fourth level, and the proj_in of 1.x is a convolution, that of others
+ * linear.
  */
 export function familyOf(weights: Shapes): Family | undefined {
   const textChannels = shapeOf(weights, /attn2[._]to_k\.(lora_(A|down)\.|lora\.down\.)?weight$/)?.[1];

@@ -11,9 +11,9 @@ const SAMPLES = 8;
 const SAMPLE_BYTES = 1 << 16;
 
 /**
- * Identifies a component's weights without reading them all: SHA-256 of the small tensors and of the beginnings of a few
- * large ones, in float32, with names and shapes, shortened to 16 hexadecimal digits. A folder and a single file of the
- * same weights have the same fingerprint; a merged LoRA changes it. Throws what reading the weights throws.
+ * Identifies a component's weights without reading them all: SHA-256 of the small tensors and of the beginnings of a
+ * few large ones, in float32, with names and shapes, shortened to 16 hexadecimal digits. A folder and a single file of
+ * the same weights have the same fingerprint; a merged LoRA changes it. Throws what reading the weights throws.
  */
 export async function fingerprintOf({ weights }: Pick<Component, 'weights'>): Promise<string> {
   const hash = createHash('sha256');

@@ -62,7 +62,9 @@ export async function readModelIndex(path: string): Promise<ModelIndex> {
   });
 }
 
-/** Index of an unknown pipeline that has the usual networks: that of the usual pipeline, without components of its own. */
+/**
+ * Index of an unknown pipeline that has the usual networks: that of the usual pipeline, without components of its own.
+ */
 function ordinary(modelIndex: JsonObject, parts: readonly ModelPart[], className: string): ModelIndex {
   const isXl = parts.some(({ name }) => name === 'text_encoder_2');
   const usual = isXl ? 'StableDiffusionXLPipeline' : 'StableDiffusionPipeline';

@@ -21,8 +21,8 @@ export interface NetworkWeights {
 /**
  * Extracts a network's tensors from a component's files: without a prefix that a wrapper or compiler left in all names
  * (`_orig_mod.`, `module.`, `unet.`), with a LoRA that was saved unfused merged, and without tensors of no network. For
- * other classes, and where no such network is found, all tensors are returned. Throws `UnusedWeightError` with `strict`,
- * and as `splitSingleFile` does.
+ * other classes, and where no such network is found, all tensors are returned. Throws `UnusedWeightError` with
+ * `strict`, and as `splitSingleFile` does.
  */
 export function networkWeights(
   className: string,

@@ -34,8 +34,8 @@ export interface ComponentOptions {
 }
 
 /**
- * Opens one component: its own folder, the folder of a checkpoint that has it, or a single file. Throws `NotFoundError`,
- * `UnsupportedModelError` that names what was given instead, and as opening the weights does.
+ * Opens one component: its own folder, the folder of a checkpoint that has it, or a single file. Throws
+ * `NotFoundError`, `UnsupportedModelError` that names what was given instead, and as opening the weights does.
  */
 export async function openComponent(given: string, options: ComponentOptions): Promise<OpenComponent> {
   const { as } = options;

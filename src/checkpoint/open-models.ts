@@ -71,8 +71,8 @@ function revisionOnDisk(path: string, revision: string): RequestError {
 }
 
 /**
- * Opens the checkpoint with the other models: refiner, VAE and ControlNets become components of it, LoRAs are merged into
- * its weights. Throws as `openCheckpoint`, `openComponent`, `composeCheckpoint` and `withLora` do.
+ * Opens the checkpoint with the other models: refiner, VAE and ControlNets become components of it, LoRAs are merged
+ * into its weights. Throws as `openCheckpoint`, `openComponent`, `composeCheckpoint` and `withLora` do.
  */
 export async function openModels(
   sources: ModelSources,

@@ -3,9 +3,9 @@ import { readSideText, sideFileName } from './side-file.ts';
 import { addedTokens } from './tokenizer-files.ts';
 
 /**
- * Apple's Swift package reads a vocabulary and merges, but no added tokens: it lower-cases the prompt, splits it at spaces,
- * and applies the merges to the letters of each word. So an added token becomes an ordinary word: it gets an entry in the
- * vocabulary, and merges that join the pieces that the other merges leave of it.
+ * Apple's Swift package reads a vocabulary and merges, but no added tokens: it lower-cases the prompt, splits it at
+ * spaces, and applies the merges to the letters of each word. So an added token becomes an ordinary word: it gets an
+ * entry in the vocabulary, and merges that join the pieces that the other merges leave of it.
  */
 
 /** The `vocab.json` and `merges.txt` of a tokenizer (as far as it has them), with its added tokens in them. */

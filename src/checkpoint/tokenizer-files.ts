@@ -4,8 +4,9 @@ import { parsePythonJson, readJsonObject } from '../io/python-json.ts';
 import { readSideText, type SideFile, sideFileName } from './side-file.ts';
 
 /**
- * A CLIP tokenizer is stored as `vocab.json` and `merges.txt`, or since transformers 5 as `tokenizer.json` alone. Apple's
- * package, optimum's ONNX pipelines and our own tokenizer read the first form, so it is generated where it is missing.
+ * A CLIP tokenizer is stored as `vocab.json` and `merges.txt`, or since transformers 5 as `tokenizer.json` alone.
+ * Apple's package, optimum's ONNX pipelines and our own tokenizer read the first form, so it is generated where it is
+ * missing.
  */
 
 /**

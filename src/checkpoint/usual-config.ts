@@ -3,9 +3,9 @@ import type { Weight } from '../weights/weight.ts';
 import { familyOf } from './family.ts';
 
 /**
- * Many tools write configs, and diffusers and transformers accept several spellings of the same settings. Here each config
- * gets one spelling, the only one that other code needs to know: a number instead of a list of equal numbers, defaults for
- * missing keys, `silu` for `swish`.
+ * Many tools write configs, and diffusers and transformers accept several spellings of the same settings. Here each
+ * config gets one spelling, the only one that other code needs to know: a number instead of a list of equal numbers,
+ * defaults for missing keys, `silu` for `swish`.
  */
 
 /**

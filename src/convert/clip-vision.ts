@@ -23,7 +23,8 @@ export function clipVision(at: Scope, picture: Tensor, config: ClipVisionConfig)
 
 /**
  * The class token and a token for each patch, row by row, with position embeddings added: [B,1+patches,C]. The class
- * token is the same for every picture: it is added to the position embeddings, and the patches are padded by a row for it.
+ * token is the same for every picture: it is added to the position embeddings, and the patches are padded by a row for
+ * it.
  */
 function embed(at: Scope, picture: Tensor, { patch_size }: ClipVisionConfig): Tensor {
   const patches = conv2d(at.in('patch_embedding'), picture, { stride: patch_size, bias: false }); // [B,C,h,w]

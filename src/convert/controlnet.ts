@@ -15,8 +15,8 @@ export interface ControlNetInputs extends DenoiserInputs {
 
 /**
  * ControlNetModel (Zhang et al. 2023): the UNet's inputs and a conditioning picture → residuals for each of the UNet's
- * skip connections and, last, for its mid block. It is the UNet's contracting path with weights of its own: the embedded
- * picture is added after the first convolution, and a 1×1 convolution follows each output.
+ * skip connections and, last, for its mid block. It is the UNet's contracting path with weights of its own: the
+ * embedded picture is added after the first convolution, and a 1×1 convolution follows each output.
  */
 export function controlnet(
   at: Scope,

@@ -43,8 +43,8 @@ const EPSILON = 1e-12;
 /**
  * diffusers' StableDiffusionSafetyChecker: compares CLIP's embedding of a picture with those of bad concepts by cosine
  * similarity. For a picture that is similar to a special-care concept, the thresholds of all bad concepts drop by 0.01.
- * diffusers rounds the scores to three digits before it compares them with 0; its ONNX form and Apple's converter do not,
- * and neither does this.
+ * diffusers rounds the scores to three digits before it compares them with 0; its ONNX form and Apple's converter do
+ * not, and neither does this.
  */
 export function safetyChecker(
   at: Scope,

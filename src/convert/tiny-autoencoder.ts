@@ -5,8 +5,8 @@ import type { Tensor } from '../graph/tensor.ts';
 import type { TinyAutoencoderConfig } from './config/tiny-autoencoder-config.ts';
 
 /**
- * AutoencoderTiny (TAESD, Ollin Boer Bohan 2023): a VAE distilled to convolutions and ReLUs, fifty times smaller. It works
- * on pictures in 0…1; as in diffusers, encoder and decoder convert from and to −1…1.
+ * AutoencoderTiny (TAESD, Ollin Boer Bohan 2023): a VAE distilled to convolutions and ReLUs, fifty times smaller. It
+ * works on pictures in 0…1; as in diffusers, encoder and decoder convert from and to −1…1.
  */
 
 /** Latents [B,4,h,w] → a picture [B,3,8h,8w] in −1…1. */

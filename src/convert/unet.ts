@@ -18,8 +18,8 @@ export interface UNetInputs extends DenoiserInputs {
 }
 
 /**
- * UNet2DConditionModel (Rombach et al. 2022): latents, a timestep and a text → the predicted noise [B,Cout,h,w]. The down
- * blocks produce skip connections; after the mid block, the up blocks concatenate them in reverse order.
+ * UNet2DConditionModel (Rombach et al. 2022): latents, a timestep and a text → the predicted noise [B,Cout,h,w]. The
+ * down blocks produce skip connections; after the mid block, the up blocks concatenate them in reverse order.
  */
 export function unet(
   at: Scope,

@@ -20,8 +20,8 @@ export interface Choice {
 export type Wanted = Omit<Selection, 'parts'>;
 
 /**
- * Chooses the files that a conversion needs, before any weights are downloaded. Throws `NotFoundError` for files missing
- * on the Hub or in the cache, `RequestError` when there are several checkpoints and none is named, and
+ * Chooses the files that a conversion needs, before any weights are downloaded. Throws `NotFoundError` for files
+ * missing on the Hub or in the cache, `RequestError` when there are several checkpoints and none is named, and
  * `UnsupportedModelError` for pipelines that are not converted.
  */
 export async function chooseForConversion(

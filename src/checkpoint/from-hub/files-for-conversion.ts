@@ -14,9 +14,9 @@ export interface Selection {
 }
 
 /**
- * Lists the files of a repository that a conversion reads: configs, tokenizers, schedulers, and for each network one set of
- * weights with all its shards (the variant, else the plain weights, else `onlyVariant`; safetensors is preferred to .bin).
- * Names are paths with `/`.
+ * Lists the files of a repository that a conversion reads: configs, tokenizers, schedulers, and for each network one
+ * set of weights with all its shards (the variant, else the plain weights, else `onlyVariant`; safetensors is preferred
+ * to .bin). Names are paths with `/`.
  */
 export function filesForConversion(names: readonly string[], selection: Selection): readonly string[] {
   const { parts, variant, components } = selection;

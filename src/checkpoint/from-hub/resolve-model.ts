@@ -22,8 +22,8 @@ export interface ResolvedModel {
 }
 
 /**
- * Finds a model of the Hub in the cache and downloads the missing files that a conversion needs. The id is `org/name`, or
- * `org/name/file.safetensors` for a single-file checkpoint. Throws `RequestError`, `RepositoryNotFoundError`,
+ * Finds a model of the Hub in the cache and downloads the missing files that a conversion needs. The id is `org/name`,
+ * or `org/name/file.safetensors` for a single-file checkpoint. Throws `RequestError`, `RepositoryNotFoundError`,
  * `NotFoundError`, `DownloadError`, `DiskSpaceError`, `UnsupportedModelError` and `InterruptedError`.
  */
 export async function resolveModel(

@@ -8,9 +8,9 @@ export interface LoraChoice {
 }
 
 /**
- * Parses `FILE` or `FILE:SCALE`: `style.safetensors:0.7`; the default scale is 1. The text after the last colon is the scale
- * unless it looks like a path: `C:\style.safetensors` has no scale. Throws `RequestError` for a scale that is not a number
- * and for a missing file name.
+ * Parses `FILE` or `FILE:SCALE`: `style.safetensors:0.7`; the default scale is 1. The text after the last colon is the
+ * scale unless it looks like a path: `C:\style.safetensors` has no scale. Throws `RequestError` for a scale that is not
+ * a number and for a missing file name.
  */
 export function parseLoraArgument(text: string): LoraChoice {
   const colon = text.lastIndexOf(':');

@@ -54,8 +54,8 @@ export async function loraFile(given: string): Promise<string> {
 }
 
 /**
- * Reads a LoRA's settings from its metadata, where diffusers writes PEFT's settings, or from PEFT's `adapter_config.json`
- * beside it. Throws `FileFormatError` for settings that are not JSON.
+ * Reads a LoRA's settings from its metadata, where diffusers writes PEFT's settings, or from PEFT's
+ * `adapter_config.json` beside it. Throws `FileFormatError` for settings that are not JSON.
  */
 export async function loraSettings(
   path: string,

@@ -1,7 +1,7 @@
 /**
  * Names of a LoRA's tensors. There is no standard, only the conventions of the programs that write the files: diffusers
- * (three over time), PEFT, kohya's scripts and LyCORIS. A name consists of a network's prefix, a module of that network, and
- * the part that the tensor is; modules are written with dots, or with underscores instead.
+ * (three over time), PEFT, kohya's scripts and LyCORIS. A name consists of a network's prefix, a module of that
+ * network, and the part that the tensor is; modules are written with dots, or with underscores instead.
  */
 
 /** The networks that LoRAs change. */

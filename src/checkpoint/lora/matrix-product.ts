@@ -20,8 +20,8 @@ const free: ProductInstance[] = [];
 const PAGE = 1 << 16;
 
 /**
- * Opens the product of two matrices in float32, for reading at most `maxRows` rows at a time. Holds both factors and the
- * rows in memory; must be closed.
+ * Opens the product of two matrices in float32, for reading at most `maxRows` rows at a time. Holds both factors and
+ * the rows in memory; must be closed.
  */
 export function openProduct(up: DenseMatrix, down: DenseMatrix, maxRows: number): MatrixRows {
   const instance = free.pop() ?? instantiateProduct();

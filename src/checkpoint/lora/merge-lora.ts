@@ -13,10 +13,10 @@ import { indexModules } from './module-index.ts';
 import { type Lora, openLora } from './open-lora.ts';
 
 /**
- * Merges LoRAs into a checkpoint's UNet and text encoders, one after another, while the weights stream. Changes of layers
- * that the checkpoint lacks are ignored with a note, or refused with `strict`. Closing the result closes the checkpoint and
- * the LoRAs. Throws what `openLora` throws, and `UnsupportedModelError` for a LoRA of another family; the checkpoint stays
- * open then.
+ * Merges LoRAs into a checkpoint's UNet and text encoders, one after another, while the weights stream. Changes of
+ * layers that the checkpoint lacks are ignored with a note, or refused with `strict`. Closing the result closes the
+ * checkpoint and the LoRAs. Throws what `openLora` throws, and `UnsupportedModelError` for a LoRA of another family;
+ * the checkpoint stays open then.
  */
 export async function withLora(
   checkpoint: Checkpoint,

@@ -18,9 +18,9 @@ export interface Fused {
 }
 
 /**
- * Merges a LoRA that was loaded but not fused when the network was saved: its matrices are beside the network's own (PEFT:
- * `to_q.base_layer`, `to_q.lora_A.default`). The file has no alpha, so the scale is 1, as for any LoRA without alpha. Throws
- * `UnsupportedModelError` for several LoRAs, since the file does not show which of them were active.
+ * Merges a LoRA that was loaded but not fused when the network was saved: its matrices are beside the network's own
+ * (PEFT: `to_q.base_layer`, `to_q.lora_A.default`). The file has no alpha, so the scale is 1, as for any LoRA without
+ * alpha. Throws `UnsupportedModelError` for several LoRAs, since the file does not show which of them were active.
  */
 export function mergeUnfused(path: string, parts: Networks, changes: Networks): Fused {
   const merged = new Map([...parts]);

@@ -9,9 +9,9 @@ import { borrowBytes, returnBytes, rowBlocks, rowsPerBlock } from './row-blocks.
 import { summedWeight } from './summed-weight.ts';
 
 /**
- * Adds a LoRA's change, multiplied by `strength`, to a weight. The sum is computed in float32 as the weight streams, a block
- * of rows at a time, and rounded once to the requested dtype. Memory holds the factors of this change and a few blocks.
- * Streaming throws `FileFormatError` for factors that are not finite.
+ * Adds a LoRA's change, multiplied by `strength`, to a weight. The sum is computed in float32 as the weight streams, a
+ * block of rows at a time, and rounded once to the requested dtype. Memory holds the factors of this change and a few
+ * blocks. Streaming throws `FileFormatError` for factors that are not finite.
  */
 export function mergedWeight(base: Weight, change: Change, strength: number): Weight {
   const [matrix] = change.matrices;

@@ -50,8 +50,8 @@ export interface Magnitude {
   readonly weight: Weight;
   readonly by: 'output' | 'input';
   /**
-   * What a scale other than 1 multiplies: the change, before the norms are applied (PEFT), or the difference of the final
-   * weight to the old one (LyCORIS, and all programs that read kohya's files).
+   * What a scale other than 1 multiplies: the change, before the norms are applied (PEFT), or the difference of the
+   * final weight to the old one (LyCORIS, and all programs that read kohya's files).
    */
   readonly scales: 'change' | 'result';
 }
@@ -63,8 +63,8 @@ export interface ModuleChanges {
 }
 
 /**
- * Reads a module's changes; there is none if it has only an alpha, or matrices of rank 0. Throws `FileFormatError` where
- * tensors are missing or do not fit each other.
+ * Reads a module's changes; there is none if it has only an alpha, or matrices of rank 0. Throws `FileFormatError`
+ * where tensors are missing or do not fit each other.
  */
 export function readChanges(module: LoraModule): ModuleChanges {
   const bias = ['diff_b', 'b_norm'] as const;

@@ -28,8 +28,8 @@ export interface Lora extends Pick<WeightFile, 'path' | 'size' | 'metadata' | 'c
 }
 
 /**
- * Opens a LoRA, given as a file or a folder: safetensors or a PyTorch file with the names of diffusers, PEFT, kohya's scripts
- * or LyCORIS; LoRA, LoHa or LoKr, with DoRA or without. Only names and shapes are read. Throws `NotFoundError`,
+ * Opens a LoRA, given as a file or a folder: safetensors or a PyTorch file with the names of diffusers, PEFT, kohya's
+ * scripts or LyCORIS; LoRA, LoHa or LoKr, with DoRA or without. Only names and shapes are read. Throws `NotFoundError`,
  * `FileFormatError` when a tensor is in it twice, `UnsupportedModelError` for a file that is not a LoRA or of an
  * unsupported kind, and `ConfigError` for settings of another LoRA beside it.
  */

@@ -1,11 +1,11 @@
 /**
- * Names of a UNet's modules in the original code: `input_blocks.4.1.proj_in`, numbered in the order of the forward pass.
- * kohya's LoRAs for SDXL have these names.
+ * Names of a UNet's modules in the original code: `input_blocks.4.1.proj_in`, numbered in the order of the forward
+ * pass. kohya's LoRAs for SDXL have these names.
  */
 
 /**
- * Maps modules of a UNet, given all of them in diffusers' names, to their original names. Modules without one are left out;
- * those inside an attention have the same names in both.
+ * Maps modules of a UNet, given all of them in diffusers' names, to their original names. Modules without one are left
+ * out; those inside an attention have the same names in both.
  */
 export function originalUnetNames(modules: readonly string[]): ReadonlyMap<string, string> {
   const layout = layoutOf(modules);

@@ -6,8 +6,9 @@ import { notComputed } from './not-computed.ts';
 import { borrowBytes, returnBytes, rowBlocks, rowsPerBlock } from './row-blocks.ts';
 
 /**
- * Adds a weight of as many elements, multiplied by `strength`, to another: in float32 as both stream, a block of each at a
- * time, rounded once to the requested dtype. Streaming throws `FileFormatError` where an added number is not finite.
+ * Adds a weight of as many elements, multiplied by `strength`, to another: in float32 as both stream, a block of each
+ * at a time, rounded once to the requested dtype. Streaming throws `FileFormatError` where an added number is not
+ * finite.
  */
 export function summedWeight(base: Weight, added: Weight, strength: number): Weight {
   if (elementCount(base.shape) !== elementCount(added.shape))

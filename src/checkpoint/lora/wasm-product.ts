@@ -1,9 +1,9 @@
 /**
  * The product of two low-rank factors, four numbers at a time. Merging a LoRA of rank 128 into SDXL takes 3·10¹¹
- * multiplications; a loop over typed arrays does 1.5·10⁹ of them per second, WebAssembly's vector instructions 15·10⁹. The
- * kernel below is the usual one of matrix libraries: a tile of 4 × 8 sums stays in registers during the loop over the rank,
- * and both factors are laid out in the order in which it reads them. It is assembled here, instruction by instruction
- * (https://webassembly.github.io/spec/core/binary/), so that the code that runs can be read.
+ * multiplications; a loop over typed arrays does 1.5·10⁹ of them per second, WebAssembly's vector instructions 15·10⁹.
+ * The kernel below is the usual one of matrix libraries: a tile of 4 × 8 sums stays in registers during the loop over
+ * the rank, and both factors are laid out in the order in which it reads them. It is assembled here, instruction by
+ * instruction (https://webassembly.github.io/spec/core/binary/), so that the code that runs can be read.
  */
 
 /** Rows and columns of the tile that stays in registers; the factors are padded to multiples of these. */
@@ -11,8 +11,8 @@ export const TILE_ROWS = 4;
 export const TILE_COLUMNS = 8;
 
 /**
- * Multiplies: `out` (rows × columns) = up · down, float32. `out`, `up` and `down` are byte addresses; `up` holds tiles of
- * [rank][4 rows], `down` panels of [rank][8 columns]; `tiles` is rows / 4, `rowBytes` columns · 4.
+ * Multiplies: `out` (rows × columns) = up · down, float32. `out`, `up` and `down` are byte addresses; `up` holds tiles
+ * of [rank][4 rows], `down` panels of [rank][8 columns]; `tiles` is rows / 4, `rowBytes` columns · 4.
  */
 type Product = (out: number, up: number, down: number, tiles: number, rowBytes: number, rank: number) => void;
 

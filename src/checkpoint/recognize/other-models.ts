@@ -25,7 +25,9 @@ function unsupported(what: string, names: KnownModel['names'], advice = useStabl
   return { what: `${what}, which is not supported`, names, advice };
 }
 
-/** Networks that extend a UNet, ControlNet or VAE of Stable Diffusion; without the extension their results would differ. */
+/**
+ * Networks that extend a UNet, ControlNet or VAE of Stable Diffusion; without the extension their results would differ.
+ */
 export const alteredModels: readonly KnownModel[] = [
   unsupported(
     'a ControlNet union (several kinds of pictures in one network)',

@@ -17,8 +17,8 @@ export function recognizePipeline(className: string): Recognized | undefined {
 }
 
 /**
- * Whether a folder with an unknown pipeline is one of Stable Diffusion: it has a UNet of the usual class and no component
- * of another kind of model. Pipelines that are known to work differently are in `refusedPipelines`.
+ * Whether a folder with an unknown pipeline is one of Stable Diffusion: it has a UNet of the usual class and no
+ * component of another kind of model. Pipelines that are known to work differently are in `refusedPipelines`.
  */
 export function isOrdinary(parts: readonly { readonly name: string; readonly className: string }[]): boolean {
   const classOf = (name: string) => parts.find((part) => part.name === name)?.className;

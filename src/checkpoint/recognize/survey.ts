@@ -149,7 +149,9 @@ function partOf(
   return hasTime || /(^|\.)(diffusion_model|unet)\.$/.test(prefix) ? 'unet' : undefined;
 }
 
-/** Recognises XL's second text encoder by its prefix. The refiner's only one counts as a second, that of 2.x as a first. */
+/**
+ * Recognises XL's second text encoder by its prefix. The refiner's only one counts as a second, that of 2.x as a first.
+ */
 function textPart(
   prefix: string,
   naming: Naming,

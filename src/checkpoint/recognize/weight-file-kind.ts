@@ -99,8 +99,8 @@ export const knownWeightFiles: readonly RecognizedWeights[] = [
 ];
 
 /**
- * Recognises a weight file by its tensors' names and shapes; `undefined` for an unknown one. Every command decides by this
- * function. `path` helps where the names do not suffice.
+ * Recognises a weight file by its tensors' names and shapes; `undefined` for an unknown one. Every command decides by
+ * this function. `path` helps where the names do not suffice.
  */
 export function recognizeWeights(shapes: Shapes, path = ''): RecognizedWeights | undefined {
   const found = survey(shapes);

@@ -119,8 +119,8 @@ function headsOf({ attention_head_dim: heads }: JsonObject, channels: readonly n
 }
 
 /**
- * Number of transformer blocks at each level, or in each attention of a level where they differ. A level without attention
- * has 1, as in SDXL's configs; the last level has the mid block's number.
+ * Number of transformer blocks at each level, or in each attention of a level where they differ. A level without
+ * attention has 1, as in SDXL's configs; the last level has the mid block's number.
  */
 function transformerLayers(shapes: Shapes, hasAttention: readonly boolean[]): unknown {
   const middle = shapes.count('mid_block.attentions.0.transformer_blocks');

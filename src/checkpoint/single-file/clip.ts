@@ -12,8 +12,8 @@ const transformers = renaming([
 const fused = /^(text_model\.encoder\.layers\.\d+\.self_attn\.)in_proj\.(weight|bias)$/;
 
 /**
- * Translates a text encoder in transformers' names. stable-diffusion.cpp's names for OpenCLIP's encoder are accepted, too:
- * there q, k and v projections are still one tensor, and the text projection is transposed.
+ * Translates a text encoder in transformers' names. stable-diffusion.cpp's names for OpenCLIP's encoder are accepted,
+ * too: there q, k and v projections are still one tensor, and the text projection is transposed.
  */
 export function clip(part: 'text_encoder' | 'text_encoder_2', names: readonly string[]): Translate {
   if (!names.some((name) => fused.test(name))) return transformers;

@@ -2,8 +2,8 @@ import { contractingPath } from './ldm-unet.ts';
 import { renaming, rule, type Translate } from './translate.ts';
 
 /**
- * Translates the ControlNet layout of its authors (Zhang et al. 2023): the UNet's contracting path, convolutions that embed
- * the picture (every other module is an activation), and a zero convolution for each block's output.
+ * Translates the ControlNet layout of its authors (Zhang et al. 2023): the UNet's contracting path, convolutions that
+ * embed the picture (every other module is an activation), and a zero convolution for each block's output.
  */
 export function ldmControlNet(names: readonly string[]): Translate {
   const hints = names.flatMap((name) => /^input_hint_block\.(\d+)\./.exec(name)?.[1] ?? []).map(Number);

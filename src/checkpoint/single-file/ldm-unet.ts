@@ -1,8 +1,9 @@
 import { type Rule, renaming, rule, type Translate } from './translate.ts';
 
 /**
- * Translates the UNet layout of Latent Diffusion (Rombach et al. 2022) and SGM, SDXL's original code. Blocks are numbered
- * across levels: `input_blocks.0` is conv_in, then each level has a block for each layer and one that downsamples.
+ * Translates the UNet layout of Latent Diffusion (Rombach et al. 2022) and SGM, SDXL's original code. Blocks are
+ * numbered across levels: `input_blocks.0` is conv_in, then each level has a block for each layer and one that
+ * downsamples.
  */
 export function ldmUnet(names: readonly string[]): Translate {
   const up = upLevels(names);

@@ -2,8 +2,8 @@ import { renamed, reshaped } from '../../weights/derived-weight.ts';
 import { type Rule, renameBy, rule, type Translate } from './translate.ts';
 
 /**
- * Translates the VAE layout of Latent Diffusion. Its decoder numbers levels from the picture to the latents, diffusers' the
- * other way round; its attention has 1×1 convolutions, diffusers' linear layers.
+ * Translates the VAE layout of Latent Diffusion. Its decoder numbers levels from the picture to the latents, diffusers'
+ * the other way round; its attention has 1×1 convolutions, diffusers' linear layers.
  */
 export function ldmVae(names: readonly string[]): Translate {
   const ups = names.flatMap((name) => /^decoder\.up\.(\d+)\./.exec(name)?.[1] ?? []).map(Number);

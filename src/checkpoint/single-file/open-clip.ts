@@ -3,8 +3,8 @@ import type { Weight } from '../../weights/weight.ts';
 import { type Rule, renameBy, rule, type Translate } from './translate.ts';
 
 /**
- * Translates OpenCLIP's text encoder (of Stable Diffusion 2.x, and SDXL's second) to transformers' CLIPTextModel: q, k and v
- * projections are the rows of one tensor, and the text projection is transposed.
+ * Translates OpenCLIP's text encoder (of Stable Diffusion 2.x, and SDXL's second) to transformers' CLIPTextModel: q, k
+ * and v projections are the rows of one tensor, and the text projection is transposed.
  */
 export function openClip(part: 'text_encoder' | 'text_encoder_2'): Translate {
   return (name, weight) => {

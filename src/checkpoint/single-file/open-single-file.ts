@@ -92,8 +92,8 @@ async function readNetworks(
 /**
  * Reads the checkpoint in a file of tensors: each network in diffusers' names, with its family's config adapted to the
  * shapes. Networks that the file lacks are `missing`; tensors outside of the networks are ignored with a note. Throws
- * `UnsupportedModelError` that names what the file is instead, `ConfigError` when it mixes families, `UnusedWeightError`
- * with `strict`, and as `splitSingleFile` does.
+ * `UnsupportedModelError` that names what the file is instead, `ConfigError` when it mixes families,
+ * `UnusedWeightError` with `strict`, and as `splitSingleFile` does.
  */
 export async function readSingleFile(file: WeightFile, options: SingleFileOptions = {}): Promise<Checkpoint> {
   const { path, weights } = file;
@@ -146,8 +146,8 @@ export async function readSingleFile(file: WeightFile, options: SingleFileOption
 }
 
 /**
- * Reads one network of a file of tensors, which may hold others. `family` is used where the network's shapes do not show it.
- * Throws `UnsupportedModelError` that names what the file is instead, and as `splitSingleFile` does.
+ * Reads one network of a file of tensors, which may hold others. `family` is used where the network's shapes do not
+ * show it. Throws `UnsupportedModelError` that names what the file is instead, and as `splitSingleFile` does.
  */
 export async function readSingleComponent(
   file: WeightFile,

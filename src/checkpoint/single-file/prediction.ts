@@ -35,9 +35,9 @@ export interface PredictionContext {
 }
 
 /**
- * Determines what a single file's UNet predicts, which shapes do not show. In this order count: the user's choice; the file
- * (empty tensors named `v_pred` and `ztsnr`, modelspec metadata); the YAML beside it; and the signs that ComfyUI and
- * diffusers use: tensor names of Playground's and SD-Turbo's files, and in 2.x a bias, which varies more where v is
+ * Determines what a single file's UNet predicts, which shapes do not show. In this order count: the user's choice; the
+ * file (empty tensors named `v_pred` and `ztsnr`, modelspec metadata); the YAML beside it; and the signs that ComfyUI
+ * and diffusers use: tensor names of Playground's and SD-Turbo's files, and in 2.x a bias, which varies more where v is
  * predicted.
  */
 export async function predictionOf(file: WeightFile, context: PredictionContext): Promise<Prediction> {

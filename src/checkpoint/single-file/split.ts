@@ -23,10 +23,10 @@ export interface SplitFile {
 }
 
 /**
- * Splits a file of tensors, in any layout, into its networks, in diffusers' names; there may be none. Tensors of no network
- * are `left`, and so are duplicates. A LoRA that was saved beside a network's weights is merged into them. Throws
- * `FileFormatError` when the file has a network twice, or a tensor in two shapes, and `UnusedWeightError` for tensors
- * within a network that do not belong there.
+ * Splits a file of tensors, in any layout, into its networks, in diffusers' names; there may be none. Tensors of no
+ * network are `left`, and so are duplicates. A LoRA that was saved beside a network's weights is merged into them.
+ * Throws `FileFormatError` when the file has a network twice, or a tensor in two shapes, and `UnusedWeightError` for
+ * tensors within a network that do not belong there.
  */
 export function splitSingleFile({ path, weights }: Pick<WeightFile, 'path' | 'weights'>): SplitFile {
   const used = new Map([...weights].filter(([name]) => !isIgnored(plainName(name))));

@@ -2,8 +2,8 @@ import { renamed } from '../../weights/derived-weight.ts';
 import type { Weight } from '../../weights/weight.ts';
 
 /**
- * Translates a tensor of another layout to diffusers': usually to one of another name, to several where diffusers splits it,
- * to none where diffusers does not use it; `undefined` for a name that the layout does not have.
+ * Translates a tensor of another layout to diffusers': usually to one of another name, to several where diffusers
+ * splits it, to none where diffusers does not use it; `undefined` for a name that the layout does not have.
  */
 export type Translate = (name: string, weight: Weight) => readonly Weight[] | undefined;
 

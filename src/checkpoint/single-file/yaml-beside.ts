@@ -6,8 +6,8 @@ import { isJsonObject } from '../../io/python-json.ts';
 import type { PredictionType } from './prediction.ts';
 
 /**
- * Facts of the original YAML config beside a single file (`model.yaml` beside `model.safetensors`), which A1111 and ComfyUI
- * read, too: often nothing else shows that a UNet predicts v.
+ * Facts of the original YAML config beside a single file (`model.yaml` beside `model.safetensors`), which A1111 and
+ * ComfyUI read, too: often nothing else shows that a UNet predicts v.
  */
 export interface OriginalConfig {
   /** File name, for messages. */
@@ -30,12 +30,15 @@ export interface OriginalConfig {
 /** Larger files are not configs. */
 const MOST_BYTES = 1 << 20;
 
-/** Most of these files have this size, whatever the size of their pictures; smaller sizes are from other training stages. */
+/**
+ * Most of these files have this size, whatever the size of their pictures; smaller sizes are from other training
+ * stages.
+ */
 const USUAL_SIZE = 64;
 
 /**
- * Reads the YAML config beside a file; `undefined` where there is none. Throws `FileFormatError` for invalid YAML, and for
- * YAML with tags that would create objects; they are never followed.
+ * Reads the YAML config beside a file; `undefined` where there is none. Throws `FileFormatError` for invalid YAML, and
+ * for YAML with tags that would create objects; they are never followed.
  */
 export async function configBeside(path: string): Promise<OriginalConfig | undefined> {
   const file = path.replace(/\.[^./\\]+$/, '.yaml');

@@ -22,8 +22,8 @@ export interface ClipLayerConfig {
 }
 
 /**
- * One layer of CLIP's text or vision transformer on tokens x [B,S,C]: self-attention, then an MLP, each with a layer norm
- * before it and a residual connection around it. `mask` [1,1,S,S] is added to the attention scores.
+ * One layer of CLIP's text or vision transformer on tokens x [B,S,C]: self-attention, then an MLP, each with a layer
+ * norm before it and a residual connection around it. `mask` [1,1,S,S] is added to the attention scores.
  */
 export function clipLayer(at: Scope, x: Tensor, config: ClipLayerConfig, mask?: Tensor): Tensor {
   const norm = { axis: -1, epsilon: config.layer_norm_eps };

@@ -10,8 +10,8 @@ export interface Norm {
 }
 
 /**
- * GroupNorm → SiLU → Conv, twice, on x [B,C,H,W]; the time embedding [B or 1,T], if there is one, is added in the middle,
- * the input at the end.
+ * GroupNorm → SiLU → Conv, twice, on x [B,C,H,W]; the time embedding [B or 1,T], if there is one, is added in the
+ * middle, the input at the end.
  */
 export function resnetBlock(at: Scope, x: Tensor, norm: Norm, time?: Tensor): Tensor {
   let h = groupNorm(at.in('norm1'), x, norm);

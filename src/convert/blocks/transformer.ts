@@ -21,7 +21,10 @@ const GROUP_EPSILON = 1e-6;
 /** Epsilon of the layer norms: torch's default, which diffusers' BasicTransformerBlock keeps. */
 const LAYER_EPSILON = 1e-5;
 
-/** GroupNorm → projection → transformer blocks over the pixels of x [B,C,H,W] → projection → + x; `context` is [B,D,1,S]. */
+/**
+ * GroupNorm → projection → transformer blocks over the pixels of x [B,C,H,W] → projection → + x; `context` is
+ * [B,D,1,S].
+ */
 export function transformer2d(at: Scope, x: Tensor, context: Tensor, options: TransformerOptions): Tensor {
   let h = groupNorm(at.in('norm'), x, { groups: options.groups, epsilon: GROUP_EPSILON });
   h = toTokens(h); // [B,C,1,H·W]

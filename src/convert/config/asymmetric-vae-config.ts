@@ -21,7 +21,9 @@ const schema = z.object({
 
 export type AsymmetricVaeConfig = z.output<typeof schema>;
 
-/** Reads and checks an asymmetric VAE's config: encoder and decoder must have equally many levels. Throws `ConfigError`. */
+/**
+ * Reads and checks an asymmetric VAE's config: encoder and decoder must have equally many levels. Throws `ConfigError`.
+ */
 export function asymmetricVaeConfig(component: Component): AsymmetricVaeConfig {
   const config = parseConfig(schema, component);
   const { down_block_types, up_block_types, up_block_out_channels, down_block_out_channels } = config;

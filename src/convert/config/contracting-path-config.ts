@@ -153,7 +153,7 @@ export function depthsOf(
     throw new ConfigError({
       problem: `the config of the ${component.name} contradicts itself: ${key}[${level}] has ${each.length} entries for ${count} layers.`,
       details: { file: component.configFile },
-      advice: 'Download the file again, or take it from where the weights come from.',
+      advice: 'Download the file again, or take it from the same source as the weights.',
     });
   });
 }
@@ -189,9 +189,9 @@ function statedSizes(parsed: Parsed): StatedSize[] {
 }
 
 /**
- * The config has only the width of text and time_ids together. SDXL reads six time_ids (original size, crop offset, target
- * size), its refiner five (an aesthetic score instead of the target size). The refiner has a single text encoder, whose
- * pooled text is as wide as its tokens: that identifies it.
+ * The config has only the width of text and time_ids together. SDXL reads six time_ids (original size, crop offset,
+ * target size), its refiner five (an aesthetic score instead of the target size). The refiner has a single text
+ * encoder, whose pooled text is as wide as its tokens: that identifies it.
  */
 function addedConditions(component: Component, parsed: Parsed): AddedConditions | null {
   if (parsed.addition_embed_type === null) return null;
@@ -210,6 +210,6 @@ function addedConditions(component: Component, parsed: Parsed): AddedConditions 
   throw new ConfigError({
     problem: `the config of the ${component.name} contradicts itself: ${ids} time_ids of ${channels} channels do not fit into projection_class_embeddings_input_dim = ${width}.`,
     details: { file: component.configFile },
-    advice: 'Download the file again, or take it from where the weights come from.',
+    advice: 'Download the file again, or take it from the same source as the weights.',
   });
 }

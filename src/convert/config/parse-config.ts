@@ -68,7 +68,9 @@ export function checkSizes(component: Component, sizes: readonly StatedSize[]): 
   }
 }
 
-/** Throws `ConfigError` for the first list that does not have one entry per level; a single value holds for all levels. */
+/**
+ * Throws `ConfigError` for the first list that does not have one entry per level; a single value holds for all levels.
+ */
 export function checkLevels(
   component: Component,
   levels: number,

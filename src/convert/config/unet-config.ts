@@ -81,7 +81,10 @@ export function unetConfig(component: Component): UNetConfig {
   };
 }
 
-/** Depths of the up blocks: each has one layer more than its down block, and the same depth unless the config has others. */
+/**
+ * Depths of the up blocks: each has one layer more than its down block, and the same depth unless the config has
+ * others.
+ */
 function upDepths(
   component: Component,
   parsed: Parsed,

@@ -9,8 +9,8 @@ import type { Contract } from './contract.ts';
 const LARGEST_SIZE = 32_768;
 
 /**
- * The contract of Apple's Core ML packages (apple/ml-stable-diffusion, torch2coreml.py) and the apps that load them: fixed
- * sizes, float16 inputs and float32 outputs, token ids as float32, text as [B,C,1,S].
+ * The contract of Apple's Core ML packages (apple/ml-stable-diffusion, torch2coreml.py) and the apps that load them:
+ * fixed sizes, float16 inputs and float32 outputs, token ids as float32, text as [B,C,1,S].
  */
 export const appleContract: Contract = {
   name: 'apple',

@@ -5,8 +5,8 @@ import type { Tensor } from '../../graph/tensor.ts';
 import type { Contract } from './contract.ts';
 
 /**
- * The contract of optimum's ONNX pipelines: float32 inputs and outputs, token ids int64, text as [B,S,C], batch and (unless
- * fixed) height and width free.
+ * The contract of optimum's ONNX pipelines: float32 inputs and outputs, token ids int64, text as [B,S,C], batch and
+ * (unless fixed) height and width free.
  */
 export const optimumContract: Contract = {
   name: 'optimum',

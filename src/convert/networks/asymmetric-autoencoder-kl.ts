@@ -4,9 +4,9 @@ import { vaeEncoder } from '../vae-encoder.ts';
 import { trainedFactors, type VaeVariant } from './vae-variant.ts';
 
 /**
- * AsymmetricAutoencoderKL (Zhu et al. 2023): the VAE of 1.x with a decoder that is wider and deeper than its encoder, for
- * sharper pictures. For inpainting, diffusers also gives the decoder the masked picture; without it, as here, it is an
- * ordinary decoder.
+ * AsymmetricAutoencoderKL (Zhu et al. 2023): the VAE of 1.x with a decoder that is wider and deeper than its encoder,
+ * for sharper pictures. For inpainting, diffusers also gives the decoder the masked picture; without it, as here, it is
+ * an ordinary decoder.
  */
 export const asymmetricAutoencoderKl: VaeVariant = {
   defaultFactor: trainedFactors.sd,

@@ -58,7 +58,10 @@ function rowsOf(rng: Rng, shape: readonly number[], tensors: readonly TensorData
   return { dtype: 'f32', shape, data };
 }
 
-/** SDXL's time_ids: original size, crop offset, target size; for a refiner an aesthetic score instead of the target size. */
+/**
+ * SDXL's time_ids: original size, crop offset, target size; for a refiner an aesthetic score instead of the target
+ * size.
+ */
 function timeIdsOf({ batch, height, width }: InputSizes, count: number): TensorData {
   const rows = Array.from({ length: batch }, (_, row) =>
     [height, width, 0, 0, ...(count === 5 ? [row % 2 === 0 ? 2.5 : 6] : [height, width])].slice(0, count),

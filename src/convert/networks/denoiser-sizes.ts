@@ -16,8 +16,8 @@ export function ownSizes({ components }: Checkpoint): Sizes {
 }
 
 /**
- * Checks the sizes for a network that halves its latents between levels. SPLIT_EINSUM_V2 needs fixed sizes, since it cuts
- * the queries into chunks: sizes that the user left out are then `own`. Throws `RequestError`.
+ * Checks the sizes for a network that halves its latents between levels. SPLIT_EINSUM_V2 needs fixed sizes, since it
+ * cuts the queries into chunks: sizes that the user left out are then `own`. Throws `RequestError`.
  */
 export function denoiserSizes(
   what: string,

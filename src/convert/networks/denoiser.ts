@@ -9,7 +9,10 @@ import type { Axis } from './realistic.ts';
 
 /** What the cards of UNets and ControlNets share: inputs and sizes. */
 
-/** Inputs of the forward pass: `time_ids` and `text_embeds` only in XL, `timestep_cond` only in guidance-distilled UNets. */
+/**
+ * Inputs of the forward pass: `time_ids` and `text_embeds` only in XL, `timestep_cond` only in guidance-distilled
+ * UNets.
+ */
 export interface Inputs {
   readonly sample: Tensor;
   readonly timestep: Tensor;

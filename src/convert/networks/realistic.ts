@@ -3,8 +3,8 @@ import { elementCount } from '../../weights/dtype.ts';
 import type { TensorData } from '../../weights/tensor-data.ts';
 
 /**
- * Building blocks of realistic inputs, whose numbers are like those in use. Converters often test with uniform noise, which
- * hides errors that a real prompt, a late timestep or a picture shows.
+ * Building blocks of realistic inputs, whose numbers are like those in use. Converters often test with uniform noise,
+ * which hides errors that a real prompt, a late timestep or a picture shows.
  */
 
 /** One set of inputs, in optimum's names and layouts. */

@@ -95,6 +95,6 @@ export const refiner = networkCard({
   swiftName: 'UnetRefiner',
   marks: ['timestep'],
   like: 'unet',
-  // It is told an aesthetic score in the place of two sizes; Apple's Swift package tells it by this, too.
+  // Its time_ids have an aesthetic score instead of the target size; Apple's Swift package checks the same.
   isUnlike: (lastDims) => lastDims.get('time_ids') === REFINER_TIME_IDS,
 });
