@@ -28,7 +28,7 @@ export interface Checkpoint {
   close(): Promise<void>;
 }
 
-/** The family and kind of a checkpoint with these components. */
+/** Recognises the family and kind of a checkpoint by its UNet. */
 export function natureOf(components: ReadonlyMap<string, Component>): Pick<Checkpoint, 'family' | 'kind'> {
   const unet = components.get('unet')?.weights ?? new Map();
   return { family: familyOf(unet), kind: kindOf(unet) };

@@ -62,9 +62,7 @@ export async function readModelIndex(path: string): Promise<ModelIndex> {
   });
 }
 
-/**
- * Index of an unknown pipeline that has the usual networks: that of the usual pipeline, without components of its own.
- */
+/** Treats an unknown pipeline with the usual networks as the usual pipeline, without the components that only it has. */
 function ordinary(modelIndex: JsonObject, parts: readonly ModelPart[], className: string): ModelIndex {
   const isXl = parts.some(({ name }) => name === 'text_encoder_2');
   const usual = isXl ? 'StableDiffusionXLPipeline' : 'StableDiffusionPipeline';

@@ -47,7 +47,7 @@ export function networkWeights(
   return { weights: whole, notes: left.length > 0 ? [...notes, leftOverNote(folder, left)] : notes };
 }
 
-/** Alone, a second text encoder is taken for a first, which has no projection: then this tensor is left over. */
+/** A second text encoder alone is taken for a first, which has no projection: this tensor is then left over. */
 const PROJECTION = 'text_projection.weight';
 
 function isProjection(name: string): boolean {

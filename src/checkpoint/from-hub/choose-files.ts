@@ -67,7 +67,7 @@ function chooseFolder(snapshot: Snapshot, selection: Selection): readonly string
   }
   const missing = withoutWeights(names, selection).filter(
     // Folders that the Hub lacks entirely are not an error here: opening the checkpoint reports them. The cache does not
-    // show what the Hub has; a safety checker is often named by repositories that lack one.
+    // show what the Hub has, and repositories often name a safety checker that they lack.
     (folder) =>
       (snapshot.isCached && folder !== 'safety_checker') ||
       names.some((name) => folder === '' || name.startsWith(`${folder}/`)),

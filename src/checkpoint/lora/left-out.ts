@@ -18,12 +18,12 @@ export function leftOut(checkpoint: Checkpoint, lora: Lora, { targets, padded, e
     }),
     ...(unmatched.length > 0
       ? [
-          `${lora.path} changes ${count(unmatched.length, 'layer')} that the checkpoint does not have: ${some(unmatched)}.`,
+          `${lora.path} changes ${count(unmatched.length, 'layer')} that the checkpoint does not have: ${firstNames(unmatched)}.`,
         ]
       : []),
     ...(empty.length > 0
       ? [
-          `${lora.path} has ${count(empty.length, 'layer')} without any change: ${some(empty.map(({ module }) => module))}.`,
+          `${lora.path} has ${count(empty.length, 'layer')} without any change: ${firstNames(empty.map(({ module }) => module))}.`,
         ]
       : []),
     ...(padded.length > 0
@@ -34,7 +34,7 @@ export function leftOut(checkpoint: Checkpoint, lora: Lora, { targets, padded, e
     ...biasesLeft(lora, targets),
     ...(lora.unknown.length > 0
       ? [
-          `${lora.path} has ${count(lora.unknown.length, 'tensor')} outside of the LoRA: ${some(lora.unknown)}.`,
+          `${lora.path} has ${count(lora.unknown.length, 'tensor')} outside of the LoRA: ${firstNames(lora.unknown)}.`,
         ]
       : []),
   ];
@@ -50,14 +50,14 @@ function biasesLeft(lora: Lora, targets: readonly Target[]): string[] {
     .filter(({ parts }) => parts.has('diff_b') || parts.has('b_norm'))
     .filter((module) => !biases.has(module));
   if (left.length === 0) return [];
-  const names = some(left.map(({ module }) => module));
+  const names = firstNames(left.map(({ module }) => module));
   return [
     `${lora.path} changes the bias of ${count(left.length, 'layer')}, but the checkpoint has none there: ${names}.`,
   ];
 }
 
-/** The first of many names, and how many more there are. */
-export function some(names: readonly string[]): string {
+/** Lists the first names, and the number of the others. */
+export function firstNames(names: readonly string[]): string {
   const more = names.length - 3;
   return `${names.slice(0, 3).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }

@@ -5,7 +5,7 @@ import type { Weight } from '../../weights/weight.ts';
 import { type Checkpoint, requireComponent } from '../checkpoint.ts';
 import { familyTitles } from '../family.ts';
 import { findTargets, type Target } from './find-targets.ts';
-import { leftOut, some } from './left-out.ts';
+import { firstNames, leftOut } from './left-out.ts';
 import type { LoraChoice } from './lora-argument.ts';
 import { loraFamilyTitle } from './lora-family.ts';
 import { mergedWeight } from './merged-weight.ts';
@@ -118,7 +118,7 @@ function nothingMatches(checkpoint: Checkpoint, lora: Lora): UnsupportedModelErr
     problem: `${lora.path} is for another family: none of its ${lora.modules.length} layers is in the checkpoint.`,
     details: {
       expected: `layers such as ${expected}`,
-      found: some(lora.modules.map(({ module }) => module)),
+      found: firstNames(lora.modules.map(({ module }) => module)),
       ...families(checkpoint, lora),
     },
     advice: useOwnFamily,

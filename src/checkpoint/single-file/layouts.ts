@@ -6,7 +6,7 @@ import { ldmControlNet } from './ldm-controlnet.ts';
 import { ldmUnet } from './ldm-unet.ts';
 import { ldmVae } from './ldm-vae.ts';
 import { openClip } from './open-clip.ts';
-import { asItIs, type Translate } from './translate.ts';
+import { type Translate, unchanged } from './translate.ts';
 
 /** Naming scheme of a network's tensors in a file, behind their prefix. */
 export interface Layout {
@@ -34,7 +34,7 @@ export function layoutOf({ part, naming, prefix }: FoundPart): Layout {
           mayBelong: never,
           translate: ldmVae,
         }
-      : { heads, mayBelong: never, translate: () => asItIs };
+      : { heads, mayBelong: never, translate: () => unchanged };
   }
   if (naming === 'openclip') {
     return {
@@ -75,6 +75,6 @@ function denoiserLayout(part: 'unet' | 'controlnet', naming: FoundPart['naming']
     heads: naming === 'original' ? denoiserHeads.original : denoiserHeads.diffusers,
     // Behind a prefix, every tensor of more than one element belongs to the network; without one, other tensors may be beside it.
     mayBelong: (name, { shape }) => (prefix === '' ? foreignHeads.test(name) : elementCount(shape) > 1),
-    translate: naming === 'original' ? original : () => asItIs,
+    translate: naming === 'original' ? original : () => unchanged,
   };
 }

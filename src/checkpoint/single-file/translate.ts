@@ -41,4 +41,4 @@ export function renaming(rules: readonly Rule[]): Translate {
 }
 
 /** Translation of diffusers' own layout. */
-export const asItIs: Translate = (name, weight) => [renamed(weight, name)];
+export const unchanged: Translate = (name, weight) => [renamed(weight, name)];
