@@ -27,7 +27,8 @@ export type AsymmetricVaeConfig = z.output<typeof schema>;
 export function asymmetricVaeConfig(component: Component): AsymmetricVaeConfig {
   const config = parseConfig(schema, component);
   const { down_block_types, up_block_types, up_block_out_channels, down_block_out_channels } = config;
-  checkLevels(component, down_block_out_channels.length, {
+  checkLevels(component, {
+    down_block_out_channels,
     down_block_types,
     up_block_types,
     up_block_out_channels,

@@ -112,7 +112,8 @@ export interface ContractingPathConfig
 export function contractingPathConfig(component: Component, parsed: Parsed): ContractingPathConfig {
   const { attention_head_dim, transformer_layers_per_block, layers_per_block } = parsed;
   const { down_block_types, block_out_channels: channels } = parsed;
-  checkLevels(component, channels.length, {
+  checkLevels(component, {
+    block_out_channels: channels,
     down_block_types,
     attention_head_dim,
     transformer_layers_per_block,

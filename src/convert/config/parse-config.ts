@@ -69,17 +69,18 @@ export function checkSizes(component: Component, sizes: readonly StatedSize[]): 
 }
 
 /**
- * Throws `ConfigError` for the first list that does not have one entry per level; a single value holds for all levels.
+ * Throws `ConfigError` for the first list that is not as long as the first of them, which has an entry per level; a single
+ * value holds for all levels.
  */
-export function checkLevels(
-  component: Component,
-  levels: number,
-  lists: Readonly<Record<string, unknown>>,
-): void {
-  for (const [key, list] of Object.entries(lists)) {
-    if (!Array.isArray(list) || list.length === levels) continue;
+export function checkLevels(component: Component, lists: Readonly<Record<string, unknown>>): void {
+  const lengths = Object.entries(lists).flatMap(([key, list]) =>
+    Array.isArray(list) ? [[key, list.length] as const] : [],
+  );
+  const [[first, levels] = ['', 0]] = lengths;
+  for (const [key, length] of lengths) {
+    if (length === levels) continue;
     throw new ConfigError({
-      problem: `the config of the ${component.name} contradicts itself: block_out_channels has ${levels} entries, but ${key} has ${list.length}.`,
+      problem: `the config of the ${component.name} contradicts itself: ${first} has ${levels} entries, but ${key} has ${length}.`,
       details: { file: component.configFile },
       advice: 'Download the file again, or take it from the same source as the weights.',
     });

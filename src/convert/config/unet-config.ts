@@ -55,7 +55,8 @@ export function unetConfig(component: Component): UNetConfig {
   const parsed = parseConfig(schema, component);
   const { block_out_channels, up_block_types, time_cond_proj_dim } = parsed;
   const path = contractingPathConfig(component, parsed);
-  checkLevels(component, block_out_channels.length, {
+  checkLevels(component, {
+    block_out_channels,
     up_block_types,
     reverse_transformer_layers_per_block: parsed.reverse_transformer_layers_per_block,
   });

@@ -35,7 +35,11 @@ export type VaeDecoderConfig = Pick<
 export function vaeConfig(component: Component): VaeConfig {
   const config = parseConfig(schema, component);
   const { down_block_types, up_block_types } = config;
-  checkLevels(component, config.block_out_channels.length, { down_block_types, up_block_types });
+  checkLevels(component, {
+    block_out_channels: config.block_out_channels,
+    down_block_types,
+    up_block_types,
+  });
   checkSizes(component, [
     { key: 'in_channels', value: config.in_channels, weight: 'encoder.conv_in.weight', axis: 1 },
     { key: 'out_channels', value: config.out_channels, weight: 'decoder.conv_out.weight', axis: 0 },
