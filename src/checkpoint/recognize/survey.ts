@@ -176,18 +176,15 @@ function claim({ prefix }: FoundPart): number {
   return usualPrefixes.test(prefix) ? 2 : 1;
 }
 
+/** The best candidate for each part. Of several that are equally good, one does not say which is meant: they are rivals. */
 function bestOf(found: readonly FoundPart[]): Pick<Survey, 'parts' | 'rivals'> {
   const parts = new Map<Part, FoundPart>();
   let rivals: Survey['rivals'];
-  for (const each of found) {
-    const other = parts.get(each.part);
-    if (!other || claim(each) > claim(other)) parts.set(each.part, each);
-    if (other && claim(each) === claim(other)) rivals ??= [other, each];
+  for (const [part, candidates] of Map.groupBy(found, (each) => each.part)) {
+    const best = Math.max(...candidates.map(claim));
+    const [first, second] = candidates.filter((each) => claim(each) === best);
+    if (first) parts.set(part, first);
+    if (first && second) rivals ??= [first, second];
   }
-  return { parts, rivals: rivals && claim(rivals[0]) >= claimOf(parts, rivals[0].part) ? rivals : undefined };
-}
-
-function claimOf(parts: ReadonlyMap<Part, FoundPart>, part: Part): number {
-  const best = parts.get(part);
-  return best ? claim(best) : 0;
+  return { parts, rivals };
 }

@@ -156,6 +156,13 @@ test.for([
   expect(error.details.second ?? '').toContain(name.split('.')[0]);
 });
 
+test('a tie between two is seen although one of a lesser claim came before', () => {
+  const first = { 'odd.one.output_blocks.0.0.x': [1], 'odd.two.output_blocks.0.0.x': [1] };
+  const second = { 'unet.output_blocks.0.0.x': [1] };
+  const error = thrownBy(() => splitSingleFile(headerFile({ ...first, ...shapesOf('sd15'), ...second })));
+  expect(error.problem).toBe('model.safetensors holds two networks that could be its unet.');
+});
+
 test('a network with diffusers’ names inside an original file is taken as it is', () => {
   const vae = fullSizeCheckpoint('sd15').components.get('vae')?.weights ?? new Map();
   const inFile = [...vae.values()].map(({ name, shape }) => [`first_stage_model.${name}`, shape]);
