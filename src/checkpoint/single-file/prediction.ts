@@ -43,9 +43,10 @@ export interface PredictionContext {
 export async function predictionOf(file: WeightFile, context: PredictionContext): Promise<Prediction> {
   const { given, configured } = context;
   const marked = statedIn(file);
+  // What the UNet predicts leaves its noise schedule as it is.
   if (given)
     return {
-      ...marked,
+      ...scheduleOf(file, context),
       type: given,
       zeroSnr: given === 'v_prediction' && (marked?.zeroSnr ?? false),
       note: `The UNet predicts ${predictionTitles[given]}, as requested.`,
@@ -86,29 +87,31 @@ function statedIn({ metadata, weights }: WeightFile): Prediction | undefined {
   return /^eps|v2-512/.test(stated) ? epsilon : undefined;
 }
 
-async function guessed(
-  { path, weights }: WeightFile,
-  { family, kind, unet }: PredictionContext,
-): Promise<Prediction> {
+/** Noise schedules that names of tensors show. */
+function scheduleOf(
+  { weights }: WeightFile,
+  { family, kind }: PredictionContext,
+): Required<Pick<Prediction, 'schedule' | 'note'>> | undefined {
   const names = [...weights.keys()];
   if (names.some((name) => /^edm_(mean|std)$/.test(name)))
-    return {
-      ...epsilon,
-      schedule: 'edm',
-      note: 'The file is Playground v2.5, which uses an EDM scheduler.',
-    };
-  if (family !== 'sd2' || kind !== 'base') return epsilon;
+    return { schedule: 'edm', note: 'The file is Playground v2.5, which uses an EDM scheduler.' };
   // Only SD-Turbo was published with SGM's names and a UNet of 2.x.
-  if (names.some((name) => name.startsWith('conditioner.embedders.0.model.')))
-    return {
-      ...epsilon,
-      schedule: 'turbo',
-      note: 'The file has the names of SD-Turbo, which predicts noise.',
-    };
+  const isTurbo = family === 'sd2' && kind === 'base' && names.some((name) => name.startsWith(SGM_TEXT));
+  if (!isTurbo) return undefined;
+  return { schedule: 'turbo', note: 'The file has the names of SD-Turbo, which predicts noise.' };
+}
+
+const SGM_TEXT = 'conditioner.embedders.0.model.';
+
+async function guessed(file: WeightFile, context: PredictionContext): Promise<Prediction> {
+  const { family, kind, unet } = context;
+  const scheduled = scheduleOf(file, context);
+  if (scheduled) return { ...epsilon, ...scheduled };
+  if (family !== 'sd2' || kind !== 'base') return epsilon;
   const bias = unet?.get(TESTED_BIAS);
   const deviation = bias ? deviationOf((await readTensor(bias, 'f32')).data) : 0;
   if (deviation > 0) return byDeviation(deviation);
-  if (/(?<!\d)512(?!\d)/.test(basename(path)))
+  if (/(?<!\d)512(?!\d)/.test(basename(file.path)))
     return {
       ...epsilon,
       note: 'The UNet of 2.x is assumed to predict noise, since the file name contains 512.',

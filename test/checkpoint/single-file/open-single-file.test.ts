@@ -213,6 +213,8 @@ test('SD-Turbo has the text encoder of 2.x under XL’s names, predicts noise an
     prediction_type: 'epsilon',
     timestep_spacing: 'trailing',
   });
+  const told = await readSingleFile(headerFile(Object.fromEntries(shapes)), { predictionType: 'epsilon' });
+  expect(await schedulerOf(told)).toEqual(await schedulerOf(checkpoint));
 });
 
 test('Playground’s latents have means and deviations of their own, and its scheduler is that of EDM', async () => {
@@ -228,6 +230,8 @@ test('Playground’s latents have means and deviations of their own, and its sch
   });
   expect((await schedulerOf(checkpoint))._class_name).toBe('EDMDPMSolverMultistepScheduler');
   expect(checkpoint.notes.join()).toContain('Playground v2.5');
+  const told = await readSingleFile({ ...file, weights }, { predictionType: 'epsilon' });
+  expect(await schedulerOf(told)).toEqual(await schedulerOf(checkpoint));
 });
 
 test('what lies beside the networks is named once with counts, and refused where that is asked for', async () => {
