@@ -1,6 +1,6 @@
 import { RequestError } from '../src/errors.ts';
 
-/** What yargs knows of the options that were declared. */
+/** Declared options, as yargs keeps them. */
 interface DeclaredOptions {
   readonly array: readonly string[];
   readonly number: readonly string[];
@@ -8,8 +8,8 @@ interface DeclaredOptions {
 }
 
 /**
- * Checks what yargs lets pass: options that take one value and are given several, and numbers that are none. For
- * yargs' `check`, whose second argument is, whatever its types say, what was declared. Throws `RequestError`.
+ * Checks what yargs does not: options with one value that are given several, and number options without a number. Passed
+ * to yargs' `check`, whose second argument is the declared options, whatever its types say. Throws `RequestError`.
  */
 export function checkValues(argv: Readonly<Record<string, unknown>>, declared: unknown): true {
   const { array, number, key } = declared as DeclaredOptions; // as: see above
@@ -19,7 +19,7 @@ export function checkValues(argv: Readonly<Record<string, unknown>>, declared: u
     if (Array.isArray(value) && !array.includes(name)) {
       throw new RequestError({
         problem: `${option} takes one value, but is given ${value.length}: ${value.join(', ')}.`,
-        advice: 'Give it once.',
+        advice: 'Pass it once.',
       });
     }
     if (number.includes(name) && name in argv && !Number.isFinite(value))

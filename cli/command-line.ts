@@ -3,7 +3,7 @@ import { distance } from 'fastest-levenshtein';
 import { RequestError } from '../src/errors.ts';
 import { commandNames } from './commands.ts';
 
-/** What Apple's tools are called, and the command that does the same. */
+/** Apple's tools, and the command that does the same. */
 const appleTools: Readonly<Record<string, string>> = {
   torch2coreml: 'convert',
   pipeline: 'generate',
@@ -12,17 +12,18 @@ const appleTools: Readonly<Record<string, string>> = {
   mixed_bit_compression_apply: 'quantize',
 };
 
-/** Apple's tools that nothing here stands for, and what to do instead. */
+/** Apple's tools without a counterpart here, and what to do instead. */
 const appleOnly: Readonly<Record<string, string>> = {
   mixed_bit_compression_pre_analysis:
-    'Measure what each weight is worth with sdconvert quantize MODEL --analyze FILE.json: its recipe fits packages, too.',
-  activation_quantization: 'Activations stay in float16; give the weights fewer bits with --quantize-nbits.',
+    'Measure the weights of the ONNX UNet with sdconvert analyze: its recipe also fits Core ML packages.',
+  activation_quantization: 'Activations stay in float16; quantise the weights with --quantize-nbits.',
   multilingual_projection: 'Multilingual text encoders are not converted.',
 };
 
 /**
- * A command line as yargs is to read it: `help` and short forms as options, a model without `--model-version`, Apple's
- * tools by their names. Throws `RequestError` for a first word that is no command and no model, naming the nearest.
+ * Rewrites a command line for yargs: `help` and short forms become options, a model gets its `--model-version`, and Apple's
+ * tools become commands. Throws `RequestError` for a first word that is neither a command nor a model, and suggests the
+ * nearest command.
  */
 export function readCommandLine(args: readonly string[]): readonly string[] {
   const [given, ...rest] = args;
@@ -37,7 +38,7 @@ export function readCommandLine(args: readonly string[]): readonly string[] {
   if (command !== undefined) return readCommandLine([command, ...rest]);
   const instead = appleOnly[word];
   if (instead !== undefined)
-    throw new RequestError({ problem: `${word} of Apple’s tool has no counterpart here.`, advice: instead });
+    throw new RequestError({ problem: `Apple’s ${word} has no counterpart here.`, advice: instead });
   if (isModel(given)) return ['convert', '--model-version', ...args];
   const nearest = nearestOf(word, commandNames);
   throw new RequestError({
@@ -62,12 +63,12 @@ function withPackageFirst(args: readonly string[]): readonly string[] {
   return value === undefined ? args : [value, ...args.slice(0, at), ...args.slice(at + taken)];
 }
 
-/** Paths, files and ids have a character that no command has; a folder here may have none. */
+/** Whether a word is a path or an id, which contain characters that no command has, or an existing folder. */
 function isModel(word: string): boolean {
   return /[/\\.:~]/.test(word) || existsSync(word);
 }
 
-/** The option names that nothing declares, each once, in the order given. `known` are all declared names and aliases. */
+/** Option names that are not declared, each once, in the order given. `known`: all declared names and aliases. */
 export function unknownOptions(args: readonly string[], known: ReadonlySet<string>): string[] {
   const end = args.indexOf('--');
   const names = args.slice(0, end < 0 ? args.length : end).flatMap((arg) => {
@@ -79,7 +80,7 @@ export function unknownOptions(args: readonly string[], known: ReadonlySet<strin
   return [...new Set(names)].filter((name) => !isKnown(name));
 }
 
-/** The error for options that there are not. */
+/** Builds the error for unknown options. */
 export function noSuchOptions(
   unknown: readonly string[],
   known: ReadonlySet<string>,
@@ -95,7 +96,7 @@ export function noSuchOptions(
   });
 }
 
-/** What differs in a third of its letters at most, the closest first. */
+/** Finds the closest name, if at most a third of the word's letters differ. */
 function nearestOf(word: string, names: readonly string[]): string | undefined {
   const [nearest] = names
     .map((name) => ({ name, far: distance(word, name) }))

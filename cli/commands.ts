@@ -1,6 +1,6 @@
 import type { Command } from './commands/command.ts';
 
-/** A command as the list of commands shows it; the rest is loaded when it is used. */
+/** A command in the list of commands; the command itself is loaded when it is used. */
 export interface ListedCommand {
   readonly name: string;
   /** Its name and arguments as yargs takes them: `inspect <path>`. */
@@ -27,13 +27,13 @@ export const commands: readonly [ListedCommand, ...ListedCommand[]] = [
   {
     name: 'inspect',
     usage: 'inspect <path>',
-    summary: 'Say what a checkpoint, weight file or artifact is',
+    summary: 'Show what a checkpoint, weight file or converted model is',
     load: async () => (await import('./commands/inspect.ts')).inspectCommand,
   },
   {
     name: 'validate',
     usage: 'validate <path>',
-    summary: 'Run a conversion and compare every output with a reference',
+    summary: 'Run converted models and compare every output with a reference',
     load: async () => (await import('./commands/validate.ts')).validateCommand,
   },
   {
@@ -51,13 +51,13 @@ export const commands: readonly [ListedCommand, ...ListedCommand[]] = [
   {
     name: 'analyze',
     usage: 'analyze <artifact>',
-    summary: 'Measure what the bits of each weight cost, and choose them',
+    summary: 'Measure each weight at fewer bits, and choose mixed bits',
     load: async () => (await import('./commands/analyze.ts')).analyzeCommand,
   },
   {
     name: 'chunk',
     usage: 'chunk <artifact>',
-    summary: 'Cut a converted UNet into chunks beside it',
+    summary: 'Cut a converted UNet into chunks',
     load: async () => (await import('./commands/chunk.ts')).chunkCommand,
   },
   {
@@ -75,16 +75,16 @@ export const commands: readonly [ListedCommand, ...ListedCommand[]] = [
   {
     name: 'verify',
     usage: 'verify <path>',
-    summary: 'Check that every byte of a conversion or download is what was written',
+    summary: 'Check the files of a conversion or download against their hashes',
     load: async () => (await import('./commands/verify.ts')).verifyCommand,
   },
   {
     name: 'generate',
     usage: 'generate',
-    summary: 'Make pictures from a conversion, on any machine',
+    summary: 'Generate pictures with converted models, on any machine',
     load: async () => (await import('./commands/generate.ts')).generateCommand,
   },
 ];
 
-/** Their names. */
+/** Names of all commands. */
 export const commandNames: readonly string[] = commands.map(({ name }) => name);

@@ -3,26 +3,27 @@ import { resolve } from 'node:path';
 import type { Argv } from 'yargs';
 import type { HubOptions } from '../src/hub/hub-options.ts';
 
-/** The options of every command that downloads from the Hub. */
+/** Declares the options of commands that use the Hub. */
 export function declareHubOptions<T>(yargs: Argv<T>) {
   return yargs
-    .option('revision', { type: 'string', describe: 'A branch, tag or commit [default: main]' })
+    .option('revision', { type: 'string', describe: 'Branch, tag or commit [default: main]' })
     .option('token', {
       type: 'string',
-      describe: 'For private and gated models [default: HF_TOKEN, or what `hf auth login` left]',
+      describe:
+        'Access token for private and gated models [default: HF_TOKEN, or the one of `hf auth login`]',
     })
     .option('cache-dir', {
       type: 'string',
-      describe: 'The cache, shared with Python [default: HF_HUB_CACHE, or ~/.cache/huggingface/hub]',
+      describe: 'Cache folder, shared with Python [default: HF_HUB_CACHE, or ~/.cache/huggingface/hub]',
     })
     .option('offline', {
       type: 'boolean',
-      describe: 'Use only what is in the cache [default: HF_HUB_OFFLINE]',
+      describe: 'Use only cached files [default: HF_HUB_OFFLINE]',
     })
     .group(['revision', 'token', 'cache-dir', 'offline'], 'Hub:');
 }
 
-/** The Hub's settings: what was declared above, else what the environment says. */
+/** Settings of the Hub: from the options above, or else from the environment. */
 export async function hubOptions(argv: {
   readonly revision: string | undefined;
   readonly token: string | undefined;

@@ -1,6 +1,6 @@
 /**
- * Ctrl-C, a polite kill and a closed terminal stop the work, which then leaves nothing half-written. The second time the
- * process ends at once, by the signal itself: to leave in an orderly way would wait for (or crash) what computes natively.
+ * Aborts the work on Ctrl-C, SIGTERM and a closed terminal, so that nothing is left half-written. A second signal kills the
+ * process at once, because an orderly exit would wait for native code that is computing, or crash it.
  */
 export function stopOnInterrupt(): AbortSignal {
   const stop = new AbortController();
@@ -10,11 +10,11 @@ export function stopOnInterrupt(): AbortSignal {
       if (!stop.signal.aborted) return stop.abort();
       if (process.stderr.isTTY) process.stderr.write(SHOW_CURSOR);
       process.removeAllListeners(signal);
-      process.kill(process.pid, signal); // a shell says 128 + its number: 130 after Ctrl-C
+      process.kill(process.pid, signal); // a shell reports 128 + its number: 130 after Ctrl-C
     });
   }
   return stop.signal;
 }
 
-/** A list that is redrawn hides it. */
+/** Shows the cursor, which the live list hides. */
 const SHOW_CURSOR = '\x1b[?25h\n';

@@ -7,10 +7,10 @@ import { visibleEvent } from './visible.ts';
 
 type Task = ListrTaskWrapper<unknown, typeof DefaultRenderer, typeof SimpleRenderer>;
 
-/** What the list takes of a row for its mark, and what it leaves free at the end. */
+/** Columns of a row that the list needs for its mark and leaves free at the end. */
 const MARK_COLUMNS = 8;
 
-/** A stage of the list. The work may be past it before the list has come to it. */
+/** A stage in the list; the work may finish it before the list starts it. */
 interface Line {
   readonly ended: PromiseWithResolvers<void>;
   readonly notes: string[];
@@ -19,8 +19,8 @@ interface Line {
 }
 
 /**
- * Shows stages as a list on the terminal that is redrawn as they go: each keeps what it did and how long it took, with
- * the notes that came meanwhile below it. Ctrl-C is the caller's: the signal stops the work, and the list ends with it.
+ * Shows stages as a live list on the terminal. Each finished stage keeps its result and duration, with its notes below. The
+ * caller handles Ctrl-C: the signal stops the work, and the list ends with it.
  */
 export async function followLive<T>(
   stages: readonly string[],
@@ -41,7 +41,7 @@ export async function followLive<T>(
         line.task = task;
         task.title = line.title;
         for (const note of line.notes) task.output = note;
-        // A stage that never comes must not keep the list waiting once the work is over.
+        // A stage that never starts must not keep the list waiting when the work is over.
         return Promise.race([line.ended.promise, done.then(() => undefined)]);
       },
       rendererOptions: { outputBar: Number.POSITIVE_INFINITY, persistentOutput: true },
@@ -55,7 +55,7 @@ export async function followLive<T>(
       },
     },
   );
-  const stopping = () => current && note(current, 'stopping … (Ctrl-C again ends at once)');
+  const stopping = () => current && note(current, 'stopping … (press Ctrl-C again to quit at once)');
   signal.addEventListener('abort', stopping, { once: true });
   // The list fails when the work does; the work's own error is the one to throw.
   await list.run().catch(() => {});

@@ -12,7 +12,7 @@ import { checkNeededOptions } from './needed-options.ts';
 import { createReport, type Report } from './report.ts';
 import { inOurWords } from './wordings.ts';
 
-// Whoever reads may stop reading: that is no failure. Any other error of writing is one, and stderr may still tell.
+// A closed pipe (EPIPE) is no failure: the reader may stop reading. Any other write error is one, reported on stderr.
 process.stderr.on('error', () => {});
 process.stdout
   .on('error', () => {})
@@ -26,7 +26,7 @@ process.stdout
 
 process.exitCode = await main(hideBin(process.argv));
 
-/** Runs a command line and gives the exit code: 0 done, 1 the input or request is at fault, 2 our fault, 130 interrupted. */
+/** Runs a command line. Exit codes: 0 success, 1 wrong input or request, 2 defect of sdconvert, 130 interrupted. */
 async function main(given: readonly string[]): Promise<number> {
   const stop = stopOnInterrupt();
   let report = createReport({ json: given.includes('--json'), quiet: false }, stop);
@@ -36,7 +36,7 @@ async function main(given: readonly string[]): Promise<number> {
     const cli = yargs([...args])
       .scriptName('sdconvert')
       .usage(
-        '$0 [command] [options]\n\nStable Diffusion checkpoints to ONNX and Core ML, proven right, on any machine.',
+        '$0 [command] [options]\n\nConverts Stable Diffusion checkpoints to ONNX and Core ML on any machine, and checks the results.',
       )
       .version(version)
       .alias('v', 'version')
@@ -45,26 +45,26 @@ async function main(given: readonly string[]): Promise<number> {
         type: 'boolean',
         default: false,
         global: true,
-        describe: 'Events and result as JSON lines on stdout',
+        describe: 'Print events and result as JSON lines on stdout',
       })
-      .option('quiet', { type: 'boolean', default: false, global: true, describe: 'Show no progress' })
+      .option('quiet', { type: 'boolean', default: false, global: true, describe: 'Hide progress and notes' })
       .option('verbose', {
         type: 'boolean',
         default: false,
         global: true,
-        describe: 'Show what an unexpected error came from',
+        describe: 'Show the stack trace of an unexpected error',
       })
       .strict()
       .check(checkValues)
-      .locale('en') // of the messages that `inOurWords` knows
+      .locale('en') // `inOurWords` matches English messages
       .demandCommand(0, 0)
       .wrap(Math.min(110, process.stdout.columns ?? 100))
       .epilogue(
         'All options: --help --all. Each command has its own help with an example: sdconvert validate --help',
       )
       .exitProcess(false)
-      .option('all', { type: 'boolean', global: true, describe: 'With --help: every option' })
-      .group(['json', 'quiet', 'verbose', 'all', 'help', 'version'], 'Everywhere:')
+      .option('all', { type: 'boolean', global: true, describe: 'With --help: show every option' })
+      .group(['json', 'quiet', 'verbose', 'all', 'help', 'version'], 'Global options:')
       .fail((message, error) => {
         const known = declaredNames(cli);
         const unknown = unknownOptions(args, known);
@@ -91,7 +91,7 @@ async function main(given: readonly string[]): Promise<number> {
   }
 }
 
-/** Whether a command line can mean this command; only such commands are loaded. */
+/** Whether a command line may use this command; only such commands are loaded. */
 function mayRun({ name }: ListedCommand, args: readonly string[]): boolean {
   const isDefault = name === commands[0].name && !commandNames.includes(args[0] ?? '');
   return isDefault || args.includes(name);

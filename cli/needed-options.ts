@@ -1,20 +1,20 @@
 import { RequestError } from '../src/errors.ts';
 
-/** An option that changes nothing unless another has some value. */
+/** An option that has no effect without another option. */
 export interface NeededOption {
   readonly option: string;
-  /** What it changes nothing without, in a sentence: `--chunk-unet`. */
+  /** The option it needs, as an error names it: `--chunk-unet`. */
   readonly needs: string;
   readonly isMet: (argv: Readonly<Record<string, unknown>>) => boolean;
 }
 
-/** Throws `RequestError` for the first option on a command line (`args`) that would change nothing. */
+/** Throws `RequestError` for the first option on a command line (`args`) that would have no effect. */
 export function checkNeededOptions(
   needed: readonly NeededOption[],
   args: readonly string[],
   argv: Readonly<Record<string, unknown>>,
 ): void {
-  // Not argv: an option that was left out has its default there.
+  // `args`, not `argv`, says which options were given: `argv` also holds defaults.
   const end = args.indexOf('--');
   const given = args.slice(0, end < 0 ? args.length : end).map((arg) => arg.split('=', 1)[0]);
   const useless = needed.find(({ option, isMet }) => given.includes(`--${option}`) && !isMet(argv));

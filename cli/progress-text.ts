@@ -6,13 +6,13 @@ type Progress = ProgressEvent & { readonly type: 'progress' };
 /** Below this many seconds of work a speed would be a guess. */
 const SECONDS_TO_KNOW = 1;
 
-/** How fast a stage gets on, from what it has told so far. */
+/** Estimates the speed of a stage from its progress so far. */
 export class Pace {
   #stage = '';
   #since = 0;
   #doneThen = 0;
 
-  /** Units a second and seconds left; `undefined` while that is not known. `now` is in seconds. */
+  /** Units per second and seconds left; `undefined` until they are known. `now` is in seconds. */
   of({ stage, done, total }: Progress, now: number): { rate: number; left: number } | undefined {
     if (stage !== this.#stage || done < this.#doneThen) {
       this.#stage = stage;
@@ -26,8 +26,8 @@ export class Pace {
 }
 
 /**
- * A stage's progress in at most `columns` characters: what it is at, how much of all is done, how fast, how long still.
- * What is at hand is shortened at its start before anything else is left out: paths end in what tells them apart.
+ * Formats a stage's progress in at most `columns` characters: current item, amount done, speed, time left. The item is
+ * shortened first, at its start, because paths differ at their end.
  */
 export function progressText(event: Progress, pace: ReturnType<Pace['of']>, columns: number): string {
   const { what, done, total, unit } = event;
@@ -44,10 +44,10 @@ export function progressText(event: Progress, pace: ReturnType<Pace['of']>, colu
   return room < 2 ? form.slice(0, columns) : `${shortened(what, room)}  ${form}`;
 }
 
-/** Room that must be left for what is at hand. */
+/** Least room for the current item, in columns. */
 const SHORTEST_WHAT = 20;
 
-/** `1.2 of 3.4 GB`: the unit once where both have it. */
+/** `1.2 of 3.4 GB`: a common unit is written once. */
 function bytesOf(done: number, total: number): string {
   const [[some = '', unit = ''], [all = '', same = '']] = [
     formatBytes(done).split(' '),
@@ -64,7 +64,7 @@ function duration(seconds: number): string {
   return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
 }
 
-/** The end of a text that is too long. */
+/** Shortens a text to its end. */
 function shortened(text: string, room: number): string {
   return text.length <= room ? text : `…${text.slice(text.length - Math.max(0, room - 1))}`;
 }

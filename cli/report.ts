@@ -7,17 +7,17 @@ import { throttled } from './throttled.ts';
 import { visible, visibleEvent } from './visible.ts';
 
 /**
- * How a command shows its work: a live list on a terminal, plain lines elsewhere (both on stderr), nothing with --quiet,
- * and with --json one JSON object a line on stdout and nothing else there.
+ * Output of a command. Progress is a live list on a terminal, plain lines elsewhere (both on stderr), and nothing with
+ * --quiet. With --json, stdout has one JSON object per line and nothing else.
  */
 export interface Report {
-  /** Does work that goes through these stages, showing each as it comes. */
+  /** Runs work and shows its stages as they progress. */
   follow<T>(stages: readonly string[], work: (context: Context) => Promise<T>): Promise<T>;
-  /** Says something that the user should know, in one sentence. */
+  /** Prints a note of one sentence. */
   note(message: string): void;
-  /** Gives the command's result: `value` with --json, `text` for people. */
+  /** Prints the command's result: `value` with --json, else `text`. */
   result(value: unknown, text: string): void;
-  /** Says what went wrong. */
+  /** Prints an error. */
   failure(error: SdConvertError): void;
 }
 
@@ -27,7 +27,7 @@ export interface ReportOptions {
   readonly quiet: boolean;
 }
 
-/** The report for the terminal at hand. `signal` stops the work. */
+/** Creates the report for this terminal. `signal` stops the work. */
 export function createReport({ json, quiet }: ReportOptions, signal: AbortSignal): Report {
   if (json) return jsonReport(signal);
   const live = process.stderr.isTTY && !quiet;
@@ -57,7 +57,7 @@ function jsonReport(signal: AbortSignal): Report {
   };
 }
 
-/** JSON has no infinity and no NaN, and would say null for both: a PSNR of identical tensors is "Infinity". */
+/** Writes Infinity and NaN as strings, because JSON would turn them into null: the PSNR of identical tensors is "Infinity". */
 function finite(_: string, value: unknown): unknown {
   return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value;
 }
@@ -66,15 +66,15 @@ function describeNote(message: string): string {
   return `note       ${visible(message)}\n`;
 }
 
-/** The error's parts, the first line marked. */
+/** Formats an error, with its name in red. */
 function describeFailure(error: SdConvertError): string {
   return `${styleText('red', `${error.name}:`, { stream: process.stderr })} ${visible(error.message)}`;
 }
 
-/** Logs are read in wide windows. */
+/** Line width of logs, which are read in wide windows. */
 const LOG_COLUMNS = 140;
 
-/** One line when a stage ends, one for each note, one now and then while a stage is long at work. */
+/** Prints a line when a stage ends, one for each note, and one every few seconds during a long stage. */
 function plainLines(): (event: ProgressEvent) => void {
   const pace = new Pace();
   const print = (line: string): void => void process.stderr.write(`${line}\n`);

@@ -1,6 +1,6 @@
 import type { ProgressEvent } from '../src/context.ts';
 
-/** Passes every event on, but progress at most once in `milliseconds`. */
+/** Passes events on, but progress at most once per `milliseconds`. */
 export function throttled(
   show: (event: ProgressEvent) => void,
   milliseconds = 200,

@@ -1,8 +1,8 @@
 import type { ProgressEvent } from '../src/context.ts';
 
 /**
- * A text for the terminal. Names come from files: what would steer the terminal, or turn the direction of reading, is
- * shown as its escape instead. Line breaks lay the text out.
+ * Makes a text safe for the terminal. Names come from files, so characters that would control the terminal or change the
+ * reading direction are shown as escapes; line breaks are kept.
  */
 export function visible(text: string): string {
   return text.replace(
@@ -11,7 +11,7 @@ export function visible(text: string): string {
   );
 }
 
-/** The same for the texts of an event. */
+/** Makes all texts of an event safe for the terminal. */
 export function visibleEvent(event: ProgressEvent): ProgressEvent {
   const texts = Object.entries(event).map(([key, value]) => [
     key,

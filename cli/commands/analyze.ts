@@ -9,7 +9,7 @@ import type { Command } from './command.ts';
 
 type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
 
-/** `sdconvert analyze ARTIFACT`: measures what each weight's bits cost, and chooses them. */
+/** `sdconvert analyze ARTIFACT`: measures the error of each weight at each bit width, and chooses mixed bits. */
 export const analyzeCommand: Command = {
   options: declare,
   async run(argv, report) {
@@ -20,22 +20,22 @@ export const analyzeCommand: Command = {
     if (!target && (output !== undefined || inPlace || force))
       throw new RequestError({
         problem: 'analyze writes a model only for a target.',
-        advice: 'Name --target-psnr or --target-size, or leave out --output, --in-place and --force.',
+        advice: 'Pass --target-psnr or --target-size, or leave out --output, --in-place and --force.',
       });
     return runAnalysis({ artifact, output, inPlace, force, analysis, prompts: how.prompt, target }, report);
   },
 };
 
-/** Measures, and prints what it came to; for `quantize --analyze`, too. Gives the exit code. */
+/** Measures and prints the result; also for `quantize --analyze`. Returns the exit code. */
 export async function runAnalysis(options: AnalyzeOptions, report: Report): Promise<number> {
   const { analyze, analyzeStages } = await import('../../src/commands/analyze.ts');
   const result = await report.follow(analyzeStages(options), (context) => analyze(options, context));
-  const { points, reports, chosen } = result; // the measurements are in a file of their own
+  const { points, reports, chosen } = result; // the measurements are in their own file
   report.result({ points, reports, chosen }, describeAnalysis(result));
   return 0;
 }
 
-/** What the model is to have; `undefined` where it is only measured. Throws `RequestError` for two targets. */
+/** Target of the quantised model; `undefined` to measure only. Throws `RequestError` for two targets. */
 export function analyzeTarget({
   'target-psnr': psnr,
   'target-size': size,
@@ -46,35 +46,37 @@ export function analyzeTarget({
   if (psnr !== undefined && size !== undefined)
     throw new RequestError({
       problem: '--target-psnr and --target-size exclude each other.',
-      advice: 'Name the one that matters.',
+      advice: 'Pass only one of them.',
     });
   if (psnr !== undefined) return { psnr };
   return size === undefined ? undefined : { bytes: parseBytes(size, '--target-size') };
 }
 
-/** The options that say what is measured for. */
+/** Options for the target of a measurement. */
 export const targetOptions = {
-  'target-psnr': { type: 'number', describe: 'The least dB; writes the smallest model' },
-  'target-size': { type: 'string', describe: 'The most bytes (600MB); writes the best model' },
-  prompt: { type: 'string', array: true, describe: 'What is drawn while it is measured' },
+  'target-psnr': { type: 'number', describe: 'Write the smallest model with at least this PSNR in dB' },
+  'target-size': { type: 'string', describe: 'Write the most accurate model up to this size (600MB)' },
+  prompt: { type: 'string', array: true, describe: 'Prompts to measure with' },
 } as const;
 
-/** The options that say where a quantised model goes. */
+/** Options for the output of a quantised model. */
 export const placeOptions = {
-  output: { alias: 'o', type: 'string', describe: 'Where the quantised model goes' },
+  output: { alias: 'o', type: 'string', describe: 'Path of the quantised model' },
   'in-place': {
     type: 'boolean',
     default: false,
-    describe: 'Replace the model itself instead, which cannot be undone',
+    describe: 'Replace the model itself instead; this cannot be undone',
   },
-  force: { type: 'boolean', default: false, describe: 'Replace an output that exists' },
+  force: { type: 'boolean', default: false, describe: 'Replace an existing output' },
 } as const;
 
 function describeAnalysis({ points, reports, chosen }: AnalyzeResult): string {
   const rows = points.map(({ bits, bytes, psnr }) => [String(bits), formatBytes(bytes), psnr.toFixed(1)]);
   return [
     alignColumns([['bits', 'size', 'PSNR, dB'], ...rows]),
-    ...(chosen ? [`Written to ${chosen.written.path}, the bits of each weight to ${chosen.recipe}`] : []),
+    ...(chosen
+      ? [`Written to ${chosen.written.path}, with the bits of each weight in ${chosen.recipe}`]
+      : []),
     ...(reports.length > 0 ? [`Plot and tables: ${reports.join(', ')}`] : []),
   ].join('\n\n');
 }
@@ -90,17 +92,17 @@ function declare(yargs: Argv) {
     .positional('artifact', {
       type: 'string',
       demandOption: true,
-      describe: 'A UNet as ONNX, beside the text encoder, tokenizer and scheduler that draw with it',
+      describe: 'An ONNX UNet in a conversion’s onnx folder, with its text encoder, tokenizer and scheduler',
     })
     .option('analysis', {
       type: 'string',
       describe:
-        'The file that keeps what is measured (hours for a large model), resumed where it broke off [default: ARTIFACT.analysis.json]',
+        'File for the measurements, which take hours for a large model; an existing one is resumed [default: ARTIFACT.analysis.json]',
     })
     .options(targetOptions)
     .options(placeOptions)
     .example(
       '$0 analyze ./out/onnx/unet --target-size 600MB -o ./small/unet',
-      'the best mixture of bits of that size; its recipe then fits Core ML packages and fine-tunes, too',
+      'the best mixed bits for that size; the recipe also fits Core ML packages and fine-tunes',
     );
 }

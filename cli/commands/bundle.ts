@@ -5,7 +5,7 @@ import { compilerOption } from './compile.ts';
 
 type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
 
-/** `sdconvert bundle DIR`: packages that exist become what Apple's Swift package loads. */
+/** `sdconvert bundle DIR`: makes the folder that Apple's Swift package loads. */
 export const bundleCommand: Command = {
   options: declare,
   async run(argv, report) {
@@ -26,11 +26,11 @@ function declare(yargs: Argv) {
     .positional('dir', {
       type: 'string',
       demandOption: true,
-      describe: 'A folder with packages, ours or those of Apple’s converter',
+      describe: 'Folder of .mlpackage files, from sdconvert or Apple’s converter',
     })
     .option('tokenizer', {
       type: 'string',
-      describe: 'A folder with vocab.json and merges.txt [default: DIR/onnx/tokenizer]',
+      describe: 'Folder with vocab.json and merges.txt [default: DIR/onnx/tokenizer]',
     })
     .option('compiler', compilerOption)
     .example('$0 bundle ./out', 'writes ./out/Resources');

@@ -6,7 +6,7 @@ import type { Command } from './command.ts';
 
 type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
 
-/** `sdconvert chunk ARTIFACT`: cuts a UNet that is already converted. */
+/** `sdconvert chunk ARTIFACT`: cuts a converted UNet into chunks. */
 export const chunkCommand: Command = {
   options: declare,
   async run(argv, report) {
@@ -28,11 +28,11 @@ export const chunkCommand: Command = {
   },
 };
 
-/** Options of Apple's `chunk_mlprogram` that nothing here stands for, and what to do instead. */
+/** Options of Apple's `chunk_mlprogram` without a counterpart here, and what to do instead. */
 const appleOptions = [
   [
     'merge-chunks-in-pipeline-model',
-    'Leave it out: apps load the two chunks as they are, and sdconvert run takes both, one after another.',
+    'Leave it out: apps load the two chunks as they are, and sdconvert run accepts them in order.',
   ],
   [
     'check-output-correctness',
@@ -49,13 +49,13 @@ function declare(yargs: Argv) {
     .positional('artifact', {
       type: 'string',
       demandOption: true,
-      describe: 'A UNet that is not cut yet: a model.onnx or its folder, a .mlpackage or a .mlmodelc',
+      describe: 'A whole UNet: a model.onnx or its folder, a .mlpackage or a .mlmodelc',
     })
-    .option('max-chunk-size', { type: 'string', default: '1GB', describe: 'Largest chunk' })
+    .option('max-chunk-size', { type: 'string', default: '1GB', describe: 'Maximum size of a chunk' })
     .option('output', {
       alias: 'o',
       type: 'string',
-      describe: 'The folder for the chunks; beside the model when left out',
+      describe: 'Folder for the chunks [default: next to the model]',
     })
     .option('remove-original', {
       type: 'boolean',
@@ -64,7 +64,7 @@ function declare(yargs: Argv) {
     })
     .option('merge-chunks-in-pipeline-model', { type: 'boolean', hidden: true })
     .option('check-output-correctness', { type: 'boolean', hidden: true })
-    .option('force', { type: 'boolean', default: false, describe: 'Replace chunks that exist' })
+    .option('force', { type: 'boolean', default: false, describe: 'Replace existing chunks' })
     .example(
       '$0 chunk ./out/onnx/unet --max-chunk-size 500MB',
       'writes ./out/onnx/unet_chunk1, unet_chunk2, …',

@@ -2,12 +2,12 @@ import type { Argv } from 'yargs';
 import type { NeededOption } from '../needed-options.ts';
 import type { Report } from '../report.ts';
 
-/** A command of the command line. Help loads it, so it loads the library only when it runs. */
+/** A command of the command line. Help loads it, so it must load the library only in `run`. */
 export interface Command {
-  /** Adds its options, and an example; help shows `all` of them, or those that matter first. */
+  /** Declares its options and an example. `all`: whether help shows every option or only the essential ones. */
   options(yargs: Argv, help: { readonly all: boolean }): Argv;
   /** Options that mean something only beside others. */
   readonly needed?: readonly NeededOption[];
-  /** Does it and gives the exit code. `argv` holds what `options` declared. */
+  /** Runs the command and returns the exit code. `argv`: values of the declared options. */
   run(argv: Readonly<Record<string, unknown>>, report: Report): Promise<number>;
 }

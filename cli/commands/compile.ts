@@ -3,11 +3,11 @@ import type { Compiler } from '../../src/formats/coreml/compiled/compilers.ts';
 import { everyName } from '../options.ts';
 import type { Command } from './command.ts';
 
-/** Who compiles packages; for `bundle` and `convert`, too. */
+/** Choice of the compiler; also for `bundle` and `convert`. */
 export const compilerOption = {
   choices: everyName<Compiler>({ own: true, apple: true }),
   default: 'own',
-  describe: 'own: any machine, experimental until confirmed on devices; apple: a Mac with Xcode',
+  describe: 'own: on any machine, experimental until confirmed on devices; apple: on a Mac with Xcode',
 } as const;
 
 type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
@@ -31,17 +31,17 @@ function declare(yargs: Argv) {
     .positional('package', {
       type: 'string',
       demandOption: true,
-      describe: 'A .mlpackage, ours or another tool’s',
+      describe: 'A .mlpackage, from sdconvert or another tool',
     })
     .option('output', {
       alias: 'o',
       type: 'string',
-      describe: 'The .mlmodelc to write [default: beside the package]',
+      describe: 'The .mlmodelc to write [default: next to the package]',
     })
     .option('compiler', compilerOption)
-    .option('force', { type: 'boolean', default: false, describe: 'Replace a bundle that exists' })
+    .option('force', { type: 'boolean', default: false, describe: 'Replace an existing .mlmodelc' })
     .example(
       '$0 compile Unet.mlpackage',
-      'writes Unet.mlmodelc; examples/compare-with-apple.sh compares it with Apple’s on a Mac',
+      'writes Unet.mlmodelc; on a Mac, examples/compare-with-apple.sh compares it with Apple’s',
     );
 }

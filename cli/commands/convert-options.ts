@@ -9,10 +9,10 @@ import type { NeededOption } from '../needed-options.ts';
 import { everyName } from '../options.ts';
 import { compilerOption } from './compile.ts';
 
-/** The options of `convert`, as data: a group of the help each. */
+/** Options of `convert`; each group is a section of the help. */
 type OptionGroup = Readonly<Record<string, Options>>;
 
-/** What can be converted alone: every part but ControlNets, which are named by where they are. */
+/** Parts that can be converted alone: all but ControlNets, which are named by their location. */
 export const parts = everyName<Exclude<NetworkPart, 'controlnet'>>({
   text_encoder: true,
   unet: true,
@@ -21,10 +21,10 @@ export const parts = everyName<Exclude<NetworkPart, 'controlnet'>>({
   safety_checker: true,
 });
 
-// The type holds it equal to the library's.
+// The type keeps it equal to the library's.
 const defaultPrecision: (typeof convertDefaults)['precision'] = 'float16';
 
-/** A system's name in either family, and the macOS of its generation. */
+/** Names of macOS and iOS versions, and the macOS version of the same year. */
 export const deployments = {
   macOS13: 'macOS13',
   macOS14: 'macOS14',
@@ -37,12 +37,12 @@ export const deployments = {
 // Object.keys gives strings; the table has exactly these keys.
 const deploymentNames = Object.keys(deployments) as (keyof typeof deployments)[];
 
-/** What most conversions need; the other options are shown by --help --all. */
+/** Options that most conversions need; --help --all shows the others. */
 export const essentialOptions = {
   'model-version': {
     type: 'string',
     describe:
-      'A diffusers folder, a .safetensors, .ckpt or .gguf file, or org/name on the Hub; --model-version itself may be left out',
+      'Checkpoint: a diffusers folder, a .safetensors, .ckpt or .gguf file, or org/name on the Hub; may be given without --model-version',
   },
   output: {
     alias: 'o',
@@ -51,7 +51,7 @@ export const essentialOptions = {
   },
   target: {
     type: 'string',
-    describe: 'What to write, comma-separated',
+    describe: 'Targets to write, comma-separated',
     default: targetNames.join(','),
   },
   attention: {
@@ -61,22 +61,21 @@ export const essentialOptions = {
       SPLIT_EINSUM: true,
       SPLIT_EINSUM_V2: true,
     }),
-    describe: 'How attention is built [default: SPLIT_EINSUM for Core ML, ORIGINAL for ONNX]',
+    describe: 'Attention implementation [default: SPLIT_EINSUM for Core ML, ORIGINAL for ONNX]',
   },
   precision: {
     choices: everyName<Precision>({ float32: true, float16: true, 'float16-weights': true }),
     default: defaultPrecision,
-    describe: 'Weights and computation; float16-weights: stored in float16, computed in float32',
+    describe: 'Precision of weights and computation; float16-weights: stored in float16, computed in float32',
   },
   'quantize-nbits': {
     type: 'number',
-    describe:
-      'Palettes of so many bits for the weights of UNet, text encoders and ControlNets: 1, 2, 3, 4, 6 or 8',
+    describe: 'Palettize the weights of UNet, text encoders and ControlNets to 1, 2, 3, 4, 6 or 8 bits',
   },
   lora: {
     type: 'string',
     array: true,
-    describe: 'FILE or FILE:SCALE; merged into UNet and text encoders',
+    describe: 'LoRA to merge into UNet and text encoders: FILE or FILE:SCALE',
   },
   'chunk-unet': { type: 'boolean', default: false, describe: 'Cut the UNet into chunks' },
   'check-output-correctness': {
@@ -85,10 +84,10 @@ export const essentialOptions = {
     describe: 'Run what was written against the float32 reference',
   },
   'dry-run': { type: 'boolean', default: false, describe: 'Show what would be written, and stop' },
-  force: { type: 'boolean', default: false, describe: 'Replace results that exist' },
+  force: { type: 'boolean', default: false, describe: 'Replace existing results' },
 } as const satisfies OptionGroup;
 
-/** Which networks. */
+/** Networks to convert. */
 export const modelOptions = {
   'convert-text-encoder': { type: 'boolean', describe: 'Convert the text encoder' },
   'convert-unet': { type: 'boolean', describe: 'Convert the UNet' },
@@ -97,42 +96,42 @@ export const modelOptions = {
   'convert-safety-checker': { type: 'boolean', describe: 'Convert the safety checker' },
 } as const satisfies OptionGroup;
 
-/** What comes beside the checkpoint, and how it is read. */
+/** Other sources, and how they are read. */
 export const sourceOptions = {
   'refiner-version': {
     type: 'string',
-    describe: 'The refiner of Stable Diffusion XL: its UNet is converted, too',
+    describe: 'Refiner of Stable Diffusion XL, whose UNet is also converted',
   },
   'custom-vae-version': {
     type: 'string',
-    describe: 'A VAE in the place of the checkpoint’s (for SDXL: one that is safe in float16)',
+    describe: 'VAE that replaces the checkpoint’s (for SDXL: one that is safe in float16)',
   },
   'convert-controlnet': {
     type: 'string',
     array: true,
-    describe: 'ControlNets to convert, alone unless other models are named: folders, files or ids on the Hub',
+    describe: 'ControlNets to convert: folders, files or ids on the Hub; other models only if named',
   },
   'unet-support-controlnet': {
     type: 'boolean',
     default: false,
-    describe: 'A UNet that takes the residuals of ControlNets (control-unet instead of unet)',
+    describe: 'Convert the UNet with inputs for ControlNet residuals (control-unet instead of unet)',
   },
   variant: {
     type: 'string',
-    describe: 'Which weights, where the checkpoint has several: fp16, bf16, non_ema, …',
+    describe: 'Weight variant, if the checkpoint has several: fp16, bf16, non_ema, …',
   },
   'prediction-type': {
     choices: everyName<PredictionType>({ epsilon: true, v_prediction: true }),
-    describe: 'What the UNet predicts, where the checkpoint does not say it',
+    describe: 'What the UNet predicts, if the checkpoint does not say',
   },
   strict: {
     type: 'boolean',
     default: false,
-    describe: 'Refuse what lies around the networks, too, instead of leaving it aside',
+    describe: 'Refuse tensors that belong to none of the networks instead of ignoring them',
   },
 } as const satisfies OptionGroup;
 
-/** Sizes that are fixed. */
+/** Fixed sizes. */
 export const sizeOptions = {
   'latent-h': {
     type: 'number',
@@ -141,12 +140,12 @@ export const sizeOptions = {
   'latent-w': { type: 'number', describe: 'Fix the latent width (picture width / 8)' },
   'text-token-sequence-length': {
     type: 'number',
-    describe: 'Fix the number of text tokens the UNet reads [default: 77 for Core ML, free for ONNX]',
+    describe: 'Fix the number of text tokens of the UNet [default: 77 for Core ML, free for ONNX]',
   },
   'unet-batch-one': {
     type: 'boolean',
     default: false,
-    describe: 'Core ML: a UNet for one row instead of two',
+    describe: 'Core ML: UNet with batch size 1 instead of 2',
   },
 } as const satisfies OptionGroup;
 
@@ -155,38 +154,38 @@ export const resultOptions = {
   quantized: {
     type: 'boolean',
     default: true,
-    describe: '--no-quantized: leave out --quantize-nbits of a script',
+    describe: '--no-quantized: ignore --quantize-nbits, such as a script’s',
   },
-  'max-chunk-size': { type: 'string', default: '1GB', describe: 'Largest chunk' },
+  'max-chunk-size': { type: 'string', default: '1GB', describe: 'Maximum size of a chunk' },
   'min-deployment-target': {
     choices: deploymentNames,
     default: 'macOS13',
-    describe: 'Core ML: the oldest system that is to load it',
+    describe: 'Core ML: oldest system that must load the packages',
   },
   compiler: {
     ...compilerOption,
-    describe: `Core ML: who compiles Resources; ${compilerOption.describe}`,
+    describe: `Core ML: compiler for Resources; ${compilerOption.describe}`,
   },
   'min-psnr': { type: 'number', default: 35, describe: 'Lowest PSNR in dB that passes the check' },
   'bundle-resources-for-swift-cli': {
     type: 'boolean',
-    describe: 'Accepted for command lines of Apple’s tool: bundling is on',
+    describe: 'Accepted for compatibility with Apple’s tool: bundling is on by default',
   },
   bundle: {
     type: 'boolean',
     default: true,
-    describe: 'Complete the folder for its consumers (--no-bundle: models only)',
+    describe: 'Add configs, tokenizers and Resources (--no-bundle: models only)',
   },
   'allow-non-finite': {
     type: 'boolean',
     default: false,
     describe:
-      'Keep weights that are NaN or infinite, or become infinite in float16, instead of refusing them',
+      'Write weights that are NaN or infinite, or become infinite in float16, instead of refusing them',
   },
   verify: {
     type: 'boolean',
     default: false,
-    describe: 'Compare the SHA-256 of existing results before they are reused',
+    describe: 'Check the SHA-256 of existing results before reusing them',
   },
 } as const satisfies OptionGroup;
 
@@ -219,9 +218,9 @@ const NO_SD3 = 'Stable Diffusion 3 is not supported yet';
 /** Options of Apple's command line that change nothing here, and why. */
 export const withoutEffectHere = {
   'compute-unit': 'the compute unit is chosen by the app that loads the model',
-  'xl-version': 'what the checkpoint is shows in itself',
+  'xl-version': 'the kind of checkpoint is detected',
   'sd3-version': NO_SD3,
-  'text-encoder-hidden-size': 'the weights say how wide the text is',
+  'text-encoder-hidden-size': 'the hidden size is read from the weights',
   'text-encoder-vocabulary-url': 'the checkpoint’s own vocabulary is bundled',
   'text-encoder-merges-url': 'the checkpoint’s own merges are bundled',
   'text-encoder-t5-url': NO_SD3,
@@ -231,9 +230,9 @@ export const withoutEffectHere = {
   'convert-mmdit': NO_SD3,
 } as const;
 
-const NO_EFFECT = 'Accepted for command lines of Apple’s tool; has no effect';
+const NO_EFFECT = 'Accepted for compatibility with Apple’s tool; has no effect';
 
-/** The same as options. */
+/** Declarations of these options. */
 export const appleOptions = {
   'text-encoder-hidden-size': { type: 'number', describe: NO_EFFECT },
   'compute-unit': { type: 'string', describe: NO_EFFECT },

@@ -30,7 +30,7 @@ import { describeVerdicts } from './validate.ts';
 
 type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
 
-/** `sdconvert [convert] --model-version DIR …`: a checkpoint through every stage. */
+/** `sdconvert [convert] --model-version DIR …`: converts a checkpoint. */
 export const convertCommand: Command = {
   options: declare,
   needed: neededOptions,
@@ -53,16 +53,16 @@ function declare(yargs: Argv, { all }: { readonly all: boolean }) {
       .options(essentialOptions)
       .group(Object.keys(essentialOptions), 'What most conversions need (--all shows the rest):')
       .options(modelOptions)
-      .group(Object.keys(modelOptions), 'Models (all that the checkpoint has, unless some are named):')
+      .group(Object.keys(modelOptions), 'Models to convert (default: all that the checkpoint has):')
       .options(sourceOptions)
-      .group(Object.keys(sourceOptions), 'Beside the checkpoint:')
+      .group(Object.keys(sourceOptions), 'Sources:')
       .options(sizeOptions)
-      .group(Object.keys(sizeOptions), 'Sizes:')
+      .group(Object.keys(sizeOptions), 'Fixed sizes:')
       .options(resultOptions)
       .group(Object.keys(resultOptions), 'Results:'),
   )
     .options(appleOptions)
-    .group(Object.keys(appleOptions), 'For command lines of Apple’s tool:')
+    .group(Object.keys(appleOptions), 'Compatibility with Apple’s tool:')
     .example('$0 ./stable-diffusion-v1-5', 'everything, in float16')
     .example(
       '$0 --model-version dreamshaper.safetensors --lora style.safetensors:0.7',
@@ -79,10 +79,10 @@ function declare(yargs: Argv, { all }: { readonly all: boolean }) {
   return declared;
 }
 
-/** The options of every command. */
+/** Options of every command. */
 const everywhere: ReadonlySet<string> = new Set(['json', 'quiet', 'verbose', 'all', 'help', 'version']);
 
-/** What Apple's command lines may carry and what it comes to here, a sentence each. */
+/** Notes on options of Apple's command line that have no effect here. */
 function withoutEffect(argv: Arguments): string[] {
   return Object.entries(withoutEffectHere).flatMap(([name, reason]) =>
     argv[name] === undefined ? [] : [`--${name} has no effect: ${reason}.`],
@@ -93,14 +93,14 @@ function request(argv: Arguments): ConvertOptions {
   const { 'model-version': modelVersion } = argv;
   if (modelVersion === undefined) {
     throw new RequestError({
-      problem: 'it is not said what to convert.',
+      problem: 'no checkpoint to convert is given.',
       advice: 'Name a folder, a file or an id on the Hub: sdconvert ./stable-diffusion-v1-5',
     });
   }
   for (const name of ['model-version', 'refiner-version', 'custom-vae-version'] as const) {
     if (argv[name] !== '') continue;
     throw new RequestError({
-      problem: `--${name} names nothing.`,
+      problem: `--${name} is empty.`,
       advice: 'Name a folder, a file or an id on the Hub.',
     });
   }
@@ -183,7 +183,7 @@ function describeResult(result: ConvertResult): string {
 
 function describePlan({ output, artifacts, bundled, memory }: ConvertResult): string {
   const sections = [describeArtifacts(artifacts)];
-  if (bundled.length > 0) sections.push(['and, for those who load it:', ...bundled].join('\n  '));
+  if (bundled.length > 0) sections.push(['and, for the apps that load them:', ...bundled].join('\n  '));
   const nothing = `Nothing was written. Without --dry-run this goes to ${output}`;
   return [...sections, `${nothing}${memory ? `, ${describeMemory(memory)}` : ''}.`].join('\n\n');
 }
@@ -193,7 +193,7 @@ function describeMemory({ conversion, check }: MemoryNeed): string {
   return `with about ${formatBytes(conversion)} of memory${checking}`;
 }
 
-/** A row for each artifact, and their sum. */
+/** Table of the artifacts, with their total size. */
 function describeArtifacts(artifacts: readonly ConvertedArtifact[]): string {
   const sized = artifacts.map(({ path, files, kept }) => ({
     path,
@@ -204,6 +204,6 @@ function describeArtifacts(artifacts: readonly ConvertedArtifact[]): string {
   return alignColumns([
     ['artifact', 'size', ''],
     ...sized.map(({ path, bytes, kept }) => [path, formatBytes(bytes), kept ? 'reused' : '']),
-    ['together', formatBytes(sum), ''],
+    ['total', formatBytes(sum), ''],
   ]);
 }

@@ -32,18 +32,18 @@ function declare(yargs: Argv) {
       .option('variant', {
         type: 'string',
         describe:
-          'fp16 or non_ema: which weights of a checkpoint; original/packages, split_einsum/compiled, …: that folder of ready-made Core ML models',
+          'Weights of a checkpoint (fp16, non_ema), or a folder of ready-made Core ML models (original/packages, split_einsum/compiled, …)',
       })
       .option('output', {
         alias: 'o',
         type: 'string',
         describe:
-          'Lay the files out here [default: only the cache; for Core ML models ./models/<name>_<variant>]',
+          'Folder for the files [default: only the cache; for Core ML models ./models/<name>_<variant>]',
       }),
   )
     .example(
       '$0 download stable-diffusion-v1-5/stable-diffusion-v1-5',
-      'what a conversion needs, into the cache of the Hub',
+      'the files that a conversion needs, into the Hub’s cache',
     )
     .example(
       '$0 download apple/coreml-stable-diffusion-v1-4 --variant original/packages',

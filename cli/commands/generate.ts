@@ -7,7 +7,7 @@ import { promptOptions } from './prompt-options.ts';
 
 type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
 
-/** `sdconvert generate -i DIR --prompt …`: draws pictures from what was converted. */
+/** `sdconvert generate -i DIR --prompt …`: generates pictures with converted models. */
 export const generateCommand: Command = {
   options: declare,
   needed: [{ option: 'strength', needs: '--image', isMet: ({ image }) => image !== undefined }],
@@ -47,8 +47,8 @@ export const generateCommand: Command = {
 
 function declare(yargs: Argv) {
   return promptOptions(yargs)
-    .option('prompt', { type: 'string', demandOption: true, describe: 'What to draw' })
-    .option('negative-prompt', { type: 'string', describe: 'What not to draw' })
+    .option('prompt', { type: 'string', demandOption: true, describe: 'What the picture should show' })
+    .option('negative-prompt', { type: 'string', describe: 'What it should not show' })
     .option('input', {
       alias: ['i', 'resource-path'],
       type: 'string',
@@ -65,13 +65,13 @@ function declare(yargs: Argv) {
     .option('seed', {
       alias: 's',
       type: 'number',
-      describe: 'Seed of the random numbers [default: a random one, which is said]',
+      describe: 'Seed of the random numbers [default: random, and printed]',
     })
     .option('num-inference-steps', {
       alias: 'step-count',
       type: 'number',
       default: 50,
-      describe: 'Steps of the scheduler',
+      describe: 'Number of denoising steps',
     })
     .option('guidance-scale', {
       type: 'number',
@@ -85,23 +85,25 @@ function declare(yargs: Argv) {
     .option('rng', {
       choices: everyName<RngKind>({ numpy: true, torch: true, nvidia: true }),
       default: 'numpy' as const,
-      describe: 'Whose random numbers: a seed draws the same there and here',
+      describe: 'Random number generator: the same seed gives the same noise as in NumPy, PyTorch or CUDA',
     })
-    .option('image-count', { type: 'number', default: 1, describe: 'How many pictures' })
-    .option('image', { type: 'string', describe: 'A PNG to begin with, of the size that is drawn' })
+    .option('image-count', { type: 'number', default: 1, describe: 'Number of pictures' })
+    .option('image', {
+      type: 'string',
+      describe: 'Image-to-image: a PNG to start from, of the size of the result',
+    })
     .option('strength', {
       type: 'number',
       default: 0.5,
-      describe: 'How much of --image is drawn anew: more than 0, at most 1',
+      describe: 'How much to change --image: above 0, at most 1',
     })
     .option('original-size', {
       type: 'string',
-      describe:
-        'HEIGHT,WIDTH that Stable Diffusion XL is told the picture was scaled from [default: its own]',
+      describe: 'Stable Diffusion XL: HEIGHT,WIDTH of its original_size [default: the picture’s]',
     })
     .option('crop', {
       type: 'string',
-      describe: 'TOP,LEFT where Stable Diffusion XL is told the picture was cropped [default: 0,0]',
+      describe: 'Stable Diffusion XL: TOP,LEFT of its crop coordinates [default: 0,0]',
     })
     .example(
       '$0 generate -i ./out --prompt "a red circle" --seed 7 -o ./pictures',

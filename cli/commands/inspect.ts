@@ -3,7 +3,7 @@ import type { Command } from './command.ts';
 
 type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
 
-/** `sdconvert inspect PATH`: says what something is and what to do with it. */
+/** `sdconvert inspect PATH`: says what a file or folder is and what to do with it. */
 export const inspectCommand: Command = {
   options: declare,
   async run(argv, report) {

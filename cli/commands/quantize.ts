@@ -23,7 +23,7 @@ type How = Pick<
   | 'matmul-nbits'
 >;
 
-/** `sdconvert quantize ARTIFACT`: palettes or fewer bits for the weights of a model that is already converted. */
+/** `sdconvert quantize ARTIFACT`: stores the weights of a converted model in fewer bits. */
 export const quantizeCommand: Command = {
   options: declare,
   async run(argv, report) {
@@ -57,7 +57,7 @@ export const quantizeCommand: Command = {
   },
 };
 
-/** Options that say how --nbits is meant. */
+/** Options that go with --nbits. */
 const uniformOptions = [
   'mode',
   'weights',
@@ -68,10 +68,10 @@ const uniformOptions = [
   'matmul-nbits',
 ] as const;
 
-/** Options that say how --analyze is meant. */
+/** Options that go with --analyze. */
 const mixOptions = ['target-psnr', 'target-size', 'prompt'] as const;
 
-/** Throws `RequestError` for options that would change nothing. */
+/** Throws `RequestError` for options that would have no effect. */
 function refuseIgnored(all: Arguments): void {
   const { analyze, recipe } = all;
   const hasTarget = all['target-psnr'] !== undefined || all['target-size'] !== undefined;
@@ -91,32 +91,30 @@ function refuse(all: Arguments, what: string, options: readonly (keyof Arguments
   if (given.length === 0) return;
   throw new RequestError({
     problem: `${what} does not take ${given.map((name) => `--${name}`).join(', ')}.`,
-    advice: 'Leave out what would change nothing: see sdconvert quantize --help.',
+    advice: 'Leave them out, as they would have no effect: see sdconvert quantize --help.',
   });
 }
 
-/** How many names of a recipe fit nothing that could be quantised, and the first of them. */
+/** Note on names of a recipe that match no weight: how many, and the first of them. */
 function describeUnfit(
   recipe: Recipe,
   unfit: readonly string[],
   weights: readonly string[],
   artifact: string,
 ): string | undefined {
-  // A model of which nothing is left to quantise has a note of its own.
+  // A model with nothing left to quantise has its own note.
   if (unfit.length === 0 || weights.length === 0) return undefined;
   const first = `${unfit.slice(0, 3).join(', ')}${unfit.length > 3 ? ', …' : ''}`;
   return `${unfit.length} of the recipe’s ${count(recipe.size, 'name')} fit no weight of ${artifact} that can be quantised: ${first}`;
 }
 
-/** The plan that treats all weights alike. Throws `RequestError` unless exactly one way is named. */
+/** Plan with the same bits for all weights. Throws `RequestError` unless exactly one of --nbits and --recipe is given. */
 function uniformPlan(how: How): QuantizationPlan {
   const { nbits, recipe } = how;
   if (nbits === undefined || recipe !== undefined) {
     throw new RequestError({
-      problem: recipe
-        ? '--nbits and --recipe exclude each other.'
-        : 'it is not said how many bits the weights are to have.',
-      advice: 'Name --nbits, --recipe, or --analyze to find out.',
+      problem: recipe ? '--nbits and --recipe exclude each other.' : 'the number of bits is missing.',
+      advice: 'Pass --nbits or --recipe, or measure with --analyze.',
     });
   }
   return planQuantization({
@@ -131,7 +129,7 @@ function uniformPlan(how: How): QuantizationPlan {
   });
 }
 
-/** The weights by how much they lost, the most first: all of them, or the ten that matter; and what it came to. */
+/** Table of the weights, largest error first (ten of them, or `all`), and the total size. */
 function describeQuantization(
   { path, weights, bytesBefore, bytesAfter }: QuantizeResult,
   all: boolean,
@@ -178,51 +176,51 @@ function declare(yargs: Argv) {
     .option('mode', {
       choices: quantizationModes,
       default: quantizationModes[0],
-      describe: 'palette: the numbers that leave the least error; linear: whole numbers times a scale',
+      describe: 'palette: a look-up table that minimises the error; linear: whole numbers times a scale',
     })
     .option('group-size', {
       type: 'number',
       describe:
-        'Channels that share a palette (Core ML from macOS 15 on) or, with linear modes, a scale; all when left out',
+        'Channels that share a palette (Core ML: from macOS 15) or, with linear modes, a scale [default: all]',
     })
     .option('weights', {
       type: 'string',
       array: true,
-      describe: 'Only weights of these names; * stands for anything',
+      describe: 'Quantise only weights with these names; * matches anything',
     })
-    .option('skip-weights', { type: 'string', array: true, describe: 'No weights of these names' })
+    .option('skip-weights', { type: 'string', array: true, describe: 'Skip weights with these names' })
     .option('int8-palette', {
       type: 'boolean',
       default: false,
-      describe: 'Store palettes in 8 bits (Core ML from macOS 15 on)',
+      describe: 'Store palettes in 8 bits (Core ML: from macOS 15)',
     })
     .option('channel-scales', {
       type: 'boolean',
       default: false,
-      describe: 'Scale each channel before it is palettized (Core ML from macOS 15 on)',
+      describe: 'Scale each channel before palettizing it (Core ML: from macOS 15)',
     })
     .option('matmul-nbits', {
       type: 'boolean',
       default: false,
-      describe: 'ONNX, linear, 4 bits: matrices through MatMulNBits, for onnxruntime with WebGPU',
+      describe: 'ONNX, linear, 4 bits: use MatMulNBits for matrices, for onnxruntime with WebGPU',
     })
     .option('recipe', {
       type: 'string',
-      describe: 'A JSON file with the bits of each weight, ours or Apple’s (FILE#NAME where it has several)',
+      describe:
+        'JSON file with the bits of each weight, from analyze or Apple’s tool (FILE#NAME if it has several)',
     })
     .option('analyze', {
       type: 'string',
-      describe:
-        'Measure what each weight is worth, keeping it in this file (a UNet as ONNX, beside what draws with it); hours for a large model, resumed where it broke off',
+      describe: 'Measure an ONNX UNet into this file and choose mixed bits, as sdconvert analyze does',
     })
     .options(targetOptions)
     .group(['analyze', 'target-psnr', 'target-size', 'prompt', 'recipe'], 'Mixed bits:')
     .example(
       '$0 quantize ./out/onnx/unet --nbits 8 -o ./small/unet',
-      'writes the UNet anew, with palettes of 256 numbers',
+      'writes the UNet with palettes of 256 numbers',
     )
     .example(
       '$0 quantize ./out/onnx/unet --analyze unet.json --target-size 600MB -o ./small/unet',
-      'the best mixture of bits of that size; unet.recipe.json then fits Core ML packages and fine-tunes, too',
+      'the best mixed bits for that size; unet.recipe.json also fits Core ML packages and fine-tunes',
     );
 }

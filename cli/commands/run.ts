@@ -4,7 +4,7 @@ import type { Command } from './command.ts';
 
 type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
 
-/** `sdconvert run ARTIFACT… --inputs --outputs`: computes what an artifact computes. */
+/** `sdconvert run ARTIFACT… --inputs --outputs`: runs a model, or a chain of chunks. */
 export const runCommand: Command = {
   options: declare,
   async run(argv, report) {
@@ -41,7 +41,7 @@ function declare(yargs: Argv) {
       type: 'string',
       array: true,
       demandOption: true,
-      describe: 'A model.onnx or its folder, a .mlpackage or .mlmodelc; several run one after another',
+      describe: 'A model.onnx or its folder, a .mlpackage or .mlmodelc; several run as a chain',
     })
     .option('inputs', {
       type: 'string',

@@ -5,7 +5,7 @@ import type { Command } from './command.ts';
 
 type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
 
-/** `sdconvert validate PATH --reference …`: runs what was written and compares every output. */
+/** `sdconvert validate PATH --reference …`: runs models and compares every output with a reference. */
 export const validateCommand: Command = {
   options: declare,
   async run(argv, report) {
@@ -20,7 +20,7 @@ export const validateCommand: Command = {
   },
 };
 
-/** Every output of every verdict, a line each, and whether all is well. */
+/** Table with a row for each output, and whether all of them pass. */
 export function describeVerdicts(verdicts: readonly Verdict[]): string {
   const isQuantized = verdicts.some(({ outputs }) =>
     outputs.some(({ float32Psnr }) => float32Psnr !== undefined),

@@ -6,7 +6,7 @@ import type { Command } from './command.ts';
 
 type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
 
-/** `sdconvert verify OUT`: whether every byte is what was written. */
+/** `sdconvert verify OUT`: checks files against their recorded hashes. */
 export const verifyCommand: Command = {
   options: declare,
   async run(argv, report) {
@@ -20,13 +20,13 @@ export const verifyCommand: Command = {
       result,
       problems.length > 0
         ? problems.join('\n')
-        : `${result.path}: ${count(files, 'file')}, all as ${files === 1 ? 'it was' : 'they were'} written`,
+        : `${result.path}: ${count(files, 'file')}, ${files === 1 ? 'unchanged' : 'all unchanged'}`,
     );
     if (problems.length === 0) return 0;
     report.failure(
       new ValidationError({
-        problem: `${count(problems.length, 'file')} of ${result.path} ${problems.length === 1 ? 'is' : 'are'} not what was written.`,
-        advice: 'Convert again with --force, or copy or download what is damaged again.',
+        problem: `${count(problems.length, 'file')} of ${result.path} ${problems.length === 1 ? 'has' : 'have'} changed or ${problems.length === 1 ? 'is' : 'are'} missing.`,
+        advice: 'Convert again with --force, or copy or download the damaged files again.',
       }),
     );
     return 1;
@@ -42,5 +42,5 @@ function declare(yargs: Argv) {
     }),
   )
     .example('$0 verify ./stable-diffusion-v1-5', 'compares the SHA-256 of every file with sdconvert.json')
-    .example('$0 verify org/name', 'compares what was downloaded of org/name with the Hub’s hashes');
+    .example('$0 verify org/name', 'compares the downloaded files of org/name with the Hub’s hashes');
 }

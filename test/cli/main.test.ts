@@ -41,12 +41,8 @@ const mistakes: readonly [title: string, args: () => string[], sentence: string]
     () => ['--model-version', model, '--chunk'],
     'there is no option --chunk here.',
   ],
-  ['an option that is needed', () => ['--dry-run'], 'it is not said what to convert.'],
-  [
-    'a command without its argument',
-    () => ['inspect'],
-    'something is missing behind the name of the command.',
-  ],
+  ['an option that is needed', () => ['--dry-run'], 'no checkpoint to convert is given.'],
+  ['a command without its argument', () => ['inspect'], 'an argument is missing after the command.'],
   [
     'a value that is no choice',
     () => ['--model-version', model, '--precision', 'int9'],
