@@ -5,6 +5,7 @@ import { type Artifact, type StoredArtifact, totalBytes, type WrittenFile } from
 import { parsePath } from '../formats/artifact-id.ts';
 import { withArtifact } from '../formats/open.ts';
 import { forgetProvenance } from '../formats/provenance.ts';
+import { writeFiles } from '../formats/write-files.ts';
 import { createFolder, listFolder, pathKind, removePath } from '../io/disk.ts';
 import { checkRequest } from './check-request.ts';
 import { recordOfWhole } from './chunked-record.ts';
@@ -128,7 +129,8 @@ async function writeChain(
     const next = planned[index];
     if (!next) return removeChain(present);
     await createFolder(next.path, async (growing) => {
-      written[index] = await next.chunk.write(growing, (bytes) => onBytes(basename(next.path), bytes));
+      const contents = await next.chunk.contents();
+      written[index] = await writeFiles(growing, contents, (bytes) => onBytes(basename(next.path), bytes));
       await artifact.complete(growing, { inPlace: false });
       await writeFrom(index + 1);
     });

@@ -4,6 +4,7 @@ import { OutputExistsError, RequestError } from '../errors.ts';
 import { type OnBytes, type StoredArtifact, totalBytes } from '../formats/artifact.ts';
 import { withArtifact } from '../formats/open.ts';
 import { forgetProvenance } from '../formats/provenance.ts';
+import { writeFiles } from '../formats/write-files.ts';
 import { createFolder, exists } from '../io/disk.ts';
 import type { QuantizationPlan } from '../quantize/plan.ts';
 import { reportWeight, type WeightReport } from '../quantize/quantized-weight.ts';
@@ -93,7 +94,7 @@ async function quantizeInto(
   const onBytes = progressOf(basename(path), sizes.bytesAfter, context);
   try {
     await createFolder(path, async (growing) => {
-      const files = await model.write(growing, onBytes);
+      const files = await writeFiles(growing, await model.contents(), onBytes);
       // One at a time: some weights are read again.
       for (const weight of quantized) weights.push(await reportWeight(weight));
       await stored.complete(growing, { inPlace });

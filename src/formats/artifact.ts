@@ -1,6 +1,7 @@
 import type { QuantizationPlan } from '../quantize/plan.ts';
 import type { QuantizedWeight } from '../quantize/quantized-weight.ts';
 import type { StoredForms } from '../quantize/stored-form.ts';
+import type { TensorStream } from '../weights/tensor-stream.ts';
 import type { WeightGroup } from '../weights/weight-groups.ts';
 import type { ArtifactId, Chunk, ModelName } from './artifact-id.ts';
 import type { Format, OwnFacts } from './format.ts';
@@ -17,6 +18,19 @@ export interface PlannedFile {
 export interface WrittenFile extends PlannedFile {
   /** SHA-256 of its bytes, in hexadecimal. */
   readonly sha256: string;
+}
+
+/** Contents of a file: its parts (at least one) in the order of their offsets; gaps between them are zeros. */
+export interface FileContents {
+  /** Name relative to the artifact's folder. */
+  readonly name: string;
+  readonly parts: readonly FilePart[];
+}
+
+/** A part of a file and the offset at which it begins. */
+export interface FilePart {
+  readonly offset: number;
+  readonly tensor: TensorStream;
 }
 
 /** Bytes of files together. */
@@ -43,10 +57,10 @@ export interface Artifact {
   rewritten(plan: QuantizationPlan): Rewritten;
   /** Cuts into models that run in a row, each with at most `maxBytes` of weights. Throws `ChunkBudgetError`, `UnsupportedModelError`. */
   cut(maxBytes: number): Cut;
-  /** Files that `write` writes, with exact sizes. */
+  /** Files that it consists of, with exact sizes. */
   files(): readonly PlannedFile[];
-  /** Writes all files into a folder, the weights block by block. Throws `DiskSpaceError`, and what reading the weights throws. */
-  write(folder: string, onBytes: OnBytes): Promise<readonly WrittenFile[]>;
+  /** Contents of these files; weights stream when they are written. Reads a few small values, and throws what reading throws. */
+  contents(): Promise<readonly FileContents[]>;
 }
 
 /** A model with quantised weights. */

@@ -33,7 +33,7 @@ export interface TargetOptions {
 }
 
 /** A model in a target's form, or a chunk of it, ready to be written: no weight has been read. */
-export interface BuiltArtifact extends Pick<Artifact, 'files' | 'write'> {
+export interface BuiltArtifact extends Pick<Artifact, 'files' | 'contents'> {
   readonly id: ArtifactId;
   /** Its folder, relative to the output folder: `onnx/unet_chunk1`. */
   readonly path: string;
@@ -98,9 +98,9 @@ function pieces(
 ): ReturnType<Target['build']> {
   const whole = quantization ? built.rewritten(planQuantization(quantization)).artifact : built;
   const { chunks, note } = maxChunkBytes === undefined ? { chunks: [whole] } : whole.cut(maxChunkBytes);
-  const artifacts = chunks.map(({ files, write, name: { chunk } }) => {
+  const artifacts = chunks.map(({ files, contents, name: { chunk } }) => {
     const id = { network, chunk };
-    return { id, path: pathOf(id), files, write };
+    return { id, path: pathOf(id), files, contents };
   });
   return { artifacts, note };
 }

@@ -3,17 +3,17 @@ import { BLOCK_BYTES } from './bytes.ts';
 import { pageBlocks } from './direct-writes.ts';
 import type { HashOrder } from './hash-blocks-worker.ts';
 
-/** Blocks in flight: one is filled, one is hashed, two are written. */
+/** Blocks in use at once: one is being filled, the others are being written and hashed. */
 const BLOCKS = 4;
 
 /**
- * A thread that computes SHA-256 of blocks which it shares with this one, beside whatever else is done with them. Hashers are lent
- * again and again, as starting a thread takes as long as hashing 50 MB; the thread starts with the first block.
+ * A thread that computes the SHA-256 of blocks in shared memory while this thread goes on. Hashers are reused, because starting a
+ * thread takes as long as hashing 50 MB; the thread starts with the first block.
  */
 export class BlockHasher {
   static readonly #free: BlockHasher[] = [];
 
-  /** Blocks of `BLOCK_BYTES` for the one who has borrowed the hasher. */
+  /** Blocks of `BLOCK_BYTES`, for the borrower to fill. */
   readonly blocks = pageBlocks(BLOCKS, BLOCK_BYTES);
   #worker: Worker | undefined;
   readonly #waiting: { resolve(reply: string): void; reject(error: Error): void }[] = [];
@@ -24,18 +24,18 @@ export class BlockHasher {
     return hasher;
   }
 
-  /** Gives it back, with no hash begun and no block in use. */
+  /** Returns the hasher to the pool; no hash may be unfinished and no block in use. */
   return(): void {
     this.#worker?.unref();
     BlockHasher.#free.push(this);
   }
 
-  /** Hashes the beginning of a block, which must stay as it is until then. */
+  /** Hashes the beginning of a block, which must not change until this resolves. */
   async update({ byteOffset, length }: Uint8Array): Promise<void> {
     await this.#ask({ begin: byteOffset, end: byteOffset + length });
   }
 
-  /** The hash of all blocks since the last one, in hexadecimal. */
+  /** Returns the hash of all blocks since the last digest, in hexadecimal. */
   digest(): Promise<string> {
     return this.#ask('digest');
   }

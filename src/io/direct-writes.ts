@@ -2,20 +2,20 @@ import { constants, promises as fs } from 'node:fs';
 import { hasCode } from './owner.ts';
 
 /**
- * Writing past the page cache (`O_DIRECT`, on Linux). Files are synced before they get their name, so a copy of their bytes in
- * the cache only costs: its making takes five to ten times the CPU of the writing itself, and it pushes out what others read.
- * Disks that cannot do it (some network and user-space file systems) are written to as usual.
+ * Writes that bypass the page cache (`O_DIRECT`, on Linux). Files are synced before they get their name, so a copy in the cache
+ * has no use: making it takes ten times the CPU of the write itself, and evicts other data. File systems that do not support it
+ * (some network and user-space ones) are written to as usual.
  */
 export class DirectWrites {
   readonly #path: string;
   #handle: Promise<fs.FileHandle | undefined> | undefined;
 
-  /** Of a file that exists; it is opened by the first write. */
+  /** `path` must exist; the first write opens it. */
   constructor(path: string) {
     this.#path = path;
   }
 
-  /** Writes what of the beginning of a block can be written directly; gives how many bytes that were. Throws what the system throws. */
+  /** Writes as many of the first bytes as can be written directly; returns their count. Throws what the system throws. */
   async write(bytes: Uint8Array, offset: number): Promise<number> {
     const length = directLength(bytes, offset);
     if (length === 0) return 0;
@@ -36,9 +36,9 @@ export class DirectWrites {
   }
 }
 
-/** Blocks of memory that can be written directly, and shared with other threads: they begin on pages. */
+/** Allocates blocks of shared memory that can be written directly: they begin on pages. */
 export function pageBlocks(count: number, byteLength: number): Uint8Array<SharedArrayBuffer>[] {
-  // The one kind of memory in JavaScript of which the address is known to be a multiple of a page.
+  // The only memory in JavaScript whose address is known to be a multiple of a page.
   const pages = (count * byteLength) / WEBASSEMBLY_PAGE;
   const { buffer } = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
   if (!(buffer instanceof SharedArrayBuffer)) throw new Error('memory that was to be shared is not');
@@ -46,7 +46,7 @@ export function pageBlocks(count: number, byteLength: number): Uint8Array<Shared
   return Array.from({ length: count }, (_, at) => new Uint8Array(buffer, at * byteLength, byteLength));
 }
 
-/** Node's types leave it out. */
+/** Missing in Node's types. */
 declare const WebAssembly: {
   readonly Memory: new (size: {
     readonly initial: number;
@@ -58,7 +58,7 @@ declare const WebAssembly: {
 const WEBASSEMBLY_PAGE = 2 ** 16;
 const pageBuffers = new WeakSet<ArrayBufferLike>();
 
-/** No disk asks for more. */
+/** Disks need 512 or 4096. */
 const ALIGNMENT = 4096;
 
 function directLength({ buffer, byteOffset, length }: Uint8Array, offset: number): number {

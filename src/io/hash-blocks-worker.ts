@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { parentPort, workerData } from 'node:worker_threads';
 
-/** A stretch of the shared memory to hash, or the end of what belongs together. */
+/** A range of the shared memory to hash next, or the end of the file. */
 export type HashOrder = { readonly begin: number; readonly end: number } | 'digest';
 
-/** Runs in a thread of its own: hashes stretches of the memory in `workerData`, answering each order with the digest or nothing. */
+/** Runs in its own thread: hashes ranges of the memory in `workerData`. Answers each order with a text: the digest, or nothing. */
 const memory = new Uint8Array(workerData);
 let hash = createHash('sha256');
 

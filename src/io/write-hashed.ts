@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { BlockHasher } from './block-hasher.ts';
 import { BLOCK_BYTES, type ByteSink } from './bytes.ts';
-import { writeFile } from './disk.ts';
+import { createFile } from './disk.ts';
 
 /** Size in bytes and SHA-256 (hexadecimal) of a file. */
 export interface Hashed {
@@ -9,63 +9,90 @@ export interface Hashed {
   readonly sha256: string;
 }
 
-/** Takes bytes in the order of their offsets, and copies them; skipped ranges are zeros. */
+/** Appends bytes at an offset that is not before the end, and copies them; skipped ranges are zeros. */
 export type WriteForward = (bytes: Uint8Array, offset: number) => Promise<void>;
 
-/**
- * Writes a file from beginning to end; whole blocks are written and hashed (in another thread) while the next ones are filled.
- * Throws as `writeFile` does.
- */
+/** Writes a file from beginning to end, hashing on the way. Throws as `createFile` does; what `fill` throws leaves nothing behind. */
 export async function writeHashed(
   path: string,
   fill: (write: WriteForward) => Promise<void>,
 ): Promise<Hashed> {
-  const hasher = BlockHasher.borrow();
+  const file = await HashedFile.create(path);
   try {
-    let hashed: Hashed | undefined;
-    await writeFile(path, async (sink) => {
-      const blocks = new BlockWriter(sink, hasher);
-      try {
-        await fill((bytes, offset) => blocks.append(bytes, offset));
-        hashed = await blocks.finish();
-      } finally {
-        await blocks.settle();
-      }
-    });
-    if (!hashed) throw new Error(`${path} was not hashed`);
-    return hashed;
-  } finally {
-    hasher.return();
+    await fill((bytes, offset) => file.write(bytes, offset));
+    return await file.close();
+  } catch (error) {
+    await file.discard();
+    throw error;
   }
 }
 
-/** Collects bytes in blocks, and has full ones written and hashed. */
-class BlockWriter {
+/**
+ * A file that is written from beginning to end and appears when it is closed. Bytes are collected in blocks; a full block is written,
+ * and hashed in another thread, while the next one is filled.
+ */
+export class HashedFile {
   readonly #sink: ByteSink;
-  readonly #hasher: BlockHasher;
-  /** What is done with each of the hasher's blocks. */
+  readonly #hasher = BlockHasher.borrow();
+  /** Pending writes and hashes, by the index of their block. */
   readonly #works: (Promise<unknown> | undefined)[] = [];
-  /** Where the block that is filled begins in the file, and how far it is filled. */
+  /** Offset of the current block in the file, and how far the block is filled. */
   #begin = 0;
   #filled = 0;
-  #isHashing = false;
+  #isOpen = true;
 
-  constructor(sink: ByteSink, hasher: BlockHasher) {
+  private constructor(sink: ByteSink) {
     this.#sink = sink;
-    this.#hasher = hasher;
   }
 
-  async append(bytes: Uint8Array, offset: number): Promise<void> {
+  /** Throws as `createFile` does. */
+  static async create(path: string): Promise<HashedFile> {
+    return new HashedFile(await createFile(path));
+  }
+
+  /** Appends bytes at an offset that is not before the end; zeros fill the gap. Throws also what writing earlier bytes threw. */
+  async write(bytes: Uint8Array, offset: number): Promise<void> {
     const gap = offset - this.#begin - this.#filled;
     if (gap < 0) throw new Error(`${this.#sink.name} is written backwards`);
-    for (let left = gap; left > 0; ) left -= await this.#fill((block) => block.fill(0, 0, left), left);
+    for (let left = gap; left > 0; ) left -= await this.#fill((room) => room.fill(0), left);
     for (let at = 0; at < bytes.length; ) {
       const rest = bytes.subarray(at);
-      at += await this.#fill((block) => block.set(rest.subarray(0, block.length)), rest.length);
+      at += await this.#fill((room) => room.set(rest.subarray(0, room.length)), rest.length);
     }
   }
 
-  /** Hands the next bytes of the current block to `put`; gives how many there were. */
+  /** Makes the file appear. Throws as `createFile` does; the file must then be discarded. */
+  async close(): Promise<Hashed> {
+    const last = this.#block.subarray(0, this.#filled);
+    const byteLength = this.#begin + this.#filled;
+    let sha256: string;
+    if (this.#begin === 0) {
+      await this.#sink.write(last, 0);
+      sha256 = createHash('sha256').update(last).digest('hex');
+    } else {
+      await Promise.all([...this.#works, this.#sink.write(last, this.#begin), this.#hasher.update(last)]);
+      sha256 = await this.#hasher.digest();
+    }
+    await this.#sink.close();
+    this.#end();
+    return { byteLength, sha256 };
+  }
+
+  /** Removes the unfinished file and frees the hasher. */
+  async discard(): Promise<void> {
+    if (!this.#isOpen) return;
+    await Promise.allSettled(this.#works);
+    if (this.#begin > 0) await this.#hasher.digest().catch(() => {});
+    this.#end();
+    await this.#sink.discard();
+  }
+
+  #end(): void {
+    this.#isOpen = false;
+    this.#hasher.return();
+  }
+
+  /** Lets `put` fill the next bytes of the current block; returns their count. */
   async #fill(put: (room: Uint8Array) => void, wanted: number): Promise<number> {
     const length = Math.min(wanted, BLOCK_BYTES - this.#filled);
     put(this.#block.subarray(this.#filled, this.#filled + length));
@@ -84,34 +111,15 @@ class BlockWriter {
     return block;
   }
 
-  /** Has the current block written and hashed, and waits until the next one is free. */
+  /** Starts writing and hashing the current block, and waits until the next block is free. */
   async #flush(): Promise<void> {
-    const block = this.#block.subarray(0, this.#filled);
-    this.#isHashing = true;
+    const block = this.#block;
     const work = Promise.all([this.#sink.write(block, this.#begin), this.#hasher.update(block)]);
-    // It is awaited when its block is needed again; failing before must not count as unhandled.
+    // Awaited when the block is needed again; a failure before that must not count as unhandled.
     work.catch(() => {});
     this.#works[this.#index] = work;
     this.#begin += this.#filled;
     this.#filled = 0;
     await this.#works[this.#index];
-  }
-
-  async finish(): Promise<Hashed> {
-    const last = this.#block.subarray(0, this.#filled);
-    const byteLength = this.#begin + this.#filled;
-    if (!this.#isHashing) {
-      await this.#sink.write(last, 0);
-      return { byteLength, sha256: createHash('sha256').update(last).digest('hex') };
-    }
-    await Promise.all([...this.#works, this.#sink.write(last, this.#begin), this.#hasher.update(last)]);
-    this.#isHashing = false;
-    return { byteLength, sha256: await this.#hasher.digest() };
-  }
-
-  /** Waits until nothing uses the blocks any more. */
-  async settle(): Promise<void> {
-    await Promise.allSettled(this.#works);
-    if (this.#isHashing) await this.#hasher.digest().catch(() => {});
   }
 }

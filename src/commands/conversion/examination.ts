@@ -5,12 +5,17 @@ import type { Tensor } from '../../graph/tensor.ts';
 import { count } from '../../text.ts';
 import { describeFinding } from '../../weights/describe-finding.ts';
 import { examinedWeight, type NonFiniteWeight, type WeightFinding } from '../../weights/examined-weight.ts';
+import type { Weight } from '../../weights/weight.ts';
 import type { ConvertRequest } from './request.ts';
 
-/** Checks a network's weights while they stream into an artifact, so nothing is read twice. */
+/**
+ * Checks a network's weights while they stream into artifacts, so nothing is read twice. All targets of a network share it, so that a
+ * weight which streams into several artifacts is checked once.
+ */
 export class Examination {
   /** File of each weight, by the weight's name. */
   readonly files = new Map<string, string>();
+  readonly #examined = new Map<Weight['stream'], Weight['stream']>();
   readonly #found = new Map<string, WeightFinding>();
 
   /** Returns the graph with weights that are checked whenever they stream. */
@@ -20,11 +25,16 @@ export class Examination {
       const { op } = tensor;
       if (op.kind !== 'weight') return copyInto(builder, tensor, inputs);
       this.files.set(op.weight.name, op.weight.file);
-      const weight = examinedWeight(op.weight, layers.has(tensor), (finding) =>
-        this.#found.set(finding.weight, finding),
-      );
-      return builder.weight(weight, tensor);
+      return builder.weight({ ...op.weight, stream: this.#examine(op.weight, layers.has(tensor)) }, tensor);
     });
+  }
+
+  #examine(weight: Weight, isLayer: boolean): Weight['stream'] {
+    const known = this.#examined.get(weight.stream);
+    if (known) return known;
+    const { stream } = examinedWeight(weight, isLayer, (finding) => this.#found.set(finding.weight, finding));
+    this.#examined.set(weight.stream, stream);
+    return stream;
   }
 
   /** Returns and clears the findings since the last call, in the order in which the weights were read. */

@@ -28,13 +28,15 @@ export function precisionStage({ precision: asked }: ConvertRequest): Stage<Buil
     name: 'precision',
     async run({ checkpoint, models }, { onProgress }) {
       const wide = new Map<string, NetworkName[]>();
+      const examinations = new Map<NetworkName, Examination>();
       const precise = models.map(({ model, target, attention }): PreciseModel => {
         const wanted = targets[target].precision(asked);
         const precision =
           model.needsFloat32 === undefined || wanted === 'float16-weights' ? wanted : 'float32';
         if (model.needsFloat32 !== undefined && precision !== wanted)
           wide.set(model.needsFloat32, [...(wide.get(model.needsFloat32) ?? []), model.name]);
-        const examination = new Examination();
+        const examination = examinations.get(model.name) ?? new Examination();
+        examinations.set(model.name, examination);
         const graph = withPrecision(examination.of(model.graph), precision);
         verifyGraph(graph);
         return { target, attention, precision, examination, model: { ...model, graph } };

@@ -7,7 +7,7 @@ import { endings, modelName } from '../format.ts';
 import { runMil } from './coreml-runner.ts';
 import { type MilModel, mainFunction } from './mil/mil-model.ts';
 import type { Model } from './mil/mil-schema.ts';
-import { packageFiles, writePackageFiles } from './package/package.ts';
+import { packageContents, packageFiles } from './package/package.ts';
 import { streamedModel } from './package/streamed-model.ts';
 import { quantizeMil } from './quantize/quantize-mil.ts';
 import { readMilForms } from './quantize/read-stored-forms.ts';
@@ -59,7 +59,7 @@ export function milModel(model: Model, name: ModelName, label: string): Artifact
   return {
     name,
     files: () => packageFiles(model),
-    write: (folder, onBytes) => writePackageFiles(folder, model, onBytes),
+    contents: () => packageContents(model),
     rewritten(plan) {
       const { model: quantized, weights } = quantizeMil(model, label, plan);
       return { artifact: milModel(quantized, name, label), weights };

@@ -3,7 +3,7 @@ import type { Graph } from '../../graph/graph.ts';
 import { isFixed, type Shape } from '../../graph/shape.ts';
 import type { Tensor } from '../../graph/tensor.ts';
 import { byteSize, type DType } from '../../weights/dtype.ts';
-import type { TensorStream } from '../../weights/tensor-stream.ts';
+import { streamIn, type TensorStream } from '../../weights/tensor-stream.ts';
 import { type DataFile, layOutTensors, type Placement, placements } from './external-data.ts';
 import { lower } from './lower.ts';
 import { OnnxWriter } from './onnx-writer.ts';
@@ -147,7 +147,7 @@ function isGiven({ op }: Tensor): boolean {
 function storedTensor(tensor: Tensor): TensorStream[] {
   const { op, name, dtype } = tensor;
   if (op.kind !== 'weight') return [];
-  return [{ name, byteLength: byteSize(fixedShape(tensor), dtype), stream: () => op.weight.stream(dtype) }];
+  return [{ name, byteLength: byteSize(fixedShape(tensor), dtype), stream: streamIn(op.weight, dtype) }];
 }
 
 function graphTensor(

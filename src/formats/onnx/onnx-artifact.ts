@@ -16,7 +16,7 @@ import { type OpenOnnx, openOnnx, withWeightsBeside } from './read-onnx.ts';
 import { describeOnnx, readOnnxFacts } from './read-onnx-facts.ts';
 import { readOnnxForms } from './read-stored-forms.ts';
 import { splitOnnx } from './split-onnx.ts';
-import { plannedFiles, writeOnnx } from './write-onnx.ts';
+import { onnxContents, plannedFiles } from './write-onnx.ts';
 
 const MODEL = 'model.onnx';
 
@@ -89,7 +89,7 @@ export function onnxModel(model: OnnxModel, name: ModelName): Artifact {
   return {
     name,
     files: () => plannedFiles(model),
-    write: (folder, onBytes) => writeOnnx(model, folder, onBytes),
+    contents: async () => onnxContents(model),
     rewritten(plan) {
       const { model: quantized, weights } = quantizeOnnx(model, plan);
       return { artifact: onnxModel(quantized, name), weights };

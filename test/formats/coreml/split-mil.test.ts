@@ -25,12 +25,13 @@ import { layOut } from '../../../src/formats/coreml/package/lay-out.ts';
 import { packageFiles, writePackage } from '../../../src/formats/coreml/package/package.ts';
 import { openMlPackage } from '../../../src/formats/coreml/package/read-package.ts';
 import { streamedModel } from '../../../src/formats/coreml/package/streamed-model.ts';
-import { writeWeightFile } from '../../../src/formats/coreml/package/weight-file.ts';
+import { weightFileParts } from '../../../src/formats/coreml/package/weight-file.ts';
 import { chunkCountNote, splitMil } from '../../../src/formats/coreml/split-mil.ts';
 import type { RunnerOptions } from '../../../src/formats/runner.ts';
 import { withPrecision } from '../../../src/quantize/precision.ts';
 import { openChain } from '../../../src/run/chain.ts';
 import { psnr } from '../../../src/validate/psnr.ts';
+import { readStream } from '../../../src/weights/tensor-stream.ts';
 import { expectedOf, type Golden, readGoldens } from '../../support/goldens.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 import { thrownBy } from '../../support/thrown-by.ts';
@@ -147,11 +148,7 @@ test.each([7, 9] as const)(
 async function blobsOf(contents: Model): Promise<Map<string, string>> {
   const { message, weights } = layOut(contents);
   const file = new Uint8Array(weights.byteLength);
-  await writeWeightFile(
-    weights,
-    async (bytes, offset) => file.set(bytes, offset),
-    () => {},
-  );
+  for (const { offset, tensor } of weightFileParts(weights)) file.set(await readStream(tensor), offset);
   const view = new DataView(file.buffer);
   const blobs = new Map<string, string>();
   for (const operation of operationsOf(message)) {

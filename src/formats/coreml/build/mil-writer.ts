@@ -1,6 +1,7 @@
 import { isFixed } from '../../../graph/shape.ts';
 import type { Tensor } from '../../../graph/tensor.ts';
 import { byteSize, type DType, elementCount } from '../../../weights/dtype.ts';
+import { memoryStream, streamIn } from '../../../weights/tensor-stream.ts';
 import type { Weight } from '../../../weights/weight.ts';
 import { type MilDType, toMilDType } from '../mil/mil-dtype.ts';
 import { isFraction } from '../mil/mil-elements.ts';
@@ -69,7 +70,7 @@ export class MilWriter {
     const stream = {
       name: weight.name,
       byteLength: byteSize(shape, dtype),
-      stream: () => weight.stream(dtype),
+      stream: streamIn(weight, dtype),
     };
     this.#constant(name, streamed(milDType, shape, stream));
   }
@@ -82,7 +83,7 @@ export class MilWriter {
       return;
     }
     const bytes = literalBytes(literal);
-    this.#constant(name, streamed(dtype, shape, { name, byteLength: bytes.length, stream: () => [bytes] }));
+    this.#constant(name, streamed(dtype, shape, memoryStream(name, bytes)));
   }
 
   #bind(key: string, parameter: string | Literal): string {

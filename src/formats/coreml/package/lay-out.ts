@@ -95,7 +95,7 @@ function blobOf({ stream, dtype, shape }: Streamed): Blob {
     byteLength: stream.byteLength,
     dtype,
     paddingBits,
-    stream: () => stream.stream(),
+    stream: stream.stream,
   };
 }
 

@@ -1,13 +1,12 @@
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
 import { createFolder } from '../../../io/disk.ts';
 import { strictJson } from '../../../io/strict-json.ts';
-import { writeHashed } from '../../../io/write-hashed.ts';
-import { readStream, type TensorStream } from '../../../weights/tensor-stream.ts';
-import type { PlannedFile, WrittenFile } from '../../artifact.ts';
+import { memoryStream, readStream, type TensorStream } from '../../../weights/tensor-stream.ts';
+import type { FileContents, PlannedFile, WrittenFile } from '../../artifact.ts';
+import { writeFiles } from '../../write-files.ts';
 import { encodeModel, type Model } from '../mil/mil-schema.ts';
 import { type LaidOutModel, layOut, smallStreams } from './lay-out.ts';
-import { writeWeightFile } from './weight-file.ts';
+import { weightFileParts } from './weight-file.ts';
 
 /**
  * A package is a folder: `Manifest.json` lists its items, and the model refers to the weight file beside it. The names are
@@ -50,21 +49,19 @@ export async function writePackageFiles(
   folder: string,
   model: Model,
   onBytes: (count: number) => void,
-): Promise<WrittenFile[]> {
+): Promise<readonly WrittenFile[]> {
+  return writeFiles(folder, await packageContents(model), onBytes);
+}
+
+/** Returns the contents of a package's files; reads the few values that stand in the program itself. */
+export async function packageContents(model: Model): Promise<FileContents[]> {
   const { message, weights } = await layOutRead(model);
   const bytes = encodeModel(message);
-  const stored = await writeHashed(join(folder, WEIGHT_FILE), (write) =>
-    writeWeightFile(weights, write, onBytes),
-  );
-  const written: WrittenFile[] = [{ name: WEIGHT_FILE, ...stored }];
-  for (const [name, content] of [
-    [MODEL_FILE, bytes],
-    [MANIFEST_FILE, encodeManifest(bytes)],
-  ] as const) {
-    written.push({ name, ...(await writeHashed(join(folder, name), (write) => write(content, 0))) });
-    onBytes(content.length);
-  }
-  return written;
+  const inMemory = [memoryStream(MODEL_FILE, bytes), memoryStream(MANIFEST_FILE, encodeManifest(bytes))];
+  return [
+    { name: WEIGHT_FILE, parts: weightFileParts(weights) },
+    ...inMemory.map((tensor) => ({ name: tensor.name, parts: [{ offset: 0, tensor }] })),
+  ];
 }
 
 /** Lays out a model, reading the few values that stand in the program itself. */

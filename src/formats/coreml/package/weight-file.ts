@@ -1,5 +1,5 @@
-import type { WriteForward } from '../../../io/write-hashed.ts';
-import { countedBytes, type TensorStream } from '../../../weights/tensor-stream.ts';
+import { memoryStream, type TensorStream } from '../../../weights/tensor-stream.ts';
+import type { FilePart } from '../../artifact.ts';
 import { type MilDType, milElement } from '../mil/mil-dtype.ts';
 
 /**
@@ -60,26 +60,16 @@ export function storedSize({ byteLength }: TensorStream): number {
   return RECORD_BYTES + Math.ceil(byteLength / ALIGNMENT) * ALIGNMENT;
 }
 
-/**
- * Writes a weight file from beginning to end, one block in memory at a time; `onBytes` gets the size of each
- * write. Throws what the blobs' streams throw.
- */
-export async function writeWeightFile(
-  layout: WeightFileLayout,
-  write: WriteForward,
-  onBytes: (count: number) => void,
-): Promise<void> {
-  let end = 0;
-  const append = async (bytes: Uint8Array): Promise<void> => {
-    await write(bytes, end);
-    end += bytes.length;
-    onBytes(bytes.length);
-  };
-  await append(header(layout.placed.length));
-  for (const { blob, offset } of layout.placed) {
-    await append(record(blob, offset, end));
-    for await (const block of countedBytes(blob)) await append(block);
-  }
+/** Returns the contents of a weight file. */
+export function weightFileParts({ placed }: WeightFileLayout): FilePart[] {
+  const start = memoryStream('header', header(placed.length));
+  return [
+    { offset: 0, tensor: start },
+    ...placed.flatMap(({ blob, offset }) => [
+      { offset, tensor: memoryStream(`${blob.name}, record`, record(blob, offset)) },
+      { offset: offset + RECORD_BYTES, tensor: blob },
+    ]),
+  ];
 }
 
 function header(count: number): Uint8Array {
@@ -90,11 +80,10 @@ function header(count: number): Uint8Array {
   return bytes;
 }
 
-/** The record at `offset`, behind the zeros that fill the file from `end` to there. */
-function record({ dtype, byteLength, paddingBits = 0 }: Blob, offset: number, end: number): Uint8Array {
-  const gap = offset - end;
-  const bytes = new Uint8Array(gap + RECORD_BYTES);
-  const view = new DataView(bytes.buffer, gap);
+/** Returns the record of a blob, for `offset`. */
+function record({ dtype, byteLength, paddingBits = 0 }: Blob, offset: number): Uint8Array {
+  const bytes = new Uint8Array(RECORD_BYTES);
+  const view = new DataView(bytes.buffer);
   view.setUint32(0, SENTINEL, true);
   view.setUint32(4, milElement(dtype).blob ?? 0, true);
   view.setBigUint64(8, BigInt(byteLength), true);

@@ -2,9 +2,9 @@ import { expect, test } from 'vitest';
 import {
   type Blob,
   WeightFileLayout,
-  writeWeightFile,
+  weightFileParts,
 } from '../../../../src/formats/coreml/package/weight-file.ts';
-import type { WriteForward } from '../../../../src/io/write-hashed.ts';
+import { readStream } from '../../../../src/weights/tensor-stream.ts';
 
 test('a weight file is, byte for byte, what the format says', async () => {
   const layout = new WeightFileLayout();
@@ -63,32 +63,6 @@ test('a file without weights is a header', async () => {
   expect(await written(new WeightFileLayout())).toHaveLength(64);
 });
 
-test('blobs are asked for one block at a time, in order', async () => {
-  const events: string[] = [];
-  const layout = new WeightFileLayout();
-  for (const name of ['a', 'b']) {
-    layout.add({
-      name,
-      dtype: 'fp16',
-      byteLength: 4,
-      *stream() {
-        for (const half of [1, 2]) {
-          events.push(`${name}${half} read`);
-          yield new Uint8Array(2);
-        }
-      },
-    });
-  }
-  await writeWeightFile(
-    layout,
-    memorySink(() => events.push('written')),
-    () => {},
-  );
-  expect(events.join(', ')).toBe(
-    'written, written, a1 read, written, a2 read, written, written, b1 read, written, b2 read, written',
-  );
-});
-
 test('a blob that gives another number of bytes than announced is refused', async () => {
   const layout = new WeightFileLayout();
   layout.add({ ...blobOf('fp16', [1, 2]), byteLength: 4 });
@@ -105,15 +79,6 @@ function blobOf(dtype: Blob['dtype'], bytes: readonly number[]): Blob {
 
 async function written(layout: WeightFileLayout): Promise<Uint8Array> {
   const bytes = new Uint8Array(layout.byteLength);
-  let counted = 0;
-  const sink = memorySink((block, offset) => bytes.set(block, offset));
-  await writeWeightFile(layout, sink, (count) => {
-    counted += count;
-  });
-  expect(counted).toBe(layout.byteLength);
+  for (const { offset, tensor } of weightFileParts(layout)) bytes.set(await readStream(tensor), offset);
   return bytes;
-}
-
-function memorySink(write: (bytes: Uint8Array, offset: number) => void): WriteForward {
-  return async (bytes, offset) => write(bytes, offset);
 }

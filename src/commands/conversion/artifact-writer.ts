@@ -1,0 +1,159 @@
+import { join } from 'node:path';
+import { throwIfInterrupted } from '../../context.ts';
+import { NonFiniteWeightError } from '../../errors.ts';
+import type { FileContents, PlannedArtifact, WrittenFile } from '../../formats/artifact.ts';
+import { updateProvenance } from '../../formats/provenance.ts';
+import { writeTogether } from '../../formats/write-files.ts';
+import { createFolder } from '../../io/disk.ts';
+import type { StageContext } from '../../pipeline.ts';
+import type { WeightFinding } from '../../weights/examined-weight.ts';
+import { refuseNonFinite } from './examination.ts';
+import type { PlannedModel } from './plan.ts';
+import type { ConvertedArtifact, ConvertRequest } from './request.ts';
+import type { SourceHashes } from './source-hashes.ts';
+
+/** State of the whole conversion that writing needs. */
+interface Place {
+  readonly output: string;
+  /** Total size of everything that is written. */
+  readonly byteLength: number;
+  readonly sources: SourceHashes;
+  /** Findings by artifact; writing adds to them. */
+  readonly findings: Map<string, readonly WeightFinding[]>;
+  readonly request: Pick<ConvertRequest, 'allowNonFinite' | 'quantization'>;
+  readonly context: StageContext;
+}
+
+/** The contents of an artifact's files. The model itself has been dropped: its weights remain as streams. */
+interface ReadyArtifact {
+  readonly path: string;
+  readonly model: PlannedModel;
+  readonly contents: readonly FileContents[];
+}
+
+/** Writes networks one after another and reports progress. */
+export class ArtifactWriter {
+  readonly #place: Place;
+  #done = 0;
+
+  constructor(place: Place) {
+    this.#place = place;
+  }
+
+  /** Writes the artifacts of one network that are not reused: the first of every target together, then the second, and so on. */
+  async write(models: readonly PlannedModel[], kept: ReadonlySet<PlannedArtifact>): Promise<void> {
+    const ready: (readonly ReadyArtifact[])[] = [];
+    for (const model of models) ready.push(await this.#prepare(model, kept));
+    const longest = Math.max(...ready.map(({ length }) => length));
+    for (let at = 0; at < longest; at++) await this.#writeTogether(ready.flatMap((chain) => chain[at] ?? []));
+  }
+
+  /** Builds a model and returns the contents of its files. */
+  async #prepare(model: PlannedModel, kept: ReadonlySet<PlannedArtifact>): Promise<ReadyArtifact[]> {
+    if (model.artifacts.every((artifact) => kept.has(artifact))) return [];
+    const built = model.build();
+    const ready: ReadyArtifact[] = [];
+    for (const [index, artifact] of model.artifacts.entries()) {
+      const made = built[index];
+      if (made?.path !== artifact.path) throw new Error(`${artifact.path} was planned but not built`);
+      if (kept.has(artifact)) continue;
+      ready.push({ path: made.path, model, contents: await made.contents() });
+      this.#findings(model, [made.path]);
+    }
+    return ready;
+  }
+
+  async #writeTogether(artifacts: readonly ReadyArtifact[]): Promise<void> {
+    const { output, sources, findings } = this.#place;
+    // In their own thread, while writing. If writing fails first, nobody awaits them, and their failure must not count as unhandled.
+    const hashes = artifacts.map(({ model }) => sources.of(model.component));
+    for (const each of hashes) each.catch(() => {});
+    const paths = artifacts.map(({ path }) => path);
+    let written: readonly (readonly WrittenFile[])[] = [];
+    await createFolders(
+      paths.map((path) => join(output, path)),
+      async (folders) => {
+        written = await this.#writeExamined(artifacts, folders);
+        await Promise.all(hashes);
+      },
+    );
+    const records = artifacts.map(async ({ path, model: { options } }, index) => {
+      const record = { source: (await hashes[index]) ?? {}, options, files: written[index] ?? [] };
+      return [path, { ...record, ...found(findings.get(path)) }] as const;
+    });
+    await updateProvenance(output, {
+      gone: paths,
+      written: Object.fromEntries(await Promise.all(records)),
+    });
+  }
+
+  /** Writes the files and checks the weights meanwhile; throws `NonFiniteWeightError` unless such weights are allowed. */
+  async #writeExamined(
+    artifacts: readonly ReadyArtifact[],
+    folders: readonly string[],
+  ): Promise<readonly (readonly WrittenFile[])[]> {
+    const check = (): void => {
+      const { findings, request } = this.#place;
+      for (const { path, model } of artifacts)
+        refuseNonFinite(path, findings.get(path) ?? [], request, model.examination.files);
+    };
+    const works = artifacts.map(({ path, model, contents }, index) => ({
+      folder: folders[index] ?? '',
+      files: contents,
+      path,
+      model,
+      onBytes: (bytes: number) => this.#progress(path, bytes),
+    }));
+    try {
+      const written = await writeTogether(works, (takers) => {
+        const [first] = takers;
+        if (first)
+          this.#findings(
+            first.model,
+            takers.map(({ path }) => path),
+          ); // all belong to one network
+      });
+      check();
+      return written;
+    } catch (error) {
+      // Palettizing fails on such weights; the findings make a better error.
+      if (error instanceof NonFiniteWeightError) {
+        for (const { path, model } of artifacts) this.#findings(model, [path]);
+        check();
+      }
+      throw error;
+    }
+  }
+
+  /** Adds the findings since the last call to the artifacts into which those weights were written. */
+  #findings({ examination }: PlannedModel, paths: readonly string[]): void {
+    const { findings } = this.#place;
+    const more = examination.take();
+    for (const path of more.length > 0 ? paths : [])
+      findings.set(path, [...(findings.get(path) ?? []), ...more]);
+  }
+
+  #progress(what: string, bytes: number): void {
+    const { byteLength: total, context } = this.#place;
+    throwIfInterrupted(context.signal);
+    this.#done += bytes;
+    const progress = { stage: 'write', what, done: this.#done, total, unit: 'bytes' } as const;
+    context.onProgress?.({ type: 'progress', ...progress });
+  }
+}
+
+/** Leaves the field out if nothing was found. */
+export function found(findings: readonly WeightFinding[] = []): Pick<ConvertedArtifact, 'findings'> {
+  return findings.length > 0 ? { findings } : {};
+}
+
+/** Creates several folders that appear only when all are complete. Throws as `createFolder` does. */
+async function createFolders(
+  paths: readonly string[],
+  fill: (growing: readonly string[]) => Promise<void>,
+  begun: readonly string[] = [],
+): Promise<void> {
+  const [path, ...others] = paths;
+  if (path === undefined) return fill(begun);
+  await createFolder(path, (growing) => createFolders(others, fill, [...begun, growing]));
+}
