@@ -10,11 +10,13 @@ import {
   UnsupportedModelError,
 } from '../errors.ts';
 import { type LocatedArtifact, locateArtifact, openLocated } from '../formats/open.ts';
+import { compatibleSchedulers, isSchedulerName, shortName } from '../generate/schedulers/scheduler-names.ts';
 import { parseHubId } from '../hub/hub-id.ts';
 import { inspectArtifact } from '../inspect/inspect-artifact.ts';
 import { findArtifacts, inspectArtifacts } from '../inspect/inspect-artifacts.ts';
 import { inspectCheckpoint } from '../inspect/inspect-checkpoint.ts';
 import { inspectOtherFile, inspectOtherFolder } from '../inspect/inspect-other.ts';
+import { inspectPicture, isPicture } from '../inspect/inspect-picture.ts';
 import { inspectWeights } from '../inspect/inspect-weights.ts';
 import type { Inspection } from '../inspect/inspection.ts';
 import { listFolder, openFile, pathKind } from '../io/disk.ts';
@@ -53,7 +55,7 @@ export async function inspect(request: InspectRequest, { signal }: Context = {})
   try {
     const inspection = await (kind === 'folder' ? inspectFolder(path) : inspectFile(path));
     throwIfInterrupted(signal);
-    return inspection;
+    return withCompatibles(inspection);
   } catch (error) {
     if (!isFinding(error)) throw error;
     const { problem, details, advice } = error;
@@ -65,6 +67,14 @@ export async function inspect(request: InspectRequest, { signal }: Context = {})
       next: { advice: advice ?? 'Check that it is the right file.' },
     };
   }
+}
+
+/** Adds the schedulers that can replace the one that was found. */
+function withCompatibles(inspection: Inspection): Inspection {
+  if (inspection.kind !== 'checkpoint' && inspection.kind !== 'artifacts') return inspection;
+  const { scheduler } = inspection;
+  if (!isSchedulerName(scheduler)) return inspection;
+  return { ...inspection, compatibleSchedulers: compatibleSchedulers(scheduler).map(shortName) };
 }
 
 async function inspectFolder(path: string): Promise<Inspection> {
@@ -101,6 +111,7 @@ async function inspectFile(path: string): Promise<Inspection> {
   } finally {
     await file.close();
   }
+  if (isPicture(start)) return inspectPicture(path);
   if (file.size > 0 && sniffsAsWeights(path, start)) return inspectWeights(path);
   const located = file.size > 0 && sniff(start) === undefined ? await locateArtifact(path) : undefined;
   return located ? inspectLocated(located) : inspectOtherFile(path, file.size, start);

@@ -12,6 +12,7 @@ import type {
   Inspection,
   ModelInspection,
   OtherInspection,
+  PictureInspection,
   WeightsInspection,
 } from './inspection.ts';
 
@@ -35,6 +36,8 @@ function describeKind(inspection: Inspection): string[] {
       return describeWeights(inspection);
     case 'artifacts':
       return describeArtifacts(inspection);
+    case 'picture':
+      return describePicture(inspection);
     case 'other':
       return describeOther(inspection);
     default:
@@ -43,12 +46,13 @@ function describeKind(inspection: Inspection): string[] {
 }
 
 function describeCheckpoint(checkpoint: CheckpointInspection): string[] {
-  const { family, task, predictionType, scheduler, pipeline, latentSize, pictureSize } = checkpoint;
+  const { family, task, predictionType, pipeline, latentSize, pictureSize } = checkpoint;
   const facts = {
     checkpoint: checkpoint.path,
     format: formatText(checkpoint.format),
     family: [family ?? 'not known', task, predictionType && `predicts ${predictionType}`],
-    pipeline: [pipeline, scheduler],
+    pipeline,
+    scheduler: schedulerTexts(checkpoint),
     pictures: pictureSize && [`${area(pictureSize)} pixels`, latentSize && `latents ${area(latentSize)}`],
     variants: checkpoint.variants,
     missing: checkpoint.missing,
@@ -77,6 +81,11 @@ function describeCheckpoint(checkpoint: CheckpointInspection): string[] {
     alignColumns(networks),
     atMost(10, checkpoint.notes).join('\n'),
   ];
+}
+
+function describePicture({ path, width, height, texts }: PictureInspection): string[] {
+  const paragraphs = Object.entries(texts).map(([keyword, text]) => `${keyword}\n${text}`);
+  return [factLines({ picture: path, pixels: `${width} × ${height}` }), ...paragraphs];
 }
 
 function describeWeights(file: WeightsInspection): string[] {
@@ -138,8 +147,13 @@ function describeModel<F extends Format>(model: ModelInspection<F>): string[] {
   ];
 }
 
-function describeArtifacts({ path, sdconvert, artifacts }: ArtifactsInspection): string[] {
-  const facts = { folder: path, 'written by': sdconvert && `sdconvert ${sdconvert}` };
+function describeArtifacts(inspection: ArtifactsInspection): string[] {
+  const { path, sdconvert, artifacts } = inspection;
+  const facts = {
+    folder: path,
+    'written by': sdconvert && `sdconvert ${sdconvert}`,
+    scheduler: schedulerTexts(inspection),
+  };
   const rows = artifacts
     .toSorted((a, b) => b.byteLength - a.byteLength)
     .map((artifact) => [
@@ -153,6 +167,14 @@ function describeArtifacts({ path, sdconvert, artifacts }: ArtifactsInspection):
     alignColumns([['model', 'format', 'size', 'made with'], ...atMostRows(24, rows)]),
     atMost(5, artifacts.flatMap(describeFindings)).join('\n'),
   ];
+}
+
+/** The scheduler and those that can replace it. */
+function schedulerTexts({
+  scheduler,
+  compatibleSchedulers,
+}: Pick<CheckpointInspection, 'scheduler' | 'compatibleSchedulers'>): (string | null)[] {
+  return [scheduler, compatibleSchedulers.length > 0 ? `or ${compatibleSchedulers.join(' ')}` : null];
 }
 
 function describeFindings({ path, findings = [] }: ArtifactInspection): string[] {

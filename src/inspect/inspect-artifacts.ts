@@ -8,6 +8,7 @@ import { locateArtifact } from '../formats/open.ts';
 import { type ArtifactRecord, type Provenance, readProvenance } from '../formats/provenance.ts';
 import { exists, listFolder, pathKind } from '../io/disk.ts';
 import { folderSize, sizeOfFile } from '../io/file-sizes.ts';
+import { readJsonObject } from '../io/python-json.ts';
 import type { ArtifactInspection, ArtifactsInspection } from './inspection.ts';
 import { nextCommand } from './next-command.ts';
 
@@ -57,6 +58,8 @@ export async function inspectArtifacts(
     kind: 'artifacts',
     path,
     sdconvert: record.sdconvert,
+    scheduler: await schedulerOf(path, record.pipeline),
+    compatibleSchedulers: [],
     artifacts: found.map((artifact) => ({
       ...artifact,
       options: record.artifacts[artifact.path]?.options ?? null,
@@ -69,7 +72,7 @@ export async function inspectArtifacts(
 
 async function readRecord(
   folder: string,
-): Promise<Pick<Provenance, 'artifacts'> & { sdconvert: string | null; problems: string[] }> {
+): Promise<Pick<Provenance, 'artifacts' | 'pipeline'> & { sdconvert: string | null; problems: string[] }> {
   try {
     const provenance = await readProvenance(folder);
     return { sdconvert: null, artifacts: {}, ...provenance, problems: [] };
@@ -77,6 +80,19 @@ async function readRecord(
     if (!(error instanceof FileFormatError)) throw error;
     return { sdconvert: null, artifacts: {}, problems: [error.problem] };
   }
+}
+
+/** The scheduler's class, by the ONNX folder's config or the record. */
+async function schedulerOf(folder: string, recorded: Provenance['pipeline']): Promise<string | null> {
+  for (const place of ['scheduler', join('onnx', 'scheduler')]) {
+    const file = join(folder, place, 'scheduler_config.json');
+    if (await exists(file)) return className(await readJsonObject(file).catch(() => undefined));
+  }
+  return className(recorded?.scheduler);
+}
+
+function className(config: Readonly<Record<string, unknown>> | undefined): string | null {
+  return typeof config?._class_name === 'string' ? config._class_name : null;
 }
 
 async function missingFiles(
@@ -105,9 +121,7 @@ function nextStep(
   problems: readonly string[],
 ): ArtifactsInspection['next'] {
   if (problems.length > 0) return { advice: 'Convert it again with --force, or copy it again.' };
-  const drawable = artifacts
-    .filter(({ format }) => format === 'onnx')
-    .map((artifact) => parsePath(artifact.path).network);
+  const drawable = artifacts.map((artifact) => parsePath(artifact.path).network);
   if (needed.every((network) => drawable.includes(network))) {
     return nextCommand('generate', '-i', path, '--prompt', 'an astronaut riding a horse');
   }

@@ -70,6 +70,7 @@ function describeCheckpoint(
     task: kind ? kindTitles[kind] : null,
     predictionType: scheduler && (text(scheduler.prediction_type) ?? 'epsilon'), // diffusers' default
     scheduler: scheduler && text(scheduler._class_name),
+    compatibleSchedulers: [],
     latentSize,
     pictureSize: latentSize && vae ? inPixels(latentSize, vae) : null,
     components: [...components.values()].map(describeComponent),

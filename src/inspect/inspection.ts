@@ -14,6 +14,7 @@ export type Inspection =
   | WeightsInspection
   | { readonly [F in Format]: ModelInspection<F> }[Format]
   | ArtifactsInspection
+  | PictureInspection
   | OtherInspection;
 
 /** Facts of every inspection. */
@@ -38,6 +39,8 @@ export interface CheckpointInspection extends Found {
   /** Prediction of the UNet: `epsilon`, `v_prediction`, … */
   readonly predictionType: string | null;
   readonly scheduler: string | null;
+  /** Schedulers that can replace it, by their short names. */
+  readonly compatibleSchedulers: readonly string[];
   /** Height and width of the latents that the UNet was trained on. */
   readonly latentSize: readonly [height: number, width: number] | null;
   /** Size in pixels. */
@@ -114,6 +117,10 @@ export interface ArtifactsInspection extends Found {
   readonly kind: 'artifacts';
   /** The version of sdconvert that wrote it, if it says so. */
   readonly sdconvert: string | null;
+  /** Class of the scheduler that its pictures are drawn with, if the folder says it. */
+  readonly scheduler: string | null;
+  /** Schedulers that can replace it, by their short names. */
+  readonly compatibleSchedulers: readonly string[];
   readonly artifacts: readonly ArtifactInspection[];
 }
 
@@ -126,6 +133,15 @@ export interface ArtifactInspection {
   readonly options: JsonObject | null;
   /** What was found wrong with its weights when it was made; absent when nothing was. */
   readonly findings?: readonly WeightFinding[] | undefined;
+}
+
+/** A PNG picture. */
+export interface PictureInspection extends Found {
+  readonly kind: 'picture';
+  readonly width: number;
+  readonly height: number;
+  /** Texts in the file by keyword: `parameters` says how it was drawn. */
+  readonly texts: Readonly<Record<string, string>>;
 }
 
 /** Anything else: `problems` say what it is, `next` what to do. */

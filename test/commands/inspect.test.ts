@@ -2,7 +2,10 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { inspect } from '../../src/commands/inspect.ts';
 import { NotFoundError } from '../../src/errors.ts';
+import { encodePng } from '../../src/generate/png.ts';
 import { describe } from '../../src/inspect/describe.ts';
+import { withTexts } from '../../src/io/png-text.ts';
+import { sdShapes } from '../support/sd-shapes.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const at = temporaryFolder();
@@ -76,4 +79,34 @@ test('the text begins with what is wrong and ends with what to do', async () => 
     expect.stringMatching(/^size +132 B\npoints to +5.1 MB$/),
     expect.stringMatching(/^Next: Run `git lfs pull`/),
   ]);
+});
+
+test('a picture tells how it was drawn', async () => {
+  const pixels = { width: 2, height: 3, channels: 3, data: new Uint8Array(18) } as const;
+  writeFileSync(
+    at('drawn.png'),
+    withTexts(encodePng(pixels), { parameters: 'a cat\nSteps: 4', Software: 'ünï→' }),
+  );
+  const drawn = await inspect({ path: at('drawn.png') });
+  expect(drawn).toMatchObject({
+    ...{ kind: 'picture', width: 2, height: 3, problems: [] },
+    texts: { parameters: 'a cat\nSteps: 4', Software: 'ünï→' },
+  });
+  expect(describe(drawn)).toContain('parameters\na cat\nSteps: 4');
+  writeFileSync(at('plain.png'), encodePng(pixels));
+  const { problems } = await inspect({ path: at('plain.png') });
+  expect(problems).toEqual(['plain.png does not say how it was drawn.']);
+});
+
+test('a checkpoint and a conversion list the schedulers that can replace theirs', async () => {
+  const checkpoint = await inspect({ path: sdShapes });
+  expect(checkpoint).toMatchObject({ scheduler: 'DPMSolverMultistepScheduler' });
+  expect(describe(checkpoint)).toMatch(/DPMSolverMultistepScheduler, or ddim ddpm .* euler_a euler .* unipc/);
+  mkdirSync(at('converted/onnx/scheduler'), { recursive: true });
+  mkdirSync(at('converted/onnx/unet'));
+  writeFileSync(at('converted/onnx/unet/model.onnx'), 'any');
+  writeFileSync(at('converted/onnx/scheduler/scheduler_config.json'), '{"_class_name": "EDMEulerScheduler"}');
+  expect(await inspect({ path: at('converted') })).toMatchObject({
+    ...{ kind: 'artifacts', scheduler: 'EDMEulerScheduler', compatibleSchedulers: ['edm_dpm++'] },
+  });
 });

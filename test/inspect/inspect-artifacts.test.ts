@@ -59,6 +59,8 @@ test('an output folder is described with what sdconvert.json says of its models'
   expect(await inspectArtifacts(path)).toEqual({
     kind: 'artifacts',
     path,
+    scheduler: null,
+    compatibleSchedulers: [],
     sdconvert: '0.1.0',
     artifacts: ['onnx/text_encoder', 'onnx/unet'].map((model) => ({
       path: model,
@@ -141,10 +143,10 @@ test.for([
       'VAEDecoder.mlmodelc/model.mil',
     ],
   ],
-] as const)('a folder of Core ML models (%s) leads to checking them', async ([folder, files]) => {
+] as const)('a folder of Core ML models (%s) leads to drawing with them', async ([folder, files]) => {
   const path = write(folder, Object.fromEntries(files.map((file) => [file, 1])));
   expect((await inspectArtifacts(path)).next).toEqual({
-    command: `sdconvert validate ${path} --reference CHECKPOINT`,
+    command: `sdconvert generate -i ${path} --prompt 'an astronaut riding a horse'`,
   });
 });
 

@@ -1,0 +1,85 @@
+/**
+ * Texts in PNG files (W3C Recommendation, third edition, 11.3.3): `tEXt` for Latin-1, `iTXt` for any other. fast-png has the
+ * first only.
+ */
+
+const SIGNATURE_BYTES = 8;
+/** Length and type before a chunk's content, checksum after it. */
+const [BEFORE, AFTER] = [8, 4];
+
+const latin1 = (text: string) => Uint8Array.from(text, (sign) => sign.charCodeAt(0));
+const fromLatin1 = (bytes: Uint8Array) => String.fromCharCode(...bytes);
+
+/** A PNG file with texts by keyword, behind its header. Keywords are Latin-1, at most 79 characters. */
+export function withTexts(png: Uint8Array, texts: Readonly<Record<string, string>>): Uint8Array {
+  const header = SIGNATURE_BYTES + BEFORE + lengthAt(png, SIGNATURE_BYTES) + AFTER;
+  const chunks = Object.entries(texts).map(([keyword, text]) => textChunk(keyword, text));
+  return joined([png.subarray(0, header), ...chunks, png.subarray(header)]);
+}
+
+/** The texts in a PNG file, by keyword; compressed ones are left out. Damaged chunks end the search. */
+export function textsIn(png: Uint8Array): Record<string, string> {
+  const texts: Record<string, string> = {};
+  for (let at = SIGNATURE_BYTES; at + BEFORE <= png.length; ) {
+    const end = at + BEFORE + lengthAt(png, at);
+    if (end > png.length) break;
+    const type = fromLatin1(png.subarray(at + 4, at + BEFORE));
+    const found = readText(type, png.subarray(at + BEFORE, end));
+    if (found) texts[found.keyword] = found.text;
+    at = end + AFTER;
+  }
+  return texts;
+}
+
+function readText(type: string, content: Uint8Array): { keyword: string; text: string } | undefined {
+  const end = content.indexOf(0);
+  if (end < 0 || (type !== 'tEXt' && type !== 'iTXt')) return undefined;
+  const keyword = fromLatin1(content.subarray(0, end));
+  const rest = content.subarray(end + 1);
+  if (type === 'tEXt')
+    return { keyword, text: Array.from(rest, (byte) => String.fromCharCode(byte)).join('') };
+  const [isCompressed] = rest;
+  const language = rest.indexOf(0, 2);
+  const translated = rest.indexOf(0, language + 1);
+  if (isCompressed !== 0 || language < 0 || translated < 0) return undefined;
+  return { keyword, text: new TextDecoder().decode(rest.subarray(translated + 1)) };
+}
+
+function textChunk(keyword: string, text: string): Uint8Array {
+  const isLatin1 = /^[\n\x20-\x7e\xa0-\xff]*$/.test(text);
+  const content = isLatin1
+    ? joined([latin1(`${keyword}\0`), latin1(text)])
+    : joined([latin1(`${keyword}\0\0\0\0\0`), new TextEncoder().encode(text)]);
+  const typed = joined([latin1(isLatin1 ? 'tEXt' : 'iTXt'), content]);
+  return joined([bigEndian(content.length), typed, bigEndian(checksum(typed))]);
+}
+
+function lengthAt(bytes: Uint8Array, at: number): number {
+  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(at);
+}
+
+function bigEndian(value: number): Uint8Array {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setUint32(0, value);
+  return bytes;
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
+/** CRC-32 (ISO 3309), bit by bit: texts are short. */
+function checksum(bytes: Uint8Array): number {
+  let crc = 0xffffffff;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
+  }
+  return (crc ^ 0xffffffff) >>> 0;
+}

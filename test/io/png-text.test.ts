@@ -1,0 +1,26 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { decodePng, encodePng } from '../../src/generate/png.ts';
+import { textsIn, withTexts } from '../../src/io/png-text.ts';
+
+const picture = { width: 2, height: 1, channels: 3, data: Uint8Array.of(1, 2, 3, 4, 5, 6) } as const;
+
+test('texts of any signs are read back, and the picture stays what it was', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'grapheme' }), fc.string({ unit: 'binary' }), (some, other) => {
+      const texts = { parameters: some, Software: other };
+      const png = withTexts(encodePng(picture), texts);
+      // UTF-8 has no halves of surrogate pairs.
+      expect(textsIn(png)).toEqual({ parameters: some.toWellFormed(), Software: other.toWellFormed() });
+      // Checks every chunk's checksum.
+      expect(decodePng(png, 'a.png')).toEqual(picture);
+    }),
+  );
+});
+
+test('a file that ends within a chunk gives the texts before it', () => {
+  const png = withTexts(encodePng(picture), { one: 'é', two: '→' });
+  expect(textsIn(png.subarray(0, png.length - 20))).toEqual({ one: 'é', two: '→' });
+  expect(textsIn(png.subarray(0, 60))).toEqual({ one: 'é' });
+  expect(textsIn(png.subarray(0, 5))).toEqual({});
+});
