@@ -16,7 +16,7 @@ const slow = [
   'test/formats/coreml/compiled/apple-compiler.test.ts',
   'test/formats/coreml/{coreml-runner,split-mil}.test.ts',
   'test/formats/onnx/split-onnx.test.ts',
-  'test/generate/text-to-image.test.ts',
+  'test/generate/whole-runs.test.ts',
   'test/mixed-bits/measure.test.ts',
   'test/scripts/supported.test.ts',
 ];

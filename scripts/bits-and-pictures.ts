@@ -11,7 +11,7 @@ import { convertCheckpoint } from '../src/commands/convert.ts';
 import { generate } from '../src/commands/generate.ts';
 import { quantizeArtifact } from '../src/commands/quantize.ts';
 import type { Image } from '../src/generate/image.ts';
-import { tensorFromImage } from '../src/generate/image-tensor.ts';
+import { pixelsOf } from '../src/generate/image-tensor.ts';
 import { planQuantization } from '../src/quantize/plan.ts';
 import { alignColumns, formatBytes } from '../src/text.ts';
 import { compare } from '../src/validate/psnr.ts';
@@ -97,7 +97,7 @@ async function draw(name: string): Promise<Image[]> {
 
 function psnrOf(expected: readonly Image[], found: readonly Image[]): number {
   const all = (images: readonly Image[]) => {
-    const data = Float32Array.from(images.flatMap((image) => [...tensorFromImage(image)]));
+    const data = Float32Array.from(images.flatMap((image) => [...pixelsOf(image).data]));
     return { dtype: 'f32', shape: [data.length], data } as const;
   };
   return compare(all(expected), all(found)).psnr;

@@ -9,7 +9,7 @@ import { createReport } from '../cli/report.ts';
 import { conversionStages, convertCheckpoint } from '../src/commands/convert.ts';
 import { generate, generateStages } from '../src/commands/generate.ts';
 import type { Image } from '../src/generate/image.ts';
-import { tensorFromImage } from '../src/generate/image-tensor.ts';
+import { pixelsOf } from '../src/generate/image-tensor.ts';
 import { alignColumns, formatBytes } from '../src/text.ts';
 import { compare } from '../src/validate/psnr.ts';
 import { openSafetensors } from '../src/weights/safetensors-file.ts';
@@ -114,6 +114,5 @@ async function readGolden(path: string) {
 function compareWith(golden: { shape: readonly number[]; data: Float32Array }, drawn: Image): number {
   const shown = golden.data.map((value) => Math.min(1, Math.max(-1, value)));
   const shape = golden.shape;
-  return compare({ dtype: 'f32', shape, data: shown }, { dtype: 'f32', shape, data: tensorFromImage(drawn) })
-    .psnr;
+  return compare({ dtype: 'f32', shape, data: shown }, pixelsOf(drawn)).psnr;
 }

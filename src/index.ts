@@ -39,12 +39,12 @@ export {
 export { convertCheckpoint as convert } from './commands/convert.ts';
 export { type Downloaded, type DownloadRequest, download } from './commands/download.ts';
 export {
-  type GeneratedImage,
+  type ControlNetRequest,
   type GenerateOptions,
   type GenerateRequest,
-  generate,
   generateDefaults,
-} from './commands/generate.ts';
+} from './commands/drawing/request.ts';
+export { type GeneratedImage, generate } from './commands/generate.ts';
 export { type Inspection, type InspectRequest, inspect } from './commands/inspect.ts';
 export {
   type QuantizeOptions,

@@ -1,8 +1,10 @@
 import type { Argv } from 'yargs';
+import { RequestError } from '../../src/errors.ts';
 import { allSchedulers, schedulerCalled, shortName } from '../../src/generate/schedulers/scheduler-names.ts';
 import type { RngKind } from '../../src/random/random.ts';
 import { everyName, wholeNumber, wholePair } from '../options.ts';
 import type { Command } from './command.ts';
+import { controlNetsOf, pictureOptions, pictureOptionsNeeded } from './picture-options.ts';
 import { promptOptions } from './prompt-options.ts';
 
 type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
@@ -10,12 +12,13 @@ type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
 /** `sdconvert generate -i DIR --prompt …`: generates pictures with converted models. */
 export const generateCommand: Command = {
   options: declare,
-  needed: [{ option: 'strength', needs: '--image', isMet: ({ image }) => image !== undefined }],
+  needed: pictureOptionsNeeded,
   async run(argv, report) {
     // yargs checked the types that `declare` gave each option.
     const { generate, generateStages } = await import('../../src/commands/generate.ts');
     const { parseTextualInversion } = await import('../../src/generate/prompt/read-textual-inversion.ts');
     const args = argv as Arguments;
+    if (args.lora) throw loraTooLate(args.lora);
     const request = {
       input: args.input,
       output: args.output,
@@ -28,6 +31,12 @@ export const generateCommand: Command = {
       rng: args.rng,
       image: args.image,
       strength: args.strength,
+      mask: args.mask,
+      imageGuidanceScale: args['image-guidance-scale'],
+      controlnets: controlNetsOf(args),
+      refinerStart: args['refiner-start'],
+      height: args.height === undefined ? undefined : wholeNumber(args.height, '--height', 1),
+      width: args.width === undefined ? undefined : wholeNumber(args.width, '--width', 1),
       originalSize: wholePair(args['original-size'], '--original-size'),
       crop: wholePair(args.crop, '--crop'),
       clipSkip: wholeNumber(args['clip-skip'], '--clip-skip', 0),
@@ -45,8 +54,26 @@ export const generateCommand: Command = {
   },
 };
 
+function loraTooLate(files: readonly string[]): RequestError {
+  return new RequestError({
+    problem: 'a LoRA is merged when a checkpoint is converted, not when pictures are generated.',
+    details: { found: files.join(', ') },
+    advice: `Convert again with --lora ${files.join(' ')}, and generate with the result.`,
+  });
+}
+
 function declare(yargs: Argv) {
-  return promptOptions(yargs)
+  return pictureOptions(drawingOptions(promptOptions(yargs)))
+    .option('lora', { type: 'string', array: true, hidden: true })
+    .example(
+      '$0 generate -i ./out --prompt "a red circle" --seed 7 -o ./pictures',
+      'writes ./pictures/a_red_circle.7.final.png',
+    );
+}
+
+/** Options that every picture has. */
+function drawingOptions<T>(yargs: Argv<T>) {
+  return yargs
     .option('prompt', { type: 'string', demandOption: true, describe: 'What the picture should show' })
     .option('negative-prompt', { type: 'string', describe: 'What it should not show' })
     .option('input', {
@@ -88,15 +115,6 @@ function declare(yargs: Argv) {
       describe: 'Random number generator: the same seed gives the same noise as in NumPy, PyTorch or CUDA',
     })
     .option('image-count', { type: 'number', default: 1, describe: 'Number of pictures' })
-    .option('image', {
-      type: 'string',
-      describe: 'Image-to-image: a PNG to start from, of the size of the result',
-    })
-    .option('strength', {
-      type: 'number',
-      default: 0.5,
-      describe: 'How much to change --image: above 0, at most 1',
-    })
     .option('original-size', {
       type: 'string',
       describe: 'Stable Diffusion XL: HEIGHT,WIDTH of its original_size [default: the picture’s]',
@@ -104,9 +122,5 @@ function declare(yargs: Argv) {
     .option('crop', {
       type: 'string',
       describe: 'Stable Diffusion XL: TOP,LEFT of its crop coordinates [default: 0,0]',
-    })
-    .example(
-      '$0 generate -i ./out --prompt "a red circle" --seed 7 -o ./pictures',
-      'writes ./pictures/a_red_circle.7.final.png',
-    );
+    });
 }

@@ -60,6 +60,14 @@ const requests = {
     imageCount: number,
     image: place,
     strength: number,
+    mask: place,
+    imageGuidanceScale: number,
+    controlnets: z
+      .array(z.looseObject({ name: text, image: text, scale: number, start: number, end: number }))
+      .optional(),
+    refinerStart: number,
+    height: number,
+    width: number,
     originalSize: pair,
     crop: pair,
     clipSkip: z.int().min(0).optional(),

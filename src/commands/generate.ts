@@ -1,235 +1,130 @@
 import { join } from 'node:path';
 import { type Context, inStage, throwIfInterrupted } from '../context.ts';
-import type { NetworkName } from '../convert/networks/networks.ts';
-import { RequestError } from '../errors.ts';
 import { requireOnnxruntime } from '../formats/onnx/onnx-session.ts';
-import { type DrawingFolder, findDrawingFolder, requireModel } from '../generate/drawing-folder.ts';
-import { type DrawingSettings, readSettings } from '../generate/drawing-settings.ts';
-import { type DrawnUnet, LATENT_CHANNELS, readDrawnUnet } from '../generate/drawn-unet.ts';
-import { type Conditioning, encodeConditioning, withNetwork } from '../generate/encode-conditioning.ts';
-import type { Image } from '../generate/image.ts';
-import { imageFromTensor } from '../generate/image-tensor.ts';
-import { encodeImage } from '../generate/image-to-image.ts';
-import { decodePng, encodePng } from '../generate/png.ts';
+import { type DrawnUnet, PIXELS } from '../generate/drawn-unet.ts';
 import {
-  readTextualInversions,
-  type TextualInversionChoice,
-} from '../generate/prompt/read-textual-inversion.ts';
-import type { TextualInversion } from '../generate/prompt/textual-inversion.ts';
-import { createScheduler } from '../generate/schedulers/create-scheduler.ts';
-import { timestepsLeft } from '../generate/start-from-image.ts';
-import { decodeLatents, denoise } from '../generate/text-to-image.ts';
-import { makeFolder, openFile, writeFile } from '../io/disk.ts';
-import { createRng, type RngKind } from '../random/random.ts';
-import type { TensorData } from '../weights/tensor-data.ts';
+  type ConditioningRequest,
+  encodeConditioning,
+  withNetwork,
+} from '../generate/encode-conditioning.ts';
+import { imageFromTensor } from '../generate/image-tensor.ts';
+import type { Guidance } from '../generate/pipelines/guidance.ts';
+import { guidanceEmbedding } from '../generate/pipelines/guidance-embedding.ts';
+import { type Conditioning, repeatRows } from '../generate/pipelines/predict-noise.ts';
+import { encodePng } from '../generate/png.ts';
+import { decodeLatents } from '../generate/run-networks.ts';
+import { writeFile } from '../io/disk.ts';
+import { pickRows, type TensorData } from '../weights/tensor-data.ts';
 import { checkRequest } from './check-request.ts';
-import { type OptionsOf, withDefaults } from './options.ts';
-
-/** Pictures to generate, and the models to use. */
-export interface GenerateRequest {
-  /** A conversion's output folder, its `onnx` or `Resources`, a folder of packages, or a ready-made repository. */
-  readonly input: string;
-  /** Folder for the pictures. */
-  readonly output: string;
-  readonly prompt: string;
-  /** Empty when left out; Stable Diffusion XL then gets zeros as embeddings if `force_zeros_for_empty_prompt` is set. */
-  readonly negativePrompt?: string | undefined;
-  /** Random when left out, and reported in a note. */
-  readonly seed?: number | undefined;
-  readonly steps: number;
-  /** 1 or less turns guidance off: no negative prompt, half the work. */
-  readonly guidanceScale: number;
-  /** Name of a scheduler, as `schedulerCalled` accepts it; the checkpoint's own when left out. */
-  readonly scheduler?: string | undefined;
-  readonly rng: RngKind;
-  readonly imageCount: number;
-  /** A PNG to start from (image-to-image), of the size of the result. */
-  readonly image?: string | undefined;
-  /** How much `image` is changed: above 0, at most 1. */
-  readonly strength: number;
-  /** `original_size` of Stable Diffusion XL's size conditioning, in pixels; the size of the picture when left out. */
-  readonly originalSize?: readonly [height: number, width: number] | undefined;
-  /** `crops_coords_top_left` of Stable Diffusion XL's size conditioning, in pixels. */
-  readonly crop: readonly [top: number, left: number];
-  /** Number of text encoder layers to skip for the prompt, as diffusers' `clip_skip`. */
-  readonly clipSkip: number;
-  /** Whether prompts may have more than 75 tokens; otherwise the rest is cut off, with a note. */
-  readonly longPrompts: boolean;
-  /** Whether `(word:1.2)` and `[word]` in prompts are weights (`readPromptWeights`). */
-  readonly promptWeights: boolean;
-  /** Textual inversions to use in prompts. */
-  readonly textualInversions: readonly TextualInversionChoice[];
-}
-
-/** Defaults of `generate`. */
-export const generateDefaults = {
-  output: '.',
-  steps: 50,
-  guidanceScale: 7.5,
-  rng: 'numpy',
-  imageCount: 1,
-  strength: 0.5,
-  crop: [0, 0],
-  clipSkip: 0,
-  longPrompts: false,
-  promptWeights: false,
-  textualInversions: [],
-} as const satisfies Partial<GenerateRequest>;
-
-/** Options of `generate`; only `input` and `prompt` are required. */
-export type GenerateOptions = OptionsOf<GenerateRequest, typeof generateDefaults>;
+import { type Conditionings, drawLatents } from './drawing/draw-latents.ts';
+import { type Drawing, planDrawing, type RefinerPlan } from './drawing/plan.ts';
+import { type GenerateOptions, type GenerateRequest, generateDefaults } from './drawing/request.ts';
+import { withDefaults } from './options.ts';
 
 /** A generated picture. */
 export interface GeneratedImage {
   readonly path: string;
   readonly width: number;
   readonly height: number;
-  /** Seed of the run; the same seed gives the same picture. */
+  /** The seed of the run: with it the same picture is drawn again. */
   readonly seed: number;
 }
 
 /** Stages of `generate`, in order. */
 export const generateStages = ['encode', 'denoise', 'decode'] as const;
 
-/** Pixels per latent, in height and width. */
-const PIXELS = 8;
-
 /**
- * Generates pictures with a converted checkpoint in any format, one network in memory at a time. Deterministic: the same
- * request gives the same bytes on one machine. Missing and unsupported models are refused before anything is loaded. Throws
- * `NotFoundError` when the folder lacks a model, `RequestError` when its UNet needs more than a prompt, `InterruptedError`,
- * and what running throws.
+ * Generates pictures with a converted checkpoint in any format, one network in memory at a time (ControlNets beside their
+ * UNet). Deterministic: the same request gives the same bytes on one machine. What is missing or does not fit is refused
+ * before anything is loaded. Throws `NotFoundError` when the folder lacks a model, `RequestError` for a request that the
+ * models cannot serve, `FileFormatError` for pictures that are no PNG, `InterruptedError`, and what running throws.
  */
 export async function generate(options: GenerateOptions, context: Context = {}): Promise<GeneratedImage[]> {
   checkRequest('generate', options);
   const request = withDefaults<GenerateRequest, typeof generateDefaults>(generateDefaults, options);
   await requireOnnxruntime();
-  const drawing = await prepare(request, context);
-  const conditioning = await inStage('encode', context, () => encode(drawing, context));
-  const latents = await inStage('denoise', context, () => draw(drawing, conditioning, context));
+  const drawing = await planDrawing(request, context);
+  const conditionings = await inStage('encode', context, () => encode(drawing, context));
+  const latents = await inStage('denoise', context, () => draw(drawing, conditionings, context));
   return inStage('decode', context, () => decode(drawing, latents, context));
 }
 
-/** Everything that is prepared before a network is loaded. */
-interface Drawing {
-  readonly request: GenerateRequest;
-  readonly seed: number;
-  readonly folder: DrawingFolder;
-  readonly unet: DrawnUnet;
-  readonly settings: DrawingSettings;
-  readonly scheduler: ReturnType<typeof createScheduler>;
-  readonly rng: ReturnType<typeof createRng>;
-  /** Picture to start from. */
-  readonly image: Image | undefined;
-  readonly inversions: readonly TextualInversion[];
+/** Encodes the prompts for base model and refiner. */
+async function encode(drawing: Drawing, context: Context) {
+  const { request, folder, unet, guidance, refiner } = drawing;
+  const { prompt, negativePrompt = '', guidanceScale } = request;
+  const prompts = guidance.rows.length > 1 ? [negativePrompt, prompt] : [prompt];
+  const encoded = await encodeConditioning(folder, unet, conditioningOf(drawing, unet, prompts), context);
+  const output: Conditionings = {
+    base: withGuidanceScale(rowsFor(encoded, guidance), unet, guidanceScale),
+    refiner: refiner && (await encodeRefiner(drawing, refiner)),
+  };
+  return { output, detail: prompts.map((each) => `“${each}”`).join(' against ') };
 }
 
-async function prepare(request: GenerateRequest, context: Context): Promise<Drawing> {
-  const folder = await findDrawingFolder(request.input);
-  const unet = await readDrawnUnet(requireModel(folder, 'unet'));
-  for (const network of networksFor(unet, request)) requireModel(folder, network);
-  const settings = await readSettings(folder, unet.family, context);
-  const scheduler = createScheduler(settings.scheduler, request.scheduler);
-  const seed = request.seed ?? randomSeed();
-  const rng = createRng(request.rng, seed);
-  scheduler.setTimesteps(request.steps);
-  const image = request.image === undefined ? undefined : await readImage(request.image, unet);
-  if (image) timestepsLeft(scheduler, request.steps, request.strength);
-  const inversions = await readTextualInversions(request.textualInversions);
-  await makeFolder(request.output);
-  if (request.seed === undefined)
-    context.onProgress?.({
-      type: 'note',
-      message: `the seed is ${seed}: pass --seed ${seed} to get the same picture again.`,
-    });
-  return { request, seed, folder, unet, settings, scheduler, rng, image, inversions };
-}
-
-function networksFor({ family }: DrawnUnet, { image }: GenerateRequest): readonly NetworkName[] {
-  return [
-    'text_encoder',
-    ...(family === 'sdxl' ? (['text_encoder_2'] as const) : []),
-    ...(image === undefined ? [] : (['vae_encoder'] as const)),
-    'vae_decoder',
-  ];
-}
-
-/** Reads a PNG. Throws `FileFormatError` for anything else, `RequestError` for another size. */
-async function readImage(path: string, { size: [rows, columns] }: DrawnUnet): Promise<Image> {
-  const file = await openFile(path);
-  const bytes = new Uint8Array(file.size);
-  await file.read(bytes, 0).finally(() => file.close());
-  const image = decodePng(bytes, path);
-  const [width, height] = [columns * PIXELS, rows * PIXELS];
-  if (image.width === width && image.height === height) return image;
-  throw new RequestError({
-    problem: `${path} does not have the size of the picture to generate.`,
-    details: { expected: `${width} × ${height} pixels`, found: `${image.width} × ${image.height} pixels` },
-    advice: 'Scale or crop it to that size first.',
-  });
-}
-
-/** A seed that every random number generator accepts. */
-function randomSeed(): number {
-  return crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
-}
-
-async function encode({ request, folder, unet, settings, inversions }: Drawing, context: Context) {
-  const { prompt, negativePrompt = '', guidanceScale, originalSize, crop } = request;
+/** The refiner has classifier-free guidance even where the base model's is distilled. */
+async function encodeRefiner(drawing: Drawing, { unet }: RefinerPlan) {
+  const { prompt, negativePrompt = '', guidanceScale } = drawing.request;
   const prompts = guidanceScale > 1 ? [negativePrompt, prompt] : [prompt];
-  const isZero = settings.zerosForEmptyPrompt && request.negativePrompt === undefined && prompts.length > 1;
-  const [height, width] = unet.size;
-  const target = [height * PIXELS, width * PIXELS] as const;
+  // What there is to note of the prompts was noted for the base model.
+  return encodeConditioning(drawing.folder, unet, conditioningOf(drawing, unet, prompts), {});
+}
+
+function conditioningOf(
+  { request, settings, size, inversions }: Drawing,
+  { family }: DrawnUnet,
+  prompts: readonly string[],
+): ConditioningRequest {
+  const { originalSize, crop, negativePrompt, clipSkip } = request;
+  const reading = { long: request.longPrompts, weights: request.promptWeights, clipSkip, inversions };
+  const target = [size[0] * PIXELS, size[1] * PIXELS] as const;
+  const zeros =
+    family === 'sdxl' && settings.zerosForEmptyPrompt && negativePrompt === undefined && prompts.length > 1;
   const sizes = { original: originalSize ?? target, crop, target };
-  const { longPrompts: long, promptWeights: weights, clipSkip } = request;
-  const reading = { long, weights, clipSkip, inversions };
-  const prompted = { prompts, zeroed: isZero ? [0] : [], sizes, reading };
+  return { prompts, zeroed: zeros ? [0] : [], sizes, reading };
+}
+
+/** Arranges encoded rows, [negative prompt, prompt] or the prompt alone, as the guidance needs them. */
+function rowsFor({ hiddenStates, added }: Conditioning, { rows }: Guidance): Conditioning {
+  const numbers = rows.map((row) => (row === 'prompt' ? (hiddenStates.shape[0] ?? 1) : 1) - 1);
   return {
-    output: await encodeConditioning(folder, unet, prompted, context),
-    detail: prompts.map((each) => `“${each}”`).join(' against '),
+    hiddenStates: pickRows(hiddenStates, numbers),
+    ...(added && { added: new Map([...added].map(([name, tensor]) => [name, pickRows(tensor, numbers)])) }),
   };
 }
 
-async function draw(
-  { request, folder, unet, settings, scheduler, rng, image }: Drawing,
+/** Adds the guidance scale for a UNet with distilled guidance. */
+function withGuidanceScale(
   conditioning: Conditioning,
-  context: Context,
-) {
-  const { guidanceScale, steps, imageCount } = request;
-  const shape = [1, LATENT_CHANNELS, ...unet.size];
-  const count = shape.reduce((product, size) => product * size, 1);
-  const normal = (numbers: number) => rng.normal(numbers);
-  // One stream of random numbers in diffusers' order: latents of the image, noise of each picture, noise of the scheduler.
-  const beginning = image && {
-    latents: await withNetwork(folder, 'vae_encoder', (encoder) =>
-      encodeImage(encoder, image, settings.latentScale, { channels: LATENT_CHANNELS, normal }),
-    ),
-    strength: request.strength,
-  };
-  const noises = Array.from({ length: imageCount }, () => rng.normal(count));
-  return withNetwork(folder, 'unet', async (network) => {
-    const output: TensorData<'f32'>[] = [];
-    for (const data of noises) {
-      const noise = { dtype: 'f32', shape, data } as const;
-      const inputs = { ...conditioning, noise, guidanceScale, steps, beginning, normal };
-      output.push(await denoise(network, scheduler, inputs, context));
-    }
-    return { output, detail: `${scheduler.timesteps.length} × ${imageCount} runs of the UNet` };
-  });
+  { guidanceChannels }: DrawnUnet,
+  scale: number,
+): Conditioning {
+  if (guidanceChannels === undefined) return conditioning;
+  const embedding = repeatRows(
+    guidanceEmbedding(scale, guidanceChannels),
+    conditioning.hiddenStates.shape[0] ?? 1,
+  );
+  return { ...conditioning, added: new Map([...(conditioning.added ?? []), ['timestep_cond', embedding]]) };
 }
 
-async function decode(
-  { request, seed, folder, settings }: Drawing,
-  latents: readonly TensorData<'f32'>[],
-  context: Context,
-) {
+async function draw(drawing: Drawing, conditionings: Conditionings, context: Context) {
+  let steps = 0;
+  const output = await drawLatents(drawing, conditionings, context, (latents, step) => {
+    steps += 1;
+    drawing.request.onStep?.(latents, step);
+  });
+  return { output, detail: `${steps} × ${output.length} runs of the UNet` };
+}
+
+async function decode(drawing: Drawing, latents: readonly TensorData<'f32'>[], context: Context) {
+  const { request, seed, folder, settings } = drawing;
   return withNetwork(folder, 'vae_decoder', async (decoder) => {
     const output: GeneratedImage[] = [];
     for (const [index, each] of latents.entries()) {
       throwIfInterrupted(context.signal);
       const { shape, data } = await decodeLatents(decoder, each, settings.latentScale);
       const [, , height = 0, width = 0] = shape;
-      const path = join(request.output, fileName(request, seed, index));
+      const path = join(request.output, fileName(drawing, index));
       const png = encodePng(imageFromTensor(data, width, height));
       await writeFile(path, (sink) => sink.write(png, 0));
       output.push({ path, width, height, seed });
@@ -240,19 +135,18 @@ async function decode(
 
 /** File name as in Apple's StableDiffusionSample: first 75 characters of the prompt, index, strength, seed. */
 function fileName(
-  { prompt, imageCount, image, strength }: GenerateRequest,
-  seed: number,
+  { request: { prompt, imageCount, image }, strength, seed }: Drawing,
   index: number,
 ): string {
   const words = prompt
     .slice(0, 75)
     .replaceAll(' ', '_')
     .replaceAll(/[/\\\0]/g, '_');
-  const [number, hasImage] = [imageCount > 1, image !== undefined];
+  const [number, drawnAnew] = [imageCount > 1, image !== undefined];
   return [
     words,
     ...(number ? [index] : []),
-    ...(hasImage ? [`str${Math.trunc(strength * 100)}`] : []),
+    ...(drawnAnew ? [`str${Math.trunc(strength * 100)}`] : []),
     seed,
     'final.png',
   ].join('.');

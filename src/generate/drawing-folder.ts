@@ -1,6 +1,6 @@
 import { basename, dirname, join } from 'node:path';
 import type { NetworkName } from '../convert/networks/networks.ts';
-import { NotFoundError, RequestError } from '../errors.ts';
+import { NotFoundError } from '../errors.ts';
 import { listFolder, pathKind } from '../io/disk.ts';
 import { notFound } from '../io/not-found.ts';
 import { type ModelInFolder, modelsIn } from '../run/find-models.ts';
@@ -23,19 +23,32 @@ const LEVELS = 2;
 
 /**
  * Finds the folder of models for an input: the input itself, the `onnx` or `Resources` of a conversion, or a folder of
- * a ready-made repository. The first with a UNet is taken, ONNX before Core ML because it runs without translation.
- * Throws `NotFoundError` when there is no UNet, `RequestError` when the only UNet needs more than a prompt.
+ * a ready-made repository. The first with one of the `wanted` UNets is taken, ONNX before Core ML because it runs without
+ * translation. Throws `NotFoundError` when there is none.
  */
-export async function findDrawingFolder(input: string): Promise<DrawingFolder> {
+export async function findDrawingFolder(
+  input: string,
+  wanted: readonly DrawingUnet[],
+): Promise<DrawingFolder> {
   const kind = await pathKind(input);
   if (kind === undefined) throw notFound(input, 'Name the output folder of a conversion.');
   const found: DrawingFolder[] = [];
   for await (const path of candidates(kind === 'folder' ? input : dirname(input))) {
     const folder = { path, output: outputOf(path), models: chooseModels(await modelsIn(path)) };
-    if (folder.models.has('unet')) return folder;
+    if (wanted.some((network) => folder.models.has(network))) return folder;
     if (folder.models.size > 0) found.push(folder);
   }
-  throw withoutUnet(input, new Set(found.flatMap(({ models }) => [...models.keys()])));
+  throw withoutUnet(input, wanted, new Set(found.flatMap(({ models }) => [...models.keys()])));
+}
+
+/** The networks that denoise. */
+export type DrawingUnet = 'unet' | 'control-unet' | 'refiner';
+
+/** Returns the first of the `wanted` UNets that a folder has. Throws `NotFoundError` when it has none. */
+export function chooseUnet(folder: DrawingFolder, wanted: readonly DrawingUnet[]): DrawingUnet {
+  const found = wanted.find((network) => folder.models.has(network));
+  if (found) return found;
+  throw withoutUnet(folder.path, wanted, new Set(folder.models.keys()));
 }
 
 async function* candidates(input: string): AsyncGenerator<string> {
@@ -81,23 +94,31 @@ export function requireModel({ path, models }: DrawingFolder, network: NetworkNa
   });
 }
 
-function withoutUnet(input: string, networks: ReadonlySet<NetworkName>): NotFoundError | RequestError {
+function withoutUnet(
+  input: string,
+  [wanted = 'unet']: readonly DrawingUnet[],
+  networks: ReadonlySet<NetworkName>,
+): NotFoundError {
   const details = { 'it has': [...networks].join(', ') || 'no models' };
-  if (networks.has('control-unet'))
-    return new RequestError({
-      problem: `${input} has only a UNet that takes the residuals of a ControlNet, which generate does not provide.`,
+  if (wanted === 'control-unet')
+    return new NotFoundError({
+      problem: `${input} has no UNet that takes the residuals of a ControlNet.`,
       details,
-      advice: 'Convert the checkpoint again without --unet-support-controlnet.',
+      advice: 'Convert one: sdconvert --model-version … --convert-unet --unet-support-controlnet',
     });
-  if (networks.has('refiner'))
-    return new RequestError({
-      problem: `${input} has only a refiner, which finishes what a base model starts: generate cannot start with it.`,
+  if (wanted === 'unet' && networks.has('control-unet'))
+    return new NotFoundError({
+      problem: `${input} has only a UNet that takes the residuals of a ControlNet.`,
       details,
-      advice: 'Convert the base model, too.',
+      advice:
+        'Pass --controlnet and --controlnet-inputs, or convert again without --unet-support-controlnet.',
     });
   return new NotFoundError({
-    problem: `${input} has no unet.`,
+    problem: `${input} has no ${wanted}.`,
     details,
-    advice: 'Convert it too: sdconvert --model-version … --convert-unet',
+    advice:
+      wanted === 'refiner'
+        ? 'Convert one: sdconvert --model-version … --refiner-version …'
+        : 'Convert it too: sdconvert --model-version … --convert-unet',
   });
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
-import { type Family, kindByChannels, kindTitles } from '../checkpoint/family.ts';
-import { ConfigError, RequestError, UnsupportedModelError } from '../errors.ts';
+import { type Family, kindByChannels, kindTitles, type UNetKind } from '../checkpoint/family.ts';
+import { ConfigError, UnsupportedModelError } from '../errors.ts';
 import { withArtifact } from '../formats/open.ts';
 import { readJsonObject } from '../io/python-json.ts';
 import type { ModelInFolder } from '../run/find-models.ts';
@@ -9,68 +9,78 @@ import { optimumInput } from '../run/tensor-names.ts';
 
 /** Facts about a UNet, read from its inputs; no weight has been read. */
 export interface DrawnUnet {
-  readonly family: Exclude<Family, 'sdxl-refiner'>;
+  readonly family: Family;
+  /** The task it was trained for. */
+  readonly kind: Exclude<UNetKind, 'depth'>;
   /** Height and width of its latents: the fixed size it was converted for, or else the size it was trained on. */
   readonly size: readonly [height: number, width: number];
-  /** Whether it accepts only this size. */
-  readonly isFixed: boolean;
+  /** Number that the latents' height and width must be divisible by; `undefined` when the size is fixed. */
+  readonly multiple: number | undefined;
+  /** Width of `timestep_cond`, the embedding of the guidance scale (LCM). */
+  readonly guidanceChannels: number | undefined;
   /** Number of prompt tokens that it takes; `undefined` if any. */
   readonly tokens: number | undefined;
+  /** Shapes of its inputs. */
+  readonly shapes: Shapes;
 }
 
-type Shapes = ReadonlyMap<string, readonly (number | string)[]>;
+/** Shapes of a model's inputs, by optimum's names; a string is the name of a free dimension. */
+export type Shapes = ReadonlyMap<string, readonly (number | string)[]>;
 
 /** Channels of the latents. */
 export const LATENT_CHANNELS = 4;
 
+/** Downsampling factor of the VAE: pixels per latent in each direction. */
+export const PIXELS = 8;
+
 /**
- * Reads the family and the latent size from a UNet's inputs. Throws `RequestError` for a UNet that needs more than a
- * prompt and noise, `ConfigError` when its size is unknown, and what `openArtifact` throws.
+ * Reads the facts about a UNet. Throws `UnsupportedModelError` for one with inputs that generate cannot provide,
+ * `ConfigError` when its size is unknown, and what `openArtifact` throws.
  */
-export async function readDrawnUnet({ paths: [path = ''] }: ModelInFolder): Promise<DrawnUnet> {
-  const { inputs } = await withArtifact(path, (artifact) => artifact.facts());
-  const shapes: Shapes = new Map(inputs.map(({ name, shape }) => [optimumInput(name), shape ?? []]));
+export async function readDrawnUnet(model: Pick<ModelInFolder, 'paths'>): Promise<DrawnUnet> {
+  const [path = ''] = model.paths;
+  const shapes = await shapesOf(model);
   const [, channels, height, width] = shapes.get('sample') ?? [];
-  if (typeof channels !== 'number') throw noUnet(path, [...shapes.keys()]);
-  const obstacle = obstacleOf(channels, shapes);
-  if (obstacle !== undefined)
-    throw new RequestError({
-      problem: `generate cannot use ${path}: it ${obstacle}.`,
-      details: { 'it takes': [...shapes].map(([name, dims]) => `${name} [${dims.join(', ')}]`).join(', ') },
-      advice: 'Name the conversion of a text-to-image checkpoint.',
-    });
+  const kind = typeof channels === 'number' ? kindByChannels(channels) : undefined;
+  if (kind === undefined || kind === 'depth') throw unknownUnet(path, shapes, kind);
   const isFixed = typeof height === 'number' && typeof width === 'number';
+  const { tokens } = textSizes(shapes);
+  const guidanceChannels = Number(shapes.get('timestep_cond')?.at(-1) ?? 0);
   return {
     family: familyBy(shapes),
-    isFixed,
-    size: isFixed ? [height, width] : await trainedSize(path),
-    tokens: tokensIn(shapes),
+    kind: kind === 'base' && guidanceChannels > 0 ? 'lcm' : kind,
+    ...(isFixed ? { size: [height, width], multiple: undefined } : await trainedSize(path)),
+    guidanceChannels: guidanceChannels || undefined,
+    tokens: typeof tokens === 'number' ? tokens : undefined,
+    shapes,
   };
 }
 
-const configSchema = z.object({ sample_size: z.union([z.int(), z.tuple([z.int(), z.int()])]) });
+/** Reads the shapes of a model's inputs, of all chunks together; no weight is read. Throws what `openArtifact` throws. */
+export async function shapesOf({ paths }: Pick<ModelInFolder, 'paths'>): Promise<Shapes> {
+  const shapes = new Map<string, readonly (number | string)[]>();
+  for (const path of paths) {
+    const { inputs } = await withArtifact(path, (artifact) => artifact.facts());
+    for (const { name, shape } of inputs) shapes.set(optimumInput(name), shape ?? []);
+  }
+  return shapes;
+}
 
-async function trainedSize(unet: string): Promise<[number, number]> {
-  const { data } = configSchema.safeParse(await readJsonObject(join(unet, 'config.json')));
+const configSchema = z.object({
+  sample_size: z.union([z.int(), z.tuple([z.int(), z.int()])]),
+  block_out_channels: z.array(z.int()).min(1),
+});
+
+/** The size it was trained on; every level but the last halves it. */
+async function trainedSize(unet: string): Promise<Pick<DrawnUnet, 'size' | 'multiple'>> {
+  const { data, error } = configSchema.safeParse(await readJsonObject(join(unet, 'config.json')));
   if (!data)
     throw new ConfigError({
-      problem: `the config in ${unet} does not say sample_size.`,
+      problem: `the config in ${unet} does not say ${error.issues[0]?.path[0]?.toString()}.`,
       advice: 'Convert the checkpoint again.',
     });
   const [height = 0, width = height] = [data.sample_size].flat();
-  return [height, width];
-}
-
-/** Says why a prompt and noise are not enough, as the end of a sentence about the UNet. */
-function obstacleOf(channels: number, shapes: Shapes): string | undefined {
-  const names = [...shapes.keys()];
-  if (names.some((name) => name.includes('additional_residual'))) return "takes a ControlNet's residuals";
-  if (shapes.has('timestep_cond')) return 'takes the guidance scale as an input (LCM)';
-  if (shapes.get('time_ids')?.at(-1) === REFINER_IDS)
-    return 'is a refiner, which finishes what a base model starts';
-  const kind = kindByChannels(channels);
-  if (kind === 'base') return undefined;
-  return `takes ${channels} channels${kind ? `, for ${kindTitles[kind]}` : ''}`;
+  return { size: [height, width], multiple: 2 ** (data.block_out_channels.length - 1) };
 }
 
 /** Width of a refiner's `time_ids`: one aesthetic score takes the place of the target height and width. */
@@ -79,26 +89,26 @@ const REFINER_IDS = 5;
 /** Channels of the text embeddings of Stable Diffusion 2; Stable Diffusion 1 has 768. */
 const SD2_TEXT_CHANNELS = 1024;
 
-/** Text embeddings are [B,S,C], or [B,C,1,S] in Core ML. */
-function textOf(shapes: Shapes) {
+/** Sizes of the text embeddings, which are [B,S,C], or [B,C,1,S] in Core ML. */
+export function textSizes(shapes: Shapes) {
   const text = shapes.get('encoder_hidden_states') ?? [];
   const [channels, tokens] = text.length === 4 ? [text[1], text[3]] : [text[2], text[1]];
   return { channels, tokens };
 }
 
-function familyBy(shapes: Shapes): DrawnUnet['family'] {
-  if (shapes.has('time_ids')) return 'sdxl';
-  return textOf(shapes).channels === SD2_TEXT_CHANNELS ? 'sd2' : 'sd1';
+function familyBy(shapes: Shapes): Family {
+  const ids = shapes.get('time_ids')?.at(-1);
+  if (ids !== undefined) return ids === REFINER_IDS || ids === 2 * REFINER_IDS ? 'sdxl-refiner' : 'sdxl';
+  return textSizes(shapes).channels === SD2_TEXT_CHANNELS ? 'sd2' : 'sd1';
 }
 
-function tokensIn(shapes: Shapes): number | undefined {
-  const { tokens } = textOf(shapes);
-  return typeof tokens === 'number' ? tokens : undefined;
-}
-
-function noUnet(path: string, inputs: readonly string[]): UnsupportedModelError {
+function unknownUnet(path: string, shapes: Shapes, kind: 'depth' | undefined): UnsupportedModelError {
+  const sample = shapes.get('sample');
+  const inputs = [...shapes].map(([name, dims]) => `${name} [${dims.join(', ')}]`);
   return new UnsupportedModelError({
-    problem: `${path} is named as a UNet, but has no input called sample with a known number of channels.`,
+    problem: sample
+      ? `generate cannot use ${path}: it takes ${sample[1]} channels${kind ? `, for ${kindTitles[kind]}` : ''}.`
+      : `${path} is named as a UNet, but has no input called sample.`,
     details: { 'it takes': inputs.join(', ') || 'nothing' },
   });
 }

@@ -1,3 +1,4 @@
+import type { Family } from '../checkpoint/family.ts';
 import type { Context } from '../context.ts';
 import { CLIP_TOKENS } from '../convert/config/clip-text-config.ts';
 import type { NetworkName } from '../convert/networks/networks.ts';
@@ -9,11 +10,12 @@ import {
   type TextEncoderChanges,
 } from '../formats/runner.ts';
 import { openNetwork } from '../run/open-network.ts';
-import { joinRows, pickRows, type TensorData } from '../weights/tensor-data.ts';
+import { joinRows, pickRows } from '../weights/tensor-data.ts';
 import type { ClipTokenizer } from './clip-tokenizer.ts';
 import { type DrawingFolder, requireModel } from './drawing-folder.ts';
 import { openTokenizerOf } from './drawing-settings.ts';
 import type { DrawnUnet } from './drawn-unet.ts';
+import type { Conditioning } from './pipelines/predict-noise.ts';
 import { joinChunks } from './prompt/join-chunks.ts';
 import { type EncodedPrompt, encodePrompt, sameLength } from './prompt/prompt-chunks.ts';
 import {
@@ -22,16 +24,8 @@ import {
   type TextualInversion,
   tokenNames,
 } from './prompt/textual-inversion.ts';
-import { joinChannels, type PictureSizes, timeIds, zeroRows } from './sdxl-conditioning.ts';
-import { float32, runEncoder } from './text-to-image.ts';
-
-/** Conditioning inputs of a UNet, one row per prompt. */
-export interface Conditioning {
-  /** [rows,S,C]: 77 tokens, or with long prompts a multiple. */
-  readonly hiddenStates: TensorData<'f32'>;
-  /** Stable Diffusion XL's `text_embeds` and `time_ids`. */
-  readonly added?: ReadonlyMap<string, TensorData>;
-}
+import { float32, runEncoder } from './run-networks.ts';
+import { joinChannels, type PictureSizes, refinerTimeIds, timeIds, zeroRows } from './sdxl-conditioning.ts';
 
 /** How prompts are read. */
 export interface PromptReading {
@@ -66,25 +60,32 @@ export async function encodeConditioning(
   context: Context,
 ): Promise<Conditioning> {
   const { prompts, zeroed, sizes, reading } = request;
-  const isXl = unet.family === 'sdxl';
+  const encoders = textEncodersOf(unet.family);
+  const isXl = encoders.includes('text_encoder_2');
   checkInversions(reading.inversions, isXl, context);
-  const first = await tokenize(folder, 'text_encoder', unet, request);
-  noteCut(first, context);
-  const { hidden } = await encodeWith(folder, first, reading, isXl);
+  const encoded = [];
+  for (const encoder of encoders) {
+    const tokenized = await tokenize(folder, encoder, unet, request);
+    if (encoded.length === 0) noteCut(tokenized, context);
+    encoded.push(await encodeWith(folder, tokenized, reading, isXl));
+  }
+  const hidden = encoded.map((each) => each.hidden).reduce(joinChannels);
   if (!isXl) return { hiddenStates: hidden };
-  const second = await encodeWith(
-    folder,
-    await tokenize(folder, 'text_encoder_2', unet, request),
-    reading,
-    isXl,
-  );
+  const pooled = encoded.at(-1)?.pooled();
+  const ids = unet.family === 'sdxl' ? timeIds : refinerTimeIds;
   return {
-    hiddenStates: zeroRows(joinChannels(hidden, second.hidden), zeroed),
+    hiddenStates: zeroRows(hidden, zeroed),
     added: new Map([
-      ['text_embeds', zeroRows(second.pooled(), zeroed)],
-      ['time_ids', timeIds(sizes, prompts.length)],
+      ...(pooled ? [['text_embeds', zeroRows(pooled, zeroed)] as const] : []),
+      ['time_ids', ids(sizes, prompts.length)],
     ]),
   };
+}
+
+/** Text encoders that a family's UNet is conditioned on, in the order of their channels. */
+export function textEncodersOf(family: Family): readonly TextEncoderName[] {
+  if (family === 'sdxl') return ['text_encoder', 'text_encoder_2'];
+  return family === 'sdxl-refiner' ? ['text_encoder_2'] : ['text_encoder'];
 }
 
 /** Throws `RequestError` for an inversion of two text encoders if there is one; notes an inversion of one if there are two. */

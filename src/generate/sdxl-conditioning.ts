@@ -13,12 +13,25 @@ export interface PictureSizes {
 
 /** The UNet's `time_ids` [rows,6], the same in every row. */
 export function timeIds({ original, crop, target }: PictureSizes, rows: number): TensorData<'f32'> {
-  const row = [...original, ...crop, ...target];
-  return {
-    dtype: 'f32',
-    shape: [rows, row.length],
-    data: Float32Array.from({ length: rows * row.length }, (_, i) => row[i % row.length] ?? 0),
-  };
+  return rowsOf(Array.from({ length: rows }, () => [...original, ...crop, ...target]));
+}
+
+/** diffusers' `aesthetic_score` and `negative_aesthetic_score`. */
+const [AESTHETIC, NEGATIVE_AESTHETIC] = [6, 2.5];
+
+/** A refiner's `time_ids` [rows,5]: an aesthetic score takes the place of the target size. The prompt's row is the last. */
+export function refinerTimeIds({ original, crop }: PictureSizes, rows: number): TensorData<'f32'> {
+  return rowsOf(
+    Array.from({ length: rows }, (_, row) => [
+      ...original,
+      ...crop,
+      row === rows - 1 ? AESTHETIC : NEGATIVE_AESTHETIC,
+    ]),
+  );
+}
+
+function rowsOf(rows: readonly (readonly number[])[]): TensorData<'f32'> {
+  return { dtype: 'f32', shape: [rows.length, rows[0]?.length ?? 0], data: Float32Array.from(rows.flat()) };
 }
 
 /** Concatenates two encoders' hidden states, [B,S,C] and [B,S,D], to [B,S,C+D]. Throws `ShapeError` when B or S differ. */

@@ -1,12 +1,18 @@
+import { kindTitles } from '../checkpoint/family.ts';
 import type { Context } from '../context.ts';
 import { CLIP_TOKENS } from '../convert/config/clip-text-config.ts';
 import type { InputCase } from '../convert/networks/realistic.ts';
+import { RequestError } from '../errors.ts';
 import type { Runner, TensorMap } from '../formats/runner.ts';
 import { findDrawingFolder, requireModel } from '../generate/drawing-folder.ts';
 import { openTokenizerOf, readSettings } from '../generate/drawing-settings.ts';
 import { LATENT_CHANNELS, readDrawnUnet } from '../generate/drawn-unet.ts';
+import { beginWithNoise } from '../generate/pipelines/beginning.ts';
+import { denoise } from '../generate/pipelines/denoise.ts';
+import { classifierFree } from '../generate/pipelines/guidance.ts';
+import { noisePredictor } from '../generate/pipelines/predict-noise.ts';
+import { encodePrompts } from '../generate/run-networks.ts';
 import { createScheduler } from '../generate/schedulers/create-scheduler.ts';
-import { denoise, encodePrompts } from '../generate/text-to-image.ts';
 import { createRng } from '../random/random.ts';
 import { openChain } from '../run/chain.ts';
 import { feedsFor } from '../run/feeds.ts';
@@ -35,10 +41,16 @@ export async function denoisingCases(
   { folder, prompts }: DenoisingRequest,
   context: Context,
 ): Promise<InputCase[]> {
-  const drawing = await findDrawingFolder(folder);
-  const { family, size } = await readDrawnUnet(requireModel(drawing, 'unet'));
+  const drawing = await findDrawingFolder(folder, ['unet']);
+  const { family, kind, size } = await readDrawnUnet(requireModel(drawing, 'unet'));
+  if (kind !== 'base')
+    throw new RequestError({
+      problem: `the UNet is for ${kindTitles[kind]}, and needs more than a prompt.`,
+      details: { folder },
+      advice: 'Measure with recorded inputs instead.',
+    });
   const tokenizer = await openTokenizerOf(drawing, 'tokenizer', family);
-  const scheduler = createScheduler((await readSettings(drawing, family, context)).scheduler);
+  const { scheduler: config } = await readSettings(drawing, family, context);
   const shape = [1, LATENT_CHANNELS, ...size];
   const encoder = await openChain(requireModel(drawing, 'text_encoder').paths, { optimize: false });
   const texts = [];
@@ -63,18 +75,16 @@ export async function denoisingCases(
         return new Map(predicted ? [['out_sample', predicted]] : []);
       },
     };
-    const noise = {
-      dtype: 'f32',
-      shape,
-      data: rng.normal(shape.reduce((product, size) => product * size, 1)),
-    } as const;
     const normal = (count: number) => rng.normal(count);
-    await denoise(
-      recorder,
-      scheduler,
-      { noise, hiddenStates, guidanceScale: GUIDANCE, steps: STEPS, normal },
-      context,
-    );
+    const scheduler = createScheduler(config);
+    scheduler.setTimesteps(STEPS);
+    const { pictures, timesteps } = beginWithNoise({ schedulers: [scheduler], shape, normal });
+    const predict = noisePredictor({
+      unet: recorder,
+      conditioning: { hiddenStates },
+      guidance: classifierFree(GUIDANCE),
+    });
+    await denoise({ pictures, timesteps, predict, normal }, context);
     cases.push(
       ...KEPT.flatMap((step): InputCase[] => {
         const tensors = seen[step];

@@ -2,7 +2,8 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { convertCheckpoint } from '../../src/commands/convert.ts';
-import { type GenerateOptions, generate } from '../../src/commands/generate.ts';
+import type { GenerateOptions } from '../../src/commands/drawing/request.ts';
+import { generate } from '../../src/commands/generate.ts';
 import { decodePng, encodePng } from '../../src/generate/png.ts';
 import { openSafetensors } from '../../src/weights/safetensors-file.ts';
 import { readTensor } from '../../src/weights/tensor-data.ts';
@@ -62,7 +63,9 @@ describe('drawing begins with a picture as diffusers has it', () => {
     const image = begin && pngOf('large', begin);
     const own = (await readGolden('sd-shapes_image_0.6')).begin;
     const options = { input: shapes, prompt: 'a', steps: 8, output: pictures() };
-    await expect(generate({ ...options, image })).rejects.toThrow('does not have the size of the picture');
+    await expect(generate({ ...options, image, height: 64, width: 64 })).rejects.toThrow(
+      'does not have the size of the picture',
+    );
     await expect(generate({ ...options, image: own && pngOf('own', own), strength: 0.1 })).rejects.toThrow(
       'a strength of 0.1 leaves none of the 8 steps to run.',
     );

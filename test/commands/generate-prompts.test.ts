@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { convertCheckpoint } from '../../src/commands/convert.ts';
-import { type GenerateOptions, generate } from '../../src/commands/generate.ts';
+import type { GenerateOptions } from '../../src/commands/drawing/request.ts';
+import { generate } from '../../src/commands/generate.ts';
 import type { ProgressEvent } from '../../src/context.ts';
 import { expectDrawn, type GivenOptions } from '../support/drawing-goldens.ts';
 import { sdShapes } from '../support/sd-shapes.ts';

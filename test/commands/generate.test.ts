@@ -2,7 +2,8 @@ import { cpSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { convertCheckpoint } from '../../src/commands/convert.ts';
-import { type GenerateOptions, generate } from '../../src/commands/generate.ts';
+import type { GenerateOptions } from '../../src/commands/drawing/request.ts';
+import { generate } from '../../src/commands/generate.ts';
 import type { ProgressEvent } from '../../src/context.ts';
 import { decodePng } from '../../src/generate/png.ts';
 import { psnr } from '../../src/validate/psnr.ts';
@@ -78,9 +79,8 @@ describe('a checkpoint draws the same picture in every form', () => {
 
 describe('what cannot be drawn with is refused by name before anything is loaded', () => {
   test.each([
-    ['inpainting', 'it takes 9 channels, for inpainting'],
-    ['pix2pix', 'it takes 8 channels, for image editing (pix2pix)'],
-    ['lcm', 'it takes the guidance scale as an input (LCM)'],
+    ['inpainting', 'the UNet is for inpainting: it needs a picture and a mask.'],
+    ['pix2pix', 'the UNet is for image editing (pix2pix): it needs a picture to edit.'],
   ])('%s', async (name, sentence) => {
     const input = await writeModels(temporary(name), { from: join(variants, name), models: ['unet'] });
     await expect(draw({ input })).rejects.toThrow(sentence);

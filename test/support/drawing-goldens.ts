@@ -1,7 +1,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { type GenerateOptions, generate } from '../../src/commands/generate.ts';
+import type { GenerateOptions } from '../../src/commands/drawing/request.ts';
+import { generate } from '../../src/commands/generate.ts';
 import { decodePng, encodePng } from '../../src/generate/png.ts';
 import { openSafetensors } from '../../src/weights/safetensors-file.ts';
 import { readTensor } from '../../src/weights/tensor-data.ts';

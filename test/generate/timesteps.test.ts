@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
+import { timestepsLeft } from '../../src/generate/pipelines/timesteps.ts';
 import { createScheduler } from '../../src/generate/schedulers/create-scheduler.ts';
-import { timestepsLeft } from '../../src/generate/start-from-image.ts';
 
 const config = { beta_start: 0.00085, beta_end: 0.012, beta_schedule: 'scaled_linear' };
 

@@ -5,8 +5,11 @@ import { convertCheckpoint } from '../../src/commands/convert.ts';
 import type { TargetName } from '../../src/formats/format.ts';
 import { readProvenance } from '../../src/formats/provenance.ts';
 import { openTokenizer } from '../../src/generate/open-tokenizer.ts';
+import { denoise } from '../../src/generate/pipelines/denoise.ts';
+import { classifierFree } from '../../src/generate/pipelines/guidance.ts';
+import { noisePredictor } from '../../src/generate/pipelines/predict-noise.ts';
+import { decodeLatents, encodePrompts } from '../../src/generate/run-networks.ts';
 import { createScheduler } from '../../src/generate/schedulers/create-scheduler.ts';
-import { decodeLatents, denoise, encodePrompts } from '../../src/generate/text-to-image.ts';
 import { parsePythonJson, readJsonObject } from '../../src/io/python-json.ts';
 import { openNetwork } from '../../src/run/open-network.ts';
 import { psnr } from '../../src/validate/psnr.ts';
@@ -120,23 +123,24 @@ interface Drawing {
 /** A network's place, by its name. */
 type Place = (name: string) => string;
 
-async function draw(
-  place: Place,
-  scheduler: ReturnType<typeof createScheduler>,
-  { scalingFactor, ...request }: Drawing,
-) {
+async function draw(place: Place, scheduler: ReturnType<typeof createScheduler>, drawing: Drawing) {
   const unet = await openNetwork([place('unet')], { optimize: true });
-  const latents = await denoise(
+  scheduler.setTimesteps(drawing.steps);
+  const { noise, hiddenStates, guidanceScale } = drawing;
+  const predict = noisePredictor({
     unet,
-    scheduler,
-    { ...request, normal: (count) => new Float32Array(count) },
-    {},
-  );
+    conditioning: { hiddenStates },
+    guidance: classifierFree(guidanceScale),
+  });
+  const latents = { ...noise, data: noise.data.map((value) => value * scheduler.initNoiseSigma) };
+  const normal = (count: number) => new Float32Array(count);
+  const walk = { pictures: [{ scheduler, latents }], timesteps: scheduler.timesteps, predict, normal };
+  const [drawn = latents] = await denoise(walk, {});
   await unet.close();
   const decoder = await openNetwork([place('vae_decoder')], { optimize: true });
-  const image = await decodeLatents(decoder, latents, { factor: scalingFactor, shift: 0 });
+  const image = await decodeLatents(decoder, drawn, { factor: drawing.scalingFactor, shift: 0 });
   await decoder.close();
-  return { latents, image };
+  return { latents: drawn, image };
 }
 
 async function encode(

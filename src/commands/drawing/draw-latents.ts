@@ -1,0 +1,109 @@
+import type { Context } from '../../context.ts';
+import { LATENT_CHANNELS } from '../../generate/drawn-unet.ts';
+import { withNetwork } from '../../generate/encode-conditioning.ts';
+import { controlPixelsOf } from '../../generate/image-tensor.ts';
+import { latentEncoder } from '../../generate/latent-encoder.ts';
+import { type Beginning, beginWithNoise } from '../../generate/pipelines/beginning.ts';
+import { type Control, controlResiduals } from '../../generate/pipelines/control-residuals.ts';
+import { denoise, type OnStep } from '../../generate/pipelines/denoise.ts';
+import { classifierFree, unguided } from '../../generate/pipelines/guidance.ts';
+import { beginEditing } from '../../generate/pipelines/image-editing.ts';
+import { beginWithImage } from '../../generate/pipelines/image-to-image.ts';
+import { beginInpainting } from '../../generate/pipelines/inpainting.ts';
+import { type Conditioning, noisePredictor } from '../../generate/pipelines/predict-noise.ts';
+import { baseTimesteps, refinerTimesteps } from '../../generate/pipelines/timesteps.ts';
+import { openNetwork } from '../../run/open-network.ts';
+import type { TensorData } from '../../weights/tensor-data.ts';
+import type { ControlPlan, Drawing } from './plan.ts';
+
+/** Conditioning of base model and refiner. */
+export interface Conditionings {
+  readonly base: Conditioning;
+  readonly refiner?: Conditioning | undefined;
+}
+
+/** Denoises the latents of each picture. Throws what running the networks throws. */
+export async function drawLatents(
+  drawing: Drawing,
+  conditionings: Conditionings,
+  context: Context,
+  onStep?: OnStep,
+): Promise<TensorData<'f32'>[]> {
+  const { refiner, newScheduler, rng } = drawing;
+  const { refiner: conditioning } = conditionings;
+  const normal = (count: number) => rng.normal(count);
+  const beginning = await begin(drawing, normal);
+  if (!refiner || !conditioning)
+    return drawBase(drawing, conditionings.base, { ...beginning, normal }, context, onStep);
+
+  const timesteps = baseTimesteps(beginning.timesteps, refiner.split);
+  const refined = refinerTimesteps(newScheduler(), refiner.split);
+  const of = timesteps.length + refined.length;
+  const base = { ...beginning, timesteps, normal, part: { before: 0, of } };
+  const latents = await drawBase(drawing, conditionings.base, base, context, onStep);
+  return withNetwork(drawing.folder, 'refiner', (unet) => {
+    const { guidanceScale } = drawing.request;
+    const guidance = guidanceScale > 1 ? classifierFree(guidanceScale) : unguided;
+    const predict = noisePredictor({ unet, guidance, conditioning });
+    const pictures = latents.map((each) => ({ scheduler: newScheduler(), latents: each }));
+    const part = { before: timesteps.length, of };
+    return denoise({ pictures, timesteps: refined, predict, normal, part }, context, onStep);
+  });
+}
+
+/** Prepares the first step of the drawing's pipeline. */
+async function begin(drawing: Drawing, normal: (count: number) => Float32Array): Promise<Beginning> {
+  const { request, folder, unet, settings, pipeline, image, mask, strength, guidance, size } = drawing;
+  const { steps, imageCount } = request;
+  const schedulers = Array.from({ length: imageCount }, drawing.newScheduler);
+  const plain = { schedulers, shape: [1, LATENT_CHANNELS, ...size], normal };
+  if (!image || pipeline === 'text to image') return beginWithNoise(plain);
+  return withNetwork(folder, 'vae_encoder', (network) => {
+    const options = { ...settings.latentScale, channels: LATENT_CHANNELS, normal };
+    const begun = { ...plain, image, encoder: latentEncoder(network, options), steps, strength };
+    if (pipeline === 'image editing') return beginEditing({ ...begun, guidance });
+    if (!mask) return beginWithImage(begun);
+    const { length: rows } = guidance.rows;
+    return beginInpainting({ ...begun, mask, rows, isTrainedForIt: unet.kind === 'inpainting' });
+  });
+}
+
+interface BaseSteps extends Beginning {
+  readonly normal: (count: number) => Float32Array;
+  readonly part?: { readonly before: number; readonly of: number };
+}
+
+/** Runs the steps of the base model with its ControlNets. */
+async function drawBase(
+  { folder, network, guidance, controls }: Drawing,
+  conditioning: Conditioning,
+  { extra, ...steps }: BaseSteps,
+  context: Context,
+  onStep: OnStep | undefined,
+): Promise<TensorData<'f32'>[]> {
+  return withControls(controls, (opened) =>
+    withNetwork(folder, network, (unet) => {
+      const count = steps.part?.of ?? steps.timesteps.length;
+      const residuals = opened.length > 0 ? controlResiduals(opened, count) : undefined;
+      const predict = noisePredictor({ unet, conditioning, guidance, extra, residuals });
+      return denoise({ ...steps, predict }, context, onStep);
+    }),
+  );
+}
+
+/** Loads ControlNets, calls `use` with them, and closes them. */
+async function withControls<T>(
+  plans: readonly ControlPlan[],
+  use: (controls: readonly Control[]) => Promise<T>,
+): Promise<T> {
+  const controls: Control[] = [];
+  try {
+    for (const { paths, image, ...strength } of plans) {
+      const network = await openNetwork(paths, { optimize: true });
+      controls.push({ ...strength, network, image: controlPixelsOf(image) });
+    }
+    return await use(controls);
+  } finally {
+    for (const { network } of controls) await network.close();
+  }
+}

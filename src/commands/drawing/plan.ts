@@ -1,0 +1,232 @@
+import type { Context } from '../../context.ts';
+import type { NetworkName } from '../../convert/networks/networks.ts';
+import { RequestError } from '../../errors.ts';
+import { choosePipeline, type PipelineKind } from '../../generate/choose-pipeline.ts';
+import {
+  chooseUnet,
+  type DrawingFolder,
+  type DrawingUnet,
+  findDrawingFolder,
+  requireModel,
+} from '../../generate/drawing-folder.ts';
+import { type DrawingSettings, readSettings } from '../../generate/drawing-settings.ts';
+import { drawnSize, type Size } from '../../generate/drawn-size.ts';
+import { type DrawnUnet, PIXELS, readDrawnUnet, shapesOf } from '../../generate/drawn-unet.ts';
+import { textEncodersOf } from '../../generate/encode-conditioning.ts';
+import { type FoundControlNet, findControlNet } from '../../generate/find-controlnet.ts';
+import type { Image } from '../../generate/image.ts';
+import type { ControlStrength } from '../../generate/pipelines/control-residuals.ts';
+import { classifierFree, type Guidance, unguided } from '../../generate/pipelines/guidance.ts';
+import { editingGuidance } from '../../generate/pipelines/image-editing.ts';
+import {
+  baseTimesteps,
+  type RefinerSplit,
+  refinerTimesteps,
+  timestepsLeft,
+} from '../../generate/pipelines/timesteps.ts';
+import { readTextualInversions } from '../../generate/prompt/read-textual-inversion.ts';
+import type { TextualInversion } from '../../generate/prompt/textual-inversion.ts';
+import { createScheduler } from '../../generate/schedulers/create-scheduler.ts';
+import type { Scheduler } from '../../generate/schedulers/scheduler.ts';
+import { makeFolder } from '../../io/disk.ts';
+import { createRng } from '../../random/random.ts';
+import type { Rng } from '../../random/rng.ts';
+import { readPicture } from './read-picture.ts';
+import type { ControlNetRequest, GenerateRequest } from './request.ts';
+
+/** A checked request: everything that is known before a network is loaded. */
+export interface Drawing {
+  readonly request: GenerateRequest;
+  readonly seed: number;
+  readonly folder: DrawingFolder;
+  /** The UNet of the first steps. */
+  readonly unet: DrawnUnet;
+  readonly network: DrawingUnet;
+  readonly refiner: RefinerPlan | undefined;
+  readonly pipeline: PipelineKind;
+  readonly guidance: Guidance;
+  /** Size of the latents. */
+  readonly size: Size;
+  readonly image: Image | undefined;
+  readonly mask: Image | undefined;
+  readonly strength: number;
+  readonly controls: readonly ControlPlan[];
+  readonly settings: DrawingSettings;
+  /** Makes a scheduler with the timesteps set. */
+  readonly newScheduler: () => Scheduler;
+  readonly rng: Rng;
+  readonly inversions: readonly TextualInversion[];
+}
+
+/** A refiner, and the timestep it takes over at. */
+export interface RefinerPlan {
+  readonly unet: DrawnUnet;
+  readonly split: RefinerSplit;
+}
+
+/** A ControlNet with its conditioning image. */
+export interface ControlPlan extends FoundControlNet, ControlStrength {
+  readonly image: Image;
+}
+
+/** Default strength of image-to-image; of inpainting it is 1, as in diffusers. */
+const STRENGTH = 0.5;
+
+/** Default image guidance scale. */
+const IMAGE_GUIDANCE = 1.5;
+
+/** Finds and checks everything that a request needs; loads no network. Throws what `generate` throws for a bad request. */
+export async function planDrawing(request: GenerateRequest, context: Context): Promise<Drawing> {
+  const wanted: readonly DrawingUnet[] =
+    request.controlnets.length > 0
+      ? ['control-unet']
+      : request.refinerStart === undefined
+        ? ['unet', 'refiner']
+        : ['unet'];
+  const folder = await findDrawingFolder(request.input, wanted);
+  const network = chooseUnet(folder, wanted);
+  const unet = await readDrawnUnet(requireModel(folder, network));
+  const pipeline = choosePipeline(unet, request);
+  const pictures = await readPictures(folder, unet, request);
+  const size = drawnSize(unet, { ...request, pictures: sizesOf(request, pictures) });
+  await requireModels({ folder, unet, pipeline, size });
+  const settings = await readSettings(folder, unet.family, context);
+  const newScheduler = () => {
+    const scheduler = createScheduler(settings.scheduler, request.scheduler);
+    scheduler.setTimesteps(request.steps);
+    return scheduler;
+  };
+  const strength = request.strength ?? (pipeline === 'inpainting' ? 1 : STRENGTH);
+  if (pipeline === 'image to image' || pipeline === 'inpainting')
+    timestepsLeft(newScheduler(), request.steps, strength);
+  const refiner = await planRefiner({ request, folder, unet, settings, newScheduler, network }, context);
+  const inversions = await readTextualInversions(request.textualInversions);
+  const seed = request.seed ?? randomSeed();
+  const rng = createRng(request.rng, seed);
+  await makeFolder(request.output);
+  if (request.seed === undefined)
+    context.onProgress?.({
+      type: 'note',
+      message: `the seed is ${seed}: pass --seed ${seed} to get the same picture again.`,
+    });
+  const guidance = guidanceFor(unet, pipeline, request);
+  return {
+    ...{ request, seed, folder, unet, network, refiner, pipeline, guidance, size },
+    ...{ ...pictures, strength, settings, newScheduler, rng, inversions },
+  };
+}
+
+type Pictures = Pick<Drawing, 'image' | 'mask' | 'controls'>;
+
+async function readPictures(
+  folder: DrawingFolder,
+  unet: DrawnUnet,
+  { image, mask, controlnets }: GenerateRequest,
+): Promise<Pictures> {
+  const controls: ControlPlan[] = [];
+  for (const each of controlnets) {
+    const found = await findControlNet(folder, each.name, unet);
+    controls.push({ ...found, ...strengthOf(each), image: await readPicture(each.image) });
+  }
+  return {
+    image: image === undefined ? undefined : await readPicture(image),
+    mask: mask === undefined ? undefined : await readPicture(mask),
+    controls,
+  };
+}
+
+function strengthOf({ name, scale = 1, start = 0, end = 1 }: ControlNetRequest): ControlStrength {
+  if (start >= 0 && start < end && end <= 1) return { scale, start, end };
+  throw new RequestError({
+    problem: `the ControlNet ${name} cannot apply from ${start} to ${end} of the steps.`,
+    details: { expected: 'start and end from 0 to 1, the start below the end', found: `${start} and ${end}` },
+  });
+}
+
+function sizesOf({ image, mask, controlnets }: GenerateRequest, pictures: Pictures) {
+  const named = [
+    [image, pictures.image] as const,
+    [mask, pictures.mask] as const,
+    ...controlnets.map((each, i) => [each.image, pictures.controls[i]?.image] as const),
+  ];
+  return named.flatMap(([path, picture]) =>
+    path !== undefined && picture ? [{ path, size: [picture.height, picture.width] as const }] : [],
+  );
+}
+
+/** Throws `NotFoundError` for a missing network, `RequestError` for a VAE of another size. */
+async function requireModels({
+  folder,
+  unet,
+  pipeline,
+  size,
+}: Pick<Drawing, 'folder' | 'unet' | 'pipeline' | 'size'>) {
+  const vae: readonly NetworkName[] =
+    pipeline === 'text to image' ? ['vae_decoder'] : ['vae_encoder', 'vae_decoder'];
+  for (const network of [...textEncodersOf(unet.family), ...vae]) requireModel(folder, network);
+  for (const network of vae) {
+    const model = requireModel(folder, network);
+    const factor = network === 'vae_encoder' ? PIXELS : 1;
+    const [, , ...fixed] = [...(await shapesOf(model)).values()][0] ?? [];
+    if (fixed.every((side, i) => typeof side !== 'number' || side === (size[i] ?? 0) * factor)) continue;
+    throw new RequestError({
+      problem: `${model.paths[0]} was converted for another size than the picture to draw.`,
+      details: {
+        expected: `${size.map((side) => side * factor).join(' × ')} (height × width)`,
+        'it takes': fixed.join(' × '),
+      },
+      advice: 'Convert it again together with the UNet.',
+    });
+  }
+}
+
+async function planRefiner(
+  {
+    request: { refinerStart },
+    folder,
+    unet,
+    network,
+    settings,
+    newScheduler,
+  }: Pick<Drawing, 'request' | 'folder' | 'unet' | 'settings' | 'newScheduler' | 'network'>,
+  { onProgress }: Context,
+): Promise<RefinerPlan | undefined> {
+  if (refinerStart === undefined) {
+    if (network === 'unet' && folder.models.has('refiner'))
+      onProgress?.({
+        type: 'note',
+        message: 'the refiner is not used: --refiner-start 0.8 lets it run the last fifth of the steps.',
+      });
+    return undefined;
+  }
+  if (unet.family !== 'sdxl')
+    throw new RequestError({
+      problem: 'only Stable Diffusion XL has a refiner.',
+      advice: 'Leave out --refiner-start.',
+    });
+  const refiner = await readDrawnUnet(requireModel(folder, chooseUnet(folder, ['refiner'])));
+  const split = { refinerStart, trainSteps: Number(settings.scheduler.num_train_timesteps ?? 1000) };
+  const scheduler = newScheduler();
+  const isShared =
+    baseTimesteps(scheduler.timesteps, split).length > 0 && refinerTimesteps(scheduler, split).length > 0;
+  if (refinerStart > 0 && refinerStart < 1 && isShared) return { unet: refiner, split };
+  throw new RequestError({
+    problem: `a refiner that starts at ${refinerStart} leaves no step for one of the two models.`,
+    details: { expected: 'above 0, below 1, and a step for each model', found: String(refinerStart) },
+    advice: 'Use --refiner-start 0.8, or more steps.',
+  });
+}
+
+function guidanceFor(
+  { guidanceChannels }: DrawnUnet,
+  pipeline: PipelineKind,
+  { guidanceScale, imageGuidanceScale = IMAGE_GUIDANCE }: GenerateRequest,
+): Guidance {
+  if (pipeline === 'image editing') return editingGuidance(guidanceScale, imageGuidanceScale);
+  return guidanceScale > 1 && guidanceChannels === undefined ? classifierFree(guidanceScale) : unguided;
+}
+
+/** A seed that every random number generator accepts. */
+function randomSeed(): number {
+  return crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
+}

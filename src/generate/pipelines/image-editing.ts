@@ -1,0 +1,34 @@
+import type { Image } from '../image.ts';
+import { pixelsOf } from '../image-tensor.ts';
+import { zeroRows } from '../sdxl-conditioning.ts';
+import { type Beginning, type BeginningRequest, beginWithNoise, type LatentEncoder } from './beginning.ts';
+import { type Guidance, imageAndPrompt, unguided } from './guidance.ts';
+import { repeatRows } from './predict-noise.ts';
+
+/** Inputs of InstructPix2Pix. */
+export interface EditingRequest extends BeginningRequest {
+  readonly image: Image;
+  readonly encoder: LatentEncoder;
+  readonly guidance: Guidance;
+}
+
+/** Guidance with two scales; a guidance scale of 1 or less, or an image guidance scale below 1, turns both off, as in diffusers. */
+export function editingGuidance(scale: number, imageScale: number): Guidance {
+  return scale > 1 && imageScale >= 1 ? imageAndPrompt(scale, imageScale) : unguided;
+}
+
+/**
+ * InstructPix2Pix: starts from pure noise, with the picture's latents as extra channels (zeros in the unconditional row), as
+ * diffusers' StableDiffusionInstructPix2PixPipeline does. Throws what the encoder throws.
+ */
+export async function beginEditing({
+  image,
+  encoder,
+  guidance,
+  ...request
+}: EditingRequest): Promise<Beginning> {
+  const latents = await encoder.mode(pixelsOf(image));
+  const { length: rows } = guidance.rows;
+  const extra = zeroRows(repeatRows(latents, rows), rows > 1 ? [rows - 1] : []);
+  return { ...beginWithNoise(request), extra };
+}
