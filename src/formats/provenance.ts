@@ -244,11 +244,15 @@ async function differenceTo(
     );
     if (then !== now) return `it was made with other options (${key} was ${then}, now ${now})`;
   }
-  for (const file of new Set([...Object.keys(record.source), ...Object.keys(wanted.source)])) {
-    if (record.source[file] !== wanted.source[file])
+  for (const [file, sha256] of Object.entries(record.source)) {
+    const now = wanted.source[file];
+    // The same weights may be in both files; only their bytes are known to differ.
+    if (now === undefined) return `it was made from ${file}`;
+    if (now !== sha256)
       return `it was made from ${file.endsWith('.json') ? `another ${file}` : 'other weights'}`;
   }
-  return undefined;
+  const added = Object.keys(wanted.source).find((file) => !(file in record.source));
+  return added && `it was made without ${added}`;
 }
 
 /** Finds damage of an artifact: a file that is missing, of another size, or with other bytes. */
