@@ -32,9 +32,11 @@ export class Pace {
 export function progressText(event: Progress, pace: ReturnType<Pace['of']>, columns: number): string {
   const { what, done, total, unit } = event;
   const amount = unit === 'bytes' ? bytesOf(done, total) : `${done} of ${total}`;
-  const rate = pace && unit === 'bytes' ? [`${formatBytes(Math.round(pace.rate))}/s`] : [];
+  const rate = pace && unit ? [rateOf(pace.rate, unit)] : [];
   const left = pace && done < total ? [`${duration(pace.left)} left`] : [];
+  const memory = unit === 'steps' ? [`${formatBytes(process.memoryUsage.rss())} in memory`] : [];
   const forms = [
+    [amount, ...rate, ...left, ...memory],
     [amount, ...rate, ...left],
     [amount, ...left],
     [`${total === 0 ? 100 : Math.floor((100 * done) / total)} %`, ...left],
@@ -46,6 +48,12 @@ export function progressText(event: Progress, pace: ReturnType<Pace['of']>, colu
 
 /** Least room for the current item, in columns. */
 const SHORTEST_WHAT = 20;
+
+/** `1.2 MB/s`; of steps `2.3 it/s`, or `4.1 s/it` where one takes longer than a second. */
+function rateOf(rate: number, unit: NonNullable<Progress['unit']>): string {
+  if (unit === 'bytes') return `${formatBytes(Math.round(rate))}/s`;
+  return rate >= 1 ? `${rate.toFixed(1)} it/s` : `${(1 / rate).toFixed(1)} s/it`;
+}
 
 /** `1.2 of 3.4 GB`: a common unit is written once. */
 function bytesOf(done: number, total: number): string {

@@ -10,14 +10,14 @@ export type ProgressEvent =
       readonly detail: string;
       readonly seconds: number;
     }
-  /** `done` of `total` units of the stage's own work: bytes while writing (`unit`), models while validating, steps while drawing. */
+  /** `done` of `total` units of the stage's own work: bytes while writing and steps while drawing (`unit`), models while validating. */
   | {
       readonly type: 'progress';
       readonly stage: string;
       readonly what: string;
       readonly done: number;
       readonly total: number;
-      readonly unit?: 'bytes';
+      readonly unit?: 'bytes' | 'steps';
     }
   /** Something the user should know, in one sentence. */
   | { readonly type: 'note'; readonly message: string };

@@ -25,6 +25,8 @@ export function model(scheduler: Scheduler, sample: Float32Array, t: number): Fl
 /** How far a walk is from diffusers' recording of it; every error relative to the recording's largest value. */
 export interface Replay {
   readonly timesteps: number;
+  /** Whether every recorded timestep is a whole number. */
+  readonly areWhole: boolean;
   readonly sigmas: number;
   readonly start: number;
   readonly steps: readonly number[];
@@ -69,6 +71,7 @@ export async function replay(file: string): Promise<Replay> {
     'sigmas' in scheduler && array('sigmas').length ? Array.from(scheduler.sigmas as Float32Array) : [];
   return {
     timesteps: error(scheduler.timesteps, array('timesteps')),
+    areWhole: array('timesteps').every(Number.isInteger),
     sigmas: sigmas.length ? error(sigmas, array('sigmas')) : 0,
     start: startError,
     steps,
