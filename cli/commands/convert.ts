@@ -1,4 +1,5 @@
 import type { Argv } from 'yargs';
+import type { HubSource } from '../../src/checkpoint/checkpoint.ts';
 import { parseLoraArgument } from '../../src/checkpoint/lora/lora-argument.ts';
 import type { MemoryNeed } from '../../src/commands/conversion/memory.ts';
 import type {
@@ -9,7 +10,7 @@ import type {
 import type { Sizes } from '../../src/convert/contracts/contract.ts';
 import { RequestError } from '../../src/errors.ts';
 import { type TargetName, targetNames } from '../../src/formats/format.ts';
-import { alignColumns, formatBytes } from '../../src/text.ts';
+import { alignColumns, count, formatBytes } from '../../src/text.ts';
 import { declaredOptions } from '../declared-options.ts';
 import { declareHubOptions, hubOptions } from '../hub-options.ts';
 import { parseBytes, wholeNumber } from '../options.ts';
@@ -181,11 +182,33 @@ function describeResult(result: ConvertResult): string {
   return [...sections, `Written to ${result.output}`].join('\n\n');
 }
 
-function describePlan({ output, artifacts, bundled, memory }: ConvertResult): string {
+function describePlan({ output, artifacts, bundled, memory, downloads = [] }: ConvertResult): string {
   const sections = [describeArtifacts(artifacts)];
+  if (downloads.length > 0) sections.unshift(describeDownloads(downloads));
   if (bundled.length > 0) sections.push(['and, for the apps that load them:', ...bundled].join('\n  '));
   const nothing = `Nothing was written. Without --dry-run this goes to ${output}`;
   return [...sections, `${nothing}${memory ? `, ${describeMemory(memory)}` : ''}.`].join('\n\n');
+}
+
+/** A row for each file of the Hub that is needed, and the bytes that have to come. */
+function describeDownloads(downloads: readonly HubSource[]): string {
+  const files = downloads.flatMap(({ repo, files: own }) => own.map((file) => ({ repo, ...file })));
+  const missing = files.filter(({ isCached }) => !isCached);
+  const sum = missing.reduce((bytes, { byteLength }) => bytes + byteLength, 0);
+  const left = files.length - missing.length;
+  return alignColumns([
+    ['download', 'size', ''],
+    ...files.map(({ repo, name, byteLength, isCached }) => [
+      `${repo}/${name}`,
+      formatBytes(byteLength),
+      isCached ? 'in the cache' : '',
+    ]),
+    [
+      'to download',
+      formatBytes(sum),
+      `${count(missing.length, 'file')}${left > 0 ? `, ${left} in the cache` : ''}`,
+    ],
+  ]);
 }
 
 function describeMemory({ conversion, check }: MemoryNeed): string {

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { NotFoundError } from '../errors.ts';
+import type { ShownFile } from '../hub/snapshot.ts';
 import type { JsonObject } from '../io/python-json.ts';
 import type { Component } from './component.ts';
 import { distilledTitle, type Family, familyOf, familyTitles, kindOf, type UNetKind } from './family.ts';
@@ -25,7 +26,28 @@ export interface Checkpoint {
   readonly kind: UNetKind | undefined;
   /** Notes for the user on what was assumed or ignored, a sentence each. */
   readonly notes: readonly string[];
+  /** Repositories of the Hub that it comes from, with VAE, ControlNets and LoRAs; absent where none does. */
+  readonly hub?: readonly HubSource[] | undefined;
+  /** LoRAs that are merged into it, in their order. */
+  readonly loras?: readonly MergedLora[] | undefined;
   close(): Promise<void>;
+}
+
+/** What was taken of a repository on the Hub. */
+export interface HubSource {
+  readonly repo: string;
+  readonly commit: string;
+  readonly files: readonly ShownFile[];
+}
+
+/** A LoRA that is merged into a checkpoint. */
+export interface MergedLora {
+  /** Its id on the Hub, or the name of its file. */
+  readonly name: string;
+  readonly path: string;
+  readonly scale: number;
+  /** Number of layers that it changes, by component. */
+  readonly layers: Readonly<Record<string, number>>;
 }
 
 /** Recognises the family and kind of a checkpoint by its UNet. */

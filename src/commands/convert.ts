@@ -1,4 +1,9 @@
-import { type LocatedModels, locateModels, modelsOnHub } from '../checkpoint/open-models.ts';
+import {
+  closeLocated,
+  type LocatedModels,
+  locateModels,
+  modelsOnHub,
+} from '../checkpoint/from-hub/locate-models.ts';
 import type { Context } from '../context.ts';
 import { requireOnnxruntime } from '../formats/onnx/onnx-session.ts';
 import { Pipeline } from '../pipeline.ts';
@@ -33,9 +38,14 @@ export async function convertCheckpoint(
   // Refuse impossible numbers of bits before anything is downloaded.
   if (request.quantization) planQuantization(request.quantization);
   if (request.minPsnr !== undefined) await requireOnnxruntime();
-  const located = await locateModels(request, context);
-  const { output, artifacts, bundled, verdicts, memory } = await conversion(request).run(located, context);
-  return { output, artifacts, bundled, verdicts, memory };
+  const located = await locateModels(request, { show: request.dryRun }, context);
+  try {
+    const result = await conversion(request).run(located, context);
+    const { output, artifacts, bundled, verdicts, downloads, memory } = result;
+    return { output, artifacts, bundled, verdicts, downloads, memory };
+  } finally {
+    await closeLocated(located);
+  }
 }
 
 /** Names of the stages of a request, in order. */

@@ -41,20 +41,25 @@ export interface Downloaded {
  */
 export async function download(request: DownloadRequest, context: Context = {}): Promise<Downloaded> {
   checkRequest('download', request);
-  const id = requireHubId(request.repo);
-  const { variant } = request;
+  const id = requireHubId(request.repo, request.endpoint);
+  const variant = request.variant ?? id.folder;
   const folder = isWeights(variant) ? undefined : checkFolder(id, variant);
   const output = request.output ?? (folder === undefined ? undefined : appleFolder(id, folder));
   return inDownload(context, (follower) =>
-    withSnapshot(id.repo, request, follower, async (snapshot) => {
-      const names = isWeights(variant)
-        ? (await chooseForConversion(snapshot, id, { variant })).names
-        : chooseFolder(snapshot, variant);
-      const { files, detail } = await bring(snapshot, names, context);
-      if (output !== undefined) await layOut(snapshot, files, output);
-      const path = output ?? snapshot.folder;
-      return { output: { path, repo: snapshot.repo, commit: snapshot.commit, files }, detail };
-    }),
+    withSnapshot(
+      id.repo,
+      { ...request, revision: id.revision ?? request.revision },
+      follower,
+      async (snapshot) => {
+        const names = isWeights(variant)
+          ? (await chooseForConversion(snapshot, id, { variant })).names
+          : chooseFolder(snapshot, variant);
+        const { files, detail } = await bring(snapshot, names, context);
+        if (output !== undefined) await layOut(snapshot, files, output);
+        const path = output ?? snapshot.folder;
+        return { output: { path, repo: snapshot.repo, commit: snapshot.commit, files }, detail };
+      },
+    ),
   );
 }
 
@@ -62,7 +67,8 @@ function isWeights(variant: string | undefined): variant is Variant | undefined 
   return variant === undefined || /^((non_)?ema|b?fp?\d+\w*|int\d+)$/.test(variant);
 }
 
-function checkFolder({ file }: HubId, variant: string): string {
+function checkFolder({ file, folder }: HubId, variant: string): string {
+  if (variant === folder) return variant; // of an address
   if (file === undefined && variant.includes('/') && isPlainPath(variant)) return variant;
   throw new RequestError({
     problem: `--variant ${variant} is neither a weight variant nor a folder of ready-made Core ML models.`,

@@ -4,7 +4,7 @@ import { type Context, inStage } from '../context.ts';
 import { RequestError } from '../errors.ts';
 import { readProvenance } from '../formats/provenance.ts';
 import { cachedRepository } from '../hub/hub-cache.ts';
-import { isHubId } from '../hub/hub-id.ts';
+import { isHubId, requireHubId } from '../hub/hub-id.ts';
 import { type HubOptions, hubOptionsFrom } from '../hub/hub-options.ts';
 import { listFolder, lookAtFile, pathKind } from '../io/disk.ts';
 import { hashStream } from '../io/hash-stream.ts';
@@ -66,7 +66,7 @@ async function folderOf(path: string, hub: VerifyRequest['hub']): Promise<string
   if (await isHubId(path)) {
     if ((await pathKind(path)) === 'folder') return path; // a local folder takes precedence
     const { cacheDir } = hub ?? (await hubOptionsFrom({}, homedir()));
-    const folder = cachedRepository(cacheDir, path);
+    const folder = cachedRepository(cacheDir, requireHubId(path).repo);
     if ((await pathKind(folder)) === 'folder') return folder;
   }
   if ((await pathKind(path)) === 'folder') return path;

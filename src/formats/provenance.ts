@@ -18,12 +18,22 @@ export interface Provenance {
   readonly sdconvert: string;
   /** Checkpoint that all artifacts were made of; absent in files of older versions. */
   readonly checkpoint?: CheckpointIdentity | undefined;
+  /** Repositories of the Hub that artifacts were converted from; absent where none was. */
+  readonly hub?: readonly HubRecord[] | undefined;
   /** Settings for drawing with the artifacts; absent in files of older versions. */
   readonly pipeline?: PipelineSettings | undefined;
   /** Paths that a run has begun to write: after an interruption, later runs may replace them. */
   readonly pending?: readonly string[] | undefined;
   /** By path relative to the output folder. */
   readonly artifacts: Readonly<Record<string, ArtifactRecord>>;
+}
+
+/** What was taken of a repository on the Hub. */
+export interface HubRecord {
+  readonly repo: string;
+  readonly commit: string;
+  /** Paths in the repository. */
+  readonly files: readonly string[];
 }
 
 /** Identity of a checkpoint. */
@@ -69,6 +79,7 @@ const findingSchema = z.discriminatedUnion('problem', [
 const schema = z.object({
   sdconvert: z.string(),
   checkpoint: z.object({ name: z.string(), components: z.record(z.string(), z.string()) }).optional(),
+  hub: z.array(z.object({ repo: z.string(), commit: z.string(), files: z.array(z.string()) })).optional(),
   pipeline: pipelineSettings.optional(),
   pending: z.array(z.string()).optional(),
   artifacts: z.record(
@@ -113,6 +124,8 @@ export interface ProvenanceChange {
   readonly pipeline?: PipelineSettings | undefined;
   /** Paths about to be written; each stays pending until it is recorded. */
   readonly pending?: readonly string[];
+  /** Repositories of the Hub that artifacts are converted from, from now on. */
+  readonly hub?: readonly HubRecord[] | undefined;
 }
 
 /** Brings an output folder's provenance up to date. Throws as `readProvenance` and `writeJson` do. */
@@ -131,11 +144,13 @@ export async function updateProvenance(
   for (const [path, record] of Object.entries(written)) artifacts.set(path, { version, ...record });
   const sorted = [...artifacts].sort(([a], [b]) => (a < b ? -1 : 1));
   const checkpoint = change.checkpoint ?? found?.checkpoint;
+  const hub = change.hub ?? found?.hub;
   const pipeline = change.pipeline ?? found?.pipeline;
   const pending = (change.pending ?? found?.pending ?? []).filter((path) => !(path in written));
   await writeJson(join(output, FILE), {
     sdconvert: version,
     ...(checkpoint && { checkpoint }),
+    ...(hub && hub.length > 0 && { hub }),
     ...(pipeline && { pipeline }),
     ...(pending.length > 0 && { pending: pending.toSorted() }),
     artifacts: Object.fromEntries(sorted),

@@ -4,6 +4,7 @@ import { answerBytes, answerText } from './hub-answer.ts';
 import { isPlainPath } from './hub-id.ts';
 import type { HubOptions } from './hub-options.ts';
 import { hubRequest, type Subject } from './hub-request.ts';
+import { readRange } from './read-range.ts';
 import { PassingError, retrying } from './retry.ts';
 
 /**
@@ -29,6 +30,8 @@ export interface HubRepository {
   commitOf(revision: string, attempts?: number): Promise<string>;
   /** Every file of a commit. Throws as `commitOf` does, and `FileFormatError` for names that lead elsewhere. */
   list(commit: string): Promise<readonly HubFile[]>;
+  /** A stretch of a file. Throws as `commitOf` does, `DownloadError` also for a server that gives no parts of files. */
+  read(commit: string, file: HubFile, range: FileRange): Promise<Uint8Array>;
   /**
    * A file's bytes from `offset` on, or all of them from a server that has no ranges: `from` says which. One attempt,
    * since a stream can break at any time. Throws `PassingError` and what `hubRequest` throws.
@@ -38,6 +41,12 @@ export interface HubRepository {
     file: HubFile,
     offset: number,
   ): Promise<{ from: number; bytes: AsyncIterable<Uint8Array> }>;
+}
+
+/** A stretch of a file, in bytes. */
+export interface FileRange {
+  readonly offset: number;
+  readonly length: number;
 }
 
 /** Callbacks that follow the requests and can stop them. */
@@ -75,7 +84,18 @@ export function openRepository(repo: string, given: HubOptions, follower: Follow
           if (entry.type === 'file') files.push(checkFile(repo, entry));
         return files;
       }),
-    open: (commit, file, offset) => openAt({ repo, commit, file, offset }, options, follower),
+    read(commit, file, range) {
+      const place = { repo, commit, file };
+      const { signal, note } = follower;
+      const what = `a part of ${repo}/${file.path}`;
+      return retrying(() => readAt(place, range, options, signal), {
+        what,
+        wait: options.wait,
+        signal,
+        note,
+      });
+    },
+    open: (commit, file, offset) => openAt({ repo, commit, file }, offset, options, follower),
   };
 }
 
@@ -116,36 +136,57 @@ async function askHub<T>(
   return retrying(attempt, { what, attempts, wait: options.wait, signal, note });
 }
 
-/** A place in a file of a repository. */
+/** A file of a repository. */
 interface FilePlace {
   readonly repo: string;
   readonly commit: string;
   readonly file: HubFile;
-  readonly offset: number;
+}
+
+/** Asks for a file, or for a range of its bytes. */
+async function askForFile(
+  { repo, commit, file }: FilePlace,
+  range: string | undefined,
+  options: HubOptions,
+  signal: AbortSignal | undefined,
+): Promise<{ response: Response; host: string }> {
+  const path = file.path.split('/').map(encodeURIComponent).join('/');
+  const url = new URL(`${options.endpoint}/${repo}/resolve/${commit}/${path}`);
+  const init = range === undefined ? {} : { headers: { range } };
+  const subject = { repo, revision: commit, file: file.path };
+  return { response: await hubRequest(url, init, { subject, options, signal }), host: url.host };
+}
+
+async function readAt(
+  place: FilePlace,
+  range: FileRange,
+  options: HubOptions,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array> {
+  const asked = `bytes=${range.offset}-${range.offset + range.length - 1}`;
+  const { response, host } = await askForFile(place, asked, options, signal);
+  return readRange(response, { file: place.file, host }, range, options.patience);
 }
 
 /** Opens a file's bytes from an offset on, or from its beginning where the server gives no parts. */
 async function openAt(
-  { repo, commit, file, offset }: FilePlace,
+  place: FilePlace,
+  offset: number,
   options: HubOptions,
   { signal }: Follower,
 ): ReturnType<HubRepository['open']> {
-  const path = file.path.split('/').map(encodeURIComponent).join('/');
-  const url = new URL(`${options.endpoint}/${repo}/resolve/${commit}/${path}`);
-  const subject = { repo, revision: commit, file: file.path };
-  const ranged = (start: number): Promise<Response> => {
-    const init = start > 0 ? { headers: { range: `bytes=${start}-` } } : {};
-    return hubRequest(url, init, { subject, options, signal });
-  };
-  let response = await ranged(offset);
+  const { file } = place;
+  const ranged = (start: number) =>
+    askForFile(place, start > 0 ? `bytes=${start}-` : undefined, options, signal);
+  let { response, host } = await ranged(offset);
   let from = offset > 0 && response.status === 206 ? rangeStart(response, file.size) : 0;
   if ((from !== 0 && from !== offset) || response.status === 416) {
     await response.body?.cancel().catch(() => {});
-    response = await ranged(0);
+    ({ response } = await ranged(0));
     from = 0;
   }
-  if (response.status === 416) throw new PassingError(`${url.host} did not give ${file.path}`);
-  return { from, bytes: answerBytes(response, url.host, options.patience) };
+  if (response.status === 416) throw new PassingError(`${host} did not give ${file.path}`);
+  return { from, bytes: answerBytes(response, host, options.patience) };
 }
 
 /** Start of a partial answer (`Content-Range: bytes 5-9/10`); NaN when it is not the rest of the file. */

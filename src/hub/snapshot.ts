@@ -1,9 +1,13 @@
+import { join } from 'node:path';
 import { DownloadError, NotFoundError, RepositoryNotFoundError, SdConvertError } from '../errors.ts';
+import { showRemoteFiles } from '../io/remote-files.ts';
 import { downloadFiles } from './download-files.ts';
-import { repositoryCache } from './hub-cache.ts';
-import { type Follower, isCommit, openRepository } from './hub-client.ts';
+import { repositoryCache, sizeOf } from './hub-cache.ts';
+import { type Follower, type HubFile, isCommit, openRepository } from './hub-client.ts';
+import { isWeightFile } from './hub-id.ts';
 import type { HubOptions } from './hub-options.ts';
 import { movedTo } from './moved-models.ts';
+import { remoteHubFile } from './remote-hub-file.ts';
 
 /** One commit of a repository: on the Hub, or as much of it as is in the cache. */
 export interface Snapshot {
@@ -17,6 +21,22 @@ export interface Snapshot {
   readonly isCached: boolean;
   /** Brings files into the folder; gives how many bytes had to come. */
   bring(names: readonly string[], onBytes?: OnBytes): Promise<number>;
+  /** Makes files readable in the folder until it is closed: small ones come, of weights only what is read of them. */
+  show(names: readonly string[]): Promise<ShownFiles>;
+}
+
+/** Files that are shown, and where they are. */
+export interface ShownFiles {
+  readonly files: readonly ShownFile[];
+  close(): Promise<void>;
+}
+
+/** A file that a model needs. */
+export interface ShownFile {
+  readonly name: string;
+  readonly byteLength: number;
+  /** Whether it was in the cache before. */
+  readonly isCached: boolean;
 }
 
 /** Told how many bytes of all files are there, and which file just grew. */
@@ -64,7 +84,21 @@ async function openCached(repo: string, options: HubOptions): Promise<Snapshot |
   const commit = await cache.readRef(options.revision ?? newest);
   const names = commit ? await cache.files(commit) : [];
   if (!commit || names.length === 0) return undefined;
-  return { repo, commit, folder: cache.snapshot(commit), names, isCached: true, bring: async () => 0 };
+  const folder = cache.snapshot(commit);
+  return {
+    repo,
+    commit,
+    folder,
+    names,
+    isCached: true,
+    bring: async () => 0,
+    async show(wanted) {
+      const files = wanted.map(async (name) => {
+        return { name, byteLength: (await sizeOf(join(folder, name))) ?? 0, isCached: true };
+      });
+      return { files: await Promise.all(files), close: async () => {} };
+    },
+  };
 }
 
 async function openOnline(
@@ -79,16 +113,57 @@ async function openOnline(
   const commit = await repository.commitOf(revision, attempts);
   const files = await repository.list(commit);
   const byName = new Map(files.map((file) => [file.path, file]));
+  const folder = cache.snapshot(commit);
+  const bring = async (wanted: readonly HubFile[], onBytes: OnBytes = () => {}): Promise<number> => {
+    await cache.writeRef(revision, commit);
+    return downloadFiles({ repository, cache, commit, files: wanted, options, onBytes }, follower);
+  };
   return {
     repo,
     commit,
-    folder: cache.snapshot(commit),
+    folder,
     names: [...byName.keys()],
     isCached: false,
-    async bring(names, onBytes = () => {}) {
-      await cache.writeRef(revision, commit);
-      const wanted = names.flatMap((name) => byName.get(name) ?? []);
-      return downloadFiles({ repository, cache, commit, files: wanted, options, onBytes }, follower);
+    bring: (names, onBytes) =>
+      bring(
+        names.flatMap((name) => byName.get(name) ?? []),
+        onBytes,
+      ),
+    async show(names) {
+      const shown: (ShownFile & { readonly file: HubFile })[] = [];
+      for (const file of names.flatMap((name) => byName.get(name) ?? [])) {
+        const sizes = [join(folder, file.path), cache.blob(file.oid)].map(sizeOf);
+        const isCached = (await Promise.all(sizes)).includes(file.size);
+        shown.push({ file, name: file.path, byteLength: file.size, isCached });
+      }
+      const isElsewhere = ({ isCached, name, byteLength }: ShownFile): boolean =>
+        !isCached && (isWeightFile(name) || byteLength > LARGEST_BROUGHT);
+      await bring(shown.filter((each) => !isElsewhere(each)).map(({ file }) => file));
+      const elsewhere = shown
+        .filter(isElsewhere)
+        .map(({ file }) => [join(folder, file.path), remoteHubFile(repository, commit, file)] as const);
+      const { close } = showRemoteFiles(new Map(elsewhere));
+      return { files: shown.map(({ file: _, ...each }) => each), close };
+    },
+  };
+}
+
+/** Limit on the bytes of files that come whole to be looked into: vocabularies have a few MB. */
+const LARGEST_BROUGHT = 10e6;
+
+/** A folder of a snapshot as if it were all: names are relative to it. */
+export function folderOf(snapshot: Snapshot, folder: string): Snapshot {
+  const inside = (names: readonly string[]) => names.map((name) => `${folder}/${name}`);
+  return {
+    ...snapshot,
+    folder: join(snapshot.folder, folder),
+    names: snapshot.names.flatMap((name) =>
+      name.startsWith(`${folder}/`) ? [name.slice(folder.length + 1)] : [],
+    ),
+    bring: (names, onBytes) => snapshot.bring(inside(names), onBytes),
+    async show(names) {
+      const { files, close } = await snapshot.show(inside(names));
+      return { files: files.map((file) => ({ ...file, name: file.name.slice(folder.length + 1) })), close };
     },
   };
 }

@@ -18,6 +18,7 @@ import {
 import { lockFolder } from './folder-lock.ts';
 import { notFound } from './not-found.ts';
 import { disown, isStage } from './owner.ts';
+import { type RemoteFile, remoteFile, remoteNames } from './remote-files.ts';
 import { claimStage, FolderStage, removeWhole, settle, temporaryFolder } from './staging.ts';
 
 /**
@@ -27,6 +28,8 @@ import { claimStage, FolderStage, removeWhole, settle, temporaryFolder } from '.
 
 /** Opens a file for reads at any offset. Throws `NotFoundError`, or `RequestError` for a folder or a forbidden file. */
 export async function openFile(path: string): Promise<ByteSource> {
+  const elsewhere = remoteFile(path);
+  if (elsewhere) return openRemote(path, elsewhere);
   const handle = await fs.open(path, readAtOnce).catch(rethrow('read', path));
   const found = await handle.stat();
   if (!found.isFile()) {
@@ -46,6 +49,18 @@ export async function openFile(path: string): Promise<ByteSource> {
       }
     },
     close: () => handle.close(),
+  };
+}
+
+function openRemote(path: string, { size, read }: RemoteFile): ByteSource {
+  return {
+    name: path,
+    size,
+    async read(into, offset) {
+      if (offset + into.length > size) throw endsTooSoon(path, size, offset + into.length);
+      await read(into, offset);
+    },
+    close: async () => {},
   };
 }
 
@@ -159,6 +174,8 @@ export async function pointTo(target: string, path: string): Promise<void> {
 
 /** Bytes of a file, and when it was last changed (milliseconds since 1970); `undefined` when there is none. */
 export async function lookAtFile(path: string): Promise<{ size: number; changed: number } | undefined> {
+  const elsewhere = remoteFile(path);
+  if (elsewhere) return { size: elsewhere.size, changed: 0 };
   try {
     const found = await fs.stat(path);
     return found.isFile() ? { size: found.size, changed: found.mtimeMs } : undefined;
@@ -170,6 +187,7 @@ export async function lookAtFile(path: string): Promise<{ size: number; changed:
 
 /** Whether a path leads to a file or a folder (through links), or to nothing: `undefined`. */
 export async function pathKind(path: string): Promise<'file' | 'folder' | undefined> {
+  if (remoteFile(path)) return 'file';
   try {
     return (await fs.stat(path)).isDirectory() ? 'folder' : 'file';
   } catch (error) {
@@ -190,8 +208,12 @@ export async function exists(path: string): Promise<boolean> {
  */
 export async function listFolder(path: string): Promise<readonly string[]> {
   await settle(path);
-  const names = await fs.readdir(path).catch(rethrow('read', path));
-  return names.filter((name) => !isStage(name)).sort();
+  const elsewhere = remoteNames(path);
+  const names = await fs.readdir(path).catch((error: unknown) => {
+    if (elsewhere.length > 0 && isAbsent(error)) return [];
+    return rethrow('read', path)(error);
+  });
+  return [...new Set([...names.filter((name) => !isStage(name)), ...elsewhere])].sort();
 }
 
 /** Makes a folder and its parents; one that exists is left as it is. */

@@ -1,7 +1,9 @@
 import { Worker } from 'node:worker_threads';
 import { throwIfInterrupted } from '../context.ts';
 import * as errors from '../errors.ts';
+import { hashStream } from './hash-stream.ts';
 import type { HashReply } from './hash-worker.ts';
+import { remoteFile } from './remote-files.ts';
 
 /**
  * SHA-256 of a file, in hexadecimal, computed in another thread to cost a conversion no time (hashing takes
@@ -9,6 +11,8 @@ import type { HashReply } from './hash-worker.ts';
  */
 export async function hashFile(path: string, signal?: AbortSignal): Promise<string> {
   throwIfInterrupted(signal);
+  const elsewhere = remoteFile(path);
+  if (elsewhere) return elsewhere.sha256 ?? hashStream(path, { signal });
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   const worker = new Worker(new URL(`./hash-worker.${extension}`, import.meta.url), {
     workerData: path,

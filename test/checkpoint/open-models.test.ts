@@ -1,7 +1,8 @@
 import { cpSync, rmSync } from 'node:fs';
 import { basename } from 'node:path';
 import { expect, test } from 'vitest';
-import { type ModelSources, openModels } from '../../src/checkpoint/open-models.ts';
+import type { ModelSources } from '../../src/checkpoint/model-sources.ts';
+import { openModels } from '../../src/checkpoint/open-models.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const at = temporaryFolder();

@@ -135,7 +135,7 @@ test.each(['original', '../packages', '/etc', 'original/../..'])(
   },
 );
 
-test.each(['', './here', 'a b', 'https://huggingface.co/org/name'])(
+test.each(['', './here', 'a b', 'https://civitai.com/models/1'])(
   'a repository called %j is refused, and nothing asked',
   async (repo) => {
     const error = await rejectionOf(download({ ...hub.options, repo }));
@@ -143,3 +143,15 @@ test.each(['', './here', 'a b', 'https://huggingface.co/org/name'])(
     expect(hub.server.seen).toEqual([]);
   },
 );
+
+test('the address of a folder of ready-made models is as good as its --variant', async () => {
+  const repo = `${hub.server.url}/${ready}/tree/main/original/packages`;
+  const { files } = await download({ ...hub.options, repo, output: temporary('by-address') });
+  const { files: same } = await download({
+    ...hub.options,
+    repo: ready,
+    variant: 'original/packages',
+    output: temporary('by-variant'),
+  });
+  expect(files).toEqual(same);
+});

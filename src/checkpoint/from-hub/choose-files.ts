@@ -79,7 +79,8 @@ function chooseFolder(snapshot: Snapshot, selection: Selection): readonly string
   return filesForConversion(names, selection);
 }
 
-function lacks({ repo, commit, isCached, names }: Snapshot, what: string): NotFoundError {
+/** The error for something that a repository, or the cache of it, does not have. */
+export function lacks({ repo, commit, isCached, names }: Snapshot, what: string): NotFoundError {
   if (isCached) {
     return new NotFoundError({
       problem: `the cache does not hold all of ${repo}: it has no ${what}.`,
@@ -95,9 +96,14 @@ function lacks({ repo, commit, isCached, names }: Snapshot, what: string): NotFo
   });
 }
 
-function sayWhich({ repo }: Snapshot, files: readonly string[]): RequestError {
+/** The error for several files of which none is named. */
+export function sayWhich(
+  { repo }: Snapshot,
+  files: readonly string[],
+  what = 'checkpoints in single files',
+): RequestError {
   return new RequestError({
-    problem: `${repo} has ${files.length} checkpoints in single files: say which one.`,
+    problem: `${repo} has ${files.length} ${what}: say which one.`,
     details: { files: shortList(files) },
     advice: `Write it after the repository: ${repo}/${files[0]}`,
   });
@@ -114,6 +120,7 @@ function nothingToConvert({ repo, names }: Snapshot): NotFoundError {
   });
 }
 
-function shortList(names: readonly string[]): string {
+/** The first names of a list. */
+export function shortList(names: readonly string[]): string {
   return names.length > 12 ? `${names.slice(0, 12).join(', ')}, … (${names.length})` : names.join(', ');
 }

@@ -1,46 +1,87 @@
-import { join } from 'node:path';
+import { join, posix } from 'node:path';
 import { type Context, inStage } from '../../context.ts';
 import { sizeOf } from '../../hub/hub-cache.ts';
 import type { Follower } from '../../hub/hub-client.ts';
-import { requireHubId } from '../../hub/hub-id.ts';
+import { idText, requireHubId } from '../../hub/hub-id.ts';
 import type { HubOptions } from '../../hub/hub-options.ts';
-import { type Snapshot, withSnapshot } from '../../hub/snapshot.ts';
+import { folderOf, type ShownFile, type Snapshot, withSnapshot } from '../../hub/snapshot.ts';
 import { count, formatBytes } from '../../text.ts';
-import { chooseForConversion, type Wanted } from './choose-files.ts';
+import { lacks, type Wanted } from './choose-files.ts';
+import { choosers, type Purpose } from './choosers.ts';
 
-/** A model of the Hub in the local cache. */
+/** A model of the Hub that can be read by a path. */
 export interface ResolvedModel {
-  /** Path in the cache of its diffusers folder or its single file. */
+  /** Path in the cache of its folder or its single file. */
   readonly path: string;
-  /** Repository, and the file if it is a single file. Differs from the requested id when the model moved. */
+  /** Repository, and the file or folder if one is meant. Differs from the requested one when the model moved. */
   readonly id: string;
+  readonly repo: string;
   readonly commit: string;
-  /** Files that a conversion needs. */
-  readonly files: readonly { readonly name: string; readonly byteLength: number }[];
+  /** Files that are needed, by their paths in the repository. */
+  readonly files: readonly ShownFile[];
   /** Notes for the user, a sentence each. */
   readonly notes: readonly string[];
+  /** Ends what `show` began. */
+  close(): Promise<void>;
+}
+
+/** What is wanted of a repository, and how. */
+export interface Resolving extends HubOptions, Wanted {
+  /** `checkpoint` when left out. */
+  readonly purpose?: Purpose | undefined;
+  /** The part that is wanted of a checkpoint: `vae`. Of a repository that is one, its folder is taken. */
+  readonly component?: string | undefined;
+  /** Whether files are only made readable: of weights, nothing is downloaded but what is read. */
+  readonly show?: boolean | undefined;
 }
 
 /**
- * Finds a model of the Hub in the cache and downloads the missing files that a conversion needs. The id is `org/name`,
- * or `org/name/file.safetensors` for a single-file checkpoint. Throws `RequestError`, `RepositoryNotFoundError`,
- * `NotFoundError`, `DownloadError`, `DiskSpaceError`, `UnsupportedModelError` and `InterruptedError`.
+ * Finds a model of the Hub in the cache and downloads the missing files that are needed. It is named in any way that
+ * `parseHubId` understands. Throws `RequestError`, `RepositoryNotFoundError`, `NotFoundError`, `DownloadError`,
+ * `DiskSpaceError`, `UnsupportedModelError` and `InterruptedError`.
  */
 export async function resolveModel(
-  id: string,
-  options: HubOptions & Wanted,
+  text: string,
+  options: Resolving,
   context: Context = {},
 ): Promise<ResolvedModel> {
-  const hubId = requireHubId(id);
+  const id = requireHubId(text, options.endpoint);
+  const { purpose = 'checkpoint', show = false } = options;
+  const revision = id.revision ?? options.revision;
   return inDownload(context, (follower) =>
-    withSnapshot(hubId.repo, options, follower, async (snapshot) => {
-      const { names, file } = await chooseForConversion(snapshot, hubId, options);
-      const { files, detail } = await bring(snapshot, names, context);
+    withSnapshot(id.repo, { ...options, revision }, follower, async (whole) => {
+      const folder = id.folder ?? folderOfComponent(whole, options.component);
+      const snapshot = folder === undefined ? whole : folderOf(whole, folder);
+      if (snapshot.names.length === 0) throw lacks(whole, `folder ${folder}`);
+      const { names, file } = await choosers[purpose](snapshot, id, options);
+      const { files, detail, close } = await (show ? showFiles : bringFiles)(snapshot, names, context);
       const path = file === undefined ? snapshot.folder : join(snapshot.folder, file);
-      const found = file === undefined ? snapshot.repo : `${snapshot.repo}/${file}`;
-      return { output: { path, id: found, commit: snapshot.commit, files }, detail };
+      const { repo, commit } = snapshot;
+      const inRepository = files.map((each) => ({ ...each, name: posix.join(folder ?? '', each.name) }));
+      const output = { path, id: idText({ ...id, repo, file }), repo, commit, files: inRepository, close };
+      return { output, detail };
     }),
   );
+}
+
+function folderOfComponent({ names }: Snapshot, component = ''): string | undefined {
+  return names.includes('model_index.json') && names.includes(`${component}/config.json`)
+    ? component
+    : undefined;
+}
+
+async function bringFiles(snapshot: Snapshot, names: readonly string[], context: Context) {
+  const { files, detail } = await bring(snapshot, names, context);
+  return { files: files.map((file) => ({ ...file, isCached: true })), detail, close: async () => {} };
+}
+
+async function showFiles(snapshot: Snapshot, names: readonly string[]) {
+  const { files, close } = await snapshot.show(names);
+  const bytesOf = (some: readonly ShownFile[]) => some.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  const missing = bytesOf(files.filter(({ isCached }) => !isCached));
+  const where = missing === 0 ? 'in the cache' : `${formatBytes(missing)} of it not in the cache`;
+  const detail = `${snapshot.repo}: ${count(files.length, 'file')}, ${formatBytes(bytesOf(files))}, ${where}`;
+  return { files, detail, close };
 }
 
 /** Runs the stage `download`, and adds its notes to the result. */

@@ -8,23 +8,24 @@ export interface LoraChoice {
 }
 
 /**
- * Parses `FILE` or `FILE:SCALE`: `style.safetensors:0.7`; the default scale is 1. The text after the last colon is the
- * scale unless it looks like a path: `C:\style.safetensors` has no scale. Throws `RequestError` for a scale that is not
- * a number and for a missing file name.
+ * Parses `FILE` or `FILE:SCALE`: `style.safetensors:0.7`; the default scale is 1. Names may have colons of their own: the
+ * text after the last one is the scale where it is a number, or where it follows a file's ending. Throws `RequestError`
+ * for a scale that is not a number and for a missing file name.
+ *
+ * @example parseLoraArgument('C:\\loras\\ink: v2.safetensors') // { path: 'C:\\loras\\ink: v2.safetensors', scale: 1 }
  */
 export function parseLoraArgument(text: string): LoraChoice {
-  const colon = text.lastIndexOf(':');
-  const tail = text.slice(colon + 1);
-  const isPath = colon < 0 || (colon === 1 && /^[A-Za-z]:[\\/]/.test(text)) || /[\\/]/.test(tail);
-  const path = isPath ? text : text.slice(0, colon);
-  const scale = isPath ? 1 : Number(tail);
-  if (!isPath && (tail.trim() === '' || !Number.isFinite(scale))) {
+  const [, head = text, tail] = /^(.*):(.*)$/s.exec(text) ?? [];
+  const scale = tail?.trim() ? Number(tail) : Number.NaN;
+  const isScale = tail !== undefined && (Number.isFinite(scale) || (fileEnding.test(head) && !isFile(tail)));
+  if (isScale && !Number.isFinite(scale)) {
     throw new RequestError({
-      problem: `the scale of the LoRA ${path} is not a number.`,
+      problem: `the scale of the LoRA ${head} is not a number.`,
       details: { expected: 'a number, such as 0.7', found: JSON.stringify(tail) },
-      advice: `Write ${path || 'FILE'}:0.7, or leave out the colon for a scale of 1.`,
+      advice: `Write ${head}:0.7, or leave out the colon for a scale of 1.`,
     });
   }
+  const path = isScale ? head : text;
   if (path === '') {
     throw new RequestError({
       problem: 'a LoRA has no file name.',
@@ -32,5 +33,12 @@ export function parseLoraArgument(text: string): LoraChoice {
       advice: 'Write the path of the LoRA before the colon: style.safetensors:0.7.',
     });
   }
-  return { path, scale };
+  return { path, scale: isScale ? scale : 1 };
+}
+
+const fileEnding = /\.(safetensors|ckpt|pt|pth|bin)$/i;
+
+/** Whether what follows a colon goes on with a path, or ends a file's name. */
+function isFile(text: string): boolean {
+  return /[\\/]/.test(text) || fileEnding.test(text);
 }

@@ -21,10 +21,11 @@ export interface LoraSettings {
   readonly file: string;
 }
 
-const CONFIG = 'adapter_config.json';
+/** The file of PEFT's settings. */
+export const LORA_SETTINGS = 'adapter_config.json';
 
-/** Names of weight files in a LoRA's folder, the preferred first. */
-const fileNames = [
+/** The weights that a LoRA's folder holds, the preferred first. */
+export const loraFileNames: readonly string[] = [
   'adapter_model.safetensors',
   'pytorch_lora_weights.safetensors',
   'adapter_model.bin',
@@ -39,14 +40,14 @@ export async function loraFile(given: string): Promise<string> {
   const path = await snapshotOf(given);
   if ((await pathKind(path)) !== 'folder') return path;
   const names = await listFolder(path);
-  const known = fileNames.find((name) => names.includes(name));
+  const known = loraFileNames.find((name) => names.includes(name));
   const others = names.filter((name) => /\.(safetensors|pt|bin)$/.test(name));
   const [file = others[0], ...more] = known ? [known] : others;
   if (file !== undefined && more.length === 0) return join(path, file);
   throw new NotFoundError({
     problem: `${path} is not the folder of one LoRA${file === undefined ? ': it holds no weights' : ''}.`,
     details: {
-      expected: fileNames.slice(0, 2).join(' or '),
+      expected: loraFileNames.slice(0, 2).join(' or '),
       found: names.slice(0, 12).join(', ') || 'nothing',
     },
     advice: 'Give the file of the LoRA.',
@@ -63,7 +64,7 @@ export async function loraSettings(
 ): Promise<LoraSettings> {
   const text = metadata.lora_adapter_metadata;
   if (text !== undefined) return inMetadata(path, text);
-  const file = join(dirname(path), CONFIG);
+  const file = join(dirname(path), LORA_SETTINGS);
   const isPefts = /^(adapter_model|pytorch_lora_weights)\./.test(basename(path));
   if (isPefts && (await exists(file))) return inConfig(await readJsonObject(file), file);
   return { defaultsOf: () => ({}), rankOf: () => undefined, file: path };

@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { type Context, throwIfInterrupted } from '../../context.ts';
 import { UnsupportedModelError } from '../../errors.ts';
 import { elementCount } from '../../weights/dtype.ts';
@@ -20,7 +21,7 @@ import { type Lora, openLora } from './open-lora.ts';
  */
 export async function withLora(
   checkpoint: Checkpoint,
-  choices: readonly LoraChoice[],
+  choices: readonly (LoraChoice & { readonly name?: string })[],
   { signal }: Context = {},
   { strict = false }: { readonly strict?: boolean | undefined } = {},
 ): Promise<Checkpoint> {
@@ -30,11 +31,11 @@ export async function withLora(
   };
   let merged = checkpoint;
   try {
-    for (const { path, scale } of choices) {
+    for (const { path, scale, name = basename(path) } of choices) {
       throwIfInterrupted(signal);
       const lora = await openLora(path);
       opened.push(lora);
-      merged = merge(merged, lora, { scale, strict });
+      merged = merge(merged, lora, { name, scale, strict });
     }
   } catch (error) {
     await close();
@@ -51,7 +52,7 @@ export async function withLora(
 function merge(
   checkpoint: Checkpoint,
   lora: Lora,
-  { scale, strict }: { scale: number; strict: boolean },
+  { name, scale, strict }: { name: string; scale: number; strict: boolean },
 ): Checkpoint {
   const found = findTargets(checkpoint, lora);
   const { targets } = found;
@@ -60,7 +61,9 @@ function merge(
   const left = leftOut(checkpoint, lora, found);
   if (strict && left.length > 0) throw refused(left);
   const notes = [...checkpoint.notes, ...left];
-  if (scale === 0) return { ...checkpoint, notes };
+  const record = { name, path: lora.path, scale, layers: scale === 0 ? {} : layersByNetwork(targets) };
+  const loras = [...(checkpoint.loras ?? []), record];
+  if (scale === 0) return { ...checkpoint, notes, loras };
 
   const components = new Map(checkpoint.components);
   for (const network of new Set(targets.map((target) => target.network))) {
@@ -71,7 +74,19 @@ function merge(
     const files = [...new Set([...component.files, lora.path])];
     components.set(network, { ...component, weights, files });
   }
-  return { ...checkpoint, components, notes };
+  return { ...checkpoint, components, notes, loras };
+}
+
+/** Number of layers that are changed, by network: weight and bias of one count once. */
+function layersByNetwork(targets: readonly Target[]): Record<string, number> {
+  const layers = Map.groupBy(targets, ({ network }) => network);
+  return Object.fromEntries(
+    [...layers].map(([network, own]) => [network, new Set(own.map(({ weight }) => layerOf(weight))).size]),
+  );
+}
+
+function layerOf({ name }: Weight): string {
+  return name.replace(/\.(weight|bias)$/, '');
 }
 
 function checkShape(

@@ -35,7 +35,10 @@ export function dryRunStage(request: ConvertRequest): Stage<Planned, ConvertResu
         .reduce((sum, { files }) => sum + totalBytes(files), 0);
       const bundled = request.bundle ? bundledPaths(request, checkpoint, artifacts) : [];
       const detail = `${formatBytes(bytes)} would be written to ${output} (${formatBytes(await freeBytes(output))} free)`;
-      return { output: { output, artifacts, bundled, verdicts: [], memory }, detail };
+      return {
+        output: { output, artifacts, bundled, verdicts: [], memory, downloads: checkpoint.hub },
+        detail,
+      };
     },
   };
 }

@@ -1,8 +1,10 @@
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
 import { familyTitles } from '../../checkpoint/family.ts';
-import { type LocatedModels, openModels } from '../../checkpoint/open-models.ts';
+import type { LocatedModels } from '../../checkpoint/from-hub/locate-models.ts';
+import { openModels } from '../../checkpoint/open-models.ts';
 import { traitsOf } from '../../convert/traits.ts';
 import type { Stage } from '../../pipeline.ts';
+import { count } from '../../text.ts';
 import type { ConvertRequest } from './request.ts';
 
 /** Opens the checkpoint, and LoRAs, ControlNets and others that come with it. Headers and configs are read, weights are not. */
@@ -12,10 +14,21 @@ export function openStage(request: ConvertRequest): Stage<LocatedModels, Checkpo
     async run(located, context) {
       const checkpoint = await openModels(request, located, context);
       context.closeAtEnd(checkpoint);
-      for (const message of checkpoint.notes) context.onProgress?.({ type: 'note', message });
+      for (const message of [...checkpoint.notes, ...notesOnLoras(checkpoint)])
+        context.onProgress?.({ type: 'note', message });
       return { output: checkpoint, detail: describe(checkpoint) };
     },
   };
+}
+
+/** Says what each LoRA changes: one that fits only in part changes less than it should. */
+function notesOnLoras({ loras = [] }: Checkpoint): string[] {
+  return loras.map(({ name, scale, layers }) => {
+    const changed = Object.entries(layers).map(
+      ([network, number]) => `${count(number, 'layer')} of the ${network}`,
+    );
+    return `${name} at a scale of ${scale} changes ${changed.join(' and ') || 'nothing'}.`;
+  });
 }
 
 function describe(checkpoint: Checkpoint): string {

@@ -4,6 +4,7 @@ import { fingerprintOf } from '../../checkpoint/fingerprint.ts';
 import { OutputExistsError, RequestError } from '../../errors.ts';
 import { type CheckpointIdentity, isConversion, readProvenance } from '../../formats/provenance.ts';
 import { exists, listFolder, pathKind } from '../../io/disk.ts';
+import { remoteFile } from '../../io/remote-files.ts';
 
 /**
  * Chooses the output folder: the requested one, or else `./<name>` (without the organisation), or `./<name>-sdconvert` if
@@ -62,7 +63,9 @@ export async function ownerOf(
   components: readonly Component[],
 ): Promise<Owner> {
   const own: Record<string, string> = {};
-  for (const component of components) own[component.name] ??= await fingerprintOf(component);
+  // Of what is not downloaded for a dry run no weights are read; the name and the files' hashes have to do.
+  const isRead = ({ files }: Component): boolean => !files.some((file) => remoteFile(file));
+  for (const component of components.filter(isRead)) own[component.name] ??= await fingerprintOf(component);
   const provenance = await readProvenance(output);
   const other = provenance?.checkpoint;
   if (!provenance)

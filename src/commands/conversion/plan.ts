@@ -6,6 +6,7 @@ import { type PlannedArtifact, totalBytes } from '../../formats/artifact.ts';
 import { nameOf } from '../../formats/artifact-id.ts';
 import type { TargetName } from '../../formats/format.ts';
 import { type BuiltArtifact, targets } from '../../formats/targets.ts';
+import { hashFile } from '../../io/hash-file.ts';
 import type { Stage } from '../../pipeline.ts';
 import { count, formatBytes } from '../../text.ts';
 import type { Examination } from './examination.ts';
@@ -45,9 +46,10 @@ export interface PlannedModel {
 export function planStage(request: ConvertRequest): Stage<Precise, Planned> {
   return {
     name: 'plan',
-    async run({ checkpoint, models }, { onProgress }) {
+    async run({ checkpoint, models }, { onProgress, signal }) {
+      const loras = await loraRecords(checkpoint, signal);
       const planned = models.map((model) => {
-        const { note, ...plan } = planModel(request, checkpoint, model);
+        const { note, ...plan } = planModel(request, checkpoint, model, loras);
         if (note !== undefined) onProgress?.({ type: 'note', message: note });
         return plan;
       });
@@ -76,10 +78,28 @@ function memoryNeed(
   return { conversion, check: checkMemory(checkpoint, checked, sizes) };
 }
 
+/** A LoRA as it is on record. */
+interface LoraRecord {
+  readonly name: string;
+  readonly scale: number;
+  readonly sha256: string;
+}
+
+async function loraRecords(
+  { loras = [] }: Checkpoint,
+  signal: AbortSignal | undefined,
+): Promise<readonly LoraRecord[] | undefined> {
+  const records: LoraRecord[] = [];
+  for (const { name, path, scale } of loras)
+    records.push({ name, scale, sha256: await hashFile(path, signal) });
+  return records.length > 0 ? records : undefined;
+}
+
 function planModel(
-  { quantization, maxChunkBytes, deployment, loras, sizes }: ConvertRequest,
+  { quantization, maxChunkBytes, deployment, sizes }: ConvertRequest,
   checkpoint: Checkpoint,
   { model, target, attention, precision, examination }: PreciseModel,
+  loras: readonly LoraRecord[] | undefined,
 ): PlannedModel & { readonly note?: string | undefined } {
   const { part, fewerBits } = cardOf(model.name);
   const own = {
@@ -98,7 +118,7 @@ function planModel(
     examination,
     options: {
       ...own,
-      loras: loras?.map(({ path, scale }) => [basename(path), scale]),
+      loras,
       ...(target === 'coreml' ? { deployment } : {}),
       ...sizes,
     },

@@ -1,4 +1,5 @@
-import type { ModelSources } from '../../checkpoint/open-models.ts';
+import type { HubSource } from '../../checkpoint/checkpoint.ts';
+import type { ModelSources } from '../../checkpoint/model-sources.ts';
 import type { AttentionImplementation } from '../../convert/blocks/attention.ts';
 import type { Sizes } from '../../convert/contracts/contract.ts';
 import type { NetworkName } from '../../convert/networks/networks.ts';
@@ -80,6 +81,8 @@ export interface ConvertResult {
   readonly verdicts: readonly Verdict[];
   /** Memory that the conversion would need; only with `dryRun`. */
   readonly memory?: MemoryNeed | undefined;
+  /** Of a dry run: what would be downloaded, and what of it is in the cache. */
+  readonly downloads?: readonly HubSource[] | undefined;
 }
 
 /** One artifact of a conversion. */

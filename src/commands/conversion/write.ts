@@ -10,6 +10,7 @@ import type { WeightFinding } from '../../weights/examined-weight.ts';
 import { ArtifactWriter, found } from './artifact-writer.ts';
 import { notesOnFindings, refuseNonFinite } from './examination.ts';
 import { findExisting } from './existing-results.ts';
+import { hubRecord } from './hub-record.ts';
 import { pipelineSettingsOf } from './pipeline-settings.ts';
 import { describeArtifact, type Planned, type PlannedModel } from './plan.ts';
 import type { ConvertRequest, ConvertResult } from './request.ts';
@@ -57,9 +58,10 @@ export function writeStage(
       if (pending.length > 0) {
         context.closeAtEnd({ close: () => removeEmptyProvenance(output) });
         // Keep settings that only an earlier run of the same checkpoint knew, such as those of its VAE.
-        const known = foreign.length === 0 ? (await readProvenance(output))?.pipeline : undefined;
-        const pipeline = { ...known, ...(await pipelineSettingsOf(checkpoint)) };
-        await updateProvenance(output, { ...owner, pipeline, gone: foreign, pending });
+        const known = foreign.length === 0 ? await readProvenance(output) : undefined;
+        const pipeline = { ...known?.pipeline, ...(await pipelineSettingsOf(checkpoint)) };
+        const hub = hubRecord(checkpoint, known?.hub);
+        await updateProvenance(output, { ...owner, hub, pipeline, gone: foreign, pending });
       }
       const writer = new ArtifactWriter({ output, byteLength, sources, findings, request, context });
       while (models.length > 0) await writer.write(takeNetwork(models), kept);

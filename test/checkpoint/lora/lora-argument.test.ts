@@ -12,6 +12,15 @@ test.each([
   ['C:\\style.safetensors:0.5', 'C:\\style.safetensors', 0.5],
   ['C:/style.safetensors', 'C:/style.safetensors', 1],
   ['./a:0.25', './a', 0.25],
+  ['a:b.safetensors', 'a:b.safetensors', 1],
+  ['a:b.safetensors:0.5', 'a:b.safetensors', 0.5],
+  ['C:style.safetensors', 'C:style.safetensors', 1],
+  ['D:\\loras\\ink: v2.pt:-0.5', 'D:\\loras\\ink: v2.pt', -0.5],
+  ['ink: second version', 'ink: second version', 1],
+  ['1:2.safetensors', '1:2.safetensors', 1],
+  ['hf://org/name/style.safetensors', 'hf://org/name/style.safetensors', 1],
+  ['https://huggingface.co/org/name:0.7', 'https://huggingface.co/org/name', 0.7],
+  ['org/name:0.7', 'org/name', 0.7],
 ])('%s is the file %s at scale %d', (text, path, scale) => {
   expect(parseLoraArgument(text)).toEqual({ path, scale });
 });

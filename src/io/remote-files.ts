@@ -1,0 +1,39 @@
+import { basename, dirname, resolve } from 'node:path';
+
+/**
+ * Files that lie elsewhere, to be read by a path as if they were on this disk: a dry run opens a checkpoint of the Hub in
+ * this way, by the headers of its files. Nothing of them is stored.
+ */
+
+/** A file that lies elsewhere. */
+export interface RemoteFile {
+  readonly size: number;
+  /** SHA-256 of its bytes, in hexadecimal, where it is known without reading them. */
+  readonly sha256: string | undefined;
+  /** Fills `into` from `offset`. Throws what reading throws. */
+  read(into: Uint8Array, offset: number): Promise<void>;
+}
+
+const shown = new Map<string, RemoteFile>();
+
+/** Lets files be read by these paths, until it is closed. */
+export function showRemoteFiles(files: ReadonlyMap<string, RemoteFile>): { close(): Promise<void> } {
+  const places = [...files].map(([path, file]): [string, RemoteFile] => [resolve(path), file]);
+  for (const [place, file] of places) shown.set(place, file);
+  return {
+    async close() {
+      for (const [place, file] of places) if (shown.get(place) === file) shown.delete(place);
+    },
+  };
+}
+
+/** The file elsewhere that is read by a path, if there is one. */
+export function remoteFile(path: string): RemoteFile | undefined {
+  return shown.size === 0 ? undefined : shown.get(resolve(path));
+}
+
+/** The names of those that are read as files of a folder. */
+export function remoteNames(folder: string): string[] {
+  const place = resolve(folder);
+  return [...shown.keys()].filter((path) => dirname(path) === place).map((path) => basename(path));
+}
