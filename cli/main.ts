@@ -24,6 +24,9 @@ process.stdout
     });
   });
 
+/** The options of every command. */
+const globalOptions = ['json', 'quiet', 'verbose', 'all', 'help', 'version'];
+
 process.exitCode = await main(hideBin(process.argv));
 
 /** Runs a command line. Exit codes: 0 success, 1 wrong input or request, 2 defect of sdconvert, 130 interrupted. */
@@ -64,7 +67,6 @@ async function main(given: readonly string[]): Promise<number> {
       )
       .exitProcess(false)
       .option('all', { type: 'boolean', global: true, describe: 'With --help: show every option' })
-      .group(['json', 'quiet', 'verbose', 'all', 'help', 'version'], 'Global options:')
       .fail((message, error) => {
         const known = declaredNames(cli);
         const unknown = unknownOptions(args, known);
@@ -77,7 +79,11 @@ async function main(given: readonly string[]): Promise<number> {
         continue;
       }
       const command = await listed.load();
-      const declare = (yargs: Argv): Argv => command.options(yargs, { all: args.includes('--all') });
+      // Groups are shown in the order in which they are made; yargs itself would put a command's own options last.
+      const declare = (yargs: Argv): Argv =>
+        command
+          .options(yargs.group([], 'Positionals:').group([], 'Options:'), { all: args.includes('--all') })
+          .group(globalOptions, 'Global options:');
       cli.command(listed.usage, listed.summary, declare, async (argv) => {
         report = createReport({ json: argv.json === true, quiet: argv.quiet === true }, stop);
         checkNeededOptions(command.needed ?? [], args, argv);
