@@ -84,6 +84,12 @@ export const commands: readonly [ListedCommand, ...ListedCommand[]] = [
     summary: 'Generate pictures with converted models, on any machine',
     load: async () => (await import('./commands/generate.ts')).generateCommand,
   },
+  {
+    name: 'serve',
+    usage: 'serve <dir>',
+    summary: 'Serve the page of a conversion on this machine',
+    load: async () => (await import('./commands/serve.ts')).serveCommand,
+  },
 ];
 
 /** Names of all commands. */

@@ -54,6 +54,7 @@ export {
   quantizeDefaults,
 } from './commands/quantize.ts';
 export { type RunOptions, type RunRequest, runArtifacts as run, runDefaults } from './commands/run.ts';
+export { type ServeOptions, type ServeRequest, serve, serveDefaults } from './commands/serve.ts';
 export {
   type ValidateOptions,
   type ValidateRequest,

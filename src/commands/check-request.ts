@@ -84,6 +84,7 @@ const requests = {
     plan: z.custom((value) => typeof value === 'function', 'expected a function'),
   }),
   run: z.looseObject({ artifacts: z.array(text), inputs: z.map(z.string(), tensor), optimize: flag }),
+  serve: z.looseObject({ folder: text, host: place, port: number }),
   validate: z.looseObject({ artifact: text, reference: text, minPsnr: decibels }),
   verify: z.looseObject({ path: text }),
 } as const;

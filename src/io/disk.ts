@@ -156,7 +156,7 @@ export async function copyFile(from: string, to: string): Promise<void> {
 /** Gives a file (not a link to it) a second name, or copies it where the disk has no links. Throws as `copyFile` does. */
 export async function linkFile(from: string, to: string): Promise<void> {
   await makeFolder(dirname(to));
-  const file = await fs.realpath(from).catch(rethrow('read', from));
+  const file = await realPath(from);
   await fs.link(file, to).catch(() => copyFile(file, to));
 }
 
@@ -200,6 +200,11 @@ export async function pathKind(path: string): Promise<'file' | 'folder' | undefi
 /** Whether a path leads to a file or folder. */
 export async function exists(path: string): Promise<boolean> {
   return (await pathKind(path)) !== undefined;
+}
+
+/** A path without links on its way. Throws `NotFoundError`. */
+export async function realPath(path: string): Promise<string> {
+  return fs.realpath(path).catch(rethrow('read', path));
 }
 
 /**
