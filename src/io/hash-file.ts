@@ -1,18 +1,20 @@
 import { Worker } from 'node:worker_threads';
 import { throwIfInterrupted } from '../context.ts';
 import * as errors from '../errors.ts';
+import { sizeOfFile } from './file-sizes.ts';
 import { hashStream } from './hash-stream.ts';
 import type { HashReply } from './hash-worker.ts';
 import { remoteFile } from './remote-files.ts';
 
 /**
- * SHA-256 of a file, in hexadecimal, computed in another thread to cost a conversion no time (hashing takes
- * about 0.5 s of CPU a gigabyte). Throws `InterruptedError` when the signal aborts it, and as `openFile` and its reads do.
+ * Returns the SHA-256 of a file, in hexadecimal. A large file is hashed in another thread, so that a conversion goes on meanwhile
+ * (a gigabyte takes about 0.6 s of CPU). Throws `InterruptedError` when the signal aborts it, and as `openFile` and its reads do.
  */
 export async function hashFile(path: string, signal?: AbortSignal): Promise<string> {
-  throwIfInterrupted(signal);
   const elsewhere = remoteFile(path);
   if (elsewhere) return elsewhere.sha256 ?? hashStream(path, { signal });
+  if ((await sizeOfFile(path)) <= LARGEST_HERE) return hashStream(path, { signal });
+  throwIfInterrupted(signal);
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   const worker = new Worker(new URL(`./hash-worker.${extension}`, import.meta.url), {
     workerData: path,
@@ -34,6 +36,9 @@ export async function hashFile(path: string, signal?: AbortSignal): Promise<stri
     await worker.terminate();
   }
 }
+
+/** Starting a thread takes as long as hashing so many bytes. */
+const LARGEST_HERE = 2 ** 25;
 
 /** An error of the other thread, in its class. */
 function revived({ name, advice, ...parts }: Extract<HashReply, { failed: unknown }>['failed']): Error {
