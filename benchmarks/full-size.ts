@@ -19,6 +19,39 @@ export function fullSizeComponents(model: FullSizeModel): Readonly<Record<string
   return JSON.parse(readFileSync(listOf(model), 'utf8'));
 }
 
+/**
+ * A UNet with its channels scaled: Stable Diffusion's widths are multiples of 320, and 32 groups must still divide them. Other
+ * components stay as they are.
+ */
+export function withWidths(
+  components: Readonly<Record<string, FullSizeComponent>>,
+  scale: number,
+): Readonly<Record<string, FullSizeComponent>> {
+  const { unet, ...others } = components;
+  if (!unet) return components;
+  const scaled = (size: number): number => (size % 320 === 0 ? size * scale : size);
+  const channels = unet.config.block_out_channels;
+  if (!Array.isArray(channels)) throw new Error('a UNet without block_out_channels');
+  const weights = Object.entries(unet.weights).map(([name, shape]) => [name, shape.map(scaled)]);
+  const config = { ...unet.config, block_out_channels: channels.map(Number).map(scaled) };
+  return { ...others, unet: { config, weights: Object.fromEntries(weights) } };
+}
+
+/** A text encoder with a vocabulary so large that its embeddings are one tensor of `bytes` (float32). */
+export function withEmbeddings(
+  components: Readonly<Record<string, FullSizeComponent>>,
+  bytes: number,
+): Readonly<Record<string, FullSizeComponent>> {
+  const { text_encoder: encoder } = components;
+  const [name, shape] =
+    Object.entries(encoder?.weights ?? {}).find(([key]) => key.endsWith('token_embedding.weight')) ?? [];
+  const width = shape?.[1];
+  if (!encoder || name === undefined || width === undefined) throw new Error('no embeddings to enlarge');
+  const words = Math.ceil(bytes / 4 / width);
+  const weights = { ...encoder.weights, [name]: [words, width] };
+  return { ...components, text_encoder: { config: { ...encoder.config, vocab_size: words }, weights } };
+}
+
 /** The model as a checkpoint that graphs can be built from. Reading a weight of it throws. */
 export function fullSizeCheckpoint(model: FullSizeModel): Checkpoint {
   const path = listOf(model);

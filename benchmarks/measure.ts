@@ -10,6 +10,9 @@ export interface Usage {
   /** Seconds of CPU, of all threads. */
   readonly user: number;
   readonly system: number;
+  /** Bytes that went from and to files through sdconvert's interfaces; 0 for other programs. */
+  readonly read: number;
+  readonly written: number;
   /** Most bytes of memory that were resident at once. */
   readonly peakRss: number;
   /** What it printed. */

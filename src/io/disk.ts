@@ -20,6 +20,7 @@ import { notFound } from './not-found.ts';
 import { disown, isStage } from './owner.ts';
 import { type RemoteFile, remoteFile, remoteNames } from './remote-files.ts';
 import { claimStage, FolderStage, removeWhole, settle, temporaryFolder } from './staging.ts';
+import { countRead, countWritten } from './traffic.ts';
 
 /**
  * With those that it builds on (`staging.ts`, `owner.ts`, `folder-lock.ts`, `direct-writes.ts`) all that touches the disk. What is written
@@ -46,6 +47,7 @@ export async function openFile(path: string): Promise<ByteSource> {
           .catch(rethrow('read', path));
         if (bytesRead === 0) throw endsTooSoon(path, found.size, offset + into.length);
         filled += bytesRead;
+        countRead(bytesRead);
       }
     },
     close: () => handle.close(),
@@ -89,6 +91,7 @@ export async function createFile(path: string): Promise<ByteSink> {
     async write(bytes, offset) {
       const written = await direct.write(bytes, offset).catch(rethrow('write', path));
       await writeAll(handle, path, bytes.subarray(written), offset + written);
+      countWritten(bytes.length);
     },
     async close() {
       await handle.datasync().catch(rethrow('write', path));
