@@ -1,0 +1,90 @@
+import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { convertCheckpoint } from '../../src/commands/convert.ts';
+import type { TargetName } from '../../src/formats/format.ts';
+
+const fixtures = join(import.meta.dirname, '../fixtures');
+
+/** A checkpoint put together from the tiny components of test/fixtures. */
+interface Parts {
+  readonly unet: string;
+  readonly isXl?: boolean;
+  readonly controlnets?: readonly string[];
+  readonly refiner?: string;
+}
+
+/** The checkpoints that test/python/record_pipelines.py draws with. */
+export const drawingCheckpoints = {
+  plain: { unet: 'drawing/unet', controlnets: ['drawing/controlnet', 'drawing/controlnet_1'] },
+  inpainting: { unet: 'variants/inpainting/unet', controlnets: ['drawing/controlnet'] },
+  pix2pix: { unet: 'variants/pix2pix/unet' },
+  lcm: { unet: 'variants/lcm/unet' },
+  xl: {
+    unet: 'drawing/xl-unet',
+    isXl: true,
+    controlnets: ['drawing/xl-controlnet'],
+    refiner: 'drawing/xl-refiner',
+  },
+  refiner: { unet: 'drawing/xl-refiner', isXl: true },
+} as const satisfies Readonly<Record<string, Parts>>;
+
+/** The name of one of them. */
+export type DrawingCheckpoint = keyof typeof drawingCheckpoints;
+
+/** Side of the pictures that they draw, in pixels. */
+export const SIDE = 64;
+
+/** Converts a checkpoint in float32 with all its UNets and ControlNets, and gives the output folder. */
+export async function convertDrawingCheckpoint(
+  folder: string,
+  name: DrawingCheckpoint,
+  target: TargetName,
+): Promise<string> {
+  const parts: Parts = drawingCheckpoints[name];
+  const { controlnets = [], refiner } = parts;
+  const isRefiner = name === 'refiner';
+  const [modelVersion, output] = [join(folder, `${name} checkpoint`), join(folder, `${name} ${target}`)];
+  const components = {
+    unet: parts.unet,
+    vae: parts.isXl ? 'sdxl/vae' : 'drawing/vae',
+    ...(!isRefiner && { text_encoder: parts.isXl ? 'sdxl/text_encoder' : 'drawing/text_encoder' }),
+    ...(parts.isXl && { text_encoder_2: 'sdxl/text_encoder_2' }),
+  };
+  compose(modelVersion, components);
+  if (refiner) compose(`${modelVersion} refiner`, { unet: refiner });
+  const latents = SIDE / 8;
+  const sizes = target === 'onnx' ? {} : { latentHeight: latents, latentWidth: latents };
+  const shared = { modelVersion, output, precision: 'float32', targets: [target], sizes } as const;
+  const more = refiner ? { refinerVersion: `${modelVersion} refiner` } : {};
+  await convertCheckpoint({ ...shared, ...more, bundle: target === 'onnx' });
+  if (controlnets.length > 0) {
+    const paths = controlnets.map((path, i) =>
+      copied(path, join(folder, `controls ${name}`, i === 0 ? 'controlnet' : `controlnet_${i}`)),
+    );
+    await convertCheckpoint({
+      ...shared,
+      models: ['unet'],
+      controlledUnet: true,
+      controlnets: paths,
+      bundle: target === 'onnx',
+    });
+  }
+  return output;
+}
+
+/** A diffusers folder of components. */
+function compose(folder: string, components: Readonly<Record<string, string>>): void {
+  for (const [name, path] of Object.entries(components)) copied(path, join(folder, name));
+  const index = Object.keys(components).map((name) => [name, ['diffusers', name]]);
+  const json = JSON.stringify({
+    _class_name: components.text_encoder_2 ? 'StableDiffusionXLPipeline' : 'StableDiffusionPipeline',
+    ...Object.fromEntries(index),
+  });
+  writeFileSync(join(folder, 'model_index.json'), json);
+}
+
+function copied(component: string, to: string): string {
+  mkdirSync(dirname(to), { recursive: true });
+  cpSync(join(fixtures, component), to, { recursive: true });
+  return to;
+}
