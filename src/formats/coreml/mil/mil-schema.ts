@@ -1,5 +1,6 @@
 import protobuf from 'protobufjs';
 import type { TensorStream } from '../../../weights/tensor-stream.ts';
+import { decodeAsPlain, decodeAsShared, plainForm } from './decode-plain.ts';
 import { milProto } from './mil-proto.ts';
 
 /**
@@ -193,7 +194,10 @@ export interface TensorValue {
   readonly bytes?: { readonly values: Uint8Array };
 }
 
-const modelMessage = protobuf.parse(milProto, { keepCase: true }).root.lookupType('Model');
+const schema = protobuf.parse(milProto, { keepCase: true }).root;
+const modelMessage = schema.lookupType('Model');
+decodeAsPlain(schema.lookupType('Operation'));
+decodeAsShared(schema.lookupType('ValueType'));
 
 /** The bytes of a `model.mlmodel`, of a model in which no value streams: fields in the order of their numbers, maps in the order of their keys' insertion, zeros left out. */
 export function encodeModel(model: Model): Uint8Array {
@@ -201,9 +205,9 @@ export function encodeModel(model: Model): Uint8Array {
   return modelMessage.encode(model as unknown as Record<string, unknown>).finish();
 }
 
-/** The content of a `model.mlmodel`. Throws `Error` when the bytes are not one. */
+/** The content of a `model.mlmodel`. Equal types are one object. Throws `Error` when the bytes are not one. */
 export function decodeModel(bytes: Uint8Array): Model {
   const message = modelMessage.decode(bytes);
   // as: `toObject` with these options gives exactly the interfaces above; mil-schema.test.ts shows it.
-  return modelMessage.toObject(message, { longs: Number, defaults: true }) as unknown as Model;
+  return modelMessage.toObject(message, plainForm) as unknown as Model;
 }
