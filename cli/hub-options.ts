@@ -4,19 +4,26 @@ import type { Argv } from 'yargs';
 import type { HubOptions } from '../src/hub/hub-options.ts';
 
 /** Declares the options of commands that use the Hub. */
-export function declareHubOptions<T>(yargs: Argv<T>) {
+export function declareHubOptions<T>(yargs: Argv<T>, { all } = { all: true }) {
   return yargs
-    .option('revision', { type: 'string', describe: 'Branch, tag or commit [default: main]' })
+    .option('revision', {
+      hidden: !all,
+      type: 'string',
+      describe: 'Branch, tag or commit [default: main]',
+    })
     .option('token', {
+      hidden: !all,
       type: 'string',
       describe:
         'Access token for private and gated models [default: HF_TOKEN, or the one of `hf auth login`]',
     })
     .option('cache-dir', {
+      hidden: !all,
       type: 'string',
       describe: 'Cache folder, shared with Python [default: HF_HUB_CACHE, or ~/.cache/huggingface/hub]',
     })
     .option('offline', {
+      hidden: !all,
       type: 'boolean',
       describe: 'Use only cached files [default: HF_HUB_OFFLINE]',
     })
@@ -40,4 +47,14 @@ export async function hubOptions(argv: {
     cacheDir: cacheDir ? resolve(cacheDir) : usual.cacheDir,
     offline: offline ?? usual.offline,
   };
+}
+
+/** Stages of a command, with that of downloading first where one of these models is on the Hub. */
+export async function withDownload(
+  stages: readonly string[],
+  ...names: readonly string[]
+): Promise<readonly string[]> {
+  const { isOnHub } = await import('../src/checkpoint/from-hub/locate-requested.ts');
+  const onHub = await Promise.all(names.map(isOnHub));
+  return onHub.includes(true) ? ['download', ...stages] : stages;
 }

@@ -1,6 +1,7 @@
 import type { Argv } from 'yargs';
 import { RequestError } from '../../src/errors.ts';
 import { alignColumns, formatBytes } from '../../src/text.ts';
+import { declareHubOptions, hubOptions, withDownload } from '../hub-options.ts';
 import { parseBytes } from '../options.ts';
 import type { Command } from './command.ts';
 
@@ -18,10 +19,12 @@ export const chunkCommand: Command = {
       artifact,
       output,
       removeOriginal: rest['remove-original'],
+      hub: await hubOptions(argv as Arguments),
       force,
       maxChunkBytes: parseBytes(size, '--max-chunk-size'),
     };
-    const chunks = await report.follow(['chunk'], (context) => chunkArtifact(request, context));
+    const stages = await withDownload(['chunk'], artifact);
+    const chunks = await report.follow(stages, (context) => chunkArtifact(request, context));
     const rows = chunks.map(({ path, byteLength }) => [path, formatBytes(byteLength)]);
     report.result({ chunks }, alignColumns([['chunk', 'size'], ...rows]));
     return 0;
@@ -44,8 +47,8 @@ function notHere(option: string, advice: string): RequestError {
   return new RequestError({ problem: `chunk does not take Apple’s --${option}.`, advice });
 }
 
-function declare(yargs: Argv) {
-  return yargs
+function declare(yargs: Argv, how: { readonly all: boolean }) {
+  return declareHubOptions(yargs, how)
     .positional('artifact', {
       type: 'string',
       demandOption: true,

@@ -1,5 +1,6 @@
 import type { Argv } from 'yargs';
 import type { Compiler } from '../../src/formats/coreml/compiled/compilers.ts';
+import { declareHubOptions, hubOptions, withDownload } from '../hub-options.ts';
 import { everyName } from '../options.ts';
 import type { Command } from './command.ts';
 
@@ -19,15 +20,17 @@ export const compileCommand: Command = {
     // yargs checked the types that `declare` gave each option.
     const { compilePackage } = await import('../../src/commands/compile.ts');
     const { package: path, output, compiler, force } = argv as Arguments;
-    const request = { package: path, output, compiler, force };
-    const compiled = await report.follow(['compile'], (context) => compilePackage(request, context));
+    const hub = await hubOptions(argv as Arguments);
+    const request = { package: path, output, compiler, force, hub };
+    const stages = await withDownload(['compile'], path);
+    const compiled = await report.follow(stages, (context) => compilePackage(request, context));
     report.result(compiled, `Written to ${compiled.path}`);
     return 0;
   },
 };
 
-function declare(yargs: Argv) {
-  return yargs
+function declare(yargs: Argv, how: { readonly all: boolean }) {
+  return declareHubOptions(yargs, how)
     .positional('package', {
       type: 'string',
       demandOption: true,

@@ -2,6 +2,7 @@ import type { Argv } from 'yargs';
 import { RequestError } from '../../src/errors.ts';
 import { allSchedulers, schedulerCalled, shortName } from '../../src/generate/schedulers/scheduler-names.ts';
 import type { RngKind } from '../../src/random/random.ts';
+import { declareHubOptions, hubOptions, withDownload } from '../hub-options.ts';
 import { everyName, wholeNumber, wholePair } from '../options.ts';
 import type { Command } from './command.ts';
 import { controlNetsOf, pictureOptions, pictureOptionsNeeded } from './picture-options.ts';
@@ -44,8 +45,10 @@ export const generateCommand: Command = {
       promptWeights: args['prompt-weights'],
       textualInversions: args['textual-inversion']?.map(parseTextualInversion),
       imageCount: wholeNumber(args['image-count'], '--image-count', 1),
+      hub: await hubOptions(args),
     };
-    const images = await report.follow(generateStages, (context) => generate(request, context));
+    const stages = await withDownload(generateStages, args.input);
+    const images = await report.follow(stages, (context) => generate(request, context));
     report.result(
       { images },
       images.map(({ path, width, height }) => `${path}  ${width}×${height}`).join('\n'),
@@ -62,8 +65,8 @@ function loraTooLate(files: readonly string[]): RequestError {
   });
 }
 
-function declare(yargs: Argv) {
-  return pictureOptions(drawingOptions(promptOptions(yargs)))
+function declare(yargs: Argv, how: { readonly all: boolean }) {
+  return declareHubOptions(pictureOptions(drawingOptions(promptOptions(yargs))), how)
     .option('lora', { type: 'string', array: true, hidden: true })
     .example(
       '$0 generate -i ./out --prompt "a red circle" --seed 7 -o ./pictures',

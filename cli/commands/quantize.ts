@@ -5,6 +5,7 @@ import type { Recipe } from '../../src/mixed-bits/recipe.ts';
 import { planQuantization, type QuantizationPlan, quantizationModes } from '../../src/quantize/plan.ts';
 import type { WeightReport } from '../../src/quantize/quantized-weight.ts';
 import { alignColumns, count, formatBytes } from '../../src/text.ts';
+import { declareHubOptions, hubOptions, withDownload } from '../hub-options.ts';
 import { analyzeTarget, placeOptions, runAnalysis, targetOptions } from './analyze.ts';
 import type { Command } from './command.ts';
 
@@ -45,8 +46,10 @@ export const quantizeCommand: Command = {
       seen.push(weight.name);
       return plan(weight);
     };
-    const result = await report.follow(['quantize'], async (context) => {
-      const quantized = await quantizeArtifact({ artifact, plan: watched, ...place }, context);
+    const hub = await hubOptions(argv as Arguments);
+    const stages = await withDownload(['quantize'], artifact);
+    const result = await report.follow(stages, async (context) => {
+      const quantized = await quantizeArtifact({ artifact, plan: watched, ...place, hub }, context);
       const unfit = recipe ? namesWithoutWeight(recipe, seen) : [];
       const message = recipe && describeUnfit(recipe, unfit, seen, artifact);
       if (message) context.onProgress?.({ type: 'note', message });
@@ -160,8 +163,8 @@ function loudness({ decibels }: WeightReport): number {
   return decibels ?? Number.POSITIVE_INFINITY;
 }
 
-function declare(yargs: Argv) {
-  return yargs
+function declare(yargs: Argv, how: { readonly all: boolean }) {
+  return declareHubOptions(yargs, how)
     .positional('artifact', {
       type: 'string',
       demandOption: true,

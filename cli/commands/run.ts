@@ -1,5 +1,6 @@
 import type { Argv } from 'yargs';
 import { alignColumns } from '../../src/text.ts';
+import { declareHubOptions, hubOptions, withDownload } from '../hub-options.ts';
 import type { Command } from './command.ts';
 
 type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
@@ -19,8 +20,10 @@ export const runCommand: Command = {
     const { readTensors } = await import('../../src/weights/read-tensors.ts');
     const { writeSafetensors } = await import('../../src/weights/safetensors-writer.ts');
     const inputs = await readTensors(path);
-    const outputs = await report.follow(['run'], (context) =>
-      runArtifacts({ artifacts, inputs, roundToFloat16 }, context),
+    const hub = await hubOptions(argv as Arguments);
+    const stages = await withDownload(['run'], ...artifacts);
+    const outputs = await report.follow(stages, (context) =>
+      runArtifacts({ artifacts, inputs, roundToFloat16, hub }, context),
     );
     await writeSafetensors(
       target,
@@ -35,8 +38,8 @@ export const runCommand: Command = {
   },
 };
 
-function declare(yargs: Argv) {
-  return yargs
+function declare(yargs: Argv, how: { readonly all: boolean }) {
+  return declareHubOptions(yargs, how)
     .positional('artifacts', {
       type: 'string',
       array: true,

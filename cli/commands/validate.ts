@@ -1,6 +1,7 @@
 import type { Argv } from 'yargs';
 import { alignColumns } from '../../src/text.ts';
 import type { Verdict } from '../../src/validate/verdict.ts';
+import { declareHubOptions, hubOptions, withDownload } from '../hub-options.ts';
 import type { Command } from './command.ts';
 
 type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
@@ -12,8 +13,10 @@ export const validateCommand: Command = {
     // yargs checked the types that `declare` gave each option.
     const { validate } = await import('../../src/commands/validate.ts');
     const { path, reference, 'min-psnr': minPsnr, 'round-to-float16': roundToFloat16 } = argv as Arguments;
-    const verdicts = await report.follow(['validate'], (context) =>
-      validate({ artifact: path, reference, minPsnr, roundToFloat16 }, context),
+    const hub = await hubOptions(argv as Arguments);
+    const stages = await withDownload(['validate'], path, reference);
+    const verdicts = await report.follow(stages, (context) =>
+      validate({ artifact: path, reference, minPsnr, roundToFloat16, hub }, context),
     );
     report.result({ verdicts }, describeVerdicts(verdicts));
     return verdicts.every(({ pass }) => pass) ? 0 : 1;
@@ -59,8 +62,8 @@ export function describeVerdicts(verdicts: readonly Verdict[]): string {
   ].join('\n\n');
 }
 
-function declare(yargs: Argv) {
-  return yargs
+function declare(yargs: Argv, how: { readonly all: boolean }) {
+  return declareHubOptions(yargs, how)
     .positional('path', {
       type: 'string',
       demandOption: true,

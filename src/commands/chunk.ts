@@ -1,4 +1,5 @@
 import { basename, dirname, join, resolve } from 'node:path';
+import { type FromHub, locateRequested, refuseInCache } from '../checkpoint/from-hub/locate-requested.ts';
 import { type Context, throwIfInterrupted } from '../context.ts';
 import { OutputExistsError, RequestError } from '../errors.ts';
 import { type Artifact, type StoredArtifact, totalBytes, type WrittenFile } from '../formats/artifact.ts';
@@ -13,7 +14,7 @@ import { whileOutputsLocked } from './in-output.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 
 /** The model to cut, and how. */
-export interface ChunkRequest {
+export interface ChunkRequest extends FromHub {
   /** A `model.onnx` or its folder, a `.mlpackage`, or a `.mlmodelc`. */
   readonly artifact: string;
   /** Folder for the chunks; next to the artifact when left out. */
@@ -53,7 +54,9 @@ export interface WrittenChunk {
  */
 export async function chunkArtifact(options: ChunkOptions, context: Context = {}): Promise<WrittenChunk[]> {
   checkRequest('chunk', options);
-  const request = withDefaults<ChunkRequest, typeof chunkDefaults>(chunkDefaults, options);
+  const given = withDefaults<ChunkRequest, typeof chunkDefaults>(chunkDefaults, options);
+  const request = await locateRequested(given, { artifact: 'models' }, context);
+  if (request.output === undefined || request.removeOriginal) refuseInCache(given.artifact, request.artifact);
   return withArtifact(request.artifact, (artifact) => {
     const whole = artifact.format === 'onnx' ? dirname(resolve(artifact.path)) : resolve(artifact.path);
     const place = (index: number) => chunkPlace(artifact, request.output, index);

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { type FromHub, locateRequested, refuseInCache } from '../checkpoint/from-hub/locate-requested.ts';
 import type { Context } from '../context.ts';
 import { OutputExistsError, RequestError } from '../errors.ts';
 import { type Compiler, compileWith } from '../formats/coreml/compiled/compilers.ts';
@@ -10,7 +11,7 @@ import { checkRequest } from './check-request.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 
 /** Package to compile, and the output. */
-export interface CompileRequest {
+export interface CompileRequest extends FromHub {
   /** A Core ML package; its folder may have any name. */
   readonly package: string;
   /** The `.mlmodelc` to write; next to the package when left out. */
@@ -32,11 +33,17 @@ export type CompileOptions = OptionsOf<CompileRequest, typeof compileDefaults>;
  */
 export async function compilePackage(
   options: CompileOptions,
-  { signal }: Context = {},
+  context: Context = {},
 ): Promise<{ readonly path: string }> {
   checkRequest('compile', options);
-  const request = withDefaults<CompileRequest, typeof compileDefaults>(compileDefaults, options);
-  const { package: place, output, compiler, force } = request;
+  const given = withDefaults<CompileRequest, typeof compileDefaults>(compileDefaults, options);
+  const {
+    package: place,
+    output,
+    compiler,
+    force,
+  } = await locateRequested(given, { package: 'models' }, context);
+  if (output === undefined) refuseInCache(given.package, place);
   const { format, path } = await openArtifact(place, `Name a ${endings.mlpackage}.`);
   if (format !== 'mlpackage')
     throw new RequestError({
@@ -50,6 +57,6 @@ export async function compilePackage(
       advice: 'Pass --force to replace it.',
     });
   await forgetProvenance(bundle);
-  await compileWith(compiler, path, bundle, signal);
+  await compileWith(compiler, path, bundle, context.signal);
   return { path: bundle };
 }

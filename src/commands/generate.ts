@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { locateRequested } from '../checkpoint/from-hub/locate-requested.ts';
 import { type Context, inStage, throwIfInterrupted } from '../context.ts';
 import { requireOnnxruntime } from '../formats/onnx/onnx-session.ts';
 import { type DrawnUnet, PIXELS } from '../generate/drawn-unet.ts';
@@ -41,8 +42,9 @@ export const generateStages = ['encode', 'denoise', 'decode'] as const;
  */
 export async function generate(options: GenerateOptions, context: Context = {}): Promise<GeneratedImage[]> {
   checkRequest('generate', options);
-  const request = withDefaults<GenerateRequest, typeof generateDefaults>(generateDefaults, options);
+  const given = withDefaults<GenerateRequest, typeof generateDefaults>(generateDefaults, options);
   await requireOnnxruntime();
+  const request = await locateRequested(given, { input: 'models' }, context);
   const drawing = await planDrawing(request, context);
   const conditionings = await inStage('encode', context, () => encode(drawing, context));
   const latents = await inStage('denoise', context, () => draw(drawing, conditionings, context));

@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import { snapshotOf } from '../checkpoint/cache-folder.ts';
 import { findWeightFile } from '../checkpoint/component-weights.ts';
+import { type FromHub, resolveRequested } from '../checkpoint/from-hub/locate-requested.ts';
+import type { ResolvedModel } from '../checkpoint/from-hub/resolve-model.ts';
 import { type Context, throwIfInterrupted } from '../context.ts';
 import {
   ConfigError,
@@ -11,7 +13,6 @@ import {
 } from '../errors.ts';
 import { type LocatedArtifact, locateArtifact, openLocated } from '../formats/open.ts';
 import { compatibleSchedulers, isSchedulerName, shortName } from '../generate/schedulers/scheduler-names.ts';
-import { parseHubId } from '../hub/hub-id.ts';
 import { inspectArtifact } from '../inspect/inspect-artifact.ts';
 import { findArtifacts, inspectArtifacts } from '../inspect/inspect-artifacts.ts';
 import { inspectCheckpoint } from '../inspect/inspect-checkpoint.ts';
@@ -27,7 +28,7 @@ import { checkRequest } from './check-request.ts';
 export type { Inspection } from '../inspect/inspection.ts';
 
 /** File or folder to inspect. */
-export interface InspectRequest {
+export interface InspectRequest extends FromHub {
   /** A file or folder. */
   readonly path: string;
 }
@@ -40,18 +41,22 @@ export interface InspectRequest {
  *
  *     (await inspect({ path: 'stable-diffusion-v1-5' })).kind // 'checkpoint'
  */
-export async function inspect(request: InspectRequest, { signal }: Context = {}): Promise<Inspection> {
+export async function inspect(request: InspectRequest, context: Context = {}): Promise<Inspection> {
   checkRequest('inspect', request);
-  throwIfInterrupted(signal);
-  const path = await snapshotOf(request.path);
-  const kind = await pathKind(path);
-  if (kind === undefined) {
-    const isOnHub = path.includes('/') && parseHubId(path);
-    throw notFound(
-      path,
-      isOnHub ? `If it is a model on the Hub, download it first: sdconvert download ${path}.` : undefined,
-    );
+  throwIfInterrupted(context.signal);
+  const model = await resolveRequested(request.path, request, { purpose: 'inspection', show: true }, context);
+  if (!model) return inspectPath(request.path, context);
+  try {
+    return onHub(await inspectPath(model.path, context), model);
+  } finally {
+    await model.close();
   }
+}
+
+async function inspectPath(given: string, { signal }: Context): Promise<Inspection> {
+  const path = await snapshotOf(given);
+  const kind = await pathKind(path);
+  if (kind === undefined) throw notFound(path, 'If it is on the Hub, write hf://org/name/….');
   try {
     const inspection = await (kind === 'folder' ? inspectFolder(path) : inspectFile(path));
     throwIfInterrupted(signal);
@@ -75,6 +80,14 @@ function withCompatibles(inspection: Inspection): Inspection {
   const { scheduler } = inspection;
   if (!isSchedulerName(scheduler)) return inspection;
   return { ...inspection, compatibleSchedulers: compatibleSchedulers(scheduler).map(shortName) };
+}
+
+/** What was found, told by addresses on the Hub: the weights are not in the folder that it was read by. */
+function onHub<T>(value: T, model: ResolvedModel): T {
+  if (typeof value === 'string') return value.replaceAll(model.folder, `hf://${model.repo}`) as T; // as: a text for a text
+  if (Array.isArray(value)) return value.map((each) => onHub(each, model)) as T; // as: likewise
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, onHub(each, model)])) as T; // as: likewise
 }
 
 async function inspectFolder(path: string): Promise<Inspection> {

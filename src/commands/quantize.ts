@@ -1,4 +1,5 @@
 import { basename, dirname, resolve } from 'node:path';
+import { type FromHub, locateRequested, refuseInCache } from '../checkpoint/from-hub/locate-requested.ts';
 import { type Context, throwIfInterrupted } from '../context.ts';
 import { OutputExistsError, RequestError } from '../errors.ts';
 import { type OnBytes, type StoredArtifact, totalBytes } from '../formats/artifact.ts';
@@ -14,7 +15,7 @@ import { type OptionsOf, withDefaults } from './options.ts';
 import { openRecord } from './quantized-record.ts';
 
 /** The model to quantise, and how. */
-export interface QuantizeRequest {
+export interface QuantizeRequest extends FromHub {
   /** A `model.onnx` or its folder, a `.mlpackage`, or a `.mlmodelc`. */
   readonly artifact: string;
   /** Path of the result: a folder for ONNX, a `.mlpackage` for Core ML. Either this or `inPlace` is required. */
@@ -56,8 +57,10 @@ export async function quantizeArtifact(
   context: Context = {},
 ): Promise<QuantizeResult> {
   checkRequest('quantize', options);
-  const request = withDefaults<QuantizeRequest, typeof quantizeDefaults>(quantizeDefaults, options);
-  refuseUnplaced(request);
+  const given = withDefaults<QuantizeRequest, typeof quantizeDefaults>(quantizeDefaults, options);
+  refuseUnplaced(given);
+  const request = await locateRequested(given, { artifact: 'models' }, context);
+  if (request.inPlace) refuseInCache(given.artifact, request.artifact);
   return withArtifact(request.artifact, async (stored) => {
     const path = stored.place(request.output);
     if (!request.inPlace) {

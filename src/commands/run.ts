@@ -1,3 +1,4 @@
+import { type FromHub, locateRequested } from '../checkpoint/from-hub/locate-requested.ts';
 import { type Context, throwIfInterrupted } from '../context.ts';
 import { requireOnnxruntime } from '../formats/onnx/onnx-session.ts';
 import { noteNonFinite, type TensorMap } from '../formats/runner.ts';
@@ -7,7 +8,7 @@ import { checkRequest } from './check-request.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 
 /** Models to run, and their inputs. */
-export interface RunRequest {
+export interface RunRequest extends FromHub {
   /** One model, or its chunks in the order in which they run. */
   readonly artifacts: readonly string[];
   /** A tensor for each input; other tensors are ignored. */
@@ -33,11 +34,12 @@ export type RunOptions = OptionsOf<RunRequest, typeof runDefaults>;
  */
 export async function runArtifacts(options: RunOptions, context: Context = {}): Promise<TensorMap> {
   checkRequest('run', options);
-  const request = withDefaults<RunRequest, typeof runDefaults>(runDefaults, options);
+  await requireOnnxruntime();
+  const given = withDefaults<RunRequest, typeof runDefaults>(runDefaults, options);
+  const request = await locateRequested(given, { artifacts: 'models' }, context);
   const { artifacts, inputs, optimize, roundToFloat16 } = request;
   const { signal, onProgress } = context;
   throwIfInterrupted(signal);
-  await requireOnnxruntime();
   const how = { optimize, roundToFloat16, onNonFinite: noteNonFinite(context) };
   const model = await openChain(artifacts, how);
   try {

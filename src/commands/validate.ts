@@ -1,3 +1,4 @@
+import { type FromHub, locateRequested } from '../checkpoint/from-hub/locate-requested.ts';
 import { type Context, throwIfInterrupted } from '../context.ts';
 import type { EncodedPrompts } from '../convert/networks/realistic.ts';
 import { RequestError, UnsupportedModelError } from '../errors.ts';
@@ -26,7 +27,7 @@ import { checkRequest } from './check-request.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 
 /** Models to validate, and their reference. */
-export interface ValidateRequest extends Floor {
+export interface ValidateRequest extends Floor, FromHub {
   /** A model, one of its chunks, or a folder of models. */
   readonly artifact: string;
   /** Recorded inputs and outputs (`.safetensors`), a model or a folder of models, or a checkpoint. */
@@ -59,8 +60,9 @@ export type ValidateOptions = OptionsOf<ValidateRequest, typeof validateDefaults
  */
 export async function validate(options: ValidateOptions, context: Context = {}): Promise<Verdict[]> {
   checkRequest('validate', options);
-  const request = withDefaults<ValidateRequest, typeof validateDefaults>(validateDefaults, options);
+  const given = withDefaults<ValidateRequest, typeof validateDefaults>(validateDefaults, options);
   await requireOnnxruntime();
+  const request = await locateRequested(given, { artifact: 'models', reference: 'reference' }, context);
   const models = [...(await findModels(request.artifact)), ...(await modelsInResources(request.artifact))];
   const reference = await openReference(request.reference, context);
   try {

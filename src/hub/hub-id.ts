@@ -95,7 +95,7 @@ export function idText({ repo, file, folder }: HubId): string {
 }
 
 /** Whether a text is an address, of the Hub or of anything else, and never a path. */
-function isAddress(text: string): boolean {
+export function isAddress(text: string): boolean {
   return /^(hf|https?):\/\//i.test(text);
 }
 

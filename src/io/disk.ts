@@ -191,6 +191,7 @@ export async function lookAtFile(path: string): Promise<{ size: number; changed:
 /** Whether a path leads to a file or a folder (through links), or to nothing: `undefined`. */
 export async function pathKind(path: string): Promise<'file' | 'folder' | undefined> {
   if (remoteFile(path)) return 'file';
+  if (remoteNames(path).length > 0) return 'folder';
   try {
     return (await fs.stat(path)).isDirectory() ? 'folder' : 'file';
   } catch (error) {

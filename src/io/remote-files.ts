@@ -1,4 +1,4 @@
-import { basename, dirname, resolve } from 'node:path';
+import { join, resolve, sep } from 'node:path';
 
 /**
  * Files that lie elsewhere, to be read by a path as if they were on this disk: a dry run opens a checkpoint of the Hub in
@@ -32,8 +32,10 @@ export function remoteFile(path: string): RemoteFile | undefined {
   return shown.size === 0 ? undefined : shown.get(resolve(path));
 }
 
-/** The names of those that are read as files of a folder. */
+/** The names in a folder of files that are read there, and of folders that hold some. */
 export function remoteNames(folder: string): string[] {
-  const place = resolve(folder);
-  return [...shown.keys()].filter((path) => dirname(path) === place).map((path) => basename(path));
+  if (shown.size === 0) return [];
+  const place = join(resolve(folder), sep);
+  const below = [...shown.keys()].filter((path) => path.startsWith(place));
+  return below.map((path) => path.slice(place.length).split(sep)[0] ?? '');
 }

@@ -1,5 +1,4 @@
-import { promises as fs, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { promises as fs, readFileSync } from 'node:fs';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { ConvertOptions } from '../../src/commands/conversion/request.ts';
 import { convertCheckpoint } from '../../src/commands/convert.ts';
@@ -8,7 +7,7 @@ import { readProvenance } from '../../src/formats/provenance.ts';
 import { commit, repository } from '../support/hub-checkpoint.ts';
 import { filesBelow, hubFixture } from '../support/hub-fixture.ts';
 import { sha256 } from '../support/hub-server.ts';
-import { sdShapes } from '../support/sd-shapes.ts';
+import { filesIn, sdShapes } from '../support/sd-shapes.ts';
 import { writeSmallLora } from '../support/small-lora.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { rejectionOf } from '../support/thrown-by.ts';
@@ -17,18 +16,7 @@ const hub = hubFixture();
 const at = temporaryFolder();
 const unet = 'unet/diffusion_pytorch_model.safetensors';
 
-/** The files of a folder, by their paths in it. */
-function filesOf(folder: string): Record<string, Uint8Array> {
-  const names = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((each) => each.isFile());
-  return Object.fromEntries(
-    names.map(({ parentPath, name }) => {
-      const path = join(parentPath, name);
-      return [path.slice(folder.length + 1).replaceAll('\\', '/'), readFileSync(path)];
-    }),
-  );
-}
-
-const shapes = filesOf(sdShapes);
+const shapes = filesIn(sdShapes);
 const sizeOf = (name: string) => shapes[name]?.length ?? 0;
 
 beforeEach(() => void hub.server.repositories.set('org/shapes', repository(shapes)));

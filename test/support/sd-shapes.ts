@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Checkpoint } from '../../src/checkpoint/checkpoint.ts';
@@ -81,4 +82,15 @@ export function changeWeight(folder: string, name: string, change: (value: numbe
     const spoiled = { ...component, weights: new Map([...component.weights, [name, changed]]) };
     return { ...checkpoint, components: new Map([...checkpoint.components, [folder, spoiled]]) };
   };
+}
+
+/** The files of a folder, by their paths in it. */
+export function filesIn(folder: string): Record<string, Uint8Array> {
+  const names = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((each) => each.isFile());
+  return Object.fromEntries(
+    names.map(({ parentPath, name }) => {
+      const path = join(parentPath, name);
+      return [path.slice(folder.length + 1).replaceAll('\\', '/'), readFileSync(path)];
+    }),
+  );
 }

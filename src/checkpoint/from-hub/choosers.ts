@@ -14,7 +14,7 @@ import {
 } from './choose-files.ts';
 
 /** What a repository is wanted for, which decides the files that are needed of it. */
-export type Purpose = 'checkpoint' | 'lora' | 'models' | 'inspection';
+export type Purpose = 'checkpoint' | 'lora' | 'models' | 'reference' | 'inspection';
 
 /** Chooses files for each purpose. They throw as `chooseForConversion` does. */
 export const choosers: {
@@ -23,6 +23,8 @@ export const choosers: {
   checkpoint: chooseForConversion,
   lora: chooseLora,
   models: chooseModels,
+  reference: (snapshot, id, wanted) =>
+    isOfModels(snapshot, id) ? chooseModels(snapshot, id) : chooseForConversion(snapshot, id, wanted),
   async inspection(snapshot, id, wanted) {
     if (isOfModels(snapshot, id)) return chooseModels(snapshot, id);
     try {

@@ -13,6 +13,8 @@ import { choosers, type Purpose } from './choosers.ts';
 export interface ResolvedModel {
   /** Path in the cache of its folder or its single file. */
   readonly path: string;
+  /** Folder of the repository in the cache. */
+  readonly folder: string;
   /** Repository, and the file or folder if one is meant. Differs from the requested one when the model moved. */
   readonly id: string;
   readonly repo: string;
@@ -58,7 +60,8 @@ export async function resolveModel(
       const path = file === undefined ? snapshot.folder : join(snapshot.folder, file);
       const { repo, commit } = snapshot;
       const inRepository = files.map((each) => ({ ...each, name: posix.join(folder ?? '', each.name) }));
-      const output = { path, id: idText({ ...id, repo, file }), repo, commit, files: inRepository, close };
+      const named = { id: idText({ ...id, repo, file }), repo, commit, files: inRepository };
+      const output = { path, folder: whole.folder, ...named, close };
       return { output, detail };
     }),
   );

@@ -1,10 +1,11 @@
+import type { FromHub } from '../../checkpoint/from-hub/locate-requested.ts';
 import type { OnStep } from '../../generate/pipelines/denoise.ts';
 import type { TextualInversionChoice } from '../../generate/prompt/read-textual-inversion.ts';
 import type { RngKind } from '../../random/random.ts';
 import type { OptionsOf } from '../options.ts';
 
 /** Pictures to generate, and the models to use. */
-export interface GenerateRequest {
+export interface GenerateRequest extends FromHub {
   /** A conversion's output folder, its `onnx` or `Resources`, a folder of packages, or a ready-made repository. */
   readonly input: string;
   /** Folder for the pictures. */

@@ -1,0 +1,68 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import type { Context } from '../../context.ts';
+import { RequestError } from '../../errors.ts';
+import { isAddress, isHubId } from '../../hub/hub-id.ts';
+import { type HubOptions, hubOptionsFrom } from '../../hub/hub-options.ts';
+import { pathKind } from '../../io/disk.ts';
+import type { Purpose } from './choosers.ts';
+import { type ResolvedModel, resolveModel } from './resolve-model.ts';
+
+/** What a request has whose models may be on the Hub. */
+export interface FromHub {
+  /** Address and cache of the Hub; default: the public Hub and the usual cache. */
+  readonly hub?: HubOptions | undefined;
+}
+
+/** Whether a name is that of a model on the Hub: an address, or `org/name` where there is neither that path nor a folder `org`. */
+export async function isOnHub(name: string): Promise<boolean> {
+  if (isAddress(name)) return true;
+  if (!(await isHubId(name)) || (await pathKind(name)) !== undefined) return false;
+  const [org = '', ...rest] = name.split('/');
+  return rest.length > 0 && !/\.(onnx|mlpackage|mlmodelc)$/.test(name) && (await pathKind(org)) === undefined;
+}
+
+/**
+ * The request with local paths in the place of these names: what is on the Hub is downloaded, as far as the purpose needs
+ * it. Throws as `resolveModel` does.
+ */
+export async function locateRequested<R extends FromHub>(
+  request: R,
+  purposes: { readonly [K in keyof R]?: Purpose },
+  context: Context,
+): Promise<R> {
+  const located: Record<string, unknown> = {};
+  for (const [field, purpose] of Object.entries(purposes)) {
+    // as: the keys are the request's, and their values names of models.
+    const named = request[field as keyof R] as string | readonly string[];
+    const pathOf = async (name: string): Promise<string> =>
+      (await resolveRequested(name, request, { purpose: purpose as Purpose }, context))?.path ?? name;
+    if (typeof named === 'string') located[field] = await pathOf(named);
+    else {
+      const paths: string[] = [];
+      for (const name of named) paths.push(await pathOf(name));
+      located[field] = paths;
+    }
+  }
+  return { ...request, ...located };
+}
+
+/** The model that a name is of on the Hub; `undefined` for a path. Throws as `resolveModel` does. */
+export async function resolveRequested(
+  name: string,
+  { hub }: FromHub,
+  how: { readonly purpose: Purpose; readonly show?: boolean },
+  context: Context,
+): Promise<ResolvedModel | undefined> {
+  if (!(await isOnHub(name))) return undefined;
+  return resolveModel(name, { ...(hub ?? (await hubOptionsFrom({}, homedir()))), ...how }, context);
+}
+
+/** Throws `RequestError` where a result would be written beside a model in the Hub's cache. */
+export function refuseInCache(name: string, path: string): void {
+  if (name === path) return;
+  throw new RequestError({
+    problem: `${name} is in the cache of the Hub, and nothing is written there.`,
+    advice: `Name an output of your own: -o ${join('.', 'out')}`,
+  });
+}
