@@ -31,6 +31,7 @@ export async function writeTogether<F extends FolderContents>(
   const walks = folders.map((each) => new FolderWalk(each));
   try {
     for (let [tensor, takers] = nextTensor(walks); tensor; [tensor, takers] = nextTensor(walks)) {
+      for (const walk of walks) walk.prepare();
       for (const walk of takers) await walk.begin();
       for await (const block of countedBytes(tensor)) for (const walk of takers) await walk.take(block);
       for (const walk of takers) await walk.end();
@@ -55,6 +56,9 @@ function nextTensor<F extends FolderContents>(
   return leader ? [leader.next, takersOf(leader)] : [undefined, []];
 }
 
+/** Two weights with their palettes ahead: a weight's indices and palette, and in Core ML's files their records. */
+const AHEAD = 9;
+
 /** Writes the parts of one folder's files in order. */
 class FolderWalk<F extends FolderContents> {
   readonly contents: F;
@@ -77,6 +81,12 @@ class FolderWalk<F extends FolderContents> {
 
   get #current(): FileContents | undefined {
     return this.contents.files[this.written.length];
+  }
+
+  /** Lets the tensors that follow the next one begin what takes them long. */
+  prepare(): void {
+    const parts = this.#current?.parts ?? [];
+    for (const { tensor } of parts.slice(this.#at, this.#at + AHEAD)) tensor.prepare?.();
   }
 
   wants(tensor: TensorStream | undefined): boolean {

@@ -6,7 +6,7 @@ import { byteSize, byteWidth } from '../weights/dtype.ts';
 import type { Weight } from '../weights/weight.ts';
 import type { FloatTensor } from './float-tensor.ts';
 import { LinearWeight } from './linear.ts';
-import { type PaletteBits, roundToInt8 } from './palette/palette.ts';
+import type { PaletteBits } from './palette/palette.ts';
 import { PalettizedWeight } from './palette/palettized-weight.ts';
 import { ScaledPaletteWeight } from './palette/scaled-palette.ts';
 import { plainName } from './plan.ts';
@@ -92,9 +92,9 @@ function restoredValues(weight: Weight, form: StoredForm): AsyncGenerator<Float3
   const { bits, groups, int8Palette, scaled } = form;
   if (scaled)
     return new ScaledPaletteWeight(tensorOf(weight, { ...scaled, dtype: 'f16' }), scaled.axis, bits).values();
-  const round = int8Palette ? roundToInt8 : undefined;
+  const storage = int8Palette ? 'int8' : 'float16';
   const tensor = tensorOf(weight, { shape: weight.shape, dtype: 'f16' });
-  return new PalettizedWeight(tensor, { bits, groups, round }).values();
+  return new PalettizedWeight(tensor, { bits, groups, storage }).values();
 }
 
 function tensorOf(

@@ -15,6 +15,8 @@ export interface TensorStream {
    * with the same function have the same bytes.
    */
   stream(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+  /** Starts what can be computed before the tensor streams; a failure is thrown by `stream`. Left out where there is nothing. */
+  prepare?(): void;
 }
 
 /** Returns the function that streams a weight in a dtype: always the same one, even if the weight was renamed or reshaped. */

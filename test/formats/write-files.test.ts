@@ -113,3 +113,19 @@ test('a weight that fails leaves none of the files', async () => {
     expect(existsSync(join(folder, 'file'))).toBe(false);
   }
 });
+
+test('tensors that take long are prepared while those before them stream', async () => {
+  const events: string[] = [];
+  const prepared = (name: string): TensorStream => ({
+    name,
+    byteLength: 1,
+    prepare: () => void (events.includes(`${name} prepared`) || events.push(`${name} prepared`)),
+    *stream() {
+      events.push(`${name} streams`);
+      yield Uint8Array.of(1);
+    },
+  });
+  const files = [fileOf('file', ['a', 'b', 'c'].map(prepared))];
+  await writeTogether([{ folder: at('prepared'), files, onBytes: () => {} }]);
+  expect(events.indexOf('c prepared')).toBeLessThan(events.indexOf('a streams'));
+});

@@ -76,6 +76,7 @@ function paletteLookup(
     dims: part.bits === 8 ? shape : [(count * part.bits) / 8],
     byteLength: (count * part.bits) / 8,
     stream: () => palettized.indices(part),
+    prepare: () => palettized.prepare(),
   });
   const stored = indexParts(bits);
   const [whole] = stored;

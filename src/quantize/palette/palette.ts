@@ -29,21 +29,24 @@ export interface Palette extends WeightError {
   readonly optimum: number;
 }
 
+/** How the entries of a palette are stored: as float16 numbers, or as whole numbers of 8 bits times a scale. */
+export type PaletteStorage = 'float16' | 'int8';
+
 /** Rounds the entries of a palette, ascending, to numbers that can be stored; two that become equal are one. */
-export type RoundEntries = (centres: Float64Array) => Pick<Palette, 'entries' | 'scale'>;
+type RoundEntries = (centres: Float64Array) => Pick<Palette, 'entries' | 'scale'>;
 
 /**
- * The palette of 2^bits numbers with the least squared error there is, rounded to float16 (or by `round`); each element
+ * The palette of 2^bits numbers with the least squared error there is, rounded to what can be stored; each element
  * then stands for the nearest entry, and the error is counted after rounding. Exact where there are no more distinct
  * numbers than entries.
  */
 export function optimalPalette(
   { values, counts }: DistinctNumbers,
   bits: PaletteBits,
-  round: RoundEntries = roundToFloat16,
+  storage: PaletteStorage = 'float16',
 ): Palette {
   const { ends, centres } = optimalKMeans(values, counts, 2 ** bits);
-  const { entries: rounded, scale } = round(centres);
+  const { entries: rounded, scale } = rounding[storage](centres);
   const entries = new Float64Array(2 ** bits);
   entries.set(rounded);
   let [optimum, squaredError, energy] = [0, 0, 0];
@@ -92,7 +95,7 @@ function nearestFloat16(value: number): number {
 }
 
 /** Rounds to the 255 multiples of a float16 scale that 8 signed bits reach. */
-export const roundToInt8: RoundEntries = (centres) => {
+const roundToInt8: RoundEntries = (centres) => {
   const largest = centres.reduce((most, centre) => Math.max(most, Math.abs(centre)), 0);
   const scale = largest === 0 ? 1 : Math.max(nearestFloat16(largest / 127), SMALLEST);
   const whole = centres.map((centre) => Math.max(-127, Math.min(127, Math.round(centre / scale))));
@@ -101,3 +104,8 @@ export const roundToInt8: RoundEntries = (centres) => {
 
 /** The smallest float16 number above 0. */
 const SMALLEST = 2 ** -24;
+
+const rounding: { readonly [S in PaletteStorage]: RoundEntries } = {
+  float16: roundToFloat16,
+  int8: roundToInt8,
+};

@@ -5,14 +5,14 @@ import { count } from '../../text.ts';
 import { elementCount } from '../../weights/dtype.ts';
 import { MOST_VALUES } from '../block-values.ts';
 import { type FloatTensor, float16Codes } from '../float-tensor.ts';
+import { findPalette } from './find-palette.ts';
 import { Float16Histogram } from './histogram.ts';
 import { IndexPacker } from './pack-indices.ts';
 import {
-  optimalPalette,
   type Palette,
   type PaletteBits,
+  type PaletteStorage,
   paletteIndices,
-  type RoundEntries,
   type WeightError,
 } from './palette.ts';
 
@@ -21,7 +21,8 @@ export interface PaletteOptions {
   readonly bits: PaletteBits;
   /** Number of palettes; each serves an equal stretch of the elements. */
   readonly groups: number;
-  readonly round?: RoundEntries | undefined;
+  /** How palettes are stored; as float16 numbers when left out. */
+  readonly storage?: PaletteStorage | undefined;
 }
 
 /**
@@ -42,6 +43,11 @@ export class PalettizedWeight {
   palettes(): Promise<readonly Palette[]> {
     this.#palettes ??= this.#compute();
     return this.#palettes;
+  }
+
+  /** Starts computing the palettes. A failure is thrown where they are used. */
+  prepare(): void {
+    this.palettes().catch(() => {});
   }
 
   /** Computes the error over all stretches. */
@@ -106,13 +112,15 @@ export class PalettizedWeight {
   }
 
   async #compute(): Promise<readonly Palette[]> {
-    const { bits, groups, round } = this.#options;
+    const { bits, groups, storage = 'float16' } = this.#options;
     const histogram = new Float16Histogram();
-    const palettes: Palette[] = [];
+    const palettes: Promise<Palette>[] = [];
     let group = 0;
     const finish = (): void => {
       if (histogram.nonFinite > 0) throw notFinite(this.#tensor.name, histogram.nonFinite);
-      palettes.push(optimalPalette(histogram.distinct(), bits, round));
+      const palette = findPalette(histogram.distinct(), { bits, storage });
+      palette.catch(() => {}); // awaited below; a failure before that must not count as unhandled
+      palettes.push(palette);
       histogram.clear();
     };
     for await (const stretch of this.#stretches()) {
@@ -123,7 +131,7 @@ export class PalettizedWeight {
     finish();
     if (palettes.length !== groups)
       throw new Error(`${this.#tensor.name} gave ${palettes.length} of ${groups} stretches`);
-    return palettes;
+    return Promise.all(palettes);
   }
 
   /** The elements block by block, cut where a group ends. */

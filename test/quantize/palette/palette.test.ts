@@ -1,12 +1,7 @@
 import { expect, test } from 'vitest';
 import { float16Values } from '../../../src/quantize/palette/float16-values.ts';
 import { Float16Histogram } from '../../../src/quantize/palette/histogram.ts';
-import {
-  optimalPalette,
-  paletteBits,
-  paletteIndices,
-  roundToInt8,
-} from '../../../src/quantize/palette/palette.ts';
+import { optimalPalette, paletteBits, paletteIndices } from '../../../src/quantize/palette/palette.ts';
 import { createRng } from '../../../src/random/random.ts';
 import { float16Bits } from '../../../src/weights/convert-dtype.ts';
 
@@ -62,7 +57,7 @@ test('one more bit never makes the error larger', () => {
 });
 
 test('a palette of 8 bits holds whole multiples of its scale, none twice', () => {
-  const { entries, used, scale } = optimalPalette(histogramOf(normal).distinct(), 8, roundToInt8);
+  const { entries, used, scale } = optimalPalette(histogramOf(normal).distinct(), 8, 'int8');
   const needed = [...entries.subarray(0, used)];
   expect(new Set(needed).size).toBe(used);
   for (const entry of needed) {
@@ -74,7 +69,7 @@ test('a palette of 8 bits holds whole multiples of its scale, none twice', () =>
 
 test('a tensor of zeros has a palette of zeros', () => {
   expect([...optimalPalette(histogramOf([0, 0]).distinct(), 1).entries]).toEqual([0, 0]);
-  expect([...optimalPalette(histogramOf([0, 0]).distinct(), 1, roundToInt8).entries]).toEqual([0, 0]);
+  expect([...optimalPalette(histogramOf([0, 0]).distinct(), 1, 'int8').entries]).toEqual([0, 0]);
 });
 
 test('an empty tensor has an empty palette', () => {

@@ -96,6 +96,7 @@ function blobOf({ stream, dtype, shape }: Streamed): Blob {
     dtype,
     paddingBits,
     stream: stream.stream,
+    ...(stream.prepare && { prepare: stream.prepare }),
   };
 }
 

@@ -2,7 +2,7 @@ import { RequestError } from '../../../errors.ts';
 import type { FloatTensor } from '../../../quantize/float-tensor.ts';
 import { LinearWeight } from '../../../quantize/linear.ts';
 import { packedSize } from '../../../quantize/palette/pack-indices.ts';
-import { roundToInt8, type WeightError } from '../../../quantize/palette/palette.ts';
+import type { WeightError } from '../../../quantize/palette/palette.ts';
 import { PalettizedWeight } from '../../../quantize/palette/palettized-weight.ts';
 import { ScaledPaletteWeight } from '../../../quantize/palette/scaled-palette.ts';
 import type { LinearForm, PaletteForm, QuantizableWeight, WeightForm } from '../../../quantize/plan.ts';
@@ -51,8 +51,9 @@ function packedPalette(
   const { shape, dtype } = weight;
   const palettized = new PalettizedWeight(weight.tensor, { bits, groups: 1 });
   const packed = [packedSize(elementCount(shape), bits)];
+  const prepare = () => palettized.prepare();
   const attributes = {
-    indices: part(weight, 'indices', 'uint8', packed, () => palettized.indices()),
+    indices: part(weight, 'indices', 'uint8', packed, () => palettized.indices(), prepare),
     lut: part(weight, 'lut', dtype, [2 ** bits], () => entries(palettized, dtype)),
     shape: immediate({ dtype: 'uint32', shape: [shape.length], data: shape }),
   };
@@ -66,10 +67,11 @@ function groupedPalettes(weight: MilWeight, { bits, groupSize, int8Palette }: Pa
   const palettized = new PalettizedWeight(weight.tensor, {
     bits,
     groups,
-    round: int8Palette ? roundToInt8 : undefined,
+    storage: int8Palette ? 'int8' : 'float16',
   });
   const lutShape = [...perAxis, 2 ** bits, 1];
-  const indices = part(weight, 'indices', `uint${bits}`, weight.shape, () => palettized.indices());
+  const prepare = () => palettized.prepare();
+  const indices = part(weight, 'indices', `uint${bits}`, weight.shape, () => palettized.indices(), prepare);
   const error = () => palettized.error();
   if (!int8Palette) {
     const lut = part(weight, 'lut', weight.dtype, lutShape, () => entries(palettized, weight.dtype));
@@ -146,9 +148,10 @@ function part(
   dtype: MilDType,
   shape: readonly number[],
   stream: TensorStream['stream'],
+  prepare?: () => void,
 ): Value {
   const byteLength = packedByteSize(dtype, shape);
-  return streamed(dtype, shape, { name: `${name}, ${key}`, byteLength, stream });
+  return streamed(dtype, shape, { name: `${name}, ${key}`, byteLength, stream, ...(prepare && { prepare }) });
 }
 
 function linearWeight({ tensor, shape, dtype, ...axes }: MilWeight, form: LinearForm): LinearWeight {
