@@ -80,7 +80,7 @@ export const commands: readonly [ListedCommand, ...ListedCommand[]] = [
   },
   {
     name: 'generate',
-    usage: 'generate',
+    usage: 'generate [text]',
     summary: 'Generate pictures with converted models, on any machine',
     load: async () => (await import('./commands/generate.ts')).generateCommand,
   },

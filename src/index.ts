@@ -38,13 +38,15 @@ export {
 } from './commands/conversion/request.ts';
 export { convertCheckpoint as convert } from './commands/convert.ts';
 export { type Downloaded, type DownloadRequest, download } from './commands/download.ts';
+export type { DrawnPicture, GeneratedImage, PictureSheet } from './commands/drawing/finish-pictures.ts';
+export { readPrompts } from './commands/drawing/read-prompts.ts';
 export {
   type ControlNetRequest,
   type GenerateOptions,
   type GenerateRequest,
   generateDefaults,
 } from './commands/drawing/request.ts';
-export { type GeneratedImage, generate } from './commands/generate.ts';
+export { generate } from './commands/generate.ts';
 export { type Inspection, type InspectRequest, inspect } from './commands/inspect.ts';
 export {
   type QuantizeOptions,

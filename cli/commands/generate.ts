@@ -1,10 +1,12 @@
 import type { Argv } from 'yargs';
 import { RequestError } from '../../src/errors.ts';
 import { allSchedulers, schedulerCalled, shortName } from '../../src/generate/schedulers/scheduler-names.ts';
+import type { GeneratedImage } from '../../src/index.ts';
 import type { RngKind } from '../../src/random/random.ts';
 import { declareHubOptions, hubOptions, withDownload } from '../hub-options.ts';
 import { everyName, wholeNumber, wholePair } from '../options.ts';
 import type { Command } from './command.ts';
+import { outputOptions, withoutEffect } from './output-options.ts';
 import { controlNetsOf, pictureOptions, pictureOptionsNeeded } from './picture-options.ts';
 import { promptOptions } from './prompt-options.ts';
 
@@ -20,15 +22,17 @@ export const generateCommand: Command = {
     const { parseTextualInversion } = await import('../../src/generate/prompt/read-textual-inversion.ts');
     const args = argv as Arguments;
     if (args.lora) throw loraTooLate(args.lora);
+    for (const note of withoutEffect(args)) report.note(note);
     const request = {
       input: args.input,
       output: args.output,
-      prompt: args.prompt,
+      prompt: await promptsOf(args),
       negativePrompt: args['negative-prompt'],
       seed: args.seed === undefined ? undefined : wholeNumber(args.seed, '--seed', 0),
       steps: wholeNumber(args['num-inference-steps'], '--num-inference-steps', 1),
       guidanceScale: args['guidance-scale'],
       scheduler: args.scheduler === undefined ? undefined : schedulerCalled(args.scheduler),
+      compareSchedulers: namesIn(args['compare-schedulers']),
       rng: args.rng,
       image: args.image,
       strength: args.strength,
@@ -45,17 +49,47 @@ export const generateCommand: Command = {
       promptWeights: args['prompt-weights'],
       textualInversions: args['textual-inversion']?.map(parseTextualInversion),
       imageCount: wholeNumber(args['image-count'], '--image-count', 1),
+      saveEvery: wholeNumber(args['save-every'], '--save-every', 0),
+      grid: args.grid,
+      disableSafety: args['disable-safety'],
+      vaeTiling: args['vae-tiling'],
+      reduceMemory: args['reduce-memory'],
       hub: await hubOptions(args),
     };
     const stages = await withDownload(generateStages, args.input);
     const images = await report.follow(stages, (context) => generate(request, context));
-    report.result(
-      { images },
-      images.map(({ path, width, height }) => `${path}  ${width}×${height}`).join('\n'),
-    );
+    report.result({ images }, images.map(describeImage).join('\n'));
     return 0;
   },
 };
+
+/** The prompts of the command line and of files. Throws `RequestError` when there is none. */
+async function promptsOf(args: Arguments): Promise<string[]> {
+  const { readPrompts } = await import('../../src/commands/drawing/read-prompts.ts');
+  const file = args['prompt-file'];
+  const prompts = [
+    ...(args.text === undefined ? [] : [args.text]),
+    ...(args.prompt ?? []),
+    ...(file === undefined ? [] : await readPrompts(file)),
+  ];
+  if (prompts.length > 0) return prompts;
+  throw new RequestError({
+    problem: 'there is no prompt.',
+    advice: 'Say what the picture should show: --prompt "a red circle".',
+  });
+}
+
+function namesIn(list: string | undefined): string[] | undefined {
+  return list
+    ?.split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
+}
+
+function describeImage(image: GeneratedImage): string {
+  const withheld = image.kind !== 'sheet' && image.isWithheld ? '  withheld by the safety checker' : '';
+  return `${image.path}  ${image.width}×${image.height}${withheld}`;
+}
 
 function loraTooLate(files: readonly string[]): RequestError {
   return new RequestError({
@@ -66,7 +100,7 @@ function loraTooLate(files: readonly string[]): RequestError {
 }
 
 function declare(yargs: Argv, how: { readonly all: boolean }) {
-  return declareHubOptions(pictureOptions(drawingOptions(promptOptions(yargs))), how)
+  return declareHubOptions(outputOptions(pictureOptions(drawingOptions(promptOptions(yargs)))), how)
     .option('lora', { type: 'string', array: true, hidden: true })
     .example(
       '$0 generate -i ./out --prompt "a red circle" --seed 7 -o ./pictures',
@@ -77,7 +111,13 @@ function declare(yargs: Argv, how: { readonly all: boolean }) {
 /** Options that every picture has. */
 function drawingOptions<T>(yargs: Argv<T>) {
   return yargs
-    .option('prompt', { type: 'string', demandOption: true, describe: 'What the picture should show' })
+    .positional('text', { type: 'string', describe: 'A prompt, as --prompt' })
+    .option('prompt', {
+      type: 'string',
+      array: true,
+      describe: 'What the picture should show; several are drawn one after the other, each with the seed',
+    })
+    .option('prompt-file', { type: 'string', describe: 'A file with a prompt a line' })
     .option('negative-prompt', { type: 'string', describe: 'What it should not show' })
     .option('input', {
       alias: ['i', 'resource-path'],

@@ -17,6 +17,8 @@ export interface DrawingSettings {
   readonly scheduler: JsonObject;
   readonly latentScale: LatentScale;
   readonly zerosForEmptyPrompt: boolean;
+  /** Side in pixels of the pictures that the VAE was trained on. */
+  readonly vaePixels: number;
 }
 
 /**
@@ -28,7 +30,7 @@ export async function readSettings(
   family: Family,
   { onProgress }: Context,
 ): Promise<DrawingSettings> {
-  const known: PipelineSettings = {
+  const known: FolderSettings = {
     ...(await readProvenance(folder.output))?.pipeline,
     ...(await settingsInFolder(join(folder.output, 'onnx'))),
     ...(await settingsInFolder(folder.path)),
@@ -47,8 +49,11 @@ export async function readSettings(
     scheduler: known.scheduler ?? (await readJsonObject(usualScheduler(usual.scheduler))),
     latentScale: known.latentScale ?? usual.latentScale,
     zerosForEmptyPrompt: known.zerosForEmptyPrompt ?? usual.zerosForEmptyPrompt,
+    vaePixels: known.vaePixels ?? usual.vaePixels,
   };
 }
+
+type FolderSettings = PipelineSettings & Partial<Pick<DrawingSettings, 'vaePixels'>>;
 
 interface UsualSettings extends Omit<DrawingSettings, 'scheduler'> {
   /** Name of a folder in `assets/schedulers`. */
@@ -59,12 +64,14 @@ const sd: UsualSettings = {
   scheduler: 'pndm',
   latentScale: { factor: trainedFactors.sd, shift: 0 },
   zerosForEmptyPrompt: false,
+  vaePixels: 512,
 };
 
 const xl: UsualSettings = {
   scheduler: 'euler',
   latentScale: { factor: trainedFactors.xl, shift: 0 },
   zerosForEmptyPrompt: true,
+  vaePixels: 1024,
 };
 
 const usualSettings: { readonly [F in Family]: UsualSettings } = {
@@ -79,7 +86,7 @@ function usualScheduler(name: string): string {
 }
 
 /** Reads settings from the files of an `onnx` folder. */
-async function settingsInFolder(folder: string): Promise<PipelineSettings> {
+async function settingsInFolder(folder: string): Promise<FolderSettings> {
   const scheduler = await optionalJson(join(folder, 'scheduler', 'scheduler_config.json'));
   const vae = await optionalJson(join(folder, 'vae_decoder', 'config.json'));
   const { force_zeros_for_empty_prompt: zeros } =
@@ -87,6 +94,7 @@ async function settingsInFolder(folder: string): Promise<PipelineSettings> {
   return {
     ...(scheduler && { scheduler }),
     ...(vae && { latentScale: latentScaleOf({ config: vae }) }),
+    ...(typeof vae?.sample_size === 'number' && { vaePixels: vae.sample_size }),
     ...(typeof zeros === 'boolean' && { zerosForEmptyPrompt: zeros }),
   };
 }

@@ -1,20 +1,14 @@
 import type { Family } from '../checkpoint/family.ts';
 import type { Context } from '../context.ts';
 import { CLIP_TOKENS } from '../convert/config/clip-text-config.ts';
-import type { NetworkName } from '../convert/networks/networks.ts';
 import { RequestError } from '../errors.ts';
-import {
-  type Runner,
-  type RunnerOptions,
-  SKIPPED_STATES,
-  type TextEncoderChanges,
-} from '../formats/runner.ts';
-import { openNetwork } from '../run/open-network.ts';
+import { type Runner, SKIPPED_STATES, type TextEncoderChanges } from '../formats/runner.ts';
 import { joinRows, pickRows } from '../weights/tensor-data.ts';
 import type { ClipTokenizer } from './clip-tokenizer.ts';
-import { type DrawingFolder, requireModel } from './drawing-folder.ts';
+import type { DrawingFolder } from './drawing-folder.ts';
 import { openTokenizerOf } from './drawing-settings.ts';
 import type { DrawnUnet } from './drawn-unet.ts';
+import type { Networks } from './networks.ts';
 import type { Conditioning } from './pipelines/predict-noise.ts';
 import { joinChunks } from './prompt/join-chunks.ts';
 import { type EncodedPrompt, encodePrompt, sameLength } from './prompt/prompt-chunks.ts';
@@ -49,13 +43,19 @@ export interface ConditioningRequest {
   readonly reading: PromptReading;
 }
 
+/** Where the text encoders of a UNet are. */
+export interface TextEncoders {
+  readonly folder: DrawingFolder;
+  readonly networks: Networks;
+  readonly unet: DrawnUnet;
+}
+
 /**
  * Encodes prompts with the text encoders of a folder, one in memory at a time; a note tells the user what was cut off. Throws
  * `RequestError` for options that the models cannot serve, and what opening and running them throws.
  */
 export async function encodeConditioning(
-  folder: DrawingFolder,
-  unet: DrawnUnet,
+  { folder, networks, unet }: TextEncoders,
   request: ConditioningRequest,
   context: Context,
 ): Promise<Conditioning> {
@@ -67,7 +67,7 @@ export async function encodeConditioning(
   for (const encoder of encoders) {
     const tokenized = await tokenize(folder, encoder, unet, request);
     if (encoded.length === 0) noteCut(tokenized, context);
-    encoded.push(await encodeWith(folder, tokenized, reading, isXl));
+    encoded.push(await encodeWith(networks, tokenized, reading, isXl));
   }
   const hidden = encoded.map((each) => each.hidden).reduce(joinChannels);
   if (!isXl) return { hiddenStates: hidden };
@@ -170,7 +170,7 @@ function noteCut({ prompts }: Tokenized, { onProgress }: Context): void {
 
 /** Runs one text encoder: hidden states [prompts,S,C], and on request the pooled embeddings [prompts,C]. */
 async function encodeWith(
-  folder: DrawingFolder,
+  networks: Networks,
   { encoder, prompts, changes }: Tokenized,
   { clipSkip }: PromptReading,
   isXl: boolean,
@@ -195,20 +195,5 @@ async function encodeWith(
       pooled: () => pickRows(float32(outputs, 'text_embeds', network), firsts),
     };
   };
-  return withNetwork(folder, encoder, encode, options);
-}
-
-/** Loads a network of a folder (all its chunks, if it is cut), calls `use` with it, and closes it. */
-export async function withNetwork<T>(
-  folder: DrawingFolder,
-  name: NetworkName,
-  use: (network: Runner) => Promise<T>,
-  options: Pick<RunnerOptions, 'textEncoder'> = {},
-): Promise<T> {
-  const network = await openNetwork(requireModel(folder, name).paths, { optimize: true, ...options });
-  try {
-    return await use(network);
-  } finally {
-    await network.close();
-  }
+  return networks.use(encoder, encode, options);
 }

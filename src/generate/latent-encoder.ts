@@ -3,23 +3,27 @@ import { ShapeError } from '../errors.ts';
 import type { Runner } from '../formats/runner.ts';
 import type { TensorData } from '../weights/tensor-data.ts';
 import type { LatentEncoder } from './pipelines/beginning.ts';
+import { runInTiles, type TileSizes } from './run-in-tiles.ts';
 import { float32 } from './run-networks.ts';
 
 /** How latents follow from a VAE encoder's output. */
 export interface EncoderOptions extends LatentScale {
   /** Channels of the UNet's latents. An encoder that outputs as many (AutoencoderTiny) outputs latents directly. */
   readonly channels: number;
+  /** Tiles that it runs on; the whole picture when left out. */
+  readonly tiles?: TileSizes | undefined;
   /** Draws standard normal noise. */
   readonly normal: (count: number) => Float32Array;
 }
 
 /** Wraps a VAE encoder for pipelines. The functions throw what running the encoder throws. */
 export function latentEncoder(vaeEncoder: Runner, options: EncoderOptions): LatentEncoder {
-  const { factor, shift, channels, normal } = options;
-  const encode = async (sample: TensorData<'f32'>) => {
+  const { factor, shift, channels, normal, tiles } = options;
+  const run = async (sample: TensorData<'f32'>) => {
     const outputs = await vaeEncoder.run(new Map([['sample', sample]]));
     return float32(outputs, 'latent_parameters', vaeEncoder);
   };
+  const encode = (sample: TensorData<'f32'>) => (tiles ? runInTiles(sample, tiles, run) : run(sample));
   return {
     async sampled(pixels) {
       const encoded = await encode(pixels);

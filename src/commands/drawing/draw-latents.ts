@@ -1,6 +1,6 @@
 import type { Context } from '../../context.ts';
-import { LATENT_CHANNELS } from '../../generate/drawn-unet.ts';
-import { withNetwork } from '../../generate/encode-conditioning.ts';
+import type { RunnerOptions } from '../../formats/runner.ts';
+import { LATENT_CHANNELS, PIXELS } from '../../generate/drawn-unet.ts';
 import { controlPixelsOf } from '../../generate/image-tensor.ts';
 import { latentEncoder } from '../../generate/latent-encoder.ts';
 import { type Beginning, beginWithNoise } from '../../generate/pipelines/beginning.ts';
@@ -41,7 +41,7 @@ export async function drawLatents(
   const of = timesteps.length + refined.length;
   const base = { ...beginning, timesteps, normal, part: { before: 0, of } };
   const latents = await drawBase(drawing, conditionings.base, base, context, onStep);
-  return withNetwork(drawing.folder, 'refiner', (unet) => {
+  return drawing.networks.use('refiner', (unet) => {
     const { guidanceScale } = drawing.request;
     const guidance = guidanceScale > 1 ? classifierFree(guidanceScale) : unguided;
     const predict = noisePredictor({ unet, guidance, conditioning });
@@ -53,13 +53,15 @@ export async function drawLatents(
 
 /** Prepares the first step of the drawing's pipeline. */
 async function begin(drawing: Drawing, normal: (count: number) => Float32Array): Promise<Beginning> {
-  const { request, folder, unet, settings, pipeline, image, mask, strength, guidance, size } = drawing;
+  const { request, networks, unet, settings, pipeline, image, mask, strength, guidance, size } = drawing;
   const { steps, imageCount } = request;
   const schedulers = Array.from({ length: imageCount }, drawing.newScheduler);
   const plain = { schedulers, shape: [1, LATENT_CHANNELS, ...size], normal };
   if (!image || pipeline === 'text to image') return beginWithNoise(plain);
-  return withNetwork(folder, 'vae_encoder', (network) => {
-    const options = { ...settings.latentScale, channels: LATENT_CHANNELS, normal };
+  return networks.use('vae_encoder', async (network) => {
+    const { vaePixels } = settings;
+    const tiles = request.vaeTiling ? { input: vaePixels, output: vaePixels / PIXELS } : undefined;
+    const options = { ...settings.latentScale, channels: LATENT_CHANNELS, normal, tiles };
     const begun = { ...plain, image, encoder: latentEncoder(network, options), steps, strength };
     if (pipeline === 'image editing') return beginEditing({ ...begun, guidance });
     if (!mask) return beginWithImage(begun);
@@ -75,14 +77,14 @@ interface BaseSteps extends Beginning {
 
 /** Runs the steps of the base model with its ControlNets. */
 async function drawBase(
-  { folder, network, guidance, controls }: Drawing,
+  { networks, network, guidance, controls }: Drawing,
   conditioning: Conditioning,
   { extra, ...steps }: BaseSteps,
   context: Context,
   onStep: OnStep | undefined,
 ): Promise<TensorData<'f32'>[]> {
-  return withControls(controls, (opened) =>
-    withNetwork(folder, network, (unet) => {
+  return withControls(controls, networks.options, (opened) =>
+    networks.use(network, (unet) => {
       const count = steps.part?.of ?? steps.timesteps.length;
       const residuals = opened.length > 0 ? controlResiduals(opened, count) : undefined;
       const predict = noisePredictor({ unet, conditioning, guidance, extra, residuals });
@@ -94,12 +96,13 @@ async function drawBase(
 /** Loads ControlNets, calls `use` with them, and closes them. */
 async function withControls<T>(
   plans: readonly ControlPlan[],
+  options: RunnerOptions,
   use: (controls: readonly Control[]) => Promise<T>,
 ): Promise<T> {
   const controls: Control[] = [];
   try {
     for (const { paths, image, ...strength } of plans) {
-      const network = await openNetwork(paths, { optimize: true });
+      const network = await openNetwork(paths, options);
       controls.push({ ...strength, network, image: controlPixelsOf(image) });
     }
     return await use(controls);

@@ -15,6 +15,7 @@ import { type DrawnUnet, PIXELS, readDrawnUnet, shapesOf } from '../../generate/
 import { textEncodersOf } from '../../generate/encode-conditioning.ts';
 import { type FoundControlNet, findControlNet } from '../../generate/find-controlnet.ts';
 import type { Image } from '../../generate/image.ts';
+import { Networks } from '../../generate/networks.ts';
 import type { ControlStrength } from '../../generate/pipelines/control-residuals.ts';
 import { classifierFree, type Guidance, unguided } from '../../generate/pipelines/guidance.ts';
 import { editingGuidance } from '../../generate/pipelines/image-editing.ts';
@@ -26,19 +27,20 @@ import {
 } from '../../generate/pipelines/timesteps.ts';
 import { readTextualInversions } from '../../generate/prompt/read-textual-inversion.ts';
 import type { TextualInversion } from '../../generate/prompt/textual-inversion.ts';
-import { createScheduler } from '../../generate/schedulers/create-scheduler.ts';
-import type { Scheduler } from '../../generate/schedulers/scheduler.ts';
 import { makeFolder } from '../../io/disk.ts';
 import { createRng } from '../../random/random.ts';
 import type { Rng } from '../../random/rng.ts';
+import { type ChosenScheduler, chooseSchedulers } from './choose-schedulers.ts';
 import { readPicture } from './read-picture.ts';
 import type { ControlNetRequest, GenerateRequest } from './request.ts';
 
-/** A checked request: everything that is known before a network is loaded. */
-export interface Drawing {
+/** A prompt and a scheduler of a checked request, with everything that is known before a network is loaded. */
+export interface Drawing extends ChosenScheduler {
   readonly request: GenerateRequest;
+  readonly prompt: string;
   readonly seed: number;
   readonly folder: DrawingFolder;
+  readonly networks: Networks;
   /** The UNet of the first steps. */
   readonly unet: DrawnUnet;
   readonly network: DrawingUnet;
@@ -52,8 +54,6 @@ export interface Drawing {
   readonly strength: number;
   readonly controls: readonly ControlPlan[];
   readonly settings: DrawingSettings;
-  /** Makes a scheduler with the timesteps set. */
-  readonly newScheduler: () => Scheduler;
   readonly rng: Rng;
   readonly inversions: readonly TextualInversion[];
 }
@@ -75,8 +75,11 @@ const STRENGTH = 0.5;
 /** Default image guidance scale. */
 const IMAGE_GUIDANCE = 1.5;
 
-/** Finds and checks everything that a request needs; loads no network. Throws what `generate` throws for a bad request. */
-export async function planDrawing(request: GenerateRequest, context: Context): Promise<Drawing> {
+/**
+ * Finds and checks everything that a request needs, and plans a drawing for each prompt and scheduler; loads no network. Throws
+ * what `generate` throws for a bad request.
+ */
+export async function planDrawings(request: GenerateRequest, context: Context): Promise<Drawing[]> {
   const wanted: readonly DrawingUnet[] =
     request.controlnets.length > 0
       ? ['control-unet']
@@ -91,18 +94,14 @@ export async function planDrawing(request: GenerateRequest, context: Context): P
   const size = drawnSize(unet, { ...request, pictures: sizesOf(request, pictures) });
   await requireModels({ folder, unet, pipeline, size });
   const settings = await readSettings(folder, unet.family, context);
-  const newScheduler = () => {
-    const scheduler = createScheduler(settings.scheduler, request.scheduler);
-    scheduler.setTimesteps(request.steps);
-    return scheduler;
-  };
+  const schedulers = chooseSchedulers(request, settings);
+  const { newScheduler } = schedulers[0];
   const strength = request.strength ?? (pipeline === 'inpainting' ? 1 : STRENGTH);
   if (pipeline === 'image to image' || pipeline === 'inpainting')
     timestepsLeft(newScheduler(), request.steps, strength);
   const refiner = await planRefiner({ request, folder, unet, settings, newScheduler, network }, context);
   const inversions = await readTextualInversions(request.textualInversions);
   const seed = request.seed ?? randomSeed();
-  const rng = createRng(request.rng, seed);
   await makeFolder(request.output);
   if (request.seed === undefined)
     context.onProgress?.({
@@ -110,10 +109,16 @@ export async function planDrawing(request: GenerateRequest, context: Context): P
       message: `the seed is ${seed}: pass --seed ${seed} to get the same picture again.`,
     });
   const guidance = guidanceFor(unet, pipeline, request);
-  return {
-    ...{ request, seed, folder, unet, network, refiner, pipeline, guidance, size },
-    ...{ ...pictures, strength, settings, newScheduler, rng, inversions },
+  const networks = new Networks(folder, request);
+  const common = {
+    ...{ request, seed, folder, networks, unet, network, refiner, pipeline, guidance, size },
+    ...{ ...pictures, strength, settings, inversions },
   };
+  return [request.prompt]
+    .flat()
+    .flatMap((prompt) =>
+      schedulers.map((scheduler) => ({ ...common, ...scheduler, prompt, rng: createRng(request.rng, seed) })),
+    );
 }
 
 type Pictures = Pick<Drawing, 'image' | 'mask' | 'controls'>;

@@ -10,7 +10,8 @@ export interface GenerateRequest extends FromHub {
   readonly input: string;
   /** Folder for the pictures. */
   readonly output: string;
-  readonly prompt: string;
+  /** One or several; each is drawn with the seed as if it were alone. */
+  readonly prompt: string | readonly string[];
   /** Empty when left out; Stable Diffusion XL then gets zeros as embeddings if `force_zeros_for_empty_prompt` is set. */
   readonly negativePrompt?: string | undefined;
   /** Random when left out, and reported in a note. */
@@ -20,6 +21,8 @@ export interface GenerateRequest extends FromHub {
   readonly guidanceScale: number;
   /** Name of a scheduler, as `schedulerCalled` accepts it; the checkpoint's own when left out. */
   readonly scheduler?: string | undefined;
+  /** Names of schedulers to compare: each draws the prompt with the same seed, and a sheet shows the pictures side by side. */
+  readonly compareSchedulers: readonly string[];
   readonly rng: RngKind;
   readonly imageCount: number;
   /** Size of the pictures in pixels. Default: that of `image`, else the size of the model. */
@@ -48,6 +51,16 @@ export interface GenerateRequest extends FromHub {
   readonly promptWeights: boolean;
   /** Textual inversions to use in prompts. */
   readonly textualInversions: readonly TextualInversionChoice[];
+  /** Number of steps after which the pictures are saved as they are then; 0: only when they are done. */
+  readonly saveEvery: number;
+  /** Whether to write all pictures on one sheet, too. */
+  readonly grid: boolean;
+  /** Whether to leave the safety checker out, which otherwise blackens pictures, if the folder has one. */
+  readonly disableSafety: boolean;
+  /** Whether the VAE runs on tiles of the size it was trained on, as after diffusers' `enable_vae_tiling`. */
+  readonly vaeTiling: boolean;
+  /** Whether to keep weights in their files, mapped, and close networks after each use: slower. */
+  readonly reduceMemory: boolean;
   /** Called with the latents of every picture after each step. */
   readonly onStep?: OnStep | undefined;
 }
@@ -78,6 +91,12 @@ export const generateDefaults = {
   longPrompts: false,
   promptWeights: false,
   textualInversions: [],
+  compareSchedulers: [],
+  saveEvery: 0,
+  grid: false,
+  disableSafety: false,
+  vaeTiling: false,
+  reduceMemory: false,
 } as const satisfies Partial<GenerateRequest>;
 
 /** Options of `generate`; only `input` and `prompt` are required. */

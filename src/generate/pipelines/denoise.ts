@@ -39,7 +39,7 @@ export async function denoise(
     const step = part.before + index;
     throwIfInterrupted(signal);
     const what = `step ${step + 1} of ${part.of}`;
-    onProgress?.({ type: 'progress', stage: 'denoise', what, done: step, total: part.of });
+    onProgress?.({ type: 'progress', stage: 'denoise', what, done: step, total: part.of, unit: 'steps' });
     const stepped: TensorData<'f32'>[] = [];
     for (const [i, { scheduler, latents: first, keep }] of pictures.entries()) {
       const { shape, data } = latents[i] ?? first;

@@ -1,0 +1,185 @@
+import { join } from 'node:path';
+import { type Context, throwIfInterrupted } from '../../context.ts';
+import type { Runner } from '../../formats/runner.ts';
+import { isInappropriate } from '../../generate/check-safety.ts';
+import { contactSheet } from '../../generate/contact-sheet.ts';
+import { PIXELS } from '../../generate/drawn-unet.ts';
+import type { Image } from '../../generate/image.ts';
+import { imageFromTensor } from '../../generate/image-tensor.ts';
+import { pictureName } from '../../generate/picture-name.ts';
+import { encodePng } from '../../generate/png.ts';
+import { runInTiles } from '../../generate/run-in-tiles.ts';
+import { decodeLatents } from '../../generate/run-networks.ts';
+import type { SchedulerName } from '../../generate/schedulers/scheduler-names.ts';
+import { writeFile } from '../../io/disk.ts';
+import { withTexts } from '../../io/png-text.ts';
+import type { TensorData } from '../../weights/tensor-data.ts';
+import { describeDrawing } from './describe-drawing.ts';
+import type { DrawnLatents } from './draw-all.ts';
+import type { Drawing } from './plan.ts';
+
+/** A file that was written. */
+interface PictureFile {
+  readonly path: string;
+  readonly width: number;
+  readonly height: number;
+  /** Seed of the run: with it the same picture is drawn again. */
+  readonly seed: number;
+}
+
+/** A picture, or the state of one after a step. */
+export interface DrawnPicture extends PictureFile {
+  readonly kind: 'picture' | 'step';
+  readonly prompt: string;
+  readonly scheduler: SchedulerName;
+  /** Time that the steps took for all pictures of this prompt and scheduler, without loading the UNet. */
+  readonly seconds: number;
+  /** Whether it is black because the safety checker found it inappropriate. */
+  readonly isWithheld: boolean;
+}
+
+/** All pictures on one. */
+export interface PictureSheet extends PictureFile {
+  readonly kind: 'sheet';
+}
+
+/** A generated file. */
+export type GeneratedImage = DrawnPicture | PictureSheet;
+
+/** A decoded picture on its way to its file. */
+interface Decoded extends Pick<DrawnPicture, 'kind' | 'isWithheld'> {
+  readonly from: DrawnLatents;
+  /** Among the pictures of its drawing. */
+  readonly index: number;
+  readonly step?: number;
+  readonly image: Image & { readonly channels: 3 };
+}
+
+/** Decodes the latents, withholds what the safety checker finds, and writes pictures and sheet. Throws what running and writing throws. */
+export async function finishPictures(
+  drawn: readonly DrawnLatents[],
+  context: Context,
+): Promise<GeneratedImage[]> {
+  const pictures = await withhold(await decodeAll(drawn, context), context);
+  const names = new Set<string>();
+  const written: GeneratedImage[] = [];
+  for (const { from, index, step, image, ...picture } of pictures) {
+    const { drawing, seconds } = from;
+    const { seed, prompt, scheduler } = drawing;
+    const path = join(drawing.request.output, nameOf(drawing, names, { index, step }));
+    await write(path, image, describeDrawing(drawing, index));
+    const { width, height } = image;
+    written.push({ path, width, height, seed, prompt, scheduler, seconds, ...picture });
+  }
+  const sheet = await writeSheet(pictures.filter(({ kind }) => kind === 'picture'));
+  return sheet ? [...written, sheet] : written;
+}
+
+/** Pictures first, then what they were after some steps. */
+async function decodeAll(drawn: readonly DrawnLatents[], { signal }: Context): Promise<Decoded[]> {
+  const [first] = drawn;
+  if (!first) return [];
+  return first.drawing.networks.use('vae_decoder', async (decoder) => {
+    const pictures: Decoded[] = [];
+    const decode = async (from: DrawnLatents, latents: readonly TensorData<'f32'>[], step?: number) => {
+      for (const [index, each] of latents.entries()) {
+        throwIfInterrupted(signal);
+        const image = await decodePicture(from.drawing, decoder, each);
+        const kind = step === undefined ? 'picture' : 'step';
+        pictures.push({ kind, isWithheld: false, from, index, image, ...(step !== undefined && { step }) });
+      }
+    };
+    for (const each of drawn) await decode(each, each.latents);
+    for (const each of drawn) for (const { step, latents } of each.saved) await decode(each, latents, step);
+    return pictures;
+  });
+}
+
+async function decodePicture(
+  { settings, request }: Drawing,
+  decoder: Runner,
+  latents: TensorData<'f32'>,
+): Promise<Decoded['image']> {
+  const decode = (tile: TensorData<'f32'>) => decodeLatents(decoder, tile, settings.latentScale);
+  const sizes = { input: settings.vaePixels / PIXELS, output: settings.vaePixels };
+  const { shape, data } = await (request.vaeTiling ? runInTiles(latents, sizes, decode) : decode(latents));
+  const [, , height = 0, width = 0] = shape;
+  return imageFromTensor(data, width, height);
+}
+
+/** Blackens what the safety checker finds, if there is one and it may; a note tells it. */
+async function withhold(pictures: readonly Decoded[], { onProgress }: Context): Promise<readonly Decoded[]> {
+  const drawing = pictures[0]?.from.drawing;
+  if (!drawing || drawing.request.disableSafety || !drawing.folder.models.has('safety_checker'))
+    return pictures;
+  const checked: Decoded[] = await drawing.networks.use('safety_checker', async (checker) => {
+    const kept: Decoded[] = [];
+    for (const picture of pictures) {
+      const isWithheld = await isInappropriate(checker, picture.image);
+      const { data } = picture.image;
+      kept.push(
+        isWithheld
+          ? { ...picture, isWithheld, image: { ...picture.image, data: new Uint8Array(data.length) } }
+          : picture,
+      );
+    }
+    return kept;
+  });
+  const withheld = checked.filter(({ isWithheld }) => isWithheld).length;
+  if (withheld > 0)
+    onProgress?.({
+      type: 'note',
+      message: `the safety checker withheld ${withheld} of ${checked.length} pictures, which are black: another seed or prompt may help, and --disable-safety turns it off.`,
+    });
+  return checked;
+}
+
+/** As `pictureName` has it; another index where two prompts begin alike. */
+function nameOf(
+  drawing: Drawing,
+  taken: Set<string>,
+  { index, step }: { readonly index: number; readonly step: number | undefined },
+): string {
+  const { request, prompt, seed, image, strength, scheduler } = drawing;
+  const facts = {
+    ...{ prompt, seed, step },
+    label: request.compareSchedulers.length > 0 ? scheduler.replace(/Scheduler$/, '') : undefined,
+    strength: image === undefined ? undefined : strength,
+  };
+  let number = request.imageCount > 1 ? index : undefined;
+  let name = pictureName({ ...facts, index: number });
+  while (taken.has(name)) {
+    number = (number ?? 0) + 1;
+    name = pictureName({ ...facts, index: number });
+  }
+  taken.add(name);
+  return name;
+}
+
+/** Of compared schedulers, a row for each prompt, with names and times; otherwise as many columns as rows. */
+async function writeSheet(pictures: readonly Decoded[]): Promise<PictureSheet | undefined> {
+  const drawing = pictures[0]?.from.drawing;
+  if (!drawing) return undefined;
+  const { request, seed, prompt } = drawing;
+  const { compareSchedulers, imageCount } = request;
+  const compares = compareSchedulers.length > 0;
+  if (!compares && !request.grid) return undefined;
+  const columns = compares ? compareSchedulers.length * imageCount : Math.ceil(Math.sqrt(pictures.length));
+  const cells = pictures.map(({ image, from }) => ({ image, ...(compares && { label: labelOf(from) }) }));
+  const sheet = contactSheet(cells, columns);
+  const path = join(request.output, pictureName({ prompt, seed, label: compares ? 'schedulers' : 'grid' }));
+  await write(path, sheet, describeDrawing(drawing));
+  return { kind: 'sheet', path, width: sheet.width, height: sheet.height, seed };
+}
+
+function labelOf({ drawing, seconds }: DrawnLatents): string {
+  const words = drawing.scheduler
+    .replace(/Scheduler$/, '')
+    .replaceAll(/(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])/g, ' ');
+  return `${words.toUpperCase()} ${seconds.toFixed(1)} s`;
+}
+
+async function write(path: string, image: Decoded['image'], parameters: string): Promise<void> {
+  const png = withTexts(encodePng(image), { parameters });
+  await writeFile(path, (sink) => sink.write(png, 0));
+}

@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest';
+import { clipInput } from '../../src/generate/check-safety.ts';
+import { readSafetensors } from '../../src/index.ts';
+
+const SIDE = 32;
+
+test.each(['64x64', '75x40', '24x31'])(
+  'what CLIP sees of a picture of %s is what transformers makes of it',
+  async (size) => {
+    const file = new URL(`../goldens/pictures/clip_${size}.safetensors`, import.meta.url).pathname;
+    const tensors = await readSafetensors(file);
+    const [picture, seen] = [tensors.get('picture'), tensors.get('clip_input')];
+    if (picture?.dtype !== 'u8' || seen?.dtype !== 'u8') throw new Error('not recorded');
+    const [height = 0, width = 0] = picture.shape;
+    const found = clipInput({ width, height, channels: 3, data: picture.data }, SIDE);
+    expect(bytesFrom(found)).toEqual(Uint8Array.from(seen.data));
+  },
+);
+
+/** The bytes that were normalised, as the recording has them. */
+function bytesFrom(input: Float32Array): Uint8Array {
+  const means = [0.48145466, 0.4578275, 0.40821073];
+  const deviations = [0.26862954, 0.26130258, 0.27577711];
+  return Uint8Array.from(input, (value, i) => {
+    const channel = Math.floor(i / (SIDE * SIDE));
+    return Math.round((value * (deviations[channel] ?? 0) + (means[channel] ?? 0)) * 255);
+  });
+}
