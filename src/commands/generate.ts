@@ -38,7 +38,7 @@ export async function generate(options: GenerateOptions, context: Context = {}):
       const peak = formatBytes(process.resourceUsage().maxRSS * 1024);
       return {
         output,
-        detail: `${output.map(({ path }) => path).join(', ')}, ${peak} of memory at the peak`,
+        detail: `${count(output.length, 'picture')}, ${peak} of memory at the peak`,
       };
     });
   } finally {
