@@ -5,7 +5,7 @@ import type { GenerateOptions } from '../../src/commands/drawing/request.ts';
 import { generate } from '../../src/commands/generate.ts';
 import { findDrawingFolder } from '../../src/generate/drawing-folder.ts';
 import { readSettings } from '../../src/generate/drawing-settings.ts';
-import { withNetwork } from '../../src/generate/encode-conditioning.ts';
+import { Networks } from '../../src/generate/networks.ts';
 import { encodePng } from '../../src/generate/png.ts';
 import { decodeLatents } from '../../src/generate/run-networks.ts';
 import { psnr } from '../../src/validate/psnr.ts';
@@ -110,7 +110,8 @@ async function draw(input: string, request: Recorded, asked: Asked): Promise<Lat
 async function decode(input: string, latents: TensorData<'f32'>): Promise<TensorData<'f32'>> {
   const folder = await findDrawingFolder(input, ['unet', 'refiner']);
   const { latentScale } = await readSettings(folder, 'sdxl', {});
-  return withNetwork(folder, 'vae_decoder', (decoder) => decodeLatents(decoder, latents, latentScale));
+  const networks = new Networks(folder, { reduceMemory: true });
+  return networks.use('vae_decoder', (decoder) => decodeLatents(decoder, latents, latentScale));
 }
 
 /** Of each step, ‖difference‖ / ‖recorded‖. */
