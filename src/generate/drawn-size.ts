@@ -16,7 +16,10 @@ export interface WantedSize {
  * Chooses the size of the latents: the requested one, else that of the first input picture if the size is free, else the
  * UNet's. Throws `RequestError` for a size that the UNet does not take, and for input pictures of another size.
  */
-export function drawnSize(unet: DrawnUnet, { height, width, pictures }: WantedSize): Size {
+export function drawnSize(
+  unet: Pick<DrawnUnet, 'size' | 'multiple'>,
+  { height, width, pictures }: WantedSize,
+): Size {
   const own = unet.size.map((side) => side * PIXELS);
   const [first] = unet.multiple === undefined ? [] : pictures;
   const usual = first?.size ?? own;

@@ -2,6 +2,7 @@ import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { convertCheckpoint } from '../../src/commands/convert.ts';
 import type { TargetName } from '../../src/formats/format.ts';
+import type { Precision } from '../../src/quantize/precision.ts';
 
 const fixtures = join(import.meta.dirname, '../fixtures');
 
@@ -34,16 +35,19 @@ export type DrawingCheckpoint = keyof typeof drawingCheckpoints;
 /** Side of the pictures that they draw, in pixels. */
 export const SIDE = 64;
 
-/** Converts a checkpoint in float32 with all its UNets and ControlNets, and gives the output folder. */
+/** Converts a checkpoint with all its UNets and ControlNets, and gives the output folder. */
 export async function convertDrawingCheckpoint(
   folder: string,
   name: DrawingCheckpoint,
-  target: TargetName,
+  { target, precision = 'float32' }: { readonly target: TargetName; readonly precision?: Precision },
 ): Promise<string> {
   const parts: Parts = drawingCheckpoints[name];
   const { controlnets = [], refiner } = parts;
   const isRefiner = name === 'refiner';
-  const [modelVersion, output] = [join(folder, `${name} checkpoint`), join(folder, `${name} ${target}`)];
+  const [modelVersion, output] = [
+    join(folder, `${name} checkpoint`),
+    join(folder, `${name} ${target} ${precision}`),
+  ];
   const components = {
     unet: parts.unet,
     vae: parts.isXl ? 'sdxl/vae' : 'drawing/vae',
@@ -54,7 +58,7 @@ export async function convertDrawingCheckpoint(
   if (refiner) compose(`${modelVersion} refiner`, { unet: refiner });
   const latents = SIDE / 8;
   const sizes = target === 'onnx' ? {} : { latentHeight: latents, latentWidth: latents };
-  const shared = { modelVersion, output, precision: 'float32', targets: [target], sizes } as const;
+  const shared = { modelVersion, output, precision, targets: [target], sizes } as const;
   const more = refiner ? { refinerVersion: `${modelVersion} refiner` } : {};
   await convertCheckpoint({ ...shared, ...more, bundle: target === 'onnx' });
   if (controlnets.length > 0) {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { timestepsLeft } from '../../src/generate/pipelines/timesteps.ts';
-import { createScheduler } from '../../src/generate/schedulers/create-scheduler.ts';
+import { baseTimesteps, refinerTimesteps, timestepsLeft } from '../../../src/generate/pipelines/timesteps.ts';
+import { createScheduler } from '../../../src/generate/schedulers/create-scheduler.ts';
 
 const config = { beta_start: 0.00085, beta_end: 0.012, beta_schedule: 'scaled_linear' };
 
@@ -28,4 +28,21 @@ test.each([0, -1, 1.5, 0.05, Number.NaN])('a strength of %d is refused', (streng
   expect(() => timestepsLeft(scheduler, 10, strength)).toThrow(
     `a strength of ${strength} leaves none of the 10 steps to run.`,
   );
+});
+
+test.each([
+  ['EulerDiscreteScheduler', 0.8],
+  ['EulerDiscreteScheduler', 0.5],
+  ['HeunDiscreteScheduler', 0.6],
+])('base and refiner share the timesteps of %s at %d', (_class_name, refinerStart) => {
+  const scheduler = createScheduler({ ...config, _class_name });
+  scheduler.setTimesteps(10);
+  const split = { refinerStart, trainSteps: 1000 };
+  const [base, refiner] = [baseTimesteps(scheduler.timesteps, split), refinerTimesteps(scheduler, split)];
+  const takeOver = 1000 * (1 - refinerStart);
+  expect(Math.min(...base)).toBeGreaterThanOrEqual(takeOver);
+  expect(refiner).toEqual(scheduler.timesteps.slice(-refiner.length));
+  // A whole step: of two stages, the first timestep stands alone.
+  expect((scheduler.timesteps.length - refiner.length) % scheduler.stages).toBe(0);
+  expect(base.length + refiner.length - scheduler.timesteps.length).toBeLessThan(scheduler.stages);
 });

@@ -1,0 +1,96 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import type { GenerateOptions } from '../../src/commands/drawing/request.ts';
+import { generate } from '../../src/commands/generate.ts';
+import type { ProgressEvent } from '../../src/context.ts';
+import { encodePng } from '../../src/generate/png.ts';
+import { convertDrawingCheckpoint, SIDE } from '../support/drawing-checkpoints.ts';
+import { writeModels } from '../support/sd-shapes.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+
+const temporary = temporaryFolder();
+
+describe('what cannot be drawn is refused in a sentence before a model is loaded', () => {
+  let [onnx, packages, otherFamily] = ['', '', ''];
+  let [own, small, text] = ['', '', ''];
+
+  beforeAll(async () => {
+    onnx = await convertDrawingCheckpoint(temporary('onnx'), 'plain', { target: 'onnx' });
+    packages = await convertDrawingCheckpoint(temporary('coreml'), 'plain', { target: 'coreml' });
+    const from = join(import.meta.dirname, '../fixtures/variants/controlnet-xl');
+    otherFamily = join(await writeModels(temporary('other'), { from, models: ['controlnet'] }), 'controlnet');
+    [own, small, text] = [
+      square('own', SIDE),
+      square('small', SIDE / 2),
+      join(temporary('pictures'), 'text.png'),
+    ];
+    writeFileSync(text, 'no picture');
+  });
+
+  test('a picture or mask of another size, that is no picture, or is not there', async () => {
+    await refused({ image: own, mask: small }, `${small} does not have the size of the picture to generate.`);
+    await refused({ image: text }, `${text} is not a valid PNG file.`);
+    await refused({ image: `${own}.not` }, `${own}.not does not exist.`);
+    await refused({ mask: own }, 'a mask selects what to redraw of a picture, but there is no picture.');
+  });
+
+  test('a size that packages do not have, which names the one they have', async () => {
+    await refused({ input: packages, height: 128 }, 'the UNet has a fixed size, which is not 128 × 64.');
+    await refused({ input: packages, height: 128 }, '64 × 64 pixels');
+    await refused({ input: packages, image: small }, `${small} does not have the size of the picture`);
+  });
+
+  test('a ControlNet that is not there, is for another family, is none, or applies to no step', async () => {
+    const controlled = (name: string, more = {}) => ({ controlnets: [{ name, image: own, ...more }] });
+    await refused(controlled('canny'), `there is no ControlNet canny in ${join(onnx, 'onnx')}.`);
+    await refused(controlled('canny'), 'controlnet, controlnet_1');
+    await refused(controlled(otherFamily), `${otherFamily} is a ControlNet of another family than the UNet.`);
+    await refused(controlled(join(onnx, 'onnx/unet')), `${join(onnx, 'onnx/unet')} is no ControlNet.`);
+    await refused(
+      controlled('controlnet', { start: 0.7, end: 0.7 }),
+      'cannot apply from 0.7 to 0.7 of the steps',
+    );
+  });
+
+  test('a ControlNet without a UNet that takes its residuals', async () => {
+    const input = await writeModels(temporary('uncontrolled'), { models: ['unet'] });
+    await refused(
+      { input, controlnets: [{ name: 'controlnet', image: own }] },
+      'has no UNet that takes the residuals of a ControlNet.',
+    );
+  });
+
+  test('a refiner for a family that has none', async () => {
+    await refused({ refinerStart: 0.8 }, 'only Stable Diffusion XL has a refiner.');
+  });
+
+  test('a scheduler that nobody knows, or that cannot predict what the model predicts', async () => {
+    await refused({ scheduler: 'fastest' }, 'fastest');
+    await refused({ scheduler: 'flow_euler' }, 'FlowMatchEulerDiscreteScheduler cannot');
+  });
+
+  test('a network that is missing', async () => {
+    rmSync(join(onnx, 'onnx/vae_encoder'), { recursive: true });
+    await refused({ image: own }, `${join(onnx, 'onnx')} has no vae_encoder.`);
+  });
+
+  async function refused(options: Partial<GenerateOptions>, sentence: string): Promise<void> {
+    const request = { input: onnx, output: temporary('drawn'), prompt: 'a', seed: 1, steps: 2, ...options };
+    const stages: string[] = [];
+    const onProgress = (event: ProgressEvent) => {
+      if (event.type === 'stage') stages.push(event.stage);
+    };
+    await expect(generate(request, { onProgress })).rejects.toThrow(sentence);
+    expect(stages, 'nothing was loaded').toEqual([]);
+  }
+});
+
+/** A grey PNG. */
+function square(name: string, side: number): string {
+  const path = join(temporary('pictures'), `${name}.png`);
+  mkdirSync(temporary('pictures'), { recursive: true });
+  const data = new Uint8Array(side * side * 3).fill(99);
+  writeFileSync(path, encodePng({ width: side, height: side, channels: 3, data }));
+  return path;
+}
