@@ -43,7 +43,9 @@ export function createReport({ json, quiet }: ReportOptions, signal: AbortSignal
 }
 
 function jsonReport(signal: AbortSignal): Report {
-  const print = (object: object): void => void process.stdout.write(`${JSON.stringify(object, finite)}\n`);
+  // An escape in JSON is what it stands for.
+  const print = (object: object): void =>
+    void process.stdout.write(`${visible(JSON.stringify(object, finite))}\n`);
   return {
     follow: (_, work) =>
       work({

@@ -1,14 +1,12 @@
 import type { ProgressEvent } from '../src/context.ts';
+import { printable } from '../src/text.ts';
 
 /**
  * Makes a text safe for the terminal. Names come from files, so characters that would control the terminal or change the
  * reading direction are shown as escapes; line breaks are kept.
  */
 export function visible(text: string): string {
-  return text.replace(
-    /(?!\n)[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu,
-    (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+  return printable(text, Number.POSITIVE_INFINITY);
 }
 
 /** Makes all texts of an event safe for the terminal. */

@@ -1,7 +1,10 @@
+import { printable } from './text.ts';
+
 /**
  * Every failure a user can cause is one of these. Four parts, in this order:
  * what is wrong (one sentence), where and expected-against-found (`details`), what to do next (`advice`).
- * `message` alone is enough to act on; the command line lays the same parts out.
+ * `message` alone is enough to act on; the command line lays the same parts out. Names and values of files stand in all
+ * parts: they are made printable, and are cut where they are long.
  */
 export interface ErrorParts {
   /** One sentence that says what is wrong. */
@@ -18,13 +21,23 @@ export class SdConvertError extends Error {
   readonly details: Readonly<Record<string, string>>;
   readonly advice: string | undefined;
 
-  constructor(parts: ErrorParts, options?: ErrorOptions) {
+  constructor(given: ErrorParts, options?: ErrorOptions) {
+    const parts = printableParts(given);
     super(layOut(parts), options);
     this.name = new.target.name;
     this.problem = parts.problem;
-    this.details = parts.details ?? {};
+    this.details = parts.details;
     this.advice = parts.advice;
   }
+}
+
+function printableParts({ problem, details = {}, advice }: ErrorParts) {
+  const rows = Object.entries(details).map(([label, text]) => [printable(label), printable(text)] as const);
+  return {
+    problem: printable(problem),
+    details: Object.fromEntries(rows),
+    advice: advice === undefined ? undefined : printable(advice),
+  };
 }
 
 /** A file, folder or model that is not there. */
@@ -75,8 +88,8 @@ export class ValidationError extends SdConvertError {}
 /** The work was interrupted (Ctrl-C, an aborted signal). */
 export class InterruptedError extends SdConvertError {}
 
-function layOut({ problem, details, advice }: ErrorParts): string {
-  const rows = Object.entries(details ?? {});
+function layOut({ problem, details, advice }: ReturnType<typeof printableParts>): string {
+  const rows = Object.entries(details);
   const width = Math.max(0, ...rows.map(([label]) => label.length));
   return [
     problem,

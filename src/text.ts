@@ -1,4 +1,4 @@
-/** Numbers as people read them in progress lines and errors. */
+/** Numbers and foreign text as people read them in progress lines, results and errors. */
 
 /** `1 graph`, `1,630 tensors`. */
 export function count(n: number, what: string): string {
@@ -29,4 +29,23 @@ export function alignColumns(rows: readonly (readonly string[])[]): string {
         .trimEnd(),
     )
     .join('\n');
+}
+
+/** Longest text of a single part of an error or line: a path and a sentence. */
+const LONGEST = 1500;
+
+/**
+ * Text of any origin for people: what would steer a terminal, turn the direction of writing or be invisible is shown as an
+ * escape, and what is too long loses its middle. Line breaks and tabs lay text out and stay.
+ */
+export function printable(text: string, most = LONGEST): string {
+  const kept = text.length <= most ? text : `${text.slice(0, most - 200)} … ${text.slice(-190)}`;
+  return kept.replaceAll(/(?![\n\t])[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/gu, (hidden) =>
+    hidden.split('').map(escaped).join(''),
+  );
+}
+
+/** As JavaScript and JSON write it. */
+function escaped(unit: string): string {
+  return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { FileFormatError, NotFoundError } from '../errors.ts';
 import { listFolder } from '../io/disk.ts';
+import { shown } from '../io/error-text.ts';
 import { isJsonObject, readJsonObject } from '../io/python-json.ts';
 import { withScales } from '../weights/scaled/with-scales.ts';
 import type { WeightFile } from '../weights/tensors-of-file.ts';
@@ -110,7 +111,7 @@ async function readIndex(index: string): Promise<ReadonlyMap<string, string>> {
       return [tensor, shard];
     throw new FileFormatError({
       problem: `${index} names a weight file that is not a plain .safetensors or .bin file name.`,
-      details: { tensor, found: typeof shard === 'string' ? JSON.stringify(shard) : `a ${typeof shard}` },
+      details: { tensor, found: shown(shard) },
       advice: 'Do not use this checkpoint unless you trust where it comes from.',
     });
   });

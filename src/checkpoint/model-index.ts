@@ -2,6 +2,7 @@ import { basename, join, resolve } from 'node:path';
 import { ConfigError, NotFoundError, UnsupportedModelError } from '../errors.ts';
 import { parseHubId } from '../hub/hub-id.ts';
 import { listFolder, pathKind } from '../io/disk.ts';
+import { quote } from '../io/error-text.ts';
 import { notFound } from '../io/not-found.ts';
 import { type JsonObject, readJsonObject } from '../io/python-json.ts';
 import { isOrdinary, isWeightless, recognizePipeline, supportedPipelines } from './recognize/pipelines.ts';
@@ -124,14 +125,11 @@ async function noModelIndex(path: string): Promise<Error> {
 /** Lists the components: entries such as `"unet": ["diffusers", "UNet2DConditionModel"]`, but not `[null, null]`. */
 function listParts(path: string, file: string, modelIndex: JsonObject): readonly ModelPart[] {
   const parts: ModelPart[] = [];
-  for (const [name, value] of Object.entries(modelIndex)) {
-    if (!Array.isArray(value)) continue; // settings of the pipeline
-    const [, className] = value;
-    if (typeof className !== 'string') continue;
+  for (const [name, className] of namedParts(modelIndex, file)) {
     if (!/^\w+$/.test(name)) {
       throw new ConfigError({
         problem: `${file} names a component that is not a valid folder name.`,
-        details: { found: JSON.stringify(name) },
+        details: { found: quote(name) },
       });
     }
     parts.push({ name, className, folder: join(path, name) });
@@ -140,4 +138,24 @@ function listParts(path: string, file: string, modelIndex: JsonObject): readonly
     throw new ConfigError({ problem: `${file} names no network.` });
   }
   return parts;
+}
+
+/** More components than any pipeline has; each is looked for on the disk. */
+const MOST_PARTS = 64;
+
+/** The names and classes of the components in model_index.json. Throws `ConfigError` for more than any pipeline has. */
+export function namedParts(
+  modelIndex: JsonObject,
+  file: string,
+): (readonly [name: string, className: string])[] {
+  const parts = Object.entries(modelIndex).flatMap(([name, value]) => {
+    // What is no list is a setting of the pipeline.
+    const className: unknown = Array.isArray(value) ? value[1] : undefined;
+    return typeof className === 'string' ? [[name, className] as const] : [];
+  });
+  if (parts.length <= MOST_PARTS) return parts;
+  throw new ConfigError({
+    problem: `${file} names ${parts.length} components, more than any pipeline has.`,
+    advice: 'It is damaged or not the file it should be: download it again.',
+  });
 }

@@ -1,6 +1,7 @@
 import { Tokenizer } from '@huggingface/tokenizers';
 import { z } from 'zod';
 import { ConfigError, FileFormatError, RequestError } from '../errors.ts';
+import { quote } from '../io/error-text.ts';
 
 /** Contents of a checkpoint's `tokenizer` folder. */
 export interface ClipTokenizerFiles {
@@ -173,7 +174,7 @@ function readVocab(text: string): Vocab {
   if (vocab) return vocab;
   throw new FileFormatError({
     problem: "The tokenizer's vocab.json is not a table of token ids.",
-    details: { expected: 'a JSON object that maps each token to its id', found: excerpt(text) },
+    details: { expected: 'a JSON object that maps each token to its id', found: quote(text) },
     advice: 'Download the checkpoint again.',
   });
 }
@@ -200,14 +201,10 @@ function readMerges(text: string): string[][] {
     details: {
       line: String(odd + 1 + lines.length - pairs.length),
       expected: 'two tokens',
-      found: excerpt(lines.at(odd - pairs.length) ?? ''),
+      found: quote(lines.at(odd - pairs.length) ?? ''),
     },
     advice: 'Download the checkpoint again.',
   });
-}
-
-function excerpt(text: string): string {
-  return JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text);
 }
 
 /** Builds the `tokenizer.json` of CLIP, because Stable Diffusion checkpoints come without that file. */

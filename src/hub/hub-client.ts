@@ -1,4 +1,5 @@
 import { DownloadError, FileFormatError, RequestError, SdConvertError } from '../errors.ts';
+import { shown } from '../io/error-text.ts';
 import { isJsonObject } from '../io/python-json.ts';
 import { answerBytes, answerText } from './hub-answer.ts';
 import { isPlainPath } from './hub-id.ts';
@@ -208,7 +209,7 @@ function checkFile(
   if (typeof path !== 'string' || !isPlainPath(path)) {
     throw new FileFormatError({
       problem: `${repo} has a file whose name leads out of its folder.`,
-      details: { found: JSON.stringify(path) },
+      details: { found: shown(path) },
       advice: 'Do not use this repository unless you trust where it comes from.',
     });
   }
@@ -223,7 +224,7 @@ function checkFile(
     return { path, size, oid, hash };
   throw new FileFormatError({
     problem: `the Hub gives neither the size nor the hash of ${repo}/${path}.`,
-    details: { size: String(size), hash: String(oid) },
+    details: { size: shown(size), hash: shown(oid) },
     advice: 'If HF_ENDPOINT names a mirror, use another one, or none.',
   });
 }

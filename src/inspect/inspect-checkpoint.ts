@@ -3,6 +3,7 @@ import { type Checkpoint, type Component, natureOf } from '../checkpoint/checkpo
 import { openComponentFolder } from '../checkpoint/component.ts';
 import { type Variant, variantsAmong } from '../checkpoint/component-weights.ts';
 import { familyTitles, kindTitles } from '../checkpoint/family.ts';
+import { namedParts } from '../checkpoint/model-index.ts';
 import { openCheckpoint } from '../checkpoint/open-checkpoint.ts';
 import { isWeightless } from '../checkpoint/recognize/pipelines.ts';
 import { readSideText, sideFileName } from '../checkpoint/side-file.ts';
@@ -89,9 +90,8 @@ async function readParts(path: string, modelIndex: JsonObject) {
   const missing: string[] = [];
   const problems: string[] = [];
   const variants = new Set<Variant>();
-  for (const [name, entry] of Object.entries(modelIndex)) {
-    const className = Array.isArray(entry) ? text(entry[1]) : null;
-    if (className === null || !/^\w+$/.test(name)) continue;
+  for (const [name, className] of namedParts(modelIndex, join(path, 'model_index.json'))) {
+    if (!/^\w+$/.test(name)) continue;
     const folder = join(path, name);
     if ((await pathKind(folder)) !== 'folder') {
       missing.push(name);

@@ -10,6 +10,28 @@ export function quote(name: string): string {
   return excerpt(JSON.stringify(name.slice(0, 200)));
 }
 
+/** Deeper lists and objects are shown by their kind only. */
+const DEEPEST_SHOWN = 2;
+const MOST_SHOWN = 6;
+
+/** Any value out of a file as text for a sentence, whatever its size, depth and content: `"text"`, `[1, 2, …]`, `{ a: null }`. */
+export function shown(value: unknown, depth = 0): string {
+  if (typeof value === 'string') return quote(value);
+  if (typeof value !== 'object' || value === null) return excerpt(String(value));
+  const isList = Array.isArray(value);
+  const size = isList ? value.length : Object.keys(value).length;
+  if (depth === DEEPEST_SHOWN && size > 0) return isList ? '[…]' : '{…}';
+  const inside = Object.entries(value)
+    .slice(0, MOST_SHOWN)
+    .map(
+      ([key, each]) =>
+        (isList ? '' : `${/^\w+$/.test(key) ? excerpt(key) : quote(key)}: `) + shown(each, depth + 1),
+    );
+  if (size > MOST_SHOWN) inside.push('…');
+  if (isList) return excerpt(`[${inside.join(', ')}]`);
+  return size === 0 ? '{}' : excerpt(`{ ${inside.join(', ')} }`);
+}
+
 /** `1,234 bytes`. */
 export function countBytes(bytes: number): string {
   return `${bytes.toLocaleString('en-US')} bytes`;

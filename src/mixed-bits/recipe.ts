@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { FileFormatError, RequestError } from '../errors.ts';
+import { shown } from '../io/error-text.ts';
 import { type JsonObject, readJsonObject } from '../io/python-json.ts';
 import { writeJson } from '../io/strict-json.ts';
 import { paletteBits } from '../quantize/palette/palette.ts';
@@ -41,7 +42,7 @@ function parse<Schema extends z.ZodType>(schema: Schema, json: JsonObject, path:
   const [issue] = result.error.issues;
   throw notARecipe(path, {
     at: issue?.path.join('.') ?? '',
-    found: JSON.stringify(issue?.input),
+    found: shown(issue?.input),
     expected: recipeBits.join(', '),
   });
 }

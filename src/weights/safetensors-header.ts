@@ -1,7 +1,6 @@
-import { inspect } from 'node:util';
 import { FileFormatError, UnsupportedModelError } from '../errors.ts';
 import type { ByteSource } from '../io/bytes.ts';
-import { countBytes, excerpt, quote } from '../io/error-text.ts';
+import { countBytes, excerpt, quote, shown } from '../io/error-text.ts';
 import { duplicateKey } from '../io/json-text.ts';
 import { isJsonObject } from '../io/python-json.ts';
 import { sniff } from '../io/sniff.ts';
@@ -126,7 +125,7 @@ function readEntry(name: string, value: unknown, dataStart: number, file: string
     throw broken(file, 'the header entry of a tensor is malformed', {
       tensor,
       expected: 'a dtype, a shape and two data_offsets',
-      found: excerpt(inspect(value, { depth: 1, breakLength: Number.POSITIVE_INFINITY })),
+      found: shown(value),
     });
   }
   const dtype = Object.hasOwn(safetensorsDTypes, spelling) ? safetensorsDTypes[spelling] : undefined;

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { Component } from '../../checkpoint/checkpoint.ts';
 import { ConfigError } from '../../errors.ts';
+import { shown } from '../../io/error-text.ts';
 
 /**
  * Parses a component's config by the schema of what sdconvert can build. Keys outside of the schema do not affect the
@@ -27,7 +28,7 @@ export function parseConfig<Schema extends z.ZodType>(
     details: {
       file: component.configFile,
       ...classIn(component),
-      found: `${key} = ${JSON.stringify(issue.input)}`,
+      found: `${key} = ${shown(issue.input)}`,
       supported: issue.message,
     },
     advice: 'If the file is intact, this kind of model is not supported yet.',

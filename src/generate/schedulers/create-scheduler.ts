@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ConfigError } from '../../errors.ts';
+import { shown } from '../../io/error-text.ts';
 import type { Scheduler } from './scheduler.ts';
 import { type SchedulerClass, schedulerClasses } from './scheduler-classes.ts';
 import {
@@ -75,14 +76,7 @@ function checkCompatible(own: SchedulerName, name: SchedulerName, options: Sched
 function refused(name: string, key: string, value: unknown, expected: string): ConfigError {
   return new ConfigError({
     problem: `${name} is configured with a "${key}" that sdconvert does not support.`,
-    details: { expected, found: value === undefined ? 'nothing' : found(value) },
+    details: { expected, found: value === undefined ? 'nothing' : shown(value) },
     advice: 'Change it in scheduler_config.json, or choose another scheduler with --scheduler.',
   });
-}
-
-/** Formats a value for an error, shortened: a malformed file may hold values of any size and depth. */
-function found(value: unknown): string {
-  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'an object';
-  const text = String(typeof value === 'string' ? JSON.stringify(value) : value);
-  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }

@@ -1,4 +1,5 @@
 import { FileFormatError, UnsupportedModelError } from '../../../errors.ts';
+import { quote } from '../../../io/error-text.ts';
 import { weightFilePath } from '../package/weight-blobs.ts';
 import { milElement } from './mil-dtype.ts';
 import { isMilOperation } from './mil-operations.ts';
@@ -167,10 +168,4 @@ function broken(file: string, what: string, details: Readonly<Record<string, str
     details,
     advice: 'It is damaged, or was written by a faulty tool: get it again, or convert it again.',
   });
-}
-
-/** A stranger's name may be long, and hold anything. */
-function quote(name: string): string {
-  const text = JSON.stringify(name);
-  return text.length <= 120 ? text : `${text.slice(0, 119)}…`;
 }
