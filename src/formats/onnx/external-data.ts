@@ -13,7 +13,7 @@ export interface Placement {
   readonly length: number;
 }
 
-/** One data file: its name and exact size in bytes, its tensors with their offsets. */
+/** One data file: its name and exact size in bytes, its tensors by offset. Tensors with one stream share their place. */
 export interface DataFile {
   readonly location: string;
   readonly byteLength: number;
@@ -27,7 +27,7 @@ export const MAX_DATA_FILE_BYTES = 2_000_000_000;
 const PAGE = 4096;
 const CACHE_LINE = 64;
 
-/** Lays tensors out in order, in files named `<stem>`, `<stem>_1`, … of at most `maxFileBytes` (a single larger tensor gets a file of its own). */
+/** Lays tensors out in order, those with one stream once, in files named `<stem>`, `<stem>_1`, … of at most `maxFileBytes` (a single larger tensor gets a file of its own). */
 export function layOutTensors(
   tensors: readonly TensorStream[],
   stem: string,
@@ -38,7 +38,13 @@ export function layOutTensors(
     byteLength: number;
     tensors: { tensor: TensorStream; offset: number }[];
   }[] = [];
+  const placed = new Map<TensorStream['stream'], { file: (typeof files)[number]; offset: number }>();
   for (const tensor of tensors) {
+    const same = placed.get(tensor.stream);
+    if (same) {
+      same.file.tensors.push({ tensor, offset: same.offset });
+      continue;
+    }
     const alignment = alignmentOf(tensor);
     let file = files.at(-1);
     if (!file || alignUp(file.byteLength, alignment) + tensor.byteLength > maxFileBytes) {
@@ -48,7 +54,9 @@ export function layOutTensors(
     const offset = alignUp(file.byteLength, alignment);
     file.tensors.push({ tensor, offset });
     file.byteLength = offset + tensor.byteLength;
+    placed.set(tensor.stream, { file, offset });
   }
+  for (const { tensors: those } of files) those.sort((a, b) => a.offset - b.offset);
   return files;
 }
 

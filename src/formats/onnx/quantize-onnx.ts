@@ -152,6 +152,7 @@ function changed({ proto, graph, stored }: Source, changes: ReadonlyMap<string, 
       changes.has(each.name ?? '') ? partsOf(each.name ?? '').map(partProto) : [each],
     )
     .map((each) => relocated(each, places));
+  const present = new Set((graph.initializer ?? []).map(({ name }) => name ?? ''));
   const constants = new Map(
     [...changes.values()].flatMap(({ form }) => form.constants.map((each) => [each.name, each])),
   );
@@ -165,7 +166,7 @@ function changed({ proto, graph, stored }: Source, changes: ReadonlyMap<string, 
         node: withNodes(graph.node ?? [], changes),
         initializer: [
           ...initializer,
-          ...[...constants.values()].filter(({ name }) => !isThere(graph, name)).map(constantProto),
+          ...[...constants.values()].filter(({ name }) => !present.has(name)).map(constantProto),
         ],
         // Before IR version 4, initializers are also inputs.
         input: (graph.input ?? []).filter(({ name }) => !changes.has(name ?? '')),
@@ -204,10 +205,6 @@ function withContrib(opsets: Opsets, changes: ReadonlyMap<string, Change>): Opse
   return isUsed && !opsets.some((each) => each.domain === domain)
     ? [...opsets, { domain, version: 1 }]
     : opsets;
-}
-
-function isThere({ initializer }: GraphProto, name: string): boolean {
-  return (initializer ?? []).some((each) => each.name === name);
 }
 
 function partProto({ name, dataType, dims }: OnnxPart): TensorProto {

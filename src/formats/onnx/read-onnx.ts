@@ -1,4 +1,4 @@
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, posix } from 'node:path';
 import { FileFormatError } from '../../errors.ts';
 import type { ByteSource } from '../../io/bytes.ts';
 import { openFile } from '../../io/disk.ts';
@@ -8,6 +8,7 @@ import { type OnnxModel, relocated } from './build-model.ts';
 import { type DataFile, layOutTensors, placements } from './external-data.ts';
 import { readOnnxWithoutWeights } from './onnx-header.ts';
 import { decodeModel, EXTERNAL, type ModelProto, type TensorProto } from './proto.ts';
+import { declaredBytes, verifyTensors } from './verify-tensors.ts';
 
 /** An ONNX file that is open: the message, and its external tensors unread. */
 export interface OpenOnnx extends OnnxModel {
@@ -27,25 +28,22 @@ const READ_WHOLE_BYTES = 1 << 26;
  */
 export async function openOnnx(path: string, { readWhole = READ_WHOLE_BYTES } = {}): Promise<OpenOnnx> {
   const proto = await readModelProto(path, readWhole);
+  verifyTensors(proto.graph ?? {}, path);
   const sources = new Map<string, ByteSource>();
   const close = async (): Promise<void> => {
     for (const source of sources.values()) await source.close();
   };
   try {
-    const files = new Map<string, { tensor: TensorStream; offset: number }[]>();
+    const files = new Map<string, StoredTensors>();
     for (const tensor of (proto.graph?.initializer ?? []).filter(isExternal)) {
       const place = placeOf(tensor, path);
       const source = sources.get(place.location) ?? (await openFile(join(dirname(path), place.location)));
       sources.set(place.location, source);
-      const stored = files.get(place.location) ?? [];
+      const stored = files.get(place.location) ?? new StoredTensors(source, path);
       files.set(place.location, stored);
-      stored.push({ tensor: storedTensor(tensor, place, source, path), offset: place.offset });
+      stored.add(tensor, place);
     }
-    const dataFiles: DataFile[] = [...files].map(([location, tensors]) => ({
-      location,
-      byteLength: sources.get(location)?.size ?? 0,
-      tensors,
-    }));
+    const dataFiles = [...files].map(([location, stored]) => ({ location, ...stored.inOrder() }));
     return { proto, dataFiles, close };
   } catch (error) {
     await close();
@@ -53,10 +51,11 @@ export async function openOnnx(path: string, { readWhole = READ_WHOLE_BYTES } = 
   }
 }
 
-/** Makes an open model writable: weights inside its file move to a data file. */
+/** Makes an open model writable: weights inside its file, or in one whose name something else needs, move to a data file. */
 export function withWeightsBeside(model: OnnxModel, path: string): OnnxModel {
   const own = basename(path);
-  if (model.dataFiles.every(({ location }) => location !== own)) return model;
+  const isTaken = (location: string) => location === own || /[/]|\.(onnx|json)$/.test(location);
+  if (!model.dataFiles.some(({ location }) => isTaken(location))) return model;
   const tensors = model.dataFiles.flatMap((file) => file.tensors.map(({ tensor }) => tensor));
   const dataFiles = layOutTensors(tensors, 'model.onnx_data');
   const places = placements(dataFiles);
@@ -69,25 +68,64 @@ function isExternal({ dataLocation }: TensorProto): boolean {
   return dataLocation === EXTERNAL;
 }
 
-function storedTensor(
-  { name }: TensorProto,
-  { offset, length }: Place,
-  source: ByteSource,
-  path: string,
-): TensorStream {
-  const byteLength = length ?? source.size - offset;
-  if (offset + byteLength <= source.size && byteLength >= 0) {
-    return { name: name ?? '', byteLength, stream: () => streamBytes(source, offset, byteLength) };
+/** The tensors of one data file, which may be in any order and share their bytes. */
+class StoredTensors {
+  readonly #source: ByteSource;
+  readonly #path: string;
+  readonly #tensors: { readonly tensor: TensorStream; readonly offset: number }[] = [];
+  /** Streams by place: tensors that share their bytes have one. */
+  readonly #streams = new Map<string, TensorStream['stream']>();
+
+  constructor(source: ByteSource, path: string) {
+    this.#source = source;
+    this.#path = path;
   }
-  throw new FileFormatError({
+
+  /** Throws `FileFormatError` for one that the file does not hold whole. */
+  add(tensor: TensorProto, { offset, length }: Place): void {
+    const name = tensor.name ?? '';
+    const declared = declaredBytes(tensor);
+    const byteLength = length ?? declared ?? this.#source.size - offset;
+    if (byteLength < 0 || offset + byteLength > this.#source.size)
+      throw cutOff(this.#path, name, this.#source, `bytes ${offset} … ${offset + byteLength}`);
+    if (declared !== undefined && byteLength !== declared)
+      throw misplaced(this.#path, 'a tensor has not as many bytes as its size says', name);
+    const key = `${offset} ${byteLength}`;
+    const stream = this.#streams.get(key) ?? (() => streamBytes(this.#source, offset, byteLength));
+    this.#streams.set(key, stream);
+    this.#tensors.push({ tensor: { name, byteLength, stream }, offset });
+  }
+
+  /** In the order of the file, up to the end of the last one. Throws `FileFormatError` for tensors that overlap. */
+  inOrder(): Omit<DataFile, 'location'> {
+    // Stable: tensors that share their bytes stay in the order of the model.
+    const tensors = this.#tensors.toSorted(
+      (a, b) => a.offset - b.offset || a.tensor.byteLength - b.tensor.byteLength,
+    );
+    let [end, before] = [0, tensors[0]];
+    for (const each of tensors) {
+      if (each.offset < end && each.tensor.stream !== before?.tensor.stream)
+        throw misplaced(this.#path, 'two tensors share a part of their bytes', each.tensor.name);
+      if (each.tensor.byteLength > 0) [end, before] = [each.offset + each.tensor.byteLength, each];
+    }
+    return { tensors, byteLength: end };
+  }
+}
+
+function cutOff(path: string, tensor: string, source: ByteSource, needs: string): FileFormatError {
+  return new FileFormatError({
     problem: `the weights of ${path} are cut off.`,
-    details: {
-      tensor: name ?? '',
-      needs: `bytes ${offset} … ${offset + byteLength}`,
-      file: `${source.name} (${source.size} bytes)`,
-    },
+    details: { tensor, needs, file: `${source.name} (${source.size} bytes)` },
     advice:
       'The data file is not the one the model was written with, or it is truncated. Convert or download it again.',
+  });
+}
+
+function misplaced(path: string, what: string, tensor: string): FileFormatError {
+  return new FileFormatError({
+    problem: `the weights of ${path} are not where they can be: ${what}.`,
+    details: { tensor },
+    advice: 'It is damaged, or was written by a faulty tool: get it again, or convert it again.',
   });
 }
 
@@ -149,19 +187,16 @@ interface Place {
 
 function placeOf(tensor: TensorProto, path: string): Place {
   const entries = new Map((tensor.externalData ?? []).map(({ key, value }) => [key, value ?? '']));
-  const location = entries.get('location') ?? '';
+  // One file has one name here, however it is written.
+  const location = posix.normalize(entries.get('location') || '..');
   const offset = Number(entries.get('offset') ?? 0);
   const length = entries.has('length') ? Number(entries.get('length')) : undefined;
-  const inside =
-    location !== '' &&
-    !location.startsWith('/') &&
-    !location.includes('\\') &&
-    !location.split('/').includes('..');
+  const inside = !location.startsWith('/') && !/[\\\0]/.test(location) && !location.split('/').includes('..');
   if (
     inside &&
     Number.isSafeInteger(offset) &&
     offset >= 0 &&
-    (length === undefined || Number.isSafeInteger(length))
+    (length === undefined || (Number.isSafeInteger(length) && length >= 0))
   ) {
     return { location, offset, length };
   }

@@ -12,12 +12,17 @@ export interface WeightUse {
   readonly casts: readonly NodeProto[];
 }
 
+/** Casts in a row between a weight and its layers: exporters write one. */
+const MOST_CASTS = 4;
+
 /** Finds the values that are weights to all their readers, directly or cast to another precision. */
 export function weightUses(graph: GraphProto): ReadonlyMap<string, WeightUse> {
   const readers = new Map<string, { readonly node: NodeProto; readonly at: number }[]>();
   for (const node of graph.node ?? []) {
     for (const [at, name] of (node.input ?? []).entries()) {
-      readers.set(name, [...(readers.get(name) ?? []), { node, at }]);
+      const others = readers.get(name);
+      if (others) others.push({ node, at });
+      else readers.set(name, [{ node, at }]);
     }
   }
   const elsewhere = new Set([
@@ -26,12 +31,12 @@ export function weightUses(graph: GraphProto): ReadonlyMap<string, WeightUse> {
   ]);
   const dtypes = new Map((graph.initializer ?? []).map(({ name, dataType }) => [name ?? '', dataType ?? 0]));
 
-  const useOf = (value: string, dataType: number): WeightUse | undefined => {
+  const useOf = (value: string, dataType: number, casts = 0): WeightUse | undefined => {
     const reading = readers.get(value) ?? [];
-    if (elsewhere.has(value) || reading.length === 0) return undefined;
+    if (elsewhere.has(value) || reading.length === 0 || casts > MOST_CASTS) return undefined;
     const uses: WeightUse[] = [];
     for (const { node, at } of reading) {
-      const use = node.opType === 'Cast' ? throughCast(node) : layerUse(node, at, dataType);
+      const use = node.opType === 'Cast' ? throughCast(node, casts + 1) : layerUse(node, at, dataType);
       if (!use) return undefined;
       uses.push(use);
     }
@@ -44,9 +49,9 @@ export function weightUses(graph: GraphProto): ReadonlyMap<string, WeightUse> {
       casts: uses.flatMap(({ casts }) => casts),
     };
   };
-  const throughCast = (node: NodeProto): WeightUse | undefined => {
+  const throughCast = (node: NodeProto, casts: number): WeightUse | undefined => {
     const to = toNumber(node.attribute?.find(({ name }) => name === 'to')?.i);
-    const use = useOf(node.output?.[0] ?? '', to);
+    const use = useOf(node.output?.[0] ?? '', to, casts);
     return use && { ...use, casts: [node, ...use.casts] };
   };
 

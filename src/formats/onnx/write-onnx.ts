@@ -15,7 +15,11 @@ export function onnxContents({ proto, dataFiles }: OnnxModel): FileContents[] {
   const model = memoryStream('model.onnx', encodeModel(proto));
   return [
     { name: model.name, parts: [{ tensor: model, offset: 0 }] },
-    ...dataFiles.map(({ location, tensors }) => ({ name: location, parts: tensors })),
+    // Tensors with one stream share their place.
+    ...dataFiles.map(({ location, tensors }) => ({
+      name: location,
+      parts: tensors.filter(({ tensor }, index) => tensor.stream !== tensors[index - 1]?.tensor.stream),
+    })),
   ];
 }
 
