@@ -17,7 +17,7 @@ export async function completeTokenizer(files: readonly string[]): Promise<reado
   const find = (name: string) => files.find((file) => basename(file) === name);
   const whole = find('tokenizer.json');
   if (whole === undefined || (find('vocab.json') && find('merges.txt'))) return files;
-  const { data } = tokenizerSchema.safeParse(await readJsonObject(whole));
+  const { data } = tokenizerSchema.safeParse(await readJsonObject(whole, LARGEST_TOKENIZER));
   if (!data) return files; // another kind of tokenizer: the code that needs the files reports them as missing
   const { model, added_tokens } = data;
   const lines = model.merges.map((merge) => (typeof merge === 'string' ? merge : merge.join(' ')));
@@ -26,12 +26,17 @@ export async function completeTokenizer(files: readonly string[]): Promise<reado
     { name: 'merges.txt', text: `${['#version: 0.2', ...lines].join('\n')}\n` },
   ];
   const own = Object.fromEntries(
-    added_tokens.filter(({ content }) => !(content in model.vocab)).map(({ id, content }) => [content, id]),
+    added_tokens
+      .filter(({ content }) => !Object.hasOwn(model.vocab, content))
+      .map(({ id, content }) => [content, id]),
   );
   if (Object.keys(own).length > 0 && !find('added_tokens.json'))
     made.push({ name: 'added_tokens.json', text: `${JSON.stringify(own, null, 2)}\n` });
   return [...files, ...made.filter(({ name }) => !find(name))];
 }
+
+/** Limit on the size of a `tokenizer.json`, in bytes: CLIP's has 2 MB, those of large vocabularies 20 MB. */
+const LARGEST_TOKENIZER = 32 << 20;
 
 const tokenizerSchema = z.object({
   model: z.object({

@@ -125,14 +125,14 @@ export async function writeFile(path: string, fill: (sink: ByteSink) => Promise<
 /** Makes a file of a name that nothing has yet, not even a link. */
 const EXCLUSIVE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | (constants.O_NOFOLLOW ?? 0);
 
-/** Limit on the size of a configuration or vocabulary: a larger file is another one. */
+/** Limit on the size of a vocabulary, the largest text that is read: a larger file is another one. */
 const LARGEST_TEXT = 64 * 2 ** 20;
 
-/** The whole of a small UTF-8 file. Throws as `openFile` does, and `FileFormatError` for one that is absurdly large. */
-export async function readText(path: string): Promise<string> {
+/** The whole of a small UTF-8 file. Throws as `openFile` does, and `FileFormatError` for one of more than `most` bytes. */
+export async function readText(path: string, most = LARGEST_TEXT): Promise<string> {
   const file = await openFile(path);
   try {
-    if (file.size > LARGEST_TEXT) throw tooLarge(path, file.size, LARGEST_TEXT);
+    if (file.size > most) throw tooLarge(path, file.size, most);
     const bytes = new Uint8Array(file.size);
     await file.read(bytes, 0);
     return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);

@@ -45,9 +45,15 @@ export function parsePythonJson(text: string, file: string): unknown {
   }
 }
 
-/** Reads a JSON file that Python wrote and that must hold an object. Throws `NotFoundError` or `FileFormatError`. */
-export async function readJsonObject(path: string): Promise<JsonObject> {
-  const value = parsePythonJson(await readText(path), path);
+/** Limit on the size of a configuration or list, in bytes; those of the largest models have a tenth of it. */
+const LARGEST_OBJECT = 4 << 20;
+
+/**
+ * Reads a JSON file that Python wrote and that must hold an object. Throws `NotFoundError`, or `FileFormatError` for
+ * anything else and for one of more than `most` bytes.
+ */
+export async function readJsonObject(path: string, most = LARGEST_OBJECT): Promise<JsonObject> {
+  const value = parsePythonJson(await readText(path, most), path);
   if (isJsonObject(value)) return value;
   throw new FileFormatError({
     problem: `${path} does not hold a JSON object.`,

@@ -15,8 +15,11 @@ export interface ZipArchive {
   readonly zip: ZipFile;
 }
 
-/** More than any checkpoint has tensors. */
-const MAX_ENTRIES = 100_000;
+/** Ten times what any checkpoint has tensors. */
+const MAX_ENTRIES = 30_000;
+
+/** Bytes read at once: entries that are small lie close together. */
+const WINDOW_BYTES = 4096;
 
 /** Reads an archive's directory. Throws `FileFormatError`, or `UnsupportedModelError` for a huge number of entries. */
 export async function openZip(source: ByteSource): Promise<ZipArchive> {
@@ -70,6 +73,8 @@ export async function locateEntries({
 /** Gives yauzl the bytes of a source. */
 class SourceReader extends RandomAccessReader {
   readonly #source: ByteSource;
+  #window = new Uint8Array();
+  #start = 0;
 
   constructor(source: ByteSource) {
     super();
@@ -89,8 +94,16 @@ class SourceReader extends RandomAccessReader {
   }
 
   async #fill(into: Uint8Array, position: number): Promise<void> {
-    if (position + into.length > this.#source.size) throw new Error('a part of it lies beyond its end');
-    await this.#source.read(into, position);
+    const { size } = this.#source;
+    if (position + into.length > size) throw new Error('a part of it lies beyond its end');
+    const start = position - this.#start;
+    if (start < 0 || start + into.length > this.#window.length) {
+      if (into.length > WINDOW_BYTES) return this.#source.read(into, position);
+      this.#window = new Uint8Array(Math.min(WINDOW_BYTES, size - position));
+      this.#start = position;
+      await this.#source.read(this.#window, position);
+    }
+    into.set(this.#window.subarray(position - this.#start, position - this.#start + into.length));
   }
 }
 

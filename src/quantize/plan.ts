@@ -91,15 +91,35 @@ export function planQuantization(options: QuantizationOptions): QuantizationPlan
  * suffixes (`_to_fp16`, `_palettized`) are ignored, so that one pattern fits a checkpoint's names and Core ML's.
  */
 export function matchesWeight(pattern: string, name: string): boolean {
-  const expression = plainName(pattern, '*').replaceAll('*', '.*');
-  return new RegExp(`^${expression}$`).test(plainName(name));
+  const [start = '', ...rest] = plainName(pattern, '*').split('*');
+  const text = plainName(name);
+  const end = rest.pop();
+  if (end === undefined) return text === start;
+  if (!text.startsWith(start) || !text.endsWith(end)) return false;
+  // The earliest place for each piece leaves the most room for the others: no other place need be tried.
+  let at = start.length;
+  for (const piece of rest) {
+    const found = text.indexOf(piece, at);
+    if (found < 0) return false;
+    at = found + piece.length;
+  }
+  return at <= text.length - end.length;
 }
 
 /** A weight's name as it can be compared between formats. */
 export function plainName(name: string, kept = ''): string {
-  return name
-    .replace(/(_to_fp(16|32)|_palettized|_quantized)+$/, '')
-    .replaceAll(new RegExp(`[^A-Za-z0-9${kept}]`, 'g'), '_');
+  return withoutSuffixes(name).replaceAll(new RegExp(`[^A-Za-z0-9${kept}]`, 'g'), '_');
+}
+
+const suffixes = ['_to_fp16', '_to_fp32', '_palettized', '_quantized'];
+
+function withoutSuffixes(name: string): string {
+  let end = name.length;
+  for (;;) {
+    const suffix = suffixes.find((each) => name.endsWith(each, end));
+    if (suffix === undefined) return name.slice(0, end);
+    end -= suffix.length;
+  }
 }
 
 function formOf({

@@ -26,8 +26,13 @@ export interface Unpickled {
   readonly end: number;
 }
 
-/** Enough for 50,000 tensors, at about 40 steps each. It also bounds the stack, the memo and all lists and dicts. */
+/** Enough for 25,000 tensors, at about 80 steps each. It also bounds the stack, the memo and all lists and dicts. */
 const MAX_STEPS = 2_000_000;
+
+/** Steps that take as much memory as one instruction may: for a dict, for a list or tuple, for a value that is kept. */
+const DICT_STEPS = 16;
+const LIST_STEPS = 3;
+const KEEP_STEPS = 2;
 
 /** The pickle is the only part of a file that is in memory; that of the largest checkpoints has a few MB. */
 export const MAX_PICKLE_BYTES = 1 << 28;
@@ -116,12 +121,24 @@ class PickleMachine {
     return this.#stack.splice(mark);
   }
 
+  /** A new list, or a tuple of items. */
+  pushList(items: PickleValue[] = []): void {
+    this.spend(LIST_STEPS);
+    this.push(items);
+  }
+
+  pushDict(): void {
+    this.spend(DICT_STEPS);
+    this.push(new Map());
+  }
+
   popTuple(length: number): void {
     const items = Array.from({ length }, () => this.pop());
-    this.push(items.reverse());
+    this.pushList(items.reverse());
   }
 
   remember(index: number): void {
+    this.spend(KEEP_STEPS);
     this.memo.set(index, this.top());
   }
 
@@ -154,7 +171,7 @@ class PickleMachine {
     if (isGlobal(callee) && callee.isUnknown) throw unknownGlobal(this.file, callee.name);
     if (!isGlobal(callee) || !callee.make) throw this.refusal('calls something that is not a function');
     if (!Array.isArray(args)) throw this.refusal(`calls ${callee.name} without a list of arguments`);
-    this.spend(args.length);
+    this.spend(DICT_STEPS + args.length);
     for (const argument of args) if (Array.isArray(argument)) this.spend(argument.length);
     const made = callee.make(args);
     if (made === undefined) throw this.refusal(`calls ${callee.name} with arguments that it does not take`);
@@ -170,6 +187,7 @@ class PickleMachine {
       this.call();
       return;
     }
+    this.spend(LIST_STEPS);
     this.pop();
     this.push({ kind: 'inert', name: callee.name });
   }
@@ -257,20 +275,20 @@ const instructions: ReadonlyMap<number, Instruction> = new Map<number, Instructi
   [0x30, (m) => void m.pop()], // POP
   [0x31, (m) => void m.popToMark()], // POP_MARK
   [0x32, (m) => m.push(m.top())], // DUP
-  [0x29, (m) => m.push([])], // EMPTY_TUPLE
-  [0x74, (m) => m.push(m.popToMark())], // TUPLE
+  [0x29, (m) => m.pushList()], // EMPTY_TUPLE
+  [0x74, (m) => m.pushList(m.popToMark())], // TUPLE
   [0x85, (m) => m.popTuple(1)], // TUPLE1
   [0x86, (m) => m.popTuple(2)], // TUPLE2
   [0x87, (m) => m.popTuple(3)], // TUPLE3
-  [0x5d, (m) => m.push([])], // EMPTY_LIST
+  [0x5d, (m) => m.pushList()], // EMPTY_LIST
   [0x61, (m) => m.addItems([m.pop()])], // APPEND
   [0x65, (m) => m.addItems(m.popToMark())], // APPENDS
-  [0x7d, (m) => m.push(new Map())], // EMPTY_DICT
+  [0x7d, (m) => m.pushDict()], // EMPTY_DICT
   [0x73, (m) => m.setItems([m.pop(), m.pop()].reverse())], // SETITEM
   [0x75, (m) => m.setItems(m.popToMark())], // SETITEMS
-  [0x8f, (m) => m.push([])], // EMPTY_SET
+  [0x8f, (m) => m.pushList()], // EMPTY_SET
   [0x90, (m) => m.addItems(m.popToMark())], // ADDITEMS
-  [0x91, (m) => m.push(m.popToMark())], // FROZENSET
+  [0x91, (m) => m.pushList(m.popToMark())], // FROZENSET
 
   [0x71, (m) => m.remember(m.input.uint8())], // BINPUT
   [0x72, (m) => m.remember(m.input.uint32())], // LONG_BINPUT

@@ -40,28 +40,40 @@ export function isDecoder({ type }: Operation): boolean {
   return type.startsWith('constexpr_');
 }
 
+/** Compressed weights whose parameters are compressed themselves: a palette of 8 bits behind a sparse one is the deepest known. */
+const DEEPEST = 3;
+
+/** Longest vectors that an index of a palette stands for; coremltools writes 2 and 4. */
+const LONGEST_VECTOR = 16;
+
 /**
  * The constants that a `constexpr_…` operation gives, rounded to the dtypes it declares. Memory: its largest constant,
- * a few times. Throws `Error` for parameters that contradict each other.
+ * a few times; nothing is expanded before its size is compared with the declared one. Throws `Error` for parameters that
+ * contradict each other.
  */
 export async function decodeConstants(
   operation: Operation,
   source: ConstantSource,
+  depth = 0,
 ): Promise<readonly DenseConstant[]> {
+  if (depth > DEEPEST) throw new Error(`${operation.type} is compressed over and over`);
   const decode = Object.hasOwn(decoders, operation.type) ? decoders[operation.type] : undefined;
   if (!decode) throw new Error(`${operation.type} is not known`);
   const parameters = new Map<string, DenseConstant>();
   for (const parameter of [...Object.keys(operation.attributes), ...Object.keys(operation.inputs)]) {
-    const constant = await parameterOf(operation, parameter, source);
+    const constant = await parameterOf(operation, parameter, source, depth);
     if (constant) parameters.set(parameter, constant);
   }
-  const results = decode((parameter) => {
+  const types = operation.outputs.map(({ type }) => tensorTypeOf(type));
+  const of = (parameter: string): DenseConstant => {
     const constant = parameters.get(parameter);
     if (!constant) throw new Error(`${operation.type} has no constant ${parameter}`);
     return constant;
-  }, new Set(parameters.keys()));
-  return operation.outputs.map(({ name, type }, index) => {
-    const declared = tensorTypeOf(type);
+  };
+  const [largest] = types.map((type) => (type ? elementCount(fixedShape(type)) : 0)).sort((a, b) => b - a);
+  const results = decode(of, new Set(parameters.keys()), largest ?? 0);
+  return operation.outputs.map(({ name }, index) => {
+    const declared = types[index];
     const result = results[index];
     if (!declared || result?.data.length !== elementCount(fixedShape(declared))) {
       throw new Error(`${operation.type} does not give what ${name} declares`);
@@ -80,6 +92,7 @@ async function parameterOf(
   { attributes, inputs }: Operation,
   parameter: string,
   source: ConstantSource,
+  depth: number,
 ): Promise<DenseConstant | undefined> {
   const [binding] = Object.hasOwn(inputs, parameter) ? (inputs[parameter]?.arguments ?? []) : [];
   const value = attributes[parameter] ?? binding?.value;
@@ -88,7 +101,7 @@ async function parameterOf(
   if (!origin) return undefined;
   if (origin.attributes.val) return readConstant(origin.attributes.val, source.weights);
   const index = origin.outputs.findIndex(({ name }) => name === binding?.name);
-  return (await decodeConstants(origin, source))[index];
+  return (await decodeConstants(origin, source, depth + 1))[index];
 }
 
 /** The elements of a value that stands in the program or in a weight file; `undefined` for texts. */
@@ -151,11 +164,14 @@ function unpackBits(bytes: Numbers, bits: number, count: number): Uint8Array {
 type Parameter = (name: string) => DenseConstant;
 type Result = { readonly data: Numbers };
 
-const decoders: Readonly<Record<string, (of: Parameter, given: ReadonlySet<string>) => readonly Result[]>> = {
-  constexpr_lut_to_dense(of, given) {
+/** Gives what an operation computes of its parameters, none of it larger than `most` elements. */
+type Decoder = (of: Parameter, given: ReadonlySet<string>, most: number) => readonly Result[];
+
+const decoders: Readonly<Record<string, Decoder>> = {
+  constexpr_lut_to_dense(of, given, most) {
     const [indices, lut] = [of('indices'), of('lut')];
     if (!given.has('shape'))
-      return [lookUp(indices, lut, given.has('vector_axis') ? of('vector_axis') : undefined)];
+      return [lookUp(indices, lut, given.has('vector_axis') ? of('vector_axis') : undefined, most)];
     // Until iOS 17 the indices are bytes into which as many bits as the palette needs are packed.
     const count = elementCount(Array.from(of('shape').data));
     const packed = unpackBits(indices.data, Math.log2(lut.data.length), count);
@@ -192,12 +208,12 @@ const decoders: Readonly<Record<string, (of: Parameter, given: ReadonlySet<strin
 
   constexpr_cast: (of) => [of('source_val')],
 
-  constexpr_lut_to_sparse(of, given) {
+  constexpr_lut_to_sparse(of, given, most) {
     const mask = of('indices_mask');
     const indices = { ...mask, data: spread(of('indices_nonzero_data').data, mask.data) };
     const axis = given.has('vector_axis') ? of('vector_axis') : undefined;
-    const dense = lookUp(indices, of('lut'), axis);
-    const whole = lookUp(mask, repeated([0, 1], of('lut')), axis);
+    const dense = lookUp(indices, of('lut'), axis, mask.data.length * LONGEST_VECTOR);
+    const whole = lookUp(mask, repeated([0, 1], of('lut')), axis, most);
     return [whole, { data: dense.data.filter((_, index) => whole.data[index] !== 0) }];
   },
 
@@ -213,9 +229,16 @@ const decoders: Readonly<Record<string, (of: Parameter, given: ReadonlySet<strin
  * Palettes [groups of each axis…, entries, V]: each index stands for V numbers, which lie behind each other on the vector
  * axis.
  */
-function lookUp(indices: DenseConstant, lut: DenseConstant, vectorAxis: DenseConstant | undefined): Result {
+function lookUp(
+  indices: DenseConstant,
+  lut: DenseConstant,
+  vectorAxis: DenseConstant | undefined,
+  most: number,
+): Result {
   const { shape, data } = indices;
   const [entries = 1, length = 1] = lut.shape.slice(-2);
+  if (length > LONGEST_VECTOR) throw new Error(`an index stands for ${length} numbers`);
+  if (data.length * length > most) throw new Error(`${data.length * length} elements are more than declared`);
   const groupOf = blocks(shape, lut.shape.slice(0, -2));
   const [axis = -1] = vectorAxis?.data ?? [];
   const at = axis < 0 ? axis + shape.length : axis;

@@ -101,7 +101,7 @@ export class OnnxProgram {
     const type = tensorTypeOf(value.type);
     if (!type) throw this.unsupported(`the constant ${name} is not a tensor`);
     const kind = this.kindOf(name, type.dtype);
-    const dims = fixedShape(type);
+    const dims = this.#fixedShape(name, type);
     const inside = `${name}/${kind}`;
     if (!value.blobFileValue) return this.#initializer(inside, kind, dims, immediateElements(value) ?? []);
     const stored = storedDTypes[type.dtype];
@@ -164,7 +164,7 @@ export class OnnxProgram {
   /** A compressed weight is decoded when the data file is written. */
   #decode(name: string, operation: Operation): string {
     const { dtype } = this.typeOf(name);
-    const dims = fixedShape(this.typeOf(name));
+    const dims = this.#fixedShape(name, this.typeOf(name));
     if (dtype !== 'fp16' && dtype !== 'fp32')
       throw this.unsupported(`${dtype} as the type of the weight ${name}`);
     const source: ConstantSource = { weights: this.#weights, operationOf: (each) => this.#origins.get(each) };
@@ -182,6 +182,12 @@ export class OnnxProgram {
     const byteLength = elementCount(dims) * (stored === 'f16' ? 2 : 4);
     this.#decoded.push({ name: raw, dtype: stored, dims, byteLength, stream });
     return this.#asKind('f32', raw, stored, `${name}/f32`);
+  }
+
+  #fixedShape(name: string, type: MilTensorType): number[] {
+    if (!Number.isSafeInteger(tensorElements(type)))
+      throw this.unsupported(`the constant ${name} has a free or impossible size`);
+    return type.shape.map(Number);
   }
 
   #asKind(kind: Kind, raw: string, stored: DType, name: string): string {
@@ -216,11 +222,6 @@ const arrays: { readonly [K in Kind]: (numbers: readonly number[]) => ArrayBuffe
 
 function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
   return new Uint8Array(buffer, byteOffset, byteLength);
-}
-
-function fixedShape(type: MilTensorType): number[] {
-  if (!Number.isFinite(tensorElements(type))) throw new Error('a constant has a free size');
-  return type.shape.map(Number);
 }
 
 function kindOfType(type: ValueType | null): string {
