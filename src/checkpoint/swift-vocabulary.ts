@@ -1,5 +1,8 @@
-import type { SideFile } from './side-file.ts';
-import { readSideText, sideFileName } from './side-file.ts';
+import { z } from 'zod';
+import { ConfigError, FileFormatError } from '../errors.ts';
+import { quote } from '../io/error-text.ts';
+import { parsePythonJson } from '../io/python-json.ts';
+import { readSideText, type SideFile, sideFileName } from './side-file.ts';
 import { addedTokens } from './tokenizer-files.ts';
 
 /**
@@ -16,11 +19,18 @@ export async function swiftVocabulary(files: readonly SideFile[]): Promise<reado
   const own = [vocab, merges].filter((file) => file !== undefined);
   const added = await addedTokens(files);
   if (!vocab || !merges || added.size === 0) return own;
-  const known: Record<string, number> = JSON.parse(await readSideText(vocab));
-  const fresh = [...added].filter(([token]) => !(token in known));
+  const known = readVocabulary(await readSideText(vocab), sideFileName(vocab));
+  const fresh = [...added].filter(([token]) => !Object.hasOwn(known, token));
   if (fresh.length === 0) return own;
+  checkAdded(fresh.map(([token]) => token));
   const all = (await readSideText(merges)).trimEnd().split('\n');
-  for (const [token] of fresh) all.push(...mergesFor(token.toLowerCase(), all));
+  const ranks = new Map(all.map((line, rank) => [line, rank]));
+  for (const [token] of fresh) {
+    for (const merge of mergesFor(token.toLowerCase(), ranks)) {
+      all.push(merge);
+      ranks.set(merge, all.length - 1);
+    }
+  }
   const entries = fresh.flatMap(([token, id]) => [
     [token, id],
     [`${token.toLowerCase()}</w>`, id],
@@ -31,9 +41,39 @@ export async function swiftVocabulary(files: readonly SideFile[]): Promise<reado
   ];
 }
 
-/** Merges that join the pieces that the present merges leave of a word. */
-function mergesFor(word: string, lines: readonly string[]): string[] {
-  const [first = '', ...rest] = pieces(word, new Map(lines.map((line, rank) => [line, rank])));
+const vocabulary = z.record(z.string(), z.number());
+
+function readVocabulary(text: string, file: string): Readonly<Record<string, number>> {
+  const { data } = vocabulary.safeParse(parsePythonJson(text, file));
+  if (data) return data;
+  throw new FileFormatError({
+    problem: `${file} is not a table of tokens and their numbers.`,
+    advice: 'Download the checkpoint again.',
+  });
+}
+
+/** Longer words, and more of them, than a tokenizer was ever taught: each takes time that grows with its square. */
+const LONGEST_TOKEN = 128;
+const MOST_LETTERS = 100_000;
+
+/** Throws `ConfigError` for added tokens that nobody added. */
+function checkAdded(tokens: readonly string[]): void {
+  const letters = tokens.reduce((sum, { length }) => sum + length, 0);
+  const long = tokens.find(({ length }) => length > LONGEST_TOKEN);
+  if (long === undefined && letters <= MOST_LETTERS) return;
+  throw new ConfigError({
+    problem: 'The tokenizer has added tokens that cannot be words of prompts.',
+    details: {
+      expected: `up to ${LONGEST_TOKEN} letters each, ${MOST_LETTERS.toLocaleString('en')} in all`,
+      found: long === undefined ? letters.toLocaleString('en') : quote(long),
+    },
+    advice: 'Check its added_tokens.json, or download the checkpoint again.',
+  });
+}
+
+/** Merges that join the pieces that the present merges, by rank, leave of a word. */
+function mergesFor(word: string, ranks: ReadonlyMap<string, number>): string[] {
+  const [first = '', ...rest] = pieces(word, ranks);
   const merges: string[] = [];
   let whole = first;
   for (const piece of rest) {
