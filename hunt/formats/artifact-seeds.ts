@@ -1,0 +1,118 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { RequestError } from '../../src/errors.ts';
+import type { Artifact } from '../../src/formats/artifact.ts';
+import { buildCoreMl } from '../../src/formats/coreml/build/build-model.ts';
+import { compileMlPackage } from '../../src/formats/coreml/compiled/compile.ts';
+import { milModel } from '../../src/formats/coreml/mil-artifact.ts';
+import { buildOnnxModel } from '../../src/formats/onnx/build-model.ts';
+import { onnxModel } from '../../src/formats/onnx/onnx-artifact.ts';
+import type { Graph } from '../../src/graph/graph.ts';
+import { planQuantization, type QuantizationPlan } from '../../src/quantize/plan.ts';
+import { withPrecision } from '../../src/quantize/precision.ts';
+import { smallNetwork, smallNumbers } from '../../test/quantize/small-network.ts';
+import { everyCase, graphOfCases } from '../../test/support/op-cases/every-case.ts';
+import type { Files } from '../format.ts';
+import { wholeFolder } from './seeds.ts';
+
+/** Small models of every operation, and of every form of a weight. */
+function graphs(): Graph[] {
+  const perGraph = 5;
+  const ofCases = Array.from({ length: Math.ceil(everyCase.length / perGraph) }, (_, n) =>
+    graphOfCases(everyCase.slice(n * perGraph, (n + 1) * perGraph)),
+  );
+  return [...ofCases.map((graph) => withPrecision(graph, 'float16')), smallNetwork(smallNumbers())];
+}
+
+const name = { network: 'unet', whole: 'unet' } as const;
+const description = {
+  shortDescription: 'd',
+  author: 'a',
+  license: 'l',
+  version: '1',
+  features: {},
+  userDefined: {},
+};
+
+/** The artifact, and the same with its weights in fewer bits. */
+function inForms(whole: Artifact, graph: Graph): Artifact[] {
+  const isSmallNetwork = graph.inputs.some((input) => input.name === 'ids');
+  if (!isSmallNetwork) return [whole];
+  const forms = [
+    { bits: 4 },
+    { bits: 6, groupSize: 16 },
+    { bits: 8, mode: 'linear-symmetric' },
+    { bits: 4, mode: 'linear', groupSize: 16 },
+  ] as const;
+  return [whole, ...forms.flatMap((form) => rewritten(whole, planQuantization(form)))];
+}
+
+/** Not every format, and not every version of it, has every form. */
+function rewritten(whole: Artifact, plan: QuantizationPlan): Artifact[] {
+  try {
+    return [whole.rewritten(plan).artifact];
+  } catch (error) {
+    if (error instanceof RequestError) return [];
+    throw error;
+  }
+}
+
+/** Written folders as inputs, with the files whose names fit to be changed. */
+async function written(
+  artifacts: readonly Artifact[],
+  toChange: RegExp,
+  lay: (artifact: Artifact, folder: string) => Promise<string>,
+): Promise<Files[]> {
+  const folder = mkdtempSync(join(tmpdir(), 'sdconvert-hunt-seeds-'));
+  try {
+    const inputs: Files[] = [];
+    for (const [number, artifact] of artifacts.entries())
+      inputs.push(inMemory(wholeFolder(await lay(artifact, join(folder, String(number))), /./), toChange));
+    return inputs;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Large weights that are not to be changed are not worth writing a hundred thousand times; those here are small. */
+function inMemory(files: Files, toChange: RegExp): Files {
+  const isChanged = [...files.keys()].some((file) => toChange.test(file));
+  if (!isChanged) throw new Error(`no file is called like ${toChange}: ${[...files.keys()]}`);
+  return files;
+}
+
+/** ONNX models as folders that hold a `model.onnx` and its data. */
+export function onnxSeeds(toChange: RegExp): Promise<Files[]> {
+  const artifacts = graphs().flatMap((graph) => inForms(onnxModel(buildOnnxModel(graph, {}), name), graph));
+  return written(artifacts, toChange, async (artifact, folder) => {
+    await artifact.write(folder, () => {});
+    return folder;
+  });
+}
+
+/** Core ML packages. */
+export function packageSeeds(toChange: RegExp): Promise<Files[]> {
+  return written(packages(), toChange, async (artifact, folder) => {
+    await artifact.write(folder, () => {});
+    return folder;
+  });
+}
+
+/** Compiled Core ML models. */
+export function compiledSeeds(toChange: RegExp): Promise<Files[]> {
+  return written(packages(), toChange, async (artifact, folder) => {
+    await artifact.write(`${folder}.mlpackage`, () => {});
+    await compileMlPackage(`${folder}.mlpackage`, `${folder}.mlmodelc`);
+    return `${folder}.mlmodelc`;
+  });
+}
+
+function packages(): Artifact[] {
+  return graphs().flatMap((graph) => {
+    const models = (['macOS13', 'macOS15'] as const).map((target) =>
+      buildCoreMl(graph, { target, description }),
+    );
+    return models.flatMap((model) => inForms(milModel(model, name, 'unet'), graph));
+  });
+}

@@ -1,0 +1,57 @@
+import { SdConvertError } from '../../src/errors.ts';
+import type { TensorStream } from '../../src/weights/tensor-stream.ts';
+import type { Weight } from '../../src/weights/weight.ts';
+
+/**
+ * Makes every attempt, as different commands would, although an earlier one was refused; then throws the first refusal.
+ * What is not a refusal is thrown at once.
+ */
+export async function attempts(works: Iterable<() => unknown>): Promise<void> {
+  let refusal: SdConvertError | undefined;
+  for (const work of works) {
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof SdConvertError)) throw error;
+      refusal ??= error;
+    }
+  }
+  if (refusal) throw refusal;
+}
+
+/** Work that may be refused for an intact input, too; other errors are thrown. */
+export function refusable(work: () => unknown): () => Promise<void> {
+  return async () => {
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof SdConvertError)) throw error;
+    }
+  };
+}
+
+/** Bytes after which enough of a file was read. */
+const ENOUGH = 1 << 21;
+
+/** Reads weights in the order of their file, as float32. */
+export async function drainWeights(weights: Iterable<Weight>): Promise<void> {
+  let bytes = 0;
+  for (const weight of weights) {
+    const dtype = /^(bool|[iu]\d)/.test(weight.dtype) ? weight.dtype : 'f32';
+    for await (const block of weight.stream(dtype)) {
+      bytes += block.length;
+      if (bytes > ENOUGH) return;
+    }
+  }
+}
+
+/** Reads streams of bytes. */
+export async function drainStreams(streams: Iterable<TensorStream>): Promise<void> {
+  let bytes = 0;
+  for (const stream of streams) {
+    for await (const block of stream.stream()) {
+      bytes += block.length;
+      if (bytes > ENOUGH) return;
+    }
+  }
+}

@@ -1,0 +1,46 @@
+import type { Format } from '../format.ts';
+import {
+  coremldata,
+  externalData,
+  manifest,
+  milProtobuf,
+  milRewriting,
+  milText,
+  onnx,
+  onnxRewriting,
+  weightFile,
+} from './artifacts.ts';
+import { configs, lora, schedulers, shards, tokenizers } from './checkpoints.ts';
+import { hubAnswers } from './hub.ts';
+import { analyses, originalConfigs, png, provenance, recipes, textualInversions } from './small-files.ts';
+import { gguf, pickle, safetensors, torchLegacy, torchZip } from './weights.ts';
+
+/** Everything that is hunted in. */
+export const formats: readonly Format[] = [
+  safetensors,
+  torchZip,
+  torchLegacy,
+  pickle,
+  gguf,
+  milProtobuf,
+  milRewriting,
+  milText,
+  weightFile,
+  coremldata,
+  manifest,
+  onnx,
+  onnxRewriting,
+  externalData,
+  lora,
+  configs,
+  shards,
+  tokenizers,
+  schedulers,
+  originalConfigs,
+  textualInversions,
+  provenance,
+  recipes,
+  analyses,
+  hubAnswers,
+  png,
+];
