@@ -7,6 +7,9 @@ interface DeclaredOptions {
   readonly key: Readonly<Record<string, unknown>>;
 }
 
+/** Texts of which none is one, too. */
+const mayBeEmpty: ReadonlySet<string> = new Set(['prompt', 'negative-prompt', 'negativePrompt']);
+
 /**
  * Checks what yargs does not: options with one value that are given several, and number options without a number. Passed
  * to yargs' `check`, whose second argument is the declared options, whatever its types say. Throws `RequestError`.
@@ -20,6 +23,12 @@ export function checkValues(argv: Readonly<Record<string, unknown>>, declared: u
       throw new RequestError({
         problem: `${option} takes one value, but is given ${value.length}: ${value.join(', ')}.`,
         advice: 'Pass it once.',
+      });
+    }
+    if (value === '' && !mayBeEmpty.has(name)) {
+      throw new RequestError({
+        problem: `${option} is empty.`,
+        advice: 'Leave it out, or give it something: a variable of your shell may be unset.',
       });
     }
     if (number.includes(name) && name in argv && !Number.isFinite(value))

@@ -13,6 +13,8 @@ export function stopOnInterrupt(): AbortSignal {
       process.kill(process.pid, signal); // a shell reports 128 + its number: 130 after Ctrl-C
     });
   }
+  // Node would open its inspector, with which anybody on the machine could run code in this process.
+  process.on('SIGUSR1', () => {});
   return stop.signal;
 }
 

@@ -58,6 +58,7 @@ async function main(given: readonly string[]): Promise<number> {
         describe: 'Show the stack trace of an unexpected error',
       })
       .strict()
+      .parserConfiguration({ 'dot-notation': false })
       .check(checkValues)
       .locale('en') // `inOurWords` matches English messages
       .demandCommand(0, 0)

@@ -1,6 +1,7 @@
 import { basename, join, resolve } from 'node:path';
 import { NotFoundError, UnsupportedModelError } from '../errors.ts';
 import { listFolder, pathKind } from '../io/disk.ts';
+import { folderInsteadOfFile } from '../io/disk-errors.ts';
 import { isJsonObject, parsePythonJson } from '../io/python-json.ts';
 import { repositoryOf, snapshotOf } from './cache-folder.ts';
 import { type Checkpoint, natureOf, notDownloaded, notesOnComponents } from './checkpoint.ts';
@@ -113,5 +114,7 @@ async function checkVariant(path: string, parts: readonly ModelPart[], variant: 
 async function listFiles(folder: string): Promise<readonly string[]> {
   const paths = (await listFolder(folder)).map((name) => join(folder, name));
   const kinds = await Promise.all(paths.map(pathKind));
+  const misplaced = paths.find((path, i) => kinds[i] === 'folder' && /\.(json|txt|model)$/.test(path));
+  if (misplaced !== undefined) throw folderInsteadOfFile(misplaced);
   return paths.filter((_, i) => kinds[i] === 'file');
 }

@@ -5,7 +5,7 @@ import { targetNames } from '../formats/format.ts';
 import { precisions } from '../quantize/precision.ts';
 import { dtypes } from '../weights/dtype.ts';
 
-const text = z.string();
+const text = z.string().min(1, 'expected a text, and this is empty');
 const place = text.optional();
 const number = z.number().optional(); // rejects NaN and infinities
 /** A floor in dB; with −∞ everything passes. */

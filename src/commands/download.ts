@@ -8,7 +8,8 @@ import { sizeOf } from '../hub/hub-cache.ts';
 import { type HubId, isPlainPath, requireHubId } from '../hub/hub-id.ts';
 import type { HubOptions } from '../hub/hub-options.ts';
 import { type Snapshot, withSnapshot } from '../hub/snapshot.ts';
-import { linkFile } from '../io/disk.ts';
+import { copyFile, linkFile } from '../io/disk.ts';
+import { hashStream } from '../io/hash-stream.ts';
 import { checkRequest } from './check-request.ts';
 
 /** Repository to download from, and what. */
@@ -95,10 +96,18 @@ function chooseFolder({ repo, names, isCached }: Snapshot, variant: string): rea
   });
 }
 
-/** Hard-links files of the cache into the output, or copies them to another disk; files of the right size are reused. */
+/** Weights, which nobody edits; people edit the other files, and many editors write in place. */
+const weights = /\.(safetensors|bin|ckpt|pt|pth|gguf|onnx_data)$/;
+
+/**
+ * Copies the files of the cache into the output, where the cache must not change with them, but gives weights a second name
+ * there; those that are there already with the same bytes are kept.
+ */
 async function layOut(snapshot: Snapshot, files: Downloaded['files'], output: string): Promise<void> {
   for (const { name, byteLength } of files) {
-    const path = join(output, name);
-    if ((await sizeOf(path)) !== byteLength) await linkFile(join(snapshot.folder, name), path);
+    const [source, path] = [join(snapshot.folder, name), join(output, name)];
+    const isThere =
+      (await sizeOf(path)) === byteLength && (await hashStream(path)) === (await hashStream(source));
+    if (!isThere) await (weights.test(name) ? linkFile : copyFile)(source, path);
   }
 }

@@ -76,19 +76,24 @@ const findingSchema = z.discriminatedUnion('problem', [
   }),
 ]);
 
+/** A path that leads nowhere else: records are files, and may come from anybody. */
+const place = z
+  .string()
+  .refine((text) => !/^[/\\]|(^|[/\\])\.\.([/\\]|$)|\0/.test(text), 'a path inside the folder');
+
 const schema = z.object({
   sdconvert: z.string(),
   checkpoint: z.object({ name: z.string(), components: z.record(z.string(), z.string()) }).optional(),
   hub: z.array(z.object({ repo: z.string(), commit: z.string(), files: z.array(z.string()) })).optional(),
   pipeline: pipelineSettings.optional(),
-  pending: z.array(z.string()).optional(),
+  pending: z.array(place).optional(),
   artifacts: z.record(
-    z.string(),
+    place,
     z.object({
       version: z.string().optional(), // absent: that of the file
       source: z.record(z.string(), z.string()),
       options: z.record(z.string(), z.unknown()),
-      files: z.array(z.object({ name: z.string(), byteLength: z.number(), sha256: z.string() })),
+      files: z.array(z.object({ name: place, byteLength: z.number(), sha256: z.string() })),
       findings: z.array(findingSchema).optional(),
     }),
   ),
@@ -189,22 +194,31 @@ export interface PlaceInOutput {
   readonly path: string;
 }
 
-/** The output folder that a path is in; `undefined` where it is in none. */
+/** Where a conversion lays out artifacts below its output folder. What else lies near a record is nobody's that it knows. */
+const layout = /^([^/]+\.(mlpackage|mlmodelc)|(onnx|Resources)\/[^/]+|Resources\/controlnet\/[^/]+)$/;
+
+/** The output folder that a path is in, as a conversion lays it out; `undefined` where it is in none. */
 export async function placeInOutput(path: string): Promise<PlaceInOutput | undefined> {
   const names = resolve(path).split(sep);
   // The deepest are those of ControlNets: Resources/controlnet/X.mlmodelc.
   for (let depth = 1; depth <= 3; depth++) {
     const output = names.slice(0, -depth).join(sep) || sep;
-    if ((await pathKind(join(output, FILE))) === 'file')
-      return { output, path: names.slice(-depth).join('/') };
+    const place = names.slice(-depth).join('/');
+    if (layout.test(place) && (await pathKind(join(output, FILE))) === 'file') return { output, path: place };
   }
   return undefined;
 }
 
-/** Removes a path that is about to be replaced from the record of its output folder, if it has one. */
+/** Removes a path that is about to be replaced from the record of its output folder, if it is on one. */
 export async function forgetProvenance(path: string): Promise<void> {
   const place = await placeInOutput(path);
-  if (place) await updateProvenance(place.output, { gone: [place.path] });
+  const { artifacts = {} } = (place && (await readProvenance(place.output))) ?? {};
+  const isOnRecord = Object.entries(artifacts).some(([name, { files }]) =>
+    [name, ...files.map((file) => `${name}/${file.name}`)].some(
+      (each) => each === place?.path || each.startsWith(`${place?.path}/`),
+    ),
+  );
+  if (place && isOnRecord) await updateProvenance(place.output, { gone: [place.path] });
 }
 
 /** What is on record of an artifact; `undefined` where nothing is. */

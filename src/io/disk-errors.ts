@@ -15,6 +15,11 @@ export function rethrow(action: 'read' | 'write', at: string): (error: unknown) 
         throw fileOnTheWay(path, cause);
       case 'ENOENT':
         throw notFound(path, undefined, cause);
+      case 'ENAMETOOLONG':
+        throw new RequestError(
+          { problem: `${path} is too long for a name.`, advice: 'Choose a shorter one.' },
+          cause,
+        );
       case 'EISDIR':
         throw folderInsteadOfFile(path, cause);
       case 'EEXIST':

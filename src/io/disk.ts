@@ -17,6 +17,7 @@ import {
 } from './disk-errors.ts';
 import { lockFolder } from './folder-lock.ts';
 import { notFound } from './not-found.ts';
+import { rememberOpened } from './opened-files.ts';
 import { disown, isStage } from './owner.ts';
 import { type RemoteFile, remoteFile, remoteNames } from './remote-files.ts';
 import { claimStage, FolderStage, removeWhole, settle, temporaryFolder } from './staging.ts';
@@ -37,6 +38,7 @@ export async function openFile(path: string): Promise<ByteSource> {
     await handle.close();
     throw found.isDirectory() ? folderInsteadOfFile(path) : notPlain(path, found.isFIFO());
   }
+  const forget = rememberOpened(path, found);
   return {
     name: path,
     size: found.size,
@@ -50,7 +52,10 @@ export async function openFile(path: string): Promise<ByteSource> {
         countRead(bytesRead);
       }
     },
-    close: () => handle.close(),
+    close() {
+      forget();
+      return handle.close();
+    },
   };
 }
 

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { readSideText, sideFileName } from '../../src/checkpoint/side-file.ts';
 import { swiftVocabulary } from '../../src/checkpoint/swift-vocabulary.ts';
 import { addedTokens, completeTokenizer, tokensIn } from '../../src/checkpoint/tokenizer-files.ts';
+import { FileFormatError } from '../../src/errors.ts';
 import { ClipTokenizer } from '../../src/generate/clip-tokenizer.ts';
 import { writeText } from '../../src/io/disk.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
@@ -93,6 +94,20 @@ describe('Apple’s Swift package merges an added token letter by letter', () =>
     // Other words stay what they were.
     for (const word of ['photo', 'cat', '<', 'toy', '>'])
       expect(swiftTokens(word, texts.get('merges.txt') ?? '')).toEqual(swiftTokens(word, merges));
+  });
+
+  test('and a broken vocabulary, or tokens that nobody added, are named', async () => {
+    const made = (tokens: object, table = vocab) => [
+      { name: 'vocab.json', text: table },
+      { name: 'merges.txt', text: merges },
+      { name: 'added_tokens.json', text: JSON.stringify(tokens) },
+    ];
+    await expect(swiftVocabulary(made(added, '{"a": 1'))).rejects.toBeInstanceOf(FileFormatError);
+    await expect(swiftVocabulary(made(added, '{"a": "b"}'))).rejects.toThrow('not a table of tokens');
+    await expect(swiftVocabulary(made({ ['x'.repeat(200_000)]: 49408 }))).rejects.toThrow('cannot be words');
+    const many = Object.fromEntries(Array.from({ length: 20_000 }, (_, n) => [`<${n}>`, n]));
+    await expect(swiftVocabulary(made(many))).rejects.toThrow('cannot be words');
+    expect(await swiftVocabulary(made({ constructor: 49408 }))).toHaveLength(2);
   });
 
   test('and without added tokens the files are the checkpoint’s own', async () => {

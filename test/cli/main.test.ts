@@ -35,6 +35,14 @@ test.each(commandNames)('%s explains itself with an example', async (name) => {
 
 /** What people get wrong, and the sentence they get: exit code 1, one problem, no stack. */
 const mistakes: readonly [title: string, args: () => string[], sentence: string][] = [
+  ['an empty output', () => ['convert', '--model-version', model, '-o', ''], '--output is empty.'],
+  ['an empty argument', () => ['inspect', ''], '--path is empty.'],
+  [
+    'an option with a dot in it',
+    () => ['inspect', model, '--json.x', '1'],
+    'there is no option --json.x here.',
+  ],
+  ['a name that no disk can hold', () => ['inspect', 'n'.repeat(300)], 'is too long for a name.'],
   ['a command that does not exist', () => ['conver'], 'there is no command called conver.'],
   [
     'an option that does not exist',
@@ -224,6 +232,18 @@ test.each(['inspect', 'compile'])('Ctrl-C ends %s, too', async (name) => {
   const argv = { path: model, package: join(packages(), 'x_unet.mlpackage'), compiler: 'own', force: false };
   const interrupted = createReport({ json: false, quiet: true }, AbortSignal.abort());
   await expect(command?.run(argv, interrupted)).rejects.toThrow(InterruptedError);
+});
+
+test.skipIf(process.platform === 'win32')('nobody opens an inspector in a running process', async () => {
+  const args = ['convert', '--model-version', model, '--dry-run', '--json', '-o', temporary('dry')];
+  const child = spawn(process.execPath, [join(root, 'cli/main.ts'), ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let stderr = '';
+  child.stderr.on('data', (chunk) => (stderr += chunk));
+  child.stdout.once('data', () => child.kill('SIGUSR1'));
+  expect(await new Promise((resolve) => child.once('close', resolve))).toBe(0);
+  expect(stderr).toBe('');
 });
 
 test('a reader that stops reading is no failure', async () => {

@@ -1,4 +1,13 @@
-import { existsSync, lstatSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { download } from '../../src/commands/download.ts';
@@ -89,12 +98,12 @@ describe('a checkpoint', () => {
     expect(filesBelow('.')).toEqual([]);
   });
 
-  test('is laid out as real files that take no room of their own', async () => {
+  test('is laid out as real files, of which only weights take no room of their own', async () => {
     await download({ ...hub.options, repo: 'org/model', output: 'out' });
     expect(filesBelow('out')).toEqual(neededFiles);
     for (const name of neededFiles) {
       expect(lstatSync(join('out', name)).isFile()).toBe(true);
-      expect(statSync(join('out', name)).nlink).toBe(2);
+      expect(statSync(join('out', name)).nlink).toBe(/\.(safetensors|bin)$/.test(name) ? 2 : 1);
       expect(readFileSync(join('out', name)).equals(checkpointFiles[name] ?? Buffer.of())).toBe(true);
     }
   });
@@ -111,6 +120,16 @@ describe('a checkpoint', () => {
     await download({ ...hub.options, repo: 'org/model', output: 'out' });
     expect(statSync(whole).ino).toBe(ino);
     expect(readFileSync(cut).equals(found)).toBe(true);
+  });
+
+  test('whose files are there with other bytes of the same length are replaced', async () => {
+    await download({ ...hub.options, repo: 'org/model', output: 'out' });
+    const changed = join('out', 'unet/diffusion_pytorch_model.safetensors');
+    const found = readFileSync(changed);
+    rmSync(changed);
+    writeFileSync(changed, Buffer.alloc(found.length));
+    await download({ ...hub.options, repo: 'org/model', output: 'out' });
+    expect(readFileSync(changed).equals(found)).toBe(true);
   });
 
   test('comes with the weights of a variant', async () => {

@@ -134,3 +134,27 @@ test('bundling a folder of another tool’s packages makes no sdconvert.json', a
   expect(existsSync(at('out/sdconvert.json'))).toBe(false);
   expect(readFileSync(at('out/Resources/Unet.mlmodelc/metadata.json'), 'utf8')).toContain('Ios16');
 });
+
+test('a record of somebody else, above a place where no conversion lays out anything, is left alone', async () => {
+  const text = JSON.stringify({
+    sdconvert: '0.0.1',
+    artifacts: { 'unet.mlpackage': record('Manifest.json') },
+  });
+  writeFileSync(at('out/sdconvert.json'), text);
+  for (const path of ['mine/unet/model', 'mine/unet', 'other.mlpackage', 'onnx/other'])
+    await forgetProvenance(at('out', path));
+  expect(readFileSync(at('out/sdconvert.json'), 'utf8')).toBe(text);
+  await forgetProvenance(at('out', 'unet.mlpackage'));
+  expect(await recorded()).toEqual({});
+});
+
+test.each(['../../etc', '/etc', 'onnx/../../x', 'a\\..\\b'])(
+  'a record of paths that lead out, such as %s, is none of ours',
+  async (path) => {
+    writeFileSync(
+      at('out/sdconvert.json'),
+      JSON.stringify({ sdconvert: '0.0.1', artifacts: { [path]: record('passwd') } }),
+    );
+    expect(await rejectionOf(readProvenance(output()))).toBeInstanceOf(FileFormatError);
+  },
+);

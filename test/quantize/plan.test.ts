@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { RequestError } from '../../src/errors.ts';
 import { matchesWeight, planQuantization } from '../../src/quantize/plan.ts';
@@ -53,4 +54,24 @@ test.each([
   const error = thrownBy(() => planQuantization(options));
   expect(error).toBeInstanceOf(RequestError);
   expect(error.problem).toBe(`${what} is not possible.`);
+});
+
+test('matches what a regular expression would, for any pattern and name', () => {
+  const letters = fc.string({ unit: fc.constantFrom('a', 'b', '*', '.'), maxLength: 8 });
+  fc.assert(
+    fc.property(
+      letters,
+      fc.string({ unit: fc.constantFrom('a', 'b', '_'), maxLength: 12 }),
+      (pattern, name) => {
+        const expression = pattern.replaceAll('.', '_').replaceAll('*', '.*');
+        expect(matchesWeight(pattern, name)).toBe(new RegExp(`^${expression}$`).test(name));
+      },
+    ),
+    { seed: 12, numRuns: 500 },
+  );
+});
+
+test('takes no longer for patterns of many stars and names of many suffixes', { timeout: 5000 }, () => {
+  expect(matchesWeight(`${'*a'.repeat(1000)}*b`, 'a'.repeat(100_000))).toBe(false);
+  expect(matchesWeight('x', `${'_to_fp16'.repeat(50_000)}x`)).toBe(false);
 });

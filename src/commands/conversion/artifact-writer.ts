@@ -75,6 +75,7 @@ export class ArtifactWriter {
       async (folders) => {
         written = await this.#writeExamined(artifacts, folders);
         await Promise.all(hashes);
+        for (const { model } of artifacts) await sources.checkUnchanged(model.component);
       },
     );
     const records = artifacts.map(async ({ path, model: { options } }, index) => {

@@ -1,6 +1,8 @@
 import { basename, isAbsolute, relative } from 'node:path';
 import type { Component } from '../../checkpoint/checkpoint.ts';
+import { FileFormatError } from '../../errors.ts';
 import { hashFile } from '../../io/hash-file.ts';
+import { isReplaced } from '../../io/opened-files.ts';
 import type { Resource } from '../../pipeline.ts';
 
 /** SHA-256 of a checkpoint's files, each computed once, on first use, in its own thread. */
@@ -18,7 +20,9 @@ export class SourceHashes implements Resource {
    * Hashes of a component's files, by path relative to the checkpoint; files from elsewhere by name, so that no path of
    * the machine is recorded.
    */
-  async of({ files, configFile, adapted }: Component): Promise<Record<string, string>> {
+  async of(component: Component): Promise<Record<string, string>> {
+    const { files, configFile, adapted } = component;
+    await this.checkUnchanged(component); // to hash a file is to open it again
     // A config that was adapted follows from the weights, so it is not a source.
     const sources = adapted ? files : [...files, configFile];
     const hashes = sources.map(async (file): Promise<[string, string]> => {
@@ -27,6 +31,17 @@ export class SourceHashes implements Resource {
       return [isInside ? path : basename(file), await this.hash(file)];
     });
     return Object.fromEntries(await Promise.all(hashes));
+  }
+
+  /** Throws `FileFormatError` where a component's file is not the one any more that is read: its hash would be another's. */
+  async checkUnchanged({ files, configFile }: Component): Promise<void> {
+    for (const file of [...files, configFile]) {
+      if (!(await isReplaced(file))) continue;
+      throw new FileFormatError({
+        problem: `${file} was replaced or changed while it was converted.`,
+        advice: 'Run this again when nothing writes to it any more.',
+      });
+    }
   }
 
   /** Hash of any file, computed once. */

@@ -216,3 +216,65 @@ describe('weights inside of a large file are not read before they are written', 
     expect(original.includes(bytes.subarray(0, 80_000))).toBe(true);
   });
 });
+
+describe('data as other tools lay it out', () => {
+  /** Places the tensors anew in a data file of 40,000 bytes. */
+  function place(offsets: Readonly<Record<string, number>>): void {
+    const proto = decodeModel(readFileSync(inFolder('unet', file)));
+    for (const { name, externalData } of proto.graph?.initializer ?? []) {
+      const entry = externalData?.find(({ key }) => key === 'offset');
+      if (entry) entry.value = String(offsets[name ?? '']);
+    }
+    writeFileSync(inFolder('unet', file), encodeModel(proto));
+    writeFileSync(
+      inFolder('unet', data),
+      new Uint8Array(Float32Array.from({ length: 10_000 }, (_, i) => i).buffer),
+    );
+  }
+
+  async function rewritten(): Promise<Record<string, number[]>> {
+    const model = await openOnnx(inFolder('unet', file));
+    await writeOnnx(model, inFolder('again'), () => {});
+    await model.close();
+    const again = await openOnnx(inFolder('again', file));
+    const found: Record<string, number[]> = {};
+    for (const { tensor } of again.dataFiles.flatMap(({ tensors }) => tensors)) {
+      const bytes: number[] = [];
+      for await (const block of tensor.stream()) bytes.push(...block);
+      found[tensor.name] = [...new Float32Array(Uint8Array.from(bytes).buffer)].slice(0, 2);
+    }
+    await again.close();
+    return found;
+  }
+
+  test('out of order is written again', async () => {
+    place({ gain: 20_000, last: 0 });
+    expect(await rewritten()).toEqual({ last: [0, 1], gain: [5000, 5001] });
+  });
+
+  test('tensors that share their bytes are written once', async () => {
+    place({ gain: 4, last: 4 });
+    expect(await rewritten()).toEqual({ gain: [1, 2], last: [1, 2] });
+    expect(readFileSync(inFolder('again', data))).toHaveLength(20_004);
+  });
+
+  test('tensors that share a part of their bytes are refused', async () => {
+    place({ gain: 0, last: 16 });
+    const error = await rejectionOf(openOnnx(inFolder('unet', file)));
+    expect(error.problem).toContain('two tensors share a part of their bytes');
+  });
+
+  test('a tensor with fewer bytes than its size says, and a second one of its name, are refused', async () => {
+    const proto = decodeModel(readFileSync(inFolder('unet', file)));
+    const [gain, last] = proto.graph?.initializer ?? [];
+    if (!gain || !last) throw new Error('there are two');
+    gain.dims = [4999];
+    writeFileSync(inFolder('unet', file), encodeModel(proto));
+    expect((await rejectionOf(openOnnx(inFolder('unet', file)))).problem).toContain('not as many bytes');
+    gain.name = last.name ?? '';
+    writeFileSync(inFolder('unet', file), encodeModel(proto));
+    expect((await rejectionOf(openOnnx(inFolder('unet', file)))).problem).toContain(
+      'two tensors have one name',
+    );
+  });
+});

@@ -186,7 +186,9 @@ describe('a configuration that cannot be followed is refused by its key', () => 
   test('a value of any depth and length is named in one short sentence', () => {
     let deep: unknown = 1;
     for (let i = 0; i < 50_000; i++) deep = [deep];
-    expect(() => createScheduler({ ...dpm, solver_order: deep })).toThrow(/solver_order[\s\S]*found +\[\[\[…\]\]\]/);
+    expect(() => createScheduler({ ...dpm, solver_order: deep })).toThrow(
+      /solver_order[\s\S]*found +\[\[\[…\]\]\]/,
+    );
     expect(() => createScheduler({ ...dpm, beta_schedule: 'x'.repeat(1e6) })).toThrow(/^[\s\S]{1,500}$/);
   });
 });

@@ -237,3 +237,40 @@ test('whatever bytes of a file are changed, it is read or refused, and nothing e
   };
   for (const original of [zipOf(parts()), fixture]) await expectReadOrRefused(original, readAll, 700);
 });
+
+test.each([
+  ['dicts', [0x7d]],
+  ['lists', [0x5d]],
+  ['tuples', [0x29]],
+  ['kept values', [0x4e, 0x94]],
+])('a megabyte of empty %s is refused by its work before it takes memory', async (_, instruction) => {
+  const many = Array.from({ length: 1e6 }).flatMap(() => instruction);
+  const data = Uint8Array.from([0x80, 2, 0x4e, ...many, 0x2e]);
+  const [, ...others] = parts();
+  const error = await refusal([{ name: 'archive/data.pkl', data }, ...others]);
+  expect(error.problem).toContain('takes more than 2,000,000 steps');
+});
+
+test('an archive with more entries than a checkpoint has is refused before they are read', async () => {
+  const more = Array.from({ length: 30_000 }, (_, n) => ({
+    name: `archive/data/x${n}`,
+    data: new Uint8Array(),
+  }));
+  const source = memorySource(zipOf([...parts(), ...more]), 'model.ckpt');
+  let reads = 0;
+  const counted = { ...source, read: (into: Uint8Array, at: number) => (reads++, source.read(into, at)) };
+  await expect(readTorchZip(counted)).rejects.toThrow('too many zip entries');
+  expect(reads).toBeLessThan(10);
+});
+
+test('small entries are read many at a time', async () => {
+  const more = Array.from({ length: 5000 }, (_, n) => ({
+    name: `archive/data/x${n}`,
+    data: new Uint8Array(),
+  }));
+  const source = memorySource(zipOf([...parts(), ...more]), 'model.ckpt');
+  let reads = 0;
+  const counted = { ...source, read: (into: Uint8Array, at: number) => (reads++, source.read(into, at)) };
+  expect((await readTorchZip(counted)).weights.size).toBe(1);
+  expect(reads).toBeLessThan(500);
+});

@@ -187,3 +187,23 @@ test('parameters that do not fit together are an error, not other numbers', asyn
     elements(`tensor<fp32, [2]> w = constexpr_sparse_to_dense(nonzero_data = ${numbers});`),
   ).rejects.toThrow('constexpr_sparse_to_dense has no constant mask');
 });
+
+test('a palette of vectors is compared with what is declared before it is expanded', async () => {
+  const indices = `tensor<uint1, [8]>([${Array(8).fill(0)}])`;
+  const lut = (length: number) =>
+    `tensor<fp32, [1, 2, ${length}]>([[[${Array(length).fill(1)}], [${Array(length).fill(2)}]]])`;
+  const operation = (length: number, declared: number) =>
+    `tensor<fp32, [${declared}]> w = constexpr_lut_to_dense(indices = ${indices}, lut = ${lut(length)}, vector_axis = int32(0));`;
+  expect(await elements(operation(2, 16))).toHaveLength(16);
+  await expect(decode(operation(4, 16))).rejects.toThrow('32 elements are more than declared');
+  await expect(decode(operation(1000, 8000))).rejects.toThrow('an index stands for 1000 numbers');
+});
+
+test('what is compressed over and over is refused, not decoded over and over', async () => {
+  const sparse = (name: string, from: string) =>
+    `tensor<fp32, [2]> ${name} = constexpr_sparse_to_dense(nonzero_data = ${from}, mask = ${from});`;
+  const chain = Array.from({ length: 30 }, (_, n) => sparse(`w${n + 1}`, `w${n}`)).join('');
+  await expect(
+    decode(`tensor<fp32, [2]> w0 = const()[val = tensor<fp32, [2]>([1, 2])];${chain}`),
+  ).rejects.toThrow('compressed over and over');
+});

@@ -1,0 +1,35 @@
+import { promises as fs, type Stats } from 'node:fs';
+
+interface Opened {
+  /** Of the first of the handles that are open, or were last. */
+  readonly identity: string;
+  handles: number;
+}
+
+/** Files that this process has opened, as they were then: a path may lead to another file a moment later. */
+const opened = new Map<string, Opened>();
+
+/** Takes note of a file that was opened; the result is called when it is closed. */
+export function rememberOpened(path: string, found: Stats): () => void {
+  const known = opened.get(path);
+  const entry = known && known.handles > 0 ? known : { identity: identityOf(found), handles: 0 };
+  opened.set(path, entry);
+  entry.handles++;
+  let isOpen = true;
+  return () => {
+    if (isOpen) entry.handles--;
+    isOpen = false;
+  };
+}
+
+/** Whether a path leads to another file than the one that was opened by it, or that file has been changed since. */
+export async function isReplaced(path: string): Promise<boolean> {
+  const before = opened.get(path);
+  if (before === undefined) return false;
+  const now = await fs.stat(path).catch(() => undefined);
+  return now === undefined || identityOf(now) !== before.identity;
+}
+
+function identityOf({ dev, ino, size, mtimeMs }: Stats): string {
+  return [dev, ino, size, mtimeMs].join(' ');
+}

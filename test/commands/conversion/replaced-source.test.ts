@@ -1,0 +1,43 @@
+import { cpSync, existsSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { convertCheckpoint } from '../../../src/commands/convert.ts';
+import { FileFormatError } from '../../../src/errors.ts';
+import { sdShapes } from '../../support/sd-shapes.ts';
+import { temporaryFolder } from '../../support/temporary-folder.ts';
+import { rejectionOf } from '../../support/thrown-by.ts';
+
+const at = temporaryFolder();
+const weights = 'text_encoder/model.safetensors';
+
+test('a source that is replaced while it is read is no source on record', async () => {
+  cpSync(sdShapes, at('checkpoint'), { recursive: true });
+  cpSync(join(sdShapes, weights), at('other'));
+  let isReplaced = false;
+  const error = await rejectionOf(
+    convertCheckpoint(
+      { modelVersion: at('checkpoint'), output: at('out'), models: ['text_encoder'], targets: ['onnx'] },
+      {
+        onProgress(event) {
+          if (isReplaced || event.type !== 'progress' || event.stage !== 'write') return;
+          renameSync(at('other'), at('checkpoint', weights));
+          isReplaced = true;
+        },
+      },
+    ),
+  );
+  expect(isReplaced).toBe(true);
+  expect(error).toBeInstanceOf(FileFormatError);
+  expect(error.problem).toContain('was replaced or changed while it was converted');
+  expect(existsSync(at('out'))).toBe(false);
+});
+
+test('a folder in the place of a tokenizer’s file is named, not left out', async () => {
+  cpSync(sdShapes, at('folder'), { recursive: true });
+  renameSync(at('folder/tokenizer/merges.txt'), at('merges'));
+  cpSync(join(sdShapes, 'scheduler'), at('folder/tokenizer/merges.txt'), { recursive: true });
+  const error = await rejectionOf(
+    convertCheckpoint({ modelVersion: at('folder'), output: at('out2'), models: ['text_encoder'] }),
+  );
+  expect(error.problem).toContain('merges.txt is a folder');
+});
