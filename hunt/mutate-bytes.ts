@@ -1,7 +1,7 @@
 import type { Random } from './random.ts';
 
 /** Inputs stay small: what costs much must not come from their own size. */
-export const LARGEST_INPUT = 1 << 20;
+export const LARGEST_INPUT = 1 << 18;
 
 /** Numbers at which things change: signs, widths, what does not fit a float64 exactly. */
 const numbers: readonly bigint[] = [

@@ -51,7 +51,7 @@ export function readRows(file = rowsFile): HuntRow[] {
 }
 
 /** Below this a busy machine decides, not the input. */
-const LEAST_MILLISECONDS = 300;
+const LEAST_MILLISECONDS = 500;
 
 /** What an input of a format may cost: ten times the most that was ever seen, and never more than any input may. */
 export function limitsOf(format: string, rows: readonly HuntRow[]): Limits {

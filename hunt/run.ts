@@ -54,12 +54,10 @@ async function again(file: string): Promise<void> {
   const format = formats.find(({ name }) => basename(file).startsWith(`${name}-`));
   if (!format) throw new Error(`${file} does not begin with the name of a format`);
   const folder = mkdtempSync(join(tmpdir(), 'sdconvert-hunt-'));
-  const judged = await judge(
-    format,
-    unpack(readFileSync(file, 'utf8')),
-    folder,
-    limitsOf(format.name, readRows()),
-  );
+  const files = unpack(readFileSync(file, 'utf8'));
+  const limits = limitsOf(format.name, readRows());
+  await judge(format, files, folder, limits); // compiles and loads what the second time only uses
+  const judged = await judge(format, files, folder, limits);
   rmSync(folder, { recursive: true, force: true });
   process.stdout.write(`${judged.finding ?? judged.refusal ?? 'accepted'}\n`);
   process.stdout.write(`${judged.milliseconds.toFixed(0)} ms, ${judged.megabytes.toFixed(1)} MB\n`);

@@ -1,13 +1,17 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pack } from './corpus.ts';
+import { wholeFolder } from './formats/seeds.ts';
 import type { Stretch } from './hunt-format.ts';
 import { addTo, emptyTally, type Tally } from './tally.ts';
 import type { Progress } from './worker.ts';
 
-/** A worker that reads one input for so long is stopped, in milliseconds: what computes without end does not look at a clock. */
-const PATIENCE = 20_000;
+/** A worker that computes so long on one input is stopped, in seconds: what computes without end does not look at a clock. */
+const MOST_SECONDS = 10;
+/** A worker that does nothing at all for so long waits for something that does not come, in milliseconds. */
+const PATIENCE = 180_000;
 /** A worker that is so large is stopped, in bytes. */
 const MOST_MEMORY = 1.5e9;
 /** Time between two looks at a worker, in milliseconds. */
@@ -26,12 +30,20 @@ export async function watched(format: string, stretch: Omit<Stretch, 'folder'>):
       if (progress.input === undefined) throw new Error(`the hunt for ${format} did not begin: ${ended}`);
       sum.inputs++;
       sum.findings.push({ input: progress.input, what: ended });
+      keepInput(join(folder, 'input'), stretch.findings, `${format}-${stretch.seed}-${progress.input}.json`);
       from = progress.input + 1;
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
   return sum;
+}
+
+/** Keeps an input that ended its worker: it still lies where it was read. */
+function keepInput(folder: string, findings: string, name: string): void {
+  mkdirSync(findings, { recursive: true });
+  const files = wholeFolder(folder, /./);
+  writeFileSync(join(findings, name), pack(files));
 }
 
 async function oneWorker(
@@ -47,12 +59,14 @@ async function oneWorker(
   let said = '';
   worker.stderr.setEncoding('utf8').on('data', (text) => (said = (said + text).slice(-4000)));
   let stopped: string | undefined;
-  let at: { input: number | undefined; since: number } = { input: undefined, since: Date.now() };
+  let at = { input: progressIn(stretch.folder).input, since: Date.now(), seconds: 0 };
   const looks = setInterval(() => {
     const { input } = progressIn(stretch.folder);
-    if (input !== at.input) at = { input, since: Date.now() };
-    else if (Date.now() - at.since > PATIENCE && input !== undefined)
-      stopped = `no end after ${PATIENCE / 1000} s`;
+    const seconds = secondsOf(worker.pid);
+    if (input !== at.input) at = { input, since: Date.now(), seconds };
+    if (input !== undefined && seconds - at.seconds > MOST_SECONDS)
+      stopped = `no end after ${MOST_SECONDS} s`;
+    if (Date.now() - at.since > PATIENCE) stopped = `nothing comes in ${PATIENCE / 1000} s`;
     if (bytesOf(worker.pid) > MOST_MEMORY) stopped = `more than ${MOST_MEMORY / 1e9} GB`;
     if (stopped !== undefined) worker.kill('SIGKILL');
   }, PAUSE);
@@ -67,6 +81,16 @@ function progressIn(folder: string): Progress {
     return JSON.parse(readFileSync(join(folder, 'progress'), 'utf8').split('\n', 1)[0] ?? '');
   } catch {
     return { tally: emptyTally() }; // not begun, or just being written
+  }
+}
+
+/** Processor time of a process so far, where Linux tells it (proc_pid_stat(5): fields 14 and 15, in hundredths). */
+function secondsOf(pid: number | undefined): number {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\)/s, '').split(' ');
+    return (Number(fields[12]) + Number(fields[13])) / 100;
+  } catch {
+    return 0;
   }
 }
 

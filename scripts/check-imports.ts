@@ -45,9 +45,15 @@ const ground = [
 const layers = ['ground', ...order, 'stages', 'cli'];
 
 /** All that touches the disk; everything else goes through the first. */
-const diskFiles = ['disk', 'staging', 'owner', 'folder-lock', 'direct-writes', 'shared-file'].map(
-  (name) => `src/io/${name}.ts`,
-);
+const diskFiles = [
+  'disk',
+  'staging',
+  'owner',
+  'folder-lock',
+  'direct-writes',
+  'shared-file',
+  'opened-files',
+].map((name) => `src/io/${name}.ts`);
 
 /** Where something is written that breaks a rule. */
 interface Violation {

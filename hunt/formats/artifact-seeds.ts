@@ -8,6 +8,7 @@ import { compileMlPackage } from '../../src/formats/coreml/compiled/compile.ts';
 import { milModel } from '../../src/formats/coreml/mil-artifact.ts';
 import { buildOnnxModel } from '../../src/formats/onnx/build-model.ts';
 import { onnxModel } from '../../src/formats/onnx/onnx-artifact.ts';
+import { writeFiles } from '../../src/formats/write-files.ts';
 import type { Graph } from '../../src/graph/graph.ts';
 import { planQuantization, type QuantizationPlan } from '../../src/quantize/plan.ts';
 import { withPrecision } from '../../src/quantize/precision.ts';
@@ -86,7 +87,7 @@ function inMemory(files: Files, toChange: RegExp): Files {
 export function onnxSeeds(toChange: RegExp): Promise<Files[]> {
   const artifacts = graphs().flatMap((graph) => inForms(onnxModel(buildOnnxModel(graph, {}), name), graph));
   return written(artifacts, toChange, async (artifact, folder) => {
-    await artifact.write(folder, () => {});
+    await writeFiles(folder, await artifact.contents(), () => {});
     return folder;
   });
 }
@@ -94,7 +95,7 @@ export function onnxSeeds(toChange: RegExp): Promise<Files[]> {
 /** Core ML packages. */
 export function packageSeeds(toChange: RegExp): Promise<Files[]> {
   return written(packages(), toChange, async (artifact, folder) => {
-    await artifact.write(folder, () => {});
+    await writeFiles(folder, await artifact.contents(), () => {});
     return folder;
   });
 }
@@ -102,7 +103,7 @@ export function packageSeeds(toChange: RegExp): Promise<Files[]> {
 /** Compiled Core ML models. */
 export function compiledSeeds(toChange: RegExp): Promise<Files[]> {
   return written(packages(), toChange, async (artifact, folder) => {
-    await artifact.write(`${folder}.mlpackage`, () => {});
+    await writeFiles(`${folder}.mlpackage`, await artifact.contents(), () => {});
     await compileMlPackage(`${folder}.mlpackage`, `${folder}.mlmodelc`);
     return `${folder}.mlmodelc`;
   });

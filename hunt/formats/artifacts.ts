@@ -1,11 +1,13 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { inspect } from '../../src/commands/inspect.ts';
+import type { Artifact } from '../../src/formats/artifact.ts';
 import { openMlModelC } from '../../src/formats/coreml/compiled/read-bundle.ts';
 import type { MilModel } from '../../src/formats/coreml/mil/mil-model.ts';
 import { openMlPackage } from '../../src/formats/coreml/package/read-package.ts';
 import { milToOnnx } from '../../src/formats/coreml/to-onnx/to-onnx.ts';
 import { withArtifact } from '../../src/formats/open.ts';
+import { writeFiles } from '../../src/formats/write-files.ts';
 import { planQuantization } from '../../src/quantize/plan.ts';
 import type { Format } from '../format.ts';
 import { mutateBytes } from '../mutate-bytes.ts';
@@ -36,11 +38,15 @@ async function rewriteArtifact(path: string): Promise<void> {
     const model = await artifact.open();
     const plan = planQuantization({ bits: 4, weights: ['*conv*'] });
     await attempts([
-      refusable(() => model.rewritten(plan).artifact.write(join(path, 'quantized'), () => {})),
+      refusable(() => write(model.rewritten(plan).artifact, join(path, 'quantized'))),
       refusable(() => model.cut(20_000)),
-      () => model.write(join(path, 'written'), () => {}),
+      () => write(model, join(path, 'written')),
     ]);
   });
+}
+
+async function write(artifact: Artifact, folder: string): Promise<void> {
+  await writeFiles(folder, await artifact.contents(), () => {});
 }
 
 /** Describes a Core ML model and translates it to be run, its compressed weights decoded. */

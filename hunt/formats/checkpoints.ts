@@ -153,10 +153,7 @@ export const schedulers: Format = {
       inProject('models/sd-shapes/scheduler/scheduler_config.json'),
     );
     return allSchedulers().map(
-      (name): Files =>
-        new Map([
-          ['scheduler_config.json', bytesOf(JSON.stringify(configFor(name, config)))],
-        ]),
+      (name): Files => new Map([['scheduler_config.json', bytesOf(JSON.stringify(configFor(name, config)))]]),
     );
   },
   parts: [{ files: /./, mutators: json }],
@@ -173,7 +170,10 @@ export const schedulers: Format = {
 /** Flows know none of the options of the others. */
 function configFor(name: string, config: object): object {
   const isFlow = name.startsWith('FlowMatch');
-  return { ...(isFlow ? { shift: 3, num_train_timesteps: 1000 } : { ...config, ...options }), _class_name: name };
+  return {
+    ...(isFlow ? { shift: 3, num_train_timesteps: 1000 } : { ...config, ...options }),
+    _class_name: name,
+  };
 }
 
 /** Options of several classes, so that all of them have numbers to change; the others pass over them. */

@@ -1,3 +1,4 @@
+import type { Component } from '../checkpoint/checkpoint.ts';
 import type { AttentionImplementation } from '../convert/blocks/attention.ts';
 import { appleContract } from '../convert/contracts/apple.ts';
 import type { Contract } from '../convert/contracts/contract.ts';
@@ -15,6 +16,7 @@ import { milModel } from './coreml/mil-artifact.ts';
 import type { TargetName } from './format.ts';
 import { buildOnnxModel } from './onnx/build-model.ts';
 import { onnxModel } from './onnx/onnx-artifact.ts';
+import { writeConfig } from './onnx/onnx-folder.ts';
 
 /** Options that, with the graph, decide an artifact's bytes. */
 export interface TargetOptions {
@@ -46,6 +48,8 @@ export interface Target {
   readonly attention: AttentionImplementation;
   /** The nearest precision it has. */
   precision(wanted: Precision): Precision;
+  /** Adds to an artifact's folder, before it appears, the small files without which its consumers do not load it. */
+  complete(component: Component, folder: string): Promise<void>;
   /** Makes the artifact of a model, or those of its chunks, and a note for the user. Throws `ChunkBudgetError`. */
   build(
     model: Model,
@@ -58,6 +62,7 @@ export const targets: { readonly [K in TargetName]: Target } = {
     contract: optimumContract,
     attention: 'ORIGINAL',
     precision: (wanted) => wanted,
+    complete: writeConfig,
     build({ name, graph }, { attention, precision, quantization, maxChunkBytes }) {
       const model = buildOnnxModel(graph, { model: name, attention, precision });
       const built = onnxModel(model, { network: name, whole: name });
@@ -70,6 +75,7 @@ export const targets: { readonly [K in TargetName]: Target } = {
     attention: 'SPLIT_EINSUM',
     // Core ML computes in float16 wherever weights are float16.
     precision: (wanted) => (wanted === 'float16-weights' ? 'float16' : wanted),
+    complete: async () => {}, // its description is in the model
     build({ name, graph, component }, { modelVersion, license, quantization, deployment, maxChunkBytes }) {
       const description = describeModel(name, component.id ?? modelVersion, {
         license,

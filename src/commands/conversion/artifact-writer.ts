@@ -3,8 +3,9 @@ import { throwIfInterrupted } from '../../context.ts';
 import { NonFiniteWeightError } from '../../errors.ts';
 import type { FileContents, PlannedArtifact, WrittenFile } from '../../formats/artifact.ts';
 import { updateProvenance } from '../../formats/provenance.ts';
+import { targets } from '../../formats/targets.ts';
 import { writeTogether } from '../../formats/write-files.ts';
-import { createFolder } from '../../io/disk.ts';
+import { createFolder, removePath } from '../../io/disk.ts';
 import type { StageContext } from '../../pipeline.ts';
 import type { WeightFinding } from '../../weights/examined-weight.ts';
 import { refuseNonFinite } from './examination.ts';
@@ -20,7 +21,7 @@ interface Place {
   readonly sources: SourceHashes;
   /** Findings by artifact; writing adds to them. */
   readonly findings: Map<string, readonly WeightFinding[]>;
-  readonly request: Pick<ConvertRequest, 'allowNonFinite' | 'quantization'>;
+  readonly request: Pick<ConvertRequest, 'allowNonFinite' | 'quantization' | 'bundle'>;
   readonly context: StageContext;
 }
 
@@ -45,7 +46,11 @@ export class ArtifactWriter {
     const ready: (readonly ReadyArtifact[])[] = [];
     for (const model of models) ready.push(await this.#prepare(model, kept));
     const longest = Math.max(...ready.map(({ length }) => length));
-    for (let at = 0; at < longest; at++) await this.#writeTogether(ready.flatMap((chain) => chain[at] ?? []));
+    await this.#writeRows(
+      Array.from({ length: longest }, (_, at) => ready.flatMap((chain) => chain[at] ?? [])).filter(
+        ({ length }) => length > 0,
+      ),
+    );
   }
 
   /** Builds a model and returns the contents of its files. */
@@ -63,27 +68,44 @@ export class ArtifactWriter {
     return ready;
   }
 
-  async #writeTogether(artifacts: readonly ReadyArtifact[]): Promise<void> {
+  /**
+   * Writes the artifacts of one network, and then records them. All are complete before one appears: chunks grow within
+   * each other, and the first appears last.
+   */
+  async #writeRows(rows: readonly (readonly ReadyArtifact[])[]): Promise<void> {
     const { output, sources, findings } = this.#place;
+    const artifacts = rows.flat();
     // In their own thread, while writing. If writing fails first, nobody awaits them, and their failure must not count as unhandled.
     const hashes = artifacts.map(({ model }) => sources.of(model.component));
     for (const each of hashes) each.catch(() => {});
-    const paths = artifacts.map(({ path }) => path);
-    let written: readonly (readonly WrittenFile[])[] = [];
-    await createFolders(
-      paths.map((path) => join(output, path)),
-      async (folders) => {
-        written = await this.#writeExamined(artifacts, folders);
+    const written = new Map<string, readonly WrittenFile[]>();
+    const writeFrom = async (at: number): Promise<void> => {
+      const row = rows[at];
+      if (!row) {
         await Promise.all(hashes);
         for (const { model } of artifacts) await sources.checkUnchanged(model.component);
-      },
-    );
+        return;
+      }
+      const places = row.map(({ path }) => join(output, path));
+      await createFolders(places, async (folders) => {
+        const files = await this.#writeExamined(row, folders);
+        for (const [index, { path, model }] of row.entries()) {
+          written.set(path, files[index] ?? []);
+          if (this.#place.request.bundle)
+            await targets[model.target].complete(model.component, folders[index] ?? '');
+        }
+        await writeFrom(at + 1);
+        // A chain that is replaced must not end in a chunk of another cut.
+        if (at === 0 && rows.length > 1) for (const place of places) await removePath(place);
+      });
+    };
+    await writeFrom(0);
     const records = artifacts.map(async ({ path, model: { options } }, index) => {
-      const record = { source: (await hashes[index]) ?? {}, options, files: written[index] ?? [] };
+      const record = { source: (await hashes[index]) ?? {}, options, files: written.get(path) ?? [] };
       return [path, { ...record, ...found(findings.get(path)) }] as const;
     });
     await updateProvenance(output, {
-      gone: paths,
+      gone: [...written.keys()],
       written: Object.fromEntries(await Promise.all(records)),
     });
   }

@@ -8,7 +8,12 @@ import type { WrittenFile } from '../../formats/artifact.ts';
 import { type ArtifactId, nameOf } from '../../formats/artifact-id.ts';
 import type { Compiler } from '../../formats/coreml/compiled/compilers.ts';
 import type { TargetName } from '../../formats/format.ts';
-import { type BundledModel, bundleOnnxFolder, onnxFolderFiles } from '../../formats/onnx/onnx-folder.ts';
+import {
+  type BundledModel,
+  bundleOnnxFolder,
+  configOf,
+  onnxFolderFiles,
+} from '../../formats/onnx/onnx-folder.ts';
 import { readProvenance, recordBundle } from '../../formats/provenance.ts';
 import type { Stage } from '../../pipeline.ts';
 import type { ConvertedArtifact, ConvertRequest, ConvertResult } from './request.ts';
@@ -98,8 +103,7 @@ function configured(
   return artifacts.flatMap(({ id }) => {
     const component = components.get(componentOf(id.network));
     if (!component) return [];
-    const { configFile, config, adapted, respelled } = component;
-    return [{ folder: nameOf(id), configFile, config: adapted || respelled ? config : undefined }];
+    return [{ folder: nameOf(id), ...configOf(component) }];
   });
 }
 

@@ -28,7 +28,7 @@ export interface Written extends ConvertResult {
  * is written when the result would not fit, and `NonFiniteWeightError` for an artifact whose weights are not finite.
  */
 export function writeStage(
-  request: Pick<ConvertRequest, 'force' | 'verify' | 'allowNonFinite' | 'quantization'>,
+  request: Pick<ConvertRequest, 'force' | 'verify' | 'allowNonFinite' | 'quantization' | 'bundle'>,
 ): Stage<Planned, Written> {
   return {
     name: 'write',

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
+import type { Checkpoint, Component } from '../../checkpoint/checkpoint.ts';
 import { placeSideFile, type SideFile, sideFileName } from '../../checkpoint/side-file.ts';
 import { exists, listFolder } from '../../io/disk.ts';
 import type { JsonObject } from '../../io/python-json.ts';
@@ -16,7 +16,25 @@ export interface BundledModel {
   readonly config?: JsonObject | undefined;
 }
 
+const CONFIG = 'config.json';
 const INDEX = 'model_index.json';
+
+/** The config of a model of a component: its own file, or what it says where that differs. */
+export function configOf({
+  configFile,
+  config,
+  adapted,
+  respelled,
+}: Component): Omit<BundledModel, 'folder'> {
+  return { configFile, config: adapted || respelled ? config : undefined };
+}
+
+/** Writes the config into a model's folder. Throws as `placeSideFile` and `writeJson` do. */
+export async function writeConfig(component: Component, folder: string): Promise<void> {
+  const { configFile, config } = configOf(component);
+  const path = join(folder, CONFIG);
+  await (config ? writeJson(path, config) : placeSideFile(configFile, path));
+}
 
 /** A file that completes an `onnx/` folder: copied, written as JSON, or (neither) the index of the folder. */
 interface FolderFile {
@@ -29,7 +47,7 @@ interface FolderFile {
 export function onnxFolderFiles({ folders }: Checkpoint, models: readonly BundledModel[]): FolderFile[] {
   return [
     ...models.map(({ folder, configFile, config }) => ({
-      name: `${folder}/config.json`,
+      name: `${folder}/${CONFIG}`,
       ...(config ? { json: config } : { from: configFile }),
     })),
     ...[...folders].flatMap(([folder, files]) =>

@@ -1,0 +1,165 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { exists, listFolder } from '../../src/io/disk.ts';
+import { startHub } from '../../test/support/hub-server.ts';
+import { Random } from '../random.ts';
+import { emptyTally, type Tally } from '../tally.ts';
+import { copyOf, hubRepositories, type Scenario, scenarios } from './scenarios.ts';
+import { sdconvertProcess } from './sdconvert-process.ts';
+import { artifactsOf, differences, leftovers, type Tree, treeOf } from './tree.ts';
+
+/** How to kill. */
+export interface KillOptions {
+  readonly seed: string;
+  /** Kills of each command: the calls are chosen by the seed; at every call where it is left out. */
+  readonly kills?: number | undefined;
+  /** Names of the scenarios; all when left out. */
+  readonly only?: readonly string[] | undefined;
+  readonly onScenario?: (name: string, tally: Tally) => void;
+}
+
+/**
+ * Kills each writing command before calls that change the disk. Afterwards each artifact must be the old one or the new one,
+ * whole; the same command must finish, byte for byte as without a kill, and leave nothing else.
+ */
+export async function huntKills({
+  seed,
+  kills,
+  only,
+  onScenario,
+}: KillOptions): Promise<ReadonlyMap<string, Tally>> {
+  const folder = mkdtempSync(join(tmpdir(), 'sdconvert-kills-'));
+  const hub = await startHub();
+  for (const [name, repository] of hubRepositories) hub.repositories.set(name, repository);
+  const env = {
+    HF_ENDPOINT: hub.url,
+    HF_HUB_OFFLINE: '0',
+    NODE_COMPILE_CACHE: join(tmpdir(), 'sdconvert-compiled'),
+  };
+  const tallies = new Map<string, Tally>();
+  try {
+    for (const scenario of scenarios) {
+      if (only && !only.includes(scenario.name)) continue;
+      const tally = await killScenario(scenario, {
+        folder,
+        env,
+        random: new Random(`${seed} ${scenario.name}`),
+        kills,
+      });
+      tallies.set(`kill ${scenario.name}`, tally);
+      onScenario?.(scenario.name, tally);
+    }
+  } finally {
+    await hub.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+  return tallies;
+}
+
+interface Place {
+  readonly folder: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly random: Random;
+  readonly kills: number | undefined;
+}
+
+async function killScenario(
+  { prepare, args, name }: Scenario,
+  { folder, env, random, kills }: Place,
+): Promise<Tally> {
+  const base = join(folder, 'base');
+  rmSync(base, { recursive: true, force: true });
+  mkdirSync(base);
+  await prepare(base, async (...own) => {
+    const { code, output } = await sdconvertProcess(own, { cwd: base, env });
+    if (code !== 0) throw new Error(`${name} cannot be prepared: ${output}`);
+  });
+  const old = treeOf(base);
+  const whole = copyOf(base, join(folder, 'whole'));
+  const counted = join(folder, 'count');
+  const { code, output } = await sdconvertProcess(args, { cwd: whole, env: { ...env, HUNT_COUNT: counted } });
+  if (code !== 0) throw new Error(`${name} does not work without a kill: ${output}`);
+  const fresh = treeOf(whole);
+  rmSync(whole, { recursive: true });
+
+  const calls = Number(readFileSync(counted, 'utf8'));
+  const tally = emptyTally();
+  for (const call of chosenCalls(calls, kills, random)) {
+    const place = copyOf(base, join(folder, `killed at ${call}`));
+    const killed = await sdconvertProcess(args, { cwd: place, env: { ...env, HUNT_KILL_AT: String(call) } });
+    tally.inputs++;
+    const wrong =
+      (killed.code === 'SIGKILL'
+        ? undefined
+        : `it ended with ${killed.code} before its call: ${killed.output}`) ??
+      (await wrongAfterKill(place, old, fresh)) ??
+      (await wrongAfterRerun({ args, place, env, fresh })) ??
+      (readdirSync(folder).length > 3 ? `something lies beside it: ${readdirSync(folder)}` : undefined);
+    if (wrong === undefined) tally.accepted++;
+    else tally.findings.push({ input: call, what: wrong });
+    rmSync(place, { recursive: true });
+  }
+  return tally;
+}
+
+function chosenCalls(calls: number, kills: number | undefined, random: Random): readonly number[] {
+  const all = Array.from({ length: calls }, (_, index) => index + 1);
+  if (kills === undefined || kills >= calls) return all;
+  // One from each stretch, so that a few kills are spread over the whole run.
+  return Array.from({ length: kills }, (_, part) => {
+    const [start, end] = [Math.floor((part * calls) / kills), Math.floor(((part + 1) * calls) / kills)];
+    return start + 1 + random.below(end - start);
+  });
+}
+
+async function wrongAfterKill(place: string, old: Tree, fresh: Tree): Promise<string | undefined> {
+  await lookAround(place);
+  const [before, after] = [artifactsOf(old), artifactsOf(fresh)];
+  const found = artifactsOf(treeOf(place));
+  const isVersion = (files: Tree | undefined, version: Tree | undefined): boolean =>
+    differences(files ?? new Map(), version ?? new Map()).length === 0;
+  for (const artifact of new Set([...before.keys(), ...after.keys(), ...found.keys()])) {
+    // Records are brought up to date artifact by artifact, and the cache of the Hub file by file.
+    if (artifact.endsWith('sdconvert.json') || artifact.startsWith('cache/')) continue;
+    const files = found.get(artifact);
+    if (!isVersion(files, before.get(artifact)) && !isVersion(files, after.get(artifact)))
+      return `${artifact} is neither the old nor the new one: ${[...(files?.keys() ?? ['nothing'])].join(', ')}`;
+  }
+  const chunks = [...after.keys()].filter((path) => /_chunk\d/.test(path) && !before.has(path));
+  if (
+    found.has(chunks.find((path) => path.includes('_chunk1')) ?? '') &&
+    !chunks.every((path) => found.has(path))
+  )
+    return 'some chunks are there and others are not';
+  return undefined;
+}
+
+/** The first look that any command takes: it finishes what was ready. */
+async function lookAround(folder: string): Promise<void> {
+  for (const name of await listFolder(folder)) {
+    const path = join(folder, name);
+    if ((await exists(path)) && !name.includes('.')) await lookAround(path).catch(() => {});
+  }
+}
+
+interface Rerun {
+  readonly args: readonly string[];
+  readonly place: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly fresh: Tree;
+}
+
+async function wrongAfterRerun({ args, place, env, fresh }: Rerun): Promise<string | undefined> {
+  const wasDone = differences(treeOf(place), fresh).length === 0;
+  const { code, output } = await sdconvertProcess(args, { cwd: place, env });
+  // What is done already may be refused: the original is gone, or the result exists.
+  if (code !== 0 && !(wasDone && code === 1)) return `the same command again ends with ${code}: ${output}`;
+  const tree = treeOf(place);
+  const rest = leftovers(tree);
+  if (rest.length > 0) return `it leaves ${rest.join(', ')}`;
+  const different = differences(tree, fresh);
+  return different.length > 0
+    ? `the same command again gives something else: ${different.join(', ')}`
+    : undefined;
+}

@@ -1,0 +1,135 @@
+import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeSafetensors } from '../../src/weights/safetensors-writer.ts';
+import { smallFeeds } from '../../test/quantize/small-network.ts';
+import { repository } from '../../test/support/hub-checkpoint.ts';
+import { makeRandomWeights } from '../../test/support/random-weights.ts';
+import type { Files } from '../format.ts';
+import { onnxSeeds, packageSeeds } from '../formats/artifact-seeds.ts';
+import { inProject } from '../formats/seeds.ts';
+import { layOut } from '../judge.ts';
+
+/** A command that writes, and what is there before. Paths are relative to the folder that it runs in. */
+export interface Scenario {
+  readonly name: string;
+  /** Makes what is there before; gives nothing. `sdconvert` runs a command of its own. */
+  prepare(folder: string, sdconvert: (...args: string[]) => Promise<void>): Promise<void>;
+  readonly args: readonly string[];
+}
+
+const checkpoint = inProject('test/fixtures/tiny-autoencoder');
+const convert = ['convert', '--model-version', checkpoint, '-o', 'out', '--latent-h', '8', '--latent-w', '8'];
+
+const unet = inProject('test/fixtures/variants/lcm');
+const chunks = ['--chunk-unet', '--max-chunk-size', '500kB'];
+
+async function onnxModel(folder: string): Promise<void> {
+  layOut(largest(await onnxSeeds(/./)), join(folder, 'unet'));
+}
+
+async function mlPackage(folder: string, name = 'x_unet.mlpackage'): Promise<void> {
+  layOut(largest(await packageSeeds(/./)), join(folder, name));
+}
+
+/** The one with unquantised weights: chunks and palettes need some. */
+function largest(seeds: readonly Files[]): Files {
+  const [first] = seeds.toSorted((a, b) => totalBytes(b) - totalBytes(a));
+  if (!first) throw new Error('there are no seeds');
+  return first;
+}
+
+function totalBytes(files: Files): number {
+  return [...files.values()].reduce((sum, bytes) => sum + bytes.length, 0);
+}
+
+export const scenarios: readonly Scenario[] = [
+  {
+    name: 'convert',
+    prepare: () => makeRandomWeights(),
+    args: convert,
+  },
+  {
+    name: 'convert --force',
+    async prepare(_, sdconvert) {
+      await makeRandomWeights();
+      await sdconvert(...convert, '--precision', 'float32');
+    },
+    args: [...convert, '--force'],
+  },
+  {
+    name: 'convert --chunk-unet',
+    prepare: () => makeRandomWeights(),
+    args: ['convert', '--model-version', unet, '-o', 'out', '--convert-unet', '--target', 'onnx', ...chunks],
+  },
+  { name: 'quantize -o', prepare: onnxModel, args: ['quantize', 'unet', '--nbits', '4', '-o', 'small'] },
+  {
+    name: 'quantize --in-place',
+    prepare: (folder) => mlPackage(folder),
+    args: ['quantize', 'x_unet.mlpackage', '--nbits', '4', '--in-place'],
+  },
+  { name: 'chunk', prepare: onnxModel, args: ['chunk', 'unet', '--max-chunk-size', '30kB'] },
+  {
+    name: 'chunk --remove-original',
+    prepare: (folder) => mlPackage(folder),
+    args: ['chunk', 'x_unet.mlpackage', '--max-chunk-size', '30kB', '--remove-original'],
+  },
+  {
+    name: 'compile',
+    async prepare(folder, sdconvert) {
+      await mlPackage(folder);
+      await sdconvert('compile', 'x_unet.mlpackage');
+      await mlPackage(folder, 'other_unet.mlpackage');
+    },
+    args: ['compile', 'other_unet.mlpackage', '-o', 'x_unet.mlmodelc', '--force'],
+  },
+  {
+    name: 'bundle',
+    async prepare(_, sdconvert) {
+      await makeRandomWeights();
+      await sdconvert(...convert, '--target', 'coreml', '--no-bundle');
+    },
+    args: ['bundle', 'out'],
+  },
+  {
+    name: 'run',
+    async prepare(folder) {
+      await onnxModel(folder);
+      const tensors = Object.entries(smallFeeds).map(([name, feed]) => ({ name, ...feed }));
+      await writeSafetensors(join(folder, 'in.safetensors'), tensors);
+      writeFileSync(join(folder, 'results.safetensors'), 'old');
+    },
+    args: ['run', 'unet', '--inputs', 'in.safetensors', '--outputs', 'results.safetensors'],
+  },
+  {
+    name: 'download',
+    async prepare(folder) {
+      mkdirSync(join(folder, 'cache'));
+    },
+    args: ['download', 'org/model', '-o', 'model', '--cache-dir', 'cache'],
+  },
+];
+
+/** What the Hub of `download` has. */
+export const hubRepositories = new Map([
+  [
+    'org/model',
+    repository({
+      'model_index.json': json({
+        _class_name: 'StableDiffusionPipeline',
+        vae: ['diffusers', 'AutoencoderKL'],
+      }),
+      'vae/config.json': json({ latent_channels: 4 }),
+      'vae/diffusion_pytorch_model.safetensors': new Uint8Array(5000).fill(7),
+    }),
+  ],
+]);
+
+function json(value: object): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(value));
+}
+
+/** A copy of what a scenario begins with. */
+export function copyOf(prepared: string, folder: string): string {
+  cpSync(prepared, folder, { recursive: true, verbatimSymlinks: true });
+  return folder;
+}

@@ -1,0 +1,44 @@
+import { createHash } from 'node:crypto';
+import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { join, relative } from 'node:path';
+
+/** What lies below a folder: the SHA-256 of each file by its path, of links their targets. */
+export type Tree = ReadonlyMap<string, string>;
+
+export function treeOf(folder: string): Tree {
+  const tree = new Map<string, string>();
+  if (!existsSync(folder)) return tree;
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name);
+    const name = relative(folder, path).replaceAll('\\', '/');
+    if (lstatSync(path).isSymbolicLink()) tree.set(name, `→ ${readlinkSync(path)}`);
+    else if (entry.isFile()) tree.set(name, createHash('sha256').update(readFileSync(path)).digest('hex'));
+    else if (readdirSync(path).length === 0) tree.set(`${name}/`, 'empty');
+  }
+  return tree;
+}
+
+/** Paths that differ between two trees. */
+export function differences(a: Tree, b: Tree): string[] {
+  return [...new Set([...a.keys(), ...b.keys()])].filter((path) => a.get(path) !== b.get(path)).sort();
+}
+
+/** Unfinished entries. */
+export function leftovers(tree: Tree): string[] {
+  return [...tree.keys()].filter((path) => /(^|\/)\.sdc-|\.incomplete$|\.lock$/.test(path));
+}
+
+/** The artifacts in a tree, each with its files: packages and compiled models, ONNX models with their data, and files alone. */
+export function artifactsOf(tree: Tree): ReadonlyMap<string, Tree> {
+  const artifacts = new Map<string, Map<string, string>>();
+  for (const [path, hash] of tree) {
+    // What is unfinished, or an empty folder, is no artifact.
+    if (path.endsWith('/') || leftovers(new Map([[path, hash]])).length > 0) continue;
+    const [bundle] = /^.*?\.(mlpackage|mlmodelc)(?=\/)/.exec(path) ?? [];
+    const folder = path.replace(/\/[^/]*$/, '');
+    const artifact = bundle ?? (/\/model\.onnx(_data.*)?$/.test(path) ? folder : path);
+    const files = artifacts.get(artifact) ?? new Map<string, string>();
+    artifacts.set(artifact, files.set(path, hash));
+  }
+  return artifacts;
+}
