@@ -88,11 +88,11 @@ async function hunt(): Promise<void> {
         ...(given.long && { corpus: corpusOf(format) }),
       });
       tallies.set(format.name, tally);
+      if (given.record) record(seed, new Map([[format.name, tally]]));
       process.stdout.write(lineOf(format, tally));
     }
   };
   await Promise.all(Array.from({ length: jobs }, worker));
-  if (given.record) record(seed, tallies);
   report(seed, tallies);
 }
 

@@ -89,7 +89,7 @@ export const mutateLoraNames: Mutator = (bytes, random) => {
     () => [
       [random.pick(prefixes) + module.replaceAll('.', '_') + random.pick(endings), { dtype, shape: [] }],
     ],
-    () => [[name, { dtype, shape: shape.with(Math.min(axis, shape.length - 1), random.below(9)) }]],
+    () => [[name, { dtype, shape: shape.toSpliced(axis, 1, random.below(9)) }]],
     () => [[name, { dtype, shape: random.oneIn(2) ? [...shape, 1] : shape.slice(1) }]],
     () => [[name, { dtype: random.pick(['F16', 'BF16', 'I64', 'F64', 'U8']), shape }]],
     () => [[random.pick(oddTexts) + random.pick(endings), { dtype, shape }]],
