@@ -11,13 +11,15 @@ import { unpack } from './corpus.ts';
 import type { Format } from './format.ts';
 import { formats } from './formats/formats.ts';
 import { judge } from './judge.ts';
+import { huntKills } from './kills/kills.ts';
+import { huntPairs } from './kills/pairs.ts';
 import { limitsOf, readRows, record } from './rows.ts';
 import type { Tally } from './tally.ts';
 import { watched } from './watch.ts';
 
 const help = `npm run hunt -- [options]
 
-  --format A,B     only these formats: ${formats.map(({ name }) => name).join(', ')}
+  --format A,B     only these formats (kills: none of them, but kills and pairs): ${formats.map(({ name }) => name).join(', ')}
   --seconds N      time for all formats together [default: 90; --long: 4 hours]
   --inputs N       so many inputs of each format, whatever time they take
   --seed TEXT      decides the inputs [default: the commit]
@@ -26,6 +28,8 @@ const help = `npm run hunt -- [options]
   --corpus FOLDER  where those are kept between long hunts [default: in the temporary folder]
   --findings FOLDER  where inputs that went wrong are kept [default: hunt-findings]
   --record         appends rows to benchmarks/results/hunt.csv
+  --kills N        so many kills of each writing command, spread over its calls, and half as many pairs of processes
+                   into one output [default: 3; --long: 100]; all: at every call
   --again FILE     reads one input of a findings folder again
 `;
 
@@ -40,6 +44,7 @@ const { values: given } = parseArgs({
     corpus: { type: 'string', default: join(tmpdir(), 'sdconvert-corpus') },
     findings: { type: 'string', default: 'hunt-findings' },
     record: { type: 'boolean', default: false },
+    kills: { type: 'string' },
     again: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
@@ -66,7 +71,7 @@ async function again(file: string): Promise<void> {
 
 async function hunt(): Promise<void> {
   const seed = given.seed ?? commit();
-  const chosen = given.format === undefined ? formats : given.format.split(',').map(formatCalled);
+  const chosen = given.format === undefined ? formats : namesIn(given.format).map(formatCalled);
   const jobs = Number(given.jobs ?? availableParallelism());
   const seconds = Number(given.seconds ?? (given.long ? 4 * 3600 : 90));
   process.stdout.write(`seed ${seed}\n`);
@@ -93,13 +98,41 @@ async function hunt(): Promise<void> {
     }
   };
   await Promise.all(Array.from({ length: jobs }, worker));
+  if (given.format === undefined || given.format === 'kills') {
+    const kills = given.kills ?? (given.long ? '100' : '3');
+    for (const [name, tally] of await killsAndPairs(seed, kills)) {
+      tallies.set(name, tally);
+      if (given.record) record(seed, new Map([[name, tally]]));
+    }
+  }
   report(seed, tallies);
+}
+
+async function killsAndPairs(seed: string, kills: string): Promise<ReadonlyMap<string, Tally>> {
+  const count = kills === 'all' ? undefined : Number(kills);
+  const killed = await huntKills({
+    seed,
+    kills: count,
+    onScenario: (name, { inputs, findings }) =>
+      void process.stdout.write(
+        `${`kill ${name}`.padEnd(28)}  ${inputs} kills, ${findings.length} findings\n`,
+      ),
+  });
+  const paired = await huntPairs(Math.max(1, Math.floor((count ?? 10) / 2)));
+  for (const [name, { inputs, findings }] of paired)
+    process.stdout.write(`${name.padEnd(28)}  ${inputs} pairs, ${findings.length} findings\n`);
+  return new Map([...killed, ...paired]);
 }
 
 function corpusOf({ name }: Format): string {
   const folder = resolve(given.corpus, name.replaceAll(' ', '-'));
   mkdirSync(folder, { recursive: true });
   return folder;
+}
+
+/** The formats of a list; `kills` is none. */
+function namesIn(list: string): string[] {
+  return list === 'kills' ? [] : list.split(',');
 }
 
 function formatCalled(name: string): Format {

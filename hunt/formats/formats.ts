@@ -12,6 +12,7 @@ import {
 } from './artifacts.ts';
 import { configs, lora, schedulers, shards, tokenizers } from './checkpoints.ts';
 import { hubAnswers } from './hub.ts';
+import { hubFaults } from './hub-faults.ts';
 import { analyses, originalConfigs, png, provenance, recipes, textualInversions } from './small-files.ts';
 import { gguf, pickle, safetensors, torchLegacy, torchZip } from './weights.ts';
 
@@ -42,5 +43,6 @@ export const formats: readonly Format[] = [
   recipes,
   analyses,
   hubAnswers,
+  hubFaults,
   png,
 ];

@@ -8,7 +8,15 @@ import { type Ended, sdconvertProcess } from './sdconvert-process.ts';
 import { differences, leftovers, type Tree, treeOf } from './tree.ts';
 
 const convert = [
-  ...['convert', '--model-version', inProject('test/fixtures/tiny-autoencoder'), '-o', 'out', '--target', 'onnx'],
+  ...[
+    'convert',
+    '--model-version',
+    inProject('test/fixtures/tiny-autoencoder'),
+    '-o',
+    'out',
+    '--target',
+    'onnx',
+  ],
   ...['--latent-h', '8', '--latent-w', '8'],
 ];
 
@@ -26,7 +34,11 @@ const pairs: readonly Pair[] = [
   { name: 'same options', options: [[], []] },
   { name: 'other options', options: [[], ['--precision', 'float32']] },
   { name: 'same options, own process numbers', options: [[], []], within: ownNumbers },
-  { name: 'other options, own process numbers', options: [[], ['--precision', 'float32']], within: ownNumbers },
+  {
+    name: 'other options, own process numbers',
+    options: [[], ['--precision', 'float32']],
+    within: ownNumbers,
+  },
 ];
 
 /**
@@ -78,9 +90,14 @@ async function tryPair(
   if (rest.length > 0) return `left behind: ${rest.join(', ')}`;
   const winners = ended.filter(({ code }) => code === 0);
   if (winners.length === 0) return `neither came through: ${ended.map(({ output }) => output).join('; ')}`;
-  const whole = ended.findIndex(({ code }, index) => code === 0 && differences(tree, alone[index] ?? tree).length === 0);
+  const whole = ended.findIndex(
+    ({ code }, index) => code === 0 && differences(tree, alone[index] ?? tree).length === 0,
+  );
   if (whole < 0) return 'what is there is neither of the two';
-  const wrong = ended.find((each, index) => index !== whole && !saysSo(each, differences(alone[0] ?? tree, alone[1] ?? tree).length === 0));
+  const wrong = ended.find(
+    (each, index) =>
+      index !== whole && !saysSo(each, differences(alone[0] ?? tree, alone[1] ?? tree).length === 0),
+  );
   return wrong && `the other ended with ${wrong.code}: ${wrong.output}`;
 }
 
