@@ -17,6 +17,7 @@ const slow = [
   'test/formats/coreml/{coreml-runner,split-mil}.test.ts',
   'test/formats/onnx/split-onnx.test.ts',
   'test/generate/whole-runs.test.ts',
+  'test/hunt/{judge,watch}.test.ts',
   'test/mixed-bits/measure.test.ts',
   'test/scripts/supported.test.ts',
 ];

@@ -65,7 +65,7 @@ export function mutateWords(vocabulary: readonly string[] = []): Mutator {
 }
 
 /** A piece of text many times. */
-export function repeatedText(piece: string, random: Random): string {
+function repeatedText(piece: string, random: Random): string {
   const most = Math.max(1, Math.floor(LARGEST_INPUT / 4 / Math.max(1, piece.length)));
   return piece.repeat(Math.min(most, random.length(100_000)));
 }

@@ -5,7 +5,7 @@ import { hardLimits, type Limits } from './judge.ts';
 import type { Tally } from './tally.ts';
 
 /** Where what was hunted is on record: a row for each format of each run; counts add up over them. */
-export const rowsFile = join(import.meta.dirname, '..', 'benchmarks', 'results', 'hunt.csv');
+const rowsFile = join(import.meta.dirname, '..', 'benchmarks', 'results', 'hunt.csv');
 
 /** A row as it is on record. */
 export interface HuntRow {

@@ -6,10 +6,8 @@ import { pack } from './corpus.ts';
 import { wholeFolder } from './formats/seeds.ts';
 import type { Stretch } from './hunt-format.ts';
 import { addTo, emptyTally, type Tally } from './tally.ts';
-import type { Progress } from './worker.ts';
+import type { Progress } from './work.ts';
 
-/** A worker that computes so long on one input is stopped, in seconds: what computes without end does not look at a clock. */
-const MOST_SECONDS = 10;
 /** A worker that does nothing at all for so long waits for something that does not come, in milliseconds. */
 const PATIENCE = 180_000;
 /** A worker that is so large is stopped, in bytes. */
@@ -17,14 +15,28 @@ const MOST_MEMORY = 1.5e9;
 /** Time between two looks at a worker, in milliseconds. */
 const PAUSE = 250;
 
+/** How to watch. */
+interface Watching {
+  /** The worker's program. */
+  readonly worker: string;
+  /** Processor time on one input after which it is stopped: what computes without end does not look at a clock. */
+  readonly seconds: number;
+}
+
+const usual: Watching = { worker: join(import.meta.dirname, 'worker.ts'), seconds: 10 };
+
 /** Hunts in a process of its own, which may hang or die: that is a finding, and the hunt goes on behind that input. */
-export async function watched(format: string, stretch: Omit<Stretch, 'folder'>): Promise<Tally> {
+export async function watched(
+  format: string,
+  stretch: Omit<Stretch, 'folder'>,
+  watching = usual,
+): Promise<Tally> {
   const sum = emptyTally();
   const folder = mkdtempSync(join(tmpdir(), 'sdconvert-hunt-'));
   try {
     for (let from = stretch.from; sum.inputs < stretch.inputs && Date.now() < stretch.until; ) {
       const inputs = stretch.inputs - sum.inputs;
-      const { progress, ended } = await oneWorker(format, { ...stretch, folder, from, inputs });
+      const { progress, ended } = await oneWorker(format, { ...stretch, folder, from, inputs }, watching);
       addTo(sum, progress.tally);
       if (ended === undefined) break;
       if (progress.input === undefined) throw new Error(`the hunt for ${format} did not begin: ${ended}`);
@@ -49,11 +61,12 @@ function keepInput(folder: string, findings: string, name: string): void {
 async function oneWorker(
   format: string,
   stretch: Stretch,
+  { worker: program, seconds: most }: Watching,
 ): Promise<{ progress: Progress; ended: string | undefined }> {
   mkdirSync(stretch.folder, { recursive: true });
   const worker = spawn(
     process.execPath,
-    ['--max-old-space-size=1024', join(import.meta.dirname, 'worker.ts'), format, JSON.stringify(stretch)],
+    ['--max-old-space-size=1024', program, format, JSON.stringify(stretch)],
     { stdio: ['ignore', 'inherit', 'pipe'] },
   );
   let said = '';
@@ -64,8 +77,7 @@ async function oneWorker(
     const { input } = progressIn(stretch.folder);
     const seconds = secondsOf(worker.pid);
     if (input !== at.input) at = { input, since: Date.now(), seconds };
-    if (input !== undefined && seconds - at.seconds > MOST_SECONDS)
-      stopped = `no end after ${MOST_SECONDS} s`;
+    if (input !== undefined && seconds - at.seconds > most) stopped = `no end after ${most} s`;
     if (Date.now() - at.since > PATIENCE) stopped = `nothing comes in ${PATIENCE / 1000} s`;
     if (bytesOf(worker.pid) > MOST_MEMORY) stopped = `more than ${MOST_MEMORY / 1e9} GB`;
     if (stopped !== undefined) worker.kill('SIGKILL');

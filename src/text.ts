@@ -39,10 +39,14 @@ const LONGEST = 1500;
  * escape, and what is too long loses its middle. Line breaks and tabs lay text out and stay.
  */
 export function printable(text: string, most = LONGEST): string {
-  const kept = text.length <= most ? text : `${text.slice(0, most - 200)} … ${text.slice(-190)}`;
-  return kept.replaceAll(/(?![\n\t])[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/gu, (hidden) =>
+  const visible = shortened(text, most).replaceAll(/(?![\n\t])[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/gu, (hidden) =>
     hidden.split('').map(escaped).join(''),
   );
+  return shortened(visible, most); // an escape is longer than what it stands for
+}
+
+function shortened(text: string, most: number): string {
+  return text.length <= most ? text : `${text.slice(0, most - 200)} … ${text.slice(-190)}`;
 }
 
 /** As JavaScript and JSON write it. */

@@ -11,7 +11,7 @@ test('what would steer a terminal, turn the text round or be invisible is shown 
 });
 
 test('an error has nothing else in any of its parts, and no part of it is long', () => {
-  const name = `\x1b[31m${'x'.repeat(1e6)}`;
+  const name = `\x1b[31m${'x\x12'.repeat(1e6)}`;
   const error = new FileFormatError({ problem: name, details: { [name]: name }, advice: name });
   expect(error.message).not.toMatch(/(?!\n)\p{Cc}/u);
   expect(error.message.length).toBeLessThan(4 * 1600);

@@ -33,7 +33,7 @@ const ownNumbers = ['unshare', '-Urp', '--fork', '--kill-child'];
 const pairs: readonly Pair[] = [
   { name: 'same options', options: [[], []] },
   { name: 'other options', options: [[], ['--precision', 'float32']] },
-  { name: 'same options, own process numbers', options: [[], []], within: ownNumbers },
+  { name: 'same options in namespaces', options: [[], []], within: ownNumbers },
   {
     name: 'other options, own process numbers',
     options: [[], ['--precision', 'float32']],
@@ -62,7 +62,7 @@ export async function huntPairs(rounds: number): Promise<ReadonlyMap<string, Tal
         if (wrong === undefined) tally.accepted++;
         else tally.findings.push({ input: round, what: wrong });
       }
-      tallies.set(`pair, ${pair.name}`, tally);
+      tallies.set(`pair with ${pair.name}`, tally);
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });
