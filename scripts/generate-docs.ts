@@ -1,5 +1,6 @@
 /**
- * `npm run docs`: writes `docs/cli.md`, each command's own help, and `docs/supported.md`, what the code can do; with
+ * `npm run docs`: writes `docs/cli.md`, each command's own help, and `docs/supported.md`, what the code can do, and the counts
+ * in `docs/trust.md`; with
  * `--check` it only compares, and fails on a difference.
  */
 import { execFileSync } from 'node:child_process';
@@ -7,10 +8,15 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { commandNames } from '../cli/commands.ts';
 import { supportedPage } from './docs/supported.ts';
+import { trustPage } from './docs/trust.ts';
 
 const root = join(import.meta.dirname, '..');
 
-const pages = { 'docs/cli.md': commandLinePage(), 'docs/supported.md': await supportedPage() };
+const pages = {
+  'docs/cli.md': commandLinePage(),
+  'docs/supported.md': await supportedPage(),
+  'docs/trust.md': trustPage(root),
+};
 
 for (const [name, text] of Object.entries(pages)) {
   const path = join(root, name);
