@@ -50,6 +50,7 @@ const diskFiles = [
   'staging',
   'owner',
   'folder-lock',
+  'patient',
   'direct-writes',
   'shared-file',
   'opened-files',

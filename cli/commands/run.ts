@@ -1,4 +1,5 @@
 import type { Argv } from 'yargs';
+import { RequestError } from '../../src/errors.ts';
 import { alignColumns } from '../../src/text.ts';
 import { declareHubOptions, hubOptions, withDownload } from '../hub-options.ts';
 import type { Command } from './command.ts';
@@ -14,8 +15,10 @@ export const runCommand: Command = {
       artifacts,
       inputs: path,
       outputs: target,
+      record,
       'round-to-float16': roundToFloat16,
     } = argv as Arguments;
+    if (target === undefined && record === undefined) throw nowhere();
     const { runArtifacts } = await import('../../src/commands/run.ts');
     const { readTensors } = await import('../../src/weights/read-tensors.ts');
     const { writeSafetensors } = await import('../../src/weights/safetensors-writer.ts');
@@ -23,20 +26,28 @@ export const runCommand: Command = {
     const hub = await hubOptions(argv as Arguments);
     const stages = await withDownload(['run'], ...artifacts);
     const outputs = await report.follow(stages, (context) =>
-      runArtifacts({ artifacts, inputs, roundToFloat16, hub }, context),
+      runArtifacts({ artifacts, inputs, record, roundToFloat16, hub }, context),
     );
-    await writeSafetensors(
-      target,
-      [...outputs].map(([name, tensor]) => ({ name, ...tensor })),
-    );
+    if (target !== undefined)
+      await writeSafetensors(
+        target,
+        [...outputs].map(([name, tensor]) => ({ name, ...tensor })),
+      );
     const rows = [...outputs].map(([name, { dtype, shape }]) => [name, dtype, shape.join(' × ')]);
     report.result(
-      { outputs: rows.map(([name, dtype, shape]) => ({ name, dtype, shape })), path: target },
-      `${alignColumns([['output', 'dtype', 'shape'], ...rows])}\n\nWritten to ${target}`,
+      { outputs: rows.map(([name, dtype, shape]) => ({ name, dtype, shape })), path: target, record },
+      `${alignColumns([['output', 'dtype', 'shape'], ...rows])}\n\nWritten to ${[target, record].filter((path) => path !== undefined).join(' and ')}`,
     );
     return 0;
   },
 };
+
+function nowhere(): RequestError {
+  return new RequestError({
+    problem: 'it is not said where the outputs go.',
+    advice: 'Name a file: --outputs out.safetensors, or --record reference.safetensors for validate.',
+  });
+}
 
 function declare(yargs: Argv, how: { readonly all: boolean }) {
   return declareHubOptions(yargs, how)
@@ -51,10 +62,10 @@ function declare(yargs: Argv, how: { readonly all: boolean }) {
       demandOption: true,
       describe: 'A .safetensors with a tensor for each input',
     })
-    .option('outputs', {
+    .option('outputs', { type: 'string', describe: 'Where to write the outputs (.safetensors)' })
+    .option('record', {
       type: 'string',
-      demandOption: true,
-      describe: 'Where to write the outputs (.safetensors)',
+      describe: 'Where to write inputs and outputs together, as a reference for validate (.safetensors)',
     })
     .option('round-to-float16', {
       type: 'boolean',

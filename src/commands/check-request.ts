@@ -89,7 +89,12 @@ const requests = {
     force: flag,
     plan: z.custom((value) => typeof value === 'function', 'expected a function'),
   }),
-  run: z.looseObject({ artifacts: z.array(text), inputs: z.map(z.string(), tensor), optimize: flag }),
+  run: z.looseObject({
+    artifacts: z.array(text),
+    record: place,
+    inputs: z.map(z.string(), tensor),
+    optimize: flag,
+  }),
   serve: z.looseObject({ folder: text, host: place, port: number }),
   validate: z.looseObject({ artifact: text, reference: text, minPsnr: decibels }),
   verify: z.looseObject({ path: text }),

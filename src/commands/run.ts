@@ -4,6 +4,7 @@ import { requireOnnxruntime } from '../formats/onnx/onnx-session.ts';
 import { noteNonFinite, type TensorMap } from '../formats/runner.ts';
 import { openChain } from '../run/chain.ts';
 import { feedsFor } from '../run/feeds.ts';
+import { type NamedTensor, writeSafetensors } from '../weights/safetensors-writer.ts';
 import { checkRequest } from './check-request.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 
@@ -13,6 +14,8 @@ export interface RunRequest extends FromHub {
   readonly artifacts: readonly string[];
   /** A tensor for each input; other tensors are ignored. */
   readonly inputs: TensorMap;
+  /** A `.safetensors` to write the inputs that were used and the outputs into: a reference for `validate`. */
+  readonly record?: string | undefined;
   /** Optimise the graph when loading: slower to load and more memory, but faster to run; worth it for many runs. */
   readonly optimize: boolean;
   /** Core ML models: round to float16 after every operation declared float16, so that overflow shows. */
@@ -37,7 +40,7 @@ export async function runArtifacts(options: RunOptions, context: Context = {}): 
   await requireOnnxruntime();
   const given = withDefaults<RunRequest, typeof runDefaults>(runDefaults, options);
   const request = await locateRequested(given, { artifacts: 'models' }, context);
-  const { artifacts, inputs, optimize, roundToFloat16 } = request;
+  const { artifacts, inputs, record, optimize, roundToFloat16 } = request;
   const { signal, onProgress } = context;
   throwIfInterrupted(signal);
   const how = { optimize, roundToFloat16, onNonFinite: noteNonFinite(context) };
@@ -46,8 +49,15 @@ export async function runArtifacts(options: RunOptions, context: Context = {}): 
     const feeds = feedsFor(model, inputs);
     throwIfInterrupted(signal);
     onProgress?.({ type: 'progress', stage: 'run', what: model.path, done: 0, total: 1 });
-    return await model.run(feeds);
+    const outputs = await model.run(feeds);
+    if (record !== undefined) await writeSafetensors(record, named(feeds, outputs));
+    return outputs;
   } finally {
     await model.close();
   }
+}
+
+/** Tensors under their names, to be written into one file. */
+function named(...maps: readonly TensorMap[]): NamedTensor[] {
+  return maps.flatMap((tensors) => [...tensors].map(([name, tensor]) => ({ name, ...tensor })));
 }

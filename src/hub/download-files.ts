@@ -1,6 +1,7 @@
 import { join } from 'node:path';
-import { DiskSpaceError } from '../errors.ts';
+import { DiskSpaceError, RequestError } from '../errors.ts';
 import { freeBytes } from '../io/disk.ts';
+import { sameButForCase } from '../io/same-name.ts';
 import { formatBytes } from '../text.ts';
 import { downloadBlob, incompletePath } from './download-blob.ts';
 import { type RepositoryCache, sizeOf } from './hub-cache.ts';
@@ -33,6 +34,7 @@ export async function downloadFiles(request: FilesRequest, follower: Follower): 
   for (const file of files) {
     if ((await sizeOf(join(cache.snapshot(commit), file.path))) !== file.size) missing.push(file);
   }
+  refuseSameNames(repository.repo, files);
   const toCome = await bytesToCome(missing, cache);
   await checkSpace(toCome, options.cacheDir);
 
@@ -55,6 +57,16 @@ export async function downloadFiles(request: FilesRequest, follower: Follower): 
     progress(file.size);
   });
   return toCome;
+}
+
+/** Throws `RequestError` for two files that would be one where case does not count. */
+function refuseSameNames(repo: string, files: readonly HubFile[]): void {
+  const same = sameButForCase(files.map(({ path }) => path));
+  if (!same) return;
+  throw new RequestError({
+    problem: `${repo} has files whose names differ by case alone: ${same.join(' and ')}.`,
+    advice: 'On Windows and macOS that is one name. Name one of the files, or use another repository.',
+  });
 }
 
 /** Bytes that are not on the disk yet; files of the same content count once. */

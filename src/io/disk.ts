@@ -19,6 +19,7 @@ import { lockFolder } from './folder-lock.ts';
 import { notFound } from './not-found.ts';
 import { rememberOpened } from './opened-files.ts';
 import { disown, isStage } from './owner.ts';
+import { remove, rename } from './patient.ts';
 import { type RemoteFile, remoteFile, remoteNames } from './remote-files.ts';
 import { claimStage, FolderStage, removeWhole, settle, temporaryFolder } from './staging.ts';
 import { countRead, countWritten } from './traffic.ts';
@@ -101,7 +102,7 @@ export async function createFile(path: string): Promise<ByteSink> {
     async close() {
       await handle.datasync().catch(rethrow('write', path));
       await end().catch(rethrow('write', path));
-      await fs.rename(growing, path).catch(rethrow('write', path));
+      await rename(growing, path).catch(rethrow('write', path));
       isThere = false;
       disown(growing);
     },
@@ -109,7 +110,7 @@ export async function createFile(path: string): Promise<ByteSink> {
       if (!isThere) return;
       isThere = false;
       await end();
-      await fs.rm(growing, { force: true });
+      await remove(growing);
       disown(growing);
     },
   };
@@ -176,7 +177,7 @@ export async function pointTo(target: string, path: string): Promise<void> {
   await makeFolder(dirname(path));
   const growing = claimStage(path);
   await fs.symlink(relative(dirname(path), target), growing).catch(() => linkFile(target, growing));
-  await fs.rename(growing, path).catch(rethrow('write', path));
+  await rename(growing, path).catch(rethrow('write', path));
   disown(growing);
 }
 
@@ -274,14 +275,14 @@ async function removeEmptyFolders(folder: string, firstMade: string | undefined)
 
 /** Gives a file or folder another name on the same disk. */
 export async function movePath(from: string, to: string): Promise<void> {
-  await fs.rename(from, to).catch(rethrow('write', to));
+  await rename(from, to).catch(rethrow('write', to));
 }
 
 /** Removes a file, or a folder with all that is in it, which is there whole until it is gone; nothing there is fine. */
 export async function removePath(path: string): Promise<void> {
   const found = await fs.lstat(path).catch(() => undefined);
   if (found?.isDirectory()) await removeWhole(path).catch(rethrow('write', path));
-  else await fs.rm(path, { force: true }).catch(rethrow('write', path));
+  else await remove(path).catch(rethrow('write', path));
 }
 
 /** Makes a temporary folder; `remove` deletes it. Throws as `createFolder` does. */
@@ -347,9 +348,9 @@ async function replaceFile(path: string, fill: (growing: string) => Promise<void
   const growing = claimStage(path);
   try {
     await fill(growing);
-    await fs.rename(growing, path);
+    await rename(growing, path);
   } catch (error) {
-    await fs.rm(growing, { force: true });
+    await remove(growing);
     rethrow('write', path)(error);
   } finally {
     disown(growing);

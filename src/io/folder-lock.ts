@@ -2,7 +2,8 @@ import { promises as fs } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { disown, hasCode, isAbandoned, LOCK, own, owner } from './owner.ts';
-import { claimStage, removeAll, renamed } from './staging.ts';
+import { remove } from './patient.ts';
+import { claimStage, renamed } from './staging.ts';
 
 /**
  * Keeps everybody else from writing into a folder until it is released; gives who does so already instead. A lock whose
@@ -27,14 +28,14 @@ export async function lockFolder(folder: string): Promise<{ release(): Promise<v
     const taken = claimStage(lock);
     if ((await renamed(lock, taken)) && (await fs.readFile(taken, 'utf8')) !== found)
       await fs.link(taken, lock).catch(() => {});
-    await removeAll(taken);
+    await remove(taken);
     disown(taken);
   }
   own(lock, lock);
   return {
     async release() {
       disown(lock);
-      await removeAll(lock);
+      await remove(lock);
     },
   };
 }

@@ -1,6 +1,7 @@
 import { promises as fs } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { disown, hasCode, isAbandoned, isOwn, isStage, LOCK, own, stageName } from './owner.ts';
+import { remove, rename } from './patient.ts';
 
 /**
  * Files and folders are written as stages before they appear. A stage is an entry `.sdc-<owner>-<random>` beside its final
@@ -41,7 +42,7 @@ export class FolderStage {
       await fs.writeFile(join(stage, 'to'), basename(resolve(path)), { flag: 'wx' });
       await fs.mkdir(join(stage, 'new'));
     } catch (error) {
-      await fs.rm(stage, { recursive: true, force: true });
+      await remove(stage);
       disown(stage);
       throw error;
     }
@@ -57,7 +58,7 @@ export class FolderStage {
 
   /** Leaves nothing of it behind. */
   async remove(): Promise<void> {
-    await removeAll(this.#stage);
+    await remove(this.#stage);
     disown(this.#stage);
   }
 }
@@ -70,7 +71,7 @@ export async function temporaryFolder(base: string): Promise<{ path: string; rem
   return {
     path,
     async remove() {
-      await removeAll(path);
+      await remove(path);
       disown(path);
     },
   };
@@ -81,9 +82,9 @@ export async function removeWhole(path: string): Promise<void> {
   const stage = claimStage(path);
   try {
     await fs.mkdir(stage);
-    await fs.rename(path, join(stage, 'old'));
+    await rename(path, join(stage, 'old'));
   } finally {
-    await removeAll(stage);
+    await remove(stage);
     disown(stage);
   }
 }
@@ -95,10 +96,10 @@ async function replaceBy(stage: string, path: string): Promise<void> {
     const old = join(stage, turn === 0 ? 'old' : `old${turn}`);
     if (await renamed(path, old)) replaced ??= old;
     try {
-      return await fs.rename(join(stage, 'new'), path);
+      return await rename(join(stage, 'new'), path);
     } catch (error) {
       if (turn < MOST_TURNS && isInTheWay(error)) continue;
-      if (replaced) await fs.rename(replaced, path).catch(() => {});
+      if (replaced) await rename(replaced, path).catch(() => {});
       throw error;
     }
   }
@@ -136,7 +137,7 @@ async function settleAll(folder: string): Promise<boolean> {
   for (const stage of stages) {
     if (isOwn(stage) || !(await isAbandoned(stage))) continue;
     if (await finish(stage, folder)) hasFinished = true;
-    await removeAll(stage);
+    await remove(stage);
   }
   return hasFinished;
 }
@@ -161,15 +162,10 @@ async function isThere(path: string): Promise<boolean> {
 /** Renames an entry; `false` when it does not exist. */
 export async function renamed(from: string, to: string): Promise<boolean> {
   try {
-    await fs.rename(from, to);
+    await rename(from, to);
     return true;
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return false;
     throw error;
   }
-}
-
-/** On Windows a file that somebody still reads goes a moment later. */
-export async function removeAll(path: string): Promise<void> {
-  await fs.rm(path, { recursive: true, force: true, maxRetries: 5 });
 }

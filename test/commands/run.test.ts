@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { convertCheckpoint } from '../../src/commands/convert.ts';
 import { runArtifacts } from '../../src/commands/run.ts';
+import { validate } from '../../src/commands/validate.ts';
 import type { ProgressEvent } from '../../src/context.ts';
 import { InterruptedError, NotFoundError, RequestError, UnsupportedModelError } from '../../src/errors.ts';
 import type { TensorMap } from '../../src/formats/runner.ts';
@@ -34,6 +36,35 @@ describe('running artifacts', () => {
     const tensors = await recorded('unet.t21');
     const whole = await runArtifacts({ artifacts: [at('whole', 'unet', 'model.onnx')], inputs: tensors });
     expect(await runArtifacts({ artifacts: chunks, inputs: tensors })).toEqual(whole);
+  });
+
+  test('what a model or its chunks were given and gave is a reference for validate', async () => {
+    const inputs = new Map([...(await recorded('unet.t501'))].filter(([name]) => name !== 'noise_pred'));
+    const chunks = ['unet_chunk1', 'unet_chunk2', 'unet_chunk3'].map((name) => at('parts', name));
+    for (const [index, artifacts] of [chunks, [at('whole', 'unet')]].entries()) {
+      const reference = at(`record${index}.safetensors`);
+      await runArtifacts({ artifacts, inputs, record: reference });
+      for (const artifact of [at('whole', 'unet'), at('parts', 'unet_chunk1')]) {
+        const [verdict] = await validate({ artifact, reference });
+        expect(verdict?.outputs).toMatchObject([{ inputs: 'recorded', psnr: Number.POSITIVE_INFINITY }]);
+      }
+    }
+    // Packages and compiled models name their inputs as Apple does; either's record serves both.
+    await convertCheckpoint({ modelVersion: sdShapes, models: ['vae_encoder'], output: at('out') });
+    const picture = await recorded('vae_encoder');
+    const models = [
+      'onnx/vae_encoder',
+      'Stable_Diffusion_version_sd-shapes_vae_encoder.mlpackage',
+      'Resources/VAEEncoder.mlmodelc',
+    ].map((name) => at('out', name));
+    for (const artifact of models) {
+      const record = at('record.safetensors');
+      await runArtifacts({ artifacts: [artifact], inputs: picture, record });
+      for (const other of models) {
+        const [verdict] = await validate({ artifact: other, reference: record });
+        expect(verdict, other).toMatchObject({ pass: true });
+      }
+    }
   });
 
   test('a chain without its first chunk names what nothing provides', async () => {

@@ -2,11 +2,13 @@ import { basename } from 'node:path';
 import type { Checkpoint, Component } from '../../checkpoint/checkpoint.ts';
 import { cardOf, type NetworkName } from '../../convert/networks/networks.ts';
 import { traitsOf } from '../../convert/traits.ts';
+import { RequestError } from '../../errors.ts';
 import { type PlannedArtifact, totalBytes } from '../../formats/artifact.ts';
 import { nameOf } from '../../formats/artifact-id.ts';
 import type { TargetName } from '../../formats/format.ts';
 import { type BuiltArtifact, targets } from '../../formats/targets.ts';
 import { hashFile } from '../../io/hash-file.ts';
+import { sameButForCase } from '../../io/same-name.ts';
 import type { Stage } from '../../pipeline.ts';
 import { count, formatBytes } from '../../text.ts';
 import type { Examination } from './examination.ts';
@@ -53,6 +55,7 @@ export function planStage(request: ConvertRequest): Stage<Precise, Planned> {
         if (note !== undefined) onProgress?.({ type: 'note', message: note });
         return plan;
       });
+      refuseSameNames(planned);
       const memory = memoryNeed(request, checkpoint, models, planned);
       const tooLittle = memoryNote(memory, process.availableMemory());
       if (tooLittle !== undefined) onProgress?.({ type: 'note', message: tooLittle });
@@ -76,6 +79,16 @@ function memoryNeed(
     attention: models[index]?.attention ?? 'ORIGINAL',
   }));
   return { conversion, check: checkMemory(checkpoint, checked, sizes) };
+}
+
+/** Throws `RequestError` for two artifacts that would be one folder where case does not count. */
+function refuseSameNames(models: readonly PlannedModel[]): void {
+  const same = sameButForCase(models.flatMap(({ artifacts }) => artifacts.map(({ path }) => path)));
+  if (!same) return;
+  throw new RequestError({
+    problem: `two results would have names that differ by case alone: ${same.join(' and ')}.`,
+    advice: 'On Windows and macOS that is one name. Convert one of the models into another --output.',
+  });
 }
 
 /** A LoRA as it is on record. */

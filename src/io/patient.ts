@@ -1,0 +1,34 @@
+import { promises as fs } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
+import { hasCode } from './owner.ts';
+
+/** Attempts; the waits between them grow by `STEP` milliseconds and add up to about three seconds. */
+const ATTEMPTS = 11;
+const STEP = 60;
+
+/**
+ * Renames an entry. On Windows a virus scanner or an indexer that reads it for a moment makes that fail; Node tries removing
+ * again (`maxRetries`), but not renaming. Throws what the system throws, for failures that pass only after the last attempt.
+ */
+export async function rename(from: string, to: string): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await fs.rename(from, to);
+    } catch (error) {
+      if (attempt === ATTEMPTS || !maySoonWork(error)) throw error;
+      await setTimeout(attempt * STEP);
+    }
+  }
+}
+
+/** Removes a file, or a folder with all that is in it; nothing there is fine. */
+export async function remove(path: string): Promise<void> {
+  // Node tries again only where it removes recursively.
+  await fs.rm(path, { recursive: true, force: true, maxRetries: 5 });
+}
+
+/** Elsewhere EPERM and EACCES mean what they say. */
+function maySoonWork(error: unknown): boolean {
+  const codes = process.platform === 'win32' ? ['EBUSY', 'EPERM', 'EACCES'] : ['EBUSY'];
+  return codes.some((code) => hasCode(error, code));
+}
