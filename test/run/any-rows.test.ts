@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Runner, TensorMap } from '../../src/formats/runner.ts';
-import { withAnyRows } from '../../src/run/open-network.ts';
+import { withAnyRows } from '../../src/run/any-rows.ts';
 import type { TensorData } from '../../src/weights/tensor-data.ts';
 
 test.each([
