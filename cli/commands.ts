@@ -85,6 +85,12 @@ export const commands: readonly [ListedCommand, ...ListedCommand[]] = [
     load: async () => (await import('./commands/generate.ts')).generateCommand,
   },
   {
+    name: 'web',
+    usage: 'web <dir>',
+    summary: 'Make a page that draws with a conversion in the browser',
+    load: async () => (await import('./commands/web.ts')).webCommand,
+  },
+  {
     name: 'serve',
     usage: 'serve <dir>',
     summary: 'Serve the page of a conversion on this machine',

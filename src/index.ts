@@ -64,6 +64,7 @@ export {
   validateDefaults,
 } from './commands/validate.ts';
 export { type VerifyRequest, type VerifyResult, verify } from './commands/verify.ts';
+export { type WebOptions, type WebRequest, type WebResult, web, webDefaults } from './commands/web.ts';
 export type { Context, ProgressEvent } from './context.ts';
 export { type AttentionImplementation, attentionImplementations } from './convert/blocks/attention.ts';
 export * from './errors.ts';

@@ -98,6 +98,13 @@ const requests = {
   serve: z.looseObject({ folder: text, host: place, port: number }),
   validate: z.looseObject({ artifact: text, reference: text, minPsnr: decibels }),
   verify: z.looseObject({ path: text }),
+  web: z.looseObject({
+    folder: text,
+    output: place,
+    prompt: place,
+    steps: z.int().min(0).optional(),
+    force: flag,
+  }),
 } as const;
 
 /**

@@ -3,6 +3,7 @@ import { NotFoundError } from '../errors.ts';
 import { exists, pathKind } from '../io/disk.ts';
 import { notFound } from '../io/not-found.ts';
 import { type RunningServer, type ServerAddress, serveFolder } from '../web/serve-folder.ts';
+import { WEB_FOLDER } from '../web/web-folder.ts';
 import { checkRequest } from './check-request.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 
@@ -17,9 +18,6 @@ export const serveDefaults = { host: '127.0.0.1', port: 8080 } as const satisfie
 
 /** Options of `serve`; only `folder` is required. */
 export type ServeOptions = OptionsOf<ServeRequest, typeof serveDefaults>;
-
-/** What a page is in, beside `onnx` and `Resources` in an output folder. */
-const WEB_FOLDER = 'web';
 
 /**
  * Serves a page on this machine until it is closed, with the headers that give browsers threads. Throws `NotFoundError`

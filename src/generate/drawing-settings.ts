@@ -8,9 +8,9 @@ import type { PipelineSettings } from '../formats/pipeline-settings.ts';
 import { readProvenance } from '../formats/provenance.ts';
 import { exists } from '../io/disk.ts';
 import { type JsonObject, readJsonObject } from '../io/python-json.ts';
-import type { ClipTokenizer } from './clip-tokenizer.ts';
+import { ClipTokenizer, type ClipTokenizerFiles } from './clip-tokenizer.ts';
 import type { DrawingFolder } from './drawing-folder.ts';
-import { openTokenizer } from './open-tokenizer.ts';
+import { readTokenizerFiles } from './open-tokenizer.ts';
 
 /** Settings that generation needs besides the models. */
 export interface DrawingSettings {
@@ -111,21 +111,30 @@ const usualPadding: { readonly [F in Family]: Readonly<Record<string, string>> }
   'sdxl-refiner': { tokenizer_2: '!' },
 };
 
-/**
- * Opens the tokenizer of a text encoder: from its own folder, else with the vocabulary in `Resources`, else with
- * CLIP's, which all models share. A vocabulary is padded as `sdconvert.json` says, or as usual for the family. Throws
- * what `openTokenizer` throws.
- */
+/** Opens the tokenizer of a text encoder. Throws as `readTokenizerFilesOf` and `ClipTokenizer.fromFiles` do. */
 export async function openTokenizerOf(
   folder: DrawingFolder,
   name: 'tokenizer' | 'tokenizer_2',
   family: Family,
 ): Promise<ClipTokenizer> {
+  return ClipTokenizer.fromFiles(await readTokenizerFilesOf(folder, name, family));
+}
+
+/**
+ * Reads the tokenizer of a text encoder: from its own folder, else with the vocabulary in `Resources`, else with
+ * CLIP's, which all models share. A vocabulary is padded as `sdconvert.json` says, or as usual for the family. Throws
+ * what `readTokenizerFiles` throws.
+ */
+export async function readTokenizerFilesOf(
+  folder: DrawingFolder,
+  name: 'tokenizer' | 'tokenizer_2',
+  family: Family,
+): Promise<ClipTokenizerFiles> {
   for (const place of [folder.path, join(folder.output, 'onnx')])
-    if (await exists(join(place, name, 'vocab.json'))) return openTokenizer(join(place, name));
+    if (await exists(join(place, name, 'vocab.json'))) return readTokenizerFiles(join(place, name));
   const padding = (await readProvenance(folder.output))?.pipeline?.padding?.[name];
   const usual = padding ?? usualPadding[family][name];
   for (const place of [folder.path, join(folder.output, 'Resources')])
-    if (await exists(join(place, 'vocab.json'))) return openTokenizer(place, usual);
-  return openTokenizer(assetPath('tokenizers'), usual);
+    if (await exists(join(place, 'vocab.json'))) return readTokenizerFiles(place, usual);
+  return readTokenizerFiles(assetPath('tokenizers'), usual);
 }

@@ -28,7 +28,8 @@ export function throughProxy({ http, https, except }: ProxySettings): typeof fet
       noProxy: except ?? '',
     });
     // as: the platform's fetch is undici's; only their types are declared twice.
-    return ((input, init) => request(input as string, { ...(init as object), dispatcher })) as typeof fetch;
+    const fetchThrough: unknown = (input: string, init: object) => request(input, { ...init, dispatcher });
+    return fetchThrough as typeof fetch;
   });
   return async (input, init) => (await ready)(input, init);
 }

@@ -1,0 +1,122 @@
+import { join, resolve } from 'node:path';
+import { type Context, inStage } from '../context.ts';
+import { OutputExistsError } from '../errors.ts';
+import { exists, listFolder, makeTemporaryFolder } from '../io/disk.ts';
+import { count, formatBytes } from '../text.ts';
+import { findOnnxruntimeWeb } from '../web/find-onnxruntime-web.ts';
+import { pageFiles } from '../web/page-files.ts';
+import { planWeb } from '../web/plan-web.ts';
+import { WEB_FOLDER } from '../web/web-folder.ts';
+import type { MemoryNeed } from '../web/web-plan.ts';
+import { type WrittenWeb, writeWeb } from '../web/write-web.ts';
+import { checkRequest } from './check-request.ts';
+import { generate } from './generate.ts';
+import { type OptionsOf, withDefaults } from './options.ts';
+
+/** A page to make. */
+export interface WebRequest {
+  /** Output folder of a conversion with `onnx`. */
+  readonly folder: string;
+  /** Folder for the page; `web` in the output folder when left out. */
+  readonly output?: string | undefined;
+  /** Prompt of the demo, which Node draws as the page is made. */
+  readonly prompt: string;
+  /** Steps of the demo; 0 leaves the demo out. */
+  readonly steps: number;
+  readonly guidanceScale: number;
+  readonly seed: number;
+  /** Whether to replace a page that is there. */
+  readonly force: boolean;
+  /** Folder at or above which onnxruntime-web may be installed. */
+  readonly installedIn: string;
+}
+
+/** Defaults of `web`. */
+export const webDefaults = {
+  prompt: 'a red circle',
+  steps: 20,
+  guidanceScale: 7.5,
+  seed: 7,
+  force: false,
+  installedIn: '.',
+} as const satisfies Partial<WebRequest>;
+
+/** Options of `web`; only `folder` is required. */
+export type WebOptions = OptionsOf<WebRequest, typeof webDefaults>;
+
+/** A page that was written. */
+export interface WebResult extends WrittenWeb {
+  readonly folder: string;
+  readonly memory: MemoryNeed;
+}
+
+/** Stages of `web`, in order. */
+export const webStages = ['plan', 'demo', 'write'] as const;
+
+/**
+ * Makes a static folder with a page that draws with the models of a conversion in the browser. Throws `NotFoundError` when
+ * a model or onnxruntime-web is missing, `UnsupportedModelError` for models that the page cannot draw with,
+ * `OutputExistsError` for a folder with something else in it, and `InterruptedError`.
+ */
+export async function web(options: WebOptions, context: Context = {}): Promise<WebResult> {
+  checkRequest('web', options);
+  const request = withDefaults<WebRequest, typeof webDefaults>(webDefaults, options);
+  const folder = request.output ?? join(request.folder, WEB_FOLDER);
+  await checkOutput(folder, request);
+  const planned = await inStage('plan', context, async () => {
+    const page = await pageFiles();
+    const onnxruntime = await findOnnxruntimeWeb([import.meta.url, resolve(request.installedIn, 'page.js')]);
+    const models = await planWeb(request.folder, context);
+    const { wasm, webGpu } = models.memory;
+    const detail = `${models.title}: the browser needs about ${formatBytes(webGpu)} with WebGPU, ${formatBytes(wasm)} without`;
+    return { output: { ...models, page, onnxruntime }, detail };
+  });
+  const temporary = await makeTemporaryFolder();
+  try {
+    const demo =
+      request.steps > 0
+        ? await inStage('demo', context, () => drawDemo(request, temporary.path, context))
+        : undefined;
+    const written = await inStage('write', context, async () => {
+      const output = await writeWeb(folder, { ...planned, demo }, context);
+      return { output, detail: `${folder}, ${formatBytes(output.bytes)}` };
+    });
+    return { ...written, folder, memory: planned.memory };
+  } finally {
+    await temporary.remove();
+  }
+}
+
+async function checkOutput(folder: string, { force }: WebRequest): Promise<void> {
+  if (!(await exists(folder))) return;
+  const names = await listFolder(folder);
+  if (names.length === 0 || (names.includes('plan.json') && force)) return;
+  const isPage = names.includes('plan.json');
+  throw new OutputExistsError({
+    problem: isPage ? `${folder} holds a page already.` : `${folder} holds something else than a page.`,
+    advice: isPage
+      ? 'Replace it with --force, or name another folder with -o.'
+      : 'Name another folder with -o.',
+  });
+}
+
+/** Draws the demo with Node; progress counts as that of one stage. */
+async function drawDemo(request: WebRequest, output: string, { signal, onProgress }: Context) {
+  const { prompt, steps, guidanceScale, seed } = request;
+  const settings = { prompt, steps, guidanceScale, seed };
+  const [image] = await generate(
+    { ...settings, input: request.folder, output },
+    {
+      ...(signal && { signal }),
+      onProgress: (event) => {
+        if (event.type === 'progress') onProgress?.({ ...event, stage: 'demo' });
+        if (event.type === 'note') onProgress?.(event);
+      },
+    },
+  );
+  if (!image) throw new RangeError('the demo was not drawn');
+  return {
+    output: { ...settings, path: image.path },
+    detail: `“${prompt}”, ${count(steps, 'step')}, seed ${seed}`,
+  };
+}

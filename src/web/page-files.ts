@@ -1,0 +1,20 @@
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { NotFoundError } from '../errors.ts';
+import { exists, listFolder } from '../io/disk.ts';
+
+/** `dist/page`, where the build puts the page: seen from the sources, or from the files that they are compiled to. */
+const built = fileURLToPath(
+  new URL(import.meta.url.endsWith('.ts') ? '../../dist/page' : '../../page', import.meta.url),
+);
+
+/** Paths of the page's own files. Throws `NotFoundError` in a clone in which it was not built yet. */
+export async function pageFiles(): Promise<string[]> {
+  if (await exists(join(built, 'index.html')))
+    return (await listFolder(built)).map((name) => join(built, name));
+  throw new NotFoundError({
+    problem: 'the page has not been built.',
+    details: { 'looked for': built },
+    advice: 'Build it in the clone: npm run build:page',
+  });
+}

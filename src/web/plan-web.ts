@@ -1,0 +1,110 @@
+import { basename } from 'node:path';
+import { kindTitles } from '../checkpoint/family.ts';
+import type { Context } from '../context.ts';
+import type { NetworkName } from '../convert/networks/networks.ts';
+import { UnsupportedModelError } from '../errors.ts';
+import { withArtifact } from '../formats/open.ts';
+import { readProvenance } from '../formats/provenance.ts';
+import type { ClipTokenizerFiles } from '../generate/clip-tokenizer.ts';
+import { type DrawingFolder, findDrawingFolder, requireModel } from '../generate/drawing-folder.ts';
+import { readSettings, readTokenizerFilesOf } from '../generate/drawing-settings.ts';
+import { LATENT_CHANNELS, PIXELS, readDrawnUnet } from '../generate/drawn-unet.ts';
+import { textEncodersOf } from '../generate/encode-conditioning.ts';
+import { createScheduler } from '../generate/schedulers/create-scheduler.ts';
+import {
+  compatibleSchedulers,
+  isSchedulerName,
+  type SchedulerName,
+  shortName,
+} from '../generate/schedulers/scheduler-names.ts';
+import { memoryNeed, type WeightBytes } from './memory-need.ts';
+import type { PlacedModel } from './place-models.ts';
+import type { WebPlan } from './web-plan.ts';
+
+/** A page that can be made: nothing has been written. */
+export interface PlannedWeb
+  extends Pick<
+    WebPlan,
+    'title' | 'unet' | 'latents' | 'scheduler' | 'schedulers' | 'zerosForEmptyPrompt' | 'memory'
+  > {
+  readonly models: readonly PlacedModel[];
+  /** By the text encoder's name. */
+  readonly tokenizers: ReadonlyMap<string, ClipTokenizerFiles>;
+}
+
+/**
+ * Finds the models of a conversion that a page draws with. Throws `NotFoundError` when one is missing, and
+ * `UnsupportedModelError` for models of other formats, in chunks, or for other tasks.
+ */
+export async function planWeb(input: string, context: Context): Promise<PlannedWeb> {
+  const folder = await findDrawingFolder(input, ['unet']);
+  const unet = await readDrawnUnet(requireModel(folder, 'unet'));
+  if (unet.kind !== 'base' && unet.kind !== 'lcm')
+    throw new UnsupportedModelError({
+      problem: `the page draws from a prompt, and this UNet is for ${kindTitles[unet.kind]}.`,
+      advice: 'Draw with sdconvert generate instead.',
+    });
+  const { family, size, multiple, guidanceChannels } = unet;
+  const encoders = textEncodersOf(family);
+  const needed: readonly NetworkName[] = [...encoders, 'unet', 'vae_decoder'];
+  const wanted = folder.models.has('vae_encoder') ? [...needed, 'vae_encoder' as const] : needed;
+  const found = await Promise.all(wanted.map((name) => weighed(folder, name)));
+  const { scheduler, latentScale, zerosForEmptyPrompt } = await readSettings(folder, family, context);
+  const tokenizers = await Promise.all(
+    encoders.map(async (name) => {
+      const tokenizer = name === 'text_encoder' ? 'tokenizer' : 'tokenizer_2';
+      return [name, await readTokenizerFilesOf(folder, tokenizer, family)] as const;
+    }),
+  );
+  return {
+    title: (await readProvenance(folder.output))?.checkpoint?.name ?? basename(folder.output),
+    unet: { family, size, multiple, guidanceChannels },
+    latents: { channels: LATENT_CHANNELS, pixels: PIXELS, scale: latentScale },
+    models: found.map(({ model }) => model),
+    tokenizers: new Map(tokenizers),
+    scheduler,
+    schedulers: schedulersFor(scheduler),
+    zerosForEmptyPrompt,
+    memory: memoryNeed(found.map(({ bytes }) => bytes)),
+  };
+}
+
+/** A network's file, and the bytes of its weights. */
+async function weighed(
+  folder: DrawingFolder,
+  name: NetworkName,
+): Promise<{ readonly model: PlacedModel; readonly bytes: WeightBytes }> {
+  const { format, isInChunks, paths } = requireModel(folder, name);
+  if (format !== 'onnx' || isInChunks)
+    throw new UnsupportedModelError({
+      problem: `browsers run whole ONNX models, and the ${name} in ${folder.path} is ${format === 'onnx' ? 'in chunks' : 'for Core ML'}.`,
+      advice: 'Convert again with --target onnx, without --chunk-unet.',
+    });
+  const [path = ''] = paths;
+  return withArtifact(path, async (artifact) => {
+    const { weights } = await artifact.facts();
+    const parameters = weights.reduce((sum, group) => sum + group.parameters, 0);
+    return {
+      model: { name, path: artifact.path, isFloat16: weights[0]?.stored === 'float16' },
+      bytes: { stored: await artifact.byteLength(), asFloat32: 4 * parameters },
+    };
+  });
+}
+
+/** The checkpoint's own scheduler, then those that can replace it with this configuration. */
+function schedulersFor(config: DrawnScheduler): string[] {
+  const { _class_name: own } = config;
+  if (!isSchedulerName(own)) return [];
+  return [own, ...compatibleSchedulers(own).filter((name) => suits(config, name))].map(shortName);
+}
+
+type DrawnScheduler = PlannedWeb['scheduler'];
+
+function suits(config: DrawnScheduler, name: SchedulerName): boolean {
+  try {
+    createScheduler(config, name);
+    return true;
+  } catch {
+    return false; // it has no such schedule; the list leaves it out
+  }
+}

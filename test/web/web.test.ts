@@ -1,0 +1,133 @@
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { rolldown } from 'rolldown';
+import { beforeAll, describe, expect, test } from 'vitest';
+import page from '../../rolldown.page.config.ts';
+import { web } from '../../src/commands/web.ts';
+import { openRunner } from '../../src/run/open-runner.ts';
+import { findOnnxruntimeWeb, ORT_WEB_VERSION, ortFiles } from '../../src/web/find-onnxruntime-web.ts';
+import { memoryNeed } from '../../src/web/memory-need.ts';
+import { placeModel } from '../../src/web/place-models.ts';
+import { planWeb } from '../../src/web/plan-web.ts';
+import type { WebPlan } from '../../src/web/web-plan.ts';
+import { writeWeb } from '../../src/web/write-web.ts';
+import { writeModels } from '../support/sd-shapes.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+import { rejectionOf } from '../support/thrown-by.ts';
+
+const temporary = temporaryFolder();
+let models: string;
+
+beforeAll(async () => {
+  models = await writeModels(temporary('models'), {
+    models: ['text_encoder', 'unet', 'vae_decoder'],
+    precision: 'float16',
+  });
+});
+
+describe('the folder of a page', () => {
+  let plan: WebPlan;
+  beforeAll(async () => {
+    mkdirSync(temporary('own'));
+    writeFileSync(temporary('own/index.html'), '<!doctype html>');
+    const contents = {
+      ...(await planWeb(models, {})),
+      page: [temporary('own/index.html')],
+      onnxruntime: await findOnnxruntimeWeb([import.meta.url]),
+      demo: undefined,
+    };
+    await writeWeb(temporary('web'), contents, {});
+    plan = JSON.parse(readFileSync(temporary('web/plan.json'), 'utf8'));
+  });
+
+  test('holds the page, onnxruntime-web and the models, which take no room again', () => {
+    expect(readdirSync(temporary('web')).sort()).toEqual(['index.html', 'models', 'ort', 'plan.json']);
+    expect(readdirSync(temporary('web/ort')).sort()).toEqual([...ortFiles].sort());
+    const [own, placed] = [
+      join(models, 'unet/model.onnx_data'),
+      temporary('web/models/unet/model.onnx_data'),
+    ];
+    expect(statSync(placed).ino).toBe(statSync(own).ino);
+  });
+
+  test('says what the page needs to know before it loads a model', () => {
+    expect(plan).toMatchObject({
+      unet: { family: 'sd1', size: [8, 8], multiple: 8 },
+      latents: { channels: 4, pixels: 8 },
+      models: { unet: { isFloat16: true, data: [{ name: 'model.onnx_data' }] } },
+    });
+    expect(plan.schedulers[0]).toBe('pndm');
+    expect(plan.schedulers).toContain('euler_a');
+    expect(plan.schedulers).not.toContain('flow_euler');
+  });
+});
+
+test('files that are too large for a browser are written as several, which compute the same', async () => {
+  const path = join(models, 'vae_decoder/model.onnx');
+  const maxFileBytes = 300_000;
+  const placing = { folder: temporary('parts'), onBytes: () => {}, maxFileBytes };
+  const placed = await placeModel({ name: 'vae_decoder', path, isFloat16: true }, placing);
+  expect(placed.data.length).toBeGreaterThan(3);
+  expect(Math.max(...placed.data.map(({ byteLength }) => byteLength))).toBeLessThanOrEqual(maxFileBytes);
+  const data = Float32Array.from({ length: 4 * 64 }, (_, i) => Math.sin(i));
+  const feeds = new Map([['latent_sample', { dtype: 'f32', shape: [1, 4, 8, 8], data } as const]]);
+  const outputs = [];
+  for (const each of [path, temporary('parts/models/vae_decoder/model.onnx')]) {
+    const runner = await openRunner(each, { optimize: false });
+    outputs.push(await runner.run(feeds));
+    await runner.close();
+  }
+  expect(outputs[1]).toEqual(outputs[0]);
+});
+
+test('one weight that is too large for a browser is named, with what to do', async () => {
+  const path = join(models, 'vae_decoder/model.onnx');
+  const placing = { folder: temporary('none'), onBytes: () => {}, maxFileBytes: 1000 };
+  const error = await rejectionOf(placeModel({ name: 'vae_decoder', path, isFloat16: true }, placing));
+  expect(error.problem).toContain('too large for a browser');
+  expect(error.advice).toContain('quantize');
+});
+
+test('WASM needs room for float32, a graphics processor for the weights as they are', () => {
+  const unet = { stored: 1.72e9, asFloat32: 3.44e9 };
+  expect(memoryNeed([{ stored: 1e8, asFloat32: 2e8 }, unet])).toEqual({ wasm: 5.46e9, webGpu: 3.74e9 });
+});
+
+test('a missing or another onnxruntime-web is one sentence with the command that installs it', async () => {
+  const missing = await rejectionOf(findOnnxruntimeWeb([temporary('page.js')]));
+  expect(missing.problem).toContain('not installed');
+  expect(missing.advice).toBe('Install it beside sdconvert: npm install onnxruntime-web@1.30.0');
+  const other = temporary('other/node_modules/onnxruntime-web');
+  mkdirSync(join(other, 'dist'), { recursive: true });
+  writeFileSync(join(other, 'package.json'), '{"version": "1.2.3", "main": "dist/ort.js"}');
+  writeFileSync(join(other, 'dist/ort.js'), '');
+  const another = await rejectionOf(findOnnxruntimeWeb([temporary('other/page.js')]));
+  expect(another.problem).toContain('another version');
+  expect(another.details.found).toContain('1.2.3');
+});
+
+test('the version of onnxruntime-web that is asked for is the one that is tested', () => {
+  const own = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  expect(own.peerDependencies['onnxruntime-web']).toBe(ORT_WEB_VERSION);
+  expect(own.devDependencies['onnxruntime-web']).toBe(ORT_WEB_VERSION);
+});
+
+test('a folder that holds something else is left alone', async () => {
+  mkdirSync(temporary('taken'));
+  writeFileSync(temporary('taken/diary.txt'), '');
+  const error = await rejectionOf(web({ folder: models, output: temporary('taken'), force: true }));
+  expect(error.message).toContain('holds something else than a page');
+});
+
+test('the page is small, and neither Node nor another host is in it', async () => {
+  let bytes = 0;
+  for (const { output, plugins: _, ...input } of [page].flat() as [{ output: object; plugins: unknown }]) {
+    const bundle = await rolldown(input);
+    const [script] = (await bundle.generate(output)).output;
+    await bundle.close();
+    bytes += gzipSync(script.code, { level: 9 }).length;
+    expect(script.code).not.toMatch(/(?:\bfrom|\bimport|\bfetch)\s*\(?\s*["'`](?:node:|https?:)/);
+  }
+  expect(bytes).toBeLessThan(300e3);
+});
