@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
-import { distance } from 'fastest-levenshtein';
 import { RequestError } from '../src/errors.ts';
+import { nearestOf } from '../src/text.ts';
 import { commandNames } from './commands.ts';
 
 /** Apple's tools, and the command that does the same. */
@@ -94,15 +94,6 @@ export function noSuchOptions(
       unknown.length === 1 ? `there is no option ${names} here.` : `there are no options ${names} here.`,
     advice: nearest ? `Did you mean --${nearest}? ${help}` : help,
   });
-}
-
-/** Finds the closest name, if at most a third of the word's letters differ. */
-function nearestOf(word: string, names: readonly string[]): string | undefined {
-  const [nearest] = names
-    .map((name) => ({ name, far: distance(word, name) }))
-    .filter(({ name, far }) => name.length > 1 && far <= Math.max(1, Math.floor(word.length / 3)))
-    .sort((a, b) => a.far - b.far);
-  return nearest?.name;
 }
 
 function kebab(name: string): string {

@@ -1,3 +1,5 @@
+import { distance } from 'fastest-levenshtein';
+
 /** Numbers and foreign text as people read them in progress lines, results and errors. */
 
 /** `1 graph`, `1,630 tensors`. */
@@ -52,4 +54,13 @@ function shortened(text: string, most: number): string {
 /** As JavaScript and JSON write it. */
 function escaped(unit: string): string {
   return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}
+
+/** Finds the closest name, if at most a third of the word's letters differ. */
+export function nearestOf(word: string, names: readonly string[]): string | undefined {
+  const [nearest] = names
+    .map((name) => ({ name, far: distance(word, name) }))
+    .filter(({ name, far }) => name.length > 1 && far <= Math.max(1, Math.floor(word.length / 3)))
+    .sort((a, b) => a.far - b.far);
+  return nearest?.name;
 }

@@ -1,9 +1,11 @@
+import type { NetworkKind } from '../convert/networks/networks.ts';
 import type { QuantizationPlan } from '../quantize/plan.ts';
 import type { QuantizedWeight } from '../quantize/quantized-weight.ts';
 import type { StoredForms } from '../quantize/stored-form.ts';
 import type { TensorStream } from '../weights/tensor-stream.ts';
 import type { WeightGroup } from '../weights/weight-groups.ts';
 import type { ArtifactId, Chunk, ModelName } from './artifact-id.ts';
+import type { ClientForm } from './client-form.ts';
 import type { Format, OwnFacts } from './format.ts';
 import type { Runner, RunnerOptions } from './runner.ts';
 
@@ -55,6 +57,8 @@ export interface Artifact {
   readonly name: ModelName;
   /** Quantises the weights that a plan names. Throws `UnsupportedModelError` for forms that its format lacks. */
   rewritten(plan: QuantizationPlan): Rewritten;
+  /** Gives it the edges that a client wants; the network is of this kind. Throws `UnsupportedModelError`, `RequestError`. */
+  forClient(form: ClientForm, kind: NetworkKind): Artifact;
   /** Cuts into models that run in a row, each with at most `maxBytes` of weights. Throws `ChunkBudgetError`, `UnsupportedModelError`. */
   cut(maxBytes: number): Cut;
   /** Files that it consists of, with exact sizes. */

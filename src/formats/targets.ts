@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import type { Component } from '../checkpoint/checkpoint.ts';
 import type { AttentionImplementation } from '../convert/blocks/attention.ts';
 import { appleContract } from '../convert/contracts/apple.ts';
@@ -5,10 +6,12 @@ import type { Contract } from '../convert/contracts/contract.ts';
 import { optimumContract } from '../convert/contracts/optimum.ts';
 import type { Model } from '../convert/convert.ts';
 import { type NetworkName, networkKind } from '../convert/networks/networks.ts';
+import type { Graph } from '../graph/graph.ts';
 import { planQuantization, type QuantizationOptions } from '../quantize/plan.ts';
 import type { Precision } from '../quantize/precision.ts';
 import type { Artifact } from './artifact.ts';
 import { type ArtifactId, nameOf } from './artifact-id.ts';
+import { type ClientForm, clientPackagePath, type PackageFacts } from './client-form.ts';
 import { buildCoreMl } from './coreml/build/build-model.ts';
 import { describeModel } from './coreml/build/describe-model.ts';
 import type { DeploymentTarget } from './coreml/deployment-target.ts';
@@ -32,6 +35,8 @@ export interface TargetOptions {
   readonly maxChunkBytes: number | undefined;
   /** The oldest system that is to load a Core ML package. */
   readonly deployment: DeploymentTarget;
+  /** The form that a client wants; the target's own when left out. */
+  readonly form?: ClientForm | undefined;
 }
 
 /** A model in a target's form, or a chunk of it, ready to be written: no weight has been read. */
@@ -63,10 +68,11 @@ export const targets: { readonly [K in TargetName]: Target } = {
     attention: 'ORIGINAL',
     precision: (wanted) => wanted,
     complete: writeConfig,
-    build({ name, graph }, { attention, precision, quantization, maxChunkBytes }) {
+    build({ name, graph }, options) {
+      const { attention, precision, form } = options;
       const model = buildOnnxModel(graph, { model: name, attention, precision });
       const built = onnxModel(model, { network: name, whole: name });
-      return pieces(name, built, { quantization, maxChunkBytes }, (id) => `onnx/${nameOf(id)}`);
+      return pieces(name, built, options, (id) => `${form?.folder ?? 'onnx'}/${nameOf(id)}`);
     },
   },
 
@@ -76,15 +82,19 @@ export const targets: { readonly [K in TargetName]: Target } = {
     // Core ML computes in float16 wherever weights are float16.
     precision: (wanted) => (wanted === 'float16-weights' ? 'float16' : wanted),
     complete: async () => {}, // its description is in the model
-    build({ name, graph, component }, { modelVersion, license, quantization, deployment, maxChunkBytes }) {
+    build({ name, graph, component }, options) {
+      const { modelVersion, license, deployment, form } = options;
       const description = describeModel(name, component.id ?? modelVersion, {
         license,
         outputs: graph.outputs.map((output) => output.name),
       });
       const model = buildCoreMl(graph, { target: deployment, description });
       const built = milModel(model, { network: name, whole: name }, name);
-      const pathOf = (id: ArtifactId) => packageName(id, modelVersion, component.id);
-      return pieces(name, built, { quantization, maxChunkBytes }, pathOf);
+      const pathOf = (id: ArtifactId) =>
+        form?.coreMl
+          ? clientPackagePath(form, form.coreMl, packageFacts(id, graph, options))
+          : packageName(id, modelVersion, component.id);
+      return pieces(name, built, options, pathOf);
     },
   },
 };
@@ -95,17 +105,34 @@ function packageName(id: ArtifactId, modelVersion: string, own = modelVersion): 
   return `${nameOf(id, { by: 'apple', origin })}.mlpackage`;
 }
 
-/** The artifact of a network as it was built, with fewer bits and in chunks where that is asked for. */
+/** What a client's name for a package tells of a graph. */
+function packageFacts(
+  { network, chunk }: ArtifactId,
+  { inputs }: Graph,
+  { modelVersion, attention, quantization }: TargetOptions,
+): PackageFacts {
+  return {
+    kind: networkKind(network),
+    stem: basename(modelVersion),
+    inputs: new Map(inputs.map(({ name, shape }) => [name, shape.map(Number)])),
+    attention,
+    bits: quantization?.bits,
+    chunk: chunk?.index,
+  };
+}
+
+/** The artifact of a network as it was built, with fewer bits, in chunks and in a client's form where that is asked for. */
 function pieces(
   network: NetworkName,
   built: Artifact,
-  { quantization, maxChunkBytes }: Pick<TargetOptions, 'quantization' | 'maxChunkBytes'>,
+  { quantization, maxChunkBytes, form }: Pick<TargetOptions, 'quantization' | 'maxChunkBytes' | 'form'>,
   pathOf: (id: ArtifactId) => string,
 ): ReturnType<Target['build']> {
   const whole = quantization ? built.rewritten(planQuantization(quantization)).artifact : built;
   const { chunks, note } = maxChunkBytes === undefined ? { chunks: [whole] } : whole.cut(maxChunkBytes);
-  const artifacts = chunks.map(({ files, contents, name: { chunk } }) => {
-    const id = { network, chunk };
+  const artifacts = chunks.map((each) => {
+    const id = { network, chunk: each.name.chunk };
+    const { files, contents } = form ? each.forClient(form, networkKind(network)) : each;
     return { id, path: pathOf(id), files, contents };
   });
   return { artifacts, note };

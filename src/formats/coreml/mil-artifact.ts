@@ -4,6 +4,7 @@ import { folderSize } from '../../io/file-sizes.ts';
 import type { Artifact, ArtifactFacts, StoredArtifact } from '../artifact.ts';
 import { chunkName, chunkOf, type ModelName, parsePath } from '../artifact-id.ts';
 import { endings, modelName } from '../format.ts';
+import { withTokensFirst } from './client-edges.ts';
 import { runMil } from './coreml-runner.ts';
 import { type MilModel, mainFunction } from './mil/mil-model.ts';
 import type { Model } from './mil/mil-schema.ts';
@@ -56,10 +57,11 @@ export function milArtifact<F extends CoreMlFormat>(
 
 /** Wraps a built or open model; an open one must stay open until all models made from it are written. `label` is its name for errors. */
 export function milModel(model: Model, name: ModelName, label: string): Artifact {
-  return {
+  const artifact: Artifact = {
     name,
     files: () => packageFiles(model),
     contents: () => packageContents(model),
+    forClient: ({ coreMl }) => (coreMl ? milModel(withTokensFirst(model), name, label) : artifact),
     rewritten(plan) {
       const { model: quantized, weights } = quantizeMil(model, label, plan);
       return { artifact: milModel(quantized, name, label), weights };
@@ -70,6 +72,7 @@ export function milModel(model: Model, name: ModelName, label: string): Artifact
       return { chunks, note: chunkCountNote(models.length, maxBytes) };
     },
   };
+  return artifact;
 }
 
 function checkPlace(output: string): string {

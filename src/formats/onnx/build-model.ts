@@ -21,6 +21,8 @@ import {
 export interface OnnxModel {
   readonly proto: ModelProto;
   readonly dataFiles: readonly DataFile[];
+  /** Whether the weights go into the model's own file instead. */
+  readonly isOneFile?: boolean;
 }
 
 /** Facts about a model that its file carries along (ModelProto.metadata_props). */

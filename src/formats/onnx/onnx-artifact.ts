@@ -8,6 +8,7 @@ import type { Artifact, FormatRoom, StoredArtifact } from '../artifact.ts';
 import { chunkName, chunkOf, type ModelName } from '../artifact-id.ts';
 import { modelName } from '../format.ts';
 import type { OnnxModel } from './build-model.ts';
+import { withClientEdges } from './client-edges.ts';
 import { looksLikeOnnx } from './onnx-header.ts';
 import { nameInModel } from './onnx-metadata.ts';
 import { openOnnxSession } from './onnx-session.ts';
@@ -86,10 +87,11 @@ function onnxArtifact(path: string): StoredArtifact<'onnx'> {
 
 /** Wraps a built or open model; an open one must stay open until all models made from it are written. */
 export function onnxModel(model: OnnxModel, name: ModelName): Artifact {
-  return {
+  const artifact: Artifact = {
     name,
     files: () => plannedFiles(model),
     contents: async () => onnxContents(model),
+    forClient: ({ onnx }, kind) => (onnx ? onnxModel(withClientEdges(model, kind, onnx), name) : artifact),
     rewritten(plan) {
       const { model: quantized, weights } = quantizeOnnx(model, plan);
       return { artifact: onnxModel(quantized, name), weights };
@@ -100,4 +102,5 @@ export function onnxModel(model: OnnxModel, name: ModelName): Artifact {
       return { chunks };
     },
   };
+  return artifact;
 }

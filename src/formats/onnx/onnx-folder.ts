@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import type { Checkpoint, Component } from '../../checkpoint/checkpoint.ts';
-import { placeSideFile, type SideFile, sideFileName } from '../../checkpoint/side-file.ts';
+import { placeSideFile, readSideText, type SideFile, sideFileName } from '../../checkpoint/side-file.ts';
 import { exists, listFolder } from '../../io/disk.ts';
-import type { JsonObject } from '../../io/python-json.ts';
-import { writeJson } from '../../io/strict-json.ts';
+import { isJsonObject, type JsonObject, parsePythonJson } from '../../io/python-json.ts';
+import { withoutInfiniteDefaults, writeJson } from '../../io/strict-json.ts';
+import type { Hashed } from '../../io/write-hashed.ts';
 import type { WrittenFile } from '../artifact.ts';
 import { parseName } from '../artifact-id.ts';
 
@@ -57,26 +58,43 @@ export function onnxFolderFiles({ folders }: Checkpoint, models: readonly Bundle
   ];
 }
 
+/** Changes a JSON file of the folder for a client, by its path below the folder; others are returned as they are. */
+export type FileEdit = (name: string, json: JsonObject) => JsonObject;
+
 /**
  * Completes the `onnx/` folder, so that diffusers-like pipelines (optimum's above all) load it as it is: each model's
- * config, the scheduler, the tokenizer, and a `model_index.json` of the components present. Returns the files written, by
- * path below the folder.
+ * config, the scheduler, the tokenizer, and a `model_index.json` of the components present. JSON files are changed for a
+ * client where there is an `edit`. Returns the files written, by path below the folder.
  */
 export async function bundleOnnxFolder(
   checkpoint: Checkpoint,
   models: readonly BundledModel[],
   folder: string,
+  edit: FileEdit = (_, json) => json,
 ): Promise<WrittenFile[]> {
   const written: WrittenFile[] = [];
   for (const { name, from, json } of onnxFolderFiles(checkpoint, models)) {
     const path = join(folder, name);
     const write = async () =>
       from === undefined
-        ? writeJson(path, json ?? (await modelIndex(checkpoint, folder)))
-        : placeSideFile(from, path);
+        ? writeJson(path, edit(name, json ?? (await modelIndex(checkpoint, folder))))
+        : placeEdited(from, path, (found) => edit(name, found));
     written.push({ name, ...(await write()) });
   }
   return written;
+}
+
+/** Copies a small file, or writes what an edit makes of it. Throws as `placeSideFile` does. */
+export async function placeEdited(
+  from: SideFile,
+  to: string,
+  edit: (json: JsonObject) => JsonObject,
+): Promise<Hashed> {
+  if (!to.endsWith('.json')) return placeSideFile(from, to);
+  const json = parsePythonJson(await readSideText(from), to);
+  if (!isJsonObject(json)) return placeSideFile(from, to);
+  const edited = edit(json);
+  return edited === json ? placeSideFile(from, to) : writeJson(to, withoutInfiniteDefaults(edited));
 }
 
 /** The checkpoint's index without the components that were not converted (a safety checker, say). */

@@ -111,12 +111,25 @@ export interface TensorShapeProto {
 /** A 64-bit integer: a number where it is written, where it is read what `toNumber` takes. */
 export type Int64 = number | { toNumber(): number };
 
-const modelMessage = protobuf.parse(onnxProto).root.lookupType('ModelProto');
+const { root } = protobuf.parse(onnxProto);
+const modelMessage = root.lookupType('ModelProto');
+const graphMessage = root.lookupType('GraphProto');
+const tensorMessage = root.lookupType('TensorProto');
 
 /** The bytes of a `.onnx` file: fields in the order of their numbers. */
 export function encodeModel(model: ModelProto): Uint8Array {
   // as: protobufjs takes any object with string keys; an interface does not say that it is one.
   return modelMessage.encode(model as Record<string, unknown>).finish();
+}
+
+/** The bytes of a graph within a model. */
+export function encodeGraph(graph: GraphProto): Uint8Array {
+  return graphMessage.encode(graph as Record<string, unknown>).finish(); // as: see `encodeModel`
+}
+
+/** The bytes of a tensor within a graph. */
+export function encodeTensor(tensor: TensorProto): Uint8Array {
+  return tensorMessage.encode(tensor as Record<string, unknown>).finish(); // as: see `encodeModel`
 }
 
 /** The content of a `.onnx` file. Throws `Error` when the bytes are not one. */

@@ -2,16 +2,21 @@ import { memoryStream } from '../../weights/tensor-stream.ts';
 import type { FileContents, PlannedFile, WrittenFile } from '../artifact.ts';
 import { writeFiles } from '../write-files.ts';
 import type { OnnxModel } from './build-model.ts';
+import { endOf, oneFileParts } from './one-file.ts';
 import { encodeModel } from './proto.ts';
 
 /** Lists the files that `writeOnnx` writes, with exact sizes. */
-export function plannedFiles({ proto, dataFiles }: OnnxModel): PlannedFile[] {
+export function plannedFiles(onnx: OnnxModel): PlannedFile[] {
+  const { proto, dataFiles, isOneFile } = onnx;
+  if (isOneFile) return [{ name: 'model.onnx', byteLength: endOf(oneFileParts(onnx)) }];
   const model = { name: 'model.onnx', byteLength: encodeModel(proto).length };
   return [model, ...dataFiles.map(({ location, byteLength }) => ({ name: location, byteLength }))];
 }
 
 /** Returns the contents of `model.onnx` and its data files. No weight is read. */
-export function onnxContents({ proto, dataFiles }: OnnxModel): FileContents[] {
+export function onnxContents(onnx: OnnxModel): FileContents[] {
+  const { proto, dataFiles, isOneFile } = onnx;
+  if (isOneFile) return [{ name: 'model.onnx', parts: oneFileParts(onnx) }];
   const model = memoryStream('model.onnx', encodeModel(proto));
   return [
     { name: model.name, parts: [{ tensor: model, offset: 0 }] },

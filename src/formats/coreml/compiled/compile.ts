@@ -6,6 +6,7 @@ import { createFolder, linkFile, openFile, writeFile } from '../../../io/disk.ts
 import { modelName } from '../../format.ts';
 import { FLEXIBLE_SHAPES, flexibleShapes } from '../mil/flexible-shapes.ts';
 import type { MilModel } from '../mil/mil-model.ts';
+import { encodeDescription, type ModelDescription } from '../mil/mil-schema.ts';
 import { printMilProgram } from '../mil/mil-text.ts';
 import { openMlPackage, packageModelFile } from '../package/read-package.ts';
 import { weightFilePath } from '../package/weight-blobs.ts';
@@ -29,6 +30,13 @@ export interface CompilerVersions {
 /** The version of Apple's compiler whose output this one reproduces. */
 const reproducedVersions: CompilerVersions = { component: '3500.14.1', compiler: '3500.32.1' };
 
+/** Options of compiling a package. */
+export interface CompileOptions {
+  /** Metadata that the compiled model has besides the package's, by key (`userDefinedMetadata`). */
+  readonly metadata?: ((description: ModelDescription) => Readonly<Record<string, string>>) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
  * Compiles a package (`.mlpackage`) into a bundle (`.mlmodelc`), which appears under `bundlePath` when it is complete,
  * in the place of one that was there. Weights are not read but linked, or copied where the disk has no links. Throws as
@@ -41,12 +49,14 @@ export async function compileMlPackage(
   bundlePath: string,
   {
     versions = reproducedVersions,
+    metadata: added,
     signal,
-  }: { readonly versions?: CompilerVersions; readonly signal?: AbortSignal | undefined } = {},
+  }: CompileOptions & { readonly versions?: CompilerVersions } = {},
 ): Promise<void> {
   throwIfInterrupted(signal);
   const modelFile = await packageModelFile(packagePath);
-  const model = await openMlPackage(packagePath);
+  const opened = await openMlPackage(packagePath);
+  const model = added ? withMetadata(opened, added(opened.description)) : opened;
   try {
     const metadata = compiledMetadata(model, className(packagePath));
     const text = programText(model, versions);
@@ -63,6 +73,15 @@ export async function compileMlPackage(
   } finally {
     await model.close();
   }
+}
+
+/** A model whose description has more metadata of the user's. */
+function withMetadata(model: MilModel, added: Readonly<Record<string, string>>): MilModel {
+  const { metadata } = model.description;
+  const texts = metadata ?? { shortDescription: '', versionString: '', author: '', license: '' };
+  const userDefined = { ...metadata?.userDefined, ...added };
+  const description = { ...model.description, metadata: { ...texts, userDefined } };
+  return { ...model, description, descriptionBytes: encodeDescription(description) };
 }
 
 function programText(

@@ -1,5 +1,6 @@
+import { RequestError } from '../../../errors.ts';
 import { compileWithApple } from './apple-compiler.ts';
-import { compileMlPackage } from './compile.ts';
+import { type CompileOptions, compileMlPackage } from './compile.ts';
 
 /** Compilers of packages: sdconvert's own, on any machine, or Apple's on a Mac with Xcode. */
 export type Compiler = 'own' | 'apple';
@@ -9,7 +10,13 @@ export async function compileWith(
   compiler: Compiler,
   packagePath: string,
   bundlePath: string,
-  signal?: AbortSignal,
+  options: CompileOptions = {},
 ): Promise<void> {
-  await (compiler === 'apple' ? compileWithApple : compileMlPackage)(packagePath, bundlePath, { signal });
+  if (compiler === 'own') return compileMlPackage(packagePath, bundlePath, options);
+  if (options.metadata)
+    throw new RequestError({
+      problem: `Apple’s compiler adds no metadata, and ${bundlePath} needs some.`,
+      advice: 'Leave out --compiler apple.',
+    });
+  await compileWithApple(packagePath, bundlePath, options);
 }

@@ -196,6 +196,7 @@ export interface TensorValue {
 
 const schema = protobuf.parse(milProto, { keepCase: true }).root;
 const modelMessage = schema.lookupType('Model');
+const descriptionMessage = schema.lookupType('ModelDescription');
 decodeAsPlain(schema.lookupType('Operation'));
 decodeAsShared(schema.lookupType('ValueType'));
 
@@ -203,6 +204,11 @@ decodeAsShared(schema.lookupType('ValueType'));
 export function encodeModel(model: Model): Uint8Array {
   // as: protobufjs takes any object with string keys; an interface does not say that it is one.
   return modelMessage.encode(model as unknown as Record<string, unknown>).finish();
+}
+
+/** The bytes of a model's description. */
+export function encodeDescription(description: ModelDescription): Uint8Array {
+  return descriptionMessage.encode(description as unknown as Record<string, unknown>).finish(); // as: see `encodeModel`
 }
 
 /** The content of a `model.mlmodel`. Equal types are one object. Throws `Error` when the bytes are not one. */
