@@ -1,5 +1,5 @@
 /**
- * `npm run docs`: writes `docs/cli.md`, each command's own help, and `docs/supported.md`, what the code can do, and the counts
+ * `npm run docs`: writes `docs/cli.md`, each command's own help, `docs/clients.md`, what each client is written, `docs/supported.md`, what the code can do, and the counts
  * in `docs/trust.md`; with
  * `--check` it only compares, and fails on a difference.
  */
@@ -7,6 +7,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { commandNames } from '../cli/commands.ts';
+import { clientsPage } from './docs/clients.ts';
 import { supportedPage } from './docs/supported.ts';
 import { trustPage } from './docs/trust.ts';
 
@@ -14,6 +15,7 @@ const root = join(import.meta.dirname, '..');
 
 const pages = {
   'docs/cli.md': commandLinePage(),
+  'docs/clients.md': clientsPage(),
   'docs/supported.md': await supportedPage(),
   'docs/trust.md': trustPage(root),
 };

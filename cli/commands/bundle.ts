@@ -1,5 +1,6 @@
 import type { Argv } from 'yargs';
 import { alignColumns, formatBytes } from '../../src/text.ts';
+import { forOption, parseClients } from '../clients.ts';
 import type { Command } from './command.ts';
 import { compilerOption } from './compile.ts';
 
@@ -12,11 +13,15 @@ export const bundleCommand: Command = {
     // yargs checked the types that `declare` gave each option.
     const { bundlePackages } = await import('../../src/commands/bundle.ts');
     const { dir, tokenizer, compiler } = argv as Arguments;
-    const { folder, files } = await report.follow(['bundle'], (context) =>
-      bundlePackages({ folder: dir, tokenizer, compiler }, context),
+    const clients = parseClients((argv as Arguments).for);
+    const result = await report.follow(['bundle'], (context) =>
+      bundlePackages({ folder: dir, tokenizer, compiler, clients }, context),
     );
-    const rows = files.map(({ name, byteLength }) => [name, formatBytes(byteLength)]);
-    report.result({ folder, files }, `${alignColumns([['file', 'size'], ...rows])}\n\nWritten to ${folder}`);
+    const tables = result.bundles.map(({ folder, files }) => {
+      const rows = files.map(({ name, byteLength }) => [name, formatBytes(byteLength)]);
+      return `${alignColumns([['file', 'size'], ...rows])}\n\nWritten to ${folder}`;
+    });
+    report.result(result, tables.join('\n\n'));
     return 0;
   },
 };
@@ -32,6 +37,8 @@ function declare(yargs: Argv) {
       type: 'string',
       describe: 'Folder with vocab.json and merges.txt [default: DIR/onnx/tokenizer]',
     })
+    .option('for', { ...forOption, describe: `${forOption.describe} [default: swift]` })
     .option('compiler', compilerOption)
-    .example('$0 bundle ./out', 'writes ./out/Resources');
+    .example('$0 bundle ./out', 'writes ./out/Resources')
+    .example('$0 bundle ./out --for openvino', 'writes ./out/onnx-openvino from ./out/onnx');
 }

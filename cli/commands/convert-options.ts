@@ -1,10 +1,12 @@
 import type { Options } from 'yargs';
+import { profiles } from '../../src/bundle/profiles/profiles.ts';
 import type { PredictionType } from '../../src/checkpoint/single-file/prediction.ts';
 import type { convertDefaults } from '../../src/commands/conversion/request.ts';
 import type { AttentionImplementation } from '../../src/convert/blocks/attention.ts';
 import type { NetworkPart } from '../../src/convert/networks/networks.ts';
 import { type TargetName, targetNames } from '../../src/formats/format.ts';
 import type { Precision } from '../../src/quantize/precision.ts';
+import { forOption, parseClients } from '../clients.ts';
 import type { NeededOption } from '../needed-options.ts';
 import { everyName } from '../options.ts';
 import { compilerOption } from './compile.ts';
@@ -51,8 +53,11 @@ export const essentialOptions = {
   },
   target: {
     type: 'string',
-    describe: 'Targets to write, comma-separated',
-    default: targetNames.join(','),
+    describe: `What to write, separated by commas [default: ${targetNames.join(',')}, or what --for needs]`,
+  },
+  for: {
+    ...forOption,
+    describe: `${forOption.describe} [default: optimum for onnx, swift for coreml]`,
   },
   attention: {
     alias: 'attention-implementation',
@@ -209,8 +214,11 @@ export const neededOptions: readonly NeededOption[] = [
   { option: 'compiler', needs: '--bundle', isMet: (argv) => argv.bundle !== false },
 ];
 
-function writesCoreMl({ target }: Readonly<Record<string, unknown>>): boolean {
-  return String(target).includes('coreml' satisfies TargetName);
+function writesCoreMl(argv: Readonly<Record<string, unknown>>): boolean {
+  const { target, for: clients } = argv;
+  if (typeof target === 'string') return target.includes('coreml' satisfies TargetName);
+  const named = typeof clients === 'string' ? parseClients(clients) : undefined;
+  return named?.some((client) => profiles[client].target === 'coreml') ?? true;
 }
 
 const NO_SD3 = 'Stable Diffusion 3 is not supported yet';

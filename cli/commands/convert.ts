@@ -11,6 +11,7 @@ import type { Sizes } from '../../src/convert/contracts/contract.ts';
 import { RequestError } from '../../src/errors.ts';
 import { type TargetName, targetNames } from '../../src/formats/format.ts';
 import { alignColumns, count, formatBytes } from '../../src/text.ts';
+import { parseClients } from '../clients.ts';
 import { declaredOptions } from '../declared-options.ts';
 import { declareHubOptions, hubOptions } from '../hub-options.ts';
 import { parseBytes, wholeNumber } from '../options.ts';
@@ -65,6 +66,7 @@ function declare(yargs: Argv, { all }: { readonly all: boolean }) {
     .options(appleOptions)
     .group(Object.keys(appleOptions), 'Compatibility with Apple’s tool:')
     .example('$0 ./stable-diffusion-v1-5', 'everything, in float16')
+    .example('$0 ./sd15 --for optimum,openvino', 'ONNX for two clients, which share the weights')
     .example(
       '$0 --model-version dreamshaper.safetensors --lora style.safetensors:0.7',
       'a single file, with a LoRA',
@@ -120,7 +122,8 @@ function request(argv: Arguments): ConvertOptions {
     loras: argv.lora?.map(parseLoraArgument),
     quantization: nbits === undefined ? undefined : { bits: wholeNumber(nbits, '--quantize-nbits', 1) },
     output: argv.output,
-    targets: parseTargets(argv.target),
+    targets: argv.target === undefined ? undefined : parseTargets(argv.target),
+    clients: parseClients(argv.for),
     attention: argv.attention,
     models: models.length > 0 || isControlNetAlone(argv, without) ? models : undefined,
     without,
@@ -218,15 +221,15 @@ function describeMemory({ conversion, check }: MemoryNeed): string {
 
 /** Table of the artifacts, with their total size. */
 function describeArtifacts(artifacts: readonly ConvertedArtifact[]): string {
-  const sized = artifacts.map(({ path, files, kept }) => ({
+  const sized = artifacts.map(({ path, files, kept, twin }) => ({
     path,
-    kept,
-    bytes: files.reduce((sum, { byteLength }) => sum + byteLength, 0),
+    remark: [kept ? 'reused' : '', twin ? `weights of ${twin.path}` : ''].filter(Boolean).join(', '),
+    bytes: files.reduce((sum, { byteLength }) => sum + byteLength, 0) - (twin?.sharedBytes ?? 0),
   }));
   const sum = sized.reduce((bytes, each) => bytes + each.bytes, 0);
   return alignColumns([
     ['artifact', 'size', ''],
-    ...sized.map(({ path, bytes, kept }) => [path, formatBytes(bytes), kept ? 'reused' : '']),
+    ...sized.map(({ path, bytes, remark }) => [path, formatBytes(bytes), remark]),
     ['total', formatBytes(sum), ''],
   ]);
 }

@@ -1,6 +1,8 @@
 import type { Argv } from 'yargs';
+import type { VerifyResult } from '../../src/commands/verify.ts';
 import { ValidationError } from '../../src/errors.ts';
 import { count } from '../../src/text.ts';
+import { forOption, parseClients } from '../clients.ts';
 import { declareHubOptions, hubOptions } from '../hub-options.ts';
 import type { Command } from './command.ts';
 
@@ -13,25 +15,38 @@ export const verifyCommand: Command = {
     // yargs checked the types that `declare` gave each option.
     const { verify } = await import('../../src/commands/verify.ts');
     const { path, ...args } = argv as Arguments;
-    const request = { path, hub: await hubOptions(args) };
+    const clients = parseClients(args.for);
+    const request = { path, clients, hub: await hubOptions(args) };
     const result = await report.follow(['verify'], (context) => verify(request, context));
-    const { files, problems } = result;
-    report.result(
-      result,
-      problems.length > 0
-        ? problems.join('\n')
-        : `${result.path}: ${count(files, 'file')}, ${files === 1 ? 'unchanged' : 'all unchanged'}`,
-    );
-    if (problems.length === 0) return 0;
-    report.failure(
-      new ValidationError({
-        problem: `${count(problems.length, 'file')} of ${result.path} ${problems.length === 1 ? 'has' : 'have'} changed or ${problems.length === 1 ? 'is' : 'are'} missing.`,
-        advice: 'Convert again with --force, or copy or download the damaged files again.',
-      }),
-    );
+    report.result(result, result.problems.length > 0 ? result.problems.join('\n') : describe(result));
+    if (result.problems.length === 0) return 0;
+    report.failure(clients ? wouldRefuse(result) : hasChanged(result));
     return 1;
   },
 };
+
+function describe({ path, files, clients }: VerifyResult): string {
+  const all = `${path}: ${count(files, 'file')}`;
+  const names = clients?.map(({ client }) => client) ?? [];
+  if (names.length > 0) return `${all}, as ${names.join(', ')} ${names.length === 1 ? 'loads' : 'load'} them`;
+  return `${all}, ${files === 1 ? 'unchanged' : 'all unchanged'}`;
+}
+
+function wouldRefuse({ path, problems, clients = [] }: VerifyResult): ValidationError {
+  const refusing = clients.filter((each) => each.problems.length > 0);
+  return new ValidationError({
+    problem: `${refusing.map(({ client }) => client).join(', ')} would refuse ${path}: ${count(problems.length, 'problem')}.`,
+    advice: `To mend it: ${refusing.map(({ mend }) => mend).join('; ')}`,
+  });
+}
+
+function hasChanged({ path, problems }: VerifyResult): ValidationError {
+  const isOne = problems.length === 1;
+  return new ValidationError({
+    problem: `${count(problems.length, 'file')} of ${path} ${isOne ? 'has' : 'have'} changed or ${isOne ? 'is' : 'are'} missing.`,
+    advice: 'Convert again with --force, or copy or download the damaged files again.',
+  });
+}
 
 function declare(yargs: Argv) {
   return declareHubOptions(
@@ -41,6 +56,8 @@ function declare(yargs: Argv) {
       describe: 'A conversion’s output folder, or a repository in the Hub’s cache (its id or its folder)',
     }),
   )
+    .option('for', forOption)
     .example('$0 verify ./stable-diffusion-v1-5', 'compares the SHA-256 of every file with sdconvert.json')
+    .example('$0 verify ./stable-diffusion-v1-5 --for mochi', 'says what Mochi Diffusion would refuse')
     .example('$0 verify org/name', 'compares the downloaded files of org/name with the Hub’s hashes');
 }

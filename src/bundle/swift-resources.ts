@@ -3,10 +3,10 @@ import { placeSideFile, type SideFile, sideFileName } from '../checkpoint/side-f
 import { swiftVocabulary } from '../checkpoint/swift-vocabulary.ts';
 import { type Context, throwIfInterrupted } from '../context.ts';
 import { networkKind } from '../convert/networks/networks.ts';
-
 import type { WrittenFile } from '../formats/artifact.ts';
 import { type ArtifactId, controlNetOrigin, nameOf, parsePath } from '../formats/artifact-id.ts';
 import { type Compiler, compileWith } from '../formats/coreml/compiled/compilers.ts';
+import type { ModelDescription } from '../formats/coreml/mil/mil-schema.ts';
 import { formatOfEnding, modelName } from '../formats/format.ts';
 import { forgetProvenance } from '../formats/provenance.ts';
 import { listFolder, pathKind, removePath } from '../io/disk.ts';
@@ -28,7 +28,15 @@ export interface SwiftResources {
   /** The files of the checkpoint's tokenizer; `vocab.json` and `merges.txt` are taken. */
   readonly tokenizer: readonly SideFile[];
   readonly compiler: Compiler;
+  /** Metadata that compiled models have besides those of their packages. */
+  readonly metadata?: ModelMetadata | undefined;
 }
+
+/** Metadata of a compiled model, by key. */
+export type ModelMetadata = (
+  id: ArtifactId,
+  description: ModelDescription,
+) => Readonly<Record<string, string>>;
 
 const TOKENIZER_FILES = ['vocab.json', 'merges.txt'] as const;
 
@@ -48,11 +56,11 @@ export function swiftResourcePaths(
  * A note tells when the tokenizer lacks a file. Throws `InterruptedError`, and as `compileWith` does.
  */
 export async function bundleSwiftResources(
-  { packages, tokenizer, compiler }: SwiftResources,
+  { tokenizer, ...models }: SwiftResources,
   folder: string,
   context: Context = {},
 ): Promise<WrittenFile[]> {
-  const written = await compileBundles({ packages, compiler }, folder, context);
+  const written = await compileBundles(models, folder, context);
   const vocabulary = await swiftVocabulary(tokenizer);
   for (const name of TOKENIZER_FILES) {
     const file = vocabulary.find((each) => sideFileName(each) === name);
@@ -68,7 +76,7 @@ export async function bundleSwiftResources(
 
 /** The compiled models of `bundleSwiftResources` alone; other forms of their networks go. Throws as that does. */
 export async function compileBundles(
-  { packages, compiler }: Pick<SwiftResources, 'packages' | 'compiler'>,
+  { packages, compiler, metadata }: Omit<SwiftResources, 'tokenizer'>,
   folder: string,
   { onProgress, signal }: Context = {},
 ): Promise<WrittenFile[]> {
@@ -77,11 +85,12 @@ export async function compileBundles(
   const bundles = new Set(wanted.map(bundleFolder));
   for (const [done, swiftPackage] of wanted.entries()) {
     throwIfInterrupted(signal);
-    const { path, files = [] } = swiftPackage;
+    const { id, path, files = [] } = swiftPackage;
     const bundle = bundleFolder(swiftPackage);
     onProgress?.({ type: 'progress', stage: 'bundle', what: bundle, done, total: wanted.length });
     await forgetProvenance(join(folder, bundle));
-    await compileWith(compiler, path, join(folder, bundle), signal);
+    const added = metadata && ((description: ModelDescription) => metadata(id, description));
+    await compileWith(compiler, path, join(folder, bundle), { signal, metadata: added });
     for (const file of await filesBelow(join(folder, bundle))) {
       const hashed = knownWeights(file, files) ?? (await hash(join(folder, bundle, file), signal));
       written.push({ name: `${bundle}/${file}`, ...hashed });

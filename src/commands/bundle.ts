@@ -1,4 +1,10 @@
 import { join } from 'node:path';
+import { bundleComfyUi } from '../bundle/comfyui-packages.ts';
+import { bundleOnnxForClient } from '../bundle/onnx-client-folder.ts';
+import { SCHEDULER_FILE } from '../bundle/profiles/folder-files.ts';
+import { guernikaMetadata } from '../bundle/profiles/guernika-metadata.ts';
+import type { ClientName } from '../bundle/profiles/profile.ts';
+import { profiles, usualClients } from '../bundle/profiles/profiles.ts';
 import { bundleFolder, bundleSwiftResources, type SwiftPackage } from '../bundle/swift-resources.ts';
 import type { Context } from '../context.ts';
 import { NotFoundError, RequestError } from '../errors.ts';
@@ -8,6 +14,7 @@ import type { Compiler } from '../formats/coreml/compiled/compilers.ts';
 import { readProvenance, recordBundle } from '../formats/provenance.ts';
 import { exists, listFolder } from '../io/disk.ts';
 import { notFound } from '../io/not-found.ts';
+import { type JsonObject, readJsonObject } from '../io/python-json.ts';
 import { type ModelInFolder, modelsIn } from '../run/find-models.ts';
 import { checkRequest } from './check-request.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
@@ -19,6 +26,15 @@ export interface BundleRequest {
   /** Folder with `vocab.json` and `merges.txt`; `onnx/tokenizer` next to the packages when left out. */
   readonly tokenizer?: string | undefined;
   readonly compiler: Compiler;
+  /** Clients to bundle for; `swift` when left out. */
+  readonly clients?: readonly ClientName[] | undefined;
+}
+
+/** What was made for a client. */
+export interface ClientBundle {
+  readonly client: ClientName;
+  readonly folder: string;
+  readonly files: readonly WrittenFile[];
 }
 
 /** Defaults of `bundlePackages`. */
@@ -28,28 +44,71 @@ export const bundleDefaults = { compiler: 'own' } as const satisfies Partial<Bun
 export type BundleOptions = OptionsOf<BundleRequest, typeof bundleDefaults>;
 
 /**
- * Makes `Resources` from the packages in a folder. Throws `NotFoundError` when there are no packages or no such tokenizer,
- * `RequestError` for two packages of one network, and what `bundleSwiftResources` throws.
+ * Makes the folders that clients load, from the packages or the ONNX models in a folder. `folder` and `files` are those of the
+ * first client. Throws `NotFoundError` when there are no models or no such tokenizer, `RequestError` for two packages of
+ * one network, and what `bundleSwiftResources` and `bundleOnnxForClient` throw.
+ *
+ * @example await bundlePackages({ folder: './sd15', clients: ['openvino'] }) // { folder: 'sd15/onnx-openvino', … }
  */
 export async function bundlePackages(
   options: BundleOptions,
   context: Context = {},
-): Promise<{ readonly folder: string; readonly files: readonly WrittenFile[] }> {
+): Promise<Omit<ClientBundle, 'client'> & { readonly bundles: readonly ClientBundle[] }> {
   checkRequest('bundle', options);
-  const {
-    folder,
-    tokenizer: wanted,
-    compiler,
-  } = withDefaults<BundleRequest, typeof bundleDefaults>(bundleDefaults, options);
+  const request = withDefaults<BundleRequest, typeof bundleDefaults>(bundleDefaults, options);
+  const { clients = [usualClients.coreml] } = request;
+  if (clients.includes('optimum'))
+    throw new RequestError({
+      problem: 'optimum loads what convert writes: there is nothing to bundle for it.',
+      advice: 'Leave optimum out of --for.',
+    });
+  const bundles: ClientBundle[] = [];
+  for (const client of clients) {
+    const { target } = profiles[client];
+    const bundle = target === 'onnx' ? bundleOnnx : bundleCoreMl;
+    bundles.push(await bundle(client, request, context));
+  }
+  const [first] = bundles;
+  if (!first) throw new RequestError({ problem: 'there is no client to bundle for.' });
+  return { folder: first.folder, files: first.files, bundles };
+}
+
+async function bundleOnnx(
+  client: ClientName,
+  { folder: output }: BundleRequest,
+  context: Context,
+): Promise<ClientBundle> {
+  const inside = join(output, profiles.optimum.folder);
+  const source = (await exists(inside)) ? inside : output;
+  const files = await bundleOnnxForClient({ client, source, output }, context);
+  return { client, folder: join(output, profiles[client].folder), files };
+}
+
+async function bundleCoreMl(
+  client: ClientName,
+  { folder, tokenizer: wanted, compiler }: BundleRequest,
+  context: Context,
+): Promise<ClientBundle> {
+  const profile = profiles[client];
   const packages = await packagesIn(folder, context);
+  const into = join(folder, profile.folder);
+  if (profile.form) return { client, folder: into, files: await bundleComfyUi(folder, packages, context) };
   if (wanted !== undefined && !(await exists(wanted)))
     throw notFound(wanted, 'Name the folder of a tokenizer.');
-  const resources = join(folder, 'Resources');
   const tokenizer = await filesOf(wanted ?? join(folder, 'onnx', 'tokenizer'));
-  const isRecorded = (await readProvenance(folder)) !== undefined;
-  const files = await bundleSwiftResources({ packages, tokenizer, compiler }, resources, context);
-  if (isRecorded) await recordBundle(folder, 'Resources', files);
-  return { folder: resources, files };
+  const record = await readProvenance(folder);
+  const metadata = profile.settingsInMetadata
+    ? guernikaMetadata(record?.pipeline?.scheduler ?? (await schedulerIn(folder)))
+    : undefined;
+  const files = await bundleSwiftResources({ packages, tokenizer, compiler, metadata }, into, context);
+  if (record) await recordBundle(folder, profile.folder, files);
+  return { client, folder: into, files };
+}
+
+/** The scheduler's config in an ONNX folder beside the packages. */
+async function schedulerIn(folder: string): Promise<JsonObject | undefined> {
+  const path = join(folder, profiles.optimum.folder, SCHEDULER_FILE);
+  return (await exists(path)) ? readJsonObject(path) : undefined;
 }
 
 /**

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { clientNames } from '../bundle/profiles/profile.ts';
 import { attentionImplementations } from '../convert/blocks/attention.ts';
 import { RequestError } from '../errors.ts';
 import { targetNames } from '../formats/format.ts';
@@ -11,6 +12,7 @@ const number = z.number().optional(); // rejects NaN and infinities
 /** A floor in dB; with −∞ everything passes. */
 const decibels = z.union([z.number(), z.literal(Number.NEGATIVE_INFINITY)]).optional();
 const pair = z.tuple([z.int(), z.int()]).optional();
+const clients = z.array(z.enum(clientNames)).optional();
 const flag = z.boolean().optional();
 const tensor = z.looseObject({
   dtype: z.enum(dtypes),
@@ -29,13 +31,14 @@ const requests = {
     prompts: z.array(text).optional(),
     force: flag,
   }),
-  bundle: z.looseObject({ folder: text, tokenizer: place }),
+  bundle: z.looseObject({ folder: text, tokenizer: place, clients }),
   chunk: z.looseObject({ artifact: text, maxChunkBytes: number, force: flag }),
   compile: z.looseObject({ package: text, output: place, force: flag }),
   convert: z.looseObject({
     modelVersion: text,
     output: place,
     targets: z.array(z.enum(targetNames)).optional(),
+    clients,
     attention: z.enum(attentionImplementations).optional(),
     precision: z.enum(precisions).optional(),
     models: z.array(text).optional(),
@@ -97,7 +100,7 @@ const requests = {
   }),
   serve: z.looseObject({ folder: text, host: place, port: number }),
   validate: z.looseObject({ artifact: text, reference: text, minPsnr: decibels }),
-  verify: z.looseObject({ path: text }),
+  verify: z.looseObject({ path: text, clients }),
   web: z.looseObject({
     folder: text,
     output: place,

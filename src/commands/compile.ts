@@ -57,6 +57,6 @@ export async function compilePackage(
       advice: 'Pass --force to replace it.',
     });
   await forgetProvenance(bundle);
-  await compileWith(compiler, path, bundle, context.signal);
+  await compileWith(compiler, path, bundle, { signal: context.signal });
   return { path: bundle };
 }

@@ -11,6 +11,7 @@ import { planQuantization } from '../quantize/plan.ts';
 import { checkRequest } from './check-request.ts';
 import { buildStage } from './conversion/build.ts';
 import { bundleStage } from './conversion/bundle.ts';
+import { targetsFor } from './conversion/clients.ts';
 import { dryRunStage } from './conversion/dry-run.ts';
 import { openStage } from './conversion/open.ts';
 import { planStage } from './conversion/plan.ts';
@@ -56,7 +57,11 @@ export async function conversionStages(options: ConvertOptions): Promise<readonl
 
 function requestOf(options: ConvertOptions): ConvertRequest {
   checkRequest('convert', options);
-  return withDefaults<ConvertRequest, typeof convertDefaults>(convertDefaults, options);
+  const { clients, targets } = options;
+  return {
+    ...withDefaults<ConvertRequest, typeof convertDefaults>(convertDefaults, options),
+    targets: targetsFor(clients, targets),
+  };
 }
 
 function conversion(request: ConvertRequest): Pipeline<LocatedModels, ConvertResult> {

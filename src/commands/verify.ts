@@ -1,5 +1,7 @@
 import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
+import { type ClientCheck, checkClient } from '../bundle/check-clients.ts';
+import type { ClientName } from '../bundle/profiles/profile.ts';
 import { type Context, inStage } from '../context.ts';
 import { RequestError } from '../errors.ts';
 import { readProvenance } from '../formats/provenance.ts';
@@ -7,6 +9,7 @@ import { cachedRepository } from '../hub/hub-cache.ts';
 import { isHubId, requireHubId } from '../hub/hub-id.ts';
 import { type HubOptions, hubOptionsFrom } from '../hub/hub-options.ts';
 import { listFolder, lookAtFile, pathKind } from '../io/disk.ts';
+import { filesIn } from '../io/file-sizes.ts';
 import { hashStream } from '../io/hash-stream.ts';
 import { notFound } from '../io/not-found.ts';
 import { count, formatBytes } from '../text.ts';
@@ -16,6 +19,8 @@ import { checkRequest } from './check-request.ts';
 export interface VerifyRequest {
   /** A conversion's output folder, a repository's folder in the Hub's cache, or a repository's id. */
   readonly path: string;
+  /** Clients whose demands are checked, instead of hashes; then any folder of models can be verified. */
+  readonly clients?: readonly ClientName[] | undefined;
   /** Location of the Hub's cache; the usual one when left out. */
   readonly hub?: Pick<HubOptions, 'cacheDir'> | undefined;
 }
@@ -29,6 +34,8 @@ export interface VerifyResult {
   readonly bytes: number;
   /** Files that changed or are missing, one sentence each; empty if all match. */
   readonly problems: readonly string[];
+  /** What each client would say; only with `clients`. */
+  readonly clients?: readonly ClientCheck[] | undefined;
 }
 
 /** A file, and its hash when it was written. */
@@ -43,7 +50,7 @@ interface Expected {
 
 /**
  * Hashes every file listed in a conversion's `sdconvert.json`, or every blob of a repository in the Hub's cache (which is
- * named by its hash), and lists those that changed. Throws `NotFoundError`, `RequestError` for a folder without a record,
+ * named by its hash), and lists those that changed; with `clients`, what these would refuse. Throws `NotFoundError`, `RequestError` for a folder without a record,
  * `FileFormatError` for a damaged record, and `InterruptedError`.
  *
  * @example await verify({ path: './stable-diffusion-v1-5' }) // { files: 35, bytes: …, problems: [] }
@@ -52,6 +59,7 @@ export async function verify(request: VerifyRequest, context: Context = {}): Pro
   checkRequest('verify', request);
   const { path, hub } = request;
   const folder = await folderOf(path, hub);
+  if (request.clients) return verifyClients(folder, request.clients, context);
   const expected = (await recorded(folder)) ?? (await cached(folder));
   if (!expected) throw noRecord(path);
   return inStage('verify', context, async () => {
@@ -59,6 +67,24 @@ export async function verify(request: VerifyRequest, context: Context = {}): Pro
     const { files, bytes, problems } = output;
     const wrong = problems.length > 0 ? `, ${count(problems.length, 'problem')}` : '';
     return { output, detail: `${count(files, 'file')}, ${formatBytes(bytes)}${wrong}` };
+  });
+}
+
+async function verifyClients(
+  folder: string,
+  clients: readonly ClientName[],
+  context: Context,
+): Promise<VerifyResult> {
+  return inStage('verify', context, async () => {
+    const checks: ClientCheck[] = [];
+    for (const client of clients) checks.push(await checkClient(client, folder));
+    const all = checks.flatMap(({ client, problems }) => problems.map((problem) => `${client}: ${problem}`));
+    const present = new Map<string, number>();
+    for (const { folder: loaded } of checks)
+      for (const { name, byteLength } of await filesIn(loaded)) present.set(join(loaded, name), byteLength);
+    const bytes = [...present.values()].reduce((sum, size) => sum + size, 0);
+    const output = { path: folder, files: present.size, bytes, problems: all, clients: checks };
+    return { output, detail: `${clients.join(', ')}: ${count(all.length, 'problem')}` };
   });
 }
 

@@ -263,7 +263,7 @@ test('a disk without room is found out before anything is written', async () => 
     },
   } as const;
   const attempt = writeStage(convertDefaults).run(
-    { checkpoint, output, models: [model], memory: { conversion: 0 } },
+    { checkpoint, output, models: [model], twins: new Map(), memory: { conversion: 0 } },
     { closeAtEnd() {} },
   );
   await expect(attempt).rejects.toThrow(DiskSpaceError);

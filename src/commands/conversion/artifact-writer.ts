@@ -2,22 +2,24 @@ import { join } from 'node:path';
 import { throwIfInterrupted } from '../../context.ts';
 import { NonFiniteWeightError } from '../../errors.ts';
 import type { FileContents, PlannedArtifact, WrittenFile } from '../../formats/artifact.ts';
-import { updateProvenance } from '../../formats/provenance.ts';
+import { recordOf, updateProvenance } from '../../formats/provenance.ts';
 import { targets } from '../../formats/targets.ts';
 import { writeTogether } from '../../formats/write-files.ts';
-import { createFolder, removePath } from '../../io/disk.ts';
+import { createFolder, linkFile, removePath } from '../../io/disk.ts';
 import type { StageContext } from '../../pipeline.ts';
 import type { WeightFinding } from '../../weights/examined-weight.ts';
 import { refuseNonFinite } from './examination.ts';
-import type { PlannedModel } from './plan.ts';
+import type { Planned, PlannedModel } from './plan.ts';
 import type { ConvertedArtifact, ConvertRequest } from './request.ts';
 import type { SourceHashes } from './source-hashes.ts';
+import type { PlannedTwin } from './twins.ts';
 
 /** State of the whole conversion that writing needs. */
 interface Place {
   readonly output: string;
   /** Total size of everything that is written. */
   readonly byteLength: number;
+  readonly twins: Planned['twins'];
   readonly sources: SourceHashes;
   /** Findings by artifact; writing adds to them. */
   readonly findings: Map<string, readonly WeightFinding[]>;
@@ -29,7 +31,9 @@ interface Place {
 interface ReadyArtifact {
   readonly path: string;
   readonly model: PlannedModel;
+  /** Without those of its twin. */
   readonly contents: readonly FileContents[];
+  readonly twin: PlannedTwin | undefined;
 }
 
 /** Writes networks one after another and reports progress. */
@@ -43,7 +47,7 @@ export class ArtifactWriter {
 
   /** Writes the artifacts of one network that are not reused: the first of every target together, then the second, and so on. */
   async write(models: readonly PlannedModel[], kept: ReadonlySet<PlannedArtifact>): Promise<void> {
-    const ready: (readonly ReadyArtifact[])[] = [];
+    const ready: (readonly (ReadyArtifact | undefined)[])[] = [];
     for (const model of models) ready.push(await this.#prepare(model, kept));
     const longest = Math.max(...ready.map(({ length }) => length));
     await this.#writeRows(
@@ -53,16 +57,24 @@ export class ArtifactWriter {
     );
   }
 
-  /** Builds a model and returns the contents of its files. */
-  async #prepare(model: PlannedModel, kept: ReadonlySet<PlannedArtifact>): Promise<ReadyArtifact[]> {
+  /** Builds a model and returns the contents of its files; `undefined` for an artifact that is reused. */
+  async #prepare(
+    model: PlannedModel,
+    kept: ReadonlySet<PlannedArtifact>,
+  ): Promise<(ReadyArtifact | undefined)[]> {
     if (model.artifacts.every((artifact) => kept.has(artifact))) return [];
     const built = model.build();
-    const ready: ReadyArtifact[] = [];
+    const ready: (ReadyArtifact | undefined)[] = [];
     for (const [index, artifact] of model.artifacts.entries()) {
       const made = built[index];
       if (made?.path !== artifact.path) throw new Error(`${artifact.path} was planned but not built`);
-      if (kept.has(artifact)) continue;
-      ready.push({ path: made.path, model, contents: await made.contents() });
+      if (kept.has(artifact)) {
+        ready.push(undefined);
+        continue;
+      }
+      const twin = this.#place.twins.get(artifact);
+      const contents = (await made.contents()).filter(({ name }) => !Object.hasOwn(twin?.files ?? {}, name));
+      ready.push({ path: made.path, model, contents, twin });
       this.#findings(model, [made.path]);
     }
     return ready;
@@ -136,8 +148,9 @@ export class ArtifactWriter {
             takers.map(({ path }) => path),
           ); // all belong to one network
       });
+      const complete = await this.#linkTwins(artifacts, folders, written);
       check();
-      return written;
+      return complete;
     } catch (error) {
       // Palettizing fails on such weights; the findings make a better error.
       if (error instanceof NonFiniteWeightError) {
@@ -146,6 +159,33 @@ export class ArtifactWriter {
       }
       throw error;
     }
+  }
+
+  /** Links the files that artifacts share with their twins, which are in `folders` still, or were written before. */
+  async #linkTwins(
+    artifacts: readonly ReadyArtifact[],
+    folders: readonly string[],
+    written: readonly (readonly WrittenFile[])[],
+  ): Promise<readonly (readonly WrittenFile[])[]> {
+    const { output, findings } = this.#place;
+    const complete: (readonly WrittenFile[])[] = [];
+    for (const [index, { path, twin }] of artifacts.entries()) {
+      const own = [...(written[index] ?? [])];
+      if (twin) {
+        const at = artifacts.findIndex((each) => each.path === twin.path);
+        const record = at < 0 ? await recordOf({ output, path: twin.path }) : undefined;
+        const folder = folders[at] ?? join(output, twin.path);
+        for (const [name, twinName] of Object.entries(twin.files)) {
+          const known = (written[at] ?? record?.files)?.find((file) => file.name === twinName);
+          if (!known) throw new Error(`${twin.path} has no ${twinName} on record`);
+          await linkFile(join(folder, twinName), join(folders[index] ?? '', name));
+          own.push({ ...known, name });
+        }
+        findings.set(path, findings.get(twin.path) ?? []);
+      }
+      complete.push(own);
+    }
+    return complete;
   }
 
   /** Adds the findings since the last call to the artifacts into which those weights were written. */

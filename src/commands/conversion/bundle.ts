@@ -1,4 +1,14 @@
 import { join } from 'node:path';
+import { linkFlatNames } from '../../bundle/flat-names.ts';
+import {
+  fileForClient,
+  replacedScheduler,
+  SCHEDULER_FILE,
+  schedulerNote,
+} from '../../bundle/profiles/folder-files.ts';
+import { guernikaMetadata } from '../../bundle/profiles/guernika-metadata.ts';
+import type { ClientName, Profile } from '../../bundle/profiles/profile.ts';
+import { profiles } from '../../bundle/profiles/profiles.ts';
 import { bundleSwiftResources, swiftResourcePaths } from '../../bundle/swift-resources.ts';
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
 import type { SideFile } from '../../checkpoint/side-file.ts';
@@ -16,24 +26,29 @@ import {
 } from '../../formats/onnx/onnx-folder.ts';
 import { readProvenance, recordBundle } from '../../formats/provenance.ts';
 import type { Stage } from '../../pipeline.ts';
+import { clientsOf } from './clients.ts';
+import { pipelineSettingsOf } from './pipeline-settings.ts';
 import type { ConvertedArtifact, ConvertRequest, ConvertResult } from './request.ts';
 import type { Written } from './write.ts';
 
-/** Adds the files that consumers load next to the models, such as configs, tokenizers and `Resources`. */
+/** Adds the files that clients load next to the models, such as configs, tokenizers and `Resources`. */
 export function bundleStage(request: ConvertRequest): Stage<Written, ConvertResult> {
   return {
     name: 'bundle',
     async run({ checkpoint, output, artifacts, verdicts }, context) {
       const folders: string[] = [];
-      for (const name of request.targets) {
-        const known = (await readProvenance(output))?.artifacts ?? {};
-        const own = artifacts
-          .filter(({ target }) => target === name)
-          .map(({ id, path }) => ({ id, path, files: known[path]?.files ?? [] }));
-        const { folder, bundle } = bundlers[name];
-        const place = { folder: join(output, folder), output, compiler: request.compiler };
-        await recordBundle(output, folder, await bundle(checkpoint, own, place, context));
-        folders.push(place.folder);
+      const known = (await readProvenance(output))?.artifacts ?? {};
+      for (const bundle of bundlesOf(request)) {
+        const { folder, target } = bundle.profile;
+        const own = artifactsOf(bundle, artifacts).map(({ id, path }) => ({
+          id,
+          path,
+          files: known[path]?.files ?? [],
+        }));
+        const place = { ...bundle, output, compiler: request.compiler };
+        const files = await bundlers[target].bundle(checkpoint, own, place, context);
+        if (files.length > 0) await recordBundle(output, folder, files);
+        folders.push(join(output, folder));
       }
       const bundled = bundledPaths(request, checkpoint, artifacts);
       return { output: { output, artifacts, bundled, verdicts }, detail: folders.join(', ') };
@@ -43,15 +58,39 @@ export function bundleStage(request: ConvertRequest): Stage<Written, ConvertResu
 
 /** Paths that bundling writes, relative to the output. */
 export function bundledPaths(
-  { targets }: Pick<ConvertRequest, 'targets'>,
+  request: Pick<ConvertRequest, 'targets' | 'clients'>,
   checkpoint: Checkpoint,
   artifacts: readonly ConvertedArtifact[],
 ): string[] {
-  return targets.flatMap((name) => {
-    const { folder, paths } = bundlers[name];
-    const own = artifacts.filter(({ target }) => target === name);
-    return paths(checkpoint, own).map((path) => `${folder}/${path}`);
+  return bundlesOf(request).flatMap((bundle) => {
+    const { folder, target } = bundle.profile;
+    const paths = bundlers[target].paths(checkpoint, artifactsOf(bundle, artifacts), bundle.profile);
+    return paths.map((path) => `${folder}/${path}`);
   });
+}
+
+/** A folder that a client loads. */
+interface Bundle {
+  readonly client: ClientName;
+  readonly profile: Profile;
+}
+
+/** A bundle for each client; those that load the same folder share one. */
+function bundlesOf(request: Pick<ConvertRequest, 'targets' | 'clients'>): Bundle[] {
+  const bundles = new Map<string, Bundle>();
+  for (const client of clientsOf(request)) {
+    const profile = profiles[client];
+    if (!bundles.has(profile.folder)) bundles.set(profile.folder, { client, profile });
+  }
+  return [...bundles.values()];
+}
+
+/** The artifacts in the form that a bundle's client loads. */
+function artifactsOf(
+  { profile: { target, form } }: Bundle,
+  artifacts: readonly ConvertedArtifact[],
+): ConvertedArtifact[] {
+  return artifacts.filter((artifact) => artifact.target === target && artifact.client === form?.client);
 }
 
 /** An artifact in the output. */
@@ -62,35 +101,52 @@ interface BundledArtifact {
   readonly files: readonly WrittenFile[];
 }
 
-/** Bundles a target's artifacts for its consumers. */
+/** Bundles a target's artifacts for its clients. */
 interface Bundler {
-  /** Folder of the bundle, relative to the output. */
-  readonly folder: string;
-  /** Paths that `bundle` writes, relative to the folder. */
-  paths(checkpoint: Checkpoint, artifacts: readonly Omit<BundledArtifact, 'files'>[]): string[];
+  /** Paths that `bundle` writes, relative to the profile's folder. */
+  paths(
+    checkpoint: Checkpoint,
+    artifacts: readonly Omit<BundledArtifact, 'files'>[],
+    profile: Profile,
+  ): string[];
   bundle(
     checkpoint: Checkpoint,
     artifacts: readonly BundledArtifact[],
-    place: { readonly folder: string; readonly output: string; readonly compiler: Compiler },
+    place: Bundle & { readonly output: string; readonly compiler: Compiler },
     context: Context,
   ): Promise<WrittenFile[]>;
 }
 
 const bundlers: { readonly [K in TargetName]: Bundler } = {
   onnx: {
-    folder: 'onnx',
-    paths: (checkpoint, artifacts) =>
-      onnxFolderFiles(checkpoint, configured(checkpoint, artifacts)).map(({ name }) => name),
-    bundle: (checkpoint, artifacts, { folder }) =>
-      bundleOnnxFolder(checkpoint, configured(checkpoint, artifacts), folder),
+    paths: (checkpoint, artifacts, { flatNames = {} }) => [
+      ...onnxFolderFiles(checkpoint, configured(checkpoint, artifacts)).map(({ name }) => name),
+      ...Object.entries(flatNames).flatMap(([network, name]) =>
+        artifacts.some(({ id }) => id.network === network) ? name : [],
+      ),
+    ],
+    async bundle(checkpoint, artifacts, { client, profile, output }, { onProgress }) {
+      const folder = join(output, profile.folder);
+      const edit = (name: string, json: Readonly<Record<string, unknown>>) => {
+        const replaced = name === SCHEDULER_FILE && replacedScheduler(profile, json);
+        if (replaced) onProgress?.({ type: 'note', message: schedulerNote(client, replaced) });
+        return fileForClient(profile, name, json);
+      };
+      const written = await bundleOnnxFolder(checkpoint, configured(checkpoint, artifacts), folder, edit);
+      return [...written, ...(await linkFlatNames(profile, folder, artifacts))];
+    },
   },
   coreml: {
-    folder: 'Resources',
-    paths: (checkpoint, artifacts) => swiftResourcePaths(artifacts, tokenizerOf(checkpoint)),
-    bundle(checkpoint, artifacts, { folder, output, compiler }, context) {
+    paths: (checkpoint, artifacts, { form }) =>
+      form ? [] : swiftResourcePaths(artifacts, tokenizerOf(checkpoint)),
+    async bundle(checkpoint, artifacts, { profile, output, compiler }, context) {
+      // What is in a form of its own is complete.
+      if (profile.form) return [];
       const packages = artifacts.map(({ id, path, files }) => ({ id, path: join(output, path), files }));
-      const resources = { packages, tokenizer: tokenizerOf(checkpoint), compiler };
-      return bundleSwiftResources(resources, folder, context);
+      const { scheduler } = await pipelineSettingsOf(checkpoint);
+      const metadata = profile.settingsInMetadata ? guernikaMetadata(scheduler) : undefined;
+      const resources = { packages, tokenizer: tokenizerOf(checkpoint), compiler, metadata };
+      return bundleSwiftResources(resources, join(output, profile.folder), context);
     },
   },
 };

@@ -1,10 +1,9 @@
-import { totalBytes } from '../../formats/artifact.ts';
 import { freeBytes } from '../../io/disk.ts';
 import type { Stage } from '../../pipeline.ts';
 import { formatBytes } from '../../text.ts';
 import { bundledPaths } from './bundle.ts';
 import { findExisting } from './existing-results.ts';
-import { describeArtifact, type Planned } from './plan.ts';
+import { bytesToWrite, describeArtifact, type Planned } from './plan.ts';
 import type { ConvertRequest, ConvertResult } from './request.ts';
 import { SourceHashes } from './source-hashes.ts';
 
@@ -28,11 +27,11 @@ export function dryRunStage(request: ConvertRequest): Stage<Planned, ConvertResu
           );
       }
       const artifacts = models.flatMap((model) =>
-        model.artifacts.map((artifact) => describeArtifact(model, artifact, kept.has(artifact))),
+        model.artifacts.map((artifact) =>
+          describeArtifact(model, artifact, kept.has(artifact), planned.twins),
+        ),
       );
-      const bytes = artifacts
-        .filter((artifact) => !artifact.kept)
-        .reduce((sum, { files }) => sum + totalBytes(files), 0);
+      const bytes = bytesToWrite(artifacts);
       const bundled = request.bundle ? bundledPaths(request, checkpoint, artifacts) : [];
       const detail = `${formatBytes(bytes)} would be written to ${output} (${formatBytes(await freeBytes(output))} free)`;
       return {

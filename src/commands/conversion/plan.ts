@@ -1,21 +1,25 @@
 import { basename } from 'node:path';
+import { formsOf } from '../../bundle/profiles/profiles.ts';
 import type { Checkpoint, Component } from '../../checkpoint/checkpoint.ts';
-import { cardOf, type NetworkName } from '../../convert/networks/networks.ts';
+import { cardOf, type NetworkName, networkKind } from '../../convert/networks/networks.ts';
 import { traitsOf } from '../../convert/traits.ts';
 import { RequestError } from '../../errors.ts';
 import { type PlannedArtifact, totalBytes } from '../../formats/artifact.ts';
 import { nameOf } from '../../formats/artifact-id.ts';
+import type { ClientForm } from '../../formats/client-form.ts';
 import type { TargetName } from '../../formats/format.ts';
 import { type BuiltArtifact, targets } from '../../formats/targets.ts';
 import { hashFile } from '../../io/hash-file.ts';
 import { sameButForCase } from '../../io/same-name.ts';
 import type { Stage } from '../../pipeline.ts';
 import { count, formatBytes } from '../../text.ts';
+import { clientsOf, refuseUnserved } from './clients.ts';
 import type { Examination } from './examination.ts';
 import { checkMemory, conversionMemory, type MemoryNeed, memoryNote } from './memory.ts';
 import { outputFolder } from './output.ts';
 import type { Precise, PreciseModel } from './precision.ts';
 import type { ConvertedArtifact, ConvertRequest } from './request.ts';
+import { type PlannedTwin, twinsOf } from './twins.ts';
 
 /** Everything that will be written, with exact sizes. */
 export interface Planned {
@@ -24,6 +28,8 @@ export interface Planned {
   readonly output: string;
   /** Writing removes each model from the list, so that its graph can be garbage-collected. */
   readonly models: PlannedModel[];
+  /** Artifacts whose weights another one has. */
+  readonly twins: ReadonlyMap<PlannedArtifact, PlannedTwin>;
   readonly memory: MemoryNeed;
 }
 
@@ -32,6 +38,8 @@ export interface PlannedModel {
   readonly network: NetworkName;
   readonly component: Component;
   readonly target: TargetName;
+  /** The client whose form it has; absent for its target's own. */
+  readonly client?: string | undefined;
   /** Options that determine the artifacts' bytes. */
   readonly options: Readonly<Record<string, unknown>>;
   readonly artifacts: readonly PlannedArtifact[];
@@ -50,21 +58,32 @@ export function planStage(request: ConvertRequest): Stage<Precise, Planned> {
     name: 'plan',
     async run({ checkpoint, models }, { onProgress, signal }) {
       const loras = await loraRecords(checkpoint, signal);
-      const planned = models.map((model) => {
-        const { note, ...plan } = planModel(request, checkpoint, model, loras);
-        if (note !== undefined) onProgress?.({ type: 'note', message: note });
-        return plan;
-      });
+      const clients = clientsOf(request);
+      refuseUnserved(clients, checkpoint);
+      const planned = models.flatMap((model) =>
+        formsOf(clients, model.target)
+          .filter((form) => form?.networks.includes(networkKind(model.model.name)) !== false)
+          .map((form) => {
+            const { note, ...plan } = planModel(request, checkpoint, model, { loras, form });
+            if (note !== undefined) onProgress?.({ type: 'note', message: note });
+            return plan;
+          }),
+      );
       refuseSameNames(planned);
       const memory = memoryNeed(request, checkpoint, models, planned);
       const tooLittle = memoryNote(memory, process.availableMemory());
       if (tooLittle !== undefined) onProgress?.({ type: 'note', message: tooLittle });
       const output = await outputFolder(request.output, checkpoint);
-      return { output: { checkpoint, output, models: planned, memory }, detail: describe(request, planned) };
+      const twins = twinsOf(planned);
+      return {
+        output: { checkpoint, output, models: planned, twins, memory },
+        detail: describe(request, planned, twins),
+      };
     },
   };
 }
 
+/** Of models in several forms, the first one is checked. */
 function memoryNeed(
   { minPsnr, sizes }: ConvertRequest,
   checkpoint: Checkpoint,
@@ -73,11 +92,10 @@ function memoryNeed(
 ): MemoryNeed {
   const conversion = conversionMemory(models.map(({ model }) => model.graph.tensors.length));
   if (minPsnr === undefined) return { conversion };
-  const checked = planned.map(({ network, artifacts }, index) => ({
-    network,
-    artifacts,
-    attention: models[index]?.attention ?? 'ORIGINAL',
-  }));
+  const checked = planned.map(({ network, target, artifacts }) => {
+    const built = models.find((each) => each.model.name === network && each.target === target);
+    return { network, artifacts, attention: built?.attention ?? 'ORIGINAL' };
+  });
   return { conversion, check: checkMemory(checkpoint, checked, sizes) };
 }
 
@@ -112,7 +130,10 @@ function planModel(
   { quantization, maxChunkBytes, deployment, sizes }: ConvertRequest,
   checkpoint: Checkpoint,
   { model, target, attention, precision, examination }: PreciseModel,
-  loras: readonly LoraRecord[] | undefined,
+  {
+    loras,
+    form,
+  }: { readonly loras: readonly LoraRecord[] | undefined; readonly form: ClientForm | undefined },
 ): PlannedModel & { readonly note?: string | undefined } {
   const { part, fewerBits } = cardOf(model.name);
   const own = {
@@ -122,15 +143,17 @@ function planModel(
     quantization: fewerBits ? quantization : undefined,
   };
   const { license } = traitsOf(checkpoint);
-  const options = { ...own, modelVersion: checkpoint.name, license, deployment };
+  const options = { ...own, modelVersion: checkpoint.name, license, deployment, form };
   const { artifacts, note } = targets[target].build(model, options);
   return {
     network: model.name,
     component: model.component,
     target,
+    client: form?.client,
     examination,
     options: {
       ...own,
+      client: form?.client,
       loras,
       ...(target === 'coreml' ? { deployment } : {}),
       ...sizes,
@@ -143,16 +166,43 @@ function planModel(
 
 /** Describes a planned artifact for the conversion's result. */
 export function describeArtifact(
-  { network: model, target }: PlannedModel,
-  { id, path, files }: PlannedArtifact,
+  { network: model, target, client }: PlannedModel,
+  artifact: PlannedArtifact,
   kept: boolean,
+  twins: Planned['twins'],
 ): ConvertedArtifact {
-  return { target, id, name: nameOf(id), path, model, files, kept };
+  const { id, path, files } = artifact;
+  const twin = twins.get(artifact);
+  return {
+    target,
+    id,
+    name: nameOf(id),
+    path,
+    model,
+    ...(client !== undefined && { client }),
+    files,
+    kept,
+    ...(twin && { twin }),
+  };
 }
 
-function describe({ quantization }: ConvertRequest, models: readonly PlannedModel[]): string {
+/** Bytes that writing these artifacts takes on the disk. */
+export function bytesToWrite(artifacts: readonly ConvertedArtifact[]): number {
+  return artifacts
+    .filter(({ kept }) => !kept)
+    .reduce((sum, { files, twin }) => sum + totalBytes(files) - (twin?.sharedBytes ?? 0), 0);
+}
+
+function describe(
+  { quantization }: ConvertRequest,
+  models: readonly PlannedModel[],
+  twins: Planned['twins'],
+): string {
   const artifacts = models.flatMap((model) => model.artifacts);
-  const bytes = artifacts.reduce((sum, { files }) => sum + totalBytes(files), 0);
+  const bytes = artifacts.reduce(
+    (sum, artifact) => sum + totalBytes(artifact.files) - (twins.get(artifact)?.sharedBytes ?? 0),
+    0,
+  );
   const chunks = artifacts
     .filter(({ id }) => id.chunk)
     .map(({ path, files }) => `${basename(path)} ${formatBytes(totalBytes(files))}`);

@@ -1,3 +1,4 @@
+import type { ClientName } from '../../bundle/profiles/profile.ts';
 import type { HubSource } from '../../checkpoint/checkpoint.ts';
 import type { ModelSources } from '../../checkpoint/model-sources.ts';
 import type { AttentionImplementation } from '../../convert/blocks/attention.ts';
@@ -14,12 +15,15 @@ import type { Verdict } from '../../validate/verdict.ts';
 import type { WeightFinding } from '../../weights/examined-weight.ts';
 import type { OptionsOf } from '../options.ts';
 import type { MemoryNeed } from './memory.ts';
+import type { PlannedTwin } from './twins.ts';
 
 /** The checkpoint to convert, and how; `convertDefaults` has the defaults. */
 export interface ConvertRequest extends ModelSources {
   /** Output folder; `./<name of the checkpoint>`, without the organisation, when left out. */
   readonly output?: string | undefined;
   readonly targets: readonly TargetName[];
+  /** Clients to write for; those of `usualClients` for targets without one. */
+  readonly clients?: readonly ClientName[] | undefined;
   /** Attention implementation for all targets; each target's default when left out. */
   readonly attention?: AttentionImplementation | undefined;
   /**
@@ -95,6 +99,10 @@ export interface ConvertedArtifact {
   readonly path: string;
   readonly model: NetworkName;
   readonly files: readonly PlannedFile[];
+  /** The client that it has a form of its own for; absent where it has its target's. */
+  readonly client?: string | undefined;
+  /** Another artifact with the same weights, which are on the disk once. */
+  readonly twin?: PlannedTwin | undefined;
   /** Whether an earlier run's artifact is reused. */
   readonly kept: boolean;
   /** Problems with its weights; absent if there are none, or if they were not read. */

@@ -22,10 +22,14 @@ export function validateStage(minPsnr: number): Stage<Written, Written> {
   };
 }
 
-/** Written and reused models, the chunks of each together. */
+/**
+ * Written and reused models, the chunks of each together. Of a model in several forms the first is taken: the others have
+ * its weights and operations.
+ */
 function foundModels({ output, artifacts }: Written): FoundModel[] {
   const groups = Map.groupBy(artifacts, ({ target, model }) => `${target} ${model}`);
-  return [...groups.values()].flatMap((parts) => {
+  return [...groups.values()].flatMap((forms) => {
+    const parts = forms.filter(({ client }) => client === forms[0]?.client);
     const paths = parts.map(({ path }) => join(output, path));
     return parts.slice(0, 1).map(({ model }) => ({ name: model, paths, root: output }));
   });

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
 import { DiskSpaceError, OutputExistsError } from '../../errors.ts';
-import { type PlannedArtifact, totalBytes } from '../../formats/artifact.ts';
+import type { PlannedArtifact } from '../../formats/artifact.ts';
 import { readProvenance, removeEmptyProvenance, updateProvenance } from '../../formats/provenance.ts';
 import { freeBytes, lockOutput, removePath } from '../../io/disk.ts';
 import type { Stage } from '../../pipeline.ts';
@@ -12,7 +12,7 @@ import { notesOnFindings, refuseNonFinite } from './examination.ts';
 import { findExisting } from './existing-results.ts';
 import { hubRecord } from './hub-record.ts';
 import { pipelineSettingsOf } from './pipeline-settings.ts';
-import { describeArtifact, type Planned, type PlannedModel } from './plan.ts';
+import { bytesToWrite, describeArtifact, type Planned, type PlannedModel } from './plan.ts';
 import type { ConvertRequest, ConvertResult } from './request.ts';
 import { SourceHashes } from './source-hashes.ts';
 
@@ -39,10 +39,8 @@ export function writeStage(
       // Checked before locking, because locking creates the folder.
       const before = await findExisting(planned, request, sources);
       if (before.obstacle) throw before.obstacle;
-      const artifacts = describe(models, before.kept);
-      const byteLength = artifacts
-        .filter((artifact) => !artifact.kept)
-        .reduce((sum, { files }) => sum + totalBytes(files), 0);
+      const artifacts = describe(planned, before.kept);
+      const byteLength = bytesToWrite(artifacts);
       await checkFreeSpace(output, byteLength);
       context.closeAtEnd(await lockOutput(output));
       const { kept, otherForms, foreign, obstacle, ...owner } = await findExisting(planned, request, sources);
@@ -63,7 +61,15 @@ export function writeStage(
         const hub = hubRecord(checkpoint, known?.hub);
         await updateProvenance(output, { ...owner, hub, pipeline, gone: foreign, pending });
       }
-      const writer = new ArtifactWriter({ output, byteLength, sources, findings, request, context });
+      const writer = new ArtifactWriter({
+        output,
+        byteLength,
+        twins: planned.twins,
+        sources,
+        findings,
+        request,
+        context,
+      });
       while (models.length > 0) await writer.write(takeNetwork(models), kept);
       // Last, so that an interruption does not leave a chain without its end.
       for (const path of otherForms) await removePath(join(output, path));
@@ -81,11 +87,11 @@ export function writeStage(
 
 /** Describes the artifacts for the result. */
 function describe(
-  models: readonly PlannedModel[],
+  { models, twins }: Planned,
   kept: ReadonlySet<PlannedArtifact>,
 ): ConvertResult['artifacts'] {
   return models.flatMap((model) =>
-    model.artifacts.map((artifact) => describeArtifact(model, artifact, kept.has(artifact))),
+    model.artifacts.map((artifact) => describeArtifact(model, artifact, kept.has(artifact), twins)),
   );
 }
 

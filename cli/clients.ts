@@ -1,0 +1,14 @@
+import { type ClientName, clientNames } from '../src/bundle/profiles/profile.ts';
+import { clientCalled } from '../src/bundle/profiles/profiles.ts';
+
+/** The option `--for`; of `convert`, `bundle` and `verify`. */
+export const forOption = {
+  type: 'string',
+  describe: `For whom, separated by commas: ${clientNames.join(', ')}`,
+} as const;
+
+/** The clients that an option names, each once; `undefined` where it is not given. Throws `RequestError` for others. */
+export function parseClients(text: string | undefined): ClientName[] | undefined {
+  // yargs gives a list where an option is given twice.
+  return text === undefined ? undefined : [...new Set(String(text).split(',').map(clientCalled))];
+}

@@ -1,0 +1,69 @@
+import { basename, join } from 'node:path';
+import type { Context } from '../context.ts';
+import { networkKind } from '../convert/networks/networks.ts';
+import type { WrittenFile } from '../formats/artifact.ts';
+import { controlNetOrigin } from '../formats/artifact-id.ts';
+import { clientPackagePath } from '../formats/client-form.ts';
+import { modelName } from '../formats/format.ts';
+import { withArtifact } from '../formats/open.ts';
+import { readProvenance, updateProvenance } from '../formats/provenance.ts';
+import { copyForClient } from './copy-for-client.ts';
+import { profiles } from './profiles/profiles.ts';
+import type { SwiftPackage } from './swift-resources.ts';
+
+/**
+ * Writes packages, ours or Apple's, once more as ComfyUI's suite loads them. Weights of ours are linked. Returns the files
+ * written. Throws as `copyForClient` does.
+ */
+export async function bundleComfyUi(
+  folder: string,
+  packages: readonly SwiftPackage[],
+  context: Context = {},
+): Promise<WrittenFile[]> {
+  const { form, networks } = profiles.comfyui;
+  if (!form?.coreMl) throw new Error('comfyui has packages of its own');
+  const known = await readProvenance(folder);
+  const written: WrittenFile[] = [];
+  for (const { id, path } of packages.filter((each) => networks.includes(networkKind(each.id.network)))) {
+    const kind = networkKind(id.network);
+    const record = known?.artifacts[basename(path)];
+    const facts = await withArtifact(path, (artifact) => artifact.facts());
+    const quantized = facts.weights.map(({ bits }) => bits).filter((bits) => bits <= 8);
+    const { attention } = record?.options ?? {};
+    const to = clientPackagePath(form, form.coreMl, {
+      kind,
+      stem: basename(known?.checkpoint?.name ?? controlNetOrigin(stemOf(path))),
+      inputs: new Map(facts.inputs.map(({ name, shape }) => [name, (shape ?? []).map(Number)])),
+      attention:
+        attention === 'SPLIT_EINSUM_V2' || attention === 'SPLIT_EINSUM' || attention === 'ORIGINAL'
+          ? attention
+          : facts.operations.includes('einsum')
+            ? 'SPLIT_EINSUM'
+            : 'ORIGINAL',
+      bits: quantized.length > 0 ? Math.max(...quantized) : undefined,
+      chunk: id.chunk?.index,
+    });
+    const copy = {
+      from: path,
+      folder: path,
+      kind,
+      record,
+      canLink: record !== undefined,
+      to: join(folder, to),
+    };
+    const files = await copyForClient(copy, form, context);
+    for (const file of files) written.push({ ...file, name: `${basename(to)}/${file.name}` });
+    if (!record) continue;
+    const { version: _, ...made } = record;
+    const entry = { ...made, options: { ...made.options, client: form.client }, files };
+    await updateProvenance(folder, { written: { [to]: entry } });
+  }
+  return written;
+}
+
+/** Name of the checkpoint in that of a package: `Stable_Diffusion_version_x_unet` → `x`. */
+function stemOf(path: string): string {
+  return modelName(path)
+    .replace(/^Stable_Diffusion_version_/, '')
+    .replace(/_(unet|text_encoder(_2)?|vae_(de|en)coder|control-unet)$/, '');
+}

@@ -1,0 +1,169 @@
+import { join } from 'node:path';
+import { z } from 'zod';
+import { SdConvertError } from '../../errors.ts';
+import { modelName } from '../../formats/format.ts';
+import { artifactsIn, withArtifact } from '../../formats/open.ts';
+import { readProvenance } from '../../formats/provenance.ts';
+import { exists, pathKind, readText } from '../../io/disk.ts';
+import type { ClientName, Profile } from './profile.ts';
+
+/**
+ * What the apps read of compiled models, restated from their sources: Mochi Diffusion 6 (SDModel.swift, SDControlNet.swift)
+ * and GuernikaKit (CoreMLMetadata.swift, Unet.swift, TextEncoder.swift); Apple’s Swift package opens the models only.
+ */
+
+/** `metadata.json`: a list of one object, whose inputs are texts by texts. */
+const metadataSchema = z.tuple([
+  z.looseObject({
+    mlProgramOperationTypeHistogram: z.record(z.string(), z.number()),
+    inputSchema: z.array(z.record(z.string(), z.string())).min(1),
+    userDefinedMetadata: z.record(z.string(), z.string()).optional(),
+  }),
+]);
+
+type Metadata = z.output<typeof metadataSchema>[0];
+
+/** Everything that a client would refuse in a folder of Core ML models, a sentence each. Reads no weights. */
+export async function checkCoreMlFolder(
+  client: ClientName,
+  profile: Profile,
+  folder: string,
+): Promise<string[]> {
+  if (client === 'comfyui') return checkComfyUi(folder);
+  const found: string[] = [];
+  for (const file of profile.files)
+    if ((await pathKind(join(folder, file))) !== 'file') found.push(`${file} is missing.`);
+  const unets = await presentUnets(folder);
+  if (unets.length === 0)
+    found.push('there is no Unet.mlmodelc, and no UnetChunk1.mlmodelc with UnetChunk2.mlmodelc.');
+  const isXl = await exists(join(folder, 'TextEncoder2.mlmodelc'));
+  const others = [isXl ? 'TextEncoder2' : 'TextEncoder', 'VAEDecoder'];
+  if (client === 'mochi') others.push('VAEEncoder');
+  for (const name of others)
+    if ((await pathKind(join(folder, `${name}.mlmodelc`))) !== 'folder')
+      found.push(`${name}.mlmodelc is missing.`);
+  if (client === 'swift') return found;
+  const [unet] = unets;
+  if (unet)
+    found.push(...(await checkMetadata(folder, unet, (metadata) => checkUnet(client, unet, metadata))));
+  if (client === 'mochi') {
+    if (await exists(join(folder, 'VAEEncoder.mlmodelc')))
+      found.push(...(await checkMetadata(folder, 'VAEEncoder', checkEncoder)));
+    return found;
+  }
+  for (const name of ['TextEncoder', 'TextEncoder2'])
+    if (await exists(join(folder, `${name}.mlmodelc`)))
+      found.push(...(await checkMetadata(folder, name, () => [])));
+  return [...found, ...(unet ? await checkPrediction(folder, unet) : [])];
+}
+
+/** The UNet that apps load: whole, for ControlNets, or the first of two chunks. */
+async function presentUnets(folder: string): Promise<string[]> {
+  const names: string[] = [];
+  for (const name of ['Unet', 'UnetChunk1', 'ControlledUnet'])
+    if (await exists(join(folder, `${name}.mlmodelc`))) names.push(name);
+  const isHalf = names.includes('UnetChunk1') && !(await exists(join(folder, 'UnetChunk2.mlmodelc')));
+  return isHalf ? names.filter((name) => name !== 'UnetChunk1') : names;
+}
+
+async function readMetadata(folder: string, name: string): Promise<Metadata | string> {
+  const file = `${name}.mlmodelc/metadata.json`;
+  if ((await pathKind(join(folder, file))) !== 'file') return `${file} is missing.`;
+  try {
+    const { data, error } = metadataSchema.safeParse(JSON.parse(await readText(join(folder, file))));
+    const [issue] = error?.issues ?? [];
+    return (
+      data?.[0] ??
+      `${file} cannot be read: ${issue?.path.join('.') || 'it'}: ${issue?.message ?? 'of another kind'}.`
+    );
+  } catch (error) {
+    if (error instanceof SyntaxError) return `${file} is not strict JSON.`;
+    throw error;
+  }
+}
+
+async function checkMetadata(
+  folder: string,
+  name: string,
+  check: (metadata: Metadata) => string[],
+): Promise<string[]> {
+  const metadata = await readMetadata(folder, name);
+  return typeof metadata === 'string' ? [metadata] : check(metadata);
+}
+
+function checkUnet(client: ClientName, name: string, metadata: Metadata): string[] {
+  const { mlProgramOperationTypeHistogram: operations } = metadata;
+  const found: string[] = [];
+  const einsum = Object.keys(operations).find((key) => key.endsWith('.einsum'));
+  if (einsum !== undefined && einsum !== 'Ios16.einsum')
+    found.push(
+      `${name} has ${einsum} operations, so ${client} takes its attention for ORIGINAL: convert it with --min-deployment-target macOS13.`,
+    );
+  if (client !== 'guernika') return found;
+  for (const input of ['sample', 'timestep', 'encoder_hidden_states'])
+    if (!shapeOf(metadata, input)) found.push(`${name} has no input ${input} with a shape.`);
+  if (shapeOf(metadata, 'encoder_hidden_states')?.length !== 4)
+    found.push(
+      `${name}: encoder_hidden_states is not [B, C, 1, S], where ${client} finds the width of the text.`,
+    );
+  return found;
+}
+
+/** Mochi takes the size of pictures from the encoder's input. */
+function checkEncoder({ inputSchema: [input] }: Metadata): string[] {
+  if (/^\[1, 3, \d+, \d+\]$/.test(input?.shape ?? '')) return [];
+  return [
+    `VAEEncoder takes ${input?.shape ?? 'no shape'}, and mochi reads the size from [1, 3, height, width].`,
+  ];
+}
+
+function shapeOf({ inputSchema }: Metadata, name: string): number[] | undefined {
+  const shape = inputSchema.find((input) => input.name === name)?.shape;
+  return shape?.match(/\d+/g)?.map(Number);
+}
+
+/** A model that predicts v is drawn with as if it predicted noise, unless its metadata say so. */
+async function checkPrediction(folder: string, unet: string): Promise<string[]> {
+  const { pipeline } = (await readProvenance(join(folder, '..'))) ?? {};
+  const wanted = pipeline?.scheduler?.prediction_type;
+  const metadata = await readMetadata(folder, unet);
+  if (typeof metadata === 'string' || wanted !== 'v_prediction') return [];
+  return metadata.userDefinedMetadata?.prediction_type === wanted
+    ? []
+    : [`${unet} does not say that it predicts v, so guernika would draw noise.`];
+}
+
+/** Names by which coreml-diffusion finds packages. */
+const comfyNames = [
+  /_\d+x\d+x\d+(_cn)?_(se2?|orig)(_q\d)?$/,
+  /_vae_(en|de)coder_\d+x\d+x\d+$/,
+  /_text_encoder(_2)?_\d+$/,
+];
+
+async function checkComfyUi(folder: string): Promise<string[]> {
+  const packages = (await artifactsIn(folder)).filter(({ format }) => format === 'mlpackage');
+  const found: string[] = [];
+  let hasUnet = false;
+  for (const { path } of packages) {
+    const name = modelName(path);
+    const pattern = comfyNames.findIndex((each) => each.test(name));
+    if (pattern < 0) {
+      found.push(
+        `${name}.mlpackage has no name by which comfyui finds it, such as x_1x512x512_se.mlpackage.`,
+      );
+      continue;
+    }
+    if (pattern > 0) continue;
+    hasUnet = true;
+    try {
+      const { inputs } = await withArtifact(path, (artifact) => artifact.facts());
+      const { shape } = inputs.find((input) => input.name === 'encoder_hidden_states') ?? {};
+      if (shape?.length !== 3)
+        found.push(`${name}: encoder_hidden_states is [${shape?.join(', ')}], and comfyui takes [B, S, C].`);
+    } catch (error) {
+      if (!(error instanceof SdConvertError)) throw error;
+      found.push(error.problem);
+    }
+  }
+  return hasUnet ? found : [...found, 'there is no package of a UNet.'];
+}

@@ -1,0 +1,176 @@
+import { join } from 'node:path';
+import { type NetworkKind, networkKinds } from '../../convert/networks/networks.ts';
+import { SdConvertError } from '../../errors.ts';
+import type { ArtifactFacts, DeclaredValue } from '../../formats/artifact.ts';
+import type { Port } from '../../formats/client-form.ts';
+import { readOnnxFacts } from '../../formats/onnx/read-onnx-facts.ts';
+import { fits, type Side, wantedPort } from '../../formats/onnx/wanted-port.ts';
+import { pathKind, readText } from '../../io/disk.ts';
+import { isJsonObject, type JsonObject } from '../../io/python-json.ts';
+import { formatBytes } from '../../text.ts';
+import { dtypeName, dtypes } from '../../weights/dtype.ts';
+import { replacedScheduler, SCHEDULER_FILE } from './folder-files.ts';
+import { edgesOf } from './onnx-profiles.ts';
+import type { ClientName, Profile } from './profile.ts';
+
+/** Inputs and outputs without which no client can use a network. */
+const essential: { readonly [K in NetworkKind]?: { readonly inputs: string[]; readonly outputs: string[] } } =
+  {
+    text_encoder: { inputs: ['input_ids'], outputs: ['last_hidden_state'] },
+    text_encoder_2: { inputs: ['input_ids'], outputs: ['text_embeds'] },
+    unet: { inputs: ['sample', 'timestep', 'encoder_hidden_states'], outputs: ['out_sample'] },
+    vae_decoder: { inputs: ['latent_sample'], outputs: ['sample'] },
+    vae_encoder: { inputs: ['sample'], outputs: [] },
+  };
+
+/** Largest model in one file. */
+const ONE_FILE_BYTES = 2 ** 31;
+
+/** Everything that a client would refuse in a folder of ONNX models, a sentence each. Reads no weights. */
+export async function checkOnnxFolder(
+  client: ClientName,
+  profile: Profile,
+  folder: string,
+): Promise<string[]> {
+  const found: string[] = [];
+  let needsSecondEncoder = false;
+  for (const network of networkKinds.filter((each) => profile.networks.includes(each))) {
+    const path = join(folder, network, 'model.onnx');
+    if ((await pathKind(path)) !== 'file') {
+      if (profile.required.includes(network)) found.push(await missing(client, folder, network));
+      continue;
+    }
+    try {
+      const facts = await readOnnxFacts(path);
+      if (network === 'unet') needsSecondEncoder = facts.inputs.some(({ name }) => name === 'text_embeds');
+      found.push(...checkModel(client, profile, network, facts));
+    } catch (error) {
+      if (!(error instanceof SdConvertError)) throw error;
+      found.push(error.problem);
+    }
+  }
+  if (needsSecondEncoder) {
+    if (!profile.networks.includes('text_encoder_2'))
+      found.push(`unet is of Stable Diffusion XL, and ${client} has no second text encoder.`);
+    else if ((await pathKind(join(folder, 'text_encoder_2/model.onnx'))) !== 'file')
+      found.push('text_encoder_2/model.onnx is missing, which the UNet of Stable Diffusion XL needs.');
+  }
+  return [...found, ...(await checkFiles(client, profile, folder))];
+}
+
+async function missing(client: ClientName, folder: string, network: NetworkKind): Promise<string> {
+  const isInChunks = (await pathKind(join(folder, `${network}_chunk1`))) !== undefined;
+  return isInChunks
+    ? `${network} is in chunks, and ${client} loads it whole.`
+    : `${network}/model.onnx is missing.`;
+}
+
+function checkModel(
+  client: ClientName,
+  profile: Profile,
+  network: NetworkKind,
+  facts: ArtifactFacts<'onnx'>,
+): string[] {
+  const { inputs = [], outputs = [] } = essential[network] ?? {};
+  const absent = (side: Side, names: readonly string[]) =>
+    names
+      .filter((name) => !facts[side].some((value) => value.name === name))
+      .map((name) => `${network} has no ${side.slice(0, -1)} ${name}.`);
+  const edges = edgesOf(profile);
+  const [, ...data] = facts.files;
+  const bytes = facts.files.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  return [
+    ...facts.problems.map((problem) => `${network}: ${problem}`),
+    ...absent('inputs', inputs),
+    ...absent('outputs', outputs),
+    ...(['inputs', 'outputs'] as const).flatMap((side) =>
+      facts[side].flatMap((value) => checkPort(client, profile, network, side, value)),
+    ),
+    ...(edges.data === null && data.length > 0
+      ? [`${network} has its weights in ${data[0]?.name}, and ${client} loads one file.`]
+      : []),
+    ...(edges.data === null && bytes >= ONE_FILE_BYTES
+      ? [`${network} has ${formatBytes(bytes)}, and ${client} loads one file, of less than 2.1 GB.`]
+      : []),
+  ];
+}
+
+function checkPort(
+  client: ClientName,
+  profile: Profile,
+  network: NetworkKind,
+  side: Side,
+  value: DeclaredValue,
+): string[] {
+  const dtype = dtypes.find((each) => dtypeName(each) === value.dtype);
+  if (!dtype || !value.shape) return [];
+  const port: Port = { name: value.name, dtype, shape: value.shape };
+  const wanted = wantedPort(edgesOf(profile), network, side, port);
+  if (!wanted) return [];
+  const isFree = port.shape.some(
+    (size, axis) => typeof size === 'string' && typeof wanted.shape[axis] === 'number',
+  );
+  const isRight =
+    wanted.name === port.name &&
+    wanted.dtype === dtype &&
+    fits(port.shape, wanted.shape) &&
+    (!isFree || port.name === 'timestep');
+  return isRight ? [] : [`${network}: ${show(port)}, and ${client} takes ${show(wanted)}.`];
+}
+
+function show({ name, dtype, shape }: Port): string {
+  return `${name} ${dtypeName(dtype)} [${shape.join(', ')}]`;
+}
+
+/** Checks the files beside the models: that they are there, are strict JSON, and name what the client has. */
+async function checkFiles(client: ClientName, profile: Profile, folder: string): Promise<string[]> {
+  const found: string[] = [];
+  const wanted = [...profile.files, ...Object.values(profile.flatNames ?? {})];
+  const hasConfigs = profile.files.includes('model_index.json');
+  for (const network of profile.required) if (hasConfigs) wanted.push(`${network}/config.json`);
+  for (const name of wanted) {
+    if ((await pathKind(join(folder, name))) !== 'file') {
+      // A safety checker may be left out of any bundle.
+      if (name !== profile.flatNames?.safety_checker) found.push(`${name} is missing.`);
+      continue;
+    }
+    if (!name.endsWith('.json')) continue;
+    const json = await readStrict(join(folder, name));
+    if (json === undefined)
+      found.push(`${name} is not strict JSON (NaN and Infinity are Python’s), and ${client} refuses it.`);
+    else found.push(...checkJson(client, profile, name, json));
+  }
+  return found;
+}
+
+async function readStrict(path: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readText(path));
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+function checkJson(client: ClientName, profile: Profile, name: string, json: unknown): string[] {
+  if (!isJsonObject(json)) return [];
+  const { _class_name: own } = json;
+  if (name === SCHEDULER_FILE) {
+    const replaced = replacedScheduler(profile, json);
+    return replaced ? [`${name} names ${replaced.from}, which ${client} has not.`] : [];
+  }
+  if (name !== 'model_index.json') return [];
+  const { pipelines, components = {} } = profile;
+  return [
+    ...(pipelines && !pipelines.some((each) => each === own)
+      ? [`${name} names ${String(own)}, and ${client} takes ${pipelines.join(', ')}.`]
+      : []),
+    ...Object.entries(components).flatMap(([key, [, className]]) => checkComponent(json, key, className)),
+  ];
+}
+
+function checkComponent(json: JsonObject, key: string, className: string): string[] {
+  const entry = json[key];
+  if (!Array.isArray(entry) || typeof entry[1] !== 'string' || entry[1] === className) return [];
+  return [`model_index.json names ${entry[1]} for ${key} instead of ${className}.`];
+}
