@@ -69,43 +69,20 @@ export type { Context, ProgressEvent } from './context.ts';
 export { type AttentionImplementation, attentionImplementations } from './convert/blocks/attention.ts';
 export * from './errors.ts';
 export type { Compiler } from './formats/coreml/compiled/compilers.ts';
-export type { TensorMap } from './formats/runner.ts';
-export { ClipTokenizer, type ClipTokenizerFiles } from './generate/clip-tokenizer.ts';
-export { joinChunks } from './generate/prompt/join-chunks.ts';
-export {
-  type EncodedPrompt,
-  encodePrompt,
-  type PromptChunk,
-  type PromptOptions,
-  sameLength,
-} from './generate/prompt/prompt-chunks.ts';
-export { type PromptPart, type PromptSection, readPromptWeights } from './generate/prompt/prompt-weights.ts';
+export * from './generate/browser.ts';
 export {
   parseTextualInversion,
   readTextualInversion,
   type TextualInversionChoice,
 } from './generate/prompt/read-textual-inversion.ts';
-export { expandInversions, type TextualInversion, tokenNames } from './generate/prompt/textual-inversion.ts';
 export { readScheduler } from './generate/read-scheduler.ts';
-export { createScheduler, type SchedulerConfig } from './generate/schedulers/create-scheduler.ts';
-export { dynamicShift } from './generate/schedulers/schedule/flow-shift.ts';
-export type { Scheduler, SetTimestepsOptions, StepOptions } from './generate/schedulers/scheduler.ts';
-export {
-  allSchedulers,
-  compatibleSchedulers,
-  type SchedulerName,
-  schedulerCalled,
-} from './generate/schedulers/scheduler-names.ts';
 export { type HubOptions, hubOptionsFrom } from './hub/hub-options.ts';
 export { planRecipe, type Recipe, readRecipe } from './mixed-bits/recipe.ts';
 export { planQuantization, type QuantizationOptions, type QuantizationPlan } from './quantize/plan.ts';
 export { type Precision, precisions } from './quantize/precision.ts';
-export { createRng, type RngKind } from './random/random.ts';
-export type { Rng } from './random/rng.ts';
 export { type Comparison, compare, psnr } from './validate/psnr.ts';
 export type { Verdict } from './validate/verdict.ts';
 export type { DType } from './weights/dtype.ts';
 export type { NonFiniteWeight, SuspiciousWeight, WeightFinding } from './weights/examined-weight.ts';
 export { readTensors as readSafetensors } from './weights/read-tensors.ts';
 export { type NamedTensor, writeSafetensors } from './weights/safetensors-writer.ts';
-export type { TensorData } from './weights/tensor-data.ts';

@@ -1,15 +1,7 @@
 import { contractNames } from '../convert/contracts/contract.ts';
 import { type InputPort, type NetworkCard, type Port, portForm } from '../convert/networks/card.ts';
-import {
-  cardOf,
-  type NetworkKind,
-  type NetworkName,
-  networkKind,
-  networkKinds,
-  networks,
-} from '../convert/networks/networks.ts';
+import { cardOf, type NetworkKind, networkKinds, networks } from '../convert/networks/networks.ts';
 import type { DeclaredValue } from '../formats/artifact.ts';
-import { parseName } from '../formats/artifact-id.ts';
 
 /**
  * What the models' inputs and outputs are called: by optimum's ONNX pipelines, by Apple's Core ML models, and in
@@ -155,11 +147,4 @@ export function networkOfPorts(
   const lastDims = new Map([...inputs, ...outputs].map(({ name, shape }) => [name, shape?.at(-1)]));
   const other = networkKinds.find((each) => cardOf(each).like === kind && cardOf(each).isUnlike?.(lastDims));
   return other ?? kind;
-}
-
-/** Network of a model of a kind: its name where that is more precise (`refiner`, `text_encoder_2`, `controlnet_1`). */
-export function networkCalled(name: string, kind: NetworkKind): NetworkName {
-  const { network } = parseName(name);
-  if (network === undefined) return kind;
-  return networkKind(network) === kind || cardOf(network).like === kind ? network : kind;
 }

@@ -1,48 +1,73 @@
-import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { expect, test } from 'vitest';
+import { createContext, runInContext } from 'node:vm';
+import { rolldown } from 'rolldown';
+import { describe, expect, test } from 'vitest';
+import * as whole from '../../src/index.ts';
 
-/** What a page may import, each with everything behind it. */
-const entries = [
-  'generate/schedulers/create-scheduler.ts',
-  'generate/schedulers/scheduler-names.ts',
-  'generate/schedulers/schedule/flow-shift.ts',
-  'generate/clip-tokenizer.ts',
-  'generate/prompt/prompt-chunks.ts',
-  'generate/prompt/join-chunks.ts',
-  'generate/prompt/textual-inversion.ts',
-  'random/random.ts',
-];
+const source = (path: string) => fileURLToPath(new URL(`../../src/${path}`, import.meta.url));
 
-/** Packages that run in a browser. */
-const packages = new Set(['zod', '@huggingface/tokenizers']);
+describe('the pieces that draw, as a page bundles them', () => {
+  test('import nothing of Node, directly or through others', async () => {
+    const { outside } = await bundled(source('generate/browser.ts'));
+    expect(outside).toEqual([]);
+  });
 
-test.each(entries)('%s imports nothing of Node, directly or through others', (entry) => {
-  const foreign = [...reached(new URL(`../../src/${entry}`, import.meta.url))]
-    .filter((specifier) => !specifier.startsWith('file:'))
-    .filter((specifier) => !packages.has(specifier));
-  expect(foreign).toEqual([]);
+  test('run where there is nothing but the language and what the web has', async () => {
+    const { code } = await bundled(source('generate/browser.ts'));
+    const web = { TextEncoder, TextDecoder, performance, crypto, console };
+    const page = createContext({ ...web });
+    const drawn = runInContext(`${code}\n(${drawing})(page)`, page);
+    // Another realm's objects are of other classes.
+    expect(JSON.parse(JSON.stringify(await drawn))).toEqual({
+      latents: 16,
+      steps: 3,
+      texts: { parameters: 'a cat' },
+    });
+  });
+
+  test('are those of the library', async () => {
+    const pieces = await import('../../src/generate/browser.ts');
+    expect(whole).toMatchObject(pieces);
+  });
 });
 
-test('the check sees a Node import behind another file', () => {
-  const behind = [...reached(new URL('../../src/generate/read-scheduler.ts', import.meta.url))];
-  expect(behind).toContain('node:path');
-  expect(behind.some((specifier) => specifier.startsWith('node:fs'))).toBe(true);
+test('the check sees a Node import behind another file', async () => {
+  const { outside } = await bundled(source('generate/read-scheduler.ts'));
+  expect(outside).toContain('node:path');
+  expect(outside.some((id) => id.startsWith('node:fs'))).toBe(true);
 });
 
-/** Every file and package that running `entry` loads: types are left out, as the compiler does. */
-function reached(entry: URL, seen = new Set<string>()): Set<string> {
-  if (seen.has(entry.href)) return seen;
-  seen.add(entry.href);
-  for (const specifier of specifiersOf(readFileSync(fileURLToPath(entry), 'utf8')))
-    if (specifier.startsWith('.')) reached(new URL(specifier, entry), seen);
-    else seen.add(specifier);
-  return seen;
-}
+/** What a page does: three steps of a UNet that is a formula, and a picture. */
+const drawing = async (sdconvert: typeof import('../../src/generate/browser.ts')) => {
+  const { createScheduler, createRng, beginWithNoise, denoise, encodePng, withTexts, textsIn } = sdconvert;
+  const scheduler = createScheduler({ _class_name: 'EulerDiscreteScheduler' });
+  scheduler.setTimesteps(3);
+  const rng = createRng('torch', 7);
+  const normal = (count: number) => rng.normal(count);
+  const beginning = beginWithNoise({ schedulers: [scheduler], shape: [1, 4, 2, 2], normal });
+  let steps = 0;
+  const predict = async (sample: { readonly data: Float32Array }) => {
+    steps += 1;
+    return sample.data.map((value) => value / 2);
+  };
+  const [latents] = await denoise({ ...beginning, predict, normal }, {});
+  const picture = { width: 1, height: 1, channels: 3, data: Uint8Array.of(1, 2, 3) } as const;
+  const texts = textsIn(withTexts(encodePng(picture), { parameters: 'a cat' }));
+  return { latents: latents?.data.length, steps, texts };
+};
 
-function specifiersOf(text: string): string[] {
-  const statements = text.matchAll(
-    /^(?:import|export)\s+(?!type\b)[^'";]*?from\s+'([^']+)'|^import\s+'([^']+)'|\bimport\('([^']+)'\)/gm,
-  );
-  return [...statements].map(([, from, bare, lazy]) => from ?? bare ?? lazy ?? '');
+/** A module with everything behind it as one script, and the modules that no bundler finds for a page. */
+async function bundled(input: string) {
+  const outside = new Set<string>();
+  const bundle = await rolldown({
+    input,
+    platform: 'browser',
+    external: (id) => id.startsWith('node:') && Boolean(outside.add(id)),
+    onLog: () => {},
+  });
+  const { output } = await bundle.generate({ format: 'iife', name: 'page' });
+  await bundle.close();
+  const imports = output.flatMap((chunk) => (chunk.type === 'chunk' ? chunk.imports : []));
+  const [{ code }] = output;
+  return { code, outside: [...new Set([...outside, ...imports])] };
 }

@@ -5,7 +5,8 @@ import { optimumContract } from '../../src/convert/contracts/optimum.ts';
 import { convert } from '../../src/convert/convert.ts';
 import type { DeclaredValue } from '../../src/formats/artifact.ts';
 import type { Tensor } from '../../src/graph/tensor.ts';
-import { networkCalled, networkOf, networkOfPorts } from '../../src/run/tensor-names.ts';
+import { networkCalled } from '../../src/run/network-called.ts';
+import { networkOf, networkOfPorts } from '../../src/run/tensor-names.ts';
 import { type FullSizeModel, fullSizeCheckpoint } from '../support/full-size.ts';
 
 const denoiser = ['sample', 'timestep', 'encoder_hidden_states'];
