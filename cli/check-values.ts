@@ -31,7 +31,8 @@ export function checkValues(argv: Readonly<Record<string, unknown>>, declared: u
         advice: 'Leave it out, or give it something: a variable of your shell may be unset.',
       });
     }
-    if (number.includes(name) && name in argv && !Number.isFinite(value))
+    const isNumber = Array.isArray(value) ? value.every(Number.isFinite) : Number.isFinite(value);
+    if (number.includes(name) && name in argv && !isNumber)
       throw new RequestError({ problem: `${option} takes a number, but is given something else.` });
   }
   return true;

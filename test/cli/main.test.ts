@@ -82,6 +82,21 @@ const mistakes: readonly [title: string, args: () => string[], sentence: string]
     '--guidance-scale takes a number',
   ],
   [
+    'a scale for no ControlNet',
+    () => ['generate', '-i', model, '--prompt', 'a', '--controlnet-scale', '2'],
+    '--controlnet-scale changes nothing without --controlnet.',
+  ],
+  [
+    'a ControlNet without a picture',
+    () => ['generate', '-i', model, '--prompt', 'a', '--controlnet', 'canny'],
+    '--controlnet-inputs has 0 values for 1 ControlNets.',
+  ],
+  [
+    'a LoRA when it is too late',
+    () => ['generate', '-i', model, '--prompt', 'a', '--lora', 'style.safetensors'],
+    'a LoRA is merged when a checkpoint is converted, not when pictures are generated.',
+  ],
+  [
     'a tokenizer that is not there',
     () => ['bundle', packages(), '--tokenizer', '/no/such/tokenizer'],
     '/no/such/tokenizer does not exist.',
