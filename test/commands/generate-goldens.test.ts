@@ -1,12 +1,8 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { convertCheckpoint } from '../../src/commands/convert.ts';
-import type { GenerateOptions } from '../../src/commands/drawing/request.ts';
 import { generate } from '../../src/commands/generate.ts';
-import { decodePng, encodePng } from '../../src/generate/png.ts';
-import { openSafetensors } from '../../src/weights/safetensors-file.ts';
-import { readTensor } from '../../src/weights/tensor-data.ts';
+import { expectDrawn, type GivenOptions, readDrawing, writeSquare } from '../support/drawing-goldens.ts';
 import { sdShapes } from '../support/sd-shapes.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
@@ -23,7 +19,6 @@ describe.each(['onnx', 'coreml'] as const)(
     let input = '';
 
     beforeAll(async () => {
-      mkdirSync(pictures(), { recursive: true });
       input = temporary(`sdxl ${target}`);
       const modelVersion = join(fixtures, 'sdxl');
       await convertCheckpoint({ modelVersion, output: input, precision: 'float32', targets: [target] });
@@ -59,59 +54,20 @@ describe('drawing begins with a picture as diffusers has it', () => {
   });
 
   test('a strength that leaves no step, a picture of another size and no picture are refused', async () => {
-    const { begin } = await readGolden('sdxl_image');
-    const image = begin && pngOf('large', begin);
-    const own = (await readGolden('sd-shapes_image_0.6')).begin;
+    const { begin } = await readDrawing(goldens, 'sdxl_image');
+    const image = begin && writeSquare(pictures(), 'large', begin);
+    const own = (await readDrawing(goldens, 'sd-shapes_image_0.6')).begin;
     const options = { input: shapes, prompt: 'a', steps: 8, output: pictures() };
     await expect(generate({ ...options, image, height: 64, width: 64 })).rejects.toThrow(
       'does not have the size of the picture',
     );
-    await expect(generate({ ...options, image: own && pngOf('own', own), strength: 0.1 })).rejects.toThrow(
-      'a strength of 0.1 leaves none of the 8 steps to run.',
-    );
+    await expect(
+      generate({ ...options, image: own && writeSquare(pictures(), 'own', own), strength: 0.1 }),
+    ).rejects.toThrow('a strength of 0.1 leaves none of the 8 steps to run.');
     await expect(generate({ ...options, image: import.meta.filename })).rejects.toThrow('PNG');
   });
 });
 
-/** Draws what a golden says; bytes may be off by one here and there: what is left is float32 rounding. */
-async function expectSame(name: string, options: Omit<GenerateOptions, 'prompt'>): Promise<void> {
-  const { expected, begin, request } = await readGolden(name);
-  const [image] = await generate({
-    prompt: String(request.prompt),
-    seed: Number(request.seed),
-    steps: Number(request.steps),
-    guidanceScale: Number(request.guidance_scale),
-    rng: 'torch',
-    output: pictures(),
-    ...(begin && { image: pngOf(name, begin) }),
-    ...options,
-  });
-  const path = image?.path ?? '';
-  const found = decodePng(readFileSync(path), path).data;
-  const differences = Array.from(expected, (byte, i) => Math.abs(byte - (found[i] ?? Number.NaN)));
-  expect(Math.max(...differences)).toBeLessThanOrEqual(1);
-  expect(differences.filter((each) => each > 0).length).toBeLessThanOrEqual(expected.length / 100);
-}
-
-async function readGolden(name: string) {
-  const file = await openSafetensors(join(goldens, `${name}.safetensors`));
-  const bytes = async (tensor: string) => {
-    const weight = file.weights.get(tensor);
-    const read = weight && (await readTensor(weight, weight.dtype));
-    return read?.dtype === 'u8' ? read.data : undefined;
-  };
-  const [expected = new Uint8Array(), begin] = [await bytes('image'), await bytes('begin')];
-  await file.close();
-  // as: record_drawings.py writes an object.
-  const request = JSON.parse(file.metadata.request ?? '{}') as Record<string, unknown>;
-  return { expected, begin, request };
-}
-
-/** A square picture as a file. */
-function pngOf(name: string, data: Uint8Array): string {
-  const side = Math.sqrt(data.length / 3);
-  const path = join(pictures(), `${name}.begin.png`);
-  mkdirSync(pictures(), { recursive: true });
-  writeFileSync(path, encodePng({ width: side, height: side, channels: 3, data }));
-  return path;
+function expectSame(name: string, options: Omit<GivenOptions, 'output'>): Promise<void> {
+  return expectDrawn(goldens, name, { output: pictures(), ...options });
 }

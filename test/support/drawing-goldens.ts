@@ -32,7 +32,7 @@ export async function expectDrawn(folder: string, name: string, options: GivenOp
 }
 
 /** A recorded drawing: its picture, the picture that it began with, and what the pipeline was asked for. */
-async function readDrawing(folder: string, name: string) {
+export async function readDrawing(folder: string, name: string) {
   const file = await openSafetensors(join(folder, `${name}.safetensors`));
   const bytes = async (tensor: string) => {
     const weight = file.weights.get(tensor);
@@ -47,7 +47,7 @@ async function readDrawing(folder: string, name: string) {
 }
 
 /** A square picture as a PNG file. */
-function writeSquare(folder: string, name: string, data: Uint8Array): string {
+export function writeSquare(folder: string, name: string, data: Uint8Array): string {
   const side = Math.sqrt(data.length / 3);
   const path = join(folder, `${name}.begin.png`);
   mkdirSync(folder, { recursive: true });
