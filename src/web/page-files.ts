@@ -1,20 +1,25 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { NotFoundError } from '../errors.ts';
-import { exists, listFolder } from '../io/disk.ts';
+import { exists } from '../io/disk.ts';
 
 /** `dist/page`, where the build puts the page: seen from the sources, or from the files that they are compiled to. */
 const built = fileURLToPath(
   new URL(import.meta.url.endsWith('.ts') ? '../../dist/page' : '../../page', import.meta.url),
 );
 
+/** What the build writes. */
+const names = ['index.html', 'page.js', 'style.css', 'worker.js'];
+
 /** Paths of the page's own files. Throws `NotFoundError` in a clone in which it was not built yet. */
 export async function pageFiles(): Promise<string[]> {
-  if (await exists(join(built, 'index.html')))
-    return (await listFolder(built)).map((name) => join(built, name));
-  throw new NotFoundError({
-    problem: 'the page has not been built.',
-    details: { 'looked for': built },
-    advice: 'Build it in the clone: npm run build:page',
-  });
+  const paths = names.map((name) => join(built, name));
+  for (const path of paths)
+    if (!(await exists(path)))
+      throw new NotFoundError({
+        problem: 'the page has not been built.',
+        details: { 'looked for': path },
+        advice: 'Build it in the clone: npm run build:page',
+      });
+  return paths;
 }
