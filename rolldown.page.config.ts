@@ -7,9 +7,6 @@ export default defineConfig(
   ['page/ui/page.ts', 'page/worker/worker.ts'].map((input, index) => ({
     input,
     platform: 'browser' as const,
-    // Node's modules, whose uses are not part of the page.
-    external: [/^node:/],
-    treeshake: { moduleSideEffects: [{ external: true, sideEffects: false }] },
     tsconfig: `${input.slice(0, input.lastIndexOf('/'))}/tsconfig.json`,
     plugins: index === 0 ? [plainFiles()] : [],
     output: { dir: 'dist/page', entryFileNames: '[name].js', codeSplitting: false, minify: true },

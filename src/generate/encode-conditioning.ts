@@ -5,8 +5,6 @@ import { RequestError } from '../errors.ts';
 import { type Runner, SKIPPED_STATES, type TextEncoderChanges } from '../formats/runner.ts';
 import { joinRows, pickRows } from '../weights/tensor-data.ts';
 import type { ClipTokenizer } from './clip-tokenizer.ts';
-import type { DrawingFolder } from './drawing-folder.ts';
-import { openTokenizerOf } from './drawing-settings.ts';
 import type { DrawnUnet } from './drawn-unet.ts';
 import type { Networks } from './networks.ts';
 import type { Conditioning } from './pipelines/predict-noise.ts';
@@ -43,19 +41,20 @@ export interface ConditioningRequest {
   readonly reading: PromptReading;
 }
 
-/** Where the text encoders of a UNet are. */
+/** The text encoders of a UNet, from a folder or elsewhere. */
 export interface TextEncoders {
-  readonly folder: DrawingFolder;
-  readonly networks: Networks;
-  readonly unet: DrawnUnet;
+  readonly unet: Pick<DrawnUnet, 'family' | 'tokens'>;
+  readonly networks: Pick<Networks, 'use'>;
+  /** Opens the tokenizer of a text encoder. */
+  readonly tokenizerOf: (encoder: TextEncoderName) => Promise<ClipTokenizer>;
 }
 
 /**
- * Encodes prompts with the text encoders of a folder, one in memory at a time; a note tells the user what was cut off. Throws
+ * Encodes prompts with the text encoders of a UNet, one in memory at a time; a note tells the user what was cut off. Throws
  * `RequestError` for options that the models cannot serve, and what opening and running them throws.
  */
 export async function encodeConditioning(
-  { folder, networks, unet }: TextEncoders,
+  { unet, networks, tokenizerOf }: TextEncoders,
   request: ConditioningRequest,
   context: Context,
 ): Promise<Conditioning> {
@@ -65,7 +64,7 @@ export async function encodeConditioning(
   checkInversions(reading.inversions, isXl, context);
   const encoded = [];
   for (const encoder of encoders) {
-    const tokenized = await tokenize(folder, encoder, unet, request);
+    const tokenized = tokenize(await tokenizerOf(encoder), encoder, unet, request);
     if (encoded.length === 0) noteCut(tokenized, context);
     encoded.push(await encodeWith(networks, tokenized, reading, isXl));
   }
@@ -116,15 +115,13 @@ interface Tokenized {
   readonly changes: TextEncoderChanges;
 }
 
-async function tokenize(
-  folder: DrawingFolder,
+function tokenize(
+  own: ClipTokenizer,
   encoder: TextEncoderName,
-  unet: DrawnUnet,
+  unet: TextEncoders['unet'],
   { prompts, reading }: ConditioningRequest,
-): Promise<Tokenized> {
+): Tokenized {
   const inversions = reading.inversions.filter(({ embeddings }) => embeddings[encoder]);
-  const name = encoder === 'text_encoder' ? 'tokenizer' : 'tokenizer_2';
-  const own = await openTokenizerOf(folder, name, unet.family);
   const tokenizer = own.withTokens(inversions.flatMap(tokenNames));
   const options = { ...reading, maxLength: CLIP_TOKENS };
   const encoded = prompts.map((prompt) =>
@@ -170,7 +167,7 @@ function noteCut({ prompts }: Tokenized, { onProgress }: Context): void {
 
 /** Runs one text encoder: hidden states [prompts,S,C], and on request the pooled embeddings [prompts,C]. */
 async function encodeWith(
-  networks: Networks,
+  networks: TextEncoders['networks'],
   { encoder, prompts, changes }: Tokenized,
   { clipSkip }: PromptReading,
   isXl: boolean,

@@ -44,7 +44,7 @@ export async function planWeb(input: string, context: Context): Promise<PlannedW
       problem: `the page draws from a prompt, and this UNet is for ${kindTitles[unet.kind]}.`,
       advice: 'Draw with sdconvert generate instead.',
     });
-  const { family, size, multiple, guidanceChannels } = unet;
+  const { family, size, multiple, tokens, guidanceChannels } = unet;
   const encoders = textEncodersOf(family);
   const needed: readonly NetworkName[] = [...encoders, 'unet', 'vae_decoder'];
   const wanted = folder.models.has('vae_encoder') ? [...needed, 'vae_encoder' as const] : needed;
@@ -58,7 +58,7 @@ export async function planWeb(input: string, context: Context): Promise<PlannedW
   );
   return {
     title: (await readProvenance(folder.output))?.checkpoint?.name ?? basename(folder.output),
-    unet: { family, size, multiple, guidanceChannels },
+    unet: { family, size, multiple, tokens, guidanceChannels },
     latents: { channels: LATENT_CHANNELS, pixels: PIXELS, scale: latentScale },
     models: found.map(({ model }) => model),
     tokenizers: new Map(tokenizers),

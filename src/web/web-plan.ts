@@ -34,6 +34,8 @@ export interface WebUnet {
   readonly size: readonly [height: number, width: number];
   /** Number that the latents' height and width must be divisible by; left out when the size is fixed. */
   readonly multiple?: number | undefined;
+  /** Number of prompt tokens that it takes; left out if any. */
+  readonly tokens?: number | undefined;
   /** Width of `timestep_cond`, the embedding of the guidance scale (LCM). */
   readonly guidanceChannels?: number | undefined;
 }

@@ -1,9 +1,14 @@
 import type { Context } from '../../context.ts';
+import { openTokenizerOf } from '../../generate/drawing-settings.ts';
 import { type DrawnUnet, PIXELS } from '../../generate/drawn-unet.ts';
-import { type ConditioningRequest, encodeConditioning } from '../../generate/encode-conditioning.ts';
+import {
+  type ConditioningRequest,
+  encodeConditioning,
+  type TextEncoders,
+} from '../../generate/encode-conditioning.ts';
 import type { Guidance } from '../../generate/pipelines/guidance.ts';
-import { guidanceEmbedding } from '../../generate/pipelines/guidance-embedding.ts';
-import { type Conditioning, repeatRows } from '../../generate/pipelines/predict-noise.ts';
+import { withGuidanceScale } from '../../generate/pipelines/guidance-embedding.ts';
+import type { Conditioning } from '../../generate/pipelines/predict-noise.ts';
 import { pickRows } from '../../weights/tensor-data.ts';
 import type { Conditionings } from './draw-latents.ts';
 import type { Drawing, RefinerPlan } from './plan.ts';
@@ -13,7 +18,11 @@ export async function encodePrompts(drawing: Drawing, context: Context): Promise
   const { request, unet, guidance, refiner } = drawing;
   const { negativePrompt = '', guidanceScale } = request;
   const prompts = guidance.rows.length > 1 ? [negativePrompt, drawing.prompt] : [drawing.prompt];
-  const encoded = await encodeConditioning(drawing, conditioningOf(drawing, unet, prompts), context);
+  const encoded = await encodeConditioning(
+    encodersOf(drawing, unet),
+    conditioningOf(drawing, unet, prompts),
+    context,
+  );
   return {
     base: withGuidanceScale(rowsFor(encoded, guidance), unet, guidanceScale),
     refiner: refiner && (await encodeRefiner(drawing, refiner)),
@@ -25,7 +34,16 @@ async function encodeRefiner(drawing: Drawing, { unet }: RefinerPlan) {
   const { negativePrompt = '', guidanceScale } = drawing.request;
   const prompts = guidanceScale > 1 ? [negativePrompt, drawing.prompt] : [drawing.prompt];
   // What there is to note of the prompts was noted for the base model.
-  return encodeConditioning({ ...drawing, unet }, conditioningOf(drawing, unet, prompts), {});
+  return encodeConditioning(encodersOf(drawing, unet), conditioningOf(drawing, unet, prompts), {});
+}
+
+function encodersOf({ folder, networks }: Drawing, unet: DrawnUnet): TextEncoders {
+  return {
+    unet,
+    networks,
+    tokenizerOf: (encoder) =>
+      openTokenizerOf(folder, encoder === 'text_encoder' ? 'tokenizer' : 'tokenizer_2', unet.family),
+  };
 }
 
 function conditioningOf(
@@ -49,18 +67,4 @@ function rowsFor({ hiddenStates, added }: Conditioning, { rows }: Guidance): Con
     hiddenStates: pickRows(hiddenStates, numbers),
     ...(added && { added: new Map([...added].map(([name, tensor]) => [name, pickRows(tensor, numbers)])) }),
   };
-}
-
-/** Adds the guidance scale for a UNet with distilled guidance. */
-function withGuidanceScale(
-  conditioning: Conditioning,
-  { guidanceChannels }: DrawnUnet,
-  scale: number,
-): Conditioning {
-  if (guidanceChannels === undefined) return conditioning;
-  const embedding = repeatRows(
-    guidanceEmbedding(scale, guidanceChannels),
-    conditioning.hiddenStates.shape[0] ?? 1,
-  );
-  return { ...conditioning, added: new Map([...(conditioning.added ?? []), ['timestep_cond', embedding]]) };
 }

@@ -1,4 +1,5 @@
 import type { TensorData } from '../../weights/tensor-data.ts';
+import { type Conditioning, repeatRows } from './predict-noise.ts';
 
 /**
  * Embeds the guidance scale for a UNet with distilled guidance (LCM; Meng et al. 2023): sines, then cosines, of `scale − 1`
@@ -15,4 +16,18 @@ export function guidanceEmbedding(scale: number, channels: number): TensorData<'
     data[half + i] = Math.cos(angle);
   }
   return { dtype: 'f32', shape: [1, channels], data };
+}
+
+/** Adds the guidance scale to the conditioning, for a UNet with distilled guidance. */
+export function withGuidanceScale(
+  conditioning: Conditioning,
+  { guidanceChannels }: { readonly guidanceChannels?: number | undefined },
+  scale: number,
+): Conditioning {
+  if (guidanceChannels === undefined) return conditioning;
+  const embedding = repeatRows(
+    guidanceEmbedding(scale, guidanceChannels),
+    conditioning.hiddenStates.shape[0] ?? 1,
+  );
+  return { ...conditioning, added: new Map([...(conditioning.added ?? []), ['timestep_cond', embedding]]) };
 }
