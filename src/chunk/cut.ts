@@ -13,6 +13,8 @@ export interface CutOperation {
   readonly writes: readonly string[];
   /** Bytes of the weights that it holds itself. */
   readonly weightBytes: number;
+  /** Bytes of the values that exist while it is computed, where a chunk's memory is limited. */
+  readonly workBytes?: number | undefined;
   /** When it may be done again in every chunk; one that draws random numbers never may. */
   readonly repeatable: 'never' | 'on constants' | 'on inputs';
 }
@@ -40,17 +42,18 @@ export interface CutChunk<Operation extends CutOperation> {
   readonly outputs: readonly string[];
 }
 
-/** Cuts a model into chunks of at most `maxBytes` of weights, at least two. Throws `ChunkBudgetError`. */
+/** Cuts a model into chunks of at most `maxBytes` of weights (and work), at least two. Throws `ChunkBudgetError`. */
 export function cutModel<Operation extends CutOperation>(
   model: CutModel<Operation>,
   maxBytes: number,
 ): CutChunk<Operation>[] {
   const givens = new Givens(model);
   const work = model.operations.filter((operation) => !givens.includes(operation));
-  const planned = work.map(({ reads, writes, weightBytes }) => ({
+  const planned = work.map(({ reads, writes, weightBytes, workBytes }) => ({
     reads: reads.filter((name) => !givens.knows(name)),
     writes,
     weightBytes: givens.needed(reads).reduce((sum, each) => sum + each.weightBytes, weightBytes),
+    workBytes,
   }));
   return planChunks(planned, model.values, maxBytes).map(({ from, to }) => {
     const own = work.slice(from, to);

@@ -12,6 +12,8 @@ export interface ChunkOperation {
   readonly writes: readonly string[];
   /** Bytes of the weights that only it reads. */
   readonly weightBytes: number;
+  /** Bytes of the values that exist while it is computed, where a chunk's memory is limited and not only its weights. */
+  readonly workBytes?: number | undefined;
 }
 
 /** Size of a computed value, where it is known. */
@@ -31,8 +33,8 @@ export interface Chunk {
 const TOLERANCE = 0.025;
 
 /**
- * Cuts into the fewest chunks (but at least two) that stay under `maxBytes` of weights each. Throws `ChunkBudgetError` when
- * one operation, or a stretch that cannot be cut, is over the budget.
+ * Cuts into the fewest chunks (but at least two) that stay under `maxBytes` each: of weights, and where operations have
+ * `workBytes` of these too. Throws `ChunkBudgetError` when one operation, or a stretch that cannot be cut, is over the budget.
  */
 export function planChunks(
   operations: readonly ChunkOperation[],
@@ -40,7 +42,8 @@ export function planChunks(
   maxBytes: number,
 ): readonly Chunk[] {
   const before = runningSums(operations);
-  const chunks = cutEvenly(before, crossingBytes(operations, values), maxBytes);
+  const crossing = crossingBytes(operations, values);
+  const chunks = cutEvenly(before, crossing, reaches(operations, before, crossing, maxBytes));
   if (chunks) return chunks;
   const largest = Math.max(0, ...operations.map(({ weightBytes }) => weightBytes));
   throw new ChunkBudgetError({
@@ -51,17 +54,17 @@ export function planChunks(
 }
 
 /**
- * Near-equal chunks of at most `maxBytes`, or `undefined` where there are none. `before` has the weight bytes before each
- * position, `crossing` the bytes that a cut there costs.
+ * Near-equal chunks, or `undefined` where none fit. `before` has the weight bytes before each position, `crossing` the bytes
+ * that a cut there costs, `reach` where a chunk that begins there ends at the latest.
  */
 function cutEvenly(
   before: readonly number[],
   crossing: readonly (number | undefined)[],
-  maxBytes: number,
+  reach: readonly number[],
 ): Chunk[] | undefined {
   const total = before.at(-1) ?? 0;
   const weightBefore = (position: number): number => before[position] ?? 0;
-  const fewest = fewestChunks(before, crossing, maxBytes);
+  const fewest = fewestChunks(crossing, reach);
   const count = Math.max(2, fewest[0] ?? 0);
   if (!Number.isFinite(count)) return undefined;
   const cuts = [0];
@@ -69,7 +72,7 @@ function cutEvenly(
     const last = cuts.at(-1) ?? 0;
     const places = crossing.flatMap((bytes, position) => {
       const weight = weightBefore(position);
-      const fits = weight - weightBefore(last) <= maxBytes && (fewest[position] ?? 0) <= count - k;
+      const fits = position <= (reach[last] ?? 0) && (fewest[position] ?? 0) <= count - k;
       if (bytes === undefined || position <= last || !fits) return [];
       return { position, bytes, distance: Math.abs(weight - (total * k) / count) };
     });
@@ -84,21 +87,61 @@ function cutEvenly(
   });
 }
 
-/** For each position, the fewest chunks that what comes from there on can be cut into; infinite where it cannot. */
-function fewestChunks(
+/**
+ * For each position, the last at which a chunk that begins there can end: the position itself where not even one operation
+ * fits. Values that enter a chunk are held until it ends, so they count beside what exists at once within.
+ */
+function reaches(
+  operations: readonly ChunkOperation[],
   before: readonly number[],
   crossing: readonly (number | undefined)[],
   maxBytes: number,
 ): number[] {
-  const end = before.length - 1;
+  const end = operations.length;
+  const most = rangeMaximum(operations.map(({ workBytes }) => workBytes ?? 0));
+  const hasWork = operations.some(({ workBytes }) => workBytes !== undefined);
+  return Array.from({ length: end }, (_, from) => {
+    const entering = hasWork ? (crossing[from] ?? 0) : 0;
+    const fits = (to: number): boolean =>
+      (before[to] ?? 0) - (before[from] ?? 0) + most(from, to) + entering <= maxBytes;
+    // The longer a chunk, the larger.
+    let [fitting, tooFar] = [from, end + 1];
+    while (tooFar - fitting > 1) {
+      const middle = (fitting + tooFar) >>> 1;
+      if (fits(middle)) fitting = middle;
+      else tooFar = middle;
+    }
+    return fitting;
+  });
+}
+
+/** Gives the largest of the values `from` … `to`−1, in constant time: it keeps those of all ranges of 1, 2, 4, … values. */
+function rangeMaximum(values: readonly number[]): (from: number, to: number) => number {
+  const levels = [values];
+  for (let width = 1; width * 2 <= values.length; width *= 2) {
+    const previous = levels.at(-1) ?? [];
+    const count = values.length - width * 2 + 1;
+    levels.push(
+      Array.from({ length: count }, (_, at) => Math.max(previous[at] ?? 0, previous[at + width] ?? 0)),
+    );
+  }
+  return (from, to) => {
+    const level = Math.floor(Math.log2(to - from));
+    return Math.max(levels[level]?.[from] ?? 0, levels[level]?.[to - 2 ** level] ?? 0);
+  };
+}
+
+/** For each position, the fewest chunks that what comes from there on can be cut into; infinite where it cannot. */
+function fewestChunks(crossing: readonly (number | undefined)[], reach: readonly number[]): number[] {
+  const end = reach.length;
   const fewest: number[] = Array(end + 1).fill(Number.POSITIVE_INFINITY);
   fewest[end] = 0;
-  const fits = (from: number, to: number): boolean =>
-    (to === end || crossing[to] !== undefined) && (before[to] ?? 0) - (before[from] ?? 0) <= maxBytes;
+  const leadsOn = (to: number): boolean =>
+    (to === end || crossing[to] !== undefined) && Number.isFinite(fewest[to]);
   for (let from = end - 1; from >= 0; from--) {
     // The longest chunk that fits leaves the least to the others.
-    let to = end;
-    while (to > from && !fits(from, to)) to--;
+    let to = reach[from] ?? from;
+    while (to > from && !leadsOn(to)) to--;
     if (to > from) fewest[from] = 1 + (fewest[to] ?? 0);
   }
   return fewest;

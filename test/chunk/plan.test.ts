@@ -172,3 +172,32 @@ function crossing({ operations, values }: Network, at: number): number {
     .filter((name) => needed.has(name))
     .reduce((sum, name) => sum + (values.get(name)?.byteLength ?? 0), 0);
 }
+
+test('where memory is limited, weights, the largest work and what enters a chunk stay under the budget together', () => {
+  fc.assert(
+    fc.property(networks, fc.array(fc.integer({ min: 0, max: 500 })), ({ operations, values }, work) => {
+      const costed = operations.map((operation, at) => ({ ...operation, workBytes: work[at] ?? 0 }));
+      const maxBytes = 4000;
+      const chunks = orUndefined(() => planChunks(costed, values, maxBytes));
+      for (const { from, to, weightBytes } of chunks ?? []) {
+        const most = Math.max(...costed.slice(from, to).map(({ workBytes }) => workBytes));
+        const readFromHere = new Set(operations.slice(from).flatMap(({ reads }) => reads));
+        const entering = operations
+          .slice(0, from)
+          .flatMap(({ writes }) => writes)
+          .filter((name) => readFromHere.has(name))
+          .reduce((sum, name) => sum + (values.get(name)?.byteLength ?? 0), 0);
+        expect(weightBytes + most + entering).toBeLessThanOrEqual(maxBytes);
+      }
+    }),
+  );
+});
+
+function orUndefined<T>(make: () => T): T | undefined {
+  try {
+    return make();
+  } catch (error) {
+    if (error instanceof ChunkBudgetError) return undefined;
+    throw error;
+  }
+}
