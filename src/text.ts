@@ -14,6 +14,13 @@ export function formatBytes(bytes: number): string {
   return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(2)} GB`;
 }
 
+/** `20 seconds`, `12 minutes`, `3 hours`. */
+export function aboutTime(seconds: number): string {
+  const [amount, unit] =
+    seconds < 90 ? [seconds, 'second'] : seconds < 5400 ? [seconds / 60, 'minute'] : [seconds / 3600, 'hour'];
+  return count(Math.max(1, Math.round(amount)), unit);
+}
+
 /** Rows as lines with aligned columns; cells that are numbers stand on the right of theirs. */
 export function alignColumns(rows: readonly (readonly string[])[]): string {
   const columns = Math.max(0, ...rows.map((row) => row.length));

@@ -7,7 +7,7 @@ import type { WeightGroup } from '../weights/weight-groups.ts';
 import type { ArtifactId, Chunk, ModelName } from './artifact-id.ts';
 import type { ClientForm } from './client-form.ts';
 import type { Format, OwnFacts } from './format.ts';
-import type { Runner, RunnerOptions } from './runner.ts';
+import type { Runnable, RunnableOptions, Runner, RunnerOptions } from './runner.ts';
 
 /** A file that will be written, and its exact size in bytes. */
 export interface PlannedFile {
@@ -96,6 +96,8 @@ export interface StoredArtifact<F extends Format = Format> {
   quantized(): Promise<StoredForms>;
   /** Loads it to be run. Throws as `open` does, and `UnsupportedModelError` for operations that cannot be run. */
   run(options: RunnerOptions): Promise<Runner>;
+  /** Prepares it to be run in parts; the artifact must stay open as long. Throws as `run` does. */
+  runnable(options: RunnableOptions): Promise<Runnable>;
   /** Bytes of its files. */
   byteLength(): Promise<number>;
   /** Path of a chunk of it: beside it, in the format that is written. */

@@ -1,6 +1,7 @@
 import type { Context } from '../context.ts';
 import type { DType } from '../weights/dtype.ts';
 import type { TensorData } from '../weights/tensor-data.ts';
+import type { OnnxModel } from './onnx/build-model.ts';
 
 /** A size that a model declares: a number, or the name of a free size. */
 export type DeclaredDim = number | string;
@@ -32,14 +33,32 @@ export interface Runner extends ModelBorders {
   close(): Promise<void>;
 }
 
-/** Options of loading a model. */
-export interface RunnerOptions {
-  /** Spend time and memory on loading to run faster: worth it for many runs (drawing), not for a few (validation). */
-  readonly optimize: boolean;
+/** A written model that can be run in parts: its graph is in memory, none of its weights has been read. */
+export interface Runnable extends ModelBorders {
+  /** Its form in ONNX. Weights that are in no file yet, such as decoded ones, are in its `dataFiles`. */
+  readonly model: OnnxModel;
+  /** Folder of its weights' files; left out where none is in a file yet. */
+  readonly dataFolder?: string | undefined;
+  /** Whether it was translated to ONNX. */
+  readonly isTranslation?: boolean | undefined;
+  /** Takes what serves to find values that are not finite out of a run's outputs, and reports such values. */
+  readonly outputsOf?: ((found: TensorMap) => TensorMap) | undefined;
+  /** Closes the weights' files; a second call does nothing. */
+  close(): Promise<void>;
+}
+
+/** Options of running a model in parts. */
+export interface RunnableOptions {
   /** Core ML models: round each float16 result to float16 instead of computing in float32, so that overflow shows. */
   readonly roundToFloat16?: boolean;
   /** Called after a run with `roundToFloat16` with the first value that was not finite; masks of −∞ do not count. */
   readonly onNonFinite?: (found: NonFiniteValue) => void;
+}
+
+/** Options of loading a model. */
+export interface RunnerOptions extends RunnableOptions {
+  /** Spend time and memory on loading to run faster: worth it for many runs (drawing), not for a few. */
+  readonly optimize: boolean;
   /** Changes to a text encoder in memory; its files stay as they are. */
   readonly textEncoder?: TextEncoderChanges;
 }

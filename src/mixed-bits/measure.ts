@@ -6,7 +6,7 @@ import { hashFile } from '../io/hash-file.ts';
 import { type FloatTensor, float16Codes } from '../quantize/float-tensor.ts';
 import { Float16Histogram } from '../quantize/palette/histogram.ts';
 import { optimalPalette, type PaletteBits, paletteIndices } from '../quantize/palette/palette.ts';
-import { count } from '../text.ts';
+import { aboutTime } from '../text.ts';
 import { byteSize, elementCount } from '../weights/dtype.ts';
 import {
   type Analysis,
@@ -75,10 +75,7 @@ export async function measure(request: MeasureRequest, context: Context): Promis
 /** `, about 12 minutes left`, by the time of the weights so far; empty before the first. */
 function timeLeft(seconds: number, done: number, total: number): string {
   if (done === 0) return '';
-  const left = (seconds / done) * (total - done);
-  const [amount, unit] =
-    left < 90 ? [left, 'second'] : left < 5400 ? [left / 60, 'minute'] : [left / 3600, 'hour'];
-  return `, about ${count(Math.max(1, Math.round(amount)), unit)} left`;
+  return `, about ${aboutTime((seconds / done) * (total - done))} left`;
 }
 
 async function measureWeight(

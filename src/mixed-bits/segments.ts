@@ -14,16 +14,10 @@ import { splitOnnx } from '../formats/onnx/split-onnx.ts';
  */
 export function segmentsOf(model: OnnxModel, count: number): ModelProto[] {
   const total = model.dataFiles.reduce((sum, { byteLength }) => sum + byteLength, 0);
-  const originals = new Map((model.proto.graph?.initializer ?? []).map((tensor) => [tensor.name, tensor]));
+  const inPlace = { proto: model.proto, dataFiles: [] };
   for (let pieces = count; pieces > 1; pieces = Math.floor(pieces / 2)) {
     try {
-      return splitOnnx(model, Math.ceil(total / pieces)).map(({ proto }) => ({
-        ...proto,
-        graph: {
-          ...proto.graph,
-          initializer: (proto.graph?.initializer ?? []).map((tensor) => originals.get(tensor.name) ?? tensor),
-        },
-      }));
+      return splitOnnx(inPlace, Math.ceil(total / pieces)).map(({ proto }) => proto);
     } catch (error) {
       // One operation may be larger than its share.
       if (!(error instanceof ChunkBudgetError)) throw error;

@@ -49,7 +49,11 @@ export type TensorData<D extends DType = DType> = {
 }[D];
 
 /** A tensor whose elements are the given little-endian bytes, which begin at a multiple of 8 in their buffer. */
-function tensorOf<D extends DType>(dtype: D, shape: readonly number[], bytes: Uint8Array): TensorData<D> {
+export function tensorOf<D extends DType>(
+  dtype: D,
+  shape: readonly number[],
+  bytes: Uint8Array,
+): TensorData<D> {
   const Elements: new (buffer: ArrayBufferLike, offset: number, length: number) => ArrayBufferView =
     arrays[dtype];
   const data = new Elements(bytes.buffer, bytes.byteOffset, bytes.byteLength / byteWidth(dtype));
@@ -60,6 +64,11 @@ function tensorOf<D extends DType>(dtype: D, shape: readonly number[], bytes: Ui
 /** The elements of a tensor as little-endian bytes: a view, not a copy. */
 export function bytesOf({ data }: Pick<TensorData, 'data'>): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+}
+
+/** A tensor with the same elements in a buffer of its own. */
+export function copyOf(tensor: TensorData): TensorData {
+  return tensorOf(tensor.dtype, tensor.shape, bytesOf(tensor).slice());
 }
 
 /** A tensor's rows (its parts along the first dimension) of these numbers, in this order: a copy. */

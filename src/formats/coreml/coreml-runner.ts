@@ -1,14 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join, parse, resolve } from 'node:path';
-import { FileFormatError, UnsupportedModelError } from '../../errors.ts';
 import { removePath, writeFile } from '../../io/disk.ts';
 import { numbersOf } from '../../weights/tensor-values.ts';
+import { writeTensors } from '../onnx/external-data.ts';
+import { bordersOf } from '../onnx/onnx-borders.ts';
 import { openOnnxSession } from '../onnx/onnx-session.ts';
 import { encodeModel } from '../onnx/proto.ts';
-import type { Runner, RunnerOptions } from '../runner.ts';
+import type { Runnable, RunnableOptions, Runner, RunnerOptions, TensorMap } from '../runner.ts';
 import type { MilModel } from './mil/mil-model.ts';
-import { milToOnnx, NOT_FINITE, type OnnxOfProgram, type TracedValue } from './to-onnx/to-onnx.ts';
+import { milToOnnx, NOT_FINITE, type TracedValue } from './to-onnx/to-onnx.ts';
 
 /**
  * Loads an open Core ML model into onnxruntime, on any machine: translated to ONNX, with its weights read from their files.
@@ -16,77 +17,70 @@ import { milToOnnx, NOT_FINITE, type OnnxOfProgram, type TracedValue } from './t
  * returns or throws, or by the runner's `close` where a file in use cannot be removed. float16 inputs and outputs are float32. Throws as `openOnnxSession` does, and `UnsupportedModelError` for operations that cannot be run.
  */
 export async function runMil(model: MilModel, options: RunnerOptions): Promise<Runner> {
-  const { path } = model;
-  const folders = {
-    dataFolder: parse(resolve(path)).root,
-    decodedFolder: join(tmpdir(), `sdconvert-${randomUUID()}`),
-  };
-  const clear = () => removePath(folders.decodedFolder);
+  const runnable = await runnableMil(model, options);
+  const clear = () => removePath(runnable.decodedFolder);
   try {
-    const program = await milToOnnx(model, { roundToFloat16: options.roundToFloat16 ?? false, ...folders });
-    await writeDecoded(program, folders.dataFolder);
-    const session = await openSession(path, program, folders.dataFolder, options);
-    return runnerOf(path, session, program.trace, options, clear);
+    await writeDecoded(runnable);
+    const { path, dataFolder, isTranslation } = runnable;
+    const bytes = encodeModel(runnable.model.proto);
+    const session = await openOnnxSession({ path, bytes, dataFolder, isTranslation }, options);
+    return {
+      path,
+      inputs: session.inputs,
+      outputs: session.outputs.filter(({ name }) => name !== NOT_FINITE),
+      run: async (feeds) => runnable.outputsOf(await session.run(feeds)),
+      async close() {
+        await session.close();
+        await clear();
+      },
+    };
   } finally {
     // Windows does not remove files in use: `close` tries again.
     await clear().catch(() => {});
   }
 }
 
-function runnerOf(
-  path: string,
-  session: Runner,
-  trace: readonly TracedValue[],
-  { onNonFinite }: RunnerOptions,
-  clear: () => Promise<void>,
-): Runner {
+/** A Core ML model translated to ONNX. */
+interface RunnableMil extends Runnable {
+  readonly dataFolder: string;
+  /** Where its compressed weights will be, decoded. */
+  readonly decodedFolder: string;
+  outputsOf(found: TensorMap): TensorMap;
+}
+
+/** Translates an open Core ML model, which must stay open, to ONNX. Throws as `milToOnnx` does. */
+export async function runnableMil(
+  model: MilModel,
+  { roundToFloat16 = false, onNonFinite }: RunnableOptions,
+): Promise<RunnableMil> {
+  const { path } = model;
+  const folders = {
+    dataFolder: parse(resolve(path)).root,
+    decodedFolder: join(tmpdir(), `sdconvert-${randomUUID()}`),
+  };
+  const { trace, ...program } = await milToOnnx(model, { roundToFloat16, ...folders });
+  const borders = bordersOf(program.proto, path);
   return {
-    path,
-    inputs: session.inputs,
-    outputs: session.outputs.filter(({ name }) => name !== NOT_FINITE),
-    async run(feeds) {
-      const outputs = new Map(await session.run(feeds));
+    ...folders,
+    ...borders,
+    outputs: borders.outputs.filter(({ name }) => name !== NOT_FINITE),
+    model: program,
+    isTranslation: true,
+    outputsOf(found) {
+      const outputs = new Map(found);
       const flags = outputs.get(NOT_FINITE);
       outputs.delete(NOT_FINITE);
-      const found = flags && firstNonFinite(trace, numbersOf(flags));
-      if (found) onNonFinite?.({ path, value: found.name, operation: found.operation });
+      const first = flags && firstNonFinite(trace, numbersOf(flags));
+      if (first) onNonFinite?.({ path, value: first.name, operation: first.operation });
       return outputs;
     },
-    async close() {
-      await session.close();
-      await clear();
-    },
+    close: async () => {},
   };
 }
 
-async function writeDecoded({ dataFiles }: OnnxOfProgram, folder: string): Promise<void> {
-  for (const { location, tensors } of dataFiles) {
-    await writeFile(join(folder, location), async (sink) => {
-      for (const { tensor, offset } of tensors) {
-        let position = offset;
-        for await (const block of tensor.stream()) {
-          await sink.write(block, position);
-          position += block.length;
-        }
-      }
-    });
-  }
-}
-
-async function openSession(
-  path: string,
-  { proto }: OnnxOfProgram,
-  dataFolder: string,
-  options: RunnerOptions,
-): Promise<Runner> {
-  const bytes = encodeModel(proto);
-  return openOnnxSession({ path, bytes, dataFolder }, options).catch((error: unknown) => {
-    if (!(error instanceof FileFormatError)) throw error;
-    throw new UnsupportedModelError({
-      problem: `${path} cannot be run on this machine: onnxruntime rejects its translation to ONNX.`,
-      details: error.details,
-    });
-  });
+async function writeDecoded({ model, dataFolder }: RunnableMil): Promise<void> {
+  for (const file of model.dataFiles)
+    await writeFile(join(dataFolder, file.location), (sink) => writeTensors(sink, file));
 }
 
 /** Finds the first non-finite value whose inputs are all finite: the source of the others. */

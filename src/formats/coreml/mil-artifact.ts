@@ -5,7 +5,7 @@ import type { Artifact, ArtifactFacts, StoredArtifact } from '../artifact.ts';
 import { chunkName, chunkOf, type ModelName, parsePath } from '../artifact-id.ts';
 import { endings, modelName } from '../format.ts';
 import { withTokensFirst } from './client-edges.ts';
-import { runMil } from './coreml-runner.ts';
+import { runMil, runnableMil } from './coreml-runner.ts';
 import { type MilModel, mainFunction } from './mil/mil-model.ts';
 import type { Model } from './mil/mil-schema.ts';
 import { packageContents, packageFiles } from './package/package.ts';
@@ -43,6 +43,7 @@ export function milArtifact<F extends CoreMlFormat>(
     facts: async () => (await coreMlFacts(await model())) as ArtifactFacts<F>,
     quantized: async () => readMilForms(mainFunction(await model()).block),
     run: async (options) => runMil(await model(), options),
+    runnable: async (options) => runnableMil(await model(), options),
     byteLength: () => folderSize(path),
     // Not dirname: the path may be '.'.
     chunkPath: (chunk) => join(path, '..', `${chunkName(modelName(path), chunk)}${endings.mlpackage}`),

@@ -1,4 +1,5 @@
-import type { TensorStream } from '../../weights/tensor-stream.ts';
+import type { ByteSink } from '../../io/bytes.ts';
+import { countedBytes, type TensorStream } from '../../weights/tensor-stream.ts';
 
 /**
  * Layout of an ONNX model's weights: in files beside it, so that the model itself stays small and runtimes can map
@@ -58,6 +59,22 @@ export function layOutTensors(
   }
   for (const { tensors: those } of files) those.sort((a, b) => a.offset - b.offset);
   return files;
+}
+
+/** Writes the tensors of a data file to their places; `onBytes` gets the size of each block. */
+export async function writeTensors(
+  sink: Pick<ByteSink, 'write'>,
+  { tensors }: Pick<DataFile, 'tensors'>,
+  onBytes: (count: number) => void = () => {},
+): Promise<void> {
+  for (const { tensor, offset } of tensors) {
+    let position = offset;
+    for await (const block of countedBytes(tensor)) {
+      await sink.write(block, position);
+      position += block.length;
+      onBytes(block.length);
+    }
+  }
 }
 
 /** Each tensor's place, by name. */

@@ -1,4 +1,4 @@
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { RequestError } from '../../errors.ts';
 import { exists, listFolder, openFile, pathKind } from '../../io/disk.ts';
 import { sizeOfFile } from '../../io/file-sizes.ts';
@@ -9,6 +9,7 @@ import { chunkName, chunkOf, type ModelName } from '../artifact-id.ts';
 import { modelName } from '../format.ts';
 import type { OnnxModel } from './build-model.ts';
 import { withClientEdges } from './client-edges.ts';
+import { bordersOf } from './onnx-borders.ts';
 import { looksLikeOnnx } from './onnx-header.ts';
 import { nameInModel } from './onnx-metadata.ts';
 import { openOnnxSession } from './onnx-session.ts';
@@ -53,6 +54,15 @@ function onnxArtifact(path: string): StoredArtifact<'onnx'> {
     facts: () => readOnnxFacts(path),
     quantized: async () => readOnnxForms((await model()).proto),
     run: (options) => openOnnxSession(path, options),
+    async runnable() {
+      const { proto } = await model();
+      return {
+        ...bordersOf(proto, path),
+        model: { proto, dataFiles: [] },
+        dataFolder: resolve(folder),
+        close: async () => {},
+      };
+    },
     async byteLength() {
       const names = new Set((await model()).dataFiles.map(({ location }) => location));
       const sizes = [...names.add(basename(path))].map((name) => sizeOfFile(join(folder, name)));

@@ -1,9 +1,9 @@
 import { dirname, extname, resolve } from 'node:path';
 import { SHARE_ENV, Worker } from 'node:worker_threads';
-import { FileFormatError, RequestError, SdConvertError } from '../../errors.ts';
+import { FileFormatError, RequestError, SdConvertError, UnsupportedModelError } from '../../errors.ts';
 import { openFile } from '../../io/disk.ts';
-import type { TensorData } from '../../weights/tensor-data.ts';
-import type { Runner, RunnerOptions, TextEncoderChanges } from '../runner.ts';
+import { copyOf, type TensorData } from '../../weights/tensor-data.ts';
+import type { Runner, RunnerOptions, TensorMap, TextEncoderChanges } from '../runner.ts';
 import { changeTextEncoder } from './change-text-encoder.ts';
 import { onnxruntimeMissing } from './onnxruntime-missing.ts';
 import type { OrtFailure, OrtReply, OrtRequest, OrtWorkerData } from './ort-worker.ts';
@@ -17,25 +17,37 @@ export interface OnnxInMemory {
   readonly bytes: Uint8Array;
   /** Folder of its data; locations are relative to it and must not leave it. */
   readonly dataFolder: string;
+  /** Whether it was translated from another format, which is as it should be where onnxruntime rejects the translation. */
+  readonly isTranslation?: boolean | undefined;
+}
+
+/** Options of loading an ONNX model. */
+export interface SessionOptions extends Pick<RunnerOptions, 'optimize' | 'textEncoder'> {
+  /** File for the graph that onnxruntime makes of the model and computes. */
+  readonly saveGraphTo?: string | undefined;
+  /** Whether inputs and outputs of types that sdconvert does not know are left out; refused otherwise. */
+  readonly skipUnknownTypes?: boolean;
+  /** Whether the feeds become the session's, each with a buffer of its own; they are copied when left out. */
+  readonly takesFeeds?: boolean;
 }
 
 /**
  * Loads an ONNX model to be run by onnxruntime, in a thread of its own that lives until `close`. Throws `NotFoundError`
  * when the file is missing or onnxruntime-node is not installed, `UnsupportedModelError` where it has no build for this
- * machine, `FileFormatError` when onnxruntime cannot load the file; `run` throws `RequestError` for feeds that the model does not take, `SdConvertError` when onnxruntime crashes.
+ * machine or it rejects a translation, `FileFormatError` when onnxruntime cannot load the file; `run` throws `RequestError` for feeds that the model does not take, `SdConvertError` when onnxruntime crashes.
  */
 export async function openOnnxSession(
   stored: string | OnnxInMemory,
-  { optimize, textEncoder }: Pick<RunnerOptions, 'optimize' | 'textEncoder'>,
+  { optimize, textEncoder, saveGraphTo, skipUnknownTypes, takesFeeds = false }: SessionOptions,
 ): Promise<Runner> {
   const path = typeof stored === 'string' ? stored : stored.path;
   if (typeof stored === 'string') await (await openFile(path)).close();
   const model = textEncoder ? await changed(stored, textEncoder) : stored;
-  const thread = new OrtThread({ model, optimize });
+  const thread = new OrtThread({ model, optimize, saveGraphTo, skipUnknownTypes });
   const opened = await thread.nextReply();
   if (opened.kind !== 'opened') {
     await thread.close();
-    throw failure(path, opened);
+    throw failure(path, opened, typeof stored !== 'string' && stored.isTranslation);
   }
   const { inputs, outputs } = opened;
   return {
@@ -43,7 +55,7 @@ export async function openOnnxSession(
     inputs,
     outputs,
     async run(feeds) {
-      const reply = await thread.run([...feeds]);
+      const reply = await thread.run(takesFeeds ? [...feeds] : copied(feeds));
       if (reply.kind !== 'ran') throw failure(path, reply);
       return new Map(reply.outputs);
     },
@@ -109,11 +121,10 @@ class OrtThread {
     return promise;
   }
 
-  /** Copies the feeds once: the copies move to the worker, so that the caller keeps its own. */
+  /** The feeds' buffers move to the worker. */
   run(feeds: readonly (readonly [string, TensorData])[]): Promise<OrtReply> {
-    const copies = feeds.map(([name, tensor]) => [name, copyOf(tensor)] as const);
-    const moved = copies.map(([, { data }]) => data.buffer as ArrayBuffer); // as: `copyOf` allocates plain buffers
-    this.#worker.postMessage({ kind: 'run', feeds: copies } satisfies OrtRequest, moved);
+    const moved = feeds.map(([, { data }]) => data.buffer as ArrayBuffer); // as: no tensor is in a shared buffer
+    this.#worker.postMessage({ kind: 'run', feeds } satisfies OrtRequest, moved);
     return this.nextReply();
   }
 
@@ -129,17 +140,22 @@ class OrtThread {
   }
 }
 
-function copyOf({ dtype, shape, data }: TensorData): TensorData {
-  return { dtype, shape, data: data.slice() } as TensorData; // as: a copy of an array is an array of the same kind
+function copied(feeds: TensorMap): (readonly [string, TensorData])[] {
+  return [...feeds].map(([name, tensor]) => [name, copyOf(tensor)] as const);
 }
 
-function failure(path: string, reply: OrtReply): SdConvertError {
+function failure(path: string, reply: OrtReply, isTranslation = false): SdConvertError {
   const { at, message } = reply.kind === 'failed' ? reply : unexpected(reply);
   const found = message.split('\n', 1)[0] ?? '';
   switch (at) {
     case 'import':
       return onnxruntimeMissing(found, process);
     case 'open':
+      if (isTranslation)
+        return new UnsupportedModelError({
+          problem: `${path} cannot be run on this machine: onnxruntime rejects its translation to ONNX.`,
+          details: { onnxruntime: found },
+        });
       return new FileFormatError({
         problem: `${path} cannot be loaded as an ONNX model.`,
         details: { onnxruntime: found },

@@ -17,6 +17,10 @@ interface OrtModel {
   /** A file, or the bytes of one. */
   readonly model: string | { readonly bytes: Uint8Array; readonly dataFolder: string };
   readonly optimize: boolean;
+  /** File for the graph that will be computed; not written when left out. */
+  readonly saveGraphTo?: string | undefined;
+  /** Whether inputs and outputs of types that sdconvert does not know are not mentioned; they are an error otherwise. */
+  readonly skipUnknownTypes?: boolean | undefined;
 }
 
 export type OrtRequest =
@@ -65,8 +69,10 @@ type OrtDType = keyof typeof ortTypes;
  * 17 s; otherwise they stay mapped from the file (1 s), where packing would copy them, and threads that wait sleep: four
  * validations side by side took 8.4 s instead of 12.1 s.
  */
-function sessionOptions(optimize: boolean, dataFolder?: string): Ort.InferenceSession.SessionOptions {
-  const always = { enableCpuMemArena: false, logSeverityLevel: FATAL } as const;
+function sessionOptions({ model, optimize, saveGraphTo }: OrtModel): Ort.InferenceSession.SessionOptions {
+  const saved = saveGraphTo === undefined ? {} : { optimizedModelFilePath: saveGraphTo };
+  const always = { enableCpuMemArena: false, logSeverityLevel: FATAL, ...saved } as const;
+  const dataFolder = typeof model === 'string' ? undefined : model.dataFolder;
   const data = dataFolder === undefined ? {} : { model_external_initializers_file_folder_path: dataFolder };
   if (optimize)
     return {
@@ -75,7 +81,8 @@ function sessionOptions(optimize: boolean, dataFolder?: string): Ort.InferenceSe
       extra: { session: { ...data, intra_op: { allow_spinning: '0' } } },
     };
   const session = { ...data, disable_prepacking: '1', intra_op: { allow_spinning: '0' } };
-  return { ...always, graphOptimizationLevel: 'disabled', extra: { session } };
+  // A pattern is one block for all of a run's values.
+  return { ...always, enableMemPattern: false, graphOptimizationLevel: 'disabled', extra: { session } };
 }
 
 /** Errors are thrown as well, so onnxruntime need not write them to the terminal. */
@@ -87,13 +94,16 @@ async function serve(port: MessagePort, work: OrtWorkerData): Promise<void> {
   await serveModel(port, ort, work);
 }
 
-async function serveModel(port: MessagePort, ort: typeof Ort, { model, optimize }: OrtModel): Promise<void> {
+async function serveModel(port: MessagePort, ort: typeof Ort, work: OrtModel): Promise<void> {
+  const { model } = work;
   const session = await during(port, 'open', async () => {
     const opened =
       typeof model === 'string'
-        ? await ort.InferenceSession.create(model, sessionOptions(optimize))
-        : await ort.InferenceSession.create(model.bytes, sessionOptions(optimize, model.dataFolder));
-    const [inputs, outputs] = [opened.inputMetadata.map(valueInfo), opened.outputMetadata.map(valueInfo)];
+        ? await ort.InferenceSession.create(model, sessionOptions(work))
+        : await ort.InferenceSession.create(model.bytes, sessionOptions(work));
+    const known = (infos: readonly Ort.InferenceSession.ValueMetadata[]) =>
+      infos.filter((info) => !work.skipUnknownTypes || isKnown(info)).map(valueInfo);
+    const [inputs, outputs] = [known(opened.inputMetadata), known(opened.outputMetadata)];
     reply(port, { kind: 'opened', inputs, outputs });
     return opened;
   });
@@ -154,6 +164,10 @@ function tensorData(name: string, tensor: Ort.Tensor | undefined): TensorData {
   if (!tensor) throw new Error(`${name} was not computed`);
   // as: the same pairing, the other way round.
   return { dtype: dtypeOf(name, tensor.type), shape: [...tensor.dims], data: tensor.data } as TensorData;
+}
+
+function isKnown(info: Ort.InferenceSession.ValueMetadata): boolean {
+  return info.isTensor && Object.values<string>(ortTypes).includes(info.type);
 }
 
 function valueInfo(info: Ort.InferenceSession.ValueMetadata): ValueInfo {

@@ -10,6 +10,7 @@ import {
   dtypeOf,
   type ModelProto,
   type NodeProto,
+  type StringStringEntryProto,
   type TensorProto,
   toNumber,
   type ValueInfoProto,
@@ -22,9 +23,17 @@ import {
 
 /** Cuts a model into chunks, each under `maxBytes` of weights. Throws `ChunkBudgetError`. */
 export function splitOnnx(model: OnnxModel, maxBytes: number): OnnxModel[] {
-  const source = new Source(model);
+  const source = new CuttableOnnx(model, { crossing: 'float32', location: 'model.onnx_data' });
   const chunks = cutModel(source, maxBytes);
-  return chunks.map((chunk, index) => source.cut(chunk, chunkTitle({ index: index + 1, of: chunks.length })));
+  return chunks.map((chunk, index) => {
+    const title = chunkTitle({ index: index + 1, of: chunks.length });
+    return withMetadata(source.cut(chunk), { key: 'chunk', value: title });
+  });
+}
+
+function withMetadata({ dataFiles, proto }: OnnxModel, entry: StringStringEntryProto): OnnxModel {
+  const others = (proto.metadataProps ?? []).filter(({ key }) => key !== entry.key);
+  return { dataFiles, proto: { ...proto, metadataProps: [...others, entry] } };
 }
 
 /** Assumed size of a free dimension, to compare the bytes of values. */
@@ -34,26 +43,37 @@ const NOMINAL_SIZE = 64;
 const LAYOUT_OPERATIONS = new Set(['Cast', 'Transpose', 'Reshape']);
 
 /** A node, or an initializer with its external data, if any. */
-interface OnnxOperation extends CutOperation {
+export interface OnnxOperation extends CutOperation {
   readonly node?: NodeProto;
   readonly initializer?: TensorProto;
   readonly stored?: TensorStream | undefined;
 }
 
-class Source {
+/** How pieces of a model are made. */
+export interface PieceOptions {
+  /** The form in which float16 values cross a cut. */
+  readonly crossing: 'float32' | 'unchanged';
+  /** Where those of a piece's weights go that are still to be written; the others stay where they are. */
+  readonly location: string;
+}
+
+/** An ONNX model as operations to be cut. */
+export class CuttableOnnx {
   readonly operations: readonly OnnxOperation[];
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly values: ReadonlyMap<string, { readonly byteLength: number | undefined }>;
   readonly #proto: ModelProto;
   readonly #types: ReadonlyMap<string, ValueInfoProto>;
+  readonly #options: PieceOptions;
 
-  constructor({ proto, dataFiles }: OnnxModel) {
+  constructor({ proto, dataFiles }: OnnxModel, options: PieceOptions) {
     const { initializer, node, input, valueInfo, output } = proto.graph ?? {};
     const stored = new Map(
       dataFiles.flatMap(({ tensors }) => tensors.map(({ tensor }) => [tensor.name, tensor])),
     );
     this.#proto = proto;
+    this.#options = options;
     this.#types = new Map(
       [input, valueInfo, output].flatMap((infos) => infos ?? []).map((info) => [nameOf(info), info]),
     );
@@ -67,8 +87,8 @@ class Source {
   }
 
   /** Makes a chunk a model. */
-  cut(chunk: CutChunk<OnnxOperation>, title: string): OnnxModel {
-    const { graph, metadataProps } = this.#proto;
+  cut(chunk: CutChunk<OnnxOperation>): OnnxModel {
+    const { graph } = this.#proto;
     const entering = chunk.entering.map((name) => this.#crossing(name));
     const leaving = chunk.leaving.map((name) => this.#crossing(name));
     const inputs = new Set(chunk.inputs);
@@ -78,7 +98,7 @@ class Source {
     const made = new Set(chunk.operations.flatMap(({ writes }) => writes));
     const dataFiles = layOutTensors(
       chunk.operations.flatMap(({ stored }) => stored ?? []),
-      'model.onnx_data',
+      this.#options.location,
     );
     const places = placements(dataFiles);
     return {
@@ -104,10 +124,6 @@ class Source {
             (info) => made.has(nameOf(info)) && !outputs.has(nameOf(info)),
           ),
         },
-        metadataProps: [
-          ...(metadataProps ?? []).filter(({ key }) => key !== 'chunk'),
-          { key: 'chunk', value: title },
-        ],
       },
     };
   }
@@ -117,7 +133,8 @@ class Source {
     const info = this.#types.get(name);
     const tensorType = info?.type?.tensorType;
     if (!info || !tensorType) throw new Error(`${name} crosses a cut, but its type is not declared`);
-    if (tensorType.elemType !== dataTypes.f16) return { info, leave: [], enter: [] };
+    const isKept = tensorType.elemType !== dataTypes.f16 || this.#options.crossing === 'unchanged';
+    if (isKept) return { info, leave: [], enter: [] };
     const outside = `${name}_float32`;
     return {
       info: { name: outside, type: { tensorType: { ...tensorType, elemType: dataTypes.f32 } } },

@@ -152,8 +152,20 @@ export class OnnxProgram {
       initializer,
       input: [...inputs],
       output: [...outputs],
+      valueInfo: this.#valueInfos(new Set([...inputs, ...outputs].map(({ name }) => name ?? ''))),
     };
     return { proto: modelProto(graph, {}), dataFiles };
+  }
+
+  /** Declares the computed values, but for those of these names. */
+  #valueInfos(declared: ReadonlySet<string>): ValueInfoProto[] {
+    return [...this.#names].flatMap(([name, onnxName]) => {
+      const type = this.#types.get(name);
+      if (!type || this.isConstant(name) || declared.has(onnxName)) return [];
+      const dim = type.shape.map((size) => (size === undefined ? {} : { dimValue: size }));
+      const elemType = dataTypes[this.kindOf(name, type.dtype)];
+      return [{ name: onnxName, type: { tensorType: { elemType, shape: { dim } } } }];
+    });
   }
 
   /** A path as ONNX writes it. */
