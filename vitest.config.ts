@@ -19,6 +19,7 @@ const slow = [
   'test/generate/whole-runs.test.ts',
   'test/hunt/{judge,watch}.test.ts',
   'test/mixed-bits/measure.test.ts',
+  'test/run/run-in-parts.test.ts',
   'test/scripts/supported.test.ts',
 ];
 for (const pattern of slow)

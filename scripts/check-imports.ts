@@ -48,6 +48,7 @@ const layers = ['ground', ...order, 'stages', 'cli'];
 const diskFiles = [
   'disk',
   'staging',
+  'scratch',
   'owner',
   'folder-lock',
   'patient',

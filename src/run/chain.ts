@@ -1,5 +1,15 @@
 import { RequestError } from '../errors.ts';
-import type { Runner, RunnerOptions, TensorMap, ValueInfo } from '../formats/runner.ts';
+import type { StoredArtifact } from '../formats/artifact.ts';
+import { openArtifact } from '../formats/open.ts';
+import type {
+  ModelBorders,
+  Runnable,
+  RunnableOptions,
+  Runner,
+  RunnerOptions,
+  TensorMap,
+  ValueInfo,
+} from '../formats/runner.ts';
 import type { TensorData } from '../weights/tensor-data.ts';
 import { openRunner } from './open-runner.ts';
 
@@ -20,7 +30,7 @@ export async function openChain(paths: readonly string[], options: RunnerOptions
     throw error;
   }
   const [first, ...others] = models;
-  if (!first) throw new RequestError({ problem: 'there is no model to run.', advice: 'Name at least one.' });
+  if (!first) throw noModel();
   return others.length === 0 ? first : chainOf(models);
 }
 
@@ -45,8 +55,59 @@ export function chainOf(models: readonly Runner[]): Runner {
   };
 }
 
+/** Models that are run in parts as one, as `openChain` joins them. */
+export interface RunnableChain extends ModelBorders {
+  readonly models: readonly Runnable[];
+  /** Closes all files; a second call does nothing. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens one model, or the chunks of one as a single model, to be run in parts; nothing is loaded. Throws as `openChain`
+ * does.
+ */
+export async function openRunnableChain(
+  paths: readonly string[],
+  options: RunnableOptions,
+): Promise<RunnableChain> {
+  const artifacts: StoredArtifact[] = [];
+  const models: Runnable[] = [];
+  const close = async () => {
+    await Promise.all([...models, ...artifacts].map((each) => each.close()));
+  };
+  try {
+    for (const path of paths) {
+      const artifact = await openArtifact(path);
+      artifacts.push(artifact);
+      models.push(await artifact.runnable(options));
+    }
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  if (models.length === 0) throw noModel();
+  return { ...runnableChainOf(models), close };
+}
+
+/** Joins models that can be run in parts. */
+export function runnableChainOf(models: readonly Runnable[]): RunnableChain {
+  return {
+    path: models.map(({ path }) => path).join(' → '),
+    inputs: freeInputs(models),
+    outputs: models.at(-1)?.outputs ?? [],
+    models,
+    async close() {
+      await Promise.all(models.map((model) => model.close()));
+    },
+  };
+}
+
+function noModel(): RequestError {
+  return new RequestError({ problem: 'there is no model to run.', advice: 'Name at least one.' });
+}
+
 /** Inputs of the models that no earlier model computes, each once. */
-function freeInputs(models: readonly Runner[]): readonly ValueInfo[] {
+function freeInputs(models: readonly ModelBorders[]): readonly ValueInfo[] {
   const made = new Set<string>();
   const free = new Map<string, ValueInfo>();
   for (const { inputs, outputs } of models) {
