@@ -6,6 +6,7 @@ import type { AttentionImplementation } from '../../src/convert/blocks/attention
 import type { NetworkPart } from '../../src/convert/networks/networks.ts';
 import { type TargetName, targetNames } from '../../src/formats/format.ts';
 import type { Precision } from '../../src/quantize/precision.ts';
+import { boundOptions } from '../bound-options.ts';
 import { forOption, parseClients } from '../clients.ts';
 import type { NeededOption } from '../needed-options.ts';
 import { everyName } from '../options.ts';
@@ -172,6 +173,11 @@ export const resultOptions = {
     describe: `Core ML: compiler for Resources; ${compilerOption.describe}`,
   },
   'min-psnr': { type: 'number', default: 35, describe: 'Lowest PSNR in dB that passes the check' },
+  'max-memory': {
+    ...boundOptions['max-memory'],
+    describe: 'Memory that the check may take (2GB, or what it needs)',
+  },
+  'tmp-dir': { ...boundOptions['tmp-dir'], describe: 'Folder for the temporary files of the check' },
   'bundle-resources-for-swift-cli': {
     type: 'boolean',
     describe: 'Accepted for compatibility with Apple’s tool: bundling is on by default',
@@ -201,11 +207,11 @@ export const neededOptions: readonly NeededOption[] = [
     needs: '--chunk-unet',
     isMet: (argv) => argv['chunk-unet'] === true,
   },
-  {
-    option: 'min-psnr',
+  ...['min-psnr', 'max-memory', 'tmp-dir'].map((option) => ({
+    option,
     needs: '--check-output-correctness',
-    isMet: (argv) => argv['check-output-correctness'] === true,
-  },
+    isMet: (argv: Readonly<Record<string, unknown>>) => argv['check-output-correctness'] === true,
+  })),
   ...['min-deployment-target', 'unet-batch-one', 'compiler'].map((option) => ({
     option,
     needs: '--target coreml',

@@ -11,6 +11,7 @@ import type { Sizes } from '../../src/convert/contracts/contract.ts';
 import { RequestError } from '../../src/errors.ts';
 import { type TargetName, targetNames } from '../../src/formats/format.ts';
 import { alignColumns, count, formatBytes } from '../../src/text.ts';
+import { runBounds } from '../bound-options.ts';
 import { parseClients } from '../clients.ts';
 import { declaredOptions } from '../declared-options.ts';
 import { declareHubOptions, hubOptions } from '../hub-options.ts';
@@ -132,6 +133,7 @@ function request(argv: Arguments): ConvertOptions {
     sizes: sizes(argv),
     deployment: deployments[argv['min-deployment-target']],
     minPsnr: argv['check-output-correctness'] ? argv['min-psnr'] : undefined,
+    ...runBounds(argv),
     bundle: argv.bundle,
     compiler: argv.compiler,
     variant: argv.variant,

@@ -1,6 +1,7 @@
 import type { Argv } from 'yargs';
 import { alignColumns } from '../../src/text.ts';
 import type { Verdict } from '../../src/validate/verdict.ts';
+import { boundOptions, runBounds } from '../bound-options.ts';
 import { declareHubOptions, hubOptions, withDownload } from '../hub-options.ts';
 import type { Command } from './command.ts';
 
@@ -13,11 +14,11 @@ export const validateCommand: Command = {
     // yargs checked the types that `declare` gave each option.
     const { validate } = await import('../../src/commands/validate.ts');
     const { path, reference, 'min-psnr': minPsnr, 'round-to-float16': roundToFloat16 } = argv as Arguments;
+    const bounds = runBounds(argv as Arguments);
     const hub = await hubOptions(argv as Arguments);
     const stages = await withDownload(['validate'], path, reference);
-    const verdicts = await report.follow(stages, (context) =>
-      validate({ artifact: path, reference, minPsnr, roundToFloat16, hub }, context),
-    );
+    const options = { artifact: path, reference, minPsnr, roundToFloat16, ...bounds, hub };
+    const verdicts = await report.follow(stages, (context) => validate(options, context));
     report.result({ verdicts }, describeVerdicts(verdicts));
     return verdicts.every(({ pass }) => pass) ? 0 : 1;
   },
@@ -85,6 +86,7 @@ function declare(yargs: Argv, how: { readonly all: boolean }) {
       default: false,
       describe: 'Core ML: round to float16 after every operation, so that overflow shows',
     })
+    .options(boundOptions)
     .example(
       '$0 validate ./out --reference ./stable-diffusion-v1-5',
       'exit code 1 when an output is below 35 dB',

@@ -71,6 +71,8 @@ function conversion(request: ConvertRequest): Pipeline<LocatedModels, ConvertRes
     .to(planStage(request));
   if (request.dryRun) return planned.to(dryRunStage(request));
   const written = planned.to(writeStage(request));
-  const validated = request.minPsnr === undefined ? written : written.to(validateStage(request.minPsnr));
+  const { minPsnr, maxMemoryBytes, tmpDir } = request;
+  const validated =
+    minPsnr === undefined ? written : written.to(validateStage({ minPsnr, maxMemoryBytes, tmpDir }));
   return request.bundle ? validated.to(bundleStage(request)) : validated;
 }

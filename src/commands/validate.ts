@@ -1,29 +1,21 @@
 import { type FromHub, locateRequested } from '../checkpoint/from-hub/locate-requested.ts';
-import { type Context, throwIfInterrupted } from '../context.ts';
-import type { EncodedPrompts } from '../convert/networks/realistic.ts';
-import { RequestError, UnsupportedModelError } from '../errors.ts';
+import type { Context } from '../context.ts';
+import { RequestError } from '../errors.ts';
 import type { Format } from '../formats/format.ts';
 import { requireOnnxruntime } from '../formats/onnx/onnx-session.ts';
-import { withArtifact } from '../formats/open.ts';
-import {
-  type ModelBorders,
-  noteNonFinite,
-  type Runner,
-  type RunnerOptions,
-  type TensorMap,
-} from '../formats/runner.ts';
-import type { StoredForm, StoredForms } from '../quantize/stored-form.ts';
-import { openChain } from '../run/chain.ts';
-import { feedsFor, recordedOutputs } from '../run/feeds.ts';
+import { type ModelBorders, noteNonFinite } from '../formats/runner.ts';
+import { openRunnableChain, type RunnableChain } from '../run/chain.ts';
+import { feedsFor } from '../run/feeds.ts';
 import { type FoundModel, findModels, formatOfModel, modelsInResources } from '../run/find-models.ts';
-import { networkCalled } from '../run/network-called.ts';
-import { findSynonym, networkOf } from '../run/tensor-names.ts';
-import { readModelSettings } from '../validate/model-settings.ts';
-import { inputSizes, realisticCases } from '../validate/realistic-inputs.ts';
-import { openReference, type Reference, type RunnableReference } from '../validate/reference.ts';
+import { BoundedRuns, type RunBounds } from '../validate/bounded-runs.ts';
+import {
+  type ComputedBy,
+  computedExpectations,
+  encodedPrompts,
+  recordedExpectations,
+} from '../validate/expectations.ts';
+import { openReference, type RecordedReference, type Reference } from '../validate/reference.ts';
 import { judge, type OutputVerdict, type Verdict } from '../validate/verdict.ts';
-import type { TensorData } from '../weights/tensor-data.ts';
-import { numbersOf } from '../weights/tensor-values.ts';
 import { checkRequest } from './check-request.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 
@@ -36,7 +28,7 @@ export interface ValidateRequest extends Floor, FromHub {
 }
 
 /** Threshold that outputs must reach, and how models are run. */
-export interface Floor {
+export interface Floor extends RunBounds {
   /** The lowest PSNR in dB that passes. */
   readonly minPsnr: number;
   /** Core ML models: round to float16 after every operation declared float16, so that overflow shows. */
@@ -65,7 +57,7 @@ export async function validate(options: ValidateOptions, context: Context = {}):
   await requireOnnxruntime();
   const request = await locateRequested(given, { artifact: 'models', reference: 'reference' }, context);
   const models = [...(await findModels(request.artifact)), ...(await modelsInResources(request.artifact))];
-  const reference = await openReference(request.reference, context);
+  const reference = await openReference(request.reference);
   try {
     if (reference.kind === 'recorded' && models.length > 1) throw whichModel(request, models);
     return await validateModels(models, reference, request, context);
@@ -82,161 +74,98 @@ export async function validateModels(
   context: Context,
 ): Promise<Verdict[]> {
   const verdicts: Verdict[] = [];
-  const encoded = reference.kind === 'runnable' ? once(() => encodedPrompts(reference)) : undefined;
-  for (const [done, model] of models.entries()) {
-    const { name: what } = model;
-    context.onProgress?.({ type: 'progress', stage: 'validate', what, done, total: models.length });
-    const verdict = await withChain(
-      model.paths,
-      (runner) => validateModel(model, runner, { reference, encoded }, floor, context),
-      { roundToFloat16: floor.roundToFloat16 ?? false, onNonFinite: noteNonFinite(context) },
-    );
-    verdicts.push(verdict);
+  const runs = await BoundedRuns.open(floor, context);
+  try {
+    const by =
+      reference.kind === 'recorded'
+        ? reference
+        : { reference, runs, prompts: once(() => encodedPrompts(reference, runs)) };
+    for (const [done, model] of models.entries()) {
+      const { name } = model;
+      const progress = (text = '') => {
+        const what = text === '' ? name : `${name}: ${text}`;
+        context.onProgress?.({ type: 'progress', stage: 'validate', what, done, total: models.length });
+      };
+      progress();
+      verdicts.push(await validateModel(model, { by, runs, progress }, floor, context));
+    }
+    return verdicts;
+  } finally {
+    await runs.close();
   }
-  return verdicts;
+}
+
+/** The reference, what runs models, and who is told how far they are. */
+interface Validation {
+  readonly by: RecordedReference | ComputedBy;
+  readonly runs: BoundedRuns;
+  readonly progress: (text?: string) => void;
 }
 
 async function validateModel(
   model: FoundModel,
-  candidate: Runner,
-  { reference, encoded }: { readonly reference: Reference; readonly encoded: Encoded | undefined },
-  { minPsnr }: Floor,
+  validation: Validation,
+  floor: Floor,
   context: Context,
 ): Promise<Verdict> {
-  const { name, paths } = model;
-  const { signal } = context;
-  const format = await formatOfModel(model);
-  const expectations =
-    reference.kind === 'recorded'
-      ? recordedExpectations(candidate, reference.tensors)
-      : await computedExpectations({ ...model, format }, candidate, { reference, encoded }, context);
-  const outputs: OutputVerdict[] = [];
-  for (const { inputs, tensors, expected, float32 } of expectations) {
-    throwIfInterrupted(signal);
-    const feeds = feedsFor(candidate, tensors);
-    const found = await candidate.run(feeds);
-    outputs.push(...judge(expected, found, { inputs, minPsnr, float32 }));
+  const { minPsnr, roundToFloat16 = false } = floor;
+  const onNonFinite = noteNonFinite(context);
+  const candidate = await openRunnableChain(model.paths, { roundToFloat16, onNonFinite });
+  try {
+    const format = await formatOfModel(model);
+    const outputs = await compared({ ...model, format }, candidate, validation, minPsnr, context);
+    const names = new Set(outputs.map((output) => output.name));
+    const notCompared = candidate.outputs.map(({ name }) => name).filter((each) => !names.has(each));
+    const { path } = pathOf(validation.by);
+    if (names.size === 0) throw nothingInCommon(candidate, path);
+    return {
+      model: model.name,
+      paths: model.paths,
+      format,
+      floor: minPsnr,
+      reference: path,
+      outputs,
+      notCompared,
+      pass: outputs.every(({ pass }) => pass),
+    };
+  } finally {
+    await candidate.close();
   }
-  const compared = new Set(outputs.map((output) => output.name));
-  const notCompared = candidate.outputs.map((output) => output.name).filter((each) => !compared.has(each));
-  if (compared.size === 0) throw nothingInCommon(candidate, reference.path);
-  return {
-    model: name,
-    paths,
-    format,
-    floor: minPsnr,
-    reference: reference.path,
-    outputs,
-    notCompared,
-    pass: outputs.every(({ pass }) => pass),
-  };
 }
 
-/** Inputs, and the reference's outputs for them under the candidate's output names. */
-interface Expectation {
-  /** Label of the inputs: `timestep 981`. */
-  readonly inputs: string;
-  readonly tensors: TensorMap;
-  readonly expected: TensorMap;
-  /** What it gives in float32, where `expected` is from weights with the candidate's few bits. */
-  readonly float32?: TensorMap;
+function pathOf(by: Validation['by']): { readonly path: string } {
+  return 'tensors' in by ? by : by.reference;
 }
 
-function recordedExpectations(candidate: Runner, tensors: TensorMap): Expectation[] {
-  return [{ inputs: 'recorded', tensors, expected: recordedOutputs(candidate, tensors) }];
-}
-
-async function computedExpectations(
+/**
+ * Compares each output for each case of inputs. Nothing is optimised, so that the weights stay on the disk; the numbers are
+ * the same either way. On a CPU, onnxruntime computes float16 models in float32, so a float16 overflow does not show; for
+ * Core ML models it does, with `roundToFloat16`.
+ */
+async function compared(
   model: FoundModel & { readonly format: Format },
-  candidate: Runner,
-  { reference, encoded }: { readonly reference: RunnableReference; readonly encoded: Encoded | undefined },
+  candidate: RunnableChain,
+  { by, runs, progress }: Validation,
+  minPsnr: number,
   context: Context,
-): Promise<readonly Expectation[]> {
-  const { name, root, format, paths } = model;
-  const form = networkOf(candidate.inputs.map((input) => input.name));
-  if (!form) throw unknownNetwork(candidate);
-  const wanted = { name, network: networkCalled(name, form), format };
-  const outputsFor = async (other: Runner, tensors: TensorMap): Promise<TensorMap> => {
-    throwIfInterrupted(context.signal);
-    return recordedOutputs(candidate, await other.run(feedsFor(other, tensors)));
-  };
-  const inFloat32 = await reference.withModel(wanted, (places) =>
-    withChain(places, async (other) => {
-      if (networkOf(other.inputs.map((input) => input.name)) !== form) throw otherNetwork(candidate, other);
-      const settings = { ...(await readModelSettings(root)), ...reference.settings };
-      const sizes = inputSizes(form, settings, [candidate, other]);
-      const seesText = candidate.inputs.some((input) => input.name === 'encoder_hidden_states');
-      const prompts = seesText ? await encoded?.() : undefined;
-      const expectations: Expectation[] = [];
-      for (const { name: inputs, tensors } of realisticCases(form, sizes, settings, prompts))
-        expectations.push({ inputs, tensors, expected: await outputsFor(other, tensors) });
-      return expectations;
-    }),
-  );
-  const forms = await storedForms(paths);
-  if (forms.size === 0 || !reference.withQuantized) return inFloat32;
-  const withFewerBits = await reference.withQuantized(wanted, forms, (places) =>
-    withChain(places, async (other) => {
-      const expectations: Expectation[] = [];
-      for (const each of inFloat32)
-        expectations.push({
-          ...each,
-          expected: await outputsFor(other, each.tensors),
-          float32: each.expected,
-        });
-      return expectations;
-    }),
-  );
-  if (withFewerBits) return withFewerBits;
-  const message = `${name}: some of its quantised weights are none of ${reference.path}, so it is judged against float32.`;
-  context.onProgress?.({ type: 'note', message });
-  return inFloat32;
-}
-
-/** The forms of the quantised weights of a model, all chunks together. */
-async function storedForms(paths: readonly string[]): Promise<StoredForms> {
-  const forms: (readonly [string, StoredForm])[] = [];
-  for (const path of paths) forms.push(...(await withArtifact(path, (artifact) => artifact.quantized())));
-  return new Map(forms);
-}
-
-type Encoded = () => Promise<EncodedPrompts>;
-
-/** Embeddings of realistic prompts, from the reference's own text encoders. */
-async function encodedPrompts(reference: RunnableReference): Promise<EncodedPrompts> {
-  const hidden: TensorData[] = [];
-  let pooled: TensorData | undefined;
-  for (const name of reference.textEncoders) {
-    const outputs = await reference.withModel({ name, network: name }, (paths) =>
-      withChain(paths, async (encoder) => {
-        const sizes = inputSizes('text_encoder', reference.settings, [encoder]);
-        const [prompts] = realisticCases('text_encoder', sizes, reference.settings);
-        return encoder.run(feedsFor(encoder, prompts?.tensors ?? new Map()));
-      }),
-    );
-    const output = (wanted: string) =>
-      outputs.get(findSynonym('outputs', wanted, [wanted], [...outputs.keys()]) ?? '');
-    // SDXL's UNet reads the penultimate hidden state.
-    const states = output('hidden_embeds') ?? output('last_hidden_state');
-    if (states) hidden.push(states);
-    pooled = output('text_embeds') ?? pooled;
+): Promise<OutputVerdict[]> {
+  const expectations =
+    'tensors' in by
+      ? recordedExpectations(candidate, by)
+      : await computedExpectations(model, candidate, by, context);
+  try {
+    const feeds = expectations.cases.map(({ tensors }) => feedsFor(candidate, tensors));
+    const run = { what: 'the artifact', plan: await runs.plan(candidate, feeds) };
+    await runs.announce(model.name, [...expectations.runs, run]);
+    const expected = await expectations.compute(progress);
+    const found = await runs.run(run, progress);
+    return expectations.cases.flatMap(({ name: inputs }, at) => {
+      const { expected: wanted = new Map(), float32 } = expected[at] ?? {};
+      return judge(wanted, found[at] ?? new Map(), { inputs, minPsnr, float32 });
+    });
+  } finally {
+    await expectations.close();
   }
-  const [first, second] = hidden;
-  return { hidden: first && second ? [...hidden, sideBySide(first, second)] : hidden, pooled };
-}
-
-/** [B,S,C] and [B,S,D] → [B,S,C+D]. */
-function sideBySide(first: TensorData, second: TensorData): TensorData {
-  const [batch = 0, tokens = 0, channels = 0] = first.shape;
-  const more = second.shape[2] ?? 0;
-  const data = new Float32Array(batch * tokens * (channels + more));
-  const [left, right] = [numbersOf(first), numbersOf(second)];
-  for (let row = 0; row < batch * tokens; row++) {
-    const start = row * (channels + more);
-    for (let i = 0; i < channels; i++) data[start + i] = left[row * channels + i] ?? 0;
-    for (let i = 0; i < more; i++) data[start + channels + i] = right[row * more + i] ?? 0;
-  }
-  return { dtype: 'f32', shape: [batch, tokens, channels + more], data };
 }
 
 /** Computes a value on first use, once. */
@@ -248,24 +177,6 @@ function once<T>(compute: () => Promise<T>): () => Promise<T> {
   };
 }
 
-/**
- * Opens a chain, calls `use` with it and closes it. It is not optimised, so that the weights stay on the disk; the numbers
- * are the same either way. On a CPU, onnxruntime computes float16 models in float32, so a float16 overflow does not show;
- * for Core ML models it does, with `roundToFloat16`.
- */
-async function withChain<T>(
-  paths: readonly string[],
-  use: (model: Runner) => Promise<T>,
-  options: Omit<RunnerOptions, 'optimize'> = {},
-): Promise<T> {
-  const model = await openChain(paths, { ...options, optimize: false });
-  try {
-    return await use(model);
-  } finally {
-    await model.close();
-  }
-}
-
 function whichModel({ artifact, reference }: ValidateRequest, models: readonly FoundModel[]): RequestError {
   return new RequestError({
     problem: `${artifact} contains ${models.length} models, but ${reference} is a recording of one.`,
@@ -274,33 +185,10 @@ function whichModel({ artifact, reference }: ValidateRequest, models: readonly F
   });
 }
 
-function unknownNetwork(model: ModelBorders): UnsupportedModelError {
-  return new UnsupportedModelError({
-    problem: `${model.path} is not a network that sdconvert has realistic inputs for.`,
-    details: { inputs: names(model.inputs) },
-    advice: 'Compare it with recorded inputs and outputs: --reference FILE.safetensors.',
-  });
-}
-
-function otherNetwork(model: ModelBorders, other: ModelBorders): RequestError {
-  return new RequestError({
-    problem: `${model.path} and its reference are not the same network.`,
-    details: {
-      'its inputs': names(model.inputs),
-      'inputs of the reference': `${names(other.inputs)} (${other.path})`,
-    },
-    advice: 'Compare models of the same component.',
-  });
-}
-
 function nothingInCommon(model: ModelBorders, reference: string): RequestError {
   return new RequestError({
     problem: `${reference} has none of the outputs of ${model.path}.`,
-    details: { expected: names(model.outputs) },
+    details: { expected: model.outputs.map(({ name }) => name).join(', ') },
     advice: 'Compare with a reference of the same component.',
   });
-}
-
-function names(infos: ModelBorders['inputs']): string {
-  return infos.map(({ name }) => name).join(', ');
 }

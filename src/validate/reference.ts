@@ -1,23 +1,21 @@
-import { randomUUID } from 'node:crypto';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import { findWeightFile, variantsAmong } from '../checkpoint/component-weights.ts';
 import { openCheckpoint } from '../checkpoint/open-checkpoint.ts';
 import { recognizeWeights } from '../checkpoint/recognize/weight-file-kind.ts';
-import { type Context, throwIfInterrupted } from '../context.ts';
 import { optimumContract } from '../convert/contracts/optimum.ts';
 import { convert } from '../convert/convert.ts';
 import { componentOf, type NetworkName } from '../convert/networks/networks.ts';
 import type { ModelSettings } from '../convert/networks/realistic.ts';
-import { DiskSpaceError, NotFoundError } from '../errors.ts';
+import { NotFoundError } from '../errors.ts';
 import type { Format } from '../formats/format.ts';
 import { buildOnnxModel } from '../formats/onnx/build-model.ts';
-import { plannedFiles, writeOnnx } from '../formats/onnx/write-onnx.ts';
+import { bordersOf } from '../formats/onnx/onnx-borders.ts';
 import type { TensorMap } from '../formats/runner.ts';
 import type { Graph } from '../graph/graph.ts';
-import { exists, freeBytes, listFolder, pathKind, removePath } from '../io/disk.ts';
+import { exists, listFolder, pathKind } from '../io/disk.ts';
 import { type StoredForms, withStoredForms } from '../quantize/stored-form.ts';
+import { openRunnableChain, type RunnableChain, runnableChainOf } from '../run/chain.ts';
 import {
   type FoundModel,
   findModels,
@@ -25,7 +23,6 @@ import {
   modelPlaces,
   modelsInResources,
 } from '../run/find-models.ts';
-import { formatBytes } from '../text.ts';
 import { readTensors } from '../weights/read-tensors.ts';
 import { openSafetensors } from '../weights/safetensors-file.ts';
 import { modelSettings, readModelSettings } from './model-settings.ts';
@@ -48,17 +45,15 @@ export interface RunnableReference {
   readonly settings: ModelSettings;
   /** The text encoders it has beside other models, in the order in which their outputs are joined. */
   readonly textEncoders: readonly TextEncoderName[];
-  /** Lets `use` run the reference's form of a model, given as an artifact or chunks. Throws `NotFoundError`. */
-  withModel<T>(model: WantedModel, use: UsePaths<T>): Promise<T>;
+  /** Opens the reference's form of a model to be run in parts. Throws `NotFoundError`. */
+  open(model: WantedModel): Promise<RunnableChain>;
   /**
    * The same with the model's weights in these forms. `undefined` where one of them is of no weight of the model; absent
    * where there are no weights to put into other forms.
    */
-  withQuantized?<T>(model: WantedModel, forms: StoredForms, use: UsePaths<T>): Promise<T | undefined>;
+  openQuantized?(model: WantedModel, forms: StoredForms): Promise<RunnableChain | undefined>;
   close(): Promise<void>;
 }
-
-type UsePaths<T> = (paths: readonly string[]) => Promise<T>;
 
 export type TextEncoderName = 'text_encoder' | 'text_encoder_2';
 
@@ -77,10 +72,10 @@ export interface WantedModel {
  * component's folder or an output folder; or a checkpoint, whose networks are then built anew, in float32 with ORIGINAL
  * attention. Throws `NotFoundError`, `FileFormatError`, and what opening a checkpoint throws.
  */
-export async function openReference(path: string, context: Context): Promise<Reference> {
+export async function openReference(path: string): Promise<Reference> {
   if (path.endsWith('.safetensors') && (await pathKind(path)) !== 'folder')
-    return (await isSingleFile(path)) ? builtFrom(path, context) : recorded(path);
-  return (await isCheckpoint(path)) ? builtFrom(path, context) : converted(path);
+    return (await isSingleFile(path)) ? builtFrom(path) : recorded(path);
+  return (await isCheckpoint(path)) ? builtFrom(path) : converted(path);
 }
 
 /** Whether a file holds a whole checkpoint, and not recorded tensors. */
@@ -103,10 +98,10 @@ async function converted(path: string): Promise<RunnableReference> {
     path,
     settings: only ? await readModelSettings(only.root) : {},
     textEncoders: textEncoderNames.filter((encoder) => models.some(({ name }) => name === encoder)),
-    async withModel({ name, format }, use) {
+    async open({ name, format }) {
       const found = (await likest(all, name, format)) ?? (others.length === 0 ? only : undefined);
       if (!found) throw noSuchModel(path, name, models);
-      return use(found.paths);
+      return openRunnableChain(found.paths, {});
     },
     close: async () => {},
   };
@@ -129,22 +124,22 @@ async function likest(
   return called[nearest ?? 0];
 }
 
-async function builtFrom(path: string, context: Context): Promise<RunnableReference> {
+async function builtFrom(path: string): Promise<RunnableReference> {
   const checkpoint = await openCheckpoint(path);
-  return { ...checkpointReference(checkpoint, context), close: () => checkpoint.close() };
+  return { ...checkpointReference(checkpoint), close: () => checkpoint.close() };
 }
 
 /** The networks of an open checkpoint, built anew; it stays the caller's to close. */
-export function checkpointReference(checkpoint: Checkpoint, context: Context): RunnableReference {
+export function checkpointReference(checkpoint: Checkpoint): RunnableReference {
   return {
     kind: 'runnable',
     path: checkpoint.path,
     settings: modelSettings(new Map([...checkpoint.components].map(([name, { config }]) => [name, config]))),
     textEncoders: textEncoderNames.filter((encoder) => checkpoint.components.has(componentOf(encoder))),
-    withModel: ({ network }, use) => withReference(network, plainGraph(checkpoint, network), use, context),
-    async withQuantized({ network }, forms, use) {
+    open: async ({ network }) => runnable(checkpoint, network, plainGraph(checkpoint, network)),
+    async openQuantized({ network }, forms) {
       const graph = withStoredForms(plainGraph(checkpoint, network), forms);
-      return graph && withReference(network, graph, use, context);
+      return graph && runnable(checkpoint, network, graph);
     },
     close: async () => {},
   };
@@ -158,39 +153,11 @@ function plainGraph(checkpoint: Checkpoint, network: NetworkName): Graph {
   return model.graph;
 }
 
-/** Lets `use` run a graph, written for as long as that takes. */
-async function withReference<T>(
-  model: NetworkName,
-  graph: Graph,
-  use: UsePaths<T>,
-  { signal }: Context,
-): Promise<T> {
-  return inTemporaryFolder(async (folder) => {
-    const built = buildOnnxModel(graph, { model });
-    await checkFreeSpace(plannedFiles(built).reduce((sum, { byteLength }) => sum + byteLength, 0));
-    await writeOnnx(built, folder, () => throwIfInterrupted(signal));
-    return use([folder]);
-  });
-}
-
-async function checkFreeSpace(needed: number): Promise<void> {
-  const folder = tmpdir();
-  const free = await freeBytes(folder);
-  if (needed <= free) return;
-  throw new DiskSpaceError({
-    problem: `there is no room for the float32 reference: ${formatBytes(needed)} are needed temporarily, ${formatBytes(free)} are free.`,
-    details: { 'temporary folder': folder },
-    advice: 'Free some space, or name another folder in the environment variable TMPDIR (TEMP on Windows).',
-  });
-}
-
-async function inTemporaryFolder<T>(use: (folder: string) => Promise<T>): Promise<T> {
-  const folder = join(tmpdir(), `sdconvert-${randomUUID()}`);
-  try {
-    return await use(folder);
-  } finally {
-    await removePath(folder);
-  }
+/** A graph whose weights are read from the checkpoint as it runs. */
+function runnable(checkpoint: Checkpoint, network: NetworkName, graph: Graph): RunnableChain {
+  const model = buildOnnxModel(graph, { model: network });
+  const path = `the float32 ${network} of ${checkpoint.path}`;
+  return runnableChainOf([{ ...bordersOf(model.proto, path), model, close: async () => {} }]);
 }
 
 /** Whether a path is a checkpoint: a folder with weights (a converted one has a model_index.json, too), or a single file. */

@@ -14,7 +14,7 @@ import { temporaryFolder } from '../support/temporary-folder.ts';
 const at = temporaryFolder();
 
 async function recorded(name: string): Promise<TensorMap> {
-  const reference = await openReference(golden(name), {});
+  const reference = await openReference(golden(name));
   if (reference.kind !== 'recorded') throw new Error(`${name} is not a recording`);
   return reference.tensors;
 }

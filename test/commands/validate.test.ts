@@ -202,53 +202,99 @@ test('a checkpoint that has its weights only in float16 is a checkpoint', async 
   expect(await validate(request)).toMatchObject([{ model: 'vae_decoder', pass: true }]);
 });
 
-describe('the temporary reference', () => {
-  /** The folder for temporary files, empty. */
-  async function temporary(): Promise<string> {
-    const folder = await fs.mkdtemp(at('temporary-'));
-    vi.stubEnv('TMPDIR', folder);
-    expect(tmpdir()).toBe(folder);
-    return folder;
+describe('temporary files', () => {
+  const unet = () => ({ artifact: at('float32', 'unet'), reference: sdShapes, minPsnr: 35 });
+
+  async function emptyFolder(): Promise<string> {
+    return fs.mkdtemp(at('temporary-'));
   }
 
-  test('is not begun where there is no room for it', async () => {
-    const folder = await temporary();
+  test('are not begun where there is no room for them', async () => {
+    const tmpDir = await emptyFolder();
     const full = vi.spyOn(fs, 'statfs').mockResolvedValue({ bavail: 1, bsize: 1000 } as never); // as: the rest is not read
-    const refused = validate({ artifact: at('float32', 'unet'), reference: sdShapes, minPsnr: 35 });
+    const refused = validate({ ...unet(), tmpDir });
     await expect(refused).rejects.toThrow(DiskSpaceError);
-    await expect(refused).rejects.toThrow(/no room for the float32 reference: .* needed .* 1\.0 kB are free/);
+    await expect(refused).rejects.toThrow(
+      /no room for temporary files: [\d.]+ MB are needed, 1\.0 kB are free.*\n.*temporary-\w+\n.*--tmp-dir/,
+    );
     full.mockRestore();
+    expect(await fs.readdir(tmpDir)).toEqual([]);
+  });
+
+  test('lie in the folder that is named, and are gone in the end', async () => {
+    const tmpDir = await emptyFolder();
+    const elsewhere = await emptyFolder();
+    vi.stubEnv('TMPDIR', elsewhere);
+    const seen = new Set<string>();
+    const look = () => {
+      for (const name of readdirSync(tmpDir, { recursive: true })) seen.add(String(name));
+    };
+    const watch = setInterval(look, 1);
+    await validate({ ...unet(), tmpDir });
+    clearInterval(watch);
+    expect([...seen].some((name) => name.endsWith('weights'))).toBe(true);
+    expect(await fs.readdir(tmpDir)).toEqual([]);
+    expect(await fs.readdir(elsewhere)).toEqual([]);
+  });
+
+  test('lie in the system’s folder where none is named', async () => {
+    const folder = await emptyFolder();
+    vi.stubEnv('TMPDIR', folder);
+    expect(tmpdir()).toBe(folder);
+    await validate(unet());
     expect(await fs.readdir(folder)).toEqual([]);
   });
 
-  test('is removed when it has served', async () => {
-    const folder = await temporary();
-    await validate({ artifact: at('float32', 'unet'), reference: sdShapes, minPsnr: 35 });
-    expect(await fs.readdir(folder)).toEqual([]);
+  test('need a folder that is there', async () => {
+    await expect(validate({ ...unet(), tmpDir: at('nowhere') })).rejects.toThrow(NotFoundError);
+    await expect(validate({ ...unet(), tmpDir: at('nowhere') })).rejects.toThrow(/nowhere.*--tmp-dir/s);
   });
 
-  test('is removed when the models do not match', async () => {
-    const folder = await temporary();
-    const refused = validate({ artifact: at('float32', 'unet'), reference: otherCheckpoint, minPsnr: 35 });
+  test('are removed when the models do not match', async () => {
+    const tmpDir = await emptyFolder();
+    const refused = validate({ ...unet(), reference: otherCheckpoint, tmpDir });
     await expect(refused).rejects.toThrow(
       /take encoder_hidden_states of different sizes\.\n {2}model +64\n {2}reference +48/,
     );
-    expect(await fs.readdir(folder)).toEqual([]);
+    expect(await fs.readdir(tmpDir)).toEqual([]);
   });
 
-  test('is removed when the work is interrupted', async () => {
-    const folder = await temporary();
+  test('are removed when the work is interrupted', async () => {
+    const tmpDir = await emptyFolder();
     const controller = new AbortController();
-    const watch = setInterval(() => readdirSync(folder).length > 0 && controller.abort(), 1);
-    const events: ProgressEvent[] = [];
-    const onProgress = (event: ProgressEvent) => void events.push(event);
-    const request = { artifact: at('float32'), reference: sdShapes, minPsnr: 35 };
+    const onProgress = (event: ProgressEvent) => {
+      if (event.type === 'progress' && event.what.endsWith('the reference')) controller.abort();
+    };
+    const request = { artifact: at('float32'), reference: sdShapes, minPsnr: 35, tmpDir };
     const stopped = validate(request, { onProgress, signal: controller.signal });
     await expect(stopped).rejects.toThrow(InterruptedError);
-    clearInterval(watch);
-    expect(events).toEqual([
-      { type: 'progress', stage: 'validate', what: 'text_encoder', done: 0, total: 4 },
+    expect(await fs.readdir(tmpDir)).toEqual([]);
+  });
+});
+
+describe('little memory', () => {
+  test('gives the same verdict, and says before it starts how it goes about it', {
+    timeout: 300_000,
+  }, async () => {
+    const request = { artifact: at('float32', 'unet'), reference: golden('unet.t501'), minPsnr: 130 };
+    const notes: string[] = [];
+    const onProgress = (event: ProgressEvent) => void (event.type === 'note' && notes.push(event.message));
+    const maxMemoryBytes = ((190e6 + 1.5 * 12e6) * 16) / 15;
+    const [little] = await validate({ ...request, maxMemoryBytes }, { onProgress });
+    expect(little).toEqual(await only(request));
+    expect(notes).toEqual([
+      expect.stringMatching(
+        /^unet takes about \d+ \w+ and 2\d\d\.\d MB of memory: the artifact in \d parts\.$/,
+      ),
     ]);
-    expect(await fs.readdir(folder)).toEqual([]);
+  });
+
+  test('too little is refused, and it says how much would do', async () => {
+    const request = { artifact: at('float32', 'unet'), reference: golden('unet.t501'), minPsnr: 130 };
+    const refused = validate({ ...request, maxMemoryBytes: 100e6 });
+    await expect(refused).rejects.toThrow(RequestError);
+    await expect(refused).rejects.toThrow(
+      /cannot be run in 100\.0 MB of memory.*needed.*--max-memory 0\.\dGB/s,
+    );
   });
 });

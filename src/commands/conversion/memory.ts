@@ -5,9 +5,12 @@ import type { Sizes } from '../../convert/contracts/contract.ts';
 import { convert } from '../../convert/convert.ts';
 import type { NetworkName } from '../../convert/networks/networks.ts';
 import { type PlannedArtifact, totalBytes } from '../../formats/artifact.ts';
+import type { TargetName } from '../../formats/format.ts';
 import type { Graph } from '../../graph/graph.ts';
 import { peakElements } from '../../graph/peak-elements.ts';
+import { peakBytes } from '../../run/run-plan.ts';
 import { formatBytes } from '../../text.ts';
+import { DEFAULT_MAX_BYTES } from '../../validate/bounded-runs.ts';
 import { elementCount } from '../../weights/dtype.ts';
 
 /** Estimated peak memory of a conversion, in bytes. */
@@ -50,20 +53,21 @@ export function conversionMemory(tensors: readonly number[]): number {
 /** A network to check, in one target's form. */
 export interface CheckedModel {
   readonly network: NetworkName;
+  readonly target: TargetName;
   readonly attention: AttentionImplementation;
   readonly artifacts: readonly PlannedArtifact[];
 }
 
 /**
- * Estimates the memory for checking the artifacts against the float32 reference, for the network that needs most. onnxruntime
- * has both loaded: their weights (the reference's in float32), and for each its arena of float32 activations, which it
- * keeps. Measured with full-size Stable Diffusion 1.5 (float16, ONNX): VAE decoder 1.79 GB (estimate: 2.08), UNet 7.07 GB
- * (estimate: 7.6).
+ * Estimates the memory for checking the artifacts against the float32 reference, for the network that needs most. The two are
+ * run one after the other, in parts where they would need more than `maxBytes` whole, and row by row where an operation
+ * alone would; what is larger even then is run in what it needs.
  */
 export function checkMemory(
   checkpoint: Checkpoint,
   models: readonly CheckedModel[],
   sizes: Sizes,
+  maxBytes = DEFAULT_MAX_BYTES,
 ): CheckNeed | undefined {
   const graphs = new Map<string, GraphNeed>();
   const needOf = (network: NetworkName, attention: AttentionImplementation): GraphNeed => {
@@ -72,13 +76,24 @@ export function checkMemory(
     graphs.set(key, need);
     return need;
   };
-  const needs = models.map(({ network, attention, artifacts }): CheckNeed => {
+  const needs = models.map(({ network, target, attention, artifacts }): CheckNeed => {
     const reference = needOf(network, 'ORIGINAL');
     const written = artifacts.reduce((sum, { files }) => sum + totalBytes(files), 0);
-    const computed = reference.computed + needOf(network, attention).computed;
-    return { network, bytes: PROCESS_BYTES + reference.weights + written + computed };
+    const own = needOf(network, attention);
+    // Weights are mapped as they are stored, and copied to float32.
+    const artifact = { ...own, weights: written + own.weights, rows: target === 'onnx' ? own.rows : 1 };
+    const bytes = Math.max(...[reference, artifact].map((need) => boundedBytes(need, maxBytes)));
+    return { network, bytes };
   });
   return needs.toSorted((a, b) => b.bytes - a.bytes)[0];
+}
+
+/** Memory of a run that keeps to a limit if it can. */
+function boundedBytes({ weights, computed, rows }: GraphNeed, maxBytes: number): number {
+  const whole = peakBytes(weights + computed);
+  if (whole <= maxBytes) return whole;
+  const inParts = peakBytes(computed);
+  return Math.max(maxBytes, inParts <= maxBytes ? inParts : peakBytes(computed / rows));
 }
 
 /** Warns that a check will not fit in the free memory; `undefined` if it fits. */
@@ -91,6 +106,8 @@ export function memoryNote({ check }: MemoryNeed, free: number): string | undefi
 interface GraphNeed {
   readonly weights: number;
   readonly computed: number;
+  /** Rows of the batch that it is checked with. */
+  readonly rows: number;
 }
 
 /** Memory of a network at the sizes at which it is checked: the requested ones, or else those of its config. */
@@ -102,10 +119,15 @@ function graphNeed(
 ): GraphNeed {
   // Apple's contract has fixed sizes; inside, the networks are the same.
   const [model] = convert(checkpoint, { models: [network], contract: appleContract, attention, sizes });
-  return model ? { weights: 4 * weightElements(model.graph), computed: 4 * peakElements(model.graph) } : NONE;
+  if (!model) return { weights: 0, computed: 0, rows: 1 };
+  const { graph } = model;
+  const [rows] = graph.inputs.find(({ shape }) => shape.length > 1)?.shape ?? [];
+  return {
+    weights: 4 * weightElements(graph),
+    computed: 4 * peakElements(graph),
+    rows: typeof rows === 'number' ? rows : 1,
+  };
 }
-
-const NONE: GraphNeed = { weights: 0, computed: 0 };
 
 function weightElements({ tensors }: Graph): number {
   return tensors.reduce((sum, { op }) => sum + (op.kind === 'weight' ? elementCount(op.weight.shape) : 0), 0);

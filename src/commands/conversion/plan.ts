@@ -85,7 +85,7 @@ export function planStage(request: ConvertRequest): Stage<Precise, Planned> {
 
 /** Of models in several forms, the first one is checked. */
 function memoryNeed(
-  { minPsnr, sizes }: ConvertRequest,
+  { minPsnr, sizes, maxMemoryBytes }: ConvertRequest,
   checkpoint: Checkpoint,
   models: readonly PreciseModel[],
   planned: readonly PlannedModel[],
@@ -94,9 +94,9 @@ function memoryNeed(
   if (minPsnr === undefined) return { conversion };
   const checked = planned.map(({ network, target, artifacts }) => {
     const built = models.find((each) => each.model.name === network && each.target === target);
-    return { network, artifacts, attention: built?.attention ?? 'ORIGINAL' };
+    return { network, target, artifacts, attention: built?.attention ?? 'ORIGINAL' };
   });
-  return { conversion, check: checkMemory(checkpoint, checked, sizes) };
+  return { conversion, check: checkMemory(checkpoint, checked, sizes, maxMemoryBytes) };
 }
 
 /** Throws `RequestError` for two artifacts that would be one folder where case does not count. */

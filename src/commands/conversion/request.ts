@@ -11,6 +11,7 @@ import type { DeploymentTarget } from '../../formats/coreml/deployment-target.ts
 import { type TargetName, targetNames } from '../../formats/format.ts';
 import type { QuantizationOptions } from '../../quantize/plan.ts';
 import type { Precision } from '../../quantize/precision.ts';
+import type { RunBounds } from '../../validate/bounded-runs.ts';
 import type { Verdict } from '../../validate/verdict.ts';
 import type { WeightFinding } from '../../weights/examined-weight.ts';
 import type { OptionsOf } from '../options.ts';
@@ -18,7 +19,7 @@ import type { MemoryNeed } from './memory.ts';
 import type { PlannedTwin } from './twins.ts';
 
 /** The checkpoint to convert, and how; `convertDefaults` has the defaults. */
-export interface ConvertRequest extends ModelSources {
+export interface ConvertRequest extends ModelSources, RunBounds {
   /** Output folder; `./<name of the checkpoint>`, without the organisation, when left out. */
   readonly output?: string | undefined;
   readonly targets: readonly TargetName[];

@@ -5,19 +5,19 @@ import type { FoundModel } from '../../run/find-models.ts';
 import { count } from '../../text.ts';
 import { checkpointReference } from '../../validate/reference.ts';
 import type { Verdict } from '../../validate/verdict.ts';
-import { validateModels } from '../validate.ts';
+import { type Floor, validateModels } from '../validate.ts';
 import type { Written } from './write.ts';
 
 /** Compares written and reused models with the reference. Throws `ValidationError` below the floor (`minPsnr`, in dB). */
-export function validateStage(minPsnr: number): Stage<Written, Written> {
+export function validateStage(floor: Floor): Stage<Written, Written> {
   return {
     name: 'validate',
     async run(written, context) {
-      const reference = checkpointReference(written.checkpoint, context);
-      const verdicts = await validateModels(foundModels(written), reference, { minPsnr }, context);
+      const reference = checkpointReference(written.checkpoint);
+      const verdicts = await validateModels(foundModels(written), reference, floor, context);
       const failed = verdicts.filter(({ pass }) => !pass);
       if (failed.length > 0) throw tooFar(verdicts, written.output);
-      return { output: { ...written, verdicts }, detail: describe(verdicts, minPsnr) };
+      return { output: { ...written, verdicts }, detail: describe(verdicts, floor.minPsnr) };
     },
   };
 }

@@ -17,7 +17,7 @@ const build = buildStage(request);
 const precision = precisionStage(request);
 const plan = planStage(request);
 const write = writeStage(request);
-const validate = validateStage(35);
+const validate = validateStage({ minPsnr: 35 });
 const bundle = bundleStage(request);
 
 test('stages run in the order that their names tell', async () => {
