@@ -100,7 +100,7 @@ function loraTooLate(files: readonly string[]): RequestError {
 }
 
 function declare(yargs: Argv, how: { readonly all: boolean }) {
-  return declareHubOptions(outputOptions(pictureOptions(drawingOptions(promptOptions(yargs)))), how)
+  return declareHubOptions(outputOptions(pictureOptions(promptOptions(drawingOptions(yargs)))), how)
     .option('lora', { type: 'string', array: true, hidden: true })
     .example(
       '$0 generate -i ./out --prompt "a red circle" --seed 7 -o ./pictures',
