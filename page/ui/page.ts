@@ -16,6 +16,9 @@ const picture = found('picture', DrawnPicture);
 const progress = found('progress', HTMLProgressElement);
 const button = (id: string) => found(id, HTMLButtonElement);
 
+/** Whether the models can be drawn with. */
+let isOpen = false;
+
 const worker = new Worker('worker.js', { type: 'module' });
 const send = (message: ToWorker) => worker.postMessage(message);
 
@@ -75,6 +78,7 @@ function draw(request: DrawRequest): void {
 
 function hear(message: FromWorker): void {
   if (message.type === 'opened') {
+    isOpen = true;
     text('device', [describe(message.device), ...message.notes].join(' '));
     setBusy(false);
   } else if (message.type === 'note') note(message.text);
@@ -137,14 +141,15 @@ async function save(): Promise<void> {
 }
 
 function setBusy(isBusy: boolean): void {
-  fields.disabled = isBusy;
-  for (const id of ['draw', 'demo', 'forget']) button(id).disabled = isBusy;
+  fields.disabled = isBusy || !isOpen;
+  for (const id of ['draw', 'demo', 'forget']) button(id).disabled = isBusy || !isOpen;
   button('stop').disabled = !isBusy;
   progress.hidden = true;
 }
 
 function fail(message: string): void {
   setBusy(false);
+  if (!isOpen) text('device', 'Nothing can be drawn here.');
   text('status', '');
   text('error', message);
 }

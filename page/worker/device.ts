@@ -18,7 +18,8 @@ export interface ChosenDevice extends Device {
 export async function chooseDevice(plan: WebPlan, wanted: Device['kind'] | undefined): Promise<ChosenDevice> {
   const missing = wanted === 'wasm' ? 'WebGPU was not asked for' : await missingForWebGpu(plan);
   const threads = crossOriginIsolated ? Math.min(navigator.hardwareConcurrency, MOST_THREADS) : 1;
-  if (missing === undefined) return { kind: 'webgpu', threads, notes: [] };
+  const small = noteMemory(missing === undefined ? plan.memory.webGpu : plan.memory.wasm);
+  if (missing === undefined) return { kind: 'webgpu', threads, notes: small };
   if (wanted === 'webgpu') throw new Error(`WebGPU cannot be used: ${missing}.`);
   if (plan.memory.wasm > WASM_BYTES)
     throw new Error(
@@ -30,7 +31,18 @@ export async function chooseDevice(plan: WebPlan, wanted: Device['kind'] | undef
     : [
         'It would use more if the server sent Cross-Origin-Opener-Policy and Cross-Origin-Embedder-Policy, as sdconvert serve does.',
       ];
-  return { kind: 'wasm', threads, notes: [...slow, ...alone] };
+  return { kind: 'wasm', threads, notes: [...slow, ...alone, ...small] };
+}
+
+/** A note where the machine has less memory than is needed; browsers tell at most 8 GB, and some tell nothing. */
+function noteMemory(needed: number): string[] {
+  const gibibytes: number = Reflect.get(navigator, 'deviceMemory') ?? Number.POSITIVE_INFINITY;
+  const has = gibibytes * 2 ** 30;
+  return gibibytes < 8 && has < needed
+    ? [
+        `The models need about ${gigabytes(needed)} GB, and this machine has ${gigabytes(has)} GB: it may not be enough.`,
+      ]
+    : [];
 }
 
 /** Why the models do not run on WebGPU, as part of a sentence. */

@@ -63,6 +63,7 @@ export class WeightFiles {
 
   /** Removes all that is kept. */
   async forget(): Promise<void> {
+    if (!this.#folder) return;
     const root = await navigator.storage.getDirectory();
     await root.removeEntry(FOLDER, { recursive: true });
     this.#folder = await root.getDirectoryHandle(FOLDER, { create: true });
