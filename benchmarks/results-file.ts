@@ -33,6 +33,17 @@ export function appendRows(path: string, rows: readonly Row[]): void {
   appendFileSync(path, rows.map((row) => line(Object.values(row))).join(''));
 }
 
+/** The rows of a CSV file, their cells by column. Cells hold no line breaks. */
+export function readRows(text: string): Readonly<Record<string, string>>[] {
+  const [columns = [], ...rows] = text.trimEnd().split('\n').map(cellsOf);
+  return rows.map((cells) => Object.fromEntries(columns.map((column, at) => [column, cells[at] ?? ''])));
+}
+
+function cellsOf(row: string): string[] {
+  const cells = `${row},`.matchAll(/(?:"((?:[^"]|"")*)"|([^",]*)),/g);
+  return [...cells].map(([, quotedCell, plain]) => quotedCell?.replaceAll('""', '"') ?? plain ?? '');
+}
+
 function line(cells: readonly (string | number)[]): string {
   return `${cells.map((cell) => quoted(String(cell))).join(',')}\n`;
 }

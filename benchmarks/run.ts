@@ -1,156 +1,172 @@
 /**
- * Measures what matters to somebody with a real checkpoint and a small machine: the time and memory of a conversion at
- * Stable Diffusion 1.5's real sizes, beside the time it takes to copy the same files, and how long its graphs take to
- * build. Prints tables and appends to benchmarks/results/.
+ * Measures what matters to somebody with a real checkpoint and a small machine: time, memory and bytes of conversions at real sizes,
+ * and of what is done with their results, beside copying the same files and beside the loop that any converter needs. Each case is a
+ * process of its own; all cases run in turns, so that what else the machine does falls on all. Prints tables and appends to
+ * benchmarks/results/full-size.csv; `npm run docs` makes README's table and the chart from it.
  *
- *     npm run bench [-- --checkpoint DIR] [--keep]
+ *     npm run build && npm run bench [-- --checkpoint sd15,sdxl-f16] [--case NAME]... [--rounds 5] [--list]
  *
- * Without --checkpoint, one with random weights is made (4.3 GB) and removed afterwards, unless --keep is given.
- * Temporary files go where TMPDIR says: about three times the checkpoint's size.
+ * One checkpoint at a time is made with random weights where TMPDIR says, and removed after; free disk of about three times its
+ * size is checked first (31 GB for the largest). All of it takes about an hour on two cores; run it on a machine that does nothing else.
  */
-import { execFileSync } from 'node:child_process';
-import { globSync, mkdtempSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { basename, join, resolve } from 'node:path';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, statfsSync } from 'node:fs';
+import { loadavg, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { attentionImplementations } from '../src/convert/blocks/attention.ts';
-import { alignColumns } from '../src/text.ts';
-import { measure, type Usage } from './measure.ts';
+import { alignColumns, formatBytes } from '../src/text.ts';
+import { artifactCases, type Case, conversionCases, type Places, startCases } from './cases.ts';
+import { type BenchmarkCheckpoint, benchmarkCheckpoints, checkpointBytes } from './checkpoints.ts';
+import { makeFullSizeCheckpoint } from './make-full-size-checkpoint.ts';
+import { measure, measureProgram, type NodeUsage, type Usage } from './measure.ts';
 import { appendRows, circumstances, type Row } from './results-file.ts';
+import { median } from './statistics.ts';
 
-/** Each is measured this often, in turns; the fastest counts, for what is slower was disturbed. */
-const ROUNDS = 3;
+const path = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
-const script = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
-
-const convert = [script('../cli/main.ts'), 'convert', '--quiet'];
-
-const conversions: Readonly<Record<string, readonly string[]>> = {
-  'ONNX, float16': ['--target', 'onnx'],
-  'ONNX, float16, chunks, SPLIT_EINSUM': ['--target', 'onnx', '--chunk-unet', '--attention', 'SPLIT_EINSUM'],
-  'ONNX, float16-weights': ['--target', 'onnx', '--precision', 'float16-weights'],
-  'ONNX, float32': ['--target', 'onnx', '--precision', 'float32'],
-  'Core ML, float16, chunks, Resources': ['--target', 'coreml', '--chunk-unet'],
-  'both, float16, chunks (default)': ['--chunk-unet'],
-  'Core ML, UNet alone, palettes of 6 bits': [
-    '--target',
-    'coreml',
-    '--convert-unet',
-    '--no-bundle',
-    '--quantize-nbits',
-    '6',
-  ],
-};
-
-const results = (name: string): string => script(`results/${name}.csv`);
+/** The one that what is measured once is measured with. */
+const MAIN = 'sd15';
 
 const { values: options } = parseArgs({
-  options: { checkpoint: { type: 'string' }, keep: { type: 'boolean', default: false } },
+  options: {
+    checkpoint: { type: 'string', default: Object.keys(benchmarkCheckpoints).join(',') },
+    case: { type: 'string', multiple: true, default: [] },
+    rounds: { type: 'string', default: '5' },
+    list: { type: 'boolean', default: false },
+  },
 });
 const stop = new AbortController();
 process.on('SIGINT', () => stop.abort()).on('SIGTERM', () => stop.abort());
 const temporary = mkdtempSync(join(tmpdir(), 'sdconvert-bench-'));
 try {
-  await main();
+  if (options.list) list();
+  else for (const name of options.checkpoint.split(',')) await measureCheckpoint(name);
 } catch (error) {
   if (!stop.signal.aborted) throw error;
   process.exitCode = 130;
 } finally {
-  const kept = options.keep && !options.checkpoint;
-  rmSync(kept ? join(temporary, 'output') : temporary, { recursive: true, force: true });
-  if (kept) console.log(`Kept: ${join(temporary, 'sd15')}`);
+  rmSync(temporary, { recursive: true, force: true });
 }
 
-async function main(): Promise<void> {
-  const here = circumstances();
-  const graphs = await measureGraphs();
-  appendRows(
-    results('graphs'),
-    graphs.map((row) => ({ ...here, ...row })),
-  );
-  print(graphs);
-
-  const made = join(temporary, 'sd15');
-  if (!options.checkpoint) await measure([script('make-full-size-checkpoint.ts'), made], stop.signal);
-  const conversionRows = await measureConversions(resolve(options.checkpoint ?? made));
-  appendRows(
-    results('convert'),
-    conversionRows.map((row) => ({ ...here, ...row })),
-  );
-  print(conversionRows);
+function list(): void {
+  for (const [name, { title }] of Object.entries(benchmarkCheckpoints))
+    console.log(`--checkpoint ${name}  ${title}`);
+  for (const { name } of casesOf(MAIN)) console.log(`--case '${name}'`);
 }
 
-/** Each in a process of its own, so that none finds the code warm. */
-async function measureGraphs(): Promise<Row[]> {
-  const rows: Row[] = [];
-  for (const model of ['sd15', 'sd21']) {
-    for (const attention of attentionImplementations) {
-      const { stdout, peakRss } = await measure([script('build-graphs.ts'), model, attention], stop.signal);
-      const { seconds, graphs, tensors } = JSON.parse(stdout);
-      rows.push({
-        model,
-        attention,
-        graphs,
-        tensors,
-        build_s: seconds.toFixed(3),
-        peak_rss_mb: inMegabytes(peakRss),
-      });
-    }
-  }
-  return rows;
-}
-
-async function measureConversions(checkpoint: string): Promise<Row[]> {
-  const output = join(temporary, 'output');
-  const works: Record<string, readonly string[]> = {
-    'copy (copyFile)': [script('copy-files.ts'), 'copyFile', checkpoint, output],
-    'copy (read and write)': [script('copy-files.ts'), 'loop', checkpoint, output],
+function placesOf(name: string): Places {
+  return {
+    checkpoint: join(temporary, name),
+    output: join(temporary, 'output'),
+    made: join(temporary, 'made'),
   };
-  for (const [name, flags] of Object.entries(conversions)) {
-    works[name] = [...convert, '--model-version', checkpoint, '-o', output, ...flags];
-  }
+}
 
-  await measure([script('copy-files.ts'), 'read', checkpoint], stop.signal);
-  const best = new Map<string, Usage & { readonly written: number }>();
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const [name, args] of Object.entries(works)) {
+/** The cases of a checkpoint that are wanted and can run here, with those that they are compared with. */
+function casesOf(name: string): Case[] {
+  const places = placesOf(name);
+  const all = [...startCases, ...conversionCases(places), ...artifactCases(places)].filter(
+    (each) => name === MAIN || !each.once,
+  );
+  const wanted = all.filter((each) => options.case.length === 0 || options.case.includes(each.name));
+  const baselines = new Set(wanted.map(({ baseline }) => baseline));
+  const hasNumpy = spawnSync('python3', ['-c', 'import numpy']).status === 0;
+  return all.filter(
+    (each) =>
+      (wanted.includes(each) || baselines.has(each.name)) && (hasNumpy || each.command[0] !== 'python3'),
+  );
+}
+
+async function measureCheckpoint(name: string): Promise<void> {
+  const checkpoint = benchmarkCheckpoints[name];
+  if (!checkpoint) throw new Error(`${name} is none of ${Object.keys(benchmarkCheckpoints).join(', ')}`);
+  if (!existsSync(path('../dist/cli/main.js'))) throw new Error('not built: npm run build');
+  checkFreeDisk(checkpoint);
+  const places = placesOf(name);
+  console.error(`${name}: making ${formatBytes(checkpointBytes(checkpoint))}`);
+  await makeFullSizeCheckpoint(places.checkpoint, checkpoint.dtype, checkpoint.components());
+  const cases = casesOf(name);
+  if (cases.some(({ command }) => command.some((each) => each.startsWith(places.made))))
+    await makeArtifacts(places);
+  const rows = await measureInTurns(name, cases, places.output);
+  appendRows(path('results/full-size.csv'), rows);
+  const shown = rows.map(({ date, commit, cpu, cores, node, ...row }) => row);
+  console.log(
+    `\n${alignColumns([Object.keys(shown[0] ?? {}), ...shown.map((row) => Object.values(row).map(String))])}\n`,
+  );
+  rmSync(places.checkpoint, { recursive: true });
+  rmSync(places.made, { recursive: true, force: true });
+}
+
+/** A copy, an output and, for one checkpoint, artifacts exist beside it. Throws `Error` when they would not fit. */
+function checkFreeDisk(checkpoint: BenchmarkCheckpoint): void {
+  const needed = 3 * checkpointBytes(checkpoint);
+  const { bavail, bsize } = statfsSync(temporary);
+  if (bavail * bsize < needed)
+    throw new Error(
+      `${formatBytes(needed)} are needed in ${temporary}, ${formatBytes(bavail * bsize)} are free.`,
+    );
+}
+
+/** For the newest system, since older ones lack some forms of palettes. */
+async function makeArtifacts({ checkpoint, made }: Places): Promise<void> {
+  const convert = [
+    path('../bin/sdconvert.js'),
+    'convert',
+    '--quiet',
+    '--model-version',
+    checkpoint,
+    '-o',
+    made,
+  ];
+  await measure([...convert, '--min-deployment-target', 'macOS15'], stop.signal);
+}
+
+/** Measures every case once a round, after one round that is not counted; medians of all. */
+async function measureInTurns(checkpoint: string, cases: readonly Case[], output: string): Promise<Row[]> {
+  const load = (loadavg()[0] ?? 0).toFixed(1);
+  const usages = new Map<string, (Usage & Partial<NodeUsage>)[]>(cases.map(({ name }) => [name, []]));
+  for (let round = 0; round <= Number(options.rounds); round++) {
+    for (const { name, command } of cases) {
       execFileSync('sync'); // what the one before wrote must not be on this one's bill
-      const usage = await measure(args, stop.signal);
-      const before = best.get(name) ?? usage;
-      const peakRss = Math.max(usage.peakRss, before.peakRss);
-      best.set(name, { ...(usage.wall <= before.wall ? usage : before), peakRss, written: bytesIn(output) });
-      rmSync(output, { recursive: true });
-      console.error(`round ${round + 1} of ${ROUNDS}  ${name}  ${usage.wall.toFixed(1)} s`);
+      const [program, ...args] = command;
+      const usage =
+        program === 'node' ? await measure(args, stop.signal) : await measureProgram(command, stop.signal);
+      rmSync(output, { recursive: true, force: true });
+      if (round > 0) usages.get(name)?.push(usage);
+      console.error(
+        `${checkpoint}  round ${round} of ${options.rounds}  ${name}  ${usage.wall.toFixed(1)} s`,
+      );
     }
   }
-
-  const read = bytesIn(checkpoint);
-  const wallOf = (name: string): number => best.get(name)?.wall ?? Number.NaN;
-  return [...best].map(([what, { wall, user, system, peakRss, written }]) => ({
-    checkpoint: basename(checkpoint),
-    what,
-    read_mb: inMegabytes(read),
-    written_mb: inMegabytes(written),
-    wall_s: wall.toFixed(2),
-    user_s: user.toFixed(2),
-    system_s: system.toFixed(2),
-    peak_rss_mb: inMegabytes(peakRss),
-    to_copyfile: (wall / wallOf('copy (copyFile)')).toFixed(2),
-    to_read_and_write: (wall / wallOf('copy (read and write)')).toFixed(2),
-  }));
+  return cases.map(({ name, baseline = name }) => {
+    const [own, others] = [usages.get(name) ?? [], usages.get(baseline) ?? []];
+    const wall = own.map((each) => each.wall);
+    const middle = (of: (each: Usage & Partial<NodeUsage>) => number | undefined): number =>
+      median(own.map((each) => of(each) ?? Number.NaN));
+    return {
+      ...circumstances(),
+      load,
+      checkpoint,
+      what: name,
+      runs: own.length,
+      wall_s: median(wall).toFixed(2),
+      wall_min_s: Math.min(...wall).toFixed(2),
+      wall_max_s: Math.max(...wall).toFixed(2),
+      user_s: middle(({ user }) => user).toFixed(2),
+      system_s: middle(({ system }) => system).toFixed(2),
+      cpu_s: middle(({ user, system }) => user + system).toFixed(2),
+      peak_rss_mb: inMegabytes(Math.max(...own.map(({ peakRss = Number.NaN }) => peakRss))),
+      read_mb: inMegabytes(middle(({ read }) => read)),
+      written_mb: inMegabytes(middle(({ written }) => written)),
+      baseline,
+      to_baseline: median(wall.map((seconds, at) => seconds / (others[at]?.wall ?? Number.NaN))).toFixed(2),
+    };
+  });
 }
 
-function bytesIn(folder: string): number {
-  const paths = globSync(`${folder}/**`).map((path) => statSync(path));
-  return paths.reduce((sum, file) => sum + (file.isFile() ? file.size : 0), 0);
-}
-
+/** Empty where it was not measured. */
 function inMegabytes(bytes: number): string {
-  return (bytes / 1e6).toFixed(1);
-}
-
-function print(rows: readonly Row[]): void {
-  const cells = rows.map((row) => Object.values(row).map(String));
-  console.log(`\n${alignColumns([Object.keys(rows[0] ?? {}), ...cells])}\n`);
+  return Number.isNaN(bytes) ? '' : (bytes / 1e6).toFixed(1);
 }

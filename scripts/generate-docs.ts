@@ -1,23 +1,27 @@
 /**
- * `npm run docs`: writes `docs/cli.md`, each command's own help, `docs/clients.md`, what each client is written, `docs/supported.md`, what the code can do, and the counts
- * in `docs/trust.md`; with
- * `--check` it only compares, and fails on a difference.
+ * `npm run docs`: writes `docs/cli.md`, each command's own help, `docs/clients.md`, what each client is written,
+ * `docs/supported.md`, what the code can do, the counts in `docs/trust.md`, and from the rows of the benchmarks README's table and a
+ * chart; with `--check` it only compares, and fails on a difference.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { commandNames } from '../cli/commands.ts';
+import { benchmarkChart, newestRows, withBenchmarks } from './docs/benchmarks.ts';
 import { clientsPage } from './docs/clients.ts';
 import { supportedPage } from './docs/supported.ts';
 import { trustPage } from './docs/trust.ts';
 
 const root = join(import.meta.dirname, '..');
 
+const benchmarks = newestRows(join(root, 'benchmarks/results/full-size.csv'));
 const pages = {
   'docs/cli.md': commandLinePage(),
   'docs/clients.md': clientsPage(),
   'docs/supported.md': await supportedPage(),
   'docs/trust.md': trustPage(root),
+  'README.md': withBenchmarks(readFileSync(join(root, 'README.md'), 'utf8'), benchmarks),
+  'docs/images/full-size.svg': benchmarkChart(benchmarks),
 };
 
 for (const [name, text] of Object.entries(pages)) {

@@ -2,7 +2,7 @@ import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads';
 
 /** Counts the bytes that pass through the interfaces of `bytes.ts` to and from files, in all threads of the process. */
 
-/** Threads that start later inherit it, as does what measures a process from inside. */
+/** Threads that start later inherit it; `benchmarks/report-usage.js` reads it, too. */
 const KEY = 'sdconvert traffic';
 
 const counts = sharedCounts();

@@ -4,7 +4,7 @@ import { optimalPalette, type Palette } from './palette.ts';
 import type { PaletteQuestion } from './palette-worker.ts';
 
 /** Finding a palette for so few numbers takes less time than asking another thread. */
-const FEW = 4096;
+const FEW = 512;
 
 const thread = new Thread<PaletteQuestion, Palette>('./palette-worker', import.meta.url);
 

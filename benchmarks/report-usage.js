@@ -1,10 +1,9 @@
 /**
  * Preloaded into a process that is measured (`measure.ts`): when it ends, it writes what it used to file descriptor 3.
- * Its threads are part of it. The counts of bytes are shared by all copies of `traffic.ts` in a process, built or not.
+ * Its threads are part of it. Plain JavaScript, since to load Node's TypeScript parser would take 30 MB of the memory that is measured.
  */
 import { readFileSync, writeSync } from 'node:fs';
-import { isMainThread } from 'node:worker_threads';
-import { fileTraffic } from '../src/io/traffic.ts';
+import { getEnvironmentData, isMainThread } from 'node:worker_threads';
 
 if (isMainThread) {
   process.on('exit', () => {
@@ -15,8 +14,15 @@ if (isMainThread) {
   });
 }
 
+/** Where `src/io/traffic.ts`, from source or built, counts for all threads. */
+function fileTraffic() {
+  const memory = getEnvironmentData('sdconvert traffic');
+  const [read = 0n, written = 0n] = memory ? new BigInt64Array(memory) : [];
+  return { read: Number(read), written: Number(written) };
+}
+
 /** Linux counts the memory of the parent in a child's `maxRSS` until it has more itself; this has no such floor. */
-function linuxPeakRss(): number | undefined {
+function linuxPeakRss() {
   if (process.platform !== 'linux') return undefined;
   const kibibytes = /^VmHWM:\s*(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
   return kibibytes === undefined ? undefined : Number(kibibytes) * 1024;

@@ -1,0 +1,107 @@
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** A process to measure. */
+export interface Case {
+  readonly name: string;
+  /** The program and its arguments; `node` is this Node, whose threads and bytes are counted. */
+  readonly command: readonly [string, ...string[]];
+  /** The case of the same round that it is compared with. */
+  readonly baseline?: string;
+  /** Whether it is measured for Stable Diffusion 1.5 in float32 only. */
+  readonly once?: boolean;
+}
+
+/** Folders of a run. */
+export interface Places {
+  readonly checkpoint: string;
+  /** Where each case writes; removed after it. */
+  readonly output: string;
+  /** Artifacts of an earlier conversion: `onnx/`, packages. Only for Stable Diffusion 1.5. */
+  readonly made: string;
+}
+
+const path = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+
+/** The command line as users have it. */
+const sdconvert = ['node', path('../bin/sdconvert.js')] as const;
+
+const COPY = 'cp -r';
+const COPY_MODEL = 'cp -r of the package';
+
+/** The conversions of a checkpoint, after what they are compared with. */
+export function conversionCases({ checkpoint, output }: Places): Case[] {
+  const convert = (...flags: string[]): Case['command'] => [
+    ...sdconvert,
+    'convert',
+    ...['--quiet', '--model-version', checkpoint, '-o', output],
+    ...flags,
+  ];
+  const unet = ['--target', 'coreml', '--convert-unet', '--no-bundle'];
+  const cases: Case[] = [
+    { name: COPY, command: ['cp', '-r', checkpoint, output] },
+    { name: 'read, convert, write (NumPy)', command: ['python3', path('numpy_loop.py'), checkpoint, output] },
+    { name: 'ONNX', command: convert('--target', 'onnx') },
+    { name: 'Core ML, chunks', command: convert('--target', 'coreml', '--chunk-unet', '--no-bundle') },
+    { name: 'both, chunks, Resources', command: convert('--chunk-unet') },
+    { name: 'UNet, 6 bits, Core ML', command: convert(...unet, '--quantize-nbits', '6') },
+    { name: 'ONNX, float32', command: convert('--target', 'onnx', '--precision', 'float32'), once: true },
+    { name: 'dry run', command: convert('--dry-run') },
+    { name: 'inspect', command: [...sdconvert, 'inspect', checkpoint] },
+  ];
+  return cases.map((each) => ({ ...each, baseline: COPY }));
+}
+
+/** What is done with artifacts that exist. */
+export function artifactCases({ output, made }: Places): Case[] {
+  const model = join(made, 'Stable_Diffusion_version_sd15_unet.mlpackage');
+  const onnx = join(made, 'onnx/unet');
+  const quantize = (source: string, target: string, ...flags: string[]): Case['command'] => [
+    ...sdconvert,
+    'quantize',
+    ...['--quiet', source, '-o', target],
+    ...flags,
+  ];
+  const targetPackage = join(output, 'unet.mlpackage');
+  const bits = ['--nbits', '6'];
+  const linear = (count: string) => ['--mode', 'linear', '--nbits', count];
+  const prompt = ['--prompt', 'a circle', '--num-inference-steps', '1', '--seed', '0'];
+  const cases: Case[] = [
+    { name: COPY_MODEL, command: ['cp', '-r', model, output] },
+    { name: 'chunk the package', command: [...sdconvert, 'chunk', '--quiet', model, '-o', output] },
+    { name: 'quantize the package, 6 bits', command: quantize(model, targetPackage, ...bits) },
+    { name: 'quantize ONNX, 6 bits', command: quantize(onnx, output, ...bits) },
+    {
+      name: 'quantize the package, 6 bits, group size 16',
+      command: quantize(model, targetPackage, ...bits, '--group-size', '16'),
+    },
+    {
+      name: 'quantize the package, 6 bits, int8 palettes',
+      command: quantize(model, targetPackage, ...bits, '--int8-palette'),
+    },
+    { name: 'quantize ONNX, linear 8 bits', command: quantize(onnx, output, ...linear('8')) },
+    { name: 'quantize ONNX, linear 4 bits', command: quantize(onnx, output, ...linear('4')) },
+    {
+      name: 'compile the package',
+      command: [...sdconvert, 'compile', model, '-o', join(output, 'unet.mlmodelc')],
+    },
+    { name: 'validate the text encoder', command: validate(made, 'text_encoder') },
+    {
+      name: 'generate, one step',
+      command: [...sdconvert, 'generate', '--quiet', '-i', join(made, 'onnx'), '-o', output, ...prompt],
+    },
+  ];
+  return cases.map((each) => ({ ...each, baseline: COPY_MODEL, once: true }));
+}
+
+/** Against another precision's artifact, since a random checkpoint's activations are no picture. */
+function validate(made: string, network: string): Case['command'] {
+  const [artifact, reference] = [join(made, 'onnx', network), join(made, '..', 'sd15')];
+  return [...sdconvert, 'validate', '--quiet', artifact, '--reference', reference];
+}
+
+/** Starting. */
+export const startCases: readonly Case[] = [
+  { name: 'node -e 0', command: ['node', '-e', '0'], baseline: 'node -e 0', once: true },
+  { name: 'help', command: [...sdconvert, '--help'], baseline: 'node -e 0', once: true },
+];
