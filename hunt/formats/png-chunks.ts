@@ -26,7 +26,7 @@ export const mutateChunks: Mutator = (bytes, random) => {
     () => [
       {
         type: 'IDAT',
-        data: new Uint8Array(deflateSync(new Uint8Array(random.length(1 << 24)), { level: 9 })),
+        data: new Uint8Array(deflateSync(new Uint8Array(random.length(1 << 27)), { level: 9 })),
       },
     ],
     () => [

@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { configBeside } from '../../src/checkpoint/single-file/yaml-beside.ts';
+import { readPicture } from '../../src/commands/drawing/read-picture.ts';
 import { inspect } from '../../src/commands/inspect.ts';
 import { verify } from '../../src/commands/verify.ts';
 import { placeInOutput, readProvenance, recordOf, updateProvenance } from '../../src/formats/provenance.ts';
-import { decodePng, encodePng } from '../../src/generate/png.ts';
+import { encodePng } from '../../src/generate/png.ts';
 import { readTextualInversion } from '../../src/generate/prompt/read-textual-inversion.ts';
 import { choicesOf, readAnalysis } from '../../src/mixed-bits/analysis.ts';
 import { planRecipe, readRecipe } from '../../src/mixed-bits/recipe.ts';
@@ -133,5 +133,5 @@ export const png: Format = {
     return [new Map([['image.png', encodePng({ width: 16, height: 16, channels: 3, data })]])];
   },
   parts: [{ files: /./, mutators: [mutateChunks, mutateChunks, mutateChunks, mutateBytes] }],
-  read: async (folder) => decodePng(new Uint8Array(readFileSync(join(folder, 'image.png'))), 'image.png'),
+  read: (folder) => readPicture(join(folder, 'image.png')),
 };

@@ -1,11 +1,74 @@
+import { inflateSync } from 'node:zlib';
+import { FileFormatError } from '../../errors.ts';
 import type { Image } from '../../generate/image.ts';
 import { decodePng } from '../../generate/png.ts';
 import { openFile } from '../../io/disk.ts';
+import { tooLarge } from '../../io/disk-errors.ts';
 
-/** The picture in a PNG file. Throws `NotFoundError`, and `FileFormatError` for what is no PNG. */
+/** Limits on a picture to draw from: it is scaled to about a megapixel. */
+const LARGEST_FILE = 1 << 28;
+const MOST_PIXELS = 1 << 26;
+
+/**
+ * Reads the picture in a PNG file. Throws `NotFoundError`, and `FileFormatError` if it is not a PNG, too large, or unpacks to
+ * more than its size.
+ */
 export async function readPicture(path: string): Promise<Image> {
   const file = await openFile(path);
-  const bytes = new Uint8Array(file.size);
-  await file.read(bytes, 0).finally(() => file.close());
-  return decodePng(bytes, path);
+  try {
+    if (file.size > LARGEST_FILE) throw tooLarge(path, file.size, LARGEST_FILE);
+    const bytes = new Uint8Array(file.size);
+    await file.read(bytes, 0);
+    return decodePng(essentials(bytes, path), path);
+  } finally {
+    await file.close();
+  }
+}
+
+/** Chunks that make the picture; others (texts, profiles, animations) may be compressed, too, and are dropped unread. */
+const needed: ReadonlySet<string> = new Set(['IHDR', 'PLTE', 'tRNS', 'IDAT', 'IEND']);
+
+const SIGNATURE_BYTES = 8;
+/** Length, type and checksum of a chunk. */
+const FRAME_BYTES = 12;
+
+/** Reduces a PNG file (W3C Recommendation, third edition, 5.3) to the needed chunks; anything else is left to the decoder to refuse. */
+function essentials(bytes: Uint8Array, path: string): Uint8Array {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const kept = [bytes.subarray(0, SIGNATURE_BYTES)];
+  const data: Uint8Array[] = [];
+  for (let at = SIGNATURE_BYTES; at < bytes.length; ) {
+    const end = at + FRAME_BYTES <= bytes.length ? at + FRAME_BYTES + view.getUint32(at) : bytes.length;
+    const type = String.fromCharCode(...bytes.subarray(at + 4, at + 8));
+    if (needed.has(type)) kept.push(bytes.subarray(at, end));
+    if (type === 'IDAT') data.push(bytes.subarray(at + 8, end - 4));
+    at = end;
+  }
+  if (bytes.length >= HEADER_BYTES) checkSize(view, data, path);
+  return Buffer.concat(kept);
+}
+
+/** Bytes up to the end of the header's fields. */
+const HEADER_BYTES = 29;
+
+/** Throws `FileFormatError` for more pixels than allowed, or for data that unpacks to more bytes than the pixels take. */
+function checkSize(view: DataView, data: readonly Uint8Array[], path: string): void {
+  const [width, height] = [view.getUint32(16), view.getUint32(20)];
+  if (width * height > MOST_PIXELS) throw unusable(path, `it has ${width} × ${height} pixels`);
+  // At most four channels of 16 bits, and a byte before each row, of which interlacing makes up to twice as many.
+  const most = height * (width * 8 + 2) + 64;
+  try {
+    inflateSync(Buffer.concat(data), { maxOutputLength: most });
+  } catch (error) {
+    const isTooMuch = error instanceof Error && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE';
+    if (isTooMuch) throw unusable(path, 'its data unpacks to more than its pixels');
+  }
+}
+
+function unusable(path: string, why: string): FileFormatError {
+  return new FileFormatError({
+    problem: `${path} cannot be used as a picture: ${why}.`,
+    details: { expected: `at most ${MOST_PIXELS.toLocaleString('en')} pixels` },
+    advice: 'Save it again, smaller.',
+  });
 }

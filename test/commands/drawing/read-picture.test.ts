@@ -1,0 +1,60 @@
+import { truncateSync, writeFileSync } from 'node:fs';
+import { crc32, deflateSync } from 'node:zlib';
+import { expect, test } from 'vitest';
+import { readPicture } from '../../../src/commands/drawing/read-picture.ts';
+import { FileFormatError } from '../../../src/errors.ts';
+import { encodePng } from '../../../src/generate/png.ts';
+import { temporaryFolder } from '../../support/temporary-folder.ts';
+
+const at = temporaryFolder();
+const picture = () =>
+  encodePng({ width: 4, height: 3, channels: 3, data: new Uint8Array(36).map((_, i) => i * 7) });
+
+function number(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
+}
+
+function chunk(type: string, data: Uint8Array): Buffer {
+  const typed = Buffer.concat([Buffer.from(type, 'latin1'), data]);
+  return Buffer.concat([number(data.length), typed, number(crc32(typed))]);
+}
+
+/** A PNG file of 8-bit RGB whose data unpacks to so many zeros. */
+function png(width: number, height: number, unpacked: number): Buffer {
+  const header = Buffer.concat([number(width), number(height), Buffer.of(8, 2, 0, 0, 0)]);
+  const data = deflateSync(Buffer.alloc(unpacked), { level: 9 });
+  const chunks = [chunk('IHDR', header), chunk('IDAT', data), chunk('IEND', Buffer.of())];
+  return Buffer.concat([Buffer.of(0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10), ...chunks]);
+}
+
+test('a picture is read, and what is compressed beside it is not unpacked', async () => {
+  const bytes = picture();
+  const end = bytes.length - 12;
+  const text = chunk('zTXt', Buffer.concat([Buffer.from('a\0\0', 'latin1'), Buffer.from('no zlib')]));
+  writeFileSync(at('a.png'), Buffer.concat([bytes.subarray(0, end), text, bytes.subarray(end)]));
+  expect(await readPicture(at('a.png'))).toMatchObject({
+    width: 4,
+    height: 3,
+    data: new Uint8Array(36).map((_, i) => i * 7),
+  });
+});
+
+test.each([
+  ['data that unpacks to more than its pixels', png(16, 16, 5e6), 'unpacks to more than its pixels'],
+  ['more pixels than a picture has', png(40_000, 40_000, 100), '40000 × 40000 pixels'],
+  ['a cut file', Buffer.from(picture().subarray(0, 40)), 'is not a valid PNG file'],
+  ['no picture', Buffer.from('hello'), 'is not a valid PNG file'],
+  ['nothing', Buffer.of(), 'is not a valid PNG file'],
+])('%s is refused in a sentence', async (_, bytes, problem) => {
+  writeFileSync(at('b.png'), bytes);
+  await expect(readPicture(at('b.png'))).rejects.toThrow(FileFormatError);
+  await expect(readPicture(at('b.png'))).rejects.toThrow(problem);
+});
+
+test('a file that no memory holds is refused unread', async () => {
+  writeFileSync(at('c.png'), '');
+  truncateSync(at('c.png'), 2 ** 40);
+  await expect(readPicture(at('c.png'))).rejects.toThrow('too large');
+});
