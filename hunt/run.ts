@@ -53,6 +53,8 @@ const { values: given } = parseArgs({
 if (given.help) process.stdout.write(help);
 else if (given.again !== undefined) await again(given.again);
 else await hunt();
+// Runs that were stopped in this process still wait for what never comes.
+process.exit();
 
 /** Reads one input that went wrong, for a debugger to follow. */
 async function again(file: string): Promise<void> {

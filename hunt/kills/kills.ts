@@ -1,12 +1,12 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { exists, listFolder } from '../../src/io/disk.ts';
 import { startHub } from '../../test/support/hub-server.ts';
 import { Random } from '../random.ts';
 import { emptyTally, type Tally } from '../tally.ts';
+import { prepareProcess, sdconvertHere } from './in-process.ts';
 import { copyOf, hubRepositories, type Scenario, scenarios } from './scenarios.ts';
-import { sdconvertProcess } from './sdconvert-process.ts';
 import { artifactsOf, differences, leftovers, type Tree, treeOf } from './tree.ts';
 
 /** How to kill. */
@@ -20,7 +20,7 @@ export interface KillOptions {
 }
 
 /**
- * Kills each writing command before calls that change the disk. Afterwards each artifact must be the old one or the new one,
+ * Stops each writing command for good before calls that change the disk, as a kill does. Afterwards each artifact must be the old one or the new one,
  * whole; the same command must finish, byte for byte as without a kill, and leave nothing else.
  */
 export async function huntKills({
@@ -32,18 +32,14 @@ export async function huntKills({
   const folder = mkdtempSync(join(tmpdir(), 'sdconvert-kills-'));
   const hub = await startHub();
   for (const [name, repository] of hubRepositories) hub.repositories.set(name, repository);
-  const env = {
-    HF_ENDPOINT: hub.url,
-    HF_HUB_OFFLINE: '0',
-    NODE_COMPILE_CACHE: join(tmpdir(), 'sdconvert-compiled'),
-  };
+  process.env.HF_ENDPOINT = hub.url;
+  const restore = prepareProcess();
   const tallies = new Map<string, Tally>();
   try {
     for (const scenario of scenarios) {
       if (only && !only.includes(scenario.name)) continue;
       const tally = await killScenario(scenario, {
         folder,
-        env,
         random: new Random(`${seed} ${scenario.name}`),
         kills,
       });
@@ -51,6 +47,7 @@ export async function huntKills({
       onScenario?.(scenario.name, tally);
     }
   } finally {
+    restore();
     await hub.close();
     rmSync(folder, { recursive: true, force: true });
   }
@@ -59,47 +56,50 @@ export async function huntKills({
 
 interface Place {
   readonly folder: string;
-  readonly env: Readonly<Record<string, string>>;
   readonly random: Random;
   readonly kills: number | undefined;
 }
 
 async function killScenario(
   { prepare, args, name }: Scenario,
-  { folder, env, random, kills }: Place,
+  { folder, random, kills }: Place,
 ): Promise<Tally> {
-  const base = join(folder, 'base');
-  rmSync(base, { recursive: true, force: true });
+  let places = 0;
+  // The process remembers folders that it has looked through: each run has one that is new to it.
+  const newPlace = (): string => join(folder, `place ${name} ${places++}`);
+  const base = newPlace();
   mkdirSync(base);
   await prepare(base, async (...own) => {
-    const { code, output } = await sdconvertProcess(own, { cwd: base, env });
+    const { code, output } = await sdconvertHere(own, { cwd: base });
     if (code !== 0) throw new Error(`${name} cannot be prepared: ${output}`);
   });
   const old = treeOf(base);
-  const whole = copyOf(base, join(folder, 'whole'));
-  const counted = join(folder, 'count');
-  const { code, output } = await sdconvertProcess(args, { cwd: whole, env: { ...env, HUNT_COUNT: counted } });
+  const whole = copyOf(base, newPlace());
+  const { code, output, calls } = await sdconvertHere(args, { cwd: whole });
   if (code !== 0) throw new Error(`${name} does not work without a kill: ${output}`);
   const fresh = treeOf(whole);
   rmSync(whole, { recursive: true });
 
-  const calls = Number(readFileSync(counted, 'utf8'));
   const tally = emptyTally();
   for (const call of chosenCalls(calls, kills, random)) {
-    const place = copyOf(base, join(folder, `killed at ${call}`));
-    const killed = await sdconvertProcess(args, { cwd: place, env: { ...env, HUNT_KILL_AT: String(call) } });
+    const before = copyOf(base, newPlace());
+    const killed = await sdconvertHere(args, { cwd: before, killAt: call });
+    const place = newPlace();
+    renameSync(before, place);
     tally.inputs++;
     const wrong =
       (killed.code === 'SIGKILL'
         ? undefined
         : `it ended with ${killed.code} before its call: ${killed.output}`) ??
       (await wrongAfterKill(place, old, fresh)) ??
-      (await wrongAfterRerun({ args, place, env, fresh })) ??
-      (readdirSync(folder).length > 3 ? `something lies beside it: ${readdirSync(folder)}` : undefined);
+      (await wrongAfterRerun({ args, place, next: newPlace(), fresh })) ??
+      (readdirSync(folder).length > 2 ? `something lies beside it: ${readdirSync(folder)}` : undefined);
     if (wrong === undefined) tally.accepted++;
     else tally.findings.push({ input: call, what: wrong });
-    rmSync(place, { recursive: true });
+    for (const entry of readdirSync(folder))
+      if (join(folder, entry) !== base) rmSync(join(folder, entry), { recursive: true });
   }
+  rmSync(base, { recursive: true });
   return tally;
 }
 
@@ -146,16 +146,18 @@ async function lookAround(folder: string): Promise<void> {
 interface Rerun {
   readonly args: readonly string[];
   readonly place: string;
-  readonly env: Readonly<Record<string, string>>;
+  /** Another name for it, which the process does not know yet. */
+  readonly next: string;
   readonly fresh: Tree;
 }
 
-async function wrongAfterRerun({ args, place, env, fresh }: Rerun): Promise<string | undefined> {
+async function wrongAfterRerun({ args, place, next, fresh }: Rerun): Promise<string | undefined> {
   const wasDone = differences(treeOf(place), fresh).length === 0;
-  const { code, output } = await sdconvertProcess(args, { cwd: place, env });
+  renameSync(place, next);
+  const { code, output } = await sdconvertHere(args, { cwd: next });
   // What is done already may be refused: the original is gone, or the result exists.
   if (code !== 0 && !(wasDone && code === 1)) return `the same command again ends with ${code}: ${output}`;
-  const tree = treeOf(place);
+  const tree = treeOf(next);
   const rest = leftovers(tree);
   if (rest.length > 0) return `it leaves ${rest.join(', ')}`;
   const different = differences(tree, fresh);
