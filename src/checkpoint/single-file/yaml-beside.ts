@@ -28,7 +28,7 @@ export interface OriginalConfig {
 }
 
 /** Larger files are not configs. */
-const MOST_BYTES = 1 << 20;
+const MOST_BYTES = 1 << 16;
 
 /**
  * Most of these files have this size, whatever the size of their pictures; smaller sizes are from other training
@@ -50,12 +50,14 @@ export async function configBeside(path: string): Promise<OriginalConfig | undef
 
 /** Parses YAML to plain data: tags create no objects, and aliases cannot blow it up. */
 function readYaml(text: string, file: string): unknown {
-  const document = parseDocument(text, { schema: 'core', logLevel: 'silent' });
-  const [problem] = [...document.errors, ...document.warnings];
-  if (problem) throw notAConfig(file, problem.message.split('\n')[0] ?? '');
   try {
+    const document = parseDocument(text, { schema: 'core', logLevel: 'silent' });
+    const [problem] = [...document.errors, ...document.warnings];
+    if (problem) throw notAConfig(file, problem.message.split('\n')[0] ?? '');
     return document.toJS({ maxAliasCount: 50 });
   } catch (error) {
+    if (error instanceof FileFormatError) throw error;
+    // The parser itself throws, too: for what is too deep, among others.
     throw notAConfig(file, error instanceof Error ? error.message : String(error));
   }
 }

@@ -68,6 +68,8 @@ test.each([
     `a: &a [1,1,1,1,1,1,1,1,1]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c,*c,*c,*c,*c,*c]`,
   ],
   ['a megabyte and more', `a: ${'x'.repeat(1 << 20)}`],
+  ['lists in lists without end', '['.repeat(100_000)],
+  ['a stream that ends within a flow', `? {${'- '.repeat(5000)}`],
 ])('%s is refused in one sentence', async (_, yaml) => {
   const error = await rejectionOf(beside(yaml));
   expect(error).toBeInstanceOf(FileFormatError);
