@@ -35,7 +35,7 @@ const pairs: readonly Pair[] = [
   { name: 'other options', options: [[], ['--precision', 'float32']] },
   { name: 'same options in namespaces', options: [[], []], within: ownNumbers },
   {
-    name: 'other options, own process numbers',
+    name: 'other options in namespaces',
     options: [[], ['--precision', 'float32']],
     within: ownNumbers,
   },
@@ -104,7 +104,7 @@ async function tryPair(
 /** Whether the one that did not write says why, or came so late that its own result was there. */
 function saysSo({ code, output }: Ended, isSame: boolean): boolean {
   if (code === 0) return isSame;
-  return code === 1 && /another run is writing into|exists already|another run has changed/.test(output);
+  return code === 1 && /another run is writing into|already exists|another run has just changed/.test(output);
 }
 
 function freshFolder(folder: string): string {
