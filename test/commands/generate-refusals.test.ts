@@ -28,10 +28,11 @@ describe('what cannot be drawn is refused in a sentence before a model is loaded
     writeFileSync(text, 'no picture');
   });
 
-  test('a picture or mask of another size, that is no picture, or is not there', async () => {
+  test('a picture or mask of another size, that is no picture, or is not there; a strength that leaves no step', async () => {
     await refused({ image: own, mask: small }, `${small} does not have the size of the picture to generate.`);
     await refused({ image: text }, `${text} is not a valid PNG file.`);
     await refused({ image: `${own}.not` }, `${own}.not does not exist.`);
+    await refused({ image: own, strength: 0.1 }, 'a strength of 0.1 leaves none of the 2 steps to run.');
     await refused({ mask: own }, 'a mask selects what to redraw of a picture, but there is no picture.');
   });
 

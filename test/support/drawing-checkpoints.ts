@@ -15,7 +15,7 @@ interface Parts {
 }
 
 /** The checkpoints that test/python/record_pipelines.py draws with. */
-export const drawingCheckpoints = {
+const drawingCheckpoints = {
   plain: { unet: 'drawing/unet', controlnets: ['drawing/controlnet', 'drawing/controlnet_1'] },
   inpainting: { unet: 'variants/inpainting/unet', controlnets: ['drawing/controlnet'] },
   pix2pix: { unet: 'variants/pix2pix/unet' },

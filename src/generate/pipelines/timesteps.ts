@@ -12,8 +12,9 @@ export function timestepsLeft(
   steps: number,
   strength: number,
 ): readonly number[] {
-  const left = timesteps.slice((steps - Math.min(Math.floor(steps * strength), steps)) * stages);
-  if (strength > 0 && strength <= 1 && left.length > 0) return left;
+  const count = Math.floor(steps * strength);
+  // PNDM has one timestep more than steps, so that one is left even of no step.
+  if (count >= 1 && strength <= 1) return timesteps.slice((steps - count) * stages);
   throw new RequestError({
     problem: `a strength of ${strength} leaves none of the ${steps} steps to run.`,
     details: { expected: 'more than 0, at most 1, and at least one step', found: String(strength) },

@@ -22,7 +22,7 @@ test('a scheduler that runs the model twice in a step skips both', () => {
   expect(timestepsLeft(scheduler, 10, 0.5)).toEqual(scheduler.timesteps.slice(10));
 });
 
-test.each([0, -1, 1.5, 0.05, Number.NaN])('a strength of %d is refused', (strength) => {
+test.each([0, -1, 1.05, 1.5, 0.05, Number.NaN])('a strength of %d is refused', (strength) => {
   const scheduler = createScheduler({ ...config, _class_name: 'DDIMScheduler' });
   scheduler.setTimesteps(10);
   expect(() => timestepsLeft(scheduler, 10, strength)).toThrow(
@@ -45,4 +45,12 @@ test.each([
   // A whole step: of two stages, the first timestep stands alone.
   expect((scheduler.timesteps.length - refiner.length) % scheduler.stages).toBe(0);
   expect(base.length + refiner.length - scheduler.timesteps.length).toBeLessThan(scheduler.stages);
+});
+
+test('a strength that leaves no step is refused of PNDM, too, which has one timestep more', () => {
+  const scheduler = createScheduler({ ...config, _class_name: 'PNDMScheduler', skip_prk_steps: true });
+  scheduler.setTimesteps(10);
+  expect(scheduler.timesteps).toHaveLength(11);
+  expect(() => timestepsLeft(scheduler, 10, 0.05)).toThrow('leaves none of the 10 steps');
+  expect(timestepsLeft(scheduler, 10, 0.1)).toHaveLength(2);
 });
