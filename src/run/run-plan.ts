@@ -48,22 +48,9 @@ export interface Part {
 /** Bytes of the process itself: Node, onnxruntime and the graphs. */
 const PROCESS_BYTES = 190e6;
 
-/**
- * What the allocator keeps of released memory comes on top. It grew with the parts and the passes: to 600 MB where six passes
- * of Stable Diffusion 1.5's UNet went through parts of 1.4 GB (Linux x64, glibc).
- */
-const KEPT_SHARE = 1 / 2;
-const MOST_KEPT = 700e6;
-
 /** Memory of the process at its peak, in bytes, where its largest part takes so much. */
 export function peakBytes(largestPart: number): number {
-  return PROCESS_BYTES + largestPart + Math.min(KEPT_SHARE * largestPart, MOST_KEPT);
-}
-
-/** The largest part that keeps the process under a limit. */
-function largestPart(maxBytes: number): number {
-  const rest = maxBytes - PROCESS_BYTES;
-  return Math.max(rest / (1 + KEPT_SHARE), rest - MOST_KEPT);
+  return PROCESS_BYTES + largestPart;
 }
 
 /** Share of the limit that values may take in memory while they wait for a later part. */
@@ -98,7 +85,7 @@ async function planPasses(
   const [first] = passes;
   const shapes = new Map([...(first ?? [])].map(([name, { shape }]) => [name, shape]));
   const waitingBytes = maxBytes * WAITING_SHARE;
-  const parts = await planParts(chain, shapes, largestPart(maxBytes - waitingBytes), scratch);
+  const parts = await planParts(chain, shapes, maxBytes - PROCESS_BYTES - waitingBytes, scratch);
   const segments = parts.map(({ segment }) => segment);
   const largest = Math.max(...segments.map(({ bytes }) => bytes));
   const weights = Math.max(...segments.map(({ model }) => bytesOf(model.dataFiles)));

@@ -279,7 +279,7 @@ describe('little memory', () => {
     const request = { artifact: at('float32', 'unet'), reference: golden('unet.t501'), minPsnr: 130 };
     const notes: string[] = [];
     const onProgress = (event: ProgressEvent) => void (event.type === 'note' && notes.push(event.message));
-    const maxMemoryBytes = ((190e6 + 1.5 * 12e6) * 16) / 15;
+    const maxMemoryBytes = ((190e6 + 12e6) * 16) / 15;
     const [little] = await validate({ ...request, maxMemoryBytes }, { onProgress });
     expect(little).toEqual(await only(request));
     expect(notes).toEqual([

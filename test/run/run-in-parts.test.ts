@@ -26,7 +26,7 @@ beforeAll(async () => {
 
 /** A limit that leaves so much to the largest part: the rest is the process and what waits. */
 function limitFor(largestPart: number): number {
-  return ((190e6 + largestPart * 1.5) * 16) / 15;
+  return ((190e6 + largestPart) * 16) / 15;
 }
 
 /** The hexadecimal bits of every output of every case, and how it was run. */
@@ -90,7 +90,7 @@ describe('a model in parts gives the bits of the whole, its files gone in the en
     ['float32/unet', 4e6, step],
     ['float16/unet', 24e6, step],
     ['float16/unet', 6e6, step],
-    ['float16/vae_decoder', 4e6, latents],
+    ['float16/vae_decoder', 6e6, latents],
     ['chunks', 8e6, step],
     ['coreml', 24e6, step],
     ['palettes', 24e6, step],
@@ -134,7 +134,7 @@ test('where an operation alone is too large, each row gives the bits of that row
     ...recorded,
     ['sample', { dtype: 'f32', shape: [2, 4, 32, 32], data: noise }],
   ]);
-  const { plan, bits } = await inParts(paths, [both], { largestPart: 100e6 });
+  const { plan, bits } = await inParts(paths, [both], { largestPart: 110e6 });
   expect(plan.rows).toBe(2);
   const alone = (row: number): TensorMap =>
     new Map(

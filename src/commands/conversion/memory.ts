@@ -6,6 +6,7 @@ import { convert } from '../../convert/convert.ts';
 import type { NetworkName } from '../../convert/networks/networks.ts';
 import { type PlannedArtifact, totalBytes } from '../../formats/artifact.ts';
 import type { TargetName } from '../../formats/format.ts';
+import { WITH_KEPT } from '../../formats/onnx/segments.ts';
 import type { Graph } from '../../graph/graph.ts';
 import { peakElements } from '../../graph/peak-elements.ts';
 import { peakBytes } from '../../run/run-plan.ts';
@@ -90,7 +91,7 @@ export function checkMemory(
 
 /** Memory of a run that keeps to a limit if it can. */
 function boundedBytes({ weights, computed, rows }: GraphNeed, maxBytes: number): number {
-  const whole = peakBytes(weights + computed);
+  const whole = peakBytes(WITH_KEPT * weights + computed);
   if (whole <= maxBytes) return whole;
   const inParts = peakBytes(computed);
   return Math.max(maxBytes, inParts <= maxBytes ? inParts : peakBytes(computed / rows));
