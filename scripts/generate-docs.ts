@@ -4,11 +4,13 @@
  * chart; with `--check` it only compares, and fails on a difference.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { commandNames } from '../cli/commands.ts';
 import { benchmarkChart, newestRows, withBenchmarks } from './docs/benchmarks.ts';
 import { clientsPage } from './docs/clients.ts';
+import { publishedSchemas } from './docs/json-schemas.ts';
+import { modelsPage } from './docs/models.ts';
 import { supportedPage } from './docs/supported.ts';
 import { trustPage } from './docs/trust.ts';
 
@@ -22,12 +24,21 @@ const pages = {
   'docs/trust.md': trustPage(root),
   'README.md': withBenchmarks(readFileSync(join(root, 'README.md'), 'utf8'), benchmarks),
   'docs/images/full-size.svg': benchmarkChart(benchmarks),
+  'docs/models.md': modelsPage(),
+  ...Object.fromEntries(
+    [...publishedSchemas()].map(([name, schema]) => [
+      `docs/schemas/${name}`,
+      `${JSON.stringify(schema, null, 2)}\n`,
+    ]),
+  ),
 };
 
 for (const [name, text] of Object.entries(pages)) {
   const path = join(root, name);
-  if (!process.argv.includes('--check')) writeFileSync(path, text);
-  else if (!existsSync(path) || readFileSync(path, 'utf8') !== text) {
+  if (!process.argv.includes('--check')) {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, text);
+  } else if (!existsSync(path) || readFileSync(path, 'utf8') !== text) {
     process.stderr.write(`${name} is not what the code says: run \`npm run docs\` and commit it.\n`);
     process.exitCode = 1;
   }

@@ -33,9 +33,10 @@ export const runCommand: Command = {
         target,
         [...outputs].map(([name, tensor]) => ({ name, ...tensor })),
       );
-    const rows = [...outputs].map(([name, { dtype, shape }]) => [name, dtype, shape.join(' × ')]);
+    const written = [...outputs].map(([name, { dtype, shape }]) => ({ name, dtype, shape }));
+    const rows = written.map(({ name, dtype, shape }) => [name, dtype, shape.join(' × ')]);
     report.result(
-      { outputs: rows.map(([name, dtype, shape]) => ({ name, dtype, shape })), path: target, record },
+      { outputs: written, path: target, record },
       `${alignColumns([['output', 'dtype', 'shape'], ...rows])}\n\nWritten to ${[target, record].filter((path) => path !== undefined).join(' and ')}`,
     );
     return 0;

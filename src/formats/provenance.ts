@@ -58,7 +58,8 @@ export interface ArtifactRecord {
 
 const FILE = 'sdconvert.json';
 
-const findingSchema = z.discriminatedUnion('problem', [
+/** Schema of a finding, as it is on record. */
+export const findingSchema = z.discriminatedUnion('problem', [
   z.object({
     problem: z.literal('non-finite'),
     weight: z.string(),
@@ -81,7 +82,8 @@ const place = z
   .string()
   .refine((text) => !/^[/\\]|(^|[/\\])\.\.([/\\]|$)|\0/.test(text), 'a path inside the folder');
 
-const schema = z.object({
+/** Schema of `sdconvert.json`. */
+export const provenanceSchema = z.object({
   sdconvert: z.string(),
   checkpoint: z.object({ name: z.string(), components: z.record(z.string(), z.string()) }).optional(),
   hub: z.array(z.object({ repo: z.string(), commit: z.string(), files: z.array(z.string()) })).optional(),
@@ -103,7 +105,7 @@ const schema = z.object({
 export async function readProvenance(output: string): Promise<Provenance | undefined> {
   const path = join(output, FILE);
   if (!(await exists(path))) return undefined;
-  const { data, error } = schema.safeParse(await readJsonObject(path));
+  const { data, error } = provenanceSchema.safeParse(await readJsonObject(path));
   if (!data) throw notOurs(path, error);
   const records = Object.entries(data.artifacts).map(([name, record]): [string, ArtifactRecord] => [
     name,

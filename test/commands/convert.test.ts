@@ -81,7 +81,7 @@ test('a second run reuses existing results, and says so', async () => {
     { onProgress: (event) => void (event.type === 'note' && notes.push(event.message)) },
   );
   expect(artifacts.every(({ kept }) => kept)).toBe(true);
-  expect(notes).toContain('reused onnx/unet_chunk1: it was made earlier with the same options.');
+  expect(notes.join('\n')).toMatch(/^reused, made earlier with the same options: .*onnx\/unet_chunk1/m);
   expect(modificationTimes(join(whole, 'onnx/unet_chunk1'))).toEqual(before);
 });
 

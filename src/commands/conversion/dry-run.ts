@@ -19,11 +19,11 @@ export function dryRunStage(request: ConvertRequest): Stage<Planned, ConvertResu
       const note = (message: string) => context.onProgress?.({ type: 'note', message });
       if (obstacle) note(`the conversion would stop: ${obstacle.problem} ${obstacle.advice ?? ''}`);
       else {
-        for (const path of foreign)
-          note(`${path} would be removed: it was converted from another checkpoint.`);
-        for (const path of otherForms)
+        if (foreign.length > 0)
+          note(`would be removed, as converted from another checkpoint: ${foreign.join(', ')}.`);
+        if (otherForms.length > 0)
           note(
-            `${path} would be removed: it is another form (whole or in chunks) of a model that would be written.`,
+            `would be removed, as another form (whole or in chunks) of what is written: ${otherForms.join(', ')}.`,
           );
       }
       const artifacts = models.flatMap((model) =>

@@ -47,8 +47,9 @@ export function writeStage(
       if (obstacle || kept.size !== before.kept.size) throw obstacle ?? changedMeanwhile(output);
       const findings = await findingsOnRecord(output, kept);
       for (const [path, found] of findings) refuseNonFinite(path, found, request);
-      for (const { path } of kept) {
-        const message = `reused ${path}: it was made earlier with the same options.`;
+      if (kept.size > 0) {
+        const paths = [...kept].map(({ path }) => path).join(', ');
+        const message = `reused, made earlier with the same options: ${paths}.`;
         context.onProgress?.({ type: 'note', message });
       }
       for (const path of foreign) await removePath(join(output, path));

@@ -1,0 +1,336 @@
+import { z } from 'zod';
+import { findingSchema, provenanceSchema } from '../../src/formats/provenance.ts';
+
+/**
+ * Schemas of what `--json` prints, a line each, and of sdconvert.json. A test holds real outputs against them: they are
+ * strict, so that what is printed and not described fails.
+ */
+
+/** JSON has no infinities: a PSNR of identical tensors is the text "Infinity". */
+const decibels = z.union([z.number(), z.enum(['Infinity', '-Infinity', 'NaN'])]);
+const count = z.int().min(0);
+const texts = z.record(z.string(), z.string());
+
+const sized = z.strictObject({ name: z.string(), byteLength: count });
+const hashed = sized.extend({ sha256: z.string().regex(/^[0-9a-f]{64}$/) });
+const downloaded = sized.extend({ isCached: z.boolean().describe('whether it was in the cache before') });
+const format = z.enum(['onnx', 'mlpackage', 'mlmodelc']);
+const size = z.tuple([count, count]).nullable();
+
+const verdict = z.strictObject({
+  model: z.string(),
+  paths: z.array(z.string()),
+  format,
+  floor: decibels.describe('lowest PSNR that passes, in dB'),
+  reference: z.string(),
+  outputs: z.array(
+    z.strictObject({
+      name: z.string(),
+      inputs: z.string().describe('case of inputs: timestep 981'),
+      psnr: decibels.describe('dB; against a reference with the same bits where weights have fewer'),
+      applePsnr: decibels,
+      float32Psnr: decibels.optional().describe('dB against float32, where weights have fewer bits'),
+      maxAbsError: decibels,
+      nonFinite: z.strictObject({ reference: count, candidate: count, added: count }),
+      pass: z.boolean(),
+    }),
+  ),
+  notCompared: z.array(z.string()),
+  pass: z.boolean(),
+});
+
+const convert = z.strictObject({
+  output: z.string(),
+  artifacts: z.array(
+    z.strictObject({
+      target: z.enum(['onnx', 'coreml']),
+      id: z.strictObject({
+        network: z.string(),
+        chunk: z.strictObject({ index: z.int().min(1), of: count.optional() }).optional(),
+      }),
+      name: z.string(),
+      path: z.string().describe('relative to the output'),
+      model: z.string(),
+      files: z.array(sized),
+      kept: z.boolean().describe('whether an earlier result is reused'),
+      findings: z.array(findingSchema).optional(),
+    }),
+  ),
+  bundled: z.array(z.string()),
+  verdicts: z.array(verdict),
+  downloads: z
+    .array(z.strictObject({ repo: z.string(), commit: z.string(), files: z.array(downloaded) }))
+    .optional()
+    .describe('of a dry run'),
+  memory: z
+    .strictObject({
+      conversion: count,
+      check: z.strictObject({ network: z.string(), bytes: count }).optional(),
+    })
+    .optional()
+    .describe('bytes that a dry run says are needed'),
+});
+
+const form = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('palette'),
+    bits: count,
+    groupSize: count.optional(),
+    int8Palette: z.boolean().optional(),
+    channelScales: z.boolean().optional(),
+  }),
+  z.strictObject({
+    kind: z.literal('linear'),
+    bits: count,
+    symmetric: z.boolean(),
+    blockSize: count.optional(),
+    matMulNBits: z.boolean().optional(),
+  }),
+]);
+
+const quantize = z.strictObject({
+  path: z.string(),
+  weights: z.array(
+    z.strictObject({
+      name: z.string(),
+      shape: z.array(count),
+      form,
+      bytesBefore: count,
+      bytesAfter: count,
+      squaredError: z.number(),
+      optimum: z.number().optional(),
+      decibels: z.number().nullable(),
+    }),
+  ),
+  bytesBefore: count,
+  bytesAfter: count,
+});
+
+const point = z.strictObject({ bits: z.union([count, z.literal('mixed')]), bytes: count, psnr: decibels });
+
+const found = {
+  path: z.string(),
+  problems: z.array(z.string()),
+  next: z.union([
+    z.strictObject({ command: z.string(), where: z.string().optional() }),
+    z.strictObject({ advice: z.string() }),
+  ]),
+};
+const stored = z.array(
+  z.strictObject({
+    stored: z.string(),
+    bits: z.number(),
+    tensors: count,
+    parameters: count,
+    byteLength: count,
+  }),
+);
+const value = z.strictObject({
+  name: z.string(),
+  dtype: z.string(),
+  shape: z.array(z.union([z.number(), z.string()])).nullable(),
+});
+const model = {
+  ...found,
+  network: z.string().nullable(),
+  chunk: z.string().nullable(),
+  inputs: z.array(value),
+  outputs: z.array(value),
+  operations: z.record(z.string(), count),
+  weights: stored,
+  files: z.array(sized),
+  metadata: texts,
+};
+const coreMl = {
+  ...model,
+  specificationVersion: count,
+  opset: z.string(),
+  deploymentTarget: z.string().nullable(),
+  attention: z.string().nullable(),
+};
+const weightFormat = z.enum(['safetensors', 'PyTorch', 'GGUF']);
+
+const inspect = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('checkpoint'),
+    ...found,
+    format: z.enum(['diffusers folder', ...weightFormat.options]),
+    pipeline: z.string().nullable(),
+    family: z.string().nullable(),
+    task: z.string().nullable(),
+    predictionType: z.string().nullable(),
+    scheduler: z.string().nullable(),
+    compatibleSchedulers: z.array(z.string()),
+    latentSize: size,
+    pictureSize: size,
+    components: z.array(
+      z.strictObject({
+        name: z.string(),
+        className: z.string(),
+        tensors: count,
+        parameters: count,
+        byteLength: count,
+        weights: stored,
+      }),
+    ),
+    variants: z.array(z.string()),
+    networks: z.array(z.strictObject({ name: z.string(), problem: z.string().nullable() })),
+    missing: z.array(z.string()),
+    notes: z.array(z.string()),
+  }),
+  z.strictObject({
+    kind: z.literal('weights'),
+    ...found,
+    format: weightFormat,
+    what: z.string(),
+    className: z.string().nullable(),
+    family: z.string().nullable(),
+    lora: z
+      .strictObject({
+        path: z.string(),
+        byteLength: count,
+        format: z.string(),
+        kinds: z.array(z.string()),
+        decomposed: z.boolean(),
+        ranks: z.array(count),
+        family: z.string().nullable(),
+        networks: z.record(z.string(), count),
+        targets: count,
+        unknown: z.array(z.string()),
+        baseModel: z.string().nullable(),
+      })
+      .nullable(),
+    files: z.array(sized),
+    tensors: count,
+    parameters: count,
+    byteLength: count,
+    weights: stored,
+    values: z.array(value),
+    metadata: texts,
+  }),
+  z.strictObject({
+    kind: z.literal('onnx'),
+    ...model,
+    irVersion: count,
+    opsets: z.record(z.string(), count),
+    producer: z.string(),
+  }),
+  z.strictObject({ kind: z.literal('mlpackage'), ...coreMl }),
+  z.strictObject({ kind: z.literal('mlmodelc'), ...coreMl }),
+  z.strictObject({
+    kind: z.literal('artifacts'),
+    ...found,
+    sdconvert: z.string().nullable(),
+    scheduler: z.string().nullable(),
+    compatibleSchedulers: z.array(z.string()),
+    artifacts: z.array(
+      z.strictObject({
+        path: z.string(),
+        format,
+        byteLength: count,
+        options: z.record(z.string(), z.unknown()).nullable(),
+        findings: z.array(findingSchema).optional(),
+      }),
+    ),
+  }),
+  z.strictObject({ kind: z.literal('picture'), ...found, width: count, height: count, texts }),
+  z.strictObject({ kind: z.literal('other'), ...found, details: texts }),
+]);
+
+const file = { path: z.string(), width: count, height: count, seed: z.number() };
+const picture = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.enum(['picture', 'step']),
+    ...file,
+    prompt: z.string(),
+    scheduler: z.string(),
+    seconds: z.number(),
+    isWithheld: z.boolean().describe('whether the safety checker blackened it'),
+  }),
+  z.strictObject({ kind: z.literal('sheet'), ...file }),
+]);
+
+/** Results, by command. */
+export const resultSchemas = {
+  convert,
+  download: z.strictObject({
+    path: z.string(),
+    repo: z.string(),
+    commit: z.string(),
+    files: z.array(sized),
+    notes: z.array(z.string()),
+  }),
+  inspect,
+  validate: z.strictObject({ verdicts: z.array(verdict) }),
+  run: z.strictObject({
+    outputs: z.array(z.strictObject({ name: z.string(), dtype: z.string(), shape: z.array(count) })),
+    path: z.string().optional(),
+    record: z.string().optional(),
+  }),
+  quantize,
+  analyze: z.strictObject({
+    points: z.array(point),
+    reports: z.array(z.string()),
+    chosen: z.strictObject({ point, recipe: z.string(), written: quantize }).optional(),
+  }),
+  chunk: z.strictObject({ chunks: z.array(z.strictObject({ path: z.string(), byteLength: count })) }),
+  compile: z.strictObject({ path: z.string() }),
+  bundle: z.strictObject({ folder: z.string(), files: z.array(hashed) }),
+  verify: z.strictObject({
+    path: z.string(),
+    files: count,
+    bytes: count,
+    problems: z.array(z.string()),
+  }),
+  generate: z.strictObject({ images: z.array(picture) }),
+  serve: z.strictObject({ folder: z.string(), address: z.string() }),
+} as const;
+
+/** Every line but the result. */
+export const eventSchema = z.union([
+  z.strictObject({ event: z.literal('stage'), stage: z.string(), state: z.literal('started') }),
+  z.strictObject({
+    event: z.literal('stage'),
+    stage: z.string(),
+    state: z.literal('finished'),
+    detail: z.string(),
+    seconds: z.number(),
+  }),
+  z.strictObject({
+    event: z.literal('progress'),
+    stage: z.string(),
+    what: z.string(),
+    done: z.number(),
+    total: z.number(),
+    unit: z.literal('bytes').optional(),
+  }),
+  z.strictObject({ event: z.literal('note'), message: z.string() }),
+  z.strictObject({
+    event: z.literal('error'),
+    name: z.string(),
+    problem: z.string(),
+    details: texts,
+    advice: z.string().optional(),
+  }),
+]);
+
+/** The schemas as they are published, by the name of their file. */
+export function publishedSchemas(): ReadonlyMap<string, object> {
+  const results = Object.entries(resultSchemas).map(([command, result]): [string, object] => [
+    `${command}.schema.json`,
+    titled(
+      z.strictObject({ event: z.literal('result'), result }),
+      `The result of sdconvert ${command} --json`,
+    ),
+  ]);
+  return new Map([
+    ['sdconvert.schema.json', titled(provenanceSchema, 'sdconvert.json, the record of a conversion')],
+    ['event.schema.json', titled(eventSchema, 'A line of --json that is no result')],
+    ...results,
+  ]);
+}
+
+function titled(schema: z.ZodType, title: string): object {
+  const { $schema, ...rest } = z.toJSONSchema(schema);
+  return { $schema, title, ...rest };
+}
