@@ -52,6 +52,11 @@ const convert = z.strictObject({
       path: z.string().describe('relative to the output'),
       model: z.string(),
       files: z.array(sized),
+      client: z.string().optional().describe('the client that it has a form of its own for'),
+      twin: z
+        .strictObject({ path: z.string(), files: texts, sharedBytes: count })
+        .optional()
+        .describe('another artifact with the same weights, which are on the disk once'),
       kept: z.boolean().describe('whether an earlier result is reused'),
       findings: z.array(findingSchema).optional(),
     }),
@@ -275,12 +280,26 @@ export const resultSchemas = {
   }),
   chunk: z.strictObject({ chunks: z.array(z.strictObject({ path: z.string(), byteLength: count })) }),
   compile: z.strictObject({ path: z.string() }),
-  bundle: z.strictObject({ folder: z.string(), files: z.array(hashed) }),
+  bundle: z.strictObject({
+    folder: z.string(),
+    files: z.array(hashed),
+    bundles: z.array(z.strictObject({ client: z.string(), folder: z.string(), files: z.array(hashed) })),
+  }),
   verify: z.strictObject({
     path: z.string(),
     files: count,
     bytes: count,
     problems: z.array(z.string()),
+    clients: z
+      .array(
+        z.strictObject({
+          client: z.string(),
+          folder: z.string(),
+          problems: z.array(z.string()),
+          mend: z.string().optional(),
+        }),
+      )
+      .optional(),
   }),
   generate: z.strictObject({ images: z.array(picture) }),
   serve: z.strictObject({ folder: z.string(), address: z.string() }),
