@@ -1,5 +1,6 @@
 import { dirname } from 'node:path';
 import { refreshBundles } from '../bundle/refresh-bundles.ts';
+import { noteStaleClients } from '../bundle/stale-clients.ts';
 import type { Context } from '../context.ts';
 import type { WrittenFile } from '../formats/artifact.ts';
 import { parsePath } from '../formats/artifact-id.ts';
@@ -34,6 +35,7 @@ export async function openRecord(path: string): Promise<QuantizedRecord> {
       if (before && files !== before.files) await write(before);
     },
     async refresh(context) {
+      if (place) await noteStaleClients(place, context);
       const { network, chunk } = parsePath(path);
       if (network === undefined || formatOfEnding(path) !== 'mlpackage') return;
       const now = { id: { network, chunk }, path, files: files ?? [] };

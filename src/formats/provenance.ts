@@ -197,7 +197,8 @@ export interface PlaceInOutput {
 }
 
 /** Where a conversion lays out artifacts below its output folder. What else lies near a record is nobody's that it knows. */
-const layout = /^([^/]+\.(mlpackage|mlmodelc)|(onnx|Resources)\/[^/]+|Resources\/controlnet\/[^/]+)$/;
+const layout =
+  /^(([\w-]+\/)?[^/]+\.(mlpackage|mlmodelc)|(onnx(-[\w-]+)?|Resources)\/[^/]+|[\w-]+\/controlnet\/[^/]+)$/;
 
 /** The output folder that a path is in, as a conversion lays it out; `undefined` where it is in none. */
 export async function placeInOutput(path: string): Promise<PlaceInOutput | undefined> {

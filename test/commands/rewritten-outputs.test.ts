@@ -34,6 +34,21 @@ function weightsOf(folder: string): Buffer {
 }
 
 describe('a conversion whose model was quantised in its place', () => {
+  test('names the folders of clients that hold the model as it was, and follows those that are quantised themselves', async () => {
+    await convert({ clients: ['optimum', 'openvino'] });
+    const notes = async (path: string) => {
+      const said: string[] = [];
+      const onProgress = (event: ProgressEvent) => event.type === 'note' && said.push(event.message);
+      await quantizeArtifact({ artifact: join(output, path), plan, inPlace: true }, { onProgress });
+      return said;
+    };
+    expect(await notes('onnx-openvino/text_encoder')).toEqual([]);
+    expect((await verify({ path: output })).problems).toEqual([]);
+    expect(await notes('onnx/text_encoder')).toEqual([
+      `${join(output, 'onnx-openvino')} still holds the model as it was: sdconvert bundle ${output} --for openvino makes it again.`,
+    ]);
+  });
+
   test('still verifies, and says what it is now', async () => {
     await convert();
     const before = await readProvenance(output);
