@@ -12,6 +12,7 @@ import { listFolder, lookAtFile, pathKind } from '../io/disk.ts';
 import { filesIn } from '../io/file-sizes.ts';
 import { hashStream } from '../io/hash-stream.ts';
 import { notFound } from '../io/not-found.ts';
+import { readStrictJson } from '../io/strict-json.ts';
 import { count, formatBytes } from '../text.ts';
 import { checkRequest } from './check-request.ts';
 
@@ -50,8 +51,9 @@ interface Expected {
 
 /**
  * Hashes every file listed in a conversion's `sdconvert.json`, or every blob of a repository in the Hub's cache (which is
- * named by its hash), and lists those that changed; with `clients`, what these would refuse. Throws `NotFoundError`, `RequestError` for a folder without a record,
- * `FileFormatError` for a damaged record, and `InterruptedError`.
+ * named by its hash), and lists those that changed, and JSON files that are not strict (versions before 0.1.0 copied
+ * Python's `Infinity`); with `clients`, what these would refuse. Throws `NotFoundError`, `RequestError` for a folder without
+ * a record, `FileFormatError` for a damaged record, and `InterruptedError`.
  *
  * @example await verify({ path: './stable-diffusion-v1-5' }) // { files: 35, bytes: …, problems: [] }
  */
@@ -146,6 +148,10 @@ async function compareAll(
       problems.push(`${name} has ${found.size} bytes, but ${byteLength} were written.`);
     else if ((await hashStream(join(folder, name), { as, signal, onBytes })) !== hash)
       problems.push(`${name} has changed since it was written.`);
+    else if (name.endsWith('.json') && (await readStrictJson(join(folder, name))) === undefined)
+      problems.push(
+        `${name} is not strict JSON (NaN and Infinity are Python’s): convert again with --force, since other runtimes refuse it.`,
+      );
   }
   return { path: folder, files: expected.length, bytes: total, problems };
 }

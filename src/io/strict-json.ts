@@ -67,3 +67,13 @@ function notFinite(file: string, key: string, value: number): FileFormatError {
     advice: `Remove ${key} from the file it comes from, or give it a finite number.`,
   });
 }
+
+/** The value of a JSON file; `undefined` where it is not JSON, such as Python's with NaN and Infinity. Throws as `readText` does. */
+export async function readStrictJson(path: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readText(path));
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}

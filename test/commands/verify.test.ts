@@ -1,9 +1,11 @@
+import { createHash } from 'node:crypto';
 import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { resolveModel } from '../../src/checkpoint/from-hub/resolve-model.ts';
 import { convertCheckpoint } from '../../src/commands/convert.ts';
 import { verify } from '../../src/commands/verify.ts';
+import { updateProvenance } from '../../src/formats/provenance.ts';
 import { cachedRepository } from '../../src/hub/hub-cache.ts';
 import { checkpointFiles, repository } from '../support/hub-checkpoint.ts';
 import { hubFixture } from '../support/hub-fixture.ts';
@@ -11,6 +13,10 @@ import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const temporary = temporaryFolder();
 const hub = hubFixture();
+
+function hashed(text: string) {
+  return { byteLength: text.length, sha256: createHash('sha256').update(text).digest('hex') };
+}
 
 function flip(file: string): void {
   const bytes = readFileSync(file);
@@ -35,6 +41,24 @@ describe('a conversion', () => {
     expect(result.problems).toEqual([]);
     expect(result.files).toBeGreaterThan(10);
     expect(progress.at(-1)).toBe(result.bytes);
+  });
+
+  test('names JSON that other runtimes refuse, though it is what was written', async () => {
+    const scheduler = join(output, 'onnx/scheduler/scheduler_config.json');
+    const [before, text] = [
+      readFileSync(join(output, 'sdconvert.json')),
+      '{"lambda_min_clipped": -Infinity}',
+    ];
+    const original = readFileSync(scheduler);
+    writeFileSync(scheduler, text);
+    const file = { name: 'scheduler/scheduler_config.json', ...hashed(text) };
+    await updateProvenance(output, { written: { onnx: { source: {}, options: {}, files: [file] } } });
+    const { problems } = await verify({ path: output });
+    expect(problems).toEqual([
+      expect.stringContaining('onnx/scheduler/scheduler_config.json is not strict JSON'),
+    ]);
+    writeFileSync(scheduler, original);
+    writeFileSync(join(output, 'sdconvert.json'), before);
   });
 
   test('names every file that is not', async () => {

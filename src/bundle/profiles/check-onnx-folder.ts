@@ -5,8 +5,9 @@ import type { ArtifactFacts, DeclaredValue } from '../../formats/artifact.ts';
 import type { Port } from '../../formats/client-form.ts';
 import { readOnnxFacts } from '../../formats/onnx/read-onnx-facts.ts';
 import { fits, type Side, wantedPort } from '../../formats/onnx/wanted-port.ts';
-import { pathKind, readText } from '../../io/disk.ts';
+import { pathKind } from '../../io/disk.ts';
 import { isJsonObject, type JsonObject } from '../../io/python-json.ts';
+import { readStrictJson } from '../../io/strict-json.ts';
 import { formatBytes } from '../../text.ts';
 import { dtypeName, dtypes } from '../../weights/dtype.ts';
 import { replacedScheduler, SCHEDULER_FILE } from './folder-files.ts';
@@ -135,21 +136,12 @@ async function checkFiles(client: ClientName, profile: Profile, folder: string):
       continue;
     }
     if (!name.endsWith('.json')) continue;
-    const json = await readStrict(join(folder, name));
+    const json = await readStrictJson(join(folder, name));
     if (json === undefined)
       found.push(`${name} is not strict JSON (NaN and Infinity are Python’s), and ${client} refuses it.`);
     else found.push(...checkJson(client, profile, name, json));
   }
   return found;
-}
-
-async function readStrict(path: string): Promise<unknown> {
-  try {
-    return JSON.parse(await readText(path));
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
 }
 
 function checkJson(client: ClientName, profile: Profile, name: string, json: unknown): string[] {
