@@ -17,7 +17,7 @@ import {
 } from './disk-errors.ts';
 import { lockFolder } from './folder-lock.ts';
 import { notFound } from './not-found.ts';
-import { rememberOpened } from './opened-files.ts';
+import { forgetOpened, rememberOpened } from './opened-files.ts';
 import { disown, isStage } from './owner.ts';
 import { remove, rename } from './patient.ts';
 import { type RemoteFile, remoteFile, remoteNames } from './remote-files.ts';
@@ -61,6 +61,7 @@ export async function openFile(path: string): Promise<ByteSource> {
 }
 
 function openRemote(path: string, { size, read }: RemoteFile): ByteSource {
+  forgetOpened(path); // a file on this disk that was called so is not it
   return {
     name: path,
     size,

@@ -22,6 +22,11 @@ export function rememberOpened(path: string, found: Stats): () => void {
   };
 }
 
+/** Forgets a path that leads elsewhere from now on. */
+export function forgetOpened(path: string): void {
+  opened.delete(path);
+}
+
 /** Whether a path leads to another file than the one that was opened by it, or that file has been changed since. */
 export async function isReplaced(path: string): Promise<boolean> {
   const before = opened.get(path);
