@@ -29,6 +29,7 @@ export default defineConfig({
   test: {
     // Before any worker starts.
     globalSetup: 'test/support/global-setup.ts',
+    setupFiles: 'test/support/seeded-properties.ts',
     reporters: ['default', new CountReporter()],
     projects: [
       { extends: true, test: { name: 'fast', include: ['test/**/*.test.ts'], exclude: slow } },

@@ -57,7 +57,7 @@ describe('an output folder', () => {
     const error = await rejectionOf(convert(other, { force: true }));
     expect(error.problem).toBe(`${other} is a checkpoint: nothing is written into it.`);
     expect(readdirSync(other)).not.toContain('sdconvert.json');
-    await expect(convert('')).rejects.toThrow('--output is empty');
+    await expect(convert('')).rejects.toThrow('this is empty');
   });
 
   test('may not hold what sdconvert did not write, but for hidden files', async () => {

@@ -82,7 +82,7 @@ describe('against recordings of diffusers', () => {
   test('a folder of several models says that one of them must be named', async () => {
     const refused = validate({ artifact: at('float32'), reference: golden('unet.t21'), minPsnr });
     await expect(refused).rejects.toThrow(
-      /holds 4 models[\s\S]*text_encoder, unet, vae_decoder, vae_encoder/,
+      /contains 4 models[\s\S]*text_encoder, unet, vae_decoder, vae_encoder/,
     );
   });
 });

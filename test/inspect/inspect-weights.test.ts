@@ -271,7 +271,12 @@ test('a folder of weight files leads to the first of them', async () => {
   });
 });
 
-test('the name of a model on the Hub leads to its download', async () => {
-  const error = await rejectionOf(inspect({ path: 'somebody/some-model' }));
-  expect(error.advice).toContain('sdconvert download somebody/some-model');
+test('a model on the Hub that is not in the cache is missing there, without the network', async () => {
+  const error = await rejectionOf(
+    inspect({
+      path: 'somebody/some-model',
+      hub: { endpoint: 'https://hub.invalid', offline: true, cacheDir: at('cache') },
+    }),
+  );
+  expect(error.advice).toContain('without --offline');
 });

@@ -8,11 +8,9 @@ import { remoteFile } from '../../io/remote-files.ts';
 
 /**
  * Chooses the output folder: the requested one, or else `./<name>` (without the organisation), or `./<name>-sdconvert` if
- * `./<name>` is a checkpoint. Throws `RequestError` for an empty name.
+ * `./<name>` is a checkpoint.
  */
 export async function outputFolder(wanted: string | undefined, { name, path }: Checkpoint): Promise<string> {
-  if (wanted === '')
-    throw new RequestError({ problem: '--output is empty.', advice: 'Name a folder, or leave it out.' });
   if (wanted !== undefined) return wanted;
   const own = basename(name);
   const isTaken = resolve(own) === resolve(path) || (await isCheckpoint(own));

@@ -187,7 +187,7 @@ describe('what is not supported is refused with its key, its value and what woul
     expect(error.problem).toBe(`the config of the unet sets ${key} to a value that is not supported.`);
     expect(error.details).toEqual({
       file: 'unet/config.json',
-      found: `${key} = ${JSON.stringify(value)}`,
+      found: `${key} = ${JSON.stringify(value).replaceAll(',', ', ')}`,
       supported,
     });
   });
