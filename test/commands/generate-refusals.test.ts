@@ -66,6 +66,18 @@ describe('what cannot be drawn is refused in a sentence before a model is loaded
     await refused({ refinerStart: 0.8 }, 'only Stable Diffusion XL has a refiner.');
   });
 
+  test('a refiner that takes over before a picture to start from has its first step, of any compared scheduler', async () => {
+    const input = await convertDrawingCheckpoint(temporary('xl'), 'xl', { target: 'onnx' });
+    const begun = { input, image: own, steps: 10, refinerStart: 0.5 };
+    const sentence = 'a refiner that starts at 0.5 leaves no step for one of the two models.';
+    await refused({ ...begun, strength: 0.3 }, sentence);
+    await refused({ ...begun, strength: 0.3 }, '0 for the base model, 5 for the refiner');
+    // Of four steps, LCM's first is at 999 and DDIM's at 750.
+    const compared = { input, steps: 4, refinerStart: 0.2, compareSchedulers: ['lcm', 'ddim'] };
+    await refused(compared, 'a refiner that starts at 0.2 leaves no step for one of the two models.');
+    await refused(compared, 'for the refiner (ddim)');
+  });
+
   test('a scheduler that nobody knows, or that cannot predict what the model predicts', async () => {
     await refused({ scheduler: 'fastest' }, 'fastest');
     await refused({ scheduler: 'flow_euler' }, 'FlowMatchEulerDiscreteScheduler cannot');

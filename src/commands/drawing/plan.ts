@@ -27,6 +27,8 @@ import {
 } from '../../generate/pipelines/timesteps.ts';
 import { readTextualInversions } from '../../generate/prompt/read-textual-inversion.ts';
 import type { TextualInversion } from '../../generate/prompt/textual-inversion.ts';
+import type { Scheduler } from '../../generate/schedulers/scheduler.ts';
+import { type SchedulerName, shortName } from '../../generate/schedulers/scheduler-names.ts';
 import { makeFolder } from '../../io/disk.ts';
 import { createRng } from '../../random/random.ts';
 import type { Rng } from '../../random/rng.ts';
@@ -95,11 +97,14 @@ export async function planDrawings(request: GenerateRequest, context: Context): 
   await requireModels({ folder, unet, pipeline, size });
   const settings = await readSettings(folder, unet.family, context);
   const schedulers = chooseSchedulers(request, settings);
-  const { newScheduler } = schedulers[0];
   const strength = request.strength ?? (pipeline === 'inpainting' ? 1 : STRENGTH);
-  if (pipeline === 'image to image' || pipeline === 'inpainting')
-    timestepsLeft(newScheduler(), request.steps, strength);
-  const refiner = await planRefiner({ request, folder, unet, settings, newScheduler, network }, context);
+  const schedules = schedulers.map(({ scheduler, newScheduler }) => {
+    const made = newScheduler();
+    const isPart = pipeline === 'image to image' || pipeline === 'inpainting';
+    const timesteps = isPart ? timestepsLeft(made, request.steps, strength) : made.timesteps;
+    return { scheduler, made, timesteps };
+  });
+  const refiner = await planRefiner({ request, folder, unet, settings, schedules, network }, context);
   const inversions = await readTextualInversions(request.textualInversions);
   const seed = request.seed ?? randomSeed();
   await makeFolder(request.output);
@@ -185,6 +190,13 @@ async function requireModels({
   }
 }
 
+/** A scheduler, and the timesteps of it that the pipeline runs. */
+interface Schedule {
+  readonly scheduler: SchedulerName;
+  readonly made: Scheduler;
+  readonly timesteps: readonly number[];
+}
+
 async function planRefiner(
   {
     request: { refinerStart },
@@ -192,8 +204,10 @@ async function planRefiner(
     unet,
     network,
     settings,
-    newScheduler,
-  }: Pick<Drawing, 'request' | 'folder' | 'unet' | 'settings' | 'newScheduler' | 'network'>,
+    schedules,
+  }: Pick<Drawing, 'request' | 'folder' | 'unet' | 'settings' | 'network'> & {
+    readonly schedules: readonly Schedule[];
+  },
   { onProgress }: Context,
 ): Promise<RefinerPlan | undefined> {
   if (refinerStart === undefined) {
@@ -211,14 +225,26 @@ async function planRefiner(
     });
   const refiner = await readDrawnUnet(requireModel(folder, chooseUnet(folder, ['refiner'])));
   const split = { refinerStart, trainSteps: Number(settings.scheduler.num_train_timesteps ?? 1000) };
-  const scheduler = newScheduler();
-  const isShared =
-    baseTimesteps(scheduler.timesteps, split).length > 0 && refinerTimesteps(scheduler, split).length > 0;
-  if (refinerStart > 0 && refinerStart < 1 && isShared) return { unet: refiner, split };
+  for (const schedule of schedules) checkShared(schedule, split);
+  return { unet: refiner, split };
+}
+
+/** Throws `RequestError` when one of the two models would run no step. */
+function checkShared({ scheduler, made, timesteps }: Schedule, split: RefinerSplit): void {
+  const { refinerStart } = split;
+  const base = baseTimesteps(timesteps, split).length;
+  const refiner = refinerTimesteps(made, split).length;
+  if (refinerStart > 0 && refinerStart < 1 && base > 0 && refiner > 0) return;
+  const isPart = timesteps.length < made.timesteps.length;
   throw new RequestError({
     problem: `a refiner that starts at ${refinerStart} leaves no step for one of the two models.`,
-    details: { expected: 'above 0, below 1, and a step for each model', found: String(refinerStart) },
-    advice: 'Use --refiner-start 0.8, or more steps.',
+    details: {
+      expected: 'above 0, below 1, and a step for each model',
+      found: `${refinerStart}: ${base} for the base model, ${refiner} for the refiner (${shortName(scheduler)})`,
+    },
+    advice: isPart
+      ? 'Use a larger --strength (the base model runs what it leaves before the refiner starts), or --refiner-start 0.8.'
+      : 'Use --refiner-start 0.8, or more steps.',
   });
 }
 
