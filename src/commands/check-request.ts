@@ -28,7 +28,7 @@ const requests = {
   analyze: z.looseObject({
     artifact: text,
     analysis: place,
-    prompts: z.array(text).optional(),
+    prompts: z.array(z.string()).optional(),
     force: flag,
   }),
   bundle: z.looseObject({ folder: text, tokenizer: place, clients }),
@@ -54,7 +54,7 @@ const requests = {
   generate: z.looseObject({
     input: text,
     output: place,
-    prompt: z.union([text, z.array(text).min(1)]),
+    prompt: z.union([z.string(), z.array(z.string()).min(1)]),
     negativePrompt: z.string().optional(),
     seed: number,
     steps: number,
@@ -104,7 +104,7 @@ const requests = {
   web: z.looseObject({
     folder: text,
     output: place,
-    prompt: place,
+    prompt: z.string().optional(),
     steps: z.int().min(0).optional(),
     force: flag,
   }),

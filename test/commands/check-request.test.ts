@@ -46,3 +46,12 @@ test.each([
 ] as const)('%s of %j names the field', (command, options, problem) => {
   expect(() => checkRequest(command, options)).toThrow(`${command} was called wrongly: ${problem}.`);
 });
+
+test.each([
+  ['generate', { input: 'x', prompt: '' }],
+  ['generate', { input: 'x', prompt: ['a cat', ''], negativePrompt: '' }],
+  ['web', { folder: 'x', prompt: '' }],
+  ['analyze', { artifact: 'x', prompts: [''] }],
+] as const)('%s of %j may have an empty prompt', (command, options) => {
+  expect(() => checkRequest(command, options)).not.toThrow();
+});
