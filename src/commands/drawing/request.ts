@@ -30,7 +30,7 @@ export interface GenerateRequest extends FromHub {
   readonly width?: number | undefined;
   /** PNG to start from instead of pure noise; for pix2pix, to edit. It must have the size of the pictures. */
   readonly image?: string | undefined;
-  /** Share of the steps that redraw `image`: above 0, at most 1. Default: 0.5; with `mask` 1. */
+  /** Share of the steps that redraw `image`: above 0, at most 1. Default: 0.5; with `mask` 1. Not for pix2pix. */
   readonly strength?: number | undefined;
   /** PNG that is white where `image` is redrawn, of the same size. */
   readonly mask?: string | undefined;
