@@ -46,6 +46,12 @@ function countTypes(types: readonly string[]): Readonly<Record<string, number>> 
 /** Next command for a converted model: compare it with its origin, or run it where that is unknown. */
 function nextForModel(path: string, network: string | null, problems: readonly string[]): Inspection['next'] {
   if (problems.length > 0) return { advice: 'Copy or convert it again, with all of its files.' };
-  if (network !== null) return nextCommand('validate', path, '--reference', 'CHECKPOINT');
+  if (network !== null && !isControlNet(network))
+    return nextCommand('validate', path, '--reference', 'CHECKPOINT');
   return nextCommand('run', path, '--inputs', 'INPUTS.safetensors', '--outputs', 'OUTPUTS.safetensors');
+}
+
+/** Whether a network is a ControlNet, which no checkpoint holds: it is compared with recorded tensors alone. */
+export function isControlNet(network: string | undefined): boolean {
+  return network?.startsWith('controlnet') ?? false;
 }

@@ -1,6 +1,4 @@
 import { join } from 'node:path';
-import type { NetworkName } from '../convert/networks/networks.ts';
-
 import { FileFormatError } from '../errors.ts';
 import { parsePath } from '../formats/artifact-id.ts';
 import { formatOfEnding } from '../formats/format.ts';
@@ -9,6 +7,8 @@ import { type ArtifactRecord, type Provenance, readProvenance } from '../formats
 import { exists, listFolder, pathKind } from '../io/disk.ts';
 import { folderSize, sizeOfFile } from '../io/file-sizes.ts';
 import { readJsonObject } from '../io/python-json.ts';
+import { drawingCommand } from './drawing-command.ts';
+import { isControlNet } from './inspect-artifact.ts';
 import type { ArtifactInspection, ArtifactsInspection } from './inspection.ts';
 import { nextCommand } from './next-command.ts';
 
@@ -66,7 +66,7 @@ export async function inspectArtifacts(
       findings: record.artifacts[artifact.path]?.findings,
     })),
     problems,
-    next: nextStep(path, found, problems),
+    next: await nextStep(path, found, problems),
   };
 }
 
@@ -112,22 +112,20 @@ async function missingFiles(
   return problems;
 }
 
-/** The networks that a picture needs. */
-const needed: readonly NetworkName[] = ['text_encoder', 'unet', 'vae_decoder'];
-
-function nextStep(
+async function nextStep(
   path: string,
   artifacts: readonly FoundArtifact[],
   problems: readonly string[],
-): ArtifactsInspection['next'] {
+): Promise<ArtifactsInspection['next']> {
   if (problems.length > 0) return { advice: 'Convert it again with --force, or copy it again.' };
-  const drawable = artifacts.map((artifact) => parsePath(artifact.path).network);
-  if (needed.every((network) => drawable.includes(network))) {
-    return nextCommand('generate', '-i', path, '--prompt', 'an astronaut riding a horse');
-  }
-  if (artifacts.some(({ format }) => format !== 'onnx')) {
+  const draw = await drawingCommand(
+    path,
+    artifacts.map((artifact) => artifact.path),
+  );
+  if (draw) return draw;
+  const hasControlNet = artifacts.some((artifact) => isControlNet(parsePath(artifact.path).network));
+  if (!hasControlNet && artifacts.some(({ format }) => format !== 'onnx'))
     return nextCommand('validate', path, '--reference', 'CHECKPOINT');
-  }
   const [largest] = artifacts.toSorted((a, b) => b.byteLength - a.byteLength);
   if (!largest) return { advice: 'It holds no model: convert again.' };
   return nextCommand('inspect', join(path, largest.path));

@@ -1,5 +1,5 @@
 import { basename, dirname, join } from 'node:path';
-import { openComponentWeights } from '../checkpoint/component-weights.ts';
+import { findWeightFile, openComponentWeights } from '../checkpoint/component-weights.ts';
 import { familyOf, familyTitles } from '../checkpoint/family.ts';
 import { describeLora, type LoraFacts } from '../checkpoint/lora/describe-lora.ts';
 import {
@@ -11,7 +11,7 @@ import { recognizeFile } from '../checkpoint/recognize-file.ts';
 import { readSingleFile } from '../checkpoint/single-file/open-single-file.ts';
 import { configBeside } from '../checkpoint/single-file/yaml-beside.ts';
 import { SdConvertError } from '../errors.ts';
-import { exists, openFile, pathKind } from '../io/disk.ts';
+import { exists, listFolder, openFile, pathKind } from '../io/disk.ts';
 import { sizeOfFile } from '../io/file-sizes.ts';
 import { readJsonObject } from '../io/python-json.ts';
 import { weightFormat } from '../io/sniff.ts';
@@ -57,7 +57,7 @@ export async function inspectWeights(path: string): Promise<WeightsInspection | 
     const family = familyOf(weights);
     const familyTitle = lora?.family ?? (family ? familyTitles[family] : null);
     const groups = groupWeights([...weights.values()].map(plainWeight));
-    const { what, next } = recognize(path, weights, known, familyTitle);
+    const { what, next } = recognize(await placesOf(path, isFolder, files), weights, known, familyTitle);
     const isComponent = className !== null && (await exists(join(folder, '..', 'model_index.json')));
     return {
       kind: 'weights',
@@ -90,6 +90,23 @@ async function openFolder(path: string) {
   return { ...(await openComponentWeights(path)), metadata: {} };
 }
 
+/** How commands name weights. */
+interface Places {
+  /** What was inspected. */
+  readonly path: string;
+  /** The component's folder where it has a config, which says what names and shapes do not; else the file. */
+  readonly component: string;
+  /** The only file. */
+  readonly file: string | undefined;
+}
+
+async function placesOf(path: string, isFolder: boolean, files: readonly string[]): Promise<Places> {
+  const folder = dirname(path);
+  const names = isFolder ? [] : await listFolder(folder);
+  const isOfFolder = names.includes('config.json') && findWeightFile(names) === basename(path);
+  return { path, component: isOfFolder ? folder : path, file: files.length === 1 ? files[0] : undefined };
+}
+
 /** A LoRA whose parts do not fit is described all the same, as a file of tensors. */
 async function loraFacts(path: string, problems: string[]): Promise<LoraFacts | null> {
   try {
@@ -116,19 +133,20 @@ async function formatOf([file]: readonly string[]): Promise<WeightsInspection['f
 
 /** Recognises a file of tensors by their names. */
 function recognize(
-  path: string,
+  places: Places,
   weights: ReadonlyMap<string, Weight>,
   known: RecognizedWeights | undefined,
   family: string | null,
 ): Pick<WeightsInspection, 'what' | 'next'> {
   const all = [...weights.keys()];
-  if (known) return { what: known.what, next: nextFor(known.kind, path, family) ?? { advice: known.advice } };
+  if (known)
+    return { what: known.what, next: nextFor(known.kind, places, family) ?? { advice: known.advice } };
   const network = networkOf(all);
   const borders = network && recordedNames(network);
   if (borders && all.every((name) => isRecordedBeside(name, borders.inputs, borders.outputs))) {
     return {
       what: `recorded inputs and outputs of the ${network}`,
-      next: nextCommand('validate', 'MODEL', '--reference', path),
+      next: nextCommand('validate', 'MODEL', '--reference', places.path),
     };
   }
   return {
@@ -137,24 +155,29 @@ function recognize(
   };
 }
 
-/** The command that a file is for; `undefined` where none is. */
-function nextFor(kind: WeightsKind, path: string, family: string | null): Inspection['next'] | undefined {
-  const options = optionsFor(kind, path);
-  if (!options) return kind === 'unet' ? nextCommand('convert', '--model-version', path) : undefined;
-  return {
-    ...nextCommand('convert', '--model-version', 'CHECKPOINT', ...options),
-    where: `CHECKPOINT is a checkpoint${family ? ` of ${family}` : ''}.`,
-  };
+/** The command that weights are for; `undefined` where none is. */
+function nextFor(kind: WeightsKind, places: Places, family: string | null): Inspection['next'] | undefined {
+  if (/-\d+-of-\d+\./.test(basename(places.path)))
+    return { advice: 'It is one of several files: give the folder that holds them all.' };
+  if (kind === 'unet')
+    return places.file === undefined ? undefined : nextCommand('convert', '--model-version', places.file);
+  const options = optionsFor(kind, places);
+  return (
+    options && {
+      ...nextCommand('convert', '--model-version', 'CHECKPOINT', ...options),
+      where: `CHECKPOINT is a checkpoint${family ? ` of ${family}` : ''}.`,
+    }
+  );
 }
 
-function optionsFor(kind: WeightsKind, path: string): readonly string[] | undefined {
+function optionsFor(kind: WeightsKind, { path, component }: Places): readonly string[] | undefined {
   switch (kind) {
     case 'lora':
       return ['--lora', `${path}:1`];
     case 'controlnet':
-      return ['--convert-controlnet', path];
+      return ['--convert-controlnet', component];
     case 'vae':
-      return ['--custom-vae-version', path];
+      return ['--custom-vae-version', component];
     default:
       return undefined;
   }

@@ -147,7 +147,10 @@ export function checkpointReference(checkpoint: Checkpoint): RunnableReference {
 
 /** A network as the plainest graph it can be. */
 function plainGraph(checkpoint: Checkpoint, network: NetworkName): Graph {
-  const options = { models: [network], contract: optimumContract, attention: 'ORIGINAL', sizes: {} } as const;
+  // A refiner beside its base model is called that; in its own checkpoint it is the UNet.
+  const isAlone = network === 'refiner' && checkpoint.family === 'sdxl-refiner';
+  const models: readonly NetworkName[] = [isAlone ? 'unet' : network];
+  const options = { models, contract: optimumContract, attention: 'ORIGINAL', sizes: {} } as const;
   const [model] = convert(checkpoint, options);
   if (!model) throw new Error(`${checkpoint.path} gave no ${network}`);
   return model.graph;
