@@ -1,6 +1,7 @@
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import type { NetworkName } from '../convert/networks/networks.ts';
 import { NotFoundError } from '../errors.ts';
+import { isConversion } from '../formats/provenance.ts';
 import { listFolder, pathKind } from '../io/disk.ts';
 import { notFound } from '../io/not-found.ts';
 import { type ModelInFolder, modelsIn } from '../run/find-models.ts';
@@ -9,13 +10,13 @@ import { type ModelInFolder, modelsIn } from '../run/find-models.ts';
 export interface DrawingFolder {
   /** Folder that holds the models. */
   readonly path: string;
-  /** Output folder of the conversion: the parent of an `onnx` or `Resources` folder, otherwise the folder itself. */
+  /** Output folder of the conversion: the parent of one of its subfolders, otherwise the folder itself. */
   readonly output: string;
   /** One model per network; chunks are preferred to a whole model, as in Apple's Swift package. */
   readonly models: ReadonlyMap<NetworkName, ModelInFolder>;
 }
 
-/** Subfolders of a conversion that an input may name. */
+/** Subfolders of a conversion that are told by their names, where it has no record. */
 const SUBFOLDERS = ['onnx', 'Resources'];
 
 /** Folder levels to search: ready-made Core ML repositories have `original/packages` and `split_einsum/compiled`. */
@@ -23,7 +24,7 @@ const LEVELS = 2;
 
 /**
  * Finds the folder of models for an input: the input itself, the `onnx` or `Resources` of a conversion, or a folder of
- * a ready-made repository. The first with one of the `wanted` UNets is taken, ONNX before Core ML because it runs without
+ * a client or a ready-made repository. The first with one of the `wanted` UNets is taken, ONNX before Core ML because it runs without
  * translation. Throws `NotFoundError` when there is none.
  */
 export async function findDrawingFolder(
@@ -34,7 +35,7 @@ export async function findDrawingFolder(
   if (kind === undefined) throw notFound(input, 'Name the output folder of a conversion.');
   const found: DrawingFolder[] = [];
   for await (const path of candidates(kind === 'folder' ? input : dirname(input))) {
-    const folder = { path, output: outputOf(path), models: chooseModels(await modelsIn(path)) };
+    const folder = { path, output: await outputOf(path), models: chooseModels(await modelsIn(path)) };
     if (wanted.some((network) => folder.models.has(network))) return folder;
     if (folder.models.size > 0) found.push(folder);
   }
@@ -67,8 +68,10 @@ async function* candidates(input: string): AsyncGenerator<string> {
   }
 }
 
-function outputOf(path: string): string {
-  return SUBFOLDERS.includes(basename(path)) ? dirname(path) : path;
+async function outputOf(path: string): Promise<string> {
+  const parent = dirname(resolve(path));
+  if (SUBFOLDERS.includes(basename(path))) return parent;
+  return !(await isConversion(path)) && (await isConversion(parent)) ? parent : path;
 }
 
 function chooseModels(found: readonly ModelInFolder[]): ReadonlyMap<NetworkName, ModelInFolder> {

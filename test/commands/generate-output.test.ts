@@ -31,6 +31,9 @@ test('several prompts are drawn as each would be alone, under names of their own
   expect(pixels(both[1])).toEqual(pixels(alone[0]));
   const alike = await draw({ prompt: ['a cat ', 'a cat\t'], steps: 1 });
   expect(names(alike)).toEqual(['a_cat_.7.final.png', 'a_cat_.1.7.final.png']);
+  // One name on Windows and macOS: in another case, and in another normal form.
+  const cased = await draw({ prompt: ['Zürich', 'zürich', 'Zu\u0308rich'], steps: 1 });
+  expect(names(cased)).toEqual(['Zürich.7.final.png', 'zürich.1.7.final.png', 'Zu\u0308rich.2.7.final.png']);
 });
 
 test('schedulers are compared with one prompt and seed, side by side with their times', async () => {

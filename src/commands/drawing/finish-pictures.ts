@@ -13,6 +13,7 @@ import { decodeLatents } from '../../generate/run-networks.ts';
 import type { SchedulerName } from '../../generate/schedulers/scheduler-names.ts';
 import { writeFile } from '../../io/disk.ts';
 import { withTexts } from '../../io/png-text.ts';
+import { keyOf } from '../../io/same-name.ts';
 import type { TensorData } from '../../weights/tensor-data.ts';
 import { describeDrawing } from './describe-drawing.ts';
 import type { DrawnLatents } from './draw-all.ts';
@@ -134,7 +135,7 @@ async function withhold(pictures: readonly Decoded[], { onProgress }: Context): 
   return checked;
 }
 
-/** As `pictureName` has it; another index where two prompts begin alike. */
+/** As `pictureName` has it; another index where two prompts begin alike, whatever their case. */
 function nameOf(
   drawing: Drawing,
   taken: Set<string>,
@@ -148,11 +149,11 @@ function nameOf(
   };
   let number = request.imageCount > 1 ? index : undefined;
   let name = pictureName({ ...facts, index: number });
-  while (taken.has(name)) {
+  while (taken.has(keyOf(name))) {
     number = (number ?? 0) + 1;
     name = pictureName({ ...facts, index: number });
   }
-  taken.add(name);
+  taken.add(keyOf(name));
   return name;
 }
 
