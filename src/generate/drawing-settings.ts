@@ -10,6 +10,7 @@ import { exists } from '../io/disk.ts';
 import { type JsonObject, readJsonObject } from '../io/python-json.ts';
 import { ClipTokenizer, type ClipTokenizerFiles } from './clip-tokenizer.ts';
 import type { DrawingFolder } from './drawing-folder.ts';
+import { PIXELS } from './drawn-unet.ts';
 import { readTokenizerFiles } from './open-tokenizer.ts';
 
 /** Settings that generation needs besides the models. */
@@ -17,7 +18,7 @@ export interface DrawingSettings {
   readonly scheduler: JsonObject;
   readonly latentScale: LatentScale;
   readonly zerosForEmptyPrompt: boolean;
-  /** Side in pixels of the pictures that the VAE was trained on. */
+  /** Side in pixels of the pictures that the VAE was trained on, for tiles: a multiple of 32. */
   readonly vaePixels: number;
 }
 
@@ -94,9 +95,14 @@ async function settingsInFolder(folder: string): Promise<FolderSettings> {
   return {
     ...(scheduler && { scheduler }),
     ...(vae && { latentScale: latentScaleOf({ config: vae }) }),
-    ...(typeof vae?.sample_size === 'number' && { vaePixels: vae.sample_size }),
+    ...(isTile(vae?.sample_size) && { vaePixels: vae.sample_size }),
     ...(typeof zeros === 'boolean' && { zerosForEmptyPrompt: zeros }),
   };
+}
+
+/** Whether a side in pixels makes a tile: three quarters of it, and of its latents, must be whole numbers. */
+function isTile(side: unknown): side is number {
+  return typeof side === 'number' && side > 0 && side % (4 * PIXELS) === 0;
 }
 
 async function optionalJson(path: string): Promise<JsonObject | undefined> {

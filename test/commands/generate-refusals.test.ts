@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { GenerateOptions } from '../../src/commands/drawing/request.ts';
@@ -40,6 +40,15 @@ describe('what cannot be drawn is refused in a sentence before a model is loaded
     await refused({ input: packages, height: 128 }, 'the UNet has a fixed size, which is not 128 × 64.');
     await refused({ input: packages, height: 128 }, '64 × 64 pixels');
     await refused({ input: packages, image: small }, `${small} does not have the size of the picture`);
+  });
+
+  test('tiles of a VAE that was converted for one size, which is larger than a tile', async () => {
+    // drawing/vae was trained on 64 pixels, as large as the packages are; half of that makes tiles.
+    const output = temporary('tiled');
+    cpSync(packages, output, { recursive: true });
+    mkdirSync(join(output, 'vae_decoder'));
+    writeFileSync(join(output, 'vae_decoder/config.json'), JSON.stringify({ sample_size: SIDE / 2 }));
+    await refused({ input: output, vaeTiling: true }, 'was converted for one size, and takes no tiles.');
   });
 
   test('a ControlNet that is not there, is for another family, is none, or applies to no step', async () => {

@@ -94,8 +94,8 @@ export async function planDrawings(request: GenerateRequest, context: Context): 
   const pipeline = choosePipeline(unet, request);
   const pictures = await readPictures(folder, unet, request);
   const size = drawnSize(unet, { ...request, pictures: sizesOf(request, pictures) });
-  await requireModels({ folder, unet, pipeline, size });
   const settings = await readSettings(folder, unet.family, context);
+  await requireModels({ folder, unet, pipeline, size, settings, request });
   const schedulers = chooseSchedulers(request, settings);
   const strength = request.strength ?? (pipeline === 'inpainting' ? 1 : STRENGTH);
   const schedules = schedulers.map(({ scheduler, newScheduler }) => {
@@ -164,29 +164,41 @@ function sizesOf({ image, mask, controlnets }: GenerateRequest, pictures: Pictur
   );
 }
 
-/** Throws `NotFoundError` for a missing network, `RequestError` for a VAE of another size. */
+/**
+ * Throws `NotFoundError` for a missing network, `RequestError` for a VAE of another size, or of one that leaves no room for tiles.
+ */
 async function requireModels({
   folder,
   unet,
   pipeline,
   size,
-}: Pick<Drawing, 'folder' | 'unet' | 'pipeline' | 'size'>) {
+  settings: { vaePixels },
+  request: { vaeTiling },
+}: Pick<Drawing, 'folder' | 'unet' | 'pipeline' | 'size' | 'settings' | 'request'>) {
   const vae: readonly NetworkName[] =
     pipeline === 'text to image' ? ['vae_decoder'] : ['vae_encoder', 'vae_decoder'];
   for (const network of [...textEncodersOf(unet.family), ...vae]) requireModel(folder, network);
   for (const network of vae) {
     const model = requireModel(folder, network);
     const factor = network === 'vae_encoder' ? PIXELS : 1;
-    const [, , ...fixed] = [...(await shapesOf(model)).values()][0] ?? [];
-    if (fixed.every((side, i) => typeof side !== 'number' || side === (size[i] ?? 0) * factor)) continue;
-    throw new RequestError({
-      problem: `${model.paths[0]} was converted for another size than the picture to draw.`,
-      details: {
-        expected: `${size.map((side) => side * factor).join(' × ')} (height × width)`,
-        'it takes': fixed.join(' × '),
-      },
-      advice: 'Convert it again together with the UNet.',
-    });
+    const [, , ...sides] = [...(await shapesOf(model)).values()][0] ?? [];
+    const isFixed = (side: number | string) => typeof side === 'number';
+    if (!sides.every((side, i) => !isFixed(side) || side === (size[i] ?? 0) * factor))
+      throw new RequestError({
+        problem: `${model.paths[0]} was converted for another size than the picture to draw.`,
+        details: {
+          expected: `${size.map((side) => side * factor).join(' × ')} (height × width)`,
+          'it takes': sides.join(' × '),
+        },
+        advice: 'Convert it again together with the UNet.',
+      });
+    const tile = (vaePixels / PIXELS) * factor;
+    if (vaeTiling && sides.some(isFixed) && size.some((side) => side * factor > tile))
+      throw new RequestError({
+        problem: `${model.paths[0]} was converted for one size, and takes no tiles.`,
+        details: { 'it takes': sides.join(' × '), 'a tile has': `${tile} × ${tile}` },
+        advice: 'Leave out --vae-tiling, or use an ONNX conversion, which takes any size.',
+      });
   }
 }
 

@@ -1,0 +1,54 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { findDrawingFolder } from '../../src/generate/drawing-folder.ts';
+import { readSettings } from '../../src/generate/drawing-settings.ts';
+import { writeModels } from '../support/sd-shapes.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+
+const temporary = temporaryFolder();
+const scheduler = { _class_name: 'DDIMScheduler', prediction_type: 'v_prediction' };
+
+test.each(['comfyui', 'Resources', '.'])(
+  'models in %s of a conversion are drawn with the settings on its record',
+  async (name) => {
+    const output = temporary(`of ${name}`);
+    const input = join(output, name);
+    mkdirSync(output);
+    writeRecord(output, scheduler);
+    await writeModels(input, { models: ['unet'] });
+    expect((await settingsOf(input)).scheduler).toEqual(scheduler);
+  },
+);
+
+test('a conversion within the folder of another one keeps its own record', async () => {
+  const outer = temporary('outer');
+  const inner = join(outer, 'inner');
+  await writeModels(inner, { models: ['unet'] });
+  writeRecord(outer, { _class_name: 'PNDMScheduler' });
+  writeRecord(inner, scheduler);
+  expect((await settingsOf(inner)).scheduler).toEqual(scheduler);
+});
+
+test.each([
+  [0, 512],
+  [8, 512],
+  [100, 512],
+  [-64, 512],
+  [96, 96],
+])('a VAE whose config has a sample_size of %d has tiles of %d pixels', async (sample_size, pixels) => {
+  const output = temporary(`tiles ${sample_size}`);
+  mkdirSync(join(output, 'vae_decoder'), { recursive: true });
+  writeFileSync(join(output, 'vae_decoder/config.json'), JSON.stringify({ sample_size }));
+  const folder = { path: output, output, models: new Map() };
+  expect((await readSettings(folder, 'sd1', {})).vaePixels).toBe(pixels);
+});
+
+async function settingsOf(input: string) {
+  return readSettings(await findDrawingFolder(input, ['unet']), 'sd1', {});
+}
+
+function writeRecord(folder: string, scheduler: object): void {
+  const record = { sdconvert: '0.1.0', pipeline: { scheduler }, artifacts: {} };
+  writeFileSync(join(folder, 'sdconvert.json'), JSON.stringify(record));
+}
