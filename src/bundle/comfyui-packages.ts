@@ -20,11 +20,11 @@ export async function bundleComfyUi(
   packages: readonly SwiftPackage[],
   context: Context = {},
 ): Promise<WrittenFile[]> {
-  const { form, networks } = profiles.comfyui;
+  const { form } = profiles.comfyui;
   if (!form?.coreMl) throw new Error('comfyui has packages of its own');
   const known = await readProvenance(folder);
   const written: WrittenFile[] = [];
-  for (const { id, path } of packages.filter((each) => networks.includes(networkKind(each.id.network)))) {
+  for (const { id, path } of packages) {
     const kind = networkKind(id.network);
     const record = known?.artifacts[basename(path)];
     const facts = await withArtifact(path, (artifact) => artifact.facts());
@@ -41,7 +41,6 @@ export async function bundleComfyUi(
             ? 'SPLIT_EINSUM'
             : 'ORIGINAL',
       bits: quantized.length > 0 ? Math.max(...quantized) : undefined,
-      chunk: id.chunk?.index,
     });
     const copy = {
       from: path,

@@ -1,21 +1,20 @@
 import { join } from 'node:path';
 import { bundleComfyUi } from '../bundle/comfyui-packages.ts';
+import { modelsForClient, requireDrawable } from '../bundle/models-for-client.ts';
 import { bundleOnnxForClient } from '../bundle/onnx-client-folder.ts';
 import { SCHEDULER_FILE } from '../bundle/profiles/folder-files.ts';
 import { guernikaMetadata } from '../bundle/profiles/guernika-metadata.ts';
 import type { ClientName } from '../bundle/profiles/profile.ts';
 import { profiles, usualClients } from '../bundle/profiles/profiles.ts';
-import { bundleFolder, bundleSwiftResources, type SwiftPackage } from '../bundle/swift-resources.ts';
+import { bundleSwiftResources } from '../bundle/swift-resources.ts';
 import type { Context } from '../context.ts';
 import { NotFoundError, RequestError } from '../errors.ts';
 import type { WrittenFile } from '../formats/artifact.ts';
-import { parsePath, wholePath } from '../formats/artifact-id.ts';
 import type { Compiler } from '../formats/coreml/compiled/compilers.ts';
 import { readProvenance, recordBundle } from '../formats/provenance.ts';
 import { exists, listFolder } from '../io/disk.ts';
 import { notFound } from '../io/not-found.ts';
 import { type JsonObject, readJsonObject } from '../io/python-json.ts';
-import { type ModelInFolder, modelsIn } from '../run/find-models.ts';
 import { checkRequest } from './check-request.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 
@@ -45,8 +44,9 @@ export type BundleOptions = OptionsOf<BundleRequest, typeof bundleDefaults>;
 
 /**
  * Makes the folders that clients load, from the packages or the ONNX models in a folder. `folder` and `files` are those of the
- * first client. Throws `NotFoundError` when there are no models or no such tokenizer, `RequestError` for two packages of
- * one network, and what `bundleSwiftResources` and `bundleOnnxForClient` throw.
+ * first client. Throws `NotFoundError` when there are no models, one that a named client needs is missing, or there is no such
+ * tokenizer, `RequestError` for two models of one network and for those that a client does not load, and what
+ * `bundleSwiftResources` and `bundleOnnxForClient` throw.
  *
  * @example await bundlePackages({ folder: './sd15', clients: ['openvino'] }) // { folder: 'sd15/onnx-openvino', … }
  */
@@ -86,11 +86,15 @@ async function bundleOnnx(
 
 async function bundleCoreMl(
   client: ClientName,
-  { folder, tokenizer: wanted, compiler }: BundleRequest,
+  { folder, tokenizer: wanted, compiler, clients }: BundleRequest,
   context: Context,
 ): Promise<ClientBundle> {
   const profile = profiles[client];
-  const packages = await packagesIn(folder, context);
+  const place = { client, source: folder, output: folder };
+  const packages = await modelsForClient(place, context);
+  // Unless a client is named, any packages are bundled, such as ControlNets alone.
+  if (clients) requireDrawable(place, packages);
+  if (packages.length === 0) throw noPackages(folder);
   const into = join(folder, profile.folder);
   if (profile.form) return { client, folder: into, files: await bundleComfyUi(folder, packages, context) };
   if (wanted !== undefined && !(await exists(wanted)))
@@ -111,48 +115,10 @@ async function schedulerIn(folder: string): Promise<JsonObject | undefined> {
   return (await exists(path)) ? readJsonObject(path) : undefined;
 }
 
-/**
- * The packages of a folder that are networks of Stable Diffusion, by their names or else by their inputs and outputs;
- * a note names each that is none. Throws `NotFoundError` where there are none, `RequestError` for two of one network.
- */
-async function packagesIn(folder: string, { onProgress }: Context): Promise<SwiftPackage[]> {
-  const leaveOut = (path: string, why: string) =>
-    onProgress?.({ type: 'note', message: `${path} is left out: ${why}.` });
-  const chosen = new Map<string, ModelInFolder>();
-  const packages: SwiftPackage[] = [];
-  // Names go before content: what is called otherwise may be somebody's copy.
-  const models = (await modelsIn(folder)).filter(({ format }) => format === 'mlpackage');
-  for (const model of models.toSorted((a, b) => Number(b.isNamed) - Number(a.isNamed))) {
-    const { network, isInChunks, paths } = model;
-    const [path = ''] = paths;
-    if (network === undefined) {
-      leaveOut(path, 'neither its name nor its inputs are those of a network of Stable Diffusion');
-      continue;
-    }
-    const bundle = bundleFolder({ id: { network }, path: wholePath(path) });
-    // A whole network may lie beside its chunks.
-    const form = `${bundle}, ${isInChunks ? 'in chunks' : 'whole'}`;
-    const other = chosen.get(form);
-    if (other?.isNamed === model.isNamed) throw twoOfOne(folder, other, model);
-    if (other) leaveOut(path, `${other.paths[0]} is the ${network} by its name`);
-    else {
-      chosen.set(form, model);
-      packages.push(...paths.map((each) => ({ id: { network, chunk: parsePath(each).chunk }, path: each })));
-    }
-  }
-  if (packages.length > 0) return packages;
-  throw new NotFoundError({
+function noPackages(folder: string): NotFoundError {
+  return new NotFoundError({
     problem: `${folder} contains no Core ML packages of Stable Diffusion.`,
     advice: 'Name the output folder of a conversion with --target coreml.',
-  });
-}
-
-function twoOfOne(folder: string, one: ModelInFolder, other: ModelInFolder): RequestError {
-  return new RequestError({
-    problem: `${folder} has two packages of one network: ${one.name}.`,
-    details: { found: `${one.paths[0]}, ${other.paths[0]}` },
-    advice:
-      'Move one of them away, or let their names end in what they are (_unet, _refiner, _text_encoder, _text_encoder_2, …).',
   });
 }
 

@@ -1,3 +1,4 @@
+import { refuseChunks } from '../bundle/profiles/refusals.ts';
 import {
   closeLocated,
   type LocatedModels,
@@ -57,7 +58,8 @@ export async function conversionStages(options: ConvertOptions): Promise<readonl
 
 function requestOf(options: ConvertOptions): ConvertRequest {
   checkRequest('convert', options);
-  const { clients, targets } = options;
+  const { clients, targets, maxChunkBytes } = options;
+  if (maxChunkBytes !== undefined) refuseChunks(clients ?? []);
   return {
     ...withDefaults<ConvertRequest, typeof convertDefaults>(convertDefaults, options),
     targets: targetsFor(clients, targets),

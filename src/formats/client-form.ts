@@ -62,7 +62,6 @@ export interface PackageFacts {
   readonly attention: 'ORIGINAL' | 'SPLIT_EINSUM' | 'SPLIT_EINSUM_V2';
   /** Bits of quantised weights. */
   readonly bits?: number | undefined;
-  readonly chunk?: number | undefined;
 }
 
 /** Path of a package for a client, relative to the output. */

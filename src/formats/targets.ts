@@ -107,7 +107,7 @@ function packageName(id: ArtifactId, modelVersion: string, own = modelVersion): 
 
 /** What a client's name for a package tells of a graph. */
 function packageFacts(
-  { network, chunk }: ArtifactId,
+  { network }: ArtifactId,
   { inputs }: Graph,
   { modelVersion, attention, quantization }: TargetOptions,
 ): PackageFacts {
@@ -117,7 +117,6 @@ function packageFacts(
     inputs: new Map(inputs.map(({ name, shape }) => [name, shape.map(Number)])),
     attention,
     bits: quantization?.bits,
-    chunk: chunk?.index,
   };
 }
 

@@ -12,8 +12,9 @@ import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { type ClientName, clientNames } from '../../src/bundle/profiles/profile.ts';
 import { clientCalled, profiles } from '../../src/bundle/profiles/profiles.ts';
+import { refuseUnserved } from '../../src/bundle/profiles/refusals.ts';
 import { bundlePackages } from '../../src/commands/bundle.ts';
-import { refuseUnserved, targetsFor } from '../../src/commands/conversion/clients.ts';
+import { targetsFor } from '../../src/commands/conversion/clients.ts';
 import { convertCheckpoint } from '../../src/commands/convert.ts';
 import { runArtifacts } from '../../src/commands/run.ts';
 import { verify } from '../../src/commands/verify.ts';
@@ -177,9 +178,8 @@ test('unknown clients, impossible targets and unserved checkpoints are refused i
     'openvino loads onnx models, and --target coreml writes none.',
   );
   expect(targetsFor(['mochi', 'ort-web'], undefined)).toEqual(['onnx', 'coreml']);
-  const xl = { name: 'my-xl', components: new Map([['text_encoder_2', {}]]) };
-  // as: only these fields are read.
-  expect(() => refuseUnserved(['optimum', 'ort-web'], xl as never)).toThrow('ort-web does not load my-xl');
+  const xl = { name: 'my-xl', components: new Set(['text_encoder_2']) };
+  expect(() => refuseUnserved(['optimum', 'ort-web'], xl)).toThrow('ort-web does not load my-xl');
   const empty = temporary('empty');
   mkdirSync(empty);
   await expect(bundlePackages({ folder: empty, clients: ['openvino'] })).rejects.toThrow(

@@ -24,6 +24,7 @@ export const coreMlProfiles = {
     folder: 'Resources',
     required: core,
     networks: all,
+    takesChunks: true,
     files: tokenizer,
     notes: ['Reads no metadata: it does not learn that a model predicts v.'],
   },
@@ -34,6 +35,7 @@ export const coreMlProfiles = {
     folder: 'Resources',
     required: [...core, 'vae_encoder'],
     networks: all,
+    takesChunks: true,
     files: tokenizer,
     notes: ['Takes the size of pictures from the VAE encoder.'],
   },
@@ -44,6 +46,7 @@ export const coreMlProfiles = {
     folder: 'guernika',
     required: core,
     networks: all,
+    takesChunks: true,
     files: tokenizer,
     settingsInMetadata: true,
     notes: ['Its metadata carry prediction_type, so models that predict v work.'],
@@ -69,16 +72,15 @@ export const coreMlProfiles = {
 const attentions = { ORIGINAL: 'orig', SPLIT_EINSUM: 'se', SPLIT_EINSUM_V2: 'se2' } as const;
 
 /** As coreml-diffusion names packages: `{stem}_{batch}x{W}x{H}[_cn]_{se|se2|orig}[_q6]`, sizes in pixels. */
-function comfyName({ kind, stem, inputs, attention, bits, chunk }: PackageFacts): string {
+function comfyName({ kind, stem, inputs, attention, bits }: PackageFacts): string {
   const [[batch = 1, , height = 0, width = 0] = []] = [...inputs.values()];
-  const part = chunk === undefined ? '' : `_chunk${chunk}`;
-  if (kind === 'text_encoder' || kind === 'text_encoder_2') return `${stem}_${kind}_${batch}${part}`;
+  if (kind === 'text_encoder' || kind === 'text_encoder_2') return `${stem}_${kind}_${batch}`;
   // A VAE encoder takes pixels, the others latents.
   const scale = kind === 'vae_encoder' ? 1 : PIXELS;
   const size = `${batch}x${width * scale}x${height * scale}`;
   if (kind === 'vae_encoder' || kind === 'vae_decoder') return `${stem}_${kind}_${size}`;
   const options = [kind === 'control-unet' ? 'cn' : '', attentions[attention], bits ? `q${bits}` : ''];
-  return [stem, size, ...options.filter(Boolean)].join('_') + part;
+  return [stem, size, ...options.filter(Boolean)].join('_');
 }
 
 /** Pixels of a picture for each of its latents. */

@@ -35,6 +35,8 @@ export interface Profile {
   readonly required: readonly NetworkKind[];
   /** Networks that it loads. */
   readonly networks: readonly NetworkKind[];
+  /** Whether it loads a UNet in chunks. */
+  readonly takesChunks?: boolean;
   /** Classes of schedulers that it has; any when left out. Another class is replaced by the first. */
   readonly schedulers?: readonly [string, ...string[]];
   /** Values of `_class_name` that it takes; any when left out. */

@@ -1,6 +1,5 @@
 import { type ClientName, clientNames } from '../../bundle/profiles/profile.ts';
 import { profiles, usualClients } from '../../bundle/profiles/profiles.ts';
-import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
 import { RequestError } from '../../errors.ts';
 import { type TargetName, targetNames } from '../../formats/format.ts';
 import type { ConvertRequest } from './request.ts';
@@ -36,15 +35,4 @@ export function clientsOf({
   for (const target of targets)
     if (!clients.some((client) => profiles[client].target === target)) wanted.add(usualClients[target]);
   return clientNames.filter((client) => wanted.has(client));
-}
-
-/** Throws `RequestError` for a client that cannot draw with a checkpoint: it has no second text encoder. */
-export function refuseUnserved(clients: readonly ClientName[], checkpoint: Checkpoint): void {
-  if (!checkpoint.components.has('text_encoder_2')) return;
-  const unserved = clients.find((client) => !profiles[client].networks.includes('text_encoder_2'));
-  if (unserved === undefined) return;
-  throw new RequestError({
-    problem: `${unserved} does not load ${checkpoint.name}: it has no second text encoder, as Stable Diffusion XL needs.`,
-    advice: `Leave ${unserved} out of --for.`,
-  });
 }

@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 import { formsOf } from '../../bundle/profiles/profiles.ts';
+import { refuseUnserved } from '../../bundle/profiles/refusals.ts';
 import type { Checkpoint, Component } from '../../checkpoint/checkpoint.ts';
 import { cardOf, type NetworkName, networkKind } from '../../convert/networks/networks.ts';
 import { traitsOf } from '../../convert/traits.ts';
@@ -13,7 +14,7 @@ import { hashFile } from '../../io/hash-file.ts';
 import { sameButForCase } from '../../io/same-name.ts';
 import type { Stage } from '../../pipeline.ts';
 import { count, formatBytes } from '../../text.ts';
-import { clientsOf, refuseUnserved } from './clients.ts';
+import { clientsOf } from './clients.ts';
 import type { Examination } from './examination.ts';
 import { checkMemory, conversionMemory, type MemoryNeed, memoryNote } from './memory.ts';
 import { outputFolder } from './output.ts';

@@ -1,0 +1,95 @@
+import { cpSync, existsSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { type ClientName, clientNames } from '../../src/bundle/profiles/profile.ts';
+import { profiles } from '../../src/bundle/profiles/profiles.ts';
+import { bundlePackages } from '../../src/commands/bundle.ts';
+import { convertCheckpoint } from '../../src/commands/convert.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+import { rejectionOf } from '../support/thrown-by.ts';
+
+const modelVersion = join(import.meta.dirname, '../../models/sd-shapes');
+const at = temporaryFolder();
+const packageOf = (network: string) => `out/Stable_Diffusion_version_sd-shapes_${network}.mlpackage`;
+const clientsThat = (does: (client: ClientName) => boolean) =>
+  clientNames.filter((client) => client !== 'optimum' && does(client));
+
+beforeAll(async () => {
+  const models = ['text_encoder', 'unet', 'vae_decoder'] as const;
+  await convertCheckpoint({ modelVersion, output: at('converted'), models, bundle: false });
+}, 120_000);
+
+beforeEach(() => {
+  rmSync(at('out'), { recursive: true, force: true });
+  copy('converted', 'out');
+});
+
+function copy(from: string, to: string): void {
+  cpSync(at(from), at(to), { recursive: true });
+}
+
+/** The refusal of a bundle, of which nothing is written. */
+async function refusal(client: ClientName): Promise<string> {
+  const { problem } = await rejectionOf(bundlePackages({ folder: at('out'), clients: [client] }));
+  expect(existsSync(at(`out/${profiles[client].folder}`))).toBe(false);
+  return problem.replaceAll(at('out'), 'out');
+}
+
+describe('of two ONNX models of one network, bundle', () => {
+  test('takes the one that is called so, and says which it leaves out', async () => {
+    copy('out/onnx/unet', 'out/onnx/unet_8bit');
+    const notes: string[] = [];
+    await bundlePackages(
+      { folder: at('out'), clients: ['ort-web'] },
+      { onProgress: (event) => event.type === 'note' && notes.push(event.message.replaceAll(at('out'), '')) },
+    );
+    expect(notes).toEqual(['/onnx/unet_8bit is left out: /onnx/unet is the unet by its name.']);
+  });
+
+  test('refuses both that are called so', async () => {
+    copy('out/onnx/unet', 'out/onnx/small_unet');
+    expect(await refusal('ort-web')).toBe('out/onnx has two models of one network: unet.');
+  });
+});
+
+test.each(clientsThat((client) => !profiles[client].networks.includes('text_encoder_2')))(
+  'bundle refuses Stable Diffusion XL for %s, as convert does',
+  async (client) => {
+    copy('out/onnx/text_encoder', 'out/onnx/text_encoder_2');
+    expect(await refusal(client)).toBe(
+      `${client} does not load out/onnx: it has no second text encoder, as Stable Diffusion XL needs.`,
+    );
+  },
+);
+
+test.each(clientsThat((client) => profiles[client].required.includes('vae_encoder')))(
+  'bundle refuses a folder without the VAE encoder that %s needs',
+  async (client) => {
+    expect(await refusal(client)).toContain(`has no vae_encoder, without which ${client} cannot draw.`);
+  },
+);
+
+test('bundle refuses a folder without a UNet for a client of packages', async () => {
+  rmSync(at(packageOf('unet')), { recursive: true });
+  expect(await refusal('comfyui')).toBe('out has no unet, without which comfyui cannot draw.');
+});
+
+describe.each(clientsThat((client) => !profiles[client].takesChunks))(
+  '%s loads whole models, so',
+  (client) => {
+    test('bundle refuses chunks', async () => {
+      renameSync(at('out/onnx/unet'), at('out/onnx/unet_chunk1'));
+      renameSync(at(packageOf('unet')), at(packageOf('unet_chunk1')));
+      expect(await refusal(client)).toMatch(
+        new RegExp(`has its unet in chunks, and ${client} loads it whole.$`),
+      );
+    });
+
+    test('convert refuses to cut them', async () => {
+      const request = { modelVersion, output: at('never'), clients: [client], maxChunkBytes: 1e6 };
+      expect((await rejectionOf(convertCheckpoint(request))).problem).toBe(
+        `${client} loads whole models, and --chunk-unet cuts the UNet.`,
+      );
+    });
+  },
+);
