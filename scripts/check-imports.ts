@@ -47,10 +47,10 @@ const layers = ['ground', ...order, 'stages', 'cli'];
 /** All that touches the disk; everything else goes through the first. */
 const diskFiles = [
   'disk',
-  'staging',
-  'scratch',
-  'owner',
-  'folder-lock',
+  'stages/staging',
+  'stages/scratch',
+  'stages/owner',
+  'stages/folder-lock',
   'patient',
   'direct-writes',
   'shared-file',

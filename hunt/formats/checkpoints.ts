@@ -11,7 +11,7 @@ import { convert } from '../../src/convert/convert.ts';
 import { openTokenizer } from '../../src/generate/open-tokenizer.ts';
 import { createScheduler } from '../../src/generate/schedulers/create-scheduler.ts';
 import { allSchedulers } from '../../src/generate/schedulers/scheduler-names.ts';
-import { readJsonObject } from '../../src/io/python-json.ts';
+import { readJsonObject } from '../../src/io/json/python-json.ts';
 import { makeRandomWeights } from '../../test/support/random-weights.ts';
 import type { Files, Format } from '../format.ts';
 import { mutateBytes } from '../mutate-bytes.ts';

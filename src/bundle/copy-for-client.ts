@@ -8,7 +8,7 @@ import { type ArtifactRecord, forgetProvenance } from '../formats/provenance.ts'
 import { sharedFiles } from '../formats/shared-files.ts';
 import { writeFiles } from '../formats/write-files.ts';
 import { createFolder, linkFile, lookAtFile } from '../io/disk.ts';
-import { hashStream } from '../io/hash-stream.ts';
+import { hashStream } from '../io/hashing/hash-stream.ts';
 
 /** An artifact on the disk that is written once more, in a client's form. */
 export interface ClientCopy {

@@ -11,8 +11,8 @@ import { formatOfEnding, modelName } from '../formats/format.ts';
 import { forgetProvenance } from '../formats/provenance.ts';
 import { listFolder, pathKind, removePath } from '../io/disk.ts';
 import { sizeOfFile } from '../io/file-sizes.ts';
-import { hashStream } from '../io/hash-stream.ts';
-import type { Hashed } from '../io/write-hashed.ts';
+import { hashStream } from '../io/hashing/hash-stream.ts';
+import type { Hashed } from '../io/hashing/write-hashed.ts';
 
 /** A package to be compiled. */
 export interface SwiftPackage {

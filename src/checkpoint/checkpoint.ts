@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { NotFoundError } from '../errors.ts';
 import type { ShownFile } from '../hub/snapshot.ts';
-import type { JsonObject } from '../io/python-json.ts';
+import type { JsonObject } from '../io/json/python-json.ts';
 import type { Component } from './component.ts';
 import { distilledTitle, type Family, familyOf, familyTitles, kindOf, type UNetKind } from './family.ts';
 import type { SideFile } from './side-file.ts';

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { FileFormatError, NotFoundError } from '../errors.ts';
 import { listFolder } from '../io/disk.ts';
 import { shown } from '../io/error-text.ts';
-import { isJsonObject, readJsonObject } from '../io/python-json.ts';
+import { isJsonObject, readJsonObject } from '../io/json/python-json.ts';
 import { withScales } from '../weights/scaled/with-scales.ts';
 import type { WeightFile } from '../weights/tensors-of-file.ts';
 import type { Weight } from '../weights/weight.ts';

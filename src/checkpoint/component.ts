@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { NotFoundError } from '../errors.ts';
 import { exists, listFolder } from '../io/disk.ts';
-import { type JsonObject, readJsonObject } from '../io/python-json.ts';
+import { type JsonObject, readJsonObject } from '../io/json/python-json.ts';
 import type { Weight } from '../weights/weight.ts';
 import { type ComponentWeights, openComponentWeights, type Variant } from './component-weights.ts';
 import { networkWeights } from './network-weights.ts';

@@ -3,8 +3,8 @@ import { ConfigError, NotFoundError, UnsupportedModelError } from '../errors.ts'
 import { parseHubId } from '../hub/hub-id.ts';
 import { listFolder, pathKind } from '../io/disk.ts';
 import { quote } from '../io/error-text.ts';
+import { type JsonObject, readJsonObject } from '../io/json/python-json.ts';
 import { notFound } from '../io/not-found.ts';
-import { type JsonObject, readJsonObject } from '../io/python-json.ts';
 import { isOrdinary, isWeightless, recognizePipeline, supportedPipelines } from './recognize/pipelines.ts';
 
 /** The contents of a model_index.json. */

@@ -2,7 +2,7 @@ import { basename, join, resolve } from 'node:path';
 import { NotFoundError, UnsupportedModelError } from '../errors.ts';
 import { listFolder, pathKind } from '../io/disk.ts';
 import { folderInsteadOfFile } from '../io/disk-errors.ts';
-import { isJsonObject, parsePythonJson } from '../io/python-json.ts';
+import { isJsonObject, parsePythonJson } from '../io/json/python-json.ts';
 import { repositoryOf, snapshotOf } from './cache-folder.ts';
 import { type Checkpoint, natureOf, notDownloaded, notesOnComponents } from './checkpoint.ts';
 import { type Component, type OpenComponent, openComponentFolder } from './component.ts';

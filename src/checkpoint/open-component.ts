@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { NotFoundError, SdConvertError, UnsupportedModelError } from '../errors.ts';
 import { exists, pathKind } from '../io/disk.ts';
+import { readJsonObject } from '../io/json/python-json.ts';
 import { notFound } from '../io/not-found.ts';
-import { readJsonObject } from '../io/python-json.ts';
 import { openWeightFile } from '../weights/weight-file.ts';
 import { snapshotOf } from './cache-folder.ts';
 import { type OpenComponent, openComponentFolder } from './component.ts';

@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { readText } from '../io/disk.ts';
-import { copyConfigFile } from '../io/strict-json.ts';
-import { type Hashed, writeHashed } from '../io/write-hashed.ts';
+import { type Hashed, writeHashed } from '../io/hashing/write-hashed.ts';
+import { copyConfigFile } from '../io/json/strict-json.ts';
 
 /**
  * A small file that belongs to the networks (of a tokenizer, a scheduler): the path of one on the disk, or a generated

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { ConfigError, FileFormatError } from '../errors.ts';
 import { quote } from '../io/error-text.ts';
-import { parsePythonJson } from '../io/python-json.ts';
+import { parsePythonJson } from '../io/json/python-json.ts';
 import { readSideText, type SideFile, sideFileName } from './side-file.ts';
 import { addedTokens } from './tokenizer-files.ts';
 

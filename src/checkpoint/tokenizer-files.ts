@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { z } from 'zod';
-import { parsePythonJson, readJsonObject } from '../io/python-json.ts';
+import { parsePythonJson, readJsonObject } from '../io/json/python-json.ts';
 import { readSideText, type SideFile, sideFileName } from './side-file.ts';
 
 /**

@@ -1,4 +1,4 @@
-import { isJsonObject, type JsonObject } from '../io/python-json.ts';
+import { isJsonObject, type JsonObject } from '../io/json/python-json.ts';
 import type { Weight } from '../weights/weight.ts';
 import { familyOf } from './family.ts';
 

@@ -13,8 +13,8 @@ import type { WrittenFile } from '../formats/artifact.ts';
 import type { Compiler } from '../formats/coreml/compiled/compilers.ts';
 import { readProvenance, recordBundle } from '../formats/provenance.ts';
 import { exists, listFolder } from '../io/disk.ts';
+import { type JsonObject, readJsonObject } from '../io/json/python-json.ts';
 import { notFound } from '../io/not-found.ts';
-import { type JsonObject, readJsonObject } from '../io/python-json.ts';
 import { checkRequest } from './check-request.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 

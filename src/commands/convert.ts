@@ -6,7 +6,7 @@ import {
   modelsOnHub,
 } from '../checkpoint/from-hub/locate-models.ts';
 import type { Context } from '../context.ts';
-import { requireOnnxruntime } from '../formats/onnx/onnx-session.ts';
+import { requireOnnxruntime } from '../formats/onnx/run/onnx-session.ts';
 import { Pipeline } from '../pipeline.ts';
 import { planQuantization } from '../quantize/plan.ts';
 import { checkRequest } from './check-request.ts';

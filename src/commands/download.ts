@@ -9,7 +9,7 @@ import { type HubId, isPlainPath, requireHubId } from '../hub/hub-id.ts';
 import type { HubOptions } from '../hub/hub-options.ts';
 import { type Snapshot, withSnapshot } from '../hub/snapshot.ts';
 import { copyFile, linkFile } from '../io/disk.ts';
-import { hashStream } from '../io/hash-stream.ts';
+import { hashStream } from '../io/hashing/hash-stream.ts';
 import { checkRequest } from './check-request.ts';
 
 /** Repository to download from, and what. */

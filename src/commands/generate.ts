@@ -1,6 +1,6 @@
 import { locateRequested } from '../checkpoint/from-hub/locate-requested.ts';
 import { type Context, inStage } from '../context.ts';
-import { requireOnnxruntime } from '../formats/onnx/onnx-session.ts';
+import { requireOnnxruntime } from '../formats/onnx/run/onnx-session.ts';
 import { count, formatBytes } from '../text.ts';
 import { checkRequest } from './check-request.ts';
 import { drawAll } from './drawing/draw-all.ts';

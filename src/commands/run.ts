@@ -1,6 +1,6 @@
 import { type FromHub, locateRequested } from '../checkpoint/from-hub/locate-requested.ts';
 import { type Context, throwIfInterrupted } from '../context.ts';
-import { requireOnnxruntime } from '../formats/onnx/onnx-session.ts';
+import { requireOnnxruntime } from '../formats/onnx/run/onnx-session.ts';
 import { noteNonFinite, type TensorMap } from '../formats/runner.ts';
 import { openChain } from '../run/chain.ts';
 import { feedsFor } from '../run/feeds.ts';

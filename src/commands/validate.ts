@@ -2,7 +2,7 @@ import { type FromHub, locateRequested } from '../checkpoint/from-hub/locate-req
 import type { Context } from '../context.ts';
 import { RequestError } from '../errors.ts';
 import type { Format } from '../formats/format.ts';
-import { requireOnnxruntime } from '../formats/onnx/onnx-session.ts';
+import { requireOnnxruntime } from '../formats/onnx/run/onnx-session.ts';
 import { type ModelBorders, noteNonFinite } from '../formats/runner.ts';
 import { openRunnableChain, type RunnableChain } from '../run/chain.ts';
 import { feedsFor } from '../run/feeds.ts';

@@ -10,9 +10,9 @@ import { isHubId, requireHubId } from '../hub/hub-id.ts';
 import { type HubOptions, hubOptionsFrom } from '../hub/hub-options.ts';
 import { listFolder, lookAtFile, pathKind } from '../io/disk.ts';
 import { filesIn } from '../io/file-sizes.ts';
-import { hashStream } from '../io/hash-stream.ts';
+import { hashStream } from '../io/hashing/hash-stream.ts';
+import { readStrictJson } from '../io/json/strict-json.ts';
 import { notFound } from '../io/not-found.ts';
-import { readStrictJson } from '../io/strict-json.ts';
 import { count, formatBytes } from '../text.ts';
 import { checkRequest } from './check-request.ts';
 

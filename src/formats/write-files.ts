@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { HashedFile } from '../io/write-hashed.ts';
+import { HashedFile } from '../io/hashing/write-hashed.ts';
 import { countedBytes, type TensorStream } from '../weights/tensor-stream.ts';
 import type { FileContents, OnBytes, WrittenFile } from './artifact.ts';
 

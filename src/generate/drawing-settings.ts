@@ -7,7 +7,7 @@ import { type LatentScale, latentScaleOf } from '../convert/networks/vae-variant
 import type { PipelineSettings } from '../formats/pipeline-settings.ts';
 import { readProvenance } from '../formats/provenance.ts';
 import { exists } from '../io/disk.ts';
-import { type JsonObject, readJsonObject } from '../io/python-json.ts';
+import { type JsonObject, readJsonObject } from '../io/json/python-json.ts';
 import { ClipTokenizer, type ClipTokenizerFiles } from './clip-tokenizer.ts';
 import type { DrawingFolder } from './drawing-folder.ts';
 import { PIXELS } from './drawn-unet.ts';

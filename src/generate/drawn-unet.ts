@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { type Family, kindByChannels, kindTitles, type UNetKind } from '../checkpoint/family.ts';
 import { ConfigError, UnsupportedModelError } from '../errors.ts';
 import { withArtifact } from '../formats/open.ts';
-import { readJsonObject } from '../io/python-json.ts';
+import { readJsonObject } from '../io/json/python-json.ts';
 import type { ModelInFolder } from '../run/find-models.ts';
 import { optimumInput } from '../run/tensor-names.ts';
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { tokensIn } from '../checkpoint/tokenizer-files.ts';
 import { exists, readText } from '../io/disk.ts';
-import { type JsonObject, readJsonObject } from '../io/python-json.ts';
+import { type JsonObject, readJsonObject } from '../io/json/python-json.ts';
 import { ClipTokenizer, type ClipTokenizerFiles } from './clip-tokenizer.ts';
 
 /** Opens the tokenizer in a folder. Throws as `readTokenizerFiles` and `ClipTokenizer.fromFiles` do. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { NotFoundError } from '../errors.ts';
 import { exists } from '../io/disk.ts';
-import { readJsonObject } from '../io/python-json.ts';
+import { readJsonObject } from '../io/json/python-json.ts';
 import { createScheduler } from './schedulers/create-scheduler.ts';
 import type { Scheduler } from './schedulers/scheduler.ts';
 

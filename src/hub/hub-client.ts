@@ -1,6 +1,6 @@
 import { DownloadError, FileFormatError, RequestError, SdConvertError } from '../errors.ts';
 import { shown } from '../io/error-text.ts';
-import { isJsonObject } from '../io/python-json.ts';
+import { isJsonObject } from '../io/json/python-json.ts';
 import { answerBytes, answerText } from './hub-answer.ts';
 import { isPlainPath } from './hub-id.ts';
 import type { HubOptions } from './hub-options.ts';

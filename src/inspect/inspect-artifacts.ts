@@ -6,7 +6,7 @@ import { locateArtifact } from '../formats/open.ts';
 import { type ArtifactRecord, type Provenance, readProvenance } from '../formats/provenance.ts';
 import { exists, listFolder, pathKind } from '../io/disk.ts';
 import { folderSize, sizeOfFile } from '../io/file-sizes.ts';
-import { readJsonObject } from '../io/python-json.ts';
+import { readJsonObject } from '../io/json/python-json.ts';
 import { drawingCommand } from './drawing-command.ts';
 import { isControlNet } from './inspect-artifact.ts';
 import type { ArtifactInspection, ArtifactsInspection } from './inspection.ts';

@@ -11,7 +11,7 @@ import { optimumContract } from '../convert/contracts/optimum.ts';
 import { convert, networksOf } from '../convert/convert.ts';
 import { SdConvertError } from '../errors.ts';
 import { exists, listFolder, pathKind } from '../io/disk.ts';
-import { isJsonObject, type JsonObject, parsePythonJson, readJsonObject } from '../io/python-json.ts';
+import { isJsonObject, type JsonObject, parsePythonJson, readJsonObject } from '../io/json/python-json.ts';
 import { groupWeights, plainWeight, sumOf } from '../weights/weight-groups.ts';
 import type { CheckpointInspection, ComponentInspection, NetworkInspection } from './inspection.ts';
 import { nextCommand } from './next-command.ts';

@@ -13,7 +13,7 @@ import { configBeside } from '../checkpoint/single-file/yaml-beside.ts';
 import { SdConvertError } from '../errors.ts';
 import { exists, listFolder, openFile, pathKind } from '../io/disk.ts';
 import { sizeOfFile } from '../io/file-sizes.ts';
-import { readJsonObject } from '../io/python-json.ts';
+import { readJsonObject } from '../io/json/python-json.ts';
 import { weightFormat } from '../io/sniff.ts';
 import { isRecordedBeside, networkOf, recordedNames } from '../run/tensor-names.ts';
 import { dtypeName } from '../weights/dtype.ts';

@@ -4,7 +4,7 @@ import type { NetworkName } from '../convert/networks/networks.ts';
 import type { DeclaredValue } from '../formats/artifact.ts';
 import type { Format, OwnFacts } from '../formats/format.ts';
 import type { FileSize } from '../io/file-sizes.ts';
-import type { JsonObject } from '../io/python-json.ts';
+import type { JsonObject } from '../io/json/python-json.ts';
 import type { WeightFinding } from '../weights/examined-weight.ts';
 import type { WeightGroup } from '../weights/weight-groups.ts';
 

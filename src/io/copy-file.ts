@@ -1,6 +1,6 @@
 import { BLOCK_BYTES } from './bytes.ts';
 import { openFile } from './disk.ts';
-import { type Hashed, writeHashed } from './write-hashed.ts';
+import { type Hashed, writeHashed } from './hashing/write-hashed.ts';
 
 /** Copies a file and gives its size and SHA-256. Throws as `openFile` and `createFile` do. */
 export async function copyHashed(from: string, to: string): Promise<Hashed> {

@@ -1,5 +1,5 @@
 import { constants, promises as fs } from 'node:fs';
-import { hasCode } from './owner.ts';
+import { hasCode } from './stages/owner.ts';
 
 /**
  * Writes that bypass the page cache (`O_DIRECT`, on Linux). Files are synced before they get their name, so a copy in the cache

@@ -1,6 +1,6 @@
 import { DiskSpaceError, FileFormatError, RequestError, SdConvertError } from '../errors.ts';
 import { notFound } from './not-found.ts';
-import { finalPath } from './owner.ts';
+import { finalPath } from './stages/owner.ts';
 
 /** Errors of the operating system, with advice. */
 

@@ -15,24 +15,24 @@ import {
   rethrow,
   tooLarge,
 } from './disk-errors.ts';
-import { lockFolder } from './folder-lock.ts';
 import { notFound } from './not-found.ts';
-import { forgetOpened, rememberOpened } from './opened-files.ts';
-import { disown, isStage } from './owner.ts';
+import { rememberOpened } from './opened-files.ts';
 import { remove, rename } from './patient.ts';
-import { type RemoteFile, remoteFile, remoteNames } from './remote-files.ts';
-import { claimStage, FolderStage, removeWhole, settle, temporaryFolder } from './staging.ts';
+import { openRemote, remoteFile, remoteNames } from './remote-files.ts';
+import { lockFolder } from './stages/folder-lock.ts';
+import { disown, isStage } from './stages/owner.ts';
+import { claimStage, FolderStage, removeWhole, settle, temporaryFolder } from './stages/staging.ts';
 import { countRead, countWritten } from './traffic.ts';
 
 /**
- * With those that it builds on (`staging.ts`, `owner.ts`, `folder-lock.ts`, `direct-writes.ts`) all that touches the disk. What is written
+ * With those that it builds on (`stages/`, `direct-writes.ts` and few others) all that touches the disk. What is written
  * appears under its name only when it is complete and on the disk: it grows in a stage beside it, which is renamed at the end.
  */
 
 /** Opens a file for reads at any offset. Throws `NotFoundError`, or `RequestError` for a folder or a forbidden file. */
 export async function openFile(path: string): Promise<ByteSource> {
-  const elsewhere = remoteFile(path);
-  if (elsewhere) return openRemote(path, elsewhere);
+  const elsewhere = openRemote(path);
+  if (elsewhere) return elsewhere;
   const handle = await fs.open(path, readAtOnce).catch(rethrow('read', path));
   const found = await handle.stat();
   if (!found.isFile()) {
@@ -57,19 +57,6 @@ export async function openFile(path: string): Promise<ByteSource> {
       forget();
       return handle.close();
     },
-  };
-}
-
-function openRemote(path: string, { size, read }: RemoteFile): ByteSource {
-  forgetOpened(path); // a file on this disk that was called so is not it
-  return {
-    name: path,
-    size,
-    async read(into, offset) {
-      if (offset + into.length > size) throw endsTooSoon(path, size, offset + into.length);
-      await read(into, offset);
-    },
-    close: async () => {},
   };
 }
 

@@ -1,6 +1,6 @@
 import { promises as fs } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
-import { hasCode } from './owner.ts';
+import { hasCode } from './stages/owner.ts';
 
 /** Attempts; the waits between them grow by `STEP` milliseconds and add up to about three seconds. */
 const ATTEMPTS = 11;

@@ -1,4 +1,7 @@
 import { join, resolve, sep } from 'node:path';
+import type { ByteSource } from './bytes.ts';
+import { endsTooSoon } from './disk-errors.ts';
+import { forgetOpened } from './opened-files.ts';
 
 /**
  * Files that lie elsewhere, to be read by a path as if they were on this disk: a dry run opens a checkpoint of the Hub in
@@ -38,4 +41,21 @@ export function remoteNames(folder: string): string[] {
   const place = join(resolve(folder), sep);
   const below = [...shown.keys()].filter((path) => path.startsWith(place));
   return below.map((path) => path.slice(place.length).split(sep)[0] ?? '');
+}
+
+/** Opens a file that is shown; `undefined` for any other path. */
+export function openRemote(path: string): ByteSource | undefined {
+  const file = remoteFile(path);
+  if (!file) return undefined;
+  const { size, read } = file;
+  forgetOpened(path); // a file on this disk that was called so is not it
+  return {
+    name: path,
+    size,
+    async read(into, offset) {
+      if (offset + into.length > size) throw endsTooSoon(path, size, offset + into.length);
+      await read(into, offset);
+    },
+    close: async () => {},
+  };
 }

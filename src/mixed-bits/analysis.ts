@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { FileFormatError, OutputExistsError } from '../errors.ts';
 import { exists } from '../io/disk.ts';
-import { readJsonObject } from '../io/python-json.ts';
-import { writeJson } from '../io/strict-json.ts';
+import { readJsonObject } from '../io/json/python-json.ts';
+import { writeJson } from '../io/json/strict-json.ts';
 import type { WeightChoices } from './choose-bits.ts';
 import { UNTOUCHED } from './recipe.ts';
 

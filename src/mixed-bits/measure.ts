@@ -2,7 +2,7 @@ import { basename, dirname, join } from 'node:path';
 import { type Context, throwIfInterrupted } from '../context.ts';
 import type { InputCase } from '../convert/networks/realistic.ts';
 import type { OpenOnnx } from '../formats/onnx/read-onnx.ts';
-import { hashFile } from '../io/hash-file.ts';
+import { hashFile } from '../io/hashing/hash-file.ts';
 import { type FloatTensor, float16Codes } from '../quantize/float-tensor.ts';
 import { Float16Histogram } from '../quantize/palette/histogram.ts';
 import { optimalPalette, type PaletteBits, paletteIndices } from '../quantize/palette/palette.ts';

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { FileFormatError, RequestError } from '../errors.ts';
 import { shown } from '../io/error-text.ts';
-import { type JsonObject, readJsonObject } from '../io/python-json.ts';
-import { writeJson } from '../io/strict-json.ts';
+import { type JsonObject, readJsonObject } from '../io/json/python-json.ts';
+import { writeJson } from '../io/json/strict-json.ts';
 import { paletteBits } from '../quantize/palette/palette.ts';
 import { plainName, type QuantizationPlan } from '../quantize/plan.ts';
 

@@ -1,5 +1,5 @@
-import { openOnnxSession } from '../formats/onnx/onnx-session.ts';
 import { encodeModel, type ModelProto } from '../formats/onnx/proto.ts';
+import { openOnnxSession } from '../formats/onnx/run/onnx-session.ts';
 import type { Runner, TensorMap } from '../formats/runner.ts';
 import { chainOf } from '../run/chain.ts';
 import type { TensorData } from '../weights/tensor-data.ts';

@@ -1,10 +1,10 @@
 import { basename } from 'node:path';
 import { throwIfInterrupted } from '../context.ts';
 import { writeTensors } from '../formats/onnx/external-data.ts';
-import { openOnnxSession } from '../formats/onnx/onnx-session.ts';
 import { encodeModel } from '../formats/onnx/proto.ts';
+import { openOnnxSession } from '../formats/onnx/run/onnx-session.ts';
 import type { Runner, TensorMap } from '../formats/runner.ts';
-import type { Scratch } from '../io/scratch.ts';
+import type { Scratch } from '../io/stages/scratch.ts';
 import { copyOf, joinRows, type TensorData } from '../weights/tensor-data.ts';
 import type { Part, RunPlan } from './run-plan.ts';
 import { ValueStore } from './value-store.ts';

@@ -1,11 +1,11 @@
 import { join, relative, sep } from 'node:path';
-import { declaredShapes, mostBytes } from '../formats/onnx/declared-sizes.ts';
-import { executedModel, type InputShapes } from '../formats/onnx/executed-model.ts';
+import { declaredShapes, mostBytes } from '../formats/onnx/edges/declared-sizes.ts';
+import { bordersOf } from '../formats/onnx/edges/onnx-borders.ts';
 import type { DataFile } from '../formats/onnx/external-data.ts';
-import { bordersOf } from '../formats/onnx/onnx-borders.ts';
-import { type Segment, segmentsOf, wholeSegment } from '../formats/onnx/segments.ts';
+import { executedModel, type InputShapes } from '../formats/onnx/run/executed-model.ts';
+import { type Segment, segmentsOf, wholeSegment } from '../formats/onnx/run/segments.ts';
 import type { DeclaredDim, Runnable, TensorMap, ValueInfo } from '../formats/runner.ts';
-import type { Scratch } from '../io/scratch.ts';
+import type { Scratch } from '../io/stages/scratch.ts';
 import { pickRows } from '../weights/tensor-data.ts';
 import type { RunnableChain } from './chain.ts';
 

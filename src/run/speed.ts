@@ -1,7 +1,7 @@
 import { modelProto, valueInfo } from '../formats/onnx/build-model.ts';
-import { openOnnxSession } from '../formats/onnx/onnx-session.ts';
 import { onnxNode } from '../formats/onnx/onnx-writer.ts';
 import { encodeModel } from '../formats/onnx/proto.ts';
+import { openOnnxSession } from '../formats/onnx/run/onnx-session.ts';
 
 /** Rows and columns of the matrices that are multiplied: large enough for all cores. */
 const SIZE = 1024;

@@ -1,4 +1,4 @@
-import type { Scratch } from '../io/scratch.ts';
+import type { Scratch } from '../io/stages/scratch.ts';
 import type { DType } from '../weights/dtype.ts';
 import { bytesOf, copyOf, type TensorData, tensorOf } from '../weights/tensor-data.ts';
 

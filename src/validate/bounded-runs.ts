@@ -3,7 +3,7 @@ import type { Context } from '../context.ts';
 import { DiskSpaceError, RequestError } from '../errors.ts';
 import type { TensorMap } from '../formats/runner.ts';
 import { freeBytes } from '../io/disk.ts';
-import { openScratch, type Scratch } from '../io/scratch.ts';
+import { openScratch, type Scratch } from '../io/stages/scratch.ts';
 import type { RunnableChain } from '../run/chain.ts';
 import { runInParts } from '../run/run-in-parts.ts';
 import { planRun, type RunPlan } from '../run/run-plan.ts';

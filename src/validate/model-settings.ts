@@ -3,7 +3,7 @@ import { cardOf, networkKinds } from '../convert/networks/networks.ts';
 import type { ModelSettings } from '../convert/networks/realistic.ts';
 import { nameOf } from '../formats/artifact-id.ts';
 import { exists } from '../io/disk.ts';
-import { type JsonObject, readJsonObject } from '../io/python-json.ts';
+import { type JsonObject, readJsonObject } from '../io/json/python-json.ts';
 
 interface Place {
   readonly setting: string;

@@ -10,7 +10,7 @@ import type { ModelSettings } from '../convert/networks/realistic.ts';
 import { NotFoundError } from '../errors.ts';
 import type { Format } from '../formats/format.ts';
 import { buildOnnxModel } from '../formats/onnx/build-model.ts';
-import { bordersOf } from '../formats/onnx/onnx-borders.ts';
+import { bordersOf } from '../formats/onnx/edges/onnx-borders.ts';
 import type { TensorMap } from '../formats/runner.ts';
 import type { Graph } from '../graph/graph.ts';
 import { exists, listFolder, pathKind } from '../io/disk.ts';

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { NotFoundError } from '../errors.ts';
-import { readJsonObject } from '../io/python-json.ts';
+import { readJsonObject } from '../io/json/python-json.ts';
 
 /** The version that the page is made for and tested with. */
 export const ORT_WEB_VERSION = '1.30.0';

@@ -5,7 +5,7 @@ import { layOutTensors, MAX_DATA_FILE_BYTES, placements } from '../formats/onnx/
 import { openOnnx } from '../formats/onnx/read-onnx.ts';
 import { writeOnnx } from '../formats/onnx/write-onnx.ts';
 import { linkFile, lookAtFile } from '../io/disk.ts';
-import { hashStream } from '../io/hash-stream.ts';
+import { hashStream } from '../io/hashing/hash-stream.ts';
 import { formatBytes } from '../text.ts';
 import type { WebFile, WebModel } from './web-plan.ts';
 

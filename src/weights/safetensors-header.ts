@@ -1,8 +1,8 @@
 import { FileFormatError, UnsupportedModelError } from '../errors.ts';
 import type { ByteSource } from '../io/bytes.ts';
 import { countBytes, excerpt, quote, shown } from '../io/error-text.ts';
-import { duplicateKey } from '../io/json-text.ts';
-import { isJsonObject } from '../io/python-json.ts';
+import { duplicateKey } from '../io/json/json-text.ts';
+import { isJsonObject } from '../io/json/python-json.ts';
 import { sniff } from '../io/sniff.ts';
 import { byteWidth, type DType } from './dtype.ts';
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { usualConfig } from '../../src/checkpoint/usual-config.ts';
-import type { JsonObject } from '../../src/io/python-json.ts';
+import type { JsonObject } from '../../src/io/json/python-json.ts';
 import { fullSizeCheckpoint } from '../support/full-size.ts';
 
 const unet = 'UNet2DConditionModel';

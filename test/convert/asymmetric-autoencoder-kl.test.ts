@@ -9,7 +9,7 @@ import { notesOn } from '../../src/convert/notes.ts';
 import { ConfigError, UnusedWeightError } from '../../src/errors.ts';
 import type { Graph } from '../../src/graph/graph.ts';
 import type { Op } from '../../src/graph/op.ts';
-import type { JsonObject } from '../../src/io/python-json.ts';
+import type { JsonObject } from '../../src/io/json/python-json.ts';
 import type { Precision } from '../../src/quantize/precision.ts';
 import { psnr } from '../../src/validate/psnr.ts';
 import type { TensorData } from '../../src/weights/tensor-data.ts';

@@ -11,7 +11,7 @@ import type { Graph } from '../../src/graph/graph.ts';
 import type { Op } from '../../src/graph/op.ts';
 import { formatShape } from '../../src/graph/shape.ts';
 import { verifyGraph } from '../../src/graph/verify.ts';
-import type { JsonObject } from '../../src/io/python-json.ts';
+import type { JsonObject } from '../../src/io/json/python-json.ts';
 import { type Precision, withPrecision } from '../../src/quantize/precision.ts';
 import { psnr } from '../../src/validate/psnr.ts';
 import { elementCount } from '../../src/weights/dtype.ts';

@@ -10,7 +10,7 @@ import { ConfigError, MissingWeightError, SdConvertError } from '../../src/error
 import type { Graph } from '../../src/graph/graph.ts';
 import type { Op } from '../../src/graph/op.ts';
 import { formatShape } from '../../src/graph/shape.ts';
-import type { JsonObject } from '../../src/io/python-json.ts';
+import type { JsonObject } from '../../src/io/json/python-json.ts';
 import type { Precision } from '../../src/quantize/precision.ts';
 import { psnr } from '../../src/validate/psnr.ts';
 import type { TensorData } from '../../src/weights/tensor-data.ts';

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Checkpoint } from '../../src/checkpoint/checkpoint.ts';
 import { natureOf } from '../../src/checkpoint/checkpoint.ts';
 import { traitsOf } from '../../src/convert/traits.ts';
-import type { JsonObject } from '../../src/io/python-json.ts';
+import type { JsonObject } from '../../src/io/json/python-json.ts';
 import { fullSizeCheckpoint } from '../support/full-size.ts';
 
 const unnamed = (): Checkpoint => ({ ...only('sdxl', 'text_encoder'), modelIndex: {} });

@@ -11,7 +11,7 @@ import { classifierFree } from '../../src/generate/pipelines/guidance.ts';
 import { noisePredictor } from '../../src/generate/pipelines/predict-noise.ts';
 import { decodeLatents, encodePrompts } from '../../src/generate/run-networks.ts';
 import { createScheduler } from '../../src/generate/schedulers/create-scheduler.ts';
-import { parsePythonJson, readJsonObject } from '../../src/io/python-json.ts';
+import { parsePythonJson, readJsonObject } from '../../src/io/json/python-json.ts';
 import { openNetwork } from '../../src/run/open-network.ts';
 import { psnr } from '../../src/validate/psnr.ts';
 import { openSafetensors } from '../../src/weights/safetensors-file.ts';

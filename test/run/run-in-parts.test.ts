@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { convertCheckpoint } from '../../src/commands/convert.ts';
 import type { TensorMap } from '../../src/formats/runner.ts';
-import { openScratch } from '../../src/io/scratch.ts';
+import { openScratch } from '../../src/io/stages/scratch.ts';
 import { openChain, openRunnableChain } from '../../src/run/chain.ts';
 import { feedsFor } from '../../src/run/feeds.ts';
 import { findModels } from '../../src/run/find-models.ts';

@@ -2,7 +2,7 @@ import { type Checkpoint, type Component, natureOf } from '../../src/checkpoint/
 import { GraphBuilder } from '../../src/graph/graph.ts';
 import { Scope } from '../../src/graph/scope.ts';
 import { WeightBook } from '../../src/graph/weight-book.ts';
-import type { JsonObject } from '../../src/io/python-json.ts';
+import type { JsonObject } from '../../src/io/json/python-json.ts';
 import type { Weight } from '../../src/weights/weight.ts';
 import { unreadWeight } from './memory-weight.ts';
 

@@ -1,6 +1,6 @@
 import { createScheduler } from '../../src/generate/schedulers/create-scheduler.ts';
 import type { Scheduler } from '../../src/generate/schedulers/scheduler.ts';
-import { isJsonObject, parsePythonJson } from '../../src/io/python-json.ts';
+import { isJsonObject, parsePythonJson } from '../../src/io/json/python-json.ts';
 import { openSafetensors } from '../../src/weights/safetensors-file.ts';
 import { readTensor } from '../../src/weights/tensor-data.ts';
 

@@ -3,11 +3,11 @@ import { type NetworkKind, networkKinds } from '../../convert/networks/networks.
 import { SdConvertError } from '../../errors.ts';
 import type { ArtifactFacts, DeclaredValue } from '../../formats/artifact.ts';
 import type { Port } from '../../formats/client-form.ts';
+import { fits, type Side, wantedPort } from '../../formats/onnx/edges/wanted-port.ts';
 import { readOnnxFacts } from '../../formats/onnx/read-onnx-facts.ts';
-import { fits, type Side, wantedPort } from '../../formats/onnx/wanted-port.ts';
 import { pathKind } from '../../io/disk.ts';
-import { isJsonObject, type JsonObject } from '../../io/python-json.ts';
-import { readStrictJson } from '../../io/strict-json.ts';
+import { isJsonObject, type JsonObject } from '../../io/json/python-json.ts';
+import { readStrictJson } from '../../io/json/strict-json.ts';
 import { formatBytes } from '../../text.ts';
 import { dtypeName, dtypes } from '../../weights/dtype.ts';
 import { replacedScheduler, SCHEDULER_FILE } from './folder-files.ts';

@@ -1,4 +1,4 @@
-import type { JsonObject } from '../../io/python-json.ts';
+import type { JsonObject } from '../../io/json/python-json.ts';
 import type { ClientName, Profile } from './profile.ts';
 
 /** What a scheduler that a client lacks is replaced by. */

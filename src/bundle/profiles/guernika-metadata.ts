@@ -1,6 +1,6 @@
 import type { ArtifactId } from '../../formats/artifact-id.ts';
 import type { ModelDescription } from '../../formats/coreml/mil/mil-schema.ts';
-import type { JsonObject } from '../../io/python-json.ts';
+import type { JsonObject } from '../../io/json/python-json.ts';
 import { version } from '../../version.ts';
 
 /** Settings of a scheduler that GuernikaKit reads from the UNet (Unet.swift). */

@@ -1,7 +1,7 @@
 import { basename, dirname, join } from 'node:path';
 import { ConfigError, NotFoundError } from '../../errors.ts';
 import { exists, listFolder, pathKind } from '../../io/disk.ts';
-import { isJsonObject, type JsonObject, parsePythonJson, readJsonObject } from '../../io/python-json.ts';
+import { isJsonObject, type JsonObject, parsePythonJson, readJsonObject } from '../../io/json/python-json.ts';
 import { snapshotOf } from '../cache-folder.ts';
 
 /** Settings for modules without an alpha of their own. */

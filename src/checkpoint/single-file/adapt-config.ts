@@ -1,4 +1,4 @@
-import type { JsonObject } from '../../io/python-json.ts';
+import type { JsonObject } from '../../io/json/python-json.ts';
 import type { Weight } from '../../weights/weight.ts';
 import type { Part } from './split.ts';
 

@@ -1,6 +1,6 @@
 import { basename, extname } from 'node:path';
 import { ConfigError, UnsupportedModelError } from '../../errors.ts';
-import { type JsonObject, readJsonObject } from '../../io/python-json.ts';
+import { type JsonObject, readJsonObject } from '../../io/json/python-json.ts';
 import type { WeightFile } from '../../weights/tensors-of-file.ts';
 import type { Weight } from '../../weights/weight.ts';
 import { openWeightFile } from '../../weights/weight-file.ts';

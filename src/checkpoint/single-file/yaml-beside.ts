@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import { parseDocument } from 'yaml';
 import { FileFormatError } from '../../errors.ts';
 import { exists, lookAtFile, readText } from '../../io/disk.ts';
-import { isJsonObject } from '../../io/python-json.ts';
+import { isJsonObject } from '../../io/json/python-json.ts';
 import type { PredictionType } from './prediction.ts';
 
 /**

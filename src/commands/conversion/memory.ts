@@ -6,7 +6,7 @@ import { convert } from '../../convert/convert.ts';
 import type { NetworkName } from '../../convert/networks/networks.ts';
 import { type PlannedArtifact, totalBytes } from '../../formats/artifact.ts';
 import type { TargetName } from '../../formats/format.ts';
-import { WITH_KEPT } from '../../formats/onnx/segments.ts';
+import { WITH_KEPT } from '../../formats/onnx/run/segments.ts';
 import type { Graph } from '../../graph/graph.ts';
 import { peakElements } from '../../graph/peak-elements.ts';
 import { peakBytes } from '../../run/run-plan.ts';

@@ -10,7 +10,7 @@ import { nameOf } from '../../formats/artifact-id.ts';
 import type { ClientForm } from '../../formats/client-form.ts';
 import type { TargetName } from '../../formats/format.ts';
 import { type BuiltArtifact, targets } from '../../formats/targets.ts';
-import { hashFile } from '../../io/hash-file.ts';
+import { hashFile } from '../../io/hashing/hash-file.ts';
 import { sameButForCase } from '../../io/same-name.ts';
 import type { Stage } from '../../pipeline.ts';
 import { count, formatBytes } from '../../text.ts';

@@ -1,7 +1,7 @@
 import { basename, isAbsolute, relative } from 'node:path';
 import type { Component } from '../../checkpoint/checkpoint.ts';
 import { FileFormatError } from '../../errors.ts';
-import { hashFile } from '../../io/hash-file.ts';
+import { hashFile } from '../../io/hashing/hash-file.ts';
 import { isReplaced } from '../../io/opened-files.ts';
 import type { Resource } from '../../pipeline.ts';
 

@@ -2,9 +2,9 @@ import { join } from 'node:path';
 import type { Checkpoint, Component } from '../../checkpoint/checkpoint.ts';
 import { placeSideFile, readSideText, type SideFile, sideFileName } from '../../checkpoint/side-file.ts';
 import { exists, listFolder } from '../../io/disk.ts';
-import { isJsonObject, type JsonObject, parsePythonJson } from '../../io/python-json.ts';
-import { withoutInfiniteDefaults, writeJson } from '../../io/strict-json.ts';
-import type { Hashed } from '../../io/write-hashed.ts';
+import type { Hashed } from '../../io/hashing/write-hashed.ts';
+import { isJsonObject, type JsonObject, parsePythonJson } from '../../io/json/python-json.ts';
+import { withoutInfiniteDefaults, writeJson } from '../../io/json/strict-json.ts';
 import type { WrittenFile } from '../artifact.ts';
 import { parseName } from '../artifact-id.ts';
 

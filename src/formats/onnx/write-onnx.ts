@@ -2,7 +2,7 @@ import { memoryStream } from '../../weights/tensor-stream.ts';
 import type { FileContents, PlannedFile, WrittenFile } from '../artifact.ts';
 import { writeFiles } from '../write-files.ts';
 import type { OnnxModel } from './build-model.ts';
-import { endOf, oneFileParts } from './one-file.ts';
+import { endOf, oneFileParts } from './edges/one-file.ts';
 import { encodeModel } from './proto.ts';
 
 /** Lists the files that `writeOnnx` writes, with exact sizes. */

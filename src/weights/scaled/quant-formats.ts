@@ -1,6 +1,6 @@
 import { FileFormatError, UnsupportedModelError } from '../../errors.ts';
 import { excerpt, quote } from '../../io/error-text.ts';
-import { isJsonObject, type JsonObject } from '../../io/python-json.ts';
+import { isJsonObject, type JsonObject } from '../../io/json/python-json.ts';
 import { elementCount } from '../dtype.ts';
 import { readTensor } from '../tensor-data.ts';
 import type { TensorsOfFile } from '../tensors-of-file.ts';

@@ -5,7 +5,7 @@ import { sideFileName } from '../../../src/checkpoint/side-file.ts';
 import { readSingleFile } from '../../../src/checkpoint/single-file/open-single-file.ts';
 import { networksOf } from '../../../src/convert/convert.ts';
 import { ConfigError, UnsupportedModelError, UnusedWeightError } from '../../../src/errors.ts';
-import { readJsonObject } from '../../../src/io/python-json.ts';
+import { readJsonObject } from '../../../src/io/json/python-json.ts';
 import { fullSizeCheckpoint } from '../../support/full-size.ts';
 import { memoryWeight } from '../../support/memory-weight.ts';
 import {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { controlnetConfig } from '../../../src/convert/config/controlnet-config.ts';
 import { ConfigError } from '../../../src/errors.ts';
-import type { JsonObject } from '../../../src/io/python-json.ts';
+import type { JsonObject } from '../../../src/io/json/python-json.ts';
 import { headerComponent } from '../../support/header-checkpoint.ts';
 import { thrownBy } from '../../support/thrown-by.ts';
 

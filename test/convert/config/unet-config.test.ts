@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { unetConfig } from '../../../src/convert/config/unet-config.ts';
 import { ConfigError } from '../../../src/errors.ts';
-import type { JsonObject } from '../../../src/io/python-json.ts';
+import type { JsonObject } from '../../../src/io/json/python-json.ts';
 import { type HeaderComponent, headerComponent } from '../../support/header-checkpoint.ts';
 import { thrownBy } from '../../support/thrown-by.ts';
 

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { openOnnxSession } from '../../../src/formats/onnx/onnx-session.ts';
+import { openOnnxSession } from '../../../src/formats/onnx/run/onnx-session.ts';
 import { SKIPPED_STATES, type TextEncoderChanges } from '../../../src/formats/runner.ts';
 import { numbersOf } from '../../../src/weights/tensor-values.ts';
 import { writeModels } from '../../support/sd-shapes.ts';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createFolder } from '../../../io/disk.ts';
-import { strictJson } from '../../../io/strict-json.ts';
+import { strictJson } from '../../../io/json/strict-json.ts';
 import { memoryStream, readStream, type TensorStream } from '../../../weights/tensor-stream.ts';
 import type { FileContents, PlannedFile, WrittenFile } from '../../artifact.ts';
 import { writeFiles } from '../../write-files.ts';

@@ -1,5 +1,5 @@
 import { linearCombination } from '../linear-combination.ts';
-import type { Expansion } from '../steps/dpm-solver-step.ts';
+import type { Expansion } from './dpm-solver-step.ts';
 
 /**
  * Estimates the derivatives in λ of the newest prediction from the last ones (`values`, newest first), times the width

@@ -7,7 +7,7 @@ import {
   stepsOffset,
   timestepSpacing,
 } from '../scheduler-config.ts';
-import { type ModelRuns, RatioScheduler, type RatioStep } from '../steps/ratio-scheduler.ts';
+import { type ModelRuns, RatioScheduler, type RatioStep } from './ratio-scheduler.ts';
 
 /** Options shared by these schedulers; Heun has more. */
 export const twoStageOptions = {

@@ -1,0 +1,187 @@
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import type * as Ort from 'onnxruntime-node';
+import type { DType } from '../../../weights/dtype.ts';
+import type { TensorData } from '../../../weights/tensor-data.ts';
+import type { ValueInfo } from '../../runner.ts';
+
+/**
+ * The worker thread of `onnx-session.ts`, and the only place where onnxruntime is loaded: loading and running a model
+ * block the thread they are on. It answers first with `opened`, then each run in turn with `ran`, or with `failed`;
+ * asked to load only, with `loaded`.
+ */
+
+/** Data that the worker is started with. */
+export type OrtWorkerData = OrtModel | 'load only';
+
+interface OrtModel {
+  /** A file, or the bytes of one. */
+  readonly model: string | { readonly bytes: Uint8Array; readonly dataFolder: string };
+  readonly optimize: boolean;
+  /** File for the graph that will be computed; not written when left out. */
+  readonly saveGraphTo?: string | undefined;
+  /** Whether inputs and outputs of types that sdconvert does not know are not mentioned; they are an error otherwise. */
+  readonly skipUnknownTypes?: boolean | undefined;
+}
+
+export type OrtRequest =
+  | { readonly kind: 'run'; readonly feeds: readonly NamedTensor[] }
+  | { readonly kind: 'close' };
+
+export type OrtReply =
+  | { readonly kind: 'loaded' }
+  | { readonly kind: 'opened'; readonly inputs: readonly ValueInfo[]; readonly outputs: readonly ValueInfo[] }
+  | { readonly kind: 'ran'; readonly outputs: readonly NamedTensor[] }
+  | OrtFailure;
+
+export interface OrtFailure {
+  readonly kind: 'failed';
+  readonly at: 'import' | 'open' | 'run' | 'crash' | 'closed';
+  readonly message: string;
+}
+
+type NamedTensor = readonly [name: string, tensor: TensorData];
+
+/** The dtypes as onnxruntime's JavaScript spells them; it has no bfloat16. */
+const ortTypes = {
+  f64: 'float64',
+  f32: 'float32',
+  f16: 'float16',
+  i64: 'int64',
+  i32: 'int32',
+  i16: 'int16',
+  i8: 'int8',
+  u64: 'uint64',
+  u32: 'uint32',
+  u16: 'uint16',
+  u8: 'uint8',
+  bool: 'bool',
+} as const satisfies Partial<Record<DType, Ort.Tensor.Type>>;
+
+type OrtDType = keyof typeof ortTypes;
+
+/**
+ * Measured on the UNet of SD 1.5 at 512 × 512, two rows, 2 cores: memory at its peak and between runs, CPU time of a run.
+ *
+ *     1.72 GB of float16   optimised 10.5 GB 10.5 GB 33 s   without arena 7.6 GB 4.9 GB 31 s   not optimised 5.6 GB 1.8 GB 43 s
+ *     3.44 GB of float32   optimised  7.5 GB  7.5 GB 33 s   without arena 5.6 GB 3.9 GB 30 s   not optimised 6.7 GB 3.8 GB 38 s
+ *
+ * So the arena, which keeps all it ever took, is always off. Optimised, the weights become float32 in memory, which takes
+ * 17 s; otherwise they stay mapped from the file (1 s), where packing would copy them, and threads that wait sleep: four
+ * validations side by side took 8.4 s instead of 12.1 s.
+ */
+function sessionOptions({ model, optimize, saveGraphTo }: OrtModel): Ort.InferenceSession.SessionOptions {
+  const saved = saveGraphTo === undefined ? {} : { optimizedModelFilePath: saveGraphTo };
+  const always = { enableCpuMemArena: false, logSeverityLevel: FATAL, ...saved } as const;
+  const dataFolder = typeof model === 'string' ? undefined : model.dataFolder;
+  const data = dataFolder === undefined ? {} : { model_external_initializers_file_folder_path: dataFolder };
+  if (optimize)
+    return {
+      ...always,
+      graphOptimizationLevel: 'all',
+      extra: { session: { ...data, intra_op: { allow_spinning: '0' } } },
+    };
+  const session = { ...data, disable_prepacking: '1', intra_op: { allow_spinning: '0' } };
+  // A pattern is one block for all of a run's values.
+  return { ...always, enableMemPattern: false, graphOptimizationLevel: 'disabled', extra: { session } };
+}
+
+/** Errors are thrown as well, so onnxruntime need not write them to the terminal. */
+const FATAL = 4;
+
+async function serve(port: MessagePort, work: OrtWorkerData): Promise<void> {
+  const ort = await during(port, 'import', importOnnxruntime);
+  if (work === 'load only') return reply(port, { kind: 'loaded' });
+  await serveModel(port, ort, work);
+}
+
+async function serveModel(port: MessagePort, ort: typeof Ort, work: OrtModel): Promise<void> {
+  const { model } = work;
+  const session = await during(port, 'open', async () => {
+    const opened =
+      typeof model === 'string'
+        ? await ort.InferenceSession.create(model, sessionOptions(work))
+        : await ort.InferenceSession.create(model.bytes, sessionOptions(work));
+    const known = (infos: readonly Ort.InferenceSession.ValueMetadata[]) =>
+      infos.filter((info) => !work.skipUnknownTypes || isKnown(info)).map(valueInfo);
+    const [inputs, outputs] = [known(opened.inputMetadata), known(opened.outputMetadata)];
+    reply(port, { kind: 'opened', inputs, outputs });
+    return opened;
+  });
+
+  const answer = async (request: OrtRequest): Promise<void> => {
+    if (request.kind === 'close') {
+      await session.release().finally(() => port.close());
+      return;
+    }
+    const feeds = request.feeds.map(([name, tensor]) => [name, ortTensor(ort, tensor)] as const);
+    const results = await session.run(Object.fromEntries(feeds));
+    const outputs = session.outputNames.map((name) => [name, tensorData(name, results[name])] as const);
+    reply(port, { kind: 'ran', outputs });
+  };
+  let previous: Promise<unknown> = Promise.resolve();
+  port.on('message', (request: OrtRequest) => {
+    previous = previous.then(() => during(port, 'run', () => answer(request)).catch(() => {}));
+  });
+}
+
+/** Reports what goes wrong to the thread that waits, and passes it on. */
+async function during<T>(port: MessagePort, at: OrtFailure['at'], work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    reply(port, { kind: 'failed', at, message: error instanceof Error ? error.message : String(error) });
+    throw error;
+  }
+}
+
+/** Posts a reply; the outputs' memory moves along instead of being copied. */
+function reply(port: MessagePort, message: OrtReply): void {
+  // as: onnxruntime allocates plain buffers, never shared ones.
+  const moved =
+    message.kind === 'ran' ? message.outputs.map(([, { data }]) => data.buffer as ArrayBuffer) : [];
+  port.postMessage(message, moved);
+}
+
+async function importOnnxruntime(): Promise<typeof Ort> {
+  // Otherwise onnxruntime leaves telemetry files in the temporary folder. It reads the process's own environment, which
+  // this thread shares for that.
+  process.env.ORT_DISABLE_TELEMETRY = '1';
+  // Where Float16Array exists (Node 23 and later), onnxruntime-node 1.30 wraps float16 inputs in it and then rejects
+  // them (microsoft/onnxruntime#32323). This thread has its own globals: without it, float16 goes in and out as bits.
+  Reflect.deleteProperty(globalThis, 'Float16Array');
+  const ort = await import('onnxruntime-node');
+  ort.env.logLevel = 'fatal';
+  return ort;
+}
+
+function ortTensor(ort: typeof Ort, { dtype, shape, data }: TensorData): Ort.Tensor {
+  // as: the constructor is overloaded by type; ortTypes pairs each dtype with the type that takes TensorData's array of
+  // it, which the compiler does not follow. A dtype that is not in the table gives undefined, which is refused here.
+  return new ort.Tensor(ortTypes[dtype as OrtDType] as 'float32', data as Float32Array, shape);
+}
+
+function tensorData(name: string, tensor: Ort.Tensor | undefined): TensorData {
+  if (!tensor) throw new Error(`${name} was not computed`);
+  // as: the same pairing, the other way round.
+  return { dtype: dtypeOf(name, tensor.type), shape: [...tensor.dims], data: tensor.data } as TensorData;
+}
+
+function isKnown(info: Ort.InferenceSession.ValueMetadata): boolean {
+  return info.isTensor && Object.values<string>(ortTypes).includes(info.type);
+}
+
+function valueInfo(info: Ort.InferenceSession.ValueMetadata): ValueInfo {
+  if (!info.isTensor) throw new Error(`${info.name} is not a tensor`);
+  return { name: info.name, dtype: dtypeOf(info.name, info.type), dims: [...info.shape] };
+}
+
+function dtypeOf(name: string, type: string): DType {
+  for (const [dtype, ortType] of Object.entries(ortTypes)) {
+    // as: Object.entries gives strings; the table's keys are dtypes.
+    if (ortType === type) return dtype as DType;
+  }
+  throw new Error(`${name} holds ${type}, which sdconvert does not know`);
+}
+
+// A failure has been reported by then; the thread ends by itself.
+if (parentPort) await serve(parentPort, workerData).catch(() => {});

@@ -1,0 +1,74 @@
+import { FileFormatError } from '../../errors.ts';
+import { readText } from '../disk.ts';
+import { jsonPieces } from './json-text.ts';
+
+/** Any JSON object. */
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+/** Whether a parsed JSON value is an object. */
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/**
+ * Parses JSON as Python writes it: `NaN`, `Infinity` and `-Infinity` are numbers (diffusers' schedulers have
+ * `"lambda_min_clipped": -Infinity`). `file` names the text in the `FileFormatError` that anything else raises.
+ */
+export function parsePythonJson(text: string, file: string): unknown {
+  const notANumber = unusedString(text);
+  let hasNaN = false;
+  const json = [...jsonPieces(text)]
+    .map((piece) =>
+      piece.startsWith('"')
+        ? piece
+        : piece.replace(/(?<![\w.])(?:Infinity|NaN)\b/g, (token) => {
+            if (token === 'Infinity') return '1e999'; // too large for a float64: JSON.parse gives Infinity
+            hasNaN = true;
+            return JSON.stringify(notANumber);
+          }),
+    )
+    .join('');
+  try {
+    return JSON.parse(
+      json,
+      hasNaN ? (_key, value) => (value === notANumber ? Number.NaN : value) : undefined,
+    );
+  } catch (error) {
+    throw new FileFormatError(
+      {
+        problem: `${file} is not valid JSON.`,
+        details: { found: error instanceof Error ? error.message : String(error) },
+        advice: 'It is damaged or not the file it should be: download it again.',
+      },
+      { cause: error },
+    );
+  }
+}
+
+/** Limit on the size of a configuration or list, in bytes; those of the largest models have a tenth of it. */
+const LARGEST_OBJECT = 4 << 20;
+
+/**
+ * Reads a JSON file that Python wrote and that must hold an object. Throws `NotFoundError`, or `FileFormatError` for
+ * anything else and for one of more than `most` bytes.
+ */
+export async function readJsonObject(path: string, most = LARGEST_OBJECT): Promise<JsonObject> {
+  const value = parsePythonJson(await readText(path, most), path);
+  if (isJsonObject(value)) return value;
+  throw new FileFormatError({
+    problem: `${path} does not hold a JSON object.`,
+    details: { found: describe(value) },
+  });
+}
+
+/** A string that stands for NaN while JSON.parse works, and that the text does not contain. */
+function unusedString(text: string): string {
+  let candidate = 'NaN#';
+  while (text.includes(candidate)) candidate += '#';
+  return candidate;
+}
+
+function describe(value: unknown): string {
+  if (Array.isArray(value)) return 'an array';
+  return value === null ? 'null' : `a ${typeof value}`;
+}

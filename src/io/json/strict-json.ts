@@ -1,0 +1,79 @@
+import { FileFormatError } from '../../errors.ts';
+import { copyHashed } from '../copy-file.ts';
+import { readText } from '../disk.ts';
+import { type Hashed, writeHashed } from '../hashing/write-hashed.ts';
+import { isJsonObject, parsePythonJson } from './python-json.ts';
+
+/**
+ * JSON that every reader takes. Python also writes `Infinity` and `NaN`, which JSON does not have: `JSON.parse`, browsers
+ * and most runtimes refuse the whole file. All JSON files that sdconvert writes go through this file.
+ */
+
+/** Defaults of diffusers that JSON cannot hold: their keys are left out. */
+const diffusersDefaults: Readonly<Record<string, number>> = { lambda_min_clipped: -Infinity };
+
+/** A value as JSON text for `file`, ending in a newline. Throws `FileFormatError` for a number that is not finite. */
+export function strictJson(value: unknown, file: string, indent: number): string {
+  const text = JSON.stringify(
+    value,
+    (key, each: unknown) => {
+      if (typeof each === 'number' && !Number.isFinite(each)) throw notFinite(file, key, each);
+      return each;
+    },
+    indent,
+  );
+  return `${text}\n`;
+}
+
+/** Writes a value as a JSON file, and gives its size and SHA-256. Throws as `strictJson` and `writeHashed` do. */
+export async function writeJson(path: string, value: unknown, indent = 2): Promise<Hashed> {
+  const bytes = new TextEncoder().encode(strictJson(value, path, indent));
+  return writeHashed(path, (write) => write(bytes, 0));
+}
+
+/**
+ * Copies one of a checkpoint's small files, and gives the copy's size and SHA-256. A JSON file that holds numbers which
+ * JSON does not have is written anew: without the keys where they are diffusers' defaults. Throws `FileFormatError` for
+ * other such numbers and for text that is not JSON, and as `copyHashed` does.
+ */
+export async function copyConfigFile(from: string, to: string): Promise<Hashed> {
+  if (!from.endsWith('.json')) return copyHashed(from, to);
+  const text = await readText(from);
+  if (isStrict(text)) return copyHashed(from, to);
+  const value = parsePythonJson(text, from);
+  return writeJson(to, isJsonObject(value) ? withoutInfiniteDefaults(value) : value);
+}
+
+function isStrict(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** An object without the keys whose values are diffusers’ defaults and cannot be written. */
+export function withoutInfiniteDefaults(json: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const kept = Object.entries(json).filter(
+    ([key, value]) => !Object.hasOwn(diffusersDefaults, key) || value !== diffusersDefaults[key],
+  );
+  return Object.fromEntries(kept);
+}
+
+function notFinite(file: string, key: string, value: number): FileFormatError {
+  return new FileFormatError({
+    problem: `${file} cannot be written: ${key} is ${value}, which JSON does not have.`,
+    advice: `Remove ${key} from the file it comes from, or give it a finite number.`,
+  });
+}
+
+/** The value of a JSON file; `undefined` where it is not JSON, such as Python's with NaN and Infinity. Throws as `readText` does. */
+export async function readStrictJson(path: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readText(path));
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}

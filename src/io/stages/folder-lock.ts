@@ -1,0 +1,50 @@
+import { promises as fs } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { remove } from '../patient.ts';
+import { disown, hasCode, isAbandoned, LOCK, own, owner } from './owner.ts';
+import { claimStage, renamed } from './staging.ts';
+
+/**
+ * Keeps everybody else from writing into a folder until it is released; gives who does so already instead. A lock whose
+ * owner is gone is taken over.
+ */
+export async function lockFolder(folder: string): Promise<{ release(): Promise<void> } | { heldBy: string }> {
+  const lock = join(folder, LOCK);
+  const text = JSON.stringify({ owner, host: hostname(), pid: process.pid });
+  for (;;) {
+    try {
+      await fs.writeFile(lock, text, { flag: 'wx' });
+      break;
+    } catch (error) {
+      if (!hasCode(error, 'EEXIST')) throw error;
+    }
+    const found = await fs.readFile(lock, 'utf8').catch(() => undefined);
+    if (found === undefined) continue; // released meanwhile
+    const holder = readHolder(found);
+    if (!(await isAbandoned(lock, holder.owner)))
+      return { heldBy: `process ${holder.pid} on ${holder.host}` };
+    // Of several that find it abandoned one takes it away; who took a younger one gives it back.
+    const taken = claimStage(lock);
+    if ((await renamed(lock, taken)) && (await fs.readFile(taken, 'utf8')) !== found)
+      await fs.link(taken, lock).catch(() => {});
+    await remove(taken);
+    disown(taken);
+  }
+  own(lock, lock);
+  return {
+    async release() {
+      disown(lock);
+      await remove(lock);
+    },
+  };
+}
+
+function readHolder(text: string): { owner: string; host: string; pid: string } {
+  try {
+    const { owner, host, pid } = JSON.parse(text);
+    return { owner: String(owner), host: String(host), pid: String(pid) };
+  } catch {
+    return { owner: '', host: 'a machine that did not say which', pid: '' }; // just being written, or cut short
+  }
+}

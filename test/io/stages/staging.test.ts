@@ -1,0 +1,270 @@
+import { promises as fs } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { growFile } from '../../../src/io/shared-file.ts';
+import { temporaryFolder } from '../../support/temporary-folder.ts';
+
+type Disk = typeof import('../../../src/io/disk.ts');
+
+const at = temporaryFolder();
+
+/** A process of its own: nothing of what an earlier one knew. */
+async function newProcess(): Promise<Disk> {
+  vi.resetModules();
+  return import('../../../src/io/disk.ts');
+}
+
+/** Every call that changes the disk; one that is refused is as if the process had been killed before it. */
+const calls = ['open', 'mkdir', 'writeFile', 'rename', 'rm', 'rmdir', 'unlink', 'link', 'copyFile'] as const;
+const handleCalls = ['write', 'datasync', 'close'] as const;
+
+/** Kills the process before its call number `fatal`: that one and all after it do nothing. Gives the count of calls made. */
+function killBefore(fatal: number): { readonly made: () => number } {
+  let made = 0;
+  const step = <A extends unknown[], R>(call: (...args: A) => Promise<R>) =>
+    ((...args: A): Promise<R> => {
+      made++;
+      return made >= fatal ? Promise.reject(new Error('killed')) : call(...args);
+    }) as never;
+  for (const name of calls) {
+    const real = fs[name] as (...args: unknown[]) => Promise<unknown>;
+    vi.spyOn(fs, name).mockImplementation(
+      step(async (...args: unknown[]) => {
+        const result = await real.apply(fs, args);
+        if (name === 'open') {
+          const handle = result as fs.FileHandle;
+          handles.push(handle.close.bind(handle));
+          for (const each of handleCalls) {
+            const own = handle[each].bind(handle) as (...args: unknown[]) => Promise<unknown>;
+            vi.spyOn(handle, each).mockImplementation(step(own));
+          }
+        }
+        return result;
+      }),
+    );
+  }
+  return { made: () => made };
+}
+
+const handles: (() => Promise<void>)[] = [];
+
+/** The dead leave their stages behind, and their process number means nobody. */
+async function buried(): Promise<void> {
+  vi.restoreAllMocks();
+  for (const close of handles.splice(0)) await close().catch(() => {});
+  vi.spyOn(process, 'kill').mockImplementation(() => {
+    throw Object.assign(new Error('no such process'), { code: 'ESRCH' });
+  });
+}
+
+async function contents(folder: string): Promise<Record<string, string>> {
+  const found: Record<string, string> = {};
+  for (const entry of await fs.readdir(folder, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name);
+    if (entry.isFile()) found[path.slice(folder.length + 1)] = await fs.readFile(path, 'utf8');
+  }
+  return found;
+}
+
+let round = 0;
+beforeEach(() => void round++);
+afterEach(() => vi.restoreAllMocks());
+
+const old = { 'model/a': 'old a', 'model/b': 'old b' };
+const fresh = { 'model/a': 'new a' };
+
+const works: Readonly<
+  Record<string, { before: object; after: object; work(disk: Disk, at: string): Promise<void> }>
+> = {
+  'a folder is replaced': {
+    before: old,
+    after: fresh,
+    work: (disk, place) =>
+      disk.createFolder(join(place, 'model'), (growing) => disk.writeText(join(growing, 'a'), 'new a')),
+  },
+  'a folder is made where nothing was': {
+    before: {},
+    after: fresh,
+    work: (disk, place) =>
+      disk.createFolder(join(place, 'model'), (growing) => disk.writeText(join(growing, 'a'), 'new a')),
+  },
+  'a file is replaced': {
+    before: { file: 'old' },
+    after: { file: 'new' },
+    work: (disk, place) => disk.writeText(join(place, 'file'), 'new'),
+  },
+  'a file is copied over another': {
+    before: { file: 'old', from: 'new' },
+    after: { file: 'new', from: 'new' },
+    work: (disk, place) => disk.copyFile(join(place, 'from'), join(place, 'file')),
+  },
+  'a folder is removed': {
+    before: old,
+    after: {},
+    work: (disk, place) => disk.removePath(join(place, 'model')),
+  },
+};
+
+describe.each(Object.entries(works))('killed while %s', (_, { before, after, work }) => {
+  test('at any call, the old or the new is there, whole, and a rerun finishes and leaves nothing else', async () => {
+    for (let fatal = 1; ; fatal++) {
+      const place = at(`round ${round}`, `killed before ${fatal}`);
+      await fs.mkdir(join(place, 'model'), { recursive: true });
+      for (const [name, text] of Object.entries(before)) await fs.writeFile(join(place, name), text);
+      if (!('model/a' in before)) await fs.rmdir(join(place, 'model'));
+
+      const first = await newProcess();
+      const { made } = killBefore(fatal);
+      const ended = await work(first, place).then(
+        () => 'done',
+        () => 'killed',
+      );
+      const survived = made() < fatal;
+      await buried();
+
+      const second = await newProcess();
+      await second.exists(join(place, 'model')); // the first look that any command takes
+      await second.listFolder(place);
+      const found = await contents(place);
+      expect([before, after], `killed before call ${fatal}`).toContainEqual(found);
+      if (ended === 'done') expect(found).toEqual(after);
+      await work(second, place);
+      expect(await contents(place), `rerun after a kill before call ${fatal}`).toEqual(after);
+      vi.restoreAllMocks();
+      if (!survived) continue;
+      expect(fatal).toBeGreaterThan(2); // it was killed several times before
+      break;
+    }
+  });
+});
+
+describe('what others have under way', () => {
+  test('is not swept, listed or taken for a result while they live', async () => {
+    const [mine, theirs] = [await newProcess(), await newProcess()];
+    await mine.createFolder(at(`live ${round}`, 'model'), async (growing) => {
+      await mine.writeText(join(growing, 'a'), 'mine');
+      expect(await theirs.listFolder(at(`live ${round}`))).toEqual([]);
+    });
+    expect(await contents(at(`live ${round}`))).toEqual({ 'model/a': 'mine' });
+  });
+
+  test('of another machine is swept only after ten minutes without a sign of life', async () => {
+    const stage = at(`far ${round}`, '.sdc-zzzzzz1-0123456789ab');
+    await fs.mkdir(join(stage, 'new'), { recursive: true });
+    await (await newProcess()).listFolder(at(`far ${round}`));
+    expect(await fs.readdir(at(`far ${round}`))).toHaveLength(1);
+    const before = new Date(Date.now() - 11 * 60_000);
+    await fs.utimes(stage, before, before);
+    await (await newProcess()).listFolder(at(`far ${round}`));
+    expect(await fs.readdir(at(`far ${round}`))).toEqual([]);
+  });
+
+  test('a planted name that leads elsewhere is finished into its own folder or not at all', async () => {
+    const stage = at(`planted ${round}`, 'here', '.sdc-zzzzzz1-0123456789ab');
+    await fs.mkdir(join(stage, 'new'), { recursive: true });
+    await fs.writeFile(join(stage, 'ready'), '');
+    await fs.writeFile(join(stage, 'to'), '../outside');
+    const before = new Date(Date.now() - 11 * 60_000);
+    await fs.utimes(stage, before, before);
+    await (await newProcess()).listFolder(at(`planted ${round}`, 'here'));
+    expect(await fs.readdir(at(`planted ${round}`))).toEqual(['here']);
+  });
+
+  test('under the same name: the last to finish is there, whole', async () => {
+    const disks = await Promise.all(Array.from({ length: 6 }, newProcess));
+    const place = at(`race ${round}`, 'model');
+    await Promise.all(
+      disks.map((disk, index) =>
+        disk.createFolder(place, async (growing) => {
+          for (const name of ['a', 'b']) await disk.writeText(join(growing, name), `of ${index}`);
+        }),
+      ),
+    );
+    const { 'model/a': a, 'model/b': b, ...others } = await contents(at(`race ${round}`));
+    expect(a).toBe(b);
+    expect(others).toEqual({});
+  });
+});
+
+test('a name as long as the disk allows can be written and replaced', async () => {
+  const disk = await newProcess();
+  const name = 'n'.repeat(255);
+  for (const text of ['first', 'second']) {
+    await disk.writeText(at(`long ${round}`, name), text);
+    await disk.createFolder(at(`long ${round}`, `f${name.slice(1)}`), (growing) =>
+      disk.writeText(join(growing, name), text),
+    );
+  }
+  expect(await disk.readText(at(`long ${round}`, `f${name.slice(1)}`, name))).toBe('second');
+});
+
+test('a link planted where something incomplete goes on growing is not followed', async () => {
+  const disk = await newProcess();
+  await disk.writeText(at(`grown ${round}`, 'victim'), 'precious');
+  await fs.symlink(at(`grown ${round}`, 'victim'), at(`grown ${round}`, 'x.incomplete'));
+  await expect(growFile(at(`grown ${round}`, 'x.incomplete'))).rejects.toThrow();
+  expect(await disk.readText(at(`grown ${round}`, 'victim'))).toBe('precious');
+});
+
+describe('a folder that one run writes into', () => {
+  test('is refused to another, by name, and free again afterwards', async () => {
+    const [first, second] = [await newProcess(), await newProcess()];
+    const folder = at(`locked ${round}`, 'output');
+    await first.whileLocked(folder, async () => {
+      const refused = second.whileLocked(folder, async () => 'never');
+      await expect(refused).rejects.toThrow(
+        `another run is writing into ${folder}: process ${process.pid} on `,
+      );
+      expect(await second.listFolder(folder)).toEqual([]);
+    });
+    expect(await second.exists(folder)).toBe(false); // made for nothing
+    expect(await second.whileLocked(folder, async () => 'done')).toBe('done');
+  });
+
+  test('is taken over from a run that was killed', async () => {
+    const folder = at(`orphaned ${round}`);
+    const first = await newProcess();
+    void first.whileLocked(folder, () => new Promise(() => {}));
+    await vi.waitFor(async () => expect(await fs.readdir(folder)).toEqual(['.sdc-lock']));
+    await buried();
+    const second = await newProcess();
+    expect(await second.whileLocked(folder, async () => 'done')).toBe('done');
+  });
+
+  test('is taken over from one whose lock is dated in the far future', async () => {
+    const folder = at(`future ${round}`);
+    await fs.mkdir(folder);
+    await fs.writeFile(join(folder, '.sdc-lock'), '{"owner":"zzzzzz1","host":"far","pid":1}');
+    const later = new Date(Date.now() + 24 * 3_600_000);
+    await fs.utimes(join(folder, '.sdc-lock'), later, later);
+    expect(await (await newProcess()).whileLocked(folder, async () => 'done')).toBe('done');
+  });
+
+  test('goes to one of many that want it at once', async () => {
+    const folder = at(`wanted ${round}`);
+    const disks = await Promise.all(Array.from({ length: 8 }, newProcess));
+    let inside = 0;
+    const ended = await Promise.allSettled(
+      disks.map((disk) =>
+        disk.whileLocked(folder, async () => {
+          expect(++inside).toBe(1);
+          await new Promise((done) => setTimeout(done, 20));
+          inside--;
+        }),
+      ),
+    );
+    expect(ended.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+  });
+});
+
+test('a temporary folder is its owner’s alone, and a later run takes away what a killed one left', async () => {
+  const first = await newProcess();
+  await fs.mkdir(at(`temporary ${round}`));
+  const { path } = await first.makeTemporaryFolder(at(`temporary ${round}`));
+  expect((await fs.stat(path)).mode & 0o077).toBe(0);
+  await buried();
+  const second = await (await newProcess()).makeTemporaryFolder(at(`temporary ${round}`));
+  expect(await fs.readdir(at(`temporary ${round}`))).toEqual([second.path.split('/').at(-1)]);
+  await second.remove();
+  expect(await fs.readdir(at(`temporary ${round}`))).toEqual([]);
+});
