@@ -17,10 +17,8 @@ export function readAtOnce(): void {
   };
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: the calls have nothing in common
-type Call = (...args: any[]) => unknown;
-
-function at(call: Call): Call {
+/** Makes an asynchronous call of a synchronous one. */
+function at<A extends unknown[], R>(call: (...args: A) => R): (...args: A) => Promise<R> {
   return async (...args) => call(...args);
 }
 

@@ -1,43 +1,21 @@
 import { z } from 'zod';
 import { findingSchema, provenanceSchema } from '../../src/formats/provenance.ts';
+import {
+  count,
+  decibels,
+  downloaded,
+  format,
+  hashed,
+  size,
+  sized,
+  texts,
+  verdict,
+} from './json-schema-parts.ts';
 
 /**
  * Schemas of what `--json` prints, a line each, and of sdconvert.json. A test holds real outputs against them: they are
  * strict, so that what is printed and not described fails.
  */
-
-/** JSON has no infinities: a PSNR of identical tensors is the text "Infinity". */
-const decibels = z.union([z.number(), z.enum(['Infinity', '-Infinity', 'NaN'])]);
-const count = z.int().min(0);
-const texts = z.record(z.string(), z.string());
-
-const sized = z.strictObject({ name: z.string(), byteLength: count });
-const hashed = sized.extend({ sha256: z.string().regex(/^[0-9a-f]{64}$/) });
-const downloaded = sized.extend({ isCached: z.boolean().describe('whether it was in the cache before') });
-const format = z.enum(['onnx', 'mlpackage', 'mlmodelc']);
-const size = z.tuple([count, count]).nullable();
-
-const verdict = z.strictObject({
-  model: z.string(),
-  paths: z.array(z.string()),
-  format,
-  floor: decibels.describe('lowest PSNR that passes, in dB'),
-  reference: z.string(),
-  outputs: z.array(
-    z.strictObject({
-      name: z.string(),
-      inputs: z.string().describe('case of inputs: timestep 981'),
-      psnr: decibels.describe('dB; against a reference with the same bits where weights have fewer'),
-      applePsnr: decibels,
-      float32Psnr: decibels.optional().describe('dB against float32, where weights have fewer bits'),
-      maxAbsError: decibels,
-      nonFinite: z.strictObject({ reference: count, candidate: count, added: count }),
-      pass: z.boolean(),
-    }),
-  ),
-  notCompared: z.array(z.string()),
-  pass: z.boolean(),
-});
 
 const convert = z.strictObject({
   output: z.string(),
