@@ -71,6 +71,12 @@ describe('what cannot be drawn is refused in a sentence before a model is loaded
     );
   });
 
+  test('sizes that only Stable Diffusion XL is conditioned on', async () => {
+    const sentence = 'only Stable Diffusion XL is told an original size and a crop; this is';
+    await refused({ originalSize: [64, 64] }, sentence);
+    await refused({ crop: [0, 8] }, sentence);
+  });
+
   test('a refiner for a family that has none', async () => {
     await refused({ refinerStart: 0.8 }, 'only Stable Diffusion XL has a refiner.');
   });

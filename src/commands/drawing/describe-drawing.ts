@@ -7,7 +7,7 @@ import type { Drawing } from './plan.ts';
  * a line of settings. `index` tells a picture from the others of its drawing.
  */
 export function describeDrawing(drawing: Drawing, index = 0): string {
-  const { request, prompt, scheduler, seed, size, image, strength, refiner, controls, inversions } = drawing;
+  const { request, prompt, scheduler, seed, size, strength, refiner, controls, inversions } = drawing;
   const { negativePrompt, guidanceScale, clipSkip, imageCount } = request;
   const settings: Readonly<Record<string, string | number | false | undefined>> = {
     Steps: request.steps,
@@ -20,7 +20,7 @@ export function describeDrawing(drawing: Drawing, index = 0): string {
       .join('x'),
     RNG: request.rng,
     Picture: imageCount > 1 && `${index + 1} of ${imageCount}`,
-    'Denoising strength': image && strength,
+    'Denoising strength': strength,
     // Web UIs count from 1.
     'Clip skip': clipSkip > 0 && clipSkip + 1,
     'Prompt weights': request.promptWeights && 'on',

@@ -53,20 +53,21 @@ export async function drawLatents(
 
 /** Prepares the first step of the drawing's pipeline. */
 async function begin(drawing: Drawing, normal: (count: number) => Float32Array): Promise<Beginning> {
-  const { request, networks, unet, settings, pipeline, image, mask, strength, guidance, size } = drawing;
+  const { request, networks, unet, settings, image, mask, strength, guidance, size } = drawing;
   const { steps, imageCount } = request;
   const schedulers = Array.from({ length: imageCount }, drawing.newScheduler);
   const plain = { schedulers, shape: [1, LATENT_CHANNELS, ...size], normal };
-  if (!image || pipeline === 'text to image') return beginWithNoise(plain);
+  if (!image) return beginWithNoise(plain);
   return networks.use('vae_encoder', async (network) => {
     const { vaePixels } = settings;
     const tiles = request.vaeTiling ? { input: vaePixels, output: vaePixels / PIXELS } : undefined;
     const options = { ...settings.latentScale, channels: LATENT_CHANNELS, normal, tiles };
-    const begun = { ...plain, image, encoder: latentEncoder(network, options), steps, strength };
-    if (pipeline === 'image editing') return beginEditing({ ...begun, guidance });
-    if (!mask) return beginWithImage(begun);
+    const begun = { ...plain, image, encoder: latentEncoder(network, options) };
+    if (strength === undefined) return beginEditing({ ...begun, guidance });
+    const partly = { ...begun, steps, strength };
+    if (!mask) return beginWithImage(partly);
     const { length: rows } = guidance.rows;
-    return beginInpainting({ ...begun, mask, rows, isTrainedForIt: unet.kind === 'inpainting' });
+    return beginInpainting({ ...partly, mask, rows, isTrainedForIt: unet.kind === 'inpainting' });
   });
 }
 

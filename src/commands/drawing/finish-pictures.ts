@@ -141,11 +141,10 @@ function nameOf(
   taken: Set<string>,
   { index, step }: { readonly index: number; readonly step: number | undefined },
 ): string {
-  const { request, prompt, seed, image, strength, scheduler } = drawing;
+  const { request, prompt, seed, strength, scheduler } = drawing;
   const facts = {
-    ...{ prompt, seed, step },
+    ...{ prompt, seed, step, strength },
     label: request.compareSchedulers.length > 0 ? scheduler.replace(/Scheduler$/, '') : undefined,
-    strength: image === undefined ? undefined : strength,
   };
   let number = request.imageCount > 1 ? index : undefined;
   let name = pictureName({ ...facts, index: number });

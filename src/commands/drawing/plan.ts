@@ -1,3 +1,4 @@
+import { familyTitles } from '../../checkpoint/family.ts';
 import type { Context } from '../../context.ts';
 import type { NetworkName } from '../../convert/networks/networks.ts';
 import { RequestError } from '../../errors.ts';
@@ -53,7 +54,8 @@ export interface Drawing extends ChosenScheduler {
   readonly size: Size;
   readonly image: Image | undefined;
   readonly mask: Image | undefined;
-  readonly strength: number;
+  /** Share of the steps that redraw `image`; `undefined` for pipelines that begin with noise alone. */
+  readonly strength: number | undefined;
   readonly controls: readonly ControlPlan[];
   readonly settings: DrawingSettings;
   readonly rng: Rng;
@@ -71,8 +73,8 @@ export interface ControlPlan extends FoundControlNet, ControlStrength {
   readonly image: Image;
 }
 
-/** Default strength of image-to-image; of inpainting it is 1, as in diffusers. */
-const STRENGTH = 0.5;
+/** Default strength of the pipelines that have one; for inpainting it is that of diffusers. */
+const strengths: { readonly [P in PipelineKind]?: number } = { 'image to image': 0.5, inpainting: 1 };
 
 /** Default image guidance scale. */
 const IMAGE_GUIDANCE = 1.5;
@@ -92,16 +94,16 @@ export async function planDrawings(request: GenerateRequest, context: Context): 
   const network = chooseUnet(folder, wanted);
   const unet = await readDrawnUnet(requireModel(folder, network));
   const pipeline = choosePipeline(unet, request);
+  refuseSizes(unet, request);
   const pictures = await readPictures(folder, unet, request);
   const size = drawnSize(unet, { ...request, pictures: sizesOf(request, pictures) });
   const settings = await readSettings(folder, unet.family, context);
   await requireModels({ folder, unet, pipeline, size, settings, request });
   const schedulers = chooseSchedulers(request, settings);
-  const strength = request.strength ?? (pipeline === 'inpainting' ? 1 : STRENGTH);
+  const strength = request.strength ?? strengths[pipeline];
   const schedules = schedulers.map(({ scheduler, newScheduler }) => {
     const made = newScheduler();
-    const isPart = pipeline === 'image to image' || pipeline === 'inpainting';
-    const timesteps = isPart ? timestepsLeft(made, request.steps, strength) : made.timesteps;
+    const timesteps = strength === undefined ? made.timesteps : timestepsLeft(made, request.steps, strength);
     return { scheduler, made, timesteps };
   });
   const refiner = await planRefiner({ request, folder, unet, settings, schedules, network }, context);
@@ -116,7 +118,8 @@ export async function planDrawings(request: GenerateRequest, context: Context): 
   const guidance = guidanceFor(unet, pipeline, request);
   const networks = new Networks(folder, request);
   const common = {
-    ...{ request, seed, folder, networks, unet, network, refiner, pipeline, guidance, size },
+    ...{ seed, folder, networks, unet, network, refiner, pipeline, guidance, size },
+    request: withoutUnused(request, { guidance, refiner }, context),
     ...{ ...pictures, strength, settings, inversions },
   };
   return [request.prompt]
@@ -124,6 +127,32 @@ export async function planDrawings(request: GenerateRequest, context: Context): 
     .flatMap((prompt) =>
       schedulers.map((scheduler) => ({ ...common, ...scheduler, prompt, rng: createRng(request.rng, seed) })),
     );
+}
+
+/** Throws `RequestError` for sizes that only Stable Diffusion XL is conditioned on. */
+function refuseSizes({ family }: DrawnUnet, { originalSize, crop }: GenerateRequest): void {
+  const isXl = family === 'sdxl' || family === 'sdxl-refiner';
+  if (isXl || (originalSize === undefined && crop.every((side) => side === 0))) return;
+  throw new RequestError({
+    problem: `only Stable Diffusion XL is told an original size and a crop; this is ${familyTitles[family]}.`,
+    advice: 'Leave out --original-size and --crop.',
+  });
+}
+
+/** Leaves out a negative prompt that no network reads, so that it is on no record; a note tells it. */
+function withoutUnused(
+  request: GenerateRequest,
+  { guidance, refiner }: Pick<Drawing, 'guidance' | 'refiner'>,
+  { onProgress }: Context,
+): GenerateRequest {
+  const isRead = guidance.rows.includes('negative prompt') || (refiner && request.guidanceScale > 1);
+  if (isRead || !request.negativePrompt) return request;
+  onProgress?.({
+    type: 'note',
+    message:
+      'the negative prompt is not used: it needs guidance, which is off for a --guidance-scale of 1 or less (of pix2pix, for an --image-guidance-scale below 1, too) and for UNets that take the scale as an input (LCM).',
+  });
+  return { ...request, negativePrompt: undefined };
 }
 
 type Pictures = Pick<Drawing, 'image' | 'mask' | 'controls'>;

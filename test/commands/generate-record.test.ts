@@ -1,0 +1,66 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { expect, test } from 'vitest';
+import type { GenerateOptions } from '../../src/commands/drawing/request.ts';
+import { generate } from '../../src/commands/generate.ts';
+import type { ProgressEvent } from '../../src/context.ts';
+import { encodePng } from '../../src/generate/png.ts';
+import { textsIn } from '../../src/io/png-text.ts';
+import { convertDrawingCheckpoint, SIDE } from '../support/drawing-checkpoints.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+
+// What a picture says of how it was drawn is what was done.
+
+const temporary = temporaryFolder();
+
+test('a picture that was edited has no strength; one that was redrawn has its own', async () => {
+  const image = square();
+  const edited = await draw({ input: await convert('pix2pix'), image });
+  expect(edited.name).toBe('a.1.final.png');
+  expect(edited.record).not.toContain('Denoising strength');
+  const redrawn = await draw({ input: await convert('plain'), image });
+  expect(redrawn.name).toBe('a.str50.1.final.png');
+  expect(redrawn.record).toContain('Denoising strength: 0.5');
+});
+
+test('a negative prompt is on record where it is read, and noted once where it is not', async () => {
+  const [plain, lcm] = [await convert('plain'), await convert('lcm')];
+  const negative = { negativePrompt: 'blurry', guidanceScale: 3, prompt: ['a', 'b'] };
+  const read = await draw({ ...negative, input: plain });
+  expect(read.record).toContain('Negative prompt: blurry');
+  expect(read.notes).toEqual([]);
+  for (const unread of [
+    { input: plain, guidanceScale: 1 },
+    { input: plain, guidanceScale: 0 },
+    { input: lcm, guidanceScale: 3 },
+  ]) {
+    const { record, notes } = await draw({ ...negative, ...unread });
+    expect(record).not.toContain('blurry');
+    expect(notes.filter((note) => note.includes('the negative prompt is not used'))).toHaveLength(1);
+  }
+});
+
+function convert(name: 'plain' | 'pix2pix' | 'lcm'): Promise<string> {
+  return convertDrawingCheckpoint(temporary('models'), name, { target: 'onnx' });
+}
+
+async function draw(options: Partial<GenerateOptions> & { readonly input: string }) {
+  const notes: string[] = [];
+  const onProgress = (event: ProgressEvent) => {
+    if (event.type === 'note' && !event.message.startsWith('assuming')) notes.push(event.message);
+  };
+  const sizes = { height: SIDE, width: SIDE };
+  const request = { output: temporary('drawn'), prompt: 'a', seed: 1, steps: 2, ...sizes, ...options };
+  const [picture] = await generate(request, { onProgress });
+  const path = picture?.path ?? '';
+  return { name: basename(path), record: textsIn(readFileSync(path)).parameters ?? '', notes };
+}
+
+/** A grey PNG. */
+function square(): string {
+  const path = temporary('pictures');
+  mkdirSync(path, { recursive: true });
+  const data = new Uint8Array(SIDE * SIDE * 3).fill(99);
+  writeFileSync(`${path}/grey.png`, encodePng({ width: SIDE, height: SIDE, channels: 3, data }));
+  return `${path}/grey.png`;
+}
