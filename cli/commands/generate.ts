@@ -32,7 +32,7 @@ export const generateCommand: Command = {
       steps: wholeNumber(args['num-inference-steps'], '--num-inference-steps', 1),
       guidanceScale: args['guidance-scale'],
       scheduler: args.scheduler === undefined ? undefined : schedulerCalled(args.scheduler),
-      compareSchedulers: namesIn(args['compare-schedulers']),
+      compareSchedulers: schedulersIn(args['compare-schedulers']),
       rng: args.rng,
       image: args.image,
       strength: args.strength,
@@ -79,11 +79,18 @@ async function promptsOf(args: Arguments): Promise<string[]> {
   });
 }
 
-function namesIn(list: string | undefined): string[] | undefined {
-  return list
+/** Names of schedulers in a list with commas. Throws `RequestError` when there is none. */
+function schedulersIn(list: string | undefined): string[] | undefined {
+  const names = list
     ?.split(',')
     .map((name) => name.trim())
     .filter((name) => name !== '');
+  if (names?.length !== 0) return names;
+  throw new RequestError({
+    problem: '--compare-schedulers names no scheduler.',
+    details: { found: JSON.stringify(list) },
+    advice: 'Name them with commas between: --compare-schedulers ddim,euler,dpm++',
+  });
 }
 
 function describeImage(image: GeneratedImage): string {

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import type { Argv } from 'yargs';
 import { RequestError } from '../../src/errors.ts';
 import { alignColumns } from '../../src/text.ts';
@@ -19,6 +20,11 @@ export const runCommand: Command = {
       'round-to-float16': roundToFloat16,
     } = argv as Arguments;
     if (target === undefined && record === undefined) throw nowhere();
+    if (target !== undefined && record !== undefined && resolve(target) === resolve(record))
+      throw new RequestError({
+        problem: `--outputs and --record both name ${target}: one would replace the other.`,
+        advice: 'Leave one of them out; a record has the outputs, too.',
+      });
     const { runArtifacts } = await import('../../src/commands/run.ts');
     const { readTensors } = await import('../../src/weights/read-tensors.ts');
     const { writeSafetensors } = await import('../../src/weights/safetensors-writer.ts');

@@ -42,6 +42,16 @@ const mistakes: readonly [title: string, args: () => string[], sentence: string]
     () => ['inspect', model, '--json.x', '1'],
     'there is no option --json.x here.',
   ],
+  [
+    'outputs and a record in one file',
+    () => ['run', 'unet', '--inputs', 'in', '--outputs', 'out.st', '--record', './out.st'],
+    '--outputs and --record both name out.st: one would replace the other.',
+  ],
+  [
+    'schedulers to compare, of which there is none',
+    () => ['generate', '-i', 'out', '--prompt', 'a', '--compare-schedulers', ','],
+    '--compare-schedulers names no scheduler.',
+  ],
   ['a name that no disk can hold', () => ['inspect', 'n'.repeat(300)], 'is too long for a name.'],
   ['a command that does not exist', () => ['conver'], 'there is no command called conver.'],
   [
