@@ -1,9 +1,11 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
-import { expect, test } from 'vitest';
+import { setTimeout } from 'node:timers/promises';
+import { expect, test, vi } from 'vitest';
 import type { GenerateOptions } from '../../src/commands/drawing/request.ts';
 import { generate } from '../../src/commands/generate.ts';
 import type { ProgressEvent } from '../../src/context.ts';
+import { Networks } from '../../src/generate/networks.ts';
 import { encodePng } from '../../src/generate/png.ts';
 import { textsIn } from '../../src/io/png-text.ts';
 import { convertDrawingCheckpoint, SIDE } from '../support/drawing-checkpoints.ts';
@@ -12,6 +14,9 @@ import { temporaryFolder } from '../support/temporary-folder.ts';
 // What a picture says of how it was drawn is what was done.
 
 const temporary = temporaryFolder();
+
+/** Milliseconds: much more than the steps take. */
+const LOADING = 2000;
 
 test('a picture that was edited has no strength; one that was redrawn has its own', async () => {
   const image = square();
@@ -40,7 +45,28 @@ test('a negative prompt is on record where it is read, and noted once where it i
   }
 });
 
-function convert(name: 'plain' | 'pix2pix' | 'lcm'): Promise<string> {
+test('the time of a picture is that of its steps, however long its networks take to load', async () => {
+  const input = await convert('xl');
+  const own = Networks.prototype.use;
+  const slowly: typeof own = async function (this: Networks, ...args) {
+    if (args[0] === 'unet' || args[0] === 'refiner') await setTimeout(LOADING);
+    return own.apply(this, args) as never; // as: what `own` gives
+  };
+  const use = vi.spyOn(Networks.prototype, 'use').mockImplementation(slowly);
+  const { seconds } = await draw({
+    input,
+    image: square(),
+    refinerStart: 0.75,
+    strength: 0.9,
+    steps: 10,
+    reduceMemory: true,
+  });
+  use.mockRestore();
+  expect(seconds).toBeGreaterThan(0);
+  expect(seconds).toBeLessThan(LOADING / 1000);
+});
+
+function convert(name: 'xl' | 'plain' | 'pix2pix' | 'lcm'): Promise<string> {
   return convertDrawingCheckpoint(temporary('models'), name, { target: 'onnx' });
 }
 
@@ -53,7 +79,8 @@ async function draw(options: Partial<GenerateOptions> & { readonly input: string
   const request = { output: temporary('drawn'), prompt: 'a', seed: 1, steps: 2, ...sizes, ...options };
   const [picture] = await generate(request, { onProgress });
   const path = picture?.path ?? '';
-  return { name: basename(path), record: textsIn(readFileSync(path)).parameters ?? '', notes };
+  const seconds = picture?.kind === 'picture' ? picture.seconds : Number.NaN;
+  return { seconds, name: basename(path), record: textsIn(readFileSync(path)).parameters ?? '', notes };
 }
 
 /** A grey PNG. */

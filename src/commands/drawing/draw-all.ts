@@ -1,16 +1,13 @@
 import type { Context, ProgressEvent } from '../../context.ts';
 import type { TensorData } from '../../weights/tensor-data.ts';
-import { type Conditionings, drawLatents } from './draw-latents.ts';
+import { type Conditionings, type Denoised, drawLatents } from './draw-latents.ts';
 import type { Drawing } from './plan.ts';
 
 /** Latents of the pictures of a drawing. */
-export interface DrawnLatents {
+export interface DrawnLatents extends Denoised {
   readonly drawing: Drawing;
-  readonly latents: readonly TensorData<'f32'>[];
   /** As they were after some steps, counted from 1. */
   readonly saved: readonly { readonly step: number; readonly latents: readonly TensorData<'f32'>[] }[];
-  /** Time that the steps took, without loading the UNet. */
-  readonly seconds: number;
   readonly steps: number;
 }
 
@@ -34,20 +31,16 @@ async function drawOne(
   conditionings: Conditionings,
   context: Context,
 ): Promise<DrawnLatents> {
-  const { request, networks, network, image } = drawing;
+  const { request } = drawing;
   const saved: { step: number; latents: readonly TensorData<'f32'>[] }[] = [];
   let steps = 0;
-  // What begins with a picture encodes it first, and would have to load the UNet again.
-  if (!image) await networks.use(network, async () => {});
-  const start = performance.now();
-  const latents = await drawLatents(drawing, conditionings, context, async (each, step) => {
+  const denoised = await drawLatents(drawing, conditionings, context, async (each, step) => {
     steps += 1;
     if (request.saveEvery > 0 && steps % request.saveEvery === 0) saved.push({ step: steps, latents: each });
     await request.onStep?.(each, step);
   });
-  const seconds = (performance.now() - start) / 1000;
   // The last step is the picture itself.
-  return { drawing, latents, saved: saved.filter(({ step }) => step < steps), seconds, steps };
+  return { drawing, ...denoised, saved: saved.filter(({ step }) => step < steps), steps };
 }
 
 /** A context whose progress counts the steps of all drawings. */

@@ -22,13 +22,20 @@ export interface Conditionings {
   readonly refiner?: Conditioning | undefined;
 }
 
+/** Latents of each picture. */
+export interface Denoised {
+  readonly latents: readonly TensorData<'f32'>[];
+  /** Time that the steps took, without loading networks. */
+  readonly seconds: number;
+}
+
 /** Denoises the latents of each picture. Throws what running the networks throws. */
 export async function drawLatents(
   drawing: Drawing,
   conditionings: Conditionings,
   context: Context,
   onStep?: OnStep,
-): Promise<TensorData<'f32'>[]> {
+): Promise<Denoised> {
   const { refiner, newScheduler, rng } = drawing;
   const { refiner: conditioning } = conditionings;
   const normal = (count: number) => rng.normal(count);
@@ -40,15 +47,21 @@ export async function drawLatents(
   const refined = refinerTimesteps(newScheduler(), refiner.split);
   const of = timesteps.length + refined.length;
   const base = { ...beginning, timesteps, normal, part: { before: 0, of } };
-  const latents = await drawBase(drawing, conditionings.base, base, context, onStep);
-  return drawing.networks.use('refiner', (unet) => {
+  const { latents, seconds } = await drawBase(drawing, conditionings.base, base, context, onStep);
+  const finished = await drawing.networks.use('refiner', (unet) => {
     const { guidanceScale } = drawing.request;
     const guidance = guidanceScale > 1 ? classifierFree(guidanceScale) : unguided;
     const predict = noisePredictor({ unet, guidance, conditioning });
     const pictures = latents.map((each) => ({ scheduler: newScheduler(), latents: each }));
     const part = { before: timesteps.length, of };
-    return denoise({ pictures, timesteps: refined, predict, normal, part }, context, onStep);
+    return timed(() => denoise({ pictures, timesteps: refined, predict, normal, part }, context, onStep));
   });
+  return { ...finished, seconds: seconds + finished.seconds };
+}
+
+async function timed(run: () => Promise<TensorData<'f32'>[]>): Promise<Denoised> {
+  const start = performance.now();
+  return { latents: await run(), seconds: (performance.now() - start) / 1000 };
 }
 
 /** Prepares the first step of the drawing's pipeline. */
@@ -83,13 +96,13 @@ async function drawBase(
   { extra, ...steps }: BaseSteps,
   context: Context,
   onStep: OnStep | undefined,
-): Promise<TensorData<'f32'>[]> {
+): Promise<Denoised> {
   return withControls(controls, networks.options, (opened) =>
     networks.use(network, (unet) => {
       const count = steps.part?.of ?? steps.timesteps.length;
       const residuals = opened.length > 0 ? controlResiduals(opened, count) : undefined;
       const predict = noisePredictor({ unet, conditioning, guidance, extra, residuals });
-      return denoise({ ...steps, predict }, context, onStep);
+      return timed(() => denoise({ ...steps, predict }, context, onStep));
     }),
   );
 }
