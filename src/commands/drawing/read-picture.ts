@@ -28,16 +28,17 @@ export async function readPicture(path: string): Promise<Image> {
 /** Chunks that make the picture; others (texts, profiles, animations) may be compressed, too, and are dropped unread. */
 const needed: ReadonlySet<string> = new Set(['IHDR', 'PLTE', 'tRNS', 'IDAT', 'IEND']);
 
-const SIGNATURE_BYTES = 8;
+const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 /** Length, type and checksum of a chunk. */
 const FRAME_BYTES = 12;
 
 /** Reduces a PNG file (W3C Recommendation, third edition, 5.3) to the needed chunks; anything else is left to the decoder to refuse. */
 function essentials(bytes: Uint8Array, path: string): Uint8Array {
+  if (!SIGNATURE.every((byte, at) => bytes[at] === byte)) return bytes;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const kept = [bytes.subarray(0, SIGNATURE_BYTES)];
+  const kept = [bytes.subarray(0, SIGNATURE.length)];
   const data: Uint8Array[] = [];
-  for (let at = SIGNATURE_BYTES; at < bytes.length; ) {
+  for (let at = SIGNATURE.length; at < bytes.length; ) {
     const end = at + FRAME_BYTES <= bytes.length ? at + FRAME_BYTES + view.getUint32(at) : bytes.length;
     const type = String.fromCharCode(...bytes.subarray(at + 4, at + 8));
     if (needed.has(type)) kept.push(bytes.subarray(at, end));
