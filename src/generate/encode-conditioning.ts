@@ -62,12 +62,12 @@ export async function encodeConditioning(
   const encoders = textEncodersOf(unet.family);
   const isXl = encoders.includes('text_encoder_2');
   checkInversions(reading.inversions, isXl, context);
+  const tokenized: Tokenized[] = [];
+  for (const encoder of encoders) tokenized.push(tokenize(await tokenizerOf(encoder), encoder, request));
+  const rows = rowsOfText(unet, tokenized);
+  if (tokenized[0]) noteCut(tokenized[0], context);
   const encoded = [];
-  for (const encoder of encoders) {
-    const tokenized = tokenize(await tokenizerOf(encoder), encoder, unet, request);
-    if (encoded.length === 0) noteCut(tokenized, context);
-    encoded.push(await encodeWith(networks, tokenized, reading, isXl));
-  }
+  for (const each of tokenized) encoded.push(await encodeWith(networks, padded(each, rows), reading, isXl));
   const hidden = encoded.map((each) => each.hidden).reduce(joinChannels);
   if (!isXl) return { hiddenStates: hidden };
   const pooled = encoded.at(-1)?.pooled();
@@ -110,6 +110,7 @@ function checkInversions(
 /** Prompts as token ids of one text encoder. */
 interface Tokenized {
   readonly encoder: TextEncoderName;
+  readonly tokenizer: ClipTokenizer;
   readonly prompts: readonly EncodedPrompt[];
   /** Embeddings of the inversions' tokens. */
   readonly changes: TextEncoderChanges;
@@ -118,7 +119,6 @@ interface Tokenized {
 function tokenize(
   own: ClipTokenizer,
   encoder: TextEncoderName,
-  unet: TextEncoders['unet'],
   { prompts, reading }: ConditioningRequest,
 ): Tokenized {
   const inversions = reading.inversions.filter(({ embeddings }) => embeddings[encoder]);
@@ -127,17 +127,34 @@ function tokenize(
   const encoded = prompts.map((prompt) =>
     encodePrompt(tokenizer, expandInversions(prompt, inversions), options),
   );
-  const rows = Math.max(...encoded.map(({ chunks }) => chunks.length));
-  if (rows > 1 && unet.tokens !== undefined && unet.tokens !== rows * CLIP_TOKENS)
-    throw new RequestError({
-      problem: `the prompt takes ${rows} × ${CLIP_TOKENS} tokens, but the UNet takes ${unet.tokens}.`,
-      advice: 'Leave out --long-prompts, or use an ONNX conversion, which takes any number.',
-    });
   return {
     encoder,
-    prompts: sameLength(tokenizer, encoded, CLIP_TOKENS),
+    tokenizer,
+    prompts: encoded,
     changes: inversions.length > 0 ? { moreTokens: rowsOf(inversions, encoder, own) } : {},
   };
+}
+
+/**
+ * Rows of 77 tokens that the UNet gets of each prompt: as many as it takes, or else as the longest prompt has in any text
+ * encoder; inversions of one make it longer there. Throws `RequestError` when the UNet does not take so many.
+ */
+function rowsOfText({ tokens }: TextEncoders['unet'], tokenized: readonly Tokenized[]): number {
+  const longest = Math.max(...tokenized.flatMap(({ prompts }) => prompts.map(({ chunks }) => chunks.length)));
+  const rows = tokens === undefined ? longest : tokens / CLIP_TOKENS;
+  if (Number.isInteger(rows) && longest <= rows) return rows;
+  throw new RequestError({
+    problem: `the prompt takes ${longest} × ${CLIP_TOKENS} tokens, but the UNet takes ${tokens}.`,
+    advice:
+      longest > 1
+        ? 'Leave out --long-prompts, or use an ONNX conversion, which takes any number.'
+        : `Convert the UNet with a --text-token-sequence-length of ${CLIP_TOKENS} or a multiple of it.`,
+  });
+}
+
+function padded(tokenized: Tokenized, rows: number): Tokenized {
+  const { tokenizer, prompts } = tokenized;
+  return { ...tokenized, prompts: sameLength(tokenizer, prompts, CLIP_TOKENS, rows) };
 }
 
 /** Embeddings of all new tokens, in the order of their ids. Throws `RequestError` if their widths differ. */

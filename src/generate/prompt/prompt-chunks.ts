@@ -64,16 +64,16 @@ export function encodePrompt(
   };
 }
 
-/** Pads prompts with empty rows to the same number of rows, so that they fit one batch. */
+/** Pads prompts with empty rows to the same number of rows, so that they fit one batch: by default, to that of the longest. */
 export function sameLength(
   tokenizer: ClipTokenizer,
   prompts: readonly EncodedPrompt[],
   maxLength: number,
+  rows = Math.max(...prompts.map(({ chunks }) => chunks.length)),
 ): EncodedPrompt[] {
-  const most = Math.max(...prompts.map(({ chunks }) => chunks.length));
   const empty = chunkOf(tokenizer, [], maxLength);
   return prompts.map(({ chunks, cut }) => ({
-    chunks: [...chunks, ...Array<PromptChunk>(most - chunks.length).fill(empty)],
+    chunks: [...chunks, ...Array<PromptChunk>(rows - chunks.length).fill(empty)],
     cut,
   }));
 }
