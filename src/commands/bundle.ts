@@ -11,8 +11,8 @@ import type { Context } from '../context.ts';
 import { NotFoundError, RequestError } from '../errors.ts';
 import type { WrittenFile } from '../formats/artifact.ts';
 import type { Compiler } from '../formats/coreml/compiled/compilers.ts';
-import { readProvenance, recordBundle } from '../formats/provenance.ts';
-import { exists, listFolder } from '../io/disk.ts';
+import { isConversion, readProvenance, recordBundle } from '../formats/provenance.ts';
+import { exists, listFolder, whileLocked } from '../io/disk.ts';
 import { type JsonObject, readJsonObject } from '../io/json/python-json.ts';
 import { notFound } from '../io/not-found.ts';
 import { checkRequest } from './check-request.ts';
@@ -45,7 +45,8 @@ export type BundleOptions = OptionsOf<BundleRequest, typeof bundleDefaults>;
 /**
  * Makes the folders that clients load, from the packages or the ONNX models in a folder. `folder` and `files` are those of the
  * first client. Throws `NotFoundError` when there are no models, one that a named client needs is missing, or there is no such
- * tokenizer, `RequestError` for two models of one network and for those that a client does not load, and what
+ * tokenizer, `RequestError` for two models of one network, for those that a client does not load, and while another run
+ * writes into the folder of a conversion, and what
  * `bundleSwiftResources` and `bundleOnnxForClient` throw.
  *
  * @example await bundlePackages({ folder: './sd15', clients: ['openvino'] }) // { folder: 'sd15/onnx-openvino', … }
@@ -62,12 +63,18 @@ export async function bundlePackages(
       problem: 'optimum loads what convert writes: there is nothing to bundle for it.',
       advice: 'Leave optimum out of --for.',
     });
-  const bundles: ClientBundle[] = [];
-  for (const client of clients) {
-    const { target } = profiles[client];
-    const bundle = target === 'onnx' ? bundleOnnx : bundleCoreMl;
-    bundles.push(await bundle(client, request, context));
-  }
+  const bundleAll = async (): Promise<ClientBundle[]> => {
+    const bundles: ClientBundle[] = [];
+    for (const client of clients) {
+      const { target } = profiles[client];
+      const bundle = target === 'onnx' ? bundleOnnx : bundleCoreMl;
+      bundles.push(await bundle(client, request, context));
+    }
+    return bundles;
+  };
+  const { folder } = request;
+  // A record is read, changed and written again.
+  const bundles = (await isConversion(folder)) ? await whileLocked(folder, bundleAll) : await bundleAll();
   const [first] = bundles;
   if (!first) throw new RequestError({ problem: 'there is no client to bundle for.' });
   return { folder: first.folder, files: first.files, bundles };

@@ -5,6 +5,7 @@ import { type ClientName, clientNames } from '../../src/bundle/profiles/profile.
 import { profiles } from '../../src/bundle/profiles/profiles.ts';
 import { bundlePackages } from '../../src/commands/bundle.ts';
 import { convertCheckpoint } from '../../src/commands/convert.ts';
+import { readProvenance } from '../../src/formats/provenance.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { rejectionOf } from '../support/thrown-by.ts';
 
@@ -93,3 +94,15 @@ describe.each(clientsThat((client) => !profiles[client].takesChunks))(
     });
   },
 );
+
+test('two bundles of one output do not write its record at a time', async () => {
+  const bundle = (client: ClientName) => bundlePackages({ folder: at('out'), clients: [client] });
+  const [first, second] = await Promise.allSettled([bundle('openvino'), bundle('ort-web')]);
+  expect([first?.status, second?.status].sort()).toEqual(['fulfilled', 'rejected']);
+  const refused = first?.status === 'rejected' ? 'openvino' : 'ort-web';
+  await bundle(refused);
+  const { artifacts = {} } = (await readProvenance(at('out'))) ?? {};
+  for (const client of ['openvino', 'ort-web'])
+    for (const network of ['text_encoder', 'unet', 'vae_decoder'])
+      expect(artifacts[`onnx-${client}/${network}`]?.options).toMatchObject({ client });
+});
