@@ -5,7 +5,8 @@ import { exists, listFolder, makeTemporaryFolder } from '../io/disk.ts';
 import { count, formatBytes } from '../text.ts';
 import { findOnnxruntimeWeb } from '../web/find-onnxruntime-web.ts';
 import { pageFiles } from '../web/page-files.ts';
-import { planWeb } from '../web/plan-web.ts';
+import { type PlannedWeb, planWeb } from '../web/plan-web.ts';
+import { strangerIn } from '../web/stranger-in.ts';
 import { WEB_FOLDER } from '../web/web-folder.ts';
 import type { MemoryNeed } from '../web/web-plan.ts';
 import { type WrittenWeb, writeWeb } from '../web/write-web.ts';
@@ -75,7 +76,7 @@ export async function web(options: WebOptions, context: Context = {}): Promise<W
   try {
     const demo =
       request.steps > 0
-        ? await inStage('demo', context, () => drawDemo(request, temporary.path, context))
+        ? await inStage('demo', context, () => drawDemo(request, planned, temporary.path, context))
         : undefined;
     const written = await inStage('write', context, async () => {
       const output = await writeWeb(folder, { ...planned, demo }, context);
@@ -88,24 +89,39 @@ export async function web(options: WebOptions, context: Context = {}): Promise<W
 }
 
 async function checkOutput(folder: string, { force }: WebRequest): Promise<void> {
-  if (!(await exists(folder))) return;
-  const names = await listFolder(folder);
-  if (names.length === 0 || (names.includes('plan.json') && force)) return;
-  const isPage = names.includes('plan.json');
-  throw new OutputExistsError({
-    problem: isPage ? `${folder} holds a page already.` : `${folder} holds something else than a page.`,
-    advice: isPage
-      ? 'Replace it with --force, or name another folder with -o.'
-      : 'Name another folder with -o.',
-  });
+  if (!(await exists(folder)) || (await listFolder(folder)).length === 0) return;
+  const stranger = await strangerIn(folder);
+  if (stranger !== undefined)
+    throw new OutputExistsError({
+      problem: `${folder} holds something else than a page.`,
+      details: { found: stranger },
+      advice: 'Name another folder with -o.',
+    });
+  if (!force)
+    throw new OutputExistsError({
+      problem: `${folder} holds a page already.`,
+      advice: 'Replace it with --force, or name another folder with -o.',
+    });
 }
 
-/** Draws the demo with Node; progress counts as that of one stage. */
-async function drawDemo(request: WebRequest, output: string, { signal, onProgress }: Context) {
+/** Draws the demo with Node, by the rules of the page; progress counts as that of one stage. */
+async function drawDemo(
+  request: WebRequest,
+  { unet }: Pick<PlannedWeb, 'unet'>,
+  output: string,
+  { signal, onProgress }: Context,
+) {
   const { prompt, steps, guidanceScale, seed } = request;
   const settings = { prompt, steps, guidanceScale, seed };
   const [image] = await generate(
-    { ...settings, input: request.folder, output },
+    {
+      ...settings,
+      input: request.folder,
+      output,
+      // The page has no safety checker, and reads all of a prompt where the UNet takes any number of tokens.
+      disableSafety: true,
+      longPrompts: unet.tokens === undefined,
+    },
     {
       ...(signal && { signal }),
       onProgress: (event) => {

@@ -9,11 +9,11 @@ const built = fileURLToPath(
 );
 
 /** What the build writes. */
-const names = ['index.html', 'page.js', 'style.css', 'worker.js'];
+export const pageNames = ['index.html', 'page.js', 'style.css', 'worker.js'];
 
 /** Paths of the page's own files. Throws `NotFoundError` in a clone in which it was not built yet. */
 export async function pageFiles(): Promise<string[]> {
-  const paths = names.map((name) => join(built, name));
+  const paths = pageNames.map((name) => join(built, name));
   for (const path of paths)
     if (!(await exists(path)))
       throw new NotFoundError({

@@ -1,8 +1,17 @@
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { rolldown } from 'rolldown';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import page from '../../rolldown.page.config.ts';
 import { web } from '../../src/commands/web.ts';
 import { openRunner } from '../../src/run/open-runner.ts';
@@ -15,6 +24,12 @@ import { writeWeb } from '../../src/web/write-web.ts';
 import { writeModels } from '../support/sd-shapes.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { rejectionOf } from '../support/thrown-by.ts';
+
+// A clone has the page's own files only once it is built.
+vi.mock(import('../../src/web/page-files.ts'), async (original) => ({
+  ...(await original()),
+  pageFiles: async () => [],
+}));
 
 const temporary = temporaryFolder();
 let models: string;
@@ -113,11 +128,47 @@ test('the version of onnxruntime-web that is asked for is the one that is tested
   expect(own.devDependencies['onnxruntime-web']).toBe(ORT_WEB_VERSION);
 });
 
-test('a folder that holds something else is left alone', async () => {
-  mkdirSync(temporary('taken'));
-  writeFileSync(temporary('taken/diary.txt'), '');
-  const error = await rejectionOf(web({ folder: models, output: temporary('taken'), force: true }));
-  expect(error.message).toContain('holds something else than a page');
+describe('a folder', () => {
+  const plan = { unet: { family: 'sd1' }, models: {}, tokenizers: {} };
+  const refusal = async (files: Readonly<Record<string, unknown>>) => {
+    rmSync(temporary('taken'), { recursive: true, force: true });
+    for (const [name, content] of Object.entries(files)) {
+      mkdirSync(dirname(temporary(`taken/${name}`)), { recursive: true });
+      writeFileSync(temporary(`taken/${name}`), JSON.stringify(content));
+    }
+    const { problem, details } = await rejectionOf(
+      web({ folder: 'none', output: temporary('taken'), force: true }),
+    );
+    expect(Object.keys(files).every((name) => existsSync(temporary(`taken/${name}`)))).toBe(true);
+    return { problem: problem.replace(temporary('taken'), 'taken'), ...details };
+  };
+
+  test.each([
+    ['no page', { 'diary.txt': '' }, 'diary.txt'],
+    ['another program’s plan.json', { 'plan.json': { models: [] }, 'diary.txt': '' }, 'plan.json'],
+    ['a page with something beside it', { 'plan.json': plan, 'diary.txt': '' }, 'diary.txt'],
+    ['a page with something among its models', { 'plan.json': plan, 'models/my.onnx': '' }, 'models/my.onnx'],
+  ])('that holds %s is left alone, whatever --force says', async (_, files, found) => {
+    expect(await refusal(files)).toEqual({ problem: 'taken holds something else than a page.', found });
+  });
+
+  test('that holds a page is replaced with --force', async () => {
+    const page = { 'index.html': '', 'plan.json': plan, 'ort/ort.old.mjs': '' };
+    expect((await refusal(page)).problem).not.toContain('taken');
+  });
+});
+
+test('the demo is drawn by the rules of the page: all of a long prompt, and no safety checker', async () => {
+  cpSync(models, temporary('safe'), { recursive: true });
+  // It would fail as a safety checker, if it were run.
+  cpSync(join(models, 'vae_decoder'), temporary('safe/safety_checker'), { recursive: true });
+  const notes: string[] = [];
+  const { files } = await web(
+    { folder: temporary('safe'), prompt: 'a red circle and '.repeat(30), steps: 1 },
+    { onProgress: (event) => event.type === 'note' && notes.push(event.message) },
+  );
+  expect(files.map(({ path }) => path)).toContain('demo.png');
+  expect(notes.filter((note) => note.includes('cut off'))).toEqual([]);
 });
 
 test('the page is small, and neither Node nor another host is in it', async () => {
