@@ -9,6 +9,5 @@ export const forOption = {
 
 /** The clients that an option names, each once; `undefined` where it is not given. Throws `RequestError` for others. */
 export function parseClients(text: string | undefined): ClientName[] | undefined {
-  // yargs gives a list where an option is given twice.
-  return text === undefined ? undefined : [...new Set(String(text).split(',').map(clientCalled))];
+  return text === undefined ? undefined : [...new Set(text.split(',').map(clientCalled))];
 }

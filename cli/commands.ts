@@ -69,13 +69,13 @@ export const commands: readonly [ListedCommand, ...ListedCommand[]] = [
   {
     name: 'bundle',
     usage: 'bundle <dir>',
-    summary: 'Make the Resources folder for Swift apps from .mlpackage files',
+    summary: 'Make the folders that apps and runtimes load from converted models',
     load: async () => (await import('./commands/bundle.ts')).bundleCommand,
   },
   {
     name: 'verify',
     usage: 'verify <path>',
-    summary: 'Check the files of a conversion or download against their hashes',
+    summary: 'Check files against their hashes, or against what an app or runtime loads',
     load: async () => (await import('./commands/verify.ts')).verifyCommand,
   },
   {

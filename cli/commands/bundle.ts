@@ -1,14 +1,30 @@
 import type { Argv } from 'yargs';
+import { profiles } from '../../src/bundle/profiles/profiles.ts';
 import { alignColumns, formatBytes } from '../../src/text.ts';
 import { forOption, parseClients } from '../clients.ts';
+import type { NeededOption } from '../needed-options.ts';
 import type { Command } from './command.ts';
 import { compilerOption } from './compile.ts';
 
 type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
 
-/** `sdconvert bundle DIR`: makes the folder that Apple's Swift package loads. */
+/** What concerns compiled models only. */
+export const bundleNeeds: readonly NeededOption[] = ['tokenizer', 'compiler'].map((option) => ({
+  option,
+  needs: '--for swift, mochi or guernika',
+  isMet: ({ for: clients }) =>
+    typeof clients !== 'string' ||
+    (parseClients(clients)?.some((client) => {
+      const { target, form } = profiles[client];
+      return target === 'coreml' && form === undefined;
+    }) ??
+      true),
+}));
+
+/** `sdconvert bundle DIR`: makes the folders that clients load. */
 export const bundleCommand: Command = {
   options: declare,
+  needed: bundleNeeds,
   async run(argv, report) {
     // yargs checked the types that `declare` gave each option.
     const { bundlePackages } = await import('../../src/commands/bundle.ts');
@@ -31,11 +47,11 @@ function declare(yargs: Argv) {
     .positional('dir', {
       type: 'string',
       demandOption: true,
-      describe: 'Folder of .mlpackage files, from sdconvert or Apple’s converter',
+      describe: 'Output folder of a conversion, or any folder of .mlpackage files or of ONNX models',
     })
     .option('tokenizer', {
       type: 'string',
-      describe: 'Folder with vocab.json and merges.txt [default: DIR/onnx/tokenizer]',
+      describe: 'Core ML: folder with vocab.json and merges.txt [default: DIR/onnx/tokenizer]',
     })
     .option('for', { ...forOption, describe: `${forOption.describe} [default: swift]` })
     .option('compiler', compilerOption)

@@ -1,13 +1,23 @@
 import type { Argv } from 'yargs';
 import { formatBytes } from '../../src/text.ts';
+import type { NeededOption } from '../needed-options.ts';
 import { wholeNumber } from '../options.ts';
 import type { Command } from './command.ts';
 
 type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
 
+/** What concerns the demo only. */
+export const webNeeds: readonly NeededOption[] = [
+  'prompt',
+  'num-inference-steps',
+  'guidance-scale',
+  'seed',
+].map((option) => ({ option, needs: '--demo', isMet: ({ demo }) => demo !== false }));
+
 /** `sdconvert web OUT`: makes a page that draws with a conversion's models in the browser. */
 export const webCommand: Command = {
   options: declare,
+  needed: webNeeds,
   async run(argv, report) {
     // yargs checked the types that `declare` gave each option.
     const { web, webStages } = await import('../../src/commands/web.ts');

@@ -18,11 +18,11 @@ import { notFound } from '../io/not-found.ts';
 import { checkRequest } from './check-request.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 
-/** Packages to bundle. */
+/** Models to bundle. */
 export interface BundleRequest {
-  /** Folder of Core ML packages. */
+  /** Output folder of a conversion, or any folder of Core ML packages or of ONNX models. */
   readonly folder: string;
-  /** Folder with `vocab.json` and `merges.txt`; `onnx/tokenizer` next to the packages when left out. */
+  /** Core ML: folder with `vocab.json` and `merges.txt`; `onnx/tokenizer` next to the packages when left out. */
   readonly tokenizer?: string | undefined;
   readonly compiler: Compiler;
   /** Clients to bundle for; `swift` when left out. */

@@ -20,7 +20,7 @@ import { checkRequest } from './check-request.ts';
 export interface VerifyRequest {
   /** A conversion's output folder, a repository's folder in the Hub's cache, or a repository's id. */
   readonly path: string;
-  /** Clients whose demands are checked, instead of hashes; then any folder of models can be verified. */
+  /** Clients, if any, whose demands are checked, instead of hashes; then any folder of models can be verified. */
   readonly clients?: readonly ClientName[] | undefined;
   /** Location of the Hub's cache; the usual one when left out. */
   readonly hub?: Pick<HubOptions, 'cacheDir'> | undefined;
@@ -61,7 +61,7 @@ export async function verify(request: VerifyRequest, context: Context = {}): Pro
   checkRequest('verify', request);
   const { path, hub } = request;
   const folder = await folderOf(path, hub);
-  if (request.clients) return verifyClients(folder, request.clients, context);
+  if (request.clients?.length) return verifyClients(folder, request.clients, context);
   const expected = (await recorded(folder)) ?? (await cached(folder));
   if (!expected) throw noRecord(path);
   return inStage('verify', context, async () => {

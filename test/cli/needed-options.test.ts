@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { bundleNeeds } from '../../cli/commands/bundle.ts';
 import { neededOptions } from '../../cli/commands/convert-options.ts';
+import { webNeeds } from '../../cli/commands/web.ts';
 import { checkNeededOptions } from '../../cli/needed-options.ts';
 import { thrownBy } from '../support/thrown-by.ts';
 
@@ -26,3 +28,23 @@ test('defaults, options with what they need, and what follows -- pass', () => {
   passes(['--compiler', 'own', '--min-deployment-target', 'iOS17']);
   passes(['--', '--min-psnr']);
 });
+
+test.each([
+  ['--tokenizer', { for: 'openvino' }],
+  ['--compiler', { for: 'comfyui,ort-web' }],
+])('%s of bundle is refused for clients that load no compiled models: %j', (option, argv) => {
+  expect(thrownBy(() => checkNeededOptions(bundleNeeds, [option, 'x'], argv)).problem).toBe(
+    `${option} changes nothing without --for swift, mochi or guernika.`,
+  );
+  for (const other of [{}, { for: 'guernika' }, { for: 'openvino,swift' }])
+    expect(() => checkNeededOptions(bundleNeeds, [option, 'x'], other)).not.toThrow();
+});
+
+test.each(['--prompt', '--num-inference-steps', '--guidance-scale', '--seed'])(
+  '%s of web is refused with --no-demo',
+  (option) => {
+    const check = (demo: boolean) => () => checkNeededOptions(webNeeds, [option, '1'], { demo });
+    expect(thrownBy(check(false)).problem).toBe(`${option} changes nothing without --demo.`);
+    expect(check(true)).not.toThrow();
+  },
+);

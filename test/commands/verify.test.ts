@@ -41,6 +41,7 @@ describe('a conversion', () => {
     expect(result.problems).toEqual([]);
     expect(result.files).toBeGreaterThan(10);
     expect(progress.at(-1)).toBe(result.bytes);
+    expect(await verify({ path: output, clients: [] })).toEqual(result);
   });
 
   test('names JSON that other runtimes refuse, though it is what was written', async () => {
