@@ -1,5 +1,6 @@
 import { basename, join, resolve } from 'node:path';
 import { NotFoundError, UnsupportedModelError } from '../errors.ts';
+import { checkArguments, object, text } from '../io/check-call.ts';
 import { listFolder, pathKind } from '../io/disk.ts';
 import { folderInsteadOfFile } from '../io/disk-errors.ts';
 import { isJsonObject, parsePythonJson } from '../io/json/python-json.ts';
@@ -26,6 +27,7 @@ export interface CheckpointOptions extends SingleFileOptions {
  * what was given instead.
  */
 export async function openCheckpoint(given: string, options: CheckpointOptions = {}): Promise<Checkpoint> {
+  checkArguments('openCheckpoint', { path: [given, text], options: [options, object] });
   const path = await snapshotOf(given);
   if ((await pathKind(path)) === 'file') return openSingleFile(path, options);
   const { modelIndex, parts, notes: read } = await readModelIndex(path);

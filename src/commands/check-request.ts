@@ -1,12 +1,11 @@
 import { z } from 'zod';
 import { clientNames } from '../bundle/profiles/profile.ts';
 import { attentionImplementations } from '../convert/blocks/attention.ts';
-import { RequestError } from '../errors.ts';
 import { targetNames } from '../formats/format.ts';
+import { checkCall, text } from '../io/check-call.ts';
 import { precisions } from '../quantize/precision.ts';
-import { dtypes } from '../weights/dtype.ts';
+import { tensor } from '../weights/tensor-schema.ts';
 
-const text = z.string().min(1, 'expected a text, and this is empty');
 const place = text.optional();
 const number = z.number().optional(); // rejects NaN and infinities
 /** A floor in dB; with −∞ everything passes. */
@@ -14,12 +13,6 @@ const decibels = z.union([z.number(), z.literal(Number.NEGATIVE_INFINITY)]).opti
 const pair = z.tuple([z.int(), z.int()]).optional();
 const clients = z.array(z.enum(clientNames)).optional();
 const flag = z.boolean().optional();
-const tensor = z.looseObject({
-  dtype: z.enum(dtypes),
-  shape: z.array(z.int().min(0)).readonly(),
-  data: z.custom(ArrayBuffer.isView, 'expected a typed array'),
-});
-
 /**
  * Schemas of the requests, for callers without a type checker: they find missing fields and values of the wrong type.
  * Ranges, and rules over several fields, are checked where the fields are used.
@@ -117,24 +110,5 @@ const requests = {
  * @example checkRequest('convert', {}) // RequestError: convert was called wrongly: modelVersion is missing.
  */
 export function checkRequest(command: keyof typeof requests, options: unknown): void {
-  const { error } = requests[command].safeParse(options);
-  const [issue] = error?.issues ?? [];
-  if (!issue) return;
-  const field = issue.path.map(String).join('.');
-  const found = issue.path.reduce<unknown>((value, key) => valueAt(value, key), options);
-  const problem =
-    found === undefined ? `${field || 'the request'} is missing` : `${field || 'the request'} is wrong`;
-  throw new RequestError({
-    problem: `${command} was called wrongly: ${problem}.`,
-    ...(found === undefined ? {} : { details: { found: shown(found), problem: issue.message } }),
-  });
-}
-
-function valueAt(value: unknown, key: PropertyKey): unknown {
-  if (value instanceof Map) return value.get(key);
-  return typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined;
-}
-
-function shown(value: unknown): string {
-  return typeof value === 'object' ? Object.prototype.toString.call(value) : String(value);
+  checkCall(command, requests[command], options);
 }

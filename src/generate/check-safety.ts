@@ -1,7 +1,9 @@
 import type { Runner } from '../formats/runner.ts';
+import { checkArguments, number } from '../io/check-call.ts';
 import { elementCount } from '../weights/dtype.ts';
 import type { TensorData } from '../weights/tensor-data.ts';
 import { numbersOf } from '../weights/tensor-values.ts';
+import { image as imageSchema, runner } from './call-schemas.ts';
 import type { Image } from './image.ts';
 import { resizeBicubic } from './resize-bicubic.ts';
 import { float32 } from './run-networks.ts';
@@ -21,6 +23,7 @@ const ANY_SIZE = 8;
  * transformers' CLIPImageProcessor makes of it. Throws what running throws.
  */
 export async function isInappropriate(checker: Runner, image: Image): Promise<boolean> {
+  checkArguments('isInappropriate', { checker: [checker, runner], image: [image, imageSchema] });
   const dims = (name: string) => checker.inputs.find((input) => input.name === name)?.dims ?? [];
   const side = Number(dims('clip_input').at(-1)) || CLIP_SIZE;
   // The model blackens this picture; the caller has the real one.
@@ -37,6 +40,7 @@ export async function isInappropriate(checker: Runner, image: Image): Promise<bo
 
 /** What CLIP sees of a picture, [3,side,side]: the middle square, resized and normalised as CLIPImageProcessor does. */
 export function clipInput(image: Image, side: number): Float32Array {
+  checkArguments('clipInput', { image: [image, imageSchema], side: [side, number] });
   const shorter = Math.min(image.width, image.height);
   const [width, height] = [image.width, image.height].map((each) => Math.trunc((side * each) / shorter));
   const resized = resizeBicubic(image, width ?? side, height ?? side);

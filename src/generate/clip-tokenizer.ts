@@ -1,6 +1,7 @@
 import { Tokenizer } from '@huggingface/tokenizers';
 import { z } from 'zod';
 import { ConfigError, FileFormatError, RequestError } from '../errors.ts';
+import { checkArguments } from '../io/check-call.ts';
 import { quote } from '../io/error-text.ts';
 
 /** Contents of a checkpoint's `tokenizer` folder. */
@@ -44,6 +45,8 @@ export class ClipTokenizer {
 
   /** Throws `FileFormatError` when a file is malformed, `ConfigError` when the vocabulary lacks a special token. */
   static fromFiles(files: ClipTokenizerFiles): ClipTokenizer {
+    const texts = z.looseObject({ vocab: z.string(), merges: z.string() });
+    checkArguments('ClipTokenizer.fromFiles', { files: [files, texts] });
     const vocab = readVocab(files.vocab);
     const special = specialTokens(files, vocab);
     return new ClipTokenizer(

@@ -1,5 +1,7 @@
 import { ShapeError } from '../errors.ts';
+import { checkArguments, number, numbers } from '../io/check-call.ts';
 import type { TensorData } from '../weights/tensor-data.ts';
+import { image as imageSchema } from './call-schemas.ts';
 import type { Image } from './image.ts';
 import { roundHalfEven } from './schedulers/schedule/round-half-even.ts';
 
@@ -12,6 +14,11 @@ export function imageFromTensor(
   width: number,
   height: number,
 ): Image & { readonly channels: 3 } {
+  checkArguments('imageFromTensor', {
+    tensor: [tensor, numbers],
+    width: [width, number],
+    height: [height, number],
+  });
   const plane = width * height;
   if (tensor.length !== 3 * plane) {
     throw new ShapeError({
@@ -32,6 +39,7 @@ export function imageFromTensor(
 
 /** Converts a picture to the VAE encoder's input: float32 [1,3,H,W] from −1 to 1. An alpha channel is dropped. */
 export function pixelsOf(image: Image): TensorData<'f32'> {
+  checkArguments('pixelsOf', { image: [image, imageSchema] });
   return planesOf(image, (byte) => 2 * Math.fround(byte / 255) - 1);
 }
 
@@ -43,6 +51,7 @@ export function pixelsOutside(image: Image, mask: Image): TensorData<'f32'> {
 
 /** Converts a picture to a ControlNet's input: [1,3,H,W] from 0 to 1, and −1 where it is transparent, to be inpainted. */
 export function controlPixelsOf(image: Image): TensorData<'f32'> {
+  checkArguments('controlPixelsOf', { image: [image, imageSchema] });
   const { channels, data } = image;
   return planesOf(image, (byte, pixel) =>
     channels === 4 && data[pixel * channels + 3] === 0 ? -1 : Math.fround(byte / 255),

@@ -1,7 +1,9 @@
 import type { LatentScale } from '../convert/networks/vae-variants.ts';
 import { ShapeError } from '../errors.ts';
 import type { Runner } from '../formats/runner.ts';
+import { checkArguments, object } from '../io/check-call.ts';
 import type { TensorData } from '../weights/tensor-data.ts';
+import { runner } from './call-schemas.ts';
 import type { LatentEncoder } from './pipelines/beginning.ts';
 import { runInTiles, type TileSizes } from './run-in-tiles.ts';
 import { float32 } from './run-networks.ts';
@@ -18,6 +20,7 @@ export interface EncoderOptions extends LatentScale {
 
 /** Wraps a VAE encoder for pipelines. The functions throw what running the encoder throws. */
 export function latentEncoder(vaeEncoder: Runner, options: EncoderOptions): LatentEncoder {
+  checkArguments('latentEncoder', { vaeEncoder: [vaeEncoder, runner], options: [options, object] });
   const { factor, shift, channels, normal, tiles } = options;
   const run = async (sample: TensorData<'f32'>) => {
     const outputs = await vaeEncoder.run(new Map([['sample', sample]]));

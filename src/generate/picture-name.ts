@@ -1,3 +1,5 @@
+import { checkArguments } from '../io/check-call.ts';
+import { pictureFacts } from './call-schemas.ts';
 /** What a picture's file name tells. */
 export interface PictureFacts {
   readonly prompt: string;
@@ -24,7 +26,9 @@ const DEVICES = /^(con|prn|aux|nul|com\d|lpt\d)$/i;
  *
  * @example pictureName({ prompt: 'a red circle', seed: 7 }) // 'a_red_circle.7.final.png'
  */
-export function pictureName({ prompt, seed, index, label, strength, step }: PictureFacts): string {
+export function pictureName(facts: PictureFacts): string {
+  checkArguments('pictureName', { facts: [facts, pictureFacts] });
+  const { prompt, seed, index, label, strength, step } = facts;
   return [
     wordsOf(prompt),
     ...(label === undefined ? [] : [label]),

@@ -1,5 +1,7 @@
 import { convertIndexedToRgb, type DecodedPng, decode, encode } from 'fast-png';
 import { FileFormatError, ShapeError } from '../errors.ts';
+import { bytes as byteArray, checkArguments, text } from '../io/check-call.ts';
+import { image as imageSchema } from './call-schemas.ts';
 import type { Image } from './image.ts';
 
 /** PNG files (W3C Recommendation, third edition) of 8-bit pictures, by fast-png, which also runs in a browser. */
@@ -10,6 +12,7 @@ const INDEXED = 3;
 
 /** Encodes an 8-bit RGB picture; the same picture gives the same bytes. Throws `ShapeError` when `data` has another length. */
 export function encodePng(image: Image & { readonly channels: 3 }): Uint8Array {
+  checkArguments('encodePng', { image: [image, imageSchema] });
   const { width, height, data } = image;
   if (data.length !== width * height * 3) {
     throw new ShapeError({
@@ -28,6 +31,7 @@ export function encodePng(image: Image & { readonly channels: 3 }): Uint8Array {
  * opaque. `file` names it in errors. Throws `FileFormatError` when it is damaged or not a PNG.
  */
 export function decodePng(bytes: Uint8Array, file: string): Image {
+  checkArguments('decodePng', { bytes: [bytes, byteArray], file: [file, text] });
   try {
     const png = decode(bytes, { checkCrc: true });
     if (png.width === 0 || png.height === 0) throw new RangeError(`${png.width} × ${png.height} pixels`);

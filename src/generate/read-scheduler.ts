@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { NotFoundError } from '../errors.ts';
+import { checkArguments, text } from '../io/check-call.ts';
 import { exists } from '../io/disk.ts';
 import { readJsonObject } from '../io/json/python-json.ts';
 import { createScheduler } from './schedulers/create-scheduler.ts';
@@ -16,6 +17,7 @@ const FILE = 'scheduler_config.json';
  * @throws NotFoundError when there is no such file, FileFormatError when it is not JSON, and what `createScheduler` throws.
  */
 export async function readScheduler(folder: string, as?: string): Promise<Scheduler> {
+  checkArguments('readScheduler', { folder: [folder, text] });
   for (const place of ['', 'scheduler', join('onnx', 'scheduler')]) {
     const path = join(folder, place, FILE);
     if (await exists(path)) return createScheduler(await readJsonObject(path), as);

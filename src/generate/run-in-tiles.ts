@@ -1,4 +1,7 @@
+import { checkArguments } from '../io/check-call.ts';
 import type { TensorData } from '../weights/tensor-data.ts';
+import { tensor } from '../weights/tensor-schema.ts';
+import { tileSizes } from './call-schemas.ts';
 
 /** A square of a VAE's input, and of its output: 64 latents and 512 pixels in a decoder. */
 export interface TileSizes {
@@ -16,9 +19,11 @@ const OVERLAP = 0.25;
  */
 export async function runInTiles(
   input: TensorData<'f32'>,
-  { input: inputSize, output: outputSize }: TileSizes,
+  sizes: TileSizes,
   run: (tile: TensorData<'f32'>) => Promise<TensorData<'f32'>>,
 ): Promise<TensorData<'f32'>> {
+  checkArguments('runInTiles', { input: [input, tensor], sizes: [sizes, tileSizes] });
+  const { input: inputSize, output: outputSize } = sizes;
   const [, , height = 0, width = 0] = input.shape;
   if (height <= inputSize && width <= inputSize) return run(input);
   const step = Math.trunc(inputSize * (1 - OVERLAP));

@@ -1,9 +1,12 @@
 import type { LatentScale } from '../convert/networks/vae-variants.ts';
 import { RequestError } from '../errors.ts';
 import type { Runner, TensorMap } from '../formats/runner.ts';
+import { checkArguments, list } from '../io/check-call.ts';
 import { findSynonym } from '../run/tensor-names.ts';
 import type { TensorData } from '../weights/tensor-data.ts';
+import { tensor } from '../weights/tensor-schema.ts';
 import { convertTensor } from '../weights/tensor-values.ts';
+import { latentScale, runner } from './call-schemas.ts';
 
 /** Runs of text encoders and VAE decoders. Networks must have optimum's tensor names, as those from `openNetwork` do. */
 
@@ -12,6 +15,7 @@ export async function encodePrompts(
   textEncoder: Runner,
   rows: readonly (readonly number[])[],
 ): Promise<TensorData<'f32'>> {
+  checkArguments('encodePrompts', { textEncoder: [textEncoder, runner], rows: [rows, list] });
   return float32(await runEncoder(textEncoder, rows), 'last_hidden_state', textEncoder);
 }
 
@@ -29,8 +33,14 @@ export async function runEncoder(
 export async function decodeLatents(
   vaeDecoder: Runner,
   latents: TensorData<'f32'>,
-  { factor, shift }: LatentScale,
+  scale: LatentScale,
 ): Promise<TensorData<'f32'>> {
+  checkArguments('decodeLatents', {
+    vaeDecoder: [vaeDecoder, runner],
+    latents: [latents, tensor],
+    scale: [scale, latentScale],
+  });
+  const { factor, shift } = scale;
   const scaled = {
     dtype: 'f32',
     shape: latents.shape,

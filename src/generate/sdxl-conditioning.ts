@@ -1,5 +1,8 @@
 import { ShapeError } from '../errors.ts';
+import { checkArguments, number } from '../io/check-call.ts';
 import type { TensorData } from '../weights/tensor-data.ts';
+import { tensor } from '../weights/tensor-schema.ts';
+import { pictureSizes } from './call-schemas.ts';
 
 /** Size conditioning of Stable Diffusion XL, in pixels (Podell et al. 2023, §2.2). */
 export interface PictureSizes {
@@ -12,7 +15,9 @@ export interface PictureSizes {
 }
 
 /** The UNet's `time_ids` [rows,6], the same in every row. */
-export function timeIds({ original, crop, target }: PictureSizes, rows: number): TensorData<'f32'> {
+export function timeIds(sizes: PictureSizes, rows: number): TensorData<'f32'> {
+  checkArguments('timeIds', { sizes: [sizes, pictureSizes], rows: [rows, number] });
+  const { original, crop, target } = sizes;
   return rowsOf(Array.from({ length: rows }, () => [...original, ...crop, ...target]));
 }
 
@@ -36,6 +41,7 @@ function rowsOf(rows: readonly (readonly number[])[]): TensorData<'f32'> {
 
 /** Concatenates two encoders' hidden states, [B,S,C] and [B,S,D], to [B,S,C+D]. Throws `ShapeError` when B or S differ. */
 export function joinChannels(a: TensorData<'f32'>, b: TensorData<'f32'>): TensorData<'f32'> {
+  checkArguments('joinChannels', { a: [a, tensor], b: [b, tensor] });
   const [rows = 0, tokens = 0, own = 0] = a.shape;
   const [otherRows, otherTokens, other = 0] = b.shape;
   if (rows !== otherRows || tokens !== otherTokens)

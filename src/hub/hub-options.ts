@@ -1,4 +1,5 @@
 import { join, resolve } from 'node:path';
+import { checkArguments, object, text } from '../io/check-call.ts';
 import { pathKind, readText } from '../io/disk.ts';
 import { type ProxySettings, proxyFrom, throughProxy } from './proxy.ts';
 
@@ -32,6 +33,7 @@ export type HubEnvironment = Readonly<Record<string, string | undefined>>;
  * `HF_HOME`. `home` is the user's home folder.
  */
 export async function hubOptionsFrom(env: HubEnvironment, home: string): Promise<HubOptions> {
+  checkArguments('hubOptionsFrom', { env: [env, object], home: [home, text] });
   const folder = (path: string): string => resolve(path.replace(/^~(?=$|[/\\])/, home));
   const cacheHome = env.XDG_CACHE_HOME || join(home, '.cache');
   const hfHome = folder(env.HF_HOME || join(cacheHome, 'huggingface'));

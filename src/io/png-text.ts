@@ -1,3 +1,5 @@
+import { bytes, checkArguments, object } from './check-call.ts';
+
 /**
  * Texts in PNG files (W3C Recommendation, third edition, 11.3.3): `tEXt` for Latin-1, `iTXt` for any other. fast-png has the
  * first only.
@@ -12,6 +14,7 @@ const fromLatin1 = (bytes: Uint8Array) => String.fromCharCode(...bytes);
 
 /** A PNG file with texts by keyword, behind its header. Keywords are Latin-1, at most 79 characters. */
 export function withTexts(png: Uint8Array, texts: Readonly<Record<string, string>>): Uint8Array {
+  checkArguments('withTexts', { png: [png, bytes], texts: [texts, object] });
   const header = SIGNATURE_BYTES + BEFORE + lengthAt(png, SIGNATURE_BYTES) + AFTER;
   const chunks = Object.entries(texts).map(([keyword, text]) => textChunk(keyword, text));
   return joined([png.subarray(0, header), ...chunks, png.subarray(header)]);
@@ -19,6 +22,7 @@ export function withTexts(png: Uint8Array, texts: Readonly<Record<string, string
 
 /** The texts in a PNG file, by keyword; compressed ones are left out. Damaged chunks end the search. */
 export function textsIn(png: Uint8Array): Record<string, string> {
+  checkArguments('textsIn', { png: [png, bytes] });
   const texts: Record<string, string> = {};
   for (let at = SIGNATURE_BYTES; at + BEFORE <= png.length; ) {
     const end = at + BEFORE + lengthAt(png, at);

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { FileFormatError, RequestError } from '../errors.ts';
+import { checkArguments, list, text } from '../io/check-call.ts';
 import { shown } from '../io/error-text.ts';
 import { type JsonObject, readJsonObject } from '../io/json/python-json.ts';
 import { writeJson } from '../io/json/strict-json.ts';
@@ -26,6 +27,7 @@ const severalSchema = z.object({ recipes: z.record(z.string(), recipeSchema) });
  * @example await readRecipe('sdxl_palettization_recipe.json#recipe_4.04_bit_mixedpalette')
  */
 export async function readRecipe(argument: string): Promise<Recipe> {
+  checkArguments('readRecipe', { path: [argument, text] });
   const [path = '', chosen] = argument.split('#', 2);
   const json = await readJsonObject(path);
   const found =
@@ -76,6 +78,7 @@ function pick(
  * One name fits a checkpoint's weights, ONNX files, our packages and Apple's.
  */
 export function planRecipe(recipe: Recipe): QuantizationPlan {
+  checkArguments('planRecipe', { recipe: [recipe, list] });
   const wanted = new Map([...recipe].map(([name, bits]) => [weightKey(name), bits]));
   return ({ name }) => {
     const bits = paletteBits.find((each) => each === wanted.get(weightKey(name)));

@@ -1,4 +1,6 @@
+import { z } from 'zod';
 import { RequestError } from '../errors.ts';
+import { checkArguments, number } from '../io/check-call.ts';
 import { type PaletteBits, paletteBits } from './palette/palette.ts';
 
 /**
@@ -77,6 +79,7 @@ export const FEWEST_ELEMENTS = 2048;
 
 /** The plan that treats all weights alike. Throws `RequestError` for options that no weight can have. */
 export function planQuantization(options: QuantizationOptions): QuantizationPlan {
+  checkArguments('planQuantization', { options: [options, z.looseObject({ bits: number })] });
   const form = formOf(options);
   const { weights = ['*'], skipWeights = [] } = options;
   return ({ name }) =>

@@ -1,5 +1,7 @@
 import { RequestError } from '../errors.ts';
+import { checkArguments, numbers } from '../io/check-call.ts';
 import type { TensorData } from '../weights/tensor-data.ts';
+import { tensor } from '../weights/tensor-schema.ts';
 import { numbersOf } from '../weights/tensor-values.ts';
 
 /** Distance of a candidate's tensor from the reference's. */
@@ -31,11 +33,13 @@ export interface NonFiniteCounts {
  * @example psnr([0, 1], [0, 0.9]) // 23.0103, as rmse is 0.1/√2
  */
 export function psnr(reference: ArrayLike<number>, candidate: ArrayLike<number>): number {
+  checkArguments('psnr', { reference: [reference, numbers], candidate: [candidate, numbers] });
   return decibels(measure(reference, candidate));
 }
 
 /** Compares two tensors of the same shape, of any dtypes. Throws `RequestError` when the shapes differ. */
 export function compare(reference: TensorData, candidate: TensorData): Comparison {
+  checkArguments('compare', { reference: [reference, tensor], candidate: [candidate, tensor] });
   if (reference.shape.join() !== candidate.shape.join()) {
     throw new RequestError({
       problem: 'two tensors of different shapes cannot be compared.',

@@ -1,5 +1,7 @@
+import { z } from 'zod';
 import { RequestError } from '../errors.ts';
 import type { ByteSink } from '../io/bytes.ts';
+import { anything, checkArguments, list, text } from '../io/check-call.ts';
 import { writeFile } from '../io/disk.ts';
 import { byteSize, type DType, elementCount } from './dtype.ts';
 import { LENGTH_BYTES, safetensorsDTypes } from './safetensors-header.ts';
@@ -11,10 +13,20 @@ export type NamedTensor =
   | ({ readonly name: string } & TensorData)
   | Pick<Weight, 'name' | 'dtype' | 'shape' | 'stream'>;
 
+const namedTensors = z.array(
+  anything(
+    'a tensor: name, dtype, shape, and data or stream',
+    (value) =>
+      typeof Reflect.get(value, 'name') === 'string' &&
+      Array.isArray(Reflect.get(value, 'shape')) &&
+      ('data' in value || 'stream' in value),
+  ),
+);
+
 /**
  * Writes a safetensors file, one block in memory at a time; it appears complete or not at all. Tensors are ordered as
  * the reference implementation orders them (wide dtypes first, so that each is aligned; then by name), whatever order
- * they come in. Throws `RequestError` for a name that is taken twice or reserved, a
+ * they come in. Throws `RequestError` for what is no list of tensors, a name that is taken twice or reserved, a
  * dtype that there is not and elements that do not fill the shape, and what `createFile` throws.
  */
 export async function writeSafetensors(
@@ -22,7 +34,14 @@ export async function writeSafetensors(
   tensors: Iterable<NamedTensor>,
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
-  const ordered = [...tensors].sort(byAlignmentThenName);
+  checkArguments('writeSafetensors', {
+    path: [path, text],
+    tensors: [tensors, list],
+    metadata: [metadata, z.record(z.string(), z.string())],
+  });
+  const given = [...tensors];
+  checkArguments('writeSafetensors', { tensors: [given, namedTensors] });
+  const ordered = given.sort(byAlignmentThenName);
   checkTensors(path, ordered);
   const header = encodeHeader(ordered, metadata);
   await writeFile(path, async (sink) => {

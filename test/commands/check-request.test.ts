@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { checkRequest } from '../../src/commands/check-request.ts';
-import { RequestError } from '../../src/errors.ts';
+import { RequestError, SdConvertError } from '../../src/errors.ts';
 import * as sdconvert from '../../src/index.ts';
 import { rejectionOf } from '../support/thrown-by.ts';
 
@@ -54,4 +54,47 @@ test.each([
   ['analyze', { artifact: 'x', prompts: [''] }],
 ] as const)('%s of %j may have an empty prompt', (command, options) => {
   expect(() => checkRequest(command, options)).not.toThrow();
+});
+
+/** Those that take nothing. */
+const withoutArguments = ['allSchedulers'];
+
+const functions = Object.entries(sdconvert).flatMap(([name, value]) => {
+  const isFunction = typeof value === 'function' && !/^class /.test(Function.prototype.toString.call(value));
+  return isFunction && !withoutArguments.includes(name) ? [[name, value] as const] : [];
+});
+
+test.each(functions)(
+  '%s called with nothing, or with what it cannot use, says what is wrong',
+  async (_, called) => {
+    // as: what JavaScript lets people do.
+    const call = called as (...args: readonly unknown[]) => unknown;
+    const answer = (...args: readonly unknown[]) => rejectionOf(Promise.resolve().then(() => call(...args)));
+    expect(await answer()).toBeInstanceOf(RequestError);
+    for (const arg of [null, true, {}]) expect(await answer(arg, arg, arg)).toBeInstanceOf(SdConvertError);
+  },
+);
+
+// as: what JavaScript lets people do.
+test.each<[problem: string, call: () => unknown]>([
+  ['writeSafetensors was called wrongly: tensors is wrong.', () => sdconvert.writeSafetensors('x', {} as [])],
+  [
+    'writeSafetensors was called wrongly: tensors.0 is wrong.',
+    () => sdconvert.writeSafetensors('x', [null] as never),
+  ],
+  ['psnr was called wrongly: reference is missing.', () => sdconvert.psnr(undefined as never, [1])],
+  ['psnr was called wrongly: candidate is wrong.', () => sdconvert.psnr([1], 5 as never)],
+  [
+    'compare was called wrongly: reference.dtype is missing.',
+    () => sdconvert.compare({} as never, {} as never),
+  ],
+  ['encodePng was called wrongly: image.width is missing.', () => sdconvert.encodePng({} as never)],
+  [
+    'ClipTokenizer.fromFiles was called wrongly: files.vocab is missing.',
+    () => sdconvert.ClipTokenizer.fromFiles({} as never),
+  ],
+])('%s', async (problem, call) => {
+  const error = await rejectionOf(Promise.resolve().then(call));
+  expect(error).toBeInstanceOf(RequestError);
+  expect(error.problem).toBe(problem);
 });

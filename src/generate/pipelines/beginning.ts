@@ -1,4 +1,6 @@
+import { checkArguments } from '../../io/check-call.ts';
 import type { TensorData } from '../../weights/tensor-data.ts';
+import { beginning } from '../call-schemas.ts';
 import type { Scheduler } from '../schedulers/scheduler.ts';
 import type { Picture } from './denoise.ts';
 
@@ -30,6 +32,7 @@ export interface LatentEncoder {
 
 /** Text to image: starts from pure noise. */
 export function beginWithNoise(request: BeginningRequest): Beginning {
+  checkArguments('beginWithNoise', { request: [request, beginning] });
   const pictures = request.schedulers.map((scheduler) => ({
     scheduler,
     latents: scaled(noiseOf(request), scheduler.initNoiseSigma),

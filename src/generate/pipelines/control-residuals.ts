@@ -1,4 +1,5 @@
 import type { Runner, TensorMap } from '../../formats/runner.ts';
+import { checkArguments, list, number } from '../../io/check-call.ts';
 import type { TensorData } from '../../weights/tensor-data.ts';
 import { numbersOf } from '../../weights/tensor-values.ts';
 import { repeatRows } from './predict-noise.ts';
@@ -27,6 +28,7 @@ export function controlResiduals(
   controls: readonly Control[],
   steps: number,
 ): (feeds: TensorMap, step: number) => Promise<TensorMap> {
+  checkArguments('controlResiduals', { controls: [controls, list], steps: [steps, number] });
   let shapes: readonly (readonly number[])[] | undefined;
   return async (feeds, step) => {
     const rows = feeds.get('sample')?.shape[0] ?? 1;

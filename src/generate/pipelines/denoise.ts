@@ -1,5 +1,7 @@
 import { type Context, throwIfInterrupted } from '../../context.ts';
+import { checkArguments, object } from '../../io/check-call.ts';
 import type { TensorData } from '../../weights/tensor-data.ts';
+import { denoising } from '../call-schemas.ts';
 import type { Scheduler } from '../schedulers/scheduler.ts';
 import type { NoisePredictor } from './predict-noise.ts';
 
@@ -30,10 +32,13 @@ export type OnStep = (latents: readonly TensorData<'f32'>[], step: number) => vo
 
 /** Runs the denoising loop that all pipelines share, and returns the latents of every picture. Throws what `predict` throws. */
 export async function denoise(
-  { pictures, timesteps, predict, normal, part = { before: 0, of: timesteps.length } }: DenoiseRequest,
-  { onProgress, signal }: Context,
+  request: DenoiseRequest,
+  context: Context,
   onStep: OnStep = () => {},
 ): Promise<TensorData<'f32'>[]> {
+  checkArguments('denoise', { request: [request, denoising], context: [context, object] });
+  const { pictures, timesteps, predict, normal, part = { before: 0, of: timesteps.length } } = request;
+  const { onProgress, signal } = context;
   let latents = pictures.map((picture) => picture.latents);
   for (const [index, timestep] of timesteps.entries()) {
     const step = part.before + index;

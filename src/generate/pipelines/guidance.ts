@@ -1,3 +1,4 @@
+import { checkArguments, number } from '../../io/check-call.ts';
 /** How a UNet's predictions for several rows are combined into one. */
 export interface Guidance {
   /** Text of each row of the UNet's batch. */
@@ -11,6 +12,7 @@ export const unguided: Guidance = { rows: ['prompt'], combine: ([only = new Floa
 
 /** Classifier-free guidance, uncond + scale·(text − uncond) (Ho & Salimans 2022, eq. 6). */
 export function classifierFree(scale: number): Guidance {
+  checkArguments('classifierFree', { scale: [scale, number] });
   return {
     rows: ['negative prompt', 'prompt'],
     combine: ([uncond = new Float32Array(), text = new Float32Array()]) =>
@@ -23,6 +25,7 @@ export function classifierFree(scale: number): Guidance {
  * uncond) (Brooks et al. 2023, eq. 3). Rows: text and image, image only, neither.
  */
 export function imageAndPrompt(scale: number, imageScale: number): Guidance {
+  checkArguments('imageAndPrompt', { scale: [scale, number], imageScale: [imageScale, number] });
   return {
     rows: ['prompt', 'negative prompt', 'negative prompt'],
     combine: ([text = new Float32Array(), image = new Float32Array(), uncond = new Float32Array()]) =>

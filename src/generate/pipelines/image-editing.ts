@@ -1,3 +1,5 @@
+import { checkArguments, number } from '../../io/check-call.ts';
+import { beginning, image as imageSchema } from '../call-schemas.ts';
 import type { Image } from '../image.ts';
 import { pixelsOf } from '../image-tensor.ts';
 import { zeroRows } from '../sdxl-conditioning.ts';
@@ -14,6 +16,7 @@ export interface EditingRequest extends BeginningRequest {
 
 /** Guidance with two scales; a guidance scale of 1 or less, or an image guidance scale below 1, turns both off, as in diffusers. */
 export function editingGuidance(scale: number, imageScale: number): Guidance {
+  checkArguments('editingGuidance', { scale: [scale, number], imageScale: [imageScale, number] });
   return scale > 1 && imageScale >= 1 ? imageAndPrompt(scale, imageScale) : unguided;
 }
 
@@ -21,12 +24,9 @@ export function editingGuidance(scale: number, imageScale: number): Guidance {
  * InstructPix2Pix: starts from pure noise, with the picture's latents as extra channels (zeros in the unconditional row), as
  * diffusers' StableDiffusionInstructPix2PixPipeline does. Throws what the encoder throws.
  */
-export async function beginEditing({
-  image,
-  encoder,
-  guidance,
-  ...request
-}: EditingRequest): Promise<Beginning> {
+export async function beginEditing(given: EditingRequest): Promise<Beginning> {
+  checkArguments('beginEditing', { request: [given, beginning.extend({ image: imageSchema })] });
+  const { image, encoder, guidance, ...request } = given;
   const latents = await encoder.mode(pixelsOf(image));
   const { length: rows } = guidance.rows;
   const extra = zeroRows(repeatRows(latents, rows), rows > 1 ? [rows - 1] : []);

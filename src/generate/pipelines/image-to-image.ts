@@ -1,4 +1,6 @@
+import { checkArguments } from '../../io/check-call.ts';
 import type { TensorData } from '../../weights/tensor-data.ts';
+import { beginning, image as imageSchema } from '../call-schemas.ts';
 import type { Image } from '../image.ts';
 import { pixelsOf } from '../image-tensor.ts';
 import type { Scheduler } from '../schedulers/scheduler.ts';
@@ -20,6 +22,7 @@ export interface ImageRequest extends BeginningRequest {
  * `RequestError` when the strength leaves no step, and what the encoder throws.
  */
 export async function beginWithImage(request: ImageRequest): Promise<Beginning> {
+  checkArguments('beginWithImage', { request: [request, beginning.extend({ image: imageSchema })] });
   const timesteps = timestepsOf(request);
   const original = await request.encoder.sampled(pixelsOf(request.image));
   const pictures = request.schedulers.map((scheduler) => ({

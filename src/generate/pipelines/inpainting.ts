@@ -1,4 +1,6 @@
+import { checkArguments } from '../../io/check-call.ts';
 import type { TensorData } from '../../weights/tensor-data.ts';
+import { beginning, image as imageSchema } from '../call-schemas.ts';
 import type { Image } from '../image.ts';
 import { maskOf, pixelsOf, pixelsOutside } from '../image-tensor.ts';
 import { type Beginning, noiseOf, scaled } from './beginning.ts';
@@ -22,6 +24,7 @@ export interface InpaintingRequest extends ImageRequest {
  * noised to the next timestep. Throws what `beginWithImage` throws.
  */
 export async function beginInpainting(request: InpaintingRequest): Promise<Beginning> {
+  checkArguments('beginInpainting', { request: [request, beginning.extend({ image: imageSchema })] });
   const { image, encoder, schedulers, shape, strength, isTrainedForIt } = request;
   const timesteps = timestepsOf(request);
   const fromNoise = strength === 1;

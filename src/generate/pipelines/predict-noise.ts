@@ -1,5 +1,7 @@
 import type { Runner, TensorMap } from '../../formats/runner.ts';
+import { checkArguments } from '../../io/check-call.ts';
 import type { TensorData } from '../../weights/tensor-data.ts';
+import { predictor } from '../call-schemas.ts';
 import { float32 } from '../run-networks.ts';
 import type { Guidance } from './guidance.ts';
 
@@ -31,6 +33,7 @@ export interface PredictorRequest {
 
 /** Runs a UNet with guidance, all rows in one batch if it takes that many, else in several. */
 export function noisePredictor(request: PredictorRequest): NoisePredictor {
+  checkArguments('noisePredictor', { request: [request, predictor] });
   const { unet, conditioning, guidance, extra, residuals } = request;
   const { length: rows } = guidance.rows;
   return async (sample, timestep, step) => {

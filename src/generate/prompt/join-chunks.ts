@@ -1,5 +1,7 @@
 import { ShapeError } from '../../errors.ts';
+import { checkArguments, list } from '../../io/check-call.ts';
 import type { TensorData } from '../../weights/tensor-data.ts';
+import { tensor } from '../../weights/tensor-schema.ts';
 import type { PromptChunk } from './prompt-chunks.ts';
 
 /**
@@ -10,6 +12,7 @@ import type { PromptChunk } from './prompt-chunks.ts';
  * number of rows or tokens.
  */
 export function joinChunks(hidden: TensorData<'f32'>, chunks: readonly PromptChunk[]): TensorData<'f32'> {
+  checkArguments('joinChunks', { hidden: [hidden, tensor], chunks: [chunks, list] });
   const [rows = 0, tokens = 0, channels = 0] = hidden.shape;
   const weights = chunks.flatMap((chunk) => chunk.weights);
   if (hidden.shape.length !== 3 || rows !== chunks.length || weights.length !== rows * tokens)

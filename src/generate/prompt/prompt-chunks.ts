@@ -1,3 +1,6 @@
+import { z } from 'zod';
+import { checkArguments, list, number } from '../../io/check-call.ts';
+import { promptOptions, tokenizer as tokenizerSchema } from '../call-schemas.ts';
 import type { ClipTokenizer } from '../clip-tokenizer.ts';
 import { type PromptSection, readPromptWeights } from './prompt-weights.ts';
 
@@ -45,8 +48,14 @@ interface Word {
 export function encodePrompt(
   tokenizer: ClipTokenizer,
   prompt: string,
-  { maxLength, long, weights }: PromptOptions,
+  options: PromptOptions,
 ): EncodedPrompt {
+  checkArguments('encodePrompt', {
+    tokenizer: [tokenizer, tokenizerSchema],
+    prompt: [prompt, z.string()],
+    options: [options, promptOptions],
+  });
+  const { maxLength, long, weights } = options;
   const sections = weights ? readPromptWeights(prompt) : [[{ text: prompt, weight: 1 }]];
   const words = sections.map((section) => wordsOf(tokenizer, section));
   const room = maxLength - 2;
@@ -69,11 +78,17 @@ export function sameLength(
   tokenizer: ClipTokenizer,
   prompts: readonly EncodedPrompt[],
   maxLength: number,
-  rows = Math.max(...prompts.map(({ chunks }) => chunks.length)),
+  rows?: number,
 ): EncodedPrompt[] {
+  checkArguments('sameLength', {
+    tokenizer: [tokenizer, tokenizerSchema],
+    prompts: [prompts, list],
+    maxLength: [maxLength, number],
+  });
+  const most = rows ?? Math.max(...prompts.map(({ chunks }) => chunks.length));
   const empty = chunkOf(tokenizer, [], maxLength);
   return prompts.map(({ chunks, cut }) => ({
-    chunks: [...chunks, ...Array<PromptChunk>(rows - chunks.length).fill(empty)],
+    chunks: [...chunks, ...Array<PromptChunk>(most - chunks.length).fill(empty)],
     cut,
   }));
 }

@@ -1,3 +1,5 @@
+import { z } from 'zod';
+import { checkArguments } from '../../io/check-call.ts';
 /** Part of a prompt and its weight; 1 is neutral. */
 export interface PromptPart {
   readonly text: string;
@@ -17,6 +19,7 @@ export type PromptSection = readonly PromptPart[];
  * readPromptWeights('a (red:1.3) [round] cat'); // [[a ·1] [red ·1.3] [ ·1] [round ·0.909…] [ cat ·1]]
  */
 export function readPromptWeights(prompt: string): PromptSection[] {
+  checkArguments('readPromptWeights', { prompt: [prompt, z.string()] });
   const reader = new Reader();
   for (const [token, number] of prompt.matchAll(TOKENS)) reader.take(token, number);
   return reader.sections();

@@ -1,5 +1,7 @@
 import { basename, extname } from 'node:path';
+import { z } from 'zod';
 import { FileFormatError, RequestError, UnsupportedModelError } from '../../errors.ts';
+import { checkArguments } from '../../io/check-call.ts';
 import { readTensor } from '../../weights/tensor-data.ts';
 import type { Weight } from '../../weights/weight.ts';
 import { openWeightFile } from '../../weights/weight-file.ts';
@@ -14,6 +16,7 @@ export interface TextualInversionChoice {
 
 /** Parses `FILE[:TOKEN]`. A colon separates only after a file extension, as paths may contain colons. Throws `RequestError`. */
 export function parseTextualInversion(text: string): TextualInversionChoice {
+  checkArguments('parseTextualInversion', { text: [text, z.string()] });
   const [, file, token] = /^(.*\.(?:safetensors|pt|bin|pth|ckpt)):(.*)$/is.exec(text) ?? [];
   if (file === undefined && text !== '') return { file: text };
   if (file && token && !/\s/.test(token)) return { file, token };
@@ -40,10 +43,9 @@ const known: Readonly<Record<string, TextEncoderName>> = {
  * diffusers' `.bin` and `.safetensors`, where the tensor's name is the token. For the others it is the file's name.
  * Throws what `openWeightFile` throws, and `UnsupportedModelError` for a file that is not a textual inversion.
  */
-export async function readTextualInversion({
-  file,
-  token,
-}: TextualInversionChoice): Promise<TextualInversion> {
+export async function readTextualInversion(choice: TextualInversionChoice): Promise<TextualInversion> {
+  checkArguments('readTextualInversion', { choice: [choice, z.looseObject({ file: z.string() })] });
+  const { file, token } = choice;
   const opened = await openWeightFile(file);
   try {
     const named = [...opened.weights].filter(([name]) => Object.hasOwn(known, name));

@@ -1,3 +1,6 @@
+import { z } from 'zod';
+import { checkArguments, list } from '../../io/check-call.ts';
+import { inversion as inversionSchema } from '../call-schemas.ts';
 /**
  * A textual inversion (Gal et al. 2022): a new token for a concept learnt from a few pictures, stored as one or more rows
  * of a text encoder's token embeddings. To use it, append the rows to the embedding table of the converted encoder in the
@@ -21,7 +24,9 @@ export interface Embedding {
 }
 
 /** Names of the tokens that an inversion adds, one per row, as diffusers names them: `cat`, `cat_1`, `cat_2` … */
-export function tokenNames({ token, embeddings }: TextualInversion): string[] {
+export function tokenNames(inversion: TextualInversion): string[] {
+  checkArguments('tokenNames', { inversion: [inversion, inversionSchema] });
+  const { token, embeddings } = inversion;
   const rows = Math.max(0, ...Object.values(embeddings).map((embedding) => embedding.rows));
   return Array.from({ length: rows }, (_, i) => (i === 0 ? token : `${token}_${i}`));
 }
@@ -31,6 +36,7 @@ export function tokenNames({ token, embeddings }: TextualInversion): string[] {
  * the tokenizer case does not matter.
  */
 export function expandInversions(prompt: string, inversions: readonly TextualInversion[]): string {
+  checkArguments('expandInversions', { prompt: [prompt, z.string()], inversions: [inversions, list] });
   const names = new Map(
     inversions.map((inversion) => [inversion.token.toLowerCase(), tokenNames(inversion).join(' ')]),
   );

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ConfigError } from '../../errors.ts';
+import { checkArguments, object } from '../../io/check-call.ts';
 import { shown } from '../../io/error-text.ts';
 import type { Scheduler } from './scheduler.ts';
 import { type SchedulerClass, schedulerClasses } from './scheduler-classes.ts';
@@ -30,6 +31,7 @@ const classes: Readonly<Record<SchedulerName, SchedulerClass>> = schedulerClasse
  * @throws RequestError when there is no scheduler called `as`.
  */
 export function createScheduler(config: SchedulerConfig, as?: string): Scheduler {
+  checkArguments('createScheduler', { config: [config, object] });
   const own = config._class_name;
   const name = as === undefined ? own : schedulerCalled(as);
   if (!isSchedulerName(name)) throw refused('The pipeline', '_class_name', own, allSchedulers().join(', '));

@@ -1,4 +1,6 @@
+import { z } from 'zod';
 import { RequestError } from '../../errors.ts';
+import { checkArguments, text as textSchema } from '../../io/check-call.ts';
 
 /** A scheduler's class in diffusers. */
 export type SchedulerName =
@@ -88,6 +90,7 @@ export function shortName(name: SchedulerName): string {
  * schedulerCalled('Euler a'); // 'EulerAncestralDiscreteScheduler'
  */
 export function schedulerCalled(text: string): SchedulerName {
+  checkArguments('schedulerCalled', { name: [text, textSchema] });
   const wanted = plain(text);
   const found = allSchedulers().find((name) =>
     [name, name.replace(/Scheduler$/, ''), ...schedulerNames[name].short].some(
@@ -110,6 +113,7 @@ function plain(name: string): string {
  * for few-step distilled models, which people use in place of any of these.
  */
 export function compatibleSchedulers(name: SchedulerName): SchedulerName[] {
+  checkArguments('compatibleSchedulers', { name: [name, z.enum(allSchedulers())] });
   const kind = (each: SchedulerName) => schedulerNames[each].follows.replace('distilled', 'diffusion');
   return allSchedulers().filter((each) => each !== name && kind(each) === kind(name));
 }

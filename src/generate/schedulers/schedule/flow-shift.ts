@@ -1,4 +1,5 @@
 import { RequestError } from '../../../errors.ts';
+import { checkArguments, number, object } from '../../../io/check-call.ts';
 
 /**
  * Options for shifting a rectified flow's noise schedule. Its share of noise, σ, falls from 1 to 0. Large pictures need
@@ -44,11 +45,12 @@ function dynamicFactor(type: 'exponential' | 'linear', mu: number | undefined): 
  * 1.15 at 4096.
  */
 export function dynamicShift(config: Readonly<Record<string, unknown>>, imageTokens: number): number {
-  const number = (key: string, fallback: number): number => {
+  checkArguments('dynamicShift', { config: [config, object], imageTokens: [imageTokens, number] });
+  const setting = (key: string, fallback: number): number => {
     const value = config[key];
     return typeof value === 'number' ? value : fallback;
   };
-  const [low, high] = [number('base_shift', 0.5), number('max_shift', 1.15)];
-  const [few, many] = [number('base_image_seq_len', 256), number('max_image_seq_len', 4096)];
+  const [low, high] = [setting('base_shift', 0.5), setting('max_shift', 1.15)];
+  const [few, many] = [setting('base_image_seq_len', 256), setting('max_image_seq_len', 4096)];
   return low + ((high - low) / (many - few)) * (imageTokens - few);
 }
