@@ -1,10 +1,11 @@
-import { cpSync, existsSync, renameSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type ClientName, clientNames } from '../../src/bundle/profiles/profile.ts';
 import { profiles } from '../../src/bundle/profiles/profiles.ts';
 import { bundlePackages } from '../../src/commands/bundle.ts';
 import { convertCheckpoint } from '../../src/commands/convert.ts';
+import { verify } from '../../src/commands/verify.ts';
 import { readProvenance } from '../../src/formats/provenance.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { rejectionOf } from '../support/thrown-by.ts';
@@ -75,12 +76,39 @@ test('bundle refuses a folder without a UNet for a client of packages', async ()
   expect(await refusal('comfyui')).toBe('out has no unet, without which comfyui cannot draw.');
 });
 
+/** The command by which verify would mend what a client refuses. */
+async function mend(client: ClientName, path: string): Promise<string | undefined> {
+  const [check] = (await verify({ path: at(path), clients: [client] })).clients ?? [];
+  return check?.mend?.replaceAll(at('out'), 'out');
+}
+
+const converting = (client: ClientName) =>
+  `sdconvert convert --model-version sd-shapes --for ${client} -o out`;
+
+describe('verify names a command that mends:', () => {
+  test('of the output, though the folder in it is verified', async () => {
+    mkdirSync(at('out/Resources'));
+    expect(await mend('swift', 'out/Resources')).toBe('sdconvert bundle out --for swift');
+    expect(await mend('mochi', 'out/Resources')).toBe(converting('mochi'));
+    expect(await mend('openvino', 'out/onnx')).toBe('sdconvert bundle out --for openvino');
+  });
+
+  test('a conversion where operations are of a newer system, which a bundle has, too', async () => {
+    await bundlePackages({ folder: at('out') });
+    const file = at('out/Resources/Unet.mlmodelc/metadata.json');
+    writeFileSync(file, readFileSync(file, 'utf8').replace('Ios16.einsum', 'Ios17.einsum'));
+    copy(packageOf('vae_decoder'), packageOf('vae_encoder'));
+    expect(await mend('mochi', 'out')).toBe(converting('mochi'));
+  });
+});
+
 describe.each(clientsThat((client) => !profiles[client].takesChunks))(
   '%s loads whole models, so',
   (client) => {
     test('bundle refuses chunks', async () => {
       renameSync(at('out/onnx/unet'), at('out/onnx/unet_chunk1'));
       renameSync(at(packageOf('unet')), at(packageOf('unet_chunk1')));
+      expect(await mend(client, 'out')).toBe(converting(client));
       expect(await refusal(client)).toMatch(
         new RegExp(`has its unet in chunks, and ${client} loads it whole.$`),
       );

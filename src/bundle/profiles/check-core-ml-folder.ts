@@ -23,6 +23,9 @@ const metadataSchema = z.tuple([
 
 type Metadata = z.output<typeof metadataSchema>[0];
 
+/** What mends operations that only newer systems have: bundling copies them. */
+export const olderSystem = 'convert it with --min-deployment-target macOS13';
+
 /** Everything that a client would refuse in a folder of Core ML models, a sentence each. Reads no weights. */
 export async function checkCoreMlFolder(
   client: ClientName,
@@ -97,7 +100,7 @@ function checkUnet(client: ClientName, name: string, metadata: Metadata): string
   const einsum = Object.keys(operations).find((key) => key.endsWith('.einsum'));
   if (einsum !== undefined && einsum !== 'Ios16.einsum')
     found.push(
-      `${name} has ${einsum} operations, so ${client} takes its attention for ORIGINAL: convert it with --min-deployment-target macOS13.`,
+      `${name} has ${einsum} operations, so ${client} takes its attention for ORIGINAL: ${olderSystem}.`,
     );
   if (client !== 'guernika') return found;
   for (const input of ['sample', 'timestep', 'encoder_hidden_states'])
