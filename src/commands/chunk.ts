@@ -7,7 +7,7 @@ import { parsePath } from '../formats/artifact-id.ts';
 import { withArtifact } from '../formats/open.ts';
 import { forgetProvenance } from '../formats/provenance.ts';
 import { writeFiles } from '../formats/write-files.ts';
-import { createFolder, listFolder, pathKind, removePath } from '../io/disk.ts';
+import { createFolder, listFolder, lookAtFile, pathKind, removePath } from '../io/disk.ts';
 import { checkRequest } from './check-request.ts';
 import { recordOfWhole } from './chunked-record.ts';
 import { whileOutputsLocked } from './in-output.ts';
@@ -95,7 +95,9 @@ async function cutInto(
   }));
   const present = await presentChunks(place);
   const first = place(1);
-  if (present.includes(first) && !force) throw alreadyThere(first);
+  // A run that was killed before it removed the original is finished by the next one.
+  const isUnfinished = removeOriginal && (await isThisCut(planned, present));
+  if (present.includes(first) && !force && !isUnfinished) throw alreadyThere(first);
   if (note) context.onProgress?.({ type: 'note', message: note });
 
   const record = await recordOfWhole(whole);
@@ -113,6 +115,15 @@ async function cutInto(
   }
   await record.refresh({ chunks: results, replaced: present, removed: removeOriginal }, context);
   return results.map(({ path: to, byteLength }) => ({ path: to, byteLength }));
+}
+
+/** Whether the chunks that are present are those of this cut, by the sizes of their files. */
+async function isThisCut(planned: readonly PlannedChunk[], present: readonly string[]): Promise<boolean> {
+  if (present.length !== planned.length) return false;
+  for (const { path, chunk } of planned)
+    for (const { name, byteLength } of chunk.files())
+      if ((await lookAtFile(join(path, name)))?.size !== byteLength) return false;
+  return true;
 }
 
 /**

@@ -75,7 +75,7 @@ export function openRepository(repo: string, given: HubOptions, follower: Follow
         (hub, how) => hub.modelInfo({ ...how, name: repo, revision, additionalFields: ['sha'] }),
         attempts,
       );
-      if (isCommit(info.sha)) return info.sha;
+      if (typeof info.sha === 'string' && isCommit(info.sha)) return info.sha;
       throw notAnApi(new URL(options.endpoint));
     },
     list: (commit) =>

@@ -132,6 +132,14 @@ test('chunks go into another folder, and the model goes when that is asked for',
   expect(readdirSync(inFolder())).toEqual(['elsewhere', 'unet_chunk1', 'unet_chunk2']);
 });
 
+test('a run that was killed before it removed the model is finished by the next one, and another cut is refused', async () => {
+  await cut(150_000);
+  const other = await rejectionOf(cut(100_000, { removeOriginal: true }));
+  expect(other).toBeInstanceOf(OutputExistsError);
+  await cut(150_000, { removeOriginal: true });
+  expect(readdirSync(inFolder())).toEqual(['unet_chunk1', 'unet_chunk2']);
+});
+
 /** Stages of what grows are nobody's model. */
 function isShown(name: string): boolean {
   return !name.startsWith('.sdc-');

@@ -28,7 +28,7 @@ export interface OriginalConfig {
 }
 
 /** Larger files are not configs. */
-const MOST_BYTES = 1 << 16;
+const MOST_BYTES = 1 << 15;
 
 /**
  * Most of these files have this size, whatever the size of their pictures; smaller sizes are from other training
