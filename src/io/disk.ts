@@ -119,17 +119,21 @@ export async function writeFile(path: string, fill: (sink: ByteSink) => Promise<
 /** Makes a file of a name that nothing has yet, not even a link. */
 const EXCLUSIVE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | (constants.O_NOFOLLOW ?? 0);
 
-/** Limit on the size of a vocabulary, the largest text that is read: a larger file is another one. */
-const LARGEST_TEXT = 64 * 2 ** 20;
+const LARGEST_TEXT = 64 * 2 ** 20; // a vocabulary is the largest that is read: a larger file is another one
 
 /** The whole of a small UTF-8 file. Throws as `openFile` does, and `FileFormatError` for one of more than `most` bytes. */
 export async function readText(path: string, most = LARGEST_TEXT): Promise<string> {
+  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(await readBytes(path, most));
+}
+
+/** The whole of a file. Throws as `openFile` does, and `FileFormatError` for one of more than `most` bytes. */
+export async function readBytes(path: string, most = Number.POSITIVE_INFINITY) {
   const file = await openFile(path);
   try {
     if (file.size > most) throw tooLarge(path, file.size, most);
     const bytes = new Uint8Array(file.size);
     await file.read(bytes, 0);
-    return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
+    return bytes;
   } finally {
     await file.close();
   }

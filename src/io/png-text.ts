@@ -1,11 +1,11 @@
 import { bytes, checkArguments, object } from './check-call.ts';
+import { SIGNATURE_BYTES } from './png-signature.ts';
 
 /**
  * Texts in PNG files (W3C Recommendation, third edition, 11.3.3): `tEXt` for Latin-1, `iTXt` for any other. fast-png has the
  * first only.
  */
 
-const SIGNATURE_BYTES = 8;
 /** Length and type before a chunk's content, checksum after it. */
 const [BEFORE, AFTER] = [8, 4];
 

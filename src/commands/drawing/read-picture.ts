@@ -2,11 +2,10 @@ import { inflateSync } from 'node:zlib';
 import { FileFormatError } from '../../errors.ts';
 import type { Image } from '../../generate/image.ts';
 import { decodePng } from '../../generate/png.ts';
-import { openFile } from '../../io/disk.ts';
-import { tooLarge } from '../../io/disk-errors.ts';
+import { readBytes } from '../../io/disk.ts';
+import { isPng, LARGEST_PICTURE, SIGNATURE_BYTES } from '../../io/png-signature.ts';
 
-/** Limits on a picture to draw from: it is scaled to about a megapixel. */
-const LARGEST_FILE = 1 << 28;
+/** Limit on a picture to draw from. */
 const MOST_PIXELS = 1 << 26;
 
 /**
@@ -14,31 +13,22 @@ const MOST_PIXELS = 1 << 26;
  * more than its size.
  */
 export async function readPicture(path: string): Promise<Image> {
-  const file = await openFile(path);
-  try {
-    if (file.size > LARGEST_FILE) throw tooLarge(path, file.size, LARGEST_FILE);
-    const bytes = new Uint8Array(file.size);
-    await file.read(bytes, 0);
-    return decodePng(essentials(bytes, path), path);
-  } finally {
-    await file.close();
-  }
+  return decodePng(essentials(await readBytes(path, LARGEST_PICTURE), path), path);
 }
 
 /** Chunks that make the picture; others (texts, profiles, animations) may be compressed, too, and are dropped unread. */
 const needed: ReadonlySet<string> = new Set(['IHDR', 'PLTE', 'tRNS', 'IDAT', 'IEND']);
 
-const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 /** Length, type and checksum of a chunk. */
 const FRAME_BYTES = 12;
 
 /** Reduces a PNG file (W3C Recommendation, third edition, 5.3) to the needed chunks; anything else is left to the decoder to refuse. */
 function essentials(bytes: Uint8Array, path: string): Uint8Array {
-  if (!SIGNATURE.every((byte, at) => bytes[at] === byte)) return bytes;
+  if (!isPng(bytes)) return bytes;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const kept = [bytes.subarray(0, SIGNATURE.length)];
+  const kept = [bytes.subarray(0, SIGNATURE_BYTES)];
   const data: Uint8Array[] = [];
-  for (let at = SIGNATURE.length; at < bytes.length; ) {
+  for (let at = SIGNATURE_BYTES; at < bytes.length; ) {
     const end = at + FRAME_BYTES <= bytes.length ? at + FRAME_BYTES + view.getUint32(at) : bytes.length;
     const type = String.fromCharCode(...bytes.subarray(at + 4, at + 8));
     if (needed.has(type)) kept.push(bytes.subarray(at, end));

@@ -1,7 +1,7 @@
 import { promises as fs } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { ByteSink } from '../bytes.ts';
-import { makeTemporaryFolder, openFile, pathKind, writeAll } from '../disk.ts';
+import { makeTemporaryFolder, pathKind, readBytes, writeAll } from '../disk.ts';
 import { rethrow } from '../disk-errors.ts';
 import { notFound } from '../not-found.ts';
 
@@ -42,16 +42,7 @@ export async function openScratch(base?: string): Promise<Scratch> {
         },
       };
     },
-    async read(name) {
-      const file = await openFile(join(folder.path, name));
-      try {
-        const bytes = new Uint8Array(file.size);
-        await file.read(bytes, 0);
-        return bytes;
-      } finally {
-        await file.close();
-      }
-    },
+    read: (name) => readBytes(join(folder.path, name)),
     remove,
     close: () => folder.remove(),
   };

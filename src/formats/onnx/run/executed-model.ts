@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { openFile } from '../../../io/disk.ts';
+import { readBytes } from '../../../io/disk.ts';
 import type { ValueInfo } from '../../runner.ts';
 import type { OnnxModel } from '../build-model.ts';
 import {
@@ -45,7 +45,7 @@ export async function executedModel(
   const asked = encodeModel(withWeightsAsInputs(proto, shapes));
   const model = { path, bytes: asked, dataFolder: folder, isTranslation };
   await (await openOnnxSession(model, { ...TO_ASK, saveGraphTo: file })).close();
-  const executed = decodeModel(await readAll(file));
+  const executed = decodeModel(await readBytes(file));
   const types = await typesOf(executed, { path, folder });
   const { graph } = executed;
   const weights = new Set(stored.map(({ name }) => name));
@@ -120,15 +120,4 @@ function valueInfoOf({ name, dtype, dims }: ValueInfo): ValueInfoProto {
 
 function isExternal({ dataLocation }: TensorProto): boolean {
   return dataLocation === EXTERNAL;
-}
-
-async function readAll(path: string): Promise<Uint8Array> {
-  const file = await openFile(path);
-  try {
-    const bytes = new Uint8Array(file.size);
-    await file.read(bytes, 0);
-    return bytes;
-  } finally {
-    await file.close();
-  }
 }
