@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import type { Component } from '../checkpoint/checkpoint.ts';
+import type { Checkpoint, Component } from '../checkpoint/checkpoint.ts';
 import type { AttentionImplementation } from '../convert/blocks/attention.ts';
 import { appleContract } from '../convert/contracts/apple.ts';
 import type { Contract } from '../convert/contracts/contract.ts';
@@ -49,6 +49,8 @@ export interface BuiltArtifact extends Pick<Artifact, 'files' | 'contents'> {
 /** A format that artifacts are written in. */
 export interface Target {
   readonly contract: Contract;
+  /** Makes of the networks of a checkpoint, built for `contract`, what its consumers load: several may become one. */
+  arrange(checkpoint: Checkpoint, models: readonly Model[]): readonly Model[];
   /** The attention it runs best. */
   readonly attention: AttentionImplementation;
   /** The nearest precision it has. */
@@ -65,6 +67,7 @@ export interface Target {
 export const targets: { readonly [K in TargetName]: Target } = {
   onnx: {
     contract: optimumContract,
+    arrange: (_, models) => models,
     attention: 'ORIGINAL',
     precision: (wanted) => wanted,
     complete: writeConfig,
@@ -78,6 +81,7 @@ export const targets: { readonly [K in TargetName]: Target } = {
 
   coreml: {
     contract: appleContract,
+    arrange: (_, models) => models,
     attention: 'SPLIT_EINSUM',
     // Core ML computes in float16 wherever weights are float16.
     precision: (wanted) => (wanted === 'float16-weights' ? 'float16' : wanted),

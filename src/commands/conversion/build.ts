@@ -35,7 +35,8 @@ export function buildStage(request: ConvertRequest): Stage<Checkpoint, Built> {
           sizes: request.sizes,
           models: namedModels(request, checkpoint),
         };
-        return convert(checkpoint, options).map((model) => ({ model, target, attention }));
+        const arranged = targets[target].arrange(checkpoint, convert(checkpoint, options));
+        return arranged.map((model) => ({ model, target, attention }));
       });
       const names = models.map(({ model }) => model.name);
       const coreMl = request.targets.includes('coreml');

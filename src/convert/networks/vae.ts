@@ -66,6 +66,7 @@ export const vaeEncoderCard = networkCard({
     x: {
       optimum: 'sample',
       apple: 'x',
+      recorded: ['image'], // in Core AI
       axes: ['batch', 'colours', 'height', 'width'],
       text: 'The picture, with values from -1 to 1',
     },
@@ -74,6 +75,7 @@ export const vaeEncoderCard = networkCard({
     latent: {
       optimum: 'latent_parameters',
       apple: 'latent',
+      recorded: ['latent_params'], // in Core AI
       text: 'Mean, then logarithm of the variance of the latents, before scaling',
     },
   },
