@@ -26,6 +26,7 @@ const order = [
   'mixed-bits',
   'web',
   'commands',
+  'fleet',
 ];
 
 /** The files that src/ itself may hold; everything else has a room. */
