@@ -22,11 +22,20 @@ export type ProgressEvent =
   /** Something the user should know, in one sentence. */
   | { readonly type: 'note'; readonly message: string };
 
+/** What work takes of the machine while it runs, as far as it is known before. */
+export interface Need {
+  readonly memoryBytes: number;
+  /** Of what will be written. */
+  readonly diskBytes: number;
+}
+
 /** How a caller follows and stops long work. */
 export interface Context {
   readonly onProgress?: (event: ProgressEvent) => void;
   /** Aborting it ends the work with `InterruptedError`, leaving nothing half-written. */
   readonly signal?: AbortSignal;
+  /** Is asked before anything large is written or run, which waits for the answer; a later need replaces an earlier one. */
+  readonly admit?: (need: Need) => Promise<void>;
 }
 
 /** Throws `InterruptedError` when the caller has asked to stop. */

@@ -51,4 +51,6 @@ export interface IdentifiedItem extends Item {
    * one id have the same files.
    */
   readonly id: string;
+  /** Identifies what is compared with: `float32`, or a SHA-256; absent where nothing is. */
+  readonly referenceIdentity?: string | undefined;
 }

@@ -1,40 +1,103 @@
+import { relative } from 'node:path';
+import { closeLocated, locateModels } from '../checkpoint/from-hub/locate-models.ts';
+import type { ConvertOptions } from '../commands/conversion/request.ts';
+import { convertCheckpoint } from '../commands/convert.ts';
+import { validate } from '../commands/validate.ts';
 import type { Context } from '../context.ts';
+import { NotFoundError } from '../errors.ts';
 import type { HubOptions } from '../hub/hub-options.ts';
-import type { RunBounds } from '../validate/bounded-runs.ts';
+import { DEFAULT_MAX_BYTES, type RunBounds } from '../validate/bounded-runs.ts';
+import type { Verdict } from '../validate/verdict.ts';
+import { type Decibels, type Finished, finishedResult, type Quality, recordFinished } from './finished.ts';
 import type { IdentifiedItem } from './item.ts';
+import { FLOAT32 } from './plan-variants.ts';
 
 /**
- * The steps of an item, in order: fetch → convert → check. Each takes the identified item, and does only what is not done: a
+ * The steps of an item, in order: fetch → convert → check. Each takes the identified item and does only what is not done yet: a
  * step that was killed is simply run again. A variant with fewer bits is quantised while it is converted, from the
- * checkpoint's own weights (docs/decisions/0026-many-checkpoints.md).
+ * checkpoint's own weights, so that a step of its own for quantising would only read everything once more.
  */
 export const stepNames = ['fetch', 'convert', 'check'] as const;
 
 export type StepName = (typeof stepNames)[number];
 
-/** What is of the machine that runs a step. */
+/** What is of the machine that runs a step, and not of the item. */
 export interface Site extends RunBounds {
   readonly hub: HubOptions;
   /** Whether results that were made in another way are replaced. */
   readonly force?: boolean | undefined;
 }
 
-/** What a conversion wrote. */
-export interface Converted {
-  /** Bytes of the item's files. */
-  readonly bytes: number;
+/** Downloads what of an item is on the Hub into the cache. Throws as `locateModels`. */
+export async function fetchItem(item: IdentifiedItem, site: Site, context: Context): Promise<void> {
+  await closeLocated(await locateModels(requestOf(item, site), {}, context));
 }
 
-/** PSNR in dB; JSON has no infinity. */
-export type Decibels = number | 'Infinity';
-
-/** How far an item's models are from their reference. */
-export interface Quality {
-  /** `float32`, or the identity of what the reference path holds. */
-  readonly reference: string;
-  /** By model, relative to the output: the lowest PSNR in dB of its outputs. */
-  readonly psnr: Readonly<Record<string, Decibels>>;
+/** Converts an item, and records that its folder is its result. Throws as `convertCheckpoint`. */
+export async function convertItem(item: IdentifiedItem, site: Site, context: Context): Promise<Finished> {
+  const before = await finishedResult(item);
+  if (before) return before;
+  await convertCheckpoint({ ...requestOf(item, site), force: site.force ?? false }, context);
+  await recordFinished(item);
+  const after = await finishedResult(item);
+  if (!after) throw changed(item);
+  return after;
 }
 
-/** The signature of every step. */
-export type Step<Result> = (item: IdentifiedItem, site: Site, context: Context) => Promise<Result>;
+/**
+ * Measures how far the models of a converted item are from its reference, and records it; `undefined` where it has none. Throws
+ * `ValidationError` for outputs that are not finite, and as `convertCheckpoint` and `validate` do.
+ */
+export async function checkItem(
+  item: IdentifiedItem,
+  site: Site,
+  context: Context,
+): Promise<Quality | undefined> {
+  const { reference, referenceIdentity, output } = item;
+  if (reference === undefined || referenceIdentity === undefined) return undefined;
+  const known = (await finishedResult(item))?.quality;
+  if (known) return known;
+  const verdicts = await judged(item, reference, site, context);
+  const psnr = verdicts.map((verdict): [string, Decibels] => [
+    relative(output, verdict.paths[0] ?? '').replaceAll('\\', '/'),
+    lowestOf(verdict),
+  ]);
+  const quality = { reference: referenceIdentity, psnr: Object.fromEntries(psnr) };
+  await recordFinished(item, quality);
+  return quality;
+}
+
+async function judged(
+  item: IdentifiedItem,
+  reference: string,
+  site: Site,
+  context: Context,
+): Promise<readonly Verdict[]> {
+  const { maxMemoryBytes, tmpDir, hub } = site;
+  const floor = { minPsnr: Number.NEGATIVE_INFINITY, maxMemoryBytes, tmpDir };
+  if (reference === FLOAT32) {
+    // Again, with a check: everything is there, so nothing is written, and LoRAs and a VAE of its own are in the reference.
+    const { verdicts } = await convertCheckpoint({ ...requestOf(item, site), ...floor }, context);
+    return verdicts;
+  }
+  await context.admit?.({ memoryBytes: maxMemoryBytes ?? DEFAULT_MAX_BYTES, diskBytes: 0 });
+  return validate({ artifact: item.output, reference, hub, ...floor }, context);
+}
+
+/** The lowest PSNR of a model's outputs, in dB with two decimals: against float32, whatever the bits. */
+function lowestOf({ outputs }: Verdict): Decibels {
+  const lowest = Math.min(...outputs.map(({ psnr, float32Psnr }) => float32Psnr ?? psnr));
+  return Number.isFinite(lowest) ? Math.round(lowest * 100) / 100 : 'Infinity';
+}
+
+function requestOf({ models, options, output }: IdentifiedItem, { hub }: Site): ConvertOptions {
+  const { revision, ...sources } = models;
+  return { ...sources, ...options, output, hub: { ...hub, revision } };
+}
+
+function changed({ output }: IdentifiedItem): NotFoundError {
+  return new NotFoundError({
+    problem: `${output} was changed while it was written.`,
+    advice: 'Run this again when nothing else writes there.',
+  });
+}

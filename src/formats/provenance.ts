@@ -24,9 +24,14 @@ export interface Provenance {
   readonly pipeline?: PipelineSettings | undefined;
   /** Paths that a run has begun to write: after an interruption, later runs may replace them. */
   readonly pending?: readonly string[] | undefined;
+  /** What of a batch the folder is the whole result of; absent once anything else was changed in it. */
+  readonly item?: RecordedItem | undefined;
   /** By path relative to the output folder. */
   readonly artifacts: Readonly<Record<string, ArtifactRecord>>;
 }
+
+/** A finished item of a batch. */
+export type RecordedItem = z.infer<typeof itemSchema>;
 
 /** What was taken of a repository on the Hub. */
 export interface HubRecord {
@@ -82,6 +87,19 @@ const place = z
   .string()
   .refine((text) => !/^[/\\]|(^|[/\\])\.\.([/\\]|$)|\0/.test(text), 'a path inside the folder');
 
+const itemSchema = z.object({
+  id: z.string().describe('SHA-256 of the models, their names, the options and the version'),
+  quality: z
+    .object({
+      reference: z.string().describe('float32: the same checkpoint; else the identity of another reference'),
+      psnr: z
+        .record(place, z.union([z.number(), z.literal('Infinity')]))
+        .describe('by path of the model: the lowest PSNR in dB of its outputs'),
+    })
+    .optional()
+    .describe('distance of the models from their reference, where it was measured'),
+});
+
 /** Schema of `sdconvert.json`. */
 export const provenanceSchema = z.object({
   sdconvert: z.string(),
@@ -89,6 +107,7 @@ export const provenanceSchema = z.object({
   hub: z.array(z.object({ repo: z.string(), commit: z.string(), files: z.array(z.string()) })).optional(),
   pipeline: pipelineSettings.optional(),
   pending: z.array(place).optional(),
+  item: itemSchema.optional(),
   artifacts: z.record(
     place,
     z.object({
@@ -133,6 +152,8 @@ export interface ProvenanceChange {
   readonly pending?: readonly string[];
   /** Repositories of the Hub that artifacts are converted from, from now on. */
   readonly hub?: readonly HubRecord[] | undefined;
+  /** The item that the folder is the result of, from now on; every other change ends that. */
+  readonly item?: RecordedItem | undefined;
 }
 
 /** Brings an output folder's provenance up to date. Throws as `readProvenance` and `writeJson` do. */
@@ -160,6 +181,7 @@ export async function updateProvenance(
     ...(hub && hub.length > 0 && { hub }),
     ...(pipeline && { pipeline }),
     ...(pending.length > 0 && { pending: pending.toSorted() }),
+    ...(change.item && { item: change.item }),
     artifacts: Object.fromEntries(sorted),
   } satisfies Provenance);
 }
@@ -285,6 +307,19 @@ async function differenceTo(
   }
   const added = Object.keys(wanted.source).find((file) => !(file in record.source));
   return added && `it was made without ${added}`;
+}
+
+/** Whether all that is on record is there, as it was written; what is older than the record is not hashed. */
+export async function isIntact(
+  output: string,
+  { artifacts, pending = [] }: Provenance,
+  hash: Scrutiny['hash'],
+): Promise<boolean> {
+  const recorded = (await lookAtFile(join(output, FILE)))?.changed ?? 0;
+  if (pending.length > 0) return false;
+  for (const [path, { files }] of Object.entries(artifacts))
+    if (await damageOf(files, join(output, path), { hash, all: false }, recorded)) return false;
+  return true;
 }
 
 /** Finds damage of an artifact: a file that is missing, of another size, or with other bytes. */

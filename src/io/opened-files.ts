@@ -35,6 +35,13 @@ export async function isReplaced(path: string): Promise<boolean> {
   return now === undefined || identityOf(now) !== before.identity;
 }
 
+/** A text that changes with whatever a path leads to, and with its bytes; `undefined` where that is nothing. */
+export async function identityOfFile(path: string): Promise<string | undefined> {
+  const found = await fs.stat(path).catch(() => undefined);
+  // Other bytes may be given the old time of change, but nobody sets the time of the entry.
+  return found && `${identityOf(found)} ${found.ctimeMs}`;
+}
+
 function identityOf({ dev, ino, size, mtimeMs }: Stats): string {
   return [dev, ino, size, mtimeMs].join(' ');
 }

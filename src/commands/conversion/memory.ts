@@ -21,6 +21,11 @@ export interface MemoryNeed {
   readonly check?: CheckNeed | undefined;
 }
 
+/** The peak of the whole, in bytes: a check runs after the conversion. */
+export function mostMemory({ conversion, check }: MemoryNeed): number {
+  return Math.max(conversion, check?.bytes ?? 0);
+}
+
 /** Memory needed by the check of a network. */
 export interface CheckNeed {
   readonly network: NetworkName;

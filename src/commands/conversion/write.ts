@@ -11,6 +11,7 @@ import { ArtifactWriter, found } from './artifact-writer.ts';
 import { notesOnFindings, refuseNonFinite } from './examination.ts';
 import { findExisting } from './existing-results.ts';
 import { hubRecord } from './hub-record.ts';
+import { mostMemory } from './memory.ts';
 import { pipelineSettingsOf } from './pipeline-settings.ts';
 import { bytesToWrite, describeArtifact, type Planned, type PlannedModel } from './plan.ts';
 import type { ConvertRequest, ConvertResult } from './request.ts';
@@ -41,6 +42,7 @@ export function writeStage(
       if (before.obstacle) throw before.obstacle;
       const artifacts = describe(planned, before.kept);
       const byteLength = bytesToWrite(artifacts);
+      await context.admit?.({ memoryBytes: mostMemory(planned.memory), diskBytes: byteLength });
       await checkFreeSpace(output, byteLength);
       context.closeAtEnd(await lockOutput(output));
       const { kept, otherForms, foreign, obstacle, ...owner } = await findExisting(planned, request, sources);

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { throwIfInterrupted } from '../../context.ts';
-import * as errors from '../../errors.ts';
+import { InterruptedError } from '../../errors.ts';
+import { revived } from '../carried-error.ts';
 import { sizeOfFile } from '../file-sizes.ts';
 import { remoteFile } from '../remote-files.ts';
 import { hashStream } from './hash-stream.ts';
@@ -26,7 +27,7 @@ export async function hashFile(path: string, signal?: AbortSignal): Promise<stri
     const reply = await new Promise<HashReply>((resolve, reject) => {
       worker.once('message', resolve).once('error', reject);
       worker.once('exit', () =>
-        reject(new errors.InterruptedError({ problem: `interrupted while hashing ${path}.` })),
+        reject(new InterruptedError({ problem: `interrupted while hashing ${path}.` })),
       );
     });
     if ('failed' in reply) throw revived(reply.failed);
@@ -39,9 +40,3 @@ export async function hashFile(path: string, signal?: AbortSignal): Promise<stri
 
 /** Starting a thread takes as long as hashing so many bytes. */
 const LARGEST_HERE = 2 ** 25;
-
-/** An error of the other thread, in its class. */
-function revived({ name, advice, ...parts }: Extract<HashReply, { failed: unknown }>['failed']): Error {
-  const kind = Object.values(errors).find((each) => each.name === name) ?? errors.SdConvertError;
-  return new kind({ ...parts, ...(advice === undefined ? {} : { advice }) });
-}

@@ -2,12 +2,13 @@ import { createHash } from 'node:crypto';
 import { parentPort, workerData } from 'node:worker_threads';
 import { SdConvertError } from '../../errors.ts';
 import { BLOCK_BYTES } from '../bytes.ts';
+import { type CarriedError, carried } from '../carried-error.ts';
 import { openFile } from '../disk.ts';
 
 /** Answer of the thread: the SHA-256 in hexadecimal, or the parts of an error. */
 export type HashReply =
   | { readonly sha256: string }
-  | { readonly failed: Pick<SdConvertError, 'name' | 'problem' | 'details' | 'advice'> };
+  | { readonly failed: CarriedError };
 
 /** Runs in a thread of its own: hashes the file named in `workerData`. */
 async function hashFile(path: string): Promise<string> {
@@ -34,8 +35,6 @@ await hashFile(String(workerData)).then(
   (sha256) => reply({ sha256 }),
   (error: unknown) => {
     if (!(error instanceof SdConvertError)) throw error;
-    // An error's class does not survive the way to another thread.
-    const { name, problem, details, advice } = error;
-    reply({ failed: { name, problem, details, advice } });
+    reply({ failed: carried(error) });
   },
 );

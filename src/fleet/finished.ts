@@ -1,0 +1,37 @@
+import { isIntact, readProvenance, type RecordedItem, updateProvenance } from '../formats/provenance.ts';
+import { whileLocked } from '../io/disk.ts';
+import { hashFile } from '../io/hashing/hash-file.ts';
+import type { IdentifiedItem } from './item.ts';
+
+/** How far an item's models are from their reference. */
+export type Quality = NonNullable<RecordedItem['quality']>;
+
+/** PSNR in dB; JSON has no infinity. */
+export type Decibels = Quality['psnr'][string];
+
+/** What is there of an item already. */
+export interface Finished {
+  /** Bytes of its files; those that are there under two names count once. */
+  readonly bytes: number;
+  /** Present where it was measured against the item's reference. */
+  readonly quality?: Quality | undefined;
+}
+
+/** The finished result of an item, by the record in its folder; `undefined` where it is not, or no longer, whole. */
+export async function finishedResult(item: IdentifiedItem): Promise<Finished | undefined> {
+  const record = await readProvenance(item.output);
+  if (record?.item?.id !== item.id) return undefined;
+  if (!(await isIntact(item.output, record, (path) => hashFile(path)))) return undefined;
+  const files = Object.values(record.artifacts).flatMap(({ files: own }) => own);
+  const distinct = new Map(files.map(({ sha256, byteLength }) => [sha256, byteLength]));
+  const { quality } = record.item;
+  return {
+    bytes: [...distinct.values()].reduce((sum, byteLength) => sum + byteLength, 0),
+    quality: quality?.reference === item.referenceIdentity ? quality : undefined,
+  };
+}
+
+/** Records that a folder is the whole result of an item. Throws as `whileLocked`. */
+export async function recordFinished({ id, output }: IdentifiedItem, quality?: Quality): Promise<void> {
+  await whileLocked(output, () => updateProvenance(output, { item: { id, ...(quality && { quality }) } }));
+}

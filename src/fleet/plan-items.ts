@@ -1,0 +1,137 @@
+import { dirname, resolve } from 'node:path';
+import { nearestOf } from '../text.ts';
+import type { Item, ItemModels } from './item.ts';
+import { locateModels, nameOfModel } from './locate-models.ts';
+import { type ManifestSource, plainName } from './manifest.ts';
+import { FLOAT32, locateReference, NONE, planVariants, type Variant } from './plan-variants.ts';
+import { placeName, type Place, type ReadManifest } from './read-manifest.ts';
+import { refused } from './refused.ts';
+import { sameKey } from './same-key.ts';
+
+/** The items of a manifest, and the folder of all results. */
+export interface PlannedItems {
+  readonly output: string;
+  readonly items: readonly Item[];
+}
+
+/** A checkpoint whose models are found. */
+interface Source {
+  readonly name: string;
+  readonly models: ItemModels;
+  readonly sha256: Item['sha256'];
+  readonly reference: string | undefined;
+  readonly variants: readonly Variant[];
+  readonly place: Place;
+}
+
+/**
+ * Plans a manifest's items: every variant of every checkpoint, in the order of the file. Paths are relative to the manifest's
+ * folder. Throws `RequestError` for what contradicts itself: a path that is not there, a checkpoint that is named twice, two
+ * items with one folder, a floor without a reference.
+ */
+export async function planItems(read: ReadManifest): Promise<PlannedItems> {
+  const { manifest, path } = read;
+  const output = resolve(dirname(path), manifest.output ?? 'converted');
+  const variants = await planVariants(read);
+  const sources: Source[] = [];
+  for (const [index, each] of manifest.sources.entries()) {
+    const source = typeof each === 'string' ? { source: each } : each;
+    sources.push(await planSource(read, source, ['sources', index], variants));
+  }
+  refuseTwins(read, sources);
+  const items = sources.flatMap((source) =>
+    source.variants.map((variant) => planItem(read, source, variant, output)),
+  );
+  return { output, items };
+}
+
+async function planSource(
+  read: ReadManifest,
+  given: ManifestSource,
+  place: Place,
+  variants: readonly Variant[],
+): Promise<Source> {
+  const models = await locateModels(read, given, place);
+  const name = given.name ?? nameOfModel(models.modelVersion);
+  if (!plainName.safeParse(name).success)
+    throw refused(read, place, `gives no name for a folder: ${name}`, 'Add a name of letters and digits.');
+  return {
+    name,
+    models,
+    sha256: typeof given.sha256 === 'string' ? { '': given.sha256 } : given.sha256,
+    reference: await locateReference(read, given.reference, [...place, 'reference']),
+    variants: given.variants ? chosen(read, given.variants, variants, [...place, 'variants']) : variants,
+    place,
+  };
+}
+
+/** The variants of these names. */
+function chosen(
+  read: ReadManifest,
+  names: readonly string[],
+  variants: readonly Variant[],
+  place: Place,
+): readonly Variant[] {
+  return [...new Set(names)].map((name) => {
+    const variant = variants.find((each) => each.name === name);
+    if (variant) return variant;
+    const known = Object.keys(read.manifest.variants ?? {});
+    const nearest = nearestOf(name, known);
+    throw refused(
+      read,
+      [...place, names.indexOf(name)],
+      `is ${name}, and there is no such variant`,
+      nearest === undefined ? `There are: ${known.join(', ') || 'none'}.` : `Did you mean ${nearest}?`,
+    );
+  });
+}
+
+function planItem(read: ReadManifest, source: Source, variant: Variant, output: string): Item {
+  const name = variant.name === '' ? source.name : `${source.name}/${variant.name}`;
+  const { options, floor } = variant;
+  const reference = source.reference ?? variant.reference ?? (floor === undefined ? NONE : FLOAT32);
+  if (reference === NONE && floor !== undefined) {
+    const { place } = source.reference === undefined ? variant : source;
+    throw refused(
+      read,
+      place,
+      `has a floor of ${floor} dB and no reference`,
+      'Leave out reference: none, or the floor.',
+    );
+  }
+  return {
+    name,
+    models: source.models,
+    sha256: source.sha256,
+    options,
+    output: resolve(output, name),
+    reference: reference === NONE ? undefined : reference,
+    floor,
+  };
+}
+
+/** Throws `RequestError` for a checkpoint that is named twice, and for two with one folder. */
+function refuseTwins(read: ReadManifest, sources: readonly Source[]): void {
+  const known = new Map<string, Source>();
+  for (const source of sources) {
+    const key = JSON.stringify(source.models);
+    const same = known.get(key);
+    if (same)
+      throw refused(
+        read,
+        source.place,
+        `is the checkpoint of ${placeName(same.place)} again`,
+        'Name it once, with all its variants.',
+      );
+    known.set(key, source);
+  }
+  const same = sameKey(sources);
+  if (!same) return;
+  const [first, second] = same;
+  throw refused(
+    read,
+    second.place,
+    `and ${placeName(first.place)} would be written into one folder, ${second.name}`,
+    'Give one of them another: name: …',
+  );
+}

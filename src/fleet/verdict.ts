@@ -1,0 +1,20 @@
+import type { Decibels, Quality } from './finished.ts';
+import type { Item } from './item.ts';
+
+/** What came of an item: good enough, too far from its reference, not measured, or not made at all. */
+export type ItemVerdict = 'pass' | 'below the floor' | 'not checked' | 'failed';
+
+/** The lowest PSNR in dB of all models; `undefined` where none was measured. */
+export function lowest(quality: Quality | undefined): Decibels | undefined {
+  const numbers = Object.values(quality?.psnr ?? {}).map(Number); // of the text Infinity, too
+  if (numbers.length === 0) return undefined;
+  const least = Math.min(...numbers);
+  return Number.isFinite(least) ? least : 'Infinity';
+}
+
+/** Whether an item's models are as near to its reference as its floor asks. */
+export function verdictOf({ floor }: Pick<Item, 'floor'>, quality: Quality | undefined): ItemVerdict {
+  const psnr = lowest(quality);
+  if (floor === undefined) return 'not checked';
+  return psnr !== undefined && Number(psnr) >= floor ? 'pass' : 'below the floor';
+}
