@@ -19,6 +19,12 @@ export const commands: readonly [ListedCommand, ...ListedCommand[]] = [
     load: async () => (await import('./commands/convert.ts')).convertCommand,
   },
   {
+    name: 'batch',
+    usage: 'batch [manifest]',
+    summary: 'Convert many checkpoints into several variants each, and judge every one',
+    load: async () => (await import('./commands/batch.ts')).batchCommand,
+  },
+  {
     name: 'download',
     usage: 'download <repo>',
     summary: 'Download a checkpoint or ready-made Core ML models from the Hub',

@@ -17,6 +17,8 @@ export interface Report {
   note(message: string): void;
   /** Prints the command's result: `value` with --json, else `text`. */
   result(value: unknown, text: string): void;
+  /** Prints the results of a command that has several: each of `values` on a line with --json, else `text`. */
+  results(values: readonly unknown[], text: string): void;
   /** Prints an error. */
   failure(error: SdConvertError): void;
 }
@@ -38,6 +40,7 @@ export function createReport({ json, quiet }: ReportOptions, signal: AbortSignal
     },
     note: (message) => void (quiet || process.stderr.write(describeNote(message))),
     result: (_, text) => void process.stdout.write(`${visible(text)}\n`),
+    results: (_, text) => void process.stdout.write(`${visible(text)}\n`),
     failure: (error) => void process.stderr.write(`${describeFailure(error)}\n`),
   };
 }
@@ -54,6 +57,9 @@ function jsonReport(signal: AbortSignal): Report {
       }),
     note: (message) => print({ event: 'note', message }),
     result: (result) => print({ event: 'result', result }),
+    results: (results) => {
+      for (const result of results) print({ event: 'result', result });
+    },
     failure: ({ name, problem, details, advice }) =>
       print({ event: 'error', name, problem, details, advice }),
   };

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { manifestSchema } from '../../src/fleet/manifest.ts';
 import { findingSchema, provenanceSchema } from '../../src/formats/provenance.ts';
 import {
   count,
@@ -233,9 +234,26 @@ const picture = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('sheet'), ...file }),
 ]);
 
+const item = z.strictObject({
+  item: z.string().describe('the checkpoint and the variant'),
+  verdict: z.enum(['pass', 'below the floor', 'not checked', 'failed']),
+  output: z.string(),
+  reused: z.boolean().describe('whether it was there already'),
+  seconds: z.number().describe('of its own work, without waiting for memory or disk'),
+  bytes: count.describe('of its files'),
+  memoryBytes: count.optional().describe('most memory that its process had at once'),
+  psnr: decibels.optional().describe('dB: the lowest of its models, against its reference'),
+  floor: z.number().optional().describe('dB: the lowest PSNR that passes'),
+  notes: z.array(z.string()),
+  error: z
+    .strictObject({ name: z.string(), problem: z.string(), details: texts, advice: z.string().optional() })
+    .optional(),
+});
+
 /** Results, by command. */
 export const resultSchemas = {
   convert,
+  batch: item,
   download: z.strictObject({
     path: z.string(),
     repo: z.string(),
@@ -322,6 +340,7 @@ export function publishedSchemas(): ReadonlyMap<string, object> {
   ]);
   return new Map([
     ['sdconvert.schema.json', titled(provenanceSchema, 'sdconvert.json, the record of a conversion')],
+    ['manifest.schema.json', titled(manifestSchema, 'A manifest of sdconvert batch')],
     ['event.schema.json', titled(eventSchema, 'A line of --json that is no result')],
     ...results,
   ]);

@@ -6,8 +6,14 @@ import type { IdentifiedItem } from './item.ts';
 /** How far an item's models are from their reference. */
 export type Quality = NonNullable<RecordedItem['quality']>;
 
-/** PSNR in dB; JSON has no infinity. */
+/** PSNR in dB; JSON has no infinities. */
 export type Decibels = Quality['psnr'][string];
+
+/** A number of dB, as it is on record. */
+export function asDecibels(psnr: number): Decibels {
+  if (Number.isFinite(psnr)) return psnr;
+  return psnr > 0 ? 'Infinity' : '-Infinity';
+}
 
 /** What is there of an item already. */
 export interface Finished {

@@ -4,11 +4,18 @@ import type { ConvertOptions } from '../commands/conversion/request.ts';
 import { convertCheckpoint } from '../commands/convert.ts';
 import { validate } from '../commands/validate.ts';
 import type { Context } from '../context.ts';
-import { NotFoundError } from '../errors.ts';
+import { NotFoundError, ValidationError } from '../errors.ts';
 import type { HubOptions } from '../hub/hub-options.ts';
 import { DEFAULT_MAX_BYTES, type RunBounds } from '../validate/bounded-runs.ts';
 import type { Verdict } from '../validate/verdict.ts';
-import { type Decibels, type Finished, finishedResult, type Quality, recordFinished } from './finished.ts';
+import {
+  asDecibels,
+  type Decibels,
+  type Finished,
+  finishedResult,
+  type Quality,
+  recordFinished,
+} from './finished.ts';
 import type { IdentifiedItem } from './item.ts';
 import { FLOAT32 } from './plan-variants.ts';
 
@@ -58,6 +65,7 @@ export async function checkItem(
   const known = (await finishedResult(item))?.quality;
   if (known) return known;
   const verdicts = await judged(item, reference, site, context);
+  for (const { pass, paths } of verdicts) if (!pass) throw notFinite(paths.join(', '), reference);
   const psnr = verdicts.map((verdict): [string, Decibels] => [
     relative(output, verdict.paths[0] ?? '').replaceAll('\\', '/'),
     lowestOf(verdict),
@@ -87,12 +95,20 @@ async function judged(
 /** The lowest PSNR of a model's outputs, in dB with two decimals: against float32, whatever the bits. */
 function lowestOf({ outputs }: Verdict): Decibels {
   const lowest = Math.min(...outputs.map(({ psnr, float32Psnr }) => float32Psnr ?? psnr));
-  return Number.isFinite(lowest) ? Math.round(lowest * 100) / 100 : 'Infinity';
+  return asDecibels(Math.round(lowest * 100) / 100);
 }
 
 function requestOf({ models, options, output }: IdentifiedItem, { hub }: Site): ConvertOptions {
   const { revision, ...sources } = models;
   return { ...sources, ...options, output, hub: { ...hub, revision } };
+}
+
+/** Without a floor, only outputs that are not finite do not pass. */
+function notFinite(model: string, reference: string): ValidationError {
+  return new ValidationError({
+    problem: `${model} has outputs that are not finite, or cannot be compared with ${reference}.`,
+    advice: 'The artifacts are kept for inspection. Try the precision float16-weights or float32.',
+  });
 }
 
 function changed({ output }: IdentifiedItem): NotFoundError {

@@ -1,4 +1,4 @@
-import type { Decibels, Quality } from './finished.ts';
+import { asDecibels, type Decibels, type Quality } from './finished.ts';
 import type { Item } from './item.ts';
 
 /** What came of an item: good enough, too far from its reference, not measured, or not made at all. */
@@ -7,9 +7,7 @@ export type ItemVerdict = 'pass' | 'below the floor' | 'not checked' | 'failed';
 /** The lowest PSNR in dB of all models; `undefined` where none was measured. */
 export function lowest(quality: Quality | undefined): Decibels | undefined {
   const numbers = Object.values(quality?.psnr ?? {}).map(Number); // of the text Infinity, too
-  if (numbers.length === 0) return undefined;
-  const least = Math.min(...numbers);
-  return Number.isFinite(least) ? least : 'Infinity';
+  return numbers.length === 0 ? undefined : asDecibels(Math.min(...numbers));
 }
 
 /** Whether an item's models are as near to its reference as its floor asks. */

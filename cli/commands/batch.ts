@@ -1,0 +1,120 @@
+import type { Argv } from 'yargs';
+import { RequestError } from '../../src/errors.ts';
+import type { ItemResult } from '../../src/fleet/batch.ts';
+import { alignColumns, count, formatBytes } from '../../src/text.ts';
+import { declareHubOptions, hubOptions } from '../hub-options.ts';
+import { parseBytes, wholeNumber } from '../options.ts';
+import type { Command } from './command.ts';
+
+type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
+
+/** `sdconvert batch MANIFEST`: converts many checkpoints. */
+export const batchCommand: Command = {
+  options: declare,
+  needed: ['jobs', 'max-memory', 'force'].map((option) => ({
+    option,
+    needs: 'a manifest to convert (leave out --init)',
+    isMet: (argv) => argv.init !== true,
+  })),
+  async run(argv, report) {
+    // yargs checked the types that `declare` gave each option.
+    const { manifest, init, jobs, force, 'max-memory': memory } = argv as Arguments;
+    if (init) return writeExample(manifest ?? 'batch.yaml', report);
+    if (manifest === undefined)
+      throw new RequestError({
+        problem: 'no manifest is given.',
+        advice: 'Write an example with sdconvert batch --init, and pass it: sdconvert batch batch.yaml',
+      });
+    const { batch } = await import('../../src/fleet/batch.ts');
+    const request = {
+      manifest,
+      force,
+      jobs: jobs === undefined ? undefined : wholeNumber(jobs, '--jobs', 1),
+      maxMemoryBytes: memory === undefined ? undefined : parseBytes(memory, '--max-memory'),
+      hub: await hubOptions(argv as Arguments),
+    };
+    const results = await report.follow(['batch'], (context) => batch(request, context));
+    report.results(results, describeBatch(results));
+    return results.every(({ verdict }) => verdict === 'pass' || verdict === 'not checked') ? 0 : 1;
+  },
+};
+
+async function writeExample(path: string, report: Parameters<Command['run']>[1]): Promise<number> {
+  const { writeExampleManifest } = await import('../../src/fleet/example-manifest.ts');
+  await writeExampleManifest(path);
+  report.result({ path }, `Written to ${path}. Edit it, then run: sdconvert batch ${path}`);
+  return 0;
+}
+
+/** A row for each item, what conversions noted, and why items failed. */
+export function describeBatch(results: readonly ItemResult[]): string {
+  const rows = results.map(({ item, seconds, bytes, psnr, floor, verdict, reused }) => [
+    item,
+    reused ? '' : seconds.toFixed(1),
+    verdict === 'failed' ? '' : formatBytes(bytes),
+    psnr === undefined ? '' : String(psnr).replace('Infinity', '∞'),
+    floor === undefined ? '' : String(floor),
+    `${verdict === 'pass' || verdict === 'not checked' ? verdict : verdict.toUpperCase()}${reused ? ', there already' : ''}`,
+  ]);
+  const failed = results.flatMap(({ item, error }) => (error ? [describeFailure(item, error)] : []));
+  return [
+    alignColumns([['item', 'seconds', 'size', 'dB', 'floor', 'verdict'], ...rows]),
+    ...describeNotes(results),
+    ...failed,
+    summary(results),
+  ].join('\n\n');
+}
+
+function describeFailure(item: string, { name, problem, details, advice }: NonNullable<ItemResult['error']>): string {
+  const lines = Object.entries(details).map(([label, text]) => `  ${label}  ${text}`);
+  return [`${item}: ${name}: ${problem}`, ...lines, ...(advice === undefined ? [] : [advice])].join('\n');
+}
+
+/** Each note once, with the number of items that it is about. */
+function describeNotes(results: readonly ItemResult[]): string[] {
+  const items = new Map<string, number>();
+  for (const { notes } of results)
+    for (const note of new Set(notes)) items.set(note, (items.get(note) ?? 0) + 1);
+  const lines = [...items].map(([note, number]) => `note (${count(number, 'item')})  ${note}`);
+  return lines.length === 0 ? [] : [lines.join('\n')];
+}
+
+function summary(results: readonly ItemResult[]): string {
+  const number = (wanted: ItemResult['verdict']) => results.filter(({ verdict }) => verdict === wanted).length;
+  const [failed, low] = [number('failed'), number('below the floor')];
+  if (failed + low === 0) return `All ${count(results.length, 'item')} are done.`;
+  const bad = [
+    ...(low > 0 ? [`${low} below the floor`] : []),
+    ...(failed > 0 ? [`${failed} failed`] : []),
+  ].join(', ');
+  return `Of ${count(results.length, 'item')}, ${results.length - failed - low} are good: ${bad}. Run it again to try those that failed.`;
+}
+
+function declare(yargs: Argv, how: { readonly all: boolean }) {
+  return declareHubOptions(yargs, how)
+    .positional('manifest', {
+      type: 'string',
+      describe: 'YAML or JSON: checkpoints, variants, floors, where results go (docs/batch.md)',
+    })
+    .option('init', {
+      type: 'boolean',
+      default: false,
+      describe: 'Write an example manifest, with every key explained',
+    })
+    .option('jobs', {
+      type: 'number',
+      describe: 'Most conversions at once; fewer where memory or disk are short [default: half the cores]',
+    })
+    .option('max-memory', {
+      type: 'string',
+      describe: 'Memory that all conversions together may take [default: what is free]',
+    })
+    .option('force', {
+      type: 'boolean',
+      default: false,
+      describe: 'Replace results that were made with other options',
+    })
+    .example('$0 batch --init', 'writes batch.yaml, to be edited')
+    .example('$0 batch batch.yaml --jobs 2', 'converts, checks and sums up; exit code 1 when a floor is missed')
+    .example('$0 batch batch.yaml --json > results.jsonl', 'a line of JSON for each item, after those of progress');
+}

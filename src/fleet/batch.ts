@@ -1,0 +1,222 @@
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { type OptionsOf, withDefaults } from '../commands/options.ts';
+import { type Context, inStage, type ProgressEvent, throwIfInterrupted } from '../context.ts';
+import { InterruptedError } from '../errors.ts';
+import type { HubOptions } from '../hub/hub-options.ts';
+import { type CarriedError, carried } from '../io/carried-error.ts';
+import { checkCall, text } from '../io/check-call.ts';
+import { exists, freeBytes } from '../io/disk.ts';
+import { count, formatBytes } from '../text.ts';
+import { type Decibels, finishedResult } from './finished.ts';
+import { Identities } from './identities.ts';
+import type { IdentifiedItem, Item } from './item.ts';
+import { KnownHashes } from './known-hashes.ts';
+import { planItems } from './plan-items.ts';
+import { readManifest } from './read-manifest.ts';
+import { Room } from './room.ts';
+import { type Outcome, runItem } from './run-item.ts';
+import { type ItemVerdict, lowest, verdictOf } from './verdict.ts';
+
+/** The manifest to convert, and how much at once. */
+export interface BatchRequest {
+  /** Path of the manifest. */
+  readonly manifest: string;
+  /** Most items at once; fewer where memory or disk are short. */
+  readonly jobs: number;
+  /** Memory in bytes that all conversions together may take; what is free at the start when left out. */
+  readonly maxMemoryBytes?: number | undefined;
+  /** Whether results that were made in another way are replaced. */
+  readonly force: boolean;
+  /** Where the Hub and its cache are; the public Hub and the usual cache when left out. */
+  readonly hub: HubOptions;
+}
+
+/** Defaults of `batch`. A conversion and its hashing and checking keep two cores busy. */
+export const batchDefaults = {
+  jobs: Math.max(1, Math.floor(availableParallelism() / 2)),
+  force: false,
+} satisfies Partial<BatchRequest>;
+
+/** Options of `batch`; only `manifest` and `hub` are required. */
+export type BatchOptions = OptionsOf<BatchRequest, typeof batchDefaults>;
+
+/** What came of an item. */
+export interface ItemResult {
+  /** `dreamshaper/palette-6`. */
+  readonly item: string;
+  readonly verdict: ItemVerdict;
+  /** Folder of the results. */
+  readonly output: string;
+  /** Whether it was there already. */
+  readonly reused: boolean;
+  /** Of the item's own work, without waiting for room; 0 where it was there. */
+  readonly seconds: number;
+  /** Bytes of the item's files; 0 for one that failed. */
+  readonly bytes: number;
+  /** Most memory that its process had at once; absent where it needed none. */
+  readonly memoryBytes?: number | undefined;
+  /** Lowest PSNR in dB of its models; absent where it was not measured. */
+  readonly psnr?: Decibels | undefined;
+  /** Lowest PSNR in dB that passes; absent without one. */
+  readonly floor?: number | undefined;
+  readonly notes: readonly string[];
+  /** Why it failed. */
+  readonly error?: CarriedError | undefined;
+}
+
+/**
+ * Converts the items of a manifest, several at once, each in a process of its own; items that are finished are left as they
+ * are. An item that fails stops no other. Gives the results in the order of the manifest. Throws as `readManifest` and `planItems`
+ * do, and `InterruptedError`.
+ *
+ * @example await batch({ manifest: 'batch.yaml', hub: await hubOptionsFrom(process.env, homedir()) })
+ */
+export async function batch(options: BatchOptions, context: Context = {}): Promise<ItemResult[]> {
+  checkCall('batch', z.looseObject({ manifest: text, jobs: z.int().min(1).optional(), hub: z.looseObject({}) }), options);
+  const request = withDefaults<BatchRequest, typeof batchDefaults>(batchDefaults, options);
+  const { output, items } = await planItems(await readManifest(request.manifest));
+  return inStage(STAGE, context, async () => {
+    const hashes = await KnownHashes.open(join(output, HASHES));
+    try {
+      const results = await new Batch(request, output, items, hashes, context).run();
+      return { output: results, detail: summary(results) };
+    } finally {
+      if (await exists(output)) await hashes.save();
+    }
+  });
+}
+
+const STAGE = 'batch';
+
+/** In the output folder. */
+const HASHES = '.sdconvert-hashes.json';
+
+/** Items on their way. */
+class Batch {
+  readonly #request: BatchRequest;
+  readonly #items: readonly Item[];
+  readonly #identities: Identities;
+  readonly #room: Room;
+  readonly #context: Context;
+  #done = 0;
+
+  constructor(
+    request: BatchRequest,
+    output: string,
+    items: readonly Item[],
+    hashes: KnownHashes,
+    context: Context,
+  ) {
+    this.#request = request;
+    this.#items = items;
+    this.#context = context;
+    this.#identities = new Identities(request.hub, hashes, context);
+    this.#room = new Room({
+      memoryBytes: request.maxMemoryBytes ?? process.availableMemory(),
+      freeDiskBytes: () => freeBytes(output),
+    });
+  }
+
+  /** Runs all items; those that are left when the caller stops are not begun. */
+  async run(): Promise<ItemResult[]> {
+    const { signal } = this.#context;
+    const results: ItemResult[] = [];
+    const left = this.#items.entries();
+    const work = async (): Promise<void> => {
+      for (const [index, item] of left) {
+        if (signal?.aborted) return;
+        results[index] = await this.#result(item);
+        this.#done++;
+      }
+    };
+    // All processes have ended before anything is said of the end.
+    const ends = await Promise.allSettled(Array.from({ length: this.#request.jobs }, work));
+    throwIfInterrupted(signal);
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
+    return results;
+  }
+
+  /** Runs an item, whatever comes of it. */
+  async #result(item: Item): Promise<ItemResult> {
+    const notes: string[] = [];
+    const start = performance.now();
+    const base = { item: item.name, output: item.output, floor: item.floor, notes };
+    this.#tell({ type: 'stage', stage: item.name, state: 'started' });
+    try {
+      this.#progress(item, 'identifying');
+      const identified = await this.#identities.identify(item);
+      const { reused, quality, seconds, ...took } =
+        (await this.#finished(identified)) ?? (await this.#run(identified, notes));
+      const result = { ...base, ...took, reused, seconds, psnr: lowest(quality), verdict: verdictOf(item, quality) };
+      this.#tell({ type: 'stage', stage: item.name, state: 'finished', detail: detailOf(result), seconds });
+      return result;
+    } catch (error) {
+      if (error instanceof InterruptedError && this.#context.signal?.aborted) throw error;
+      const parts = carried(error);
+      this.#tell({ type: 'note', message: `${item.name} failed: ${parts.problem}` });
+      const seconds = (performance.now() - start) / 1000;
+      return { ...base, verdict: 'failed', reused: false, seconds, bytes: 0, error: parts };
+    }
+  }
+
+  /** An item that is there, and measured if it is to be. */
+  async #finished(item: IdentifiedItem) {
+    const found = await finishedResult(item);
+    const isWhole = found && (item.reference === undefined || found.quality !== undefined);
+    return isWhole ? { ...found, reused: true, seconds: 0 } : undefined;
+  }
+
+  async #run(item: IdentifiedItem, notes: string[]): Promise<Outcome & { readonly reused: false }> {
+    const { force, hub } = this.#request;
+    const { signal } = this.#context;
+    const { fetch: _, wait: __, ...carriedHub } = hub; // functions stay in their process
+    const who = {};
+    try {
+      const outcome = await runItem(
+        item,
+        { hub: carriedHub, force },
+        {
+          ...(signal && { signal }),
+          admit: (need) => this.#room.enter(who, need),
+          onProgress: (event) => {
+            if (event.type === 'note') notes.push(event.message);
+            if (event.type === 'progress') this.#progress(item, `${event.stage} ${event.what}`);
+          },
+        },
+      );
+      return { ...outcome, reused: false };
+    } finally {
+      this.#room.leave(who);
+    }
+  }
+
+  #progress({ name }: Item, what: string): void {
+    const [done, total] = [this.#done, this.#items.length];
+    this.#tell({ type: 'progress', stage: STAGE, what: `${name}: ${what}`, done, total });
+  }
+
+  #tell(event: ProgressEvent): void {
+    this.#context.onProgress?.(event);
+  }
+}
+
+function detailOf({ bytes, psnr, verdict, reused }: Pick<ItemResult, 'bytes' | 'psnr' | 'verdict' | 'reused'>): string {
+  return [
+    ...(reused ? ['there already'] : []),
+    formatBytes(bytes),
+    ...(psnr === undefined ? [] : [`${psnr} dB`]),
+    ...(verdict === 'below the floor' ? [verdict] : []),
+  ].join(', ');
+}
+
+/** `98 of 100 items are good; 1 is below the floor, 1 failed`. */
+function summary(results: readonly ItemResult[]): string {
+  const those = (verdict: ItemVerdict): number => results.filter((each) => each.verdict === verdict).length;
+  const bad = (['below the floor', 'failed'] as const).flatMap((verdict) =>
+    those(verdict) > 0 ? [`${those(verdict)} ${verdict}`] : [],
+  );
+  const reused = results.filter((each) => each.reused).length;
+  return [count(results.length, 'item'), ...(reused > 0 ? [`${reused} there already`] : []), ...bad].join(', ');
+}
