@@ -10,7 +10,7 @@ import { type NamedTensor, writeSafetensors } from '../../src/weights/safetensor
 const fixtures = join(import.meta.dirname, '../fixtures');
 
 /** A file of random weights, as test/fixtures/random-weights lists it. */
-interface ListedFile {
+export interface ListedFile {
   readonly dtype: 'f16' | 'f32';
   /** Of the whole file, as test/python/random_weights.py makes it. */
   readonly sha256: string;
@@ -49,7 +49,7 @@ async function hashOf(path: string): Promise<string | undefined> {
 }
 
 /** A tensor of the file `<checkpoint>/<file>`, whose name and its own are the seed. */
-function randomTensor(
+export function randomTensor(
   file: string,
   name: string,
   shape: readonly number[],
