@@ -13,6 +13,7 @@ const slow = [
   'test/cli/**/*.test.ts',
   'test/commands/**/*.test.ts',
   'test/convert/{recordings,safety-checker,unet,variants}.test.ts',
+  'test/fleet/batch.test.ts',
   'test/formats/coreml/compiled/apple-compiler.test.ts',
   'test/formats/coreml/{coreml-runner,split-mil}.test.ts',
   'test/formats/onnx/split-onnx.test.ts',

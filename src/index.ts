@@ -68,7 +68,13 @@ export { type WebOptions, type WebRequest, type WebResult, web, webDefaults } fr
 export type { Context, ProgressEvent } from './context.ts';
 export { type AttentionImplementation, attentionImplementations } from './convert/blocks/attention.ts';
 export * from './errors.ts';
-export { type BatchOptions, type BatchRequest, batch, batchDefaults, type ItemResult } from './fleet/batch.ts';
+export {
+  type BatchOptions,
+  type BatchRequest,
+  batch,
+  batchDefaults,
+  type ItemResult,
+} from './fleet/batch.ts';
 export type { Compiler } from './formats/coreml/compiled/compilers.ts';
 export * from './generate/browser.ts';
 export {

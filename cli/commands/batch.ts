@@ -65,7 +65,10 @@ export function describeBatch(results: readonly ItemResult[]): string {
   ].join('\n\n');
 }
 
-function describeFailure(item: string, { name, problem, details, advice }: NonNullable<ItemResult['error']>): string {
+function describeFailure(
+  item: string,
+  { name, problem, details, advice }: NonNullable<ItemResult['error']>,
+): string {
   const lines = Object.entries(details).map(([label, text]) => `  ${label}  ${text}`);
   return [`${item}: ${name}: ${problem}`, ...lines, ...(advice === undefined ? [] : [advice])].join('\n');
 }
@@ -80,7 +83,8 @@ function describeNotes(results: readonly ItemResult[]): string[] {
 }
 
 function summary(results: readonly ItemResult[]): string {
-  const number = (wanted: ItemResult['verdict']) => results.filter(({ verdict }) => verdict === wanted).length;
+  const number = (wanted: ItemResult['verdict']) =>
+    results.filter(({ verdict }) => verdict === wanted).length;
   const [failed, low] = [number('failed'), number('below the floor')];
   if (failed + low === 0) return `All ${count(results.length, 'item')} are done.`;
   const bad = [
@@ -115,6 +119,12 @@ function declare(yargs: Argv, how: { readonly all: boolean }) {
       describe: 'Replace results that were made with other options',
     })
     .example('$0 batch --init', 'writes batch.yaml, to be edited')
-    .example('$0 batch batch.yaml --jobs 2', 'converts, checks and sums up; exit code 1 when a floor is missed')
-    .example('$0 batch batch.yaml --json > results.jsonl', 'a line of JSON for each item, after those of progress');
+    .example(
+      '$0 batch batch.yaml --jobs 2',
+      'converts, checks and sums up; exit code 1 when a floor is missed',
+    )
+    .example(
+      '$0 batch batch.yaml --json > results.jsonl',
+      'a line of JSON for each item, after those of progress',
+    );
 }

@@ -253,7 +253,7 @@ const item = z.strictObject({
 /** Results, by command. */
 export const resultSchemas = {
   convert,
-  batch: item,
+  batch: z.union([item, z.strictObject({ path: z.string().describe('of the example that --init wrote') })]),
   download: z.strictObject({
     path: z.string(),
     repo: z.string(),

@@ -1,10 +1,10 @@
-import { availableParallelism } from 'node:os';
+import { availableParallelism, homedir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type OptionsOf, withDefaults } from '../commands/options.ts';
 import { type Context, inStage, type ProgressEvent, throwIfInterrupted } from '../context.ts';
 import { InterruptedError } from '../errors.ts';
-import type { HubOptions } from '../hub/hub-options.ts';
+import { type HubOptions, hubOptionsFrom } from '../hub/hub-options.ts';
 import { type CarriedError, carried } from '../io/carried-error.ts';
 import { checkCall, text } from '../io/check-call.ts';
 import { exists, freeBytes } from '../io/disk.ts';
@@ -12,7 +12,7 @@ import { count, formatBytes } from '../text.ts';
 import { type Decibels, finishedResult } from './finished.ts';
 import { Identities } from './identities.ts';
 import type { IdentifiedItem, Item } from './item.ts';
-import { KnownHashes } from './known-hashes.ts';
+import { HASHES_FILE, KnownHashes } from './known-hashes.ts';
 import { planItems } from './plan-items.ts';
 import { readManifest } from './read-manifest.ts';
 import { Room } from './room.ts';
@@ -30,7 +30,7 @@ export interface BatchRequest {
   /** Whether results that were made in another way are replaced. */
   readonly force: boolean;
   /** Where the Hub and its cache are; the public Hub and the usual cache when left out. */
-  readonly hub: HubOptions;
+  readonly hub?: HubOptions | undefined;
 }
 
 /** Defaults of `batch`. A conversion and its hashing and checking keep two cores busy. */
@@ -39,7 +39,7 @@ export const batchDefaults = {
   force: false,
 } satisfies Partial<BatchRequest>;
 
-/** Options of `batch`; only `manifest` and `hub` are required. */
+/** Options of `batch`; only `manifest` is required. */
 export type BatchOptions = OptionsOf<BatchRequest, typeof batchDefaults>;
 
 /** What came of an item. */
@@ -71,16 +71,17 @@ export interface ItemResult {
  * are. An item that fails stops no other. Gives the results in the order of the manifest. Throws as `readManifest` and `planItems`
  * do, and `InterruptedError`.
  *
- * @example await batch({ manifest: 'batch.yaml', hub: await hubOptionsFrom(process.env, homedir()) })
+ * @example await batch({ manifest: 'batch.yaml', jobs: 2 }) // [{ item: 'dreamshaper/float16', verdict: 'pass', psnr: 63.81, … }, …]
  */
 export async function batch(options: BatchOptions, context: Context = {}): Promise<ItemResult[]> {
-  checkCall('batch', z.looseObject({ manifest: text, jobs: z.int().min(1).optional(), hub: z.looseObject({}) }), options);
+  checkCall('batch', z.looseObject({ manifest: text, jobs: z.int().min(1).optional() }), options);
   const request = withDefaults<BatchRequest, typeof batchDefaults>(batchDefaults, options);
   const { output, items } = await planItems(await readManifest(request.manifest));
   return inStage(STAGE, context, async () => {
-    const hashes = await KnownHashes.open(join(output, HASHES));
+    const hashes = await KnownHashes.open(join(output, HASHES_FILE));
     try {
-      const results = await new Batch(request, output, items, hashes, context).run();
+      const hub = request.hub ?? (await hubOptionsFrom({}, homedir()));
+      const results = await new Batch({ ...request, hub }, output, items, hashes, context).run();
       return { output: results, detail: summary(results) };
     } finally {
       if (await exists(output)) await hashes.save();
@@ -90,12 +91,12 @@ export async function batch(options: BatchOptions, context: Context = {}): Promi
 
 const STAGE = 'batch';
 
-/** In the output folder. */
-const HASHES = '.sdconvert-hashes.json';
+/** A request whose Hub is known. */
+type Settled = BatchRequest & { readonly hub: HubOptions };
 
 /** Items on their way. */
 class Batch {
-  readonly #request: BatchRequest;
+  readonly #request: Settled;
   readonly #items: readonly Item[];
   readonly #identities: Identities;
   readonly #room: Room;
@@ -103,7 +104,7 @@ class Batch {
   #done = 0;
 
   constructor(
-    request: BatchRequest,
+    request: Settled,
     output: string,
     items: readonly Item[],
     hashes: KnownHashes,
@@ -149,7 +150,14 @@ class Batch {
       const identified = await this.#identities.identify(item);
       const { reused, quality, seconds, ...took } =
         (await this.#finished(identified)) ?? (await this.#run(identified, notes));
-      const result = { ...base, ...took, reused, seconds, psnr: lowest(quality), verdict: verdictOf(item, quality) };
+      const result = {
+        ...base,
+        ...took,
+        reused,
+        seconds,
+        psnr: lowest(quality),
+        verdict: verdictOf(item, quality),
+      };
       this.#tell({ type: 'stage', stage: item.name, state: 'finished', detail: detailOf(result), seconds });
       return result;
     } catch (error) {
@@ -202,7 +210,12 @@ class Batch {
   }
 }
 
-function detailOf({ bytes, psnr, verdict, reused }: Pick<ItemResult, 'bytes' | 'psnr' | 'verdict' | 'reused'>): string {
+function detailOf({
+  bytes,
+  psnr,
+  verdict,
+  reused,
+}: Pick<ItemResult, 'bytes' | 'psnr' | 'verdict' | 'reused'>): string {
   return [
     ...(reused ? ['there already'] : []),
     formatBytes(bytes),
@@ -218,5 +231,7 @@ function summary(results: readonly ItemResult[]): string {
     those(verdict) > 0 ? [`${those(verdict)} ${verdict}`] : [],
   );
   const reused = results.filter((each) => each.reused).length;
-  return [count(results.length, 'item'), ...(reused > 0 ? [`${reused} there already`] : []), ...bad].join(', ');
+  return [count(results.length, 'item'), ...(reused > 0 ? [`${reused} there already`] : []), ...bad].join(
+    ', ',
+  );
 }

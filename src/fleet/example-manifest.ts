@@ -11,11 +11,11 @@ output: converted
 
 # Options of all variants.
 options:
-  targets: [onnx]              # onnx, coreml; both when left out
-  # clients: [optimum, swift]  # programs to write for, which also choose the targets
-  # precision: float16         # float32, float16, float16-weights
-  # reference: float32         # what results are compared with: the checkpoint itself in float32,
-                               # a path, or none
+  targets: [onnx]                 # onnx, coreml; both when left out
+  # clients: [optimum, openvino]  # programs to write for; alone, they choose the targets
+  # precision: float16            # float32, float16, float16-weights
+  # reference: float32            # what results are compared with: the checkpoint itself in float32,
+                                  # a path, or none
 
 # What is made of each checkpoint: a name, and options of its own.
 variants:

@@ -1,4 +1,10 @@
-import { isIntact, readProvenance, type RecordedItem, updateProvenance } from '../formats/provenance.ts';
+import {
+  isIntact,
+  type Provenance,
+  type RecordedItem,
+  readProvenance,
+  updateProvenance,
+} from '../formats/provenance.ts';
 import { whileLocked } from '../io/disk.ts';
 import { hashFile } from '../io/hashing/hash-file.ts';
 import type { IdentifiedItem } from './item.ts';
@@ -26,14 +32,22 @@ export interface Finished {
 /** The finished result of an item, by the record in its folder; `undefined` where it is not, or no longer, whole. */
 export async function finishedResult(item: IdentifiedItem): Promise<Finished | undefined> {
   const record = await readProvenance(item.output);
-  if (record?.item?.id !== item.id) return undefined;
-  if (!(await isIntact(item.output, record, (path) => hashFile(path)))) return undefined;
+  const finished = record && finishedIn(record, item);
+  return finished && (await isIntact(item.output, record, (path) => hashFile(path))) ? finished : undefined;
+}
+
+/** What a record says of an item; `undefined` where it is another item's, or of none. */
+function finishedIn(
+  record: Pick<Provenance, 'item' | 'artifacts'>,
+  { id, referenceIdentity }: Pick<IdentifiedItem, 'id' | 'referenceIdentity'>,
+): Finished | undefined {
+  if (record.item?.id !== id) return undefined;
   const files = Object.values(record.artifacts).flatMap(({ files: own }) => own);
   const distinct = new Map(files.map(({ sha256, byteLength }) => [sha256, byteLength]));
   const { quality } = record.item;
   return {
     bytes: [...distinct.values()].reduce((sum, byteLength) => sum + byteLength, 0),
-    quality: quality?.reference === item.referenceIdentity ? quality : undefined,
+    quality: quality?.reference === referenceIdentity ? quality : undefined,
   };
 }
 

@@ -41,9 +41,10 @@ export class Identities {
   async identify(item: Item): Promise<IdentifiedItem> {
     await this.#checkHashes(item);
     const { models, options, reference } = item;
-    const main = await this.#pin(models.modelVersion, models.revision);
+    const main = await this.#pin(models.modelVersion, models.revision ?? this.#hub.revision);
     const others = await this.#pinOthers(models);
-    const compared = reference === undefined || reference === FLOAT32 ? undefined : await this.#pin(reference);
+    const compared =
+      reference === undefined || reference === FLOAT32 ? undefined : await this.#pin(reference);
     const { variant, predictionType } = models;
     const made = { version, main: main.identity, ...others.identities, variant, predictionType, options };
     return {
@@ -101,7 +102,7 @@ export class Identities {
   async #find(name: string, revision: string | undefined): Promise<Pinned> {
     if (!(await isHubId(name))) return { name, identity: `${basename(name)} ${await this.#hashOf(name)}` };
     const id = requireHubId(name, this.#hub.endpoint);
-    const options = { ...this.#hub, revision: id.revision ?? revision ?? this.#hub.revision };
+    const options = { ...this.#hub, revision: id.revision ?? revision };
     const { onProgress, signal } = this.#context;
     const note = (message: string) => onProgress?.({ type: 'note', message });
     const { repo, commit } = await withSnapshot(id.repo, options, { signal, note }, async (found) => found);

@@ -1,10 +1,13 @@
 import { z } from 'zod';
 import { throwIfInterrupted } from '../context.ts';
+import { exists } from '../io/disk.ts';
 import { hashFile } from '../io/hashing/hash-file.ts';
 import { readStrictJson, writeJson } from '../io/json/strict-json.ts';
-import { identityOfFile } from '../io/opened-files.ts';
 import { notFound } from '../io/not-found.ts';
-import { exists } from '../io/disk.ts';
+import { identityOfFile } from '../io/opened-files.ts';
+
+/** The name of the file in a folder of results. */
+export const HASHES_FILE = '.sdconvert-hashes.json';
 
 /** By path: what the file was when it was hashed, and its SHA-256. */
 const schema = z.record(z.string(), z.tuple([z.string(), z.string()]));

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { clientNames } from '../bundle/profiles/profile.ts';
 import { attentionImplementations } from '../convert/blocks/attention.ts';
+import { networkKinds } from '../convert/networks/networks.ts';
 import { targetNames } from '../formats/format.ts';
 import { quantizationModes } from '../quantize/plan.ts';
 import { precisions } from '../quantize/precision.ts';
@@ -24,8 +25,8 @@ const decibels = z.number().describe('dB');
 const options = {
   targets: z.array(z.enum(targetNames)).min(1).optional().describe('what to write; all when left out'),
   clients: z.array(z.enum(clientNames)).min(1).optional().describe('programs to write for, as --for'),
-  models: z.array(text).min(1).optional().describe('networks to convert; all when left out'),
-  without: z.array(text).min(1).optional().describe('networks to leave out'),
+  models: z.array(z.enum(networkKinds)).min(1).optional().describe('networks to convert; all when left out'),
+  without: z.array(z.enum(networkKinds)).min(1).optional().describe('networks to leave out'),
   precision: z.enum(precisions).optional(),
   attention: z.enum(attentionImplementations).optional(),
   bits: wholeNumber
@@ -33,7 +34,9 @@ const options = {
     .describe('bits of the weights: 1, 2, 3, 4, 6 or 8 in palettes, 4 or 8 in linear modes'),
   mode: z.enum(quantizationModes).optional().describe('how weights get fewer bits; palette when left out'),
   groupSize: wholeNumber.optional().describe('channels that share a palette or a scale; all when left out'),
-  maxChunkBytes: wholeNumber.optional().describe('bytes that no chunk of the UNet exceeds; whole when left out'),
+  maxChunkBytes: wholeNumber
+    .optional()
+    .describe('bytes that no chunk of the UNet exceeds; whole when left out'),
   sizes: z
     .strictObject({
       latentHeight: wholeNumber.optional(),
@@ -74,19 +77,28 @@ const source = z.strictObject({
   controlnets: z.array(text).min(1).optional(),
   loras: z.array(text).min(1).optional().describe('FILE or FILE:SCALE'),
   predictionType: z.enum(['epsilon', 'v_prediction']).optional(),
-  variants: z.array(text).min(1).optional().describe('names of the variants that are made of it; all when left out'),
+  variants: z
+    .array(text)
+    .min(1)
+    .optional()
+    .describe('names of the variants that are made of it; all when left out'),
   reference: quality.reference,
 });
 
 /** Schema of a manifest, as it is published. */
 export const manifestSchema = z.strictObject({
-  output: text.optional().describe('folder of all results, from the folder of the manifest; converted when left out'),
+  output: text
+    .optional()
+    .describe('folder of all results, from the folder of the manifest; converted when left out'),
   options: variant.optional().describe('options of all variants, each of which may have its own instead'),
   variants: z
     .record(plainName, variant.nullable())
     .optional()
     .describe('what is made of each checkpoint; one with the options above when left out'),
-  sources: z.array(z.union([text, source])).min(1).describe('the checkpoints'),
+  sources: z
+    .array(z.union([text, source]))
+    .min(1)
+    .describe('the checkpoints'),
 });
 
 /** A manifest as it was written. */

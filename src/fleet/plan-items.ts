@@ -1,10 +1,10 @@
 import { dirname, resolve } from 'node:path';
 import { nearestOf } from '../text.ts';
 import type { Item, ItemModels } from './item.ts';
-import { locateModels, nameOfModel } from './locate-models.ts';
 import { type ManifestSource, plainName } from './manifest.ts';
+import { modelsOfSource, nameOfModel } from './models-of-source.ts';
 import { FLOAT32, locateReference, NONE, planVariants, type Variant } from './plan-variants.ts';
-import { placeName, type Place, type ReadManifest } from './read-manifest.ts';
+import { type Place, placeName, type ReadManifest } from './read-manifest.ts';
 import { refused } from './refused.ts';
 import { sameKey } from './same-key.ts';
 
@@ -51,7 +51,7 @@ async function planSource(
   place: Place,
   variants: readonly Variant[],
 ): Promise<Source> {
-  const models = await locateModels(read, given, place);
+  const models = await modelsOfSource(read, given, place);
   const name = given.name ?? nameOfModel(models.modelVersion);
   if (!plainName.safeParse(name).success)
     throw refused(read, place, `gives no name for a folder: ${name}`, 'Add a name of letters and digits.');

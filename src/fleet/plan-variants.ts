@@ -2,9 +2,9 @@ import { targetsFor } from '../commands/conversion/clients.ts';
 import { RequestError } from '../errors.ts';
 import { planQuantization } from '../quantize/plan.ts';
 import type { ItemOptions } from './item.ts';
-import { locate } from './locate-models.ts';
 import type { VariantOptions } from './manifest.ts';
-import { placeName, type Place, type ReadManifest } from './read-manifest.ts';
+import { locate } from './models-of-source.ts';
+import { type Place, placeName, type ReadManifest } from './read-manifest.ts';
 import { refused } from './refused.ts';
 import { sameKey } from './same-key.ts';
 

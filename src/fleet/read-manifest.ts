@@ -71,7 +71,9 @@ function offsetOf(document: Document, place: Place): number | undefined {
   for (let length = place.length; length >= 0; length--) {
     const parent = length > 0 ? nodeAt(document, place.slice(0, length - 1)) : undefined;
     const key = place[length - 1];
-    const pair = isMap(parent) ? parent.items.find((item) => isScalar(item.key) && item.key.value === key) : undefined;
+    const pair = isMap(parent)
+      ? parent.items.find((item) => isScalar(item.key) && item.key.value === key)
+      : undefined;
     const node = pair?.key ?? nodeAt(document, place.slice(0, length));
     if (isNode(node) && node.range) return node.range[0];
   }
@@ -121,8 +123,10 @@ function innermost([first]: readonly Issue[]): Issue {
   if (!first) throw new Error('a schema refused a value without saying why');
   if (first.code === 'invalid_key') return { ...innermost(first.issues), path: first.path };
   if (first.code !== 'invalid_union') return first;
-  const own = first.errors.filter((issues) => issues.some(({ path, code }) => path.length > 0 || code !== 'invalid_type'));
-  const [nearest = first.errors.at(-1) ?? []] = own;
+  const own = first.errors.filter((issues) =>
+    issues.some(({ path, code }) => path.length > 0 || code !== 'invalid_type'),
+  );
+  const [nearest = first.errors[0] ?? []] = own;
   const inner = innermost(nearest);
   return { ...inner, path: [...first.path, ...inner.path] };
 }
@@ -155,6 +159,7 @@ function expectation(issue: Issue): string {
     case 'invalid_value':
       return `expected one of ${issue.values.map(String).join(', ')}`;
     case 'too_small':
+      if (issue.origin === 'string') return issue.message;
       return issue.origin === 'array' ? 'expected at least one' : `expected at least ${issue.minimum}`;
     default:
       return issue.message;

@@ -1,5 +1,5 @@
 import { RequestError } from '../errors.ts';
-import { placeName, type Place, type ReadManifest } from './read-manifest.ts';
+import { type Place, placeName, type ReadManifest } from './read-manifest.ts';
 
 /** The error for a value of a manifest that contradicts another, or the disk. */
 export function refused(read: ReadManifest, place: Place, problem: string, advice: string): RequestError {

@@ -62,7 +62,7 @@ function tell(report: Report): void {
 /** Sends the last report, and lets the process end. */
 function end(report: Report): void {
   if (!process.connected) return; // who started it is gone
-  process.send?.(report, () => {
+  process.send?.(report, undefined, {}, () => {
     process.removeAllListeners('disconnect');
     process.disconnect();
   });

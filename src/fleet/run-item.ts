@@ -35,7 +35,7 @@ const heapFlags = ['--max-semi-space-size=2', '--semi-space-growth-factor=1', '-
 
 /**
  * Runs the steps of an item in a process of its own: an item that crashes, or that the system ends for its memory, is one failed
- * item, and whatever it took is free afterwards (docs/decisions). Throws what the steps throw.
+ * item, and whatever it took is free afterwards (docs/decisions/0025-a-process-an-item.md). Throws what the steps throw.
  */
 export async function runItem(item: IdentifiedItem, site: Site, context: Context): Promise<Outcome> {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
@@ -60,7 +60,9 @@ export async function runItem(item: IdentifiedItem, site: Site, context: Context
         else child.once('exit', () => reject(revived(report.error)));
       });
       child.once('error', reject);
-      child.once('exit', (code, signal) => setImmediate(() => reject(died(item, signal ?? `code ${code}`, lastWords))));
+      child.once('exit', (code, signal) =>
+        setImmediate(() => reject(died(item, signal ?? `code ${code}`, lastWords))),
+      );
       context.signal?.addEventListener('abort', stop, { once: true });
       tell({ type: 'run', item, site });
       if (context.signal?.aborted) stop();

@@ -23,6 +23,8 @@ import { FLOAT32 } from './plan-variants.ts';
  * The steps of an item, in order: fetch → convert → check. Each takes the identified item and does only what is not done yet: a
  * step that was killed is simply run again. A variant with fewer bits is quantised while it is converted, from the
  * checkpoint's own weights, so that a step of its own for quantising would only read everything once more.
+ *
+ * @public
  */
 export const stepNames = ['fetch', 'convert', 'check'] as const;
 
@@ -81,7 +83,7 @@ async function judged(
   site: Site,
   context: Context,
 ): Promise<readonly Verdict[]> {
-  const { maxMemoryBytes, tmpDir, hub } = site;
+  const { maxMemoryBytes, tmpDir } = site;
   const floor = { minPsnr: Number.NEGATIVE_INFINITY, maxMemoryBytes, tmpDir };
   if (reference === FLOAT32) {
     // Again, with a check: everything is there, so nothing is written, and LoRAs and a VAE of its own are in the reference.
@@ -89,7 +91,10 @@ async function judged(
     return verdicts;
   }
   await context.admit?.({ memoryBytes: maxMemoryBytes ?? DEFAULT_MAX_BYTES, diskBytes: 0 });
-  return validate({ artifact: item.output, reference, hub, ...floor }, context);
+  return validate(
+    { artifact: item.output, reference, hub: { ...site.hub, revision: undefined }, ...floor },
+    context,
+  );
 }
 
 /** The lowest PSNR of a model's outputs, in dB with two decimals: against float32, whatever the bits. */

@@ -6,9 +6,7 @@ import { type CarriedError, carried } from '../carried-error.ts';
 import { openFile } from '../disk.ts';
 
 /** Answer of the thread: the SHA-256 in hexadecimal, or the parts of an error. */
-export type HashReply =
-  | { readonly sha256: string }
-  | { readonly failed: CarriedError };
+export type HashReply = { readonly sha256: string } | { readonly failed: CarriedError };
 
 /** Runs in a thread of its own: hashes the file named in `workerData`. */
 async function hashFile(path: string): Promise<string> {

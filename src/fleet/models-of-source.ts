@@ -8,7 +8,7 @@ import type { Place, ReadManifest } from './read-manifest.ts';
 import { refused } from './refused.ts';
 
 /** Finds the models of a checkpoint. Throws `RequestError` for a path that is not there, and for what contradicts its place. */
-export async function locateModels(
+export async function modelsOfSource(
   read: ReadManifest,
   given: ManifestSource,
   place: Place,

@@ -1,0 +1,237 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { exampleManifest, writeExampleManifest } from '../../src/fleet/example-manifest.ts';
+import { planItems } from '../../src/fleet/plan-items.ts';
+import { readManifest } from '../../src/fleet/read-manifest.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+import { rejectionOf } from '../support/thrown-by.ts';
+
+const at = temporaryFolder();
+
+beforeAll(() => {
+  for (const name of ['a', 'b', 'c']) mkdirSync(at(name));
+  for (const name of ['d.safetensors', 'style.safetensors']) writeFileSync(at(name), '');
+});
+
+/** Plans the items of a manifest with this text. */
+async function plan(text: string, name = 'fleet.yaml') {
+  writeFileSync(at(name), text);
+  return planItems(await readManifest(at(name)));
+}
+
+/** What is said against a manifest, on one line, without the path of the folder. */
+async function refusal(text: string, name = 'fleet.yaml'): Promise<string> {
+  const { message } = await rejectionOf(plan(text, name));
+  return message.replaceAll(at('x').slice(0, -1), '').replaceAll(/\s+/g, ' ');
+}
+
+test('every variant of every checkpoint is an item, with options of its own before those of all', async () => {
+  const { output, items } = await plan(`
+output: results
+options: { targets: [onnx], floor: 40 }
+variants:
+  float16:
+  six: { bits: 6, floor: 20, targets: [coreml] }
+sources:
+  - a
+  - { source: d.safetensors, name: dream, variants: [six], loras: ["style.safetensors:0.5"] }
+  - org/name
+`);
+  expect(output).toBe(at('results'));
+  expect(items.map(({ name }) => name)).toEqual([
+    'a/float16',
+    'a/six',
+    'dream/six',
+    'name/float16',
+    'name/six',
+  ]);
+  expect(items[1]).toMatchObject({
+    models: { modelVersion: at('a') },
+    options: { targets: ['coreml'], quantization: { bits: 6 } },
+    output: join(at('results'), 'a', 'six'),
+    floor: 20,
+    reference: 'float32',
+  });
+  expect(items[2]?.models.loras).toEqual([{ path: at('style.safetensors'), scale: 0.5 }]);
+  expect(items[3]).toMatchObject({ models: { modelVersion: 'hf://org/name' }, floor: 40 });
+});
+
+test('a manifest of sources alone converts each into its own folder, and measures nothing', async () => {
+  const { items } = await plan('sources: [a]');
+  expect(items).toMatchObject([{ name: 'a', output: join(at('converted'), 'a'), reference: undefined }]);
+});
+
+test('JSON is read as well, with tabs too', async () => {
+  const text = JSON.stringify({ sources: ['a', { source: 'b', name: 'c' }] }, null, '\t');
+  expect((await plan(text, 'fleet.json')).items.map(({ name }) => name)).toEqual(['a', 'c']);
+});
+
+test('the example that --init writes is a manifest, also with all that it has in comments', async () => {
+  await writeExampleManifest(at('example.yaml'));
+  expect((await planItems(await readManifest(at('example.yaml')))).items).toHaveLength(2);
+  mkdirSync(at('checkpoints'));
+  for (const name of ['checkpoints/dreamshaper', 'vae']) writeFileSync(at(`${name}.safetensors`), '');
+  const { items } = await plan(exampleManifest.replaceAll(/^ {2}# /gm, '  '));
+  expect(items.map(({ name }) => name)).toEqual([
+    'stable-diffusion-v1-5/float16',
+    'stable-diffusion-v1-5/palette-6',
+    'dreamshaper/float16',
+    'dreamshaper/palette-6',
+    'my-name/float16',
+  ]);
+  expect(items[4]?.models).toMatchObject({ variant: 'fp16', revision: 'main' });
+  await expect(writeExampleManifest(at('example.yaml'))).rejects.toThrow(/already exists/);
+});
+
+describe('refused with the line', () => {
+  const many = Array.from(
+    { length: 12 },
+    (_, n) => `x${n}: &x${n} [${'*x'.concat(String(n - 1), ', ').repeat(n > 0 ? 9 : 0)}1]`,
+  );
+  test.each([
+    [
+      'a key that is nearly one',
+      'sources: [a]\noptoins: {}',
+      /^fleet\.yaml:2: there is no key "optoins" in a manifest\. Did you mean options\?/,
+    ],
+    [
+      'a key of a variant',
+      'sources: [a]\nvariants:\n  x:\n    bitz: 4',
+      /^fleet\.yaml:4: there is no key "bitz" in variants\.x\. Did you mean bits\?/,
+    ],
+    [
+      'a key of a source',
+      'sources:\n  - a\n  - source: b\n    sha: x',
+      /^fleet\.yaml:4: there is no key "sha" in sources\[1\]\. keys source, name/,
+    ],
+    ['a merge key', 'sources: [a]\noptions:\n  <<: {}', /^fleet\.yaml:3: there is no key "<<"/],
+    [
+      'a value of the wrong kind',
+      'sources: [a]\noptions:\n  bits: six',
+      /^fleet\.yaml:3: options\.bits is "six": expected a (whole )?number\./,
+    ],
+    [
+      'a name that is nearly one',
+      'sources: [a]\noptions: {clients: [optimun]}',
+      /^fleet\.yaml:2: options\.clients\[0\] is "optimun": expected one of .* Did you mean optimum\?/,
+    ],
+    ['a source of the wrong kind', 'sources: [a, 7]', /^fleet\.yaml:1: sources\[1\] is 7: expected/],
+    [
+      'a source without its model',
+      'sources: [{name: x}]',
+      /^fleet\.yaml:1: sources\[0\]\.source is missing\./,
+    ],
+    ['no sources', 'output: x', /^fleet\.yaml(:1)?: sources is missing\./],
+    ['an empty list', 'sources: []', /^fleet\.yaml:1: sources is \[\]: expected at least one\./],
+    ['sources that are null', 'sources:', /^fleet\.yaml:1: sources is null: expected a list\./],
+    ['variants of nothing', 'sources: [a]\nvariants: {}', /^fleet\.yaml:2: variants is empty\./],
+    [
+      'a name of a variant that leads elsewhere',
+      'sources: [a]\nvariants: {"../x": {}}',
+      /^fleet\.yaml:2: variants\.\.\.\/x is .*: expected letters/,
+    ],
+    [
+      'a name of a checkpoint that does',
+      'sources: [{source: a, name: ..}]',
+      /^fleet\.yaml:1: sources\[0\]\.name is "\.\.": expected letters/,
+    ],
+    ['a list', '- a\n- b', /^fleet\.yaml(:1)?: a manifest is a list of keys and values, and this is not\./],
+    ['nothing at all', '', /^fleet\.yaml(:1)?: a manifest is a list of keys and values, and this is not\./],
+    [
+      'a key twice',
+      'sources: [a]\nsources: [b]',
+      /^fleet\.yaml:2: this is not a manifest in YAML or JSON\..*unique/,
+    ],
+    ['a tag', 'sources: [!!js/function "x"]', /^fleet\.yaml:1: this is not a manifest/],
+    [
+      'aliases that blow up',
+      `${many.join('\n')}\nsources: [a]`,
+      /^fleet\.yaml: this is not a manifest .*alias/i,
+    ],
+    ['nesting without end', `sources: ${'['.repeat(10_000)}`, /^fleet\.yaml(:1)?: this is not a manifest/],
+    ['bytes', '\0\x01\x02', /^fleet\.yaml(:1)?: (this is not a manifest|a manifest is a list)/],
+    [
+      'a path that is not there',
+      'sources:\n  - ./nothing',
+      /^fleet\.yaml:2: sources\[0\] is not there: nothing is at nothing\./,
+    ],
+    [
+      'another model that is not',
+      'sources:\n  - source: a\n    vae: ./v',
+      /^fleet\.yaml:3: sources\[0\]\.vae is not there/,
+    ],
+    [
+      'a checkpoint twice',
+      'sources: [a, b, {source: ./a, name: other}]',
+      /^fleet\.yaml:1: sources\[2\] is the checkpoint of sources\[0\] again\./,
+    ],
+    [
+      'one folder for two',
+      'sources: [a, {source: b, name: A}]',
+      /^fleet\.yaml:1: sources\[1\] and sources\[0\] would be written into one folder, A\./,
+    ],
+    [
+      'two variants that differ by case',
+      'sources: [a]\nvariants: {x: {}, X: {}}',
+      /^fleet\.yaml:2: variants\.X and variants\.x would have one folder/,
+    ],
+    [
+      'a floor without a reference',
+      'sources: [a]\noptions: {floor: 30, reference: none}',
+      /^fleet\.yaml:2: options has a floor of 30 dB and no reference\./,
+    ],
+    [
+      'one of a source',
+      'sources:\n  - {source: a, reference: none}\noptions: {floor: 30}',
+      /^fleet\.yaml:2: sources\[0\] has a floor of 30 dB and no reference\./,
+    ],
+    [
+      'a variant that there is not',
+      'sources: [{source: a, variants: [flaot16]}]\nvariants: {float16: {}}',
+      /^fleet\.yaml:1: sources\[0\]\.variants\[0\] is flaot16, and there is no such variant\. Did you mean float16\?/,
+    ],
+    [
+      'bits that there are not',
+      'sources: [a]\nvariants: {x: {bits: 5}}',
+      /^fleet\.yaml:2: a palette of 5 bits is not possible\./,
+    ],
+    [
+      'what only bits have',
+      'sources: [a]\noptions: {mode: linear}',
+      /^fleet\.yaml:2: options\.mode changes nothing without bits\./,
+    ],
+    [
+      'clients that load another target',
+      'sources: [a]\noptions: {clients: [swift], targets: [onnx]}',
+      /^fleet\.yaml:2: swift loads coreml models/,
+    ],
+    [
+      'a revision of a folder',
+      'sources: [{source: a, revision: main}]',
+      /^fleet\.yaml:1: sources\[0\]\.revision is of the Hub/,
+    ],
+    [
+      'one SHA-256 for a folder',
+      `sources: [{source: a, sha256: ${'ab'.repeat(32)}}]`,
+      /^fleet\.yaml:1: sources\[0\]\.sha256 is of one file, and this is a folder/,
+    ],
+    [
+      'a SHA-256 that is none',
+      'sources: [{source: d.safetensors, sha256: 12ab}]',
+      /^fleet\.yaml:1: sources\[0\]\.sha256 is "12ab": expected 64 hexadecimal digits\./,
+    ],
+    [
+      'a scale that is none',
+      'sources: [{source: a, loras: ["style.safetensors:much"]}]',
+      /the scale of the LoRA style\.safetensors is not a number/,
+    ],
+  ])('%s', async (_, text, sentence) => {
+    expect(await refusal(text)).toMatch(sentence);
+  });
+
+  test('a file that is not there, and a folder', async () => {
+    await expect(readManifest(at('none.yaml'))).rejects.toThrow(/does not exist/);
+    await expect(readManifest(at('a'))).rejects.toThrow(/is a folder/);
+  });
+});
