@@ -27,6 +27,8 @@ export interface FileContents {
   /** Name relative to the artifact's folder. */
   readonly name: string;
   readonly parts: readonly FilePart[];
+  /** Told of the file when it is complete and none after it has begun: one of them may hold its hash. */
+  readonly onWritten?: ((file: WrittenFile) => void) | undefined;
 }
 
 /** A part of a file and the offset at which it begins. */

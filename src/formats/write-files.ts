@@ -112,7 +112,10 @@ class FolderWalk<F extends FolderContents> {
     if (this.next) this.#wanted.delete(this.next.stream);
     this.#at++;
     if (this.next || !this.#current || !this.#file) return;
-    this.written.push({ name: this.#current.name, ...(await this.#file.close()) });
+    const { name, onWritten } = this.#current;
+    const file = { name, ...(await this.#file.close()) };
+    onWritten?.(file);
+    this.written.push(file);
     this.#file = undefined;
     [this.#at, this.#position] = [0, 0];
   }
