@@ -3,10 +3,11 @@
  * of each step, and its seconds of CPU.
  *
  *     node benchmarks/time-unet.ts MODEL --latent 64 --runs 3 [--reduce-memory]
- *     node benchmarks/time-unet.ts MODEL.onnx --latent 64 --runs 3 --session '{"intraOpNumThreads": 1}'
+ *     node benchmarks/time-unet.ts FOLDER --latent 64 --runs 3 --session '{"intraOpNumThreads": 1}'
  *
- * With --session, onnxruntime loads the ONNX file with these options instead of ours.
+ * With --session, onnxruntime loads the folder's model.onnx with these options instead of ours.
  */
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import * as ort from 'onnxruntime-node';
 import { createRng } from '../src/random/random.ts';
@@ -58,7 +59,10 @@ async function openOurs(): Promise<() => Promise<unknown>> {
 }
 
 async function openPlain(options: ort.InferenceSession.SessionOptions): Promise<() => Promise<unknown>> {
-  const session = await ort.InferenceSession.create(path, { logSeverityLevel: 4, ...options });
+  const session = await ort.InferenceSession.create(join(path, 'model.onnx'), {
+    logSeverityLevel: 4,
+    ...options,
+  });
   const feeds = Object.fromEntries(
     [...inputs].map(([name, { shape, data }]) => [
       name,
