@@ -24,19 +24,28 @@ export async function* streamTensor(tensor: StoredTensor, to: DType): AsyncGener
 
   const elements = elementCount(tensor.shape);
   const perBlock = BLOCK_BYTES / Math.max(byteWidth(from), byteWidth(to));
-  const input = borrowBlock();
-  const output = from === to ? input : borrowBlock();
+  const output = from === to ? undefined : borrowBlock();
+  // One block is given away while the next one is read.
+  let [free, taken] = [borrowBlock(), borrowBlock()];
+  const read = (first: number): Promise<Uint8Array> => {
+    const block = free.subarray(0, Math.min(perBlock, elements - first) * byteWidth(from));
+    [free, taken] = [taken, free];
+    const reading = tensor.read(block, first).then(() => block);
+    reading.catch(() => {}); // thrown where it is awaited, which may be later
+    return reading;
+  };
+  let reading = read(0);
   try {
     for (let first = 0; first < elements; first += perBlock) {
-      const size = Math.min(perBlock, elements - first);
-      const block = input.subarray(0, size * byteWidth(from));
-      await tensor.read(block, first);
-      const converted = output.subarray(0, size * byteWidth(to));
-      if (from !== to) convert(block, converted);
+      const block = await reading;
+      if (first + perBlock < elements) reading = read(first + perBlock);
+      const converted = output?.subarray(0, (block.length / byteWidth(from)) * byteWidth(to)) ?? block;
+      if (output) convert(block, converted);
       yield converted;
     }
   } finally {
-    returnBlocks(...new Set([input, output]));
+    await Promise.allSettled([reading]); // a consumer that stops early leaves no block behind that is still written to
+    returnBlocks(free, taken, ...(output ? [output] : []));
   }
 }
 
