@@ -1,23 +1,25 @@
-import type { Graph } from '../graph/graph.ts';
-import { copyInto, rewrite } from '../graph/rewrite.ts';
+import type { GraphBuilder } from '../graph/graph.ts';
+import { copyInto } from '../graph/rewrite.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import { float16Bits, float16Value } from '../weights/convert-dtype.ts';
 
 /**
- * A factor that float16 cannot hold, such as 40^−½ of an attention with 40 channels a head, is off by up to one part in
- * 2048, and for every element the same way: it changes the temperature of the softmax. As the product of two float16
- * numbers, multiplied by one after the other, it is off by a few parts in a million.
+ * Copies an operation of a float16 graph, a factor in two where float16 cannot hold it. One such as 40^−½ of an attention with 40
+ * channels a head is off by up to one part in 2048, and for every element the same way: it changes the temperature of the softmax.
+ * As the product of two float16 numbers, multiplied by one after the other, it is off by a few parts in a million.
  */
-export function splitFloat16Factors(graph: Graph): Graph {
-  return rewrite(graph, (builder, tensor, inputs) => {
-    const [x, factor] = inputs;
-    if (tensor.op.kind !== 'mul' || !x || !factor) return copyInto(builder, tensor, inputs);
-    const [first, second] = float16Factors(scalarFloat16(factor) ?? 1);
-    if (second === undefined) return copyInto(builder, tensor, inputs);
-    const constant = (value: number): Tensor => builder.constant(Float32Array.of(value), [], 'factor', 'f16');
-    const half = builder.apply({ kind: 'mul' }, [x, constant(first)], `${tensor.name}/half`);
-    return copyInto(builder, tensor, [half, constant(second)]);
-  });
+export function copySplittingFactor(
+  builder: GraphBuilder,
+  tensor: Tensor,
+  inputs: readonly Tensor[],
+): Tensor {
+  const [x, factor] = inputs;
+  if (tensor.op.kind !== 'mul' || !x || !factor) return copyInto(builder, tensor, inputs);
+  const [first, second] = float16Factors(scalarFloat16(factor) ?? 1);
+  if (second === undefined) return copyInto(builder, tensor, inputs);
+  const constant = (value: number): Tensor => builder.constant(Float32Array.of(value), [], 'factor', 'f16');
+  const half = builder.apply({ kind: 'mul' }, [x, constant(first)], `${tensor.name}/half`);
+  return copyInto(builder, tensor, [half, constant(second)]);
 }
 
 /** The number itself where float16 holds it; else two float16 numbers whose product is nearest to it, the first between ½ and 1. */

@@ -3,7 +3,7 @@ import type { Graph, GraphBuilder } from '../graph/graph.ts';
 import { copyInto, rewrite } from '../graph/rewrite.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import { type DType, isFloat } from '../weights/dtype.ts';
-import { splitFloat16Factors } from './float16-factors.ts';
+import { copySplittingFactor } from './float16-factors.ts';
 
 /** Dtypes of weights and of computation. */
 export const precisions = ['float32', 'float16', 'float16-weights'] as const;
@@ -21,7 +21,7 @@ export function withPrecision(graph: Graph, precision: Precision): Graph {
     case 'float32':
       return graph;
     case 'float16':
-      return splitFloat16Factors(inFloat16(graph));
+      return inFloat16(graph);
     case 'float16-weights':
       return rewrite(graph, (builder, tensor, inputs) =>
         tensor.op.kind === 'weight'
@@ -46,7 +46,7 @@ function inFloat16(graph: Graph): Graph {
         // Cast integers straight from the input: a token id of 49407, given as float32, has no float16.
         return isFloat(op.to) ? inDType(builder, onlyOne(inputs), dtype) : copyInto(builder, tensor, inputs);
       default:
-        return copyInto(
+        return copySplittingFactor(
           builder,
           tensor,
           inputs.map((input) => fractionIn(builder, input, dtype)),
