@@ -15,7 +15,7 @@ const slow = [
   'test/convert/{recordings,safety-checker,unet,variants}.test.ts',
   'test/fleet/batch.test.ts',
   'test/formats/coreml/compiled/apple-compiler.test.ts',
-  'test/formats/coreml/{coreml-runner,split-mil}.test.ts',
+  'test/formats/coreml/{mil-artifact,split-mil}.test.ts',
   'test/formats/onnx/split-onnx.test.ts',
   'test/generate/whole-runs.test.ts',
   'test/hunt/{judge,watch}.test.ts',

@@ -4,8 +4,8 @@ import { folderSize } from '../../io/file-sizes.ts';
 import type { Artifact, ArtifactFacts, StoredArtifact } from '../artifact.ts';
 import { chunkName, chunkOf, type ModelName, parsePath } from '../artifact-id.ts';
 import { endings, modelName } from '../format.ts';
+import { runnableTranslated, runTranslated, type Translatable } from '../onnx/translated/run-translated.ts';
 import { withTokensFirst } from './client-edges.ts';
-import { runMil, runnableMil } from './coreml-runner.ts';
 import { type MilModel, mainFunction } from './mil/mil-model.ts';
 import type { Model } from './mil/mil-schema.ts';
 import { packageContents, packageFiles } from './package/package.ts';
@@ -14,6 +14,7 @@ import { quantizeMil } from './quantize/quantize-mil.ts';
 import { readMilForms } from './quantize/read-stored-forms.ts';
 import { coreMlFacts } from './read-coreml-facts.ts';
 import { chunkCountNote, splitMil } from './split-mil.ts';
+import { milToOnnx } from './to-onnx/to-onnx.ts';
 
 type CoreMlFormat = 'mlpackage' | 'mlmodelc';
 
@@ -42,8 +43,8 @@ export function milArtifact<F extends CoreMlFormat>(
     // as: both Core ML formats have the same facts.
     facts: async () => (await coreMlFacts(await model())) as ArtifactFacts<F>,
     quantized: async () => readMilForms(mainFunction(await model()).block),
-    run: async (options) => runMil(await model(), options),
-    runnable: async (options) => runnableMil(await model(), options),
+    run: async (options) => runTranslated(translatable(await model()), options),
+    runnable: async (options) => runnableTranslated(translatable(await model()), options),
     byteLength: () => folderSize(path),
     // Not dirname: the path may be '.'.
     chunkPath: (chunk) => join(path, '..', `${chunkName(modelName(path), chunk)}${endings.mlpackage}`),
@@ -74,6 +75,10 @@ export function milModel(model: Model, name: ModelName, label: string): Artifact
     },
   };
   return artifact;
+}
+
+function translatable(model: MilModel): Translatable {
+  return { path: model.path, toOnnx: (options) => milToOnnx(model, options) };
 }
 
 function checkPlace(output: string): string {

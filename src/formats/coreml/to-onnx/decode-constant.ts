@@ -1,6 +1,17 @@
-import { blockConverter } from '../../../weights/convert-dtype.ts';
 import { elementCount } from '../../../weights/dtype.ts';
-import { type MilDType, milElement } from '../mil/mil-dtype.ts';
+import {
+  asFloats,
+  fromFloat16,
+  LONGEST_VECTOR,
+  lookUp,
+  type Numbers,
+  type Shaped,
+  shiftAndScale,
+  storedNumbers,
+  toFloat16,
+  unpackBits,
+} from '../../onnx/translated/decoded-numbers.ts';
+import type { MilDType } from '../mil/mil-dtype.ts';
 import { immediateElements, type MilTensorType, tensorTypeOf } from '../mil/mil-program.ts';
 import type { Operation, Value } from '../mil/mil-schema.ts';
 import type { WeightFiles } from '../package/weight-blobs.ts';
@@ -11,22 +22,9 @@ import type { WeightFiles } from '../package/weight-blobs.ts';
  */
 
 /** A constant in memory, its elements in row-major order as numbers. */
-export interface DenseConstant {
+export interface DenseConstant extends Shaped {
   readonly dtype: MilDType;
-  readonly shape: readonly number[];
-  readonly data: Numbers;
 }
-
-/** Integers as they are stored, those of less than a byte one a byte; fractions and what stands in the program as floats. */
-type Numbers =
-  | Float32Array
-  | Float64Array
-  | Int8Array
-  | Uint8Array
-  | Int16Array
-  | Uint16Array
-  | Int32Array
-  | Uint32Array;
 
 /** Lookup of a program's constants. */
 export interface ConstantSource {
@@ -42,9 +40,6 @@ export function isDecoder({ type }: Operation): boolean {
 
 /** Compressed weights whose parameters are compressed themselves: a palette of 8 bits behind a sparse one is the deepest known. */
 const DEEPEST = 3;
-
-/** Longest vectors that an index of a palette stands for; coremltools writes 2 and 4. */
-const LONGEST_VECTOR = 16;
 
 /**
  * The constants that a `constexpr_…` operation gives, rounded to the dtypes it declares. Memory: its largest constant,
@@ -75,10 +70,10 @@ export async function decodeConstants(
   return operation.outputs.map(({ name }, index) => {
     const declared = types[index];
     const result = results[index];
-    if (!declared || result?.data.length !== elementCount(fixedShape(declared))) {
+    if (!declared || result?.length !== elementCount(fixedShape(declared))) {
       throw new Error(`${operation.type} does not give what ${name} declares`);
     }
-    return { dtype: declared.dtype, shape: fixedShape(declared), data: rounded(result.data, declared.dtype) };
+    return { dtype: declared.dtype, shape: fixedShape(declared), data: rounded(result, declared.dtype) };
   });
 }
 
@@ -117,67 +112,29 @@ export async function readConstant(value: Value, weights: WeightFiles): Promise<
   const { file, offset, byteLength } = weights.find(value.blobFileValue);
   const bytes = new Uint8Array(byteLength);
   await file.read(bytes, offset);
-  return { dtype, shape, data: numbersOf(dtype, bytes, elementCount(shape)) };
+  return { dtype, shape, data: storedNumbers(elementOf(dtype), bytes, elementCount(shape)) };
 }
 
-function numbersOf(dtype: MilDType, { buffer, length }: Uint8Array, count: number): Numbers {
-  switch (dtype) {
-    case 'fp16':
-      return fromFloat16(new Uint8Array(buffer, 0, length));
-    case 'fp32':
-      return new Float32Array(buffer);
-    case 'bf16':
-      return new Float32Array(Uint32Array.from(new Uint16Array(buffer), (bits) => bits << 16).buffer);
-    case 'int8':
-      return new Int8Array(buffer);
-    case 'int16':
-      return new Int16Array(buffer);
-    case 'uint16':
-      return new Uint16Array(buffer);
-    case 'int32':
-      return new Int32Array(buffer);
-    case 'uint32':
-      return new Uint32Array(buffer);
-    case 'int4':
-      return Int8Array.from(unpackBits(new Uint8Array(buffer), 4, count), (bits) => (bits ^ 8) - 8);
-    default:
-      return unpackBits(new Uint8Array(buffer), milElement(dtype).bits, count);
-  }
-}
-
-/** `count` numbers of 1 to 8 bits from one stream of bits, each byte's lowest bit first. */
-function unpackBits(bytes: Numbers, bits: number, count: number): Uint8Array {
-  if (!(bits >= 1 && bits <= 8 && Number.isInteger(bits)) || bytes.length * 8 < bits * count) {
-    throw new Error(`${bytes.length} bytes are not ${count} numbers of ${bits} bits`);
-  }
-  if (bits === 8 && bytes instanceof Uint8Array) return bytes;
-  const mask = (1 << bits) - 1;
-  const numbers = new Uint8Array(count);
-  for (let index = 0, at = 0; index < count; index++, at += bits) {
-    const byte = at >>> 3;
-    const pair = (bytes[byte] ?? 0) | ((bytes[byte + 1] ?? 0) << 8);
-    numbers[index] = (pair >>> (at & 7)) & mask;
-  }
-  return numbers;
+/** `fp16` is `f16`, `uint4` is `u4`. */
+function elementOf(dtype: MilDType): string {
+  return dtype.replace('fp', 'f').replace('nt', '').replace('ui', 'u');
 }
 
 type Parameter = (name: string) => DenseConstant;
-type Result = { readonly data: Numbers };
 
 /** Gives what an operation computes of its parameters, none of it larger than `most` elements. */
-type Decoder = (of: Parameter, given: ReadonlySet<string>, most: number) => readonly Result[];
+type Decoder = (of: Parameter, given: ReadonlySet<string>, most: number) => readonly Numbers[];
 
 const decoders: Readonly<Record<string, Decoder>> = {
   constexpr_lut_to_dense(of, given, most) {
     const [indices, lut] = [of('indices'), of('lut')];
-    if (!given.has('shape'))
-      return [lookUp(indices, lut, given.has('vector_axis') ? of('vector_axis') : undefined, most)];
+    if (!given.has('shape')) return [lookUp(indices, lut, vectorAxis(of, given), most)];
     // Until iOS 17 the indices are bytes into which as many bits as the palette needs are packed.
     const count = elementCount(Array.from(of('shape').data));
     const packed = unpackBits(indices.data, Math.log2(lut.data.length), count);
     const found = new Float32Array(count);
     for (let at = 0; at < count; at++) found[at] = lut.data[packed[at] ?? 0] ?? 0;
-    return [{ data: found }];
+    return [found];
   },
 
   constexpr_affine_dequantize(of) {
@@ -191,65 +148,43 @@ const decoders: Readonly<Record<string, Decoder>> = {
     for (let index = 0; index < data.length; index++) {
       result[index] = ((data[index] ?? 0) - perChannel(zero, index)) * perChannel(scale, index);
     }
-    return [{ data: result }];
+    return [result];
   },
 
   constexpr_blockwise_shift_scale(of, given) {
     const data = of('data');
-    return [{ data: shiftAndScale(data, of('scale'), given.has('offset') ? of('offset') : undefined) }];
+    return [shiftAndScale(data, of('scale'), given.has('offset') ? of('offset') : undefined)];
   },
 
   constexpr_sparse_to_dense(of, given) {
     const count = given.has('shape') ? elementCount(Array.from(of('shape').data)) : undefined;
     const { data } = of('mask');
     const mask = count === undefined ? data : unpackBits(data, 1, count);
-    return [{ data: spread(of('nonzero_data').data, mask) }];
+    return [spread(of('nonzero_data').data, mask)];
   },
 
-  constexpr_cast: (of) => [of('source_val')],
+  constexpr_cast: (of) => [of('source_val').data],
 
   constexpr_lut_to_sparse(of, given, most) {
     const mask = of('indices_mask');
     const indices = { ...mask, data: spread(of('indices_nonzero_data').data, mask.data) };
-    const axis = given.has('vector_axis') ? of('vector_axis') : undefined;
+    const axis = vectorAxis(of, given);
     const dense = lookUp(indices, of('lut'), axis, mask.data.length * LONGEST_VECTOR);
     const whole = lookUp(mask, repeated([0, 1], of('lut')), axis, most);
-    return [whole, { data: dense.data.filter((_, index) => whole.data[index] !== 0) }];
+    return [whole, dense.filter((_, index) => whole[index] !== 0)];
   },
 
   constexpr_sparse_blockwise_shift_scale(of, given) {
     const mask = of('data_mask');
     const data = { ...mask, data: spread(of('nonzero_data').data, mask.data) };
     const dense = shiftAndScale(data, of('scale'), given.has('offset') ? of('offset') : undefined);
-    return [mask, { data: dense.filter((_, index) => mask.data[index] !== 0) }];
+    return [mask.data, dense.filter((_, index) => mask.data[index] !== 0)];
   },
 };
 
-/**
- * Palettes [groups of each axis…, entries, V]: each index stands for V numbers, which lie behind each other on the vector
- * axis.
- */
-function lookUp(
-  indices: DenseConstant,
-  lut: DenseConstant,
-  vectorAxis: DenseConstant | undefined,
-  most: number,
-): Result {
-  const { shape, data } = indices;
-  const [entries = 1, length = 1] = lut.shape.slice(-2);
-  if (length > LONGEST_VECTOR) throw new Error(`an index stands for ${length} numbers`);
-  if (data.length * length > most) throw new Error(`${data.length * length} elements are more than declared`);
-  const groupOf = blocks(shape, lut.shape.slice(0, -2));
-  const [axis = -1] = vectorAxis?.data ?? [];
-  const at = axis < 0 ? axis + shape.length : axis;
-  const inner = elementCount(shape.slice(at + 1));
-  const found = new Float32Array(data.length * length);
-  for (let index = 0; index < data.length; index++) {
-    const vector = (groupOf(index) * entries + (data[index] ?? 0)) * length;
-    const start = Math.floor(index / inner) * length * inner + (index % inner);
-    for (let part = 0; part < length; part++) found[start + part * inner] = lut.data[vector + part] ?? 0;
-  }
-  return { data: found };
+/** The axis on which the numbers of a vector lie behind each other; −1 is the last. */
+function vectorAxis(of: Parameter, given: ReadonlySet<string>): number {
+  return (given.has('vector_axis') ? of('vector_axis').data[0] : undefined) ?? -1;
 }
 
 /** A palette of scalars as one of vectors that each repeat a number, without groups, as long as those of `like`. */
@@ -257,42 +192,6 @@ function repeated(numbers: readonly number[], like: DenseConstant): DenseConstan
   const length = like.shape.at(-1) ?? 1;
   const data = Float32Array.from(numbers.flatMap((number) => Array(length).fill(number)));
   return { dtype: 'uint1', shape: [...like.shape.slice(0, -2).fill(1), numbers.length, length], data };
-}
-
-function shiftAndScale(
-  { shape, data }: DenseConstant,
-  scale: DenseConstant,
-  offset: DenseConstant | undefined,
-): Numbers {
-  const blockOf = blocks(shape, scale.shape);
-  const result = new Float32Array(data.length);
-  for (let index = 0; index < data.length; index++) {
-    const block = blockOf(index);
-    result[index] = ((data[index] ?? 0) - (offset?.data[block] ?? 0)) * (scale.data[block] ?? 0);
-  }
-  return result;
-}
-
-/** For each element of a tensor the number of its block, where every axis is cut into so many blocks of equal size. */
-function blocks(shape: readonly number[], counts: readonly number[]): (index: number) => number {
-  if (elementCount(counts) === 1) return () => 0;
-  let [elements, all] = [1, 1];
-  const axes = shape
-    .map((size, axis) => ({ size, count: counts[axis] ?? 1 }))
-    .reverse()
-    .map(({ size, count }) => {
-      const axis = { stride: elements, size, step: size / count, weight: all };
-      elements *= size;
-      all *= count;
-      return axis;
-    });
-  return (index) => {
-    let block = 0;
-    for (const { stride, size, step, weight } of axes) {
-      block += Math.floor((Math.floor(index / stride) % size) / step) * weight;
-    }
-    return block;
-  };
 }
 
 /** Puts numbers where the mask is not 0, and zeros elsewhere. */
@@ -306,31 +205,6 @@ function spread(numbers: Numbers, mask: ArrayLike<number>): Numbers {
 
 function rounded(numbers: Numbers, dtype: MilDType): Numbers {
   return dtype === 'fp16' ? fromFloat16(toFloat16(asFloats(numbers))) : numbers;
-}
-
-function asFloats(numbers: Numbers): Float32Array {
-  return numbers instanceof Float32Array ? numbers : new Float32Array(numbers);
-}
-
-function toFloat16(floats: Float32Array): Uint8Array {
-  return converted('f32', 'f16', new Uint8Array(floats.buffer, floats.byteOffset, floats.byteLength), 2);
-}
-
-function fromFloat16(bytes: Uint8Array): Float32Array {
-  return new Float32Array(converted('f16', 'f32', bytes, 4).buffer);
-}
-
-function converted(
-  from: 'f16' | 'f32',
-  to: 'f16' | 'f32',
-  source: Uint8Array,
-  width: number,
-): Uint8Array<ArrayBuffer> {
-  const convert = blockConverter(from, to);
-  if (!convert) throw new Error(`${from} does not become ${to}`);
-  const target = new Uint8Array((source.length / (6 - width)) * width);
-  convert(source, target);
-  return target;
 }
 
 function fixedShape({ shape }: MilTensorType): number[] {

@@ -1,34 +1,23 @@
-import { join, relative, resolve, sep } from 'node:path';
-import { FileFormatError, SdConvertError, UnsupportedModelError } from '../../../errors.ts';
-import { type DType, elementCount } from '../../../weights/dtype.ts';
-import type { TensorStream } from '../../../weights/tensor-stream.ts';
-import { externalTensor, modelProto } from '../../onnx/build-model.ts';
-import { layOutTensors, placements } from '../../onnx/external-data.ts';
-import { OnnxWriter } from '../../onnx/onnx-writer.ts';
-import { dataTypes, type TensorProto, type ValueInfoProto } from '../../onnx/proto.ts';
+import type { DType } from '../../../weights/dtype.ts';
+import type { ValueInfoProto } from '../../onnx/proto.ts';
+import {
+  type DataFolders,
+  type Kind,
+  TranslatedModel,
+  valueInfo,
+} from '../../onnx/translated/translated-model.ts';
 import type { MilDType } from '../mil/mil-dtype.ts';
-import type { Elements } from '../mil/mil-elements.ts';
+import { type Elements, isFraction } from '../mil/mil-elements.ts';
 import { immediateElements, type MilTensorType, tensorElements, tensorTypeOf } from '../mil/mil-program.ts';
 import type { NamedValueType, Operation, Value, ValueType } from '../mil/mil-schema.ts';
 import type { WeightFiles } from '../package/weight-blobs.ts';
 import { type ConstantSource, decodeConstants, denseBytes, isDecoder } from './decode-constant.ts';
 
-/** ONNX dtypes of computed values: float32 for fractions, int64 for all whole numbers. */
-export type Kind = 'f32' | 'i64' | 'bool';
-
-/** Folders of an ONNX model's data, and of its decoded part. */
-export interface DataFolders {
-  readonly dataFolder: string;
-  readonly decodedFolder: string;
-}
-
 /**
  * An ML Program on its way to ONNX: collects nodes and tensors, and the ONNX name of each value. A constant becomes a tensor
  * when it is first read as a value; constants that only parametrise an operation do not.
  */
-export class OnnxProgram {
-  readonly write = new OnnxWriter((name) => name);
-  readonly path: string;
+export class OnnxProgram extends TranslatedModel {
   readonly #weights: WeightFiles;
   readonly #origins = new Map<string, Operation>();
   readonly #types = new Map<string, MilTensorType>();
@@ -36,15 +25,11 @@ export class OnnxProgram {
   readonly #names = new Map<string, string>();
   /** Elements of constants in weight files that are small enough to be parameters. */
   readonly #small: ReadonlyMap<Value, Elements>;
-  readonly #folders: DataFolders;
-  readonly #inPlace: TensorProto[] = [];
-  readonly #decoded: (TensorStream & { readonly dtype: DType; readonly dims: readonly number[] })[] = [];
 
   constructor(path: string, weights: WeightFiles, small: ReadonlyMap<Value, Elements>, folders: DataFolders) {
-    this.path = path;
+    super(path, folders, 'It can still be inspected and compiled; run it on a Mac.');
     this.#weights = weights;
     this.#small = small;
-    this.#folders = folders;
   }
 
   /** Takes note of a value's type. Throws `UnsupportedModelError` for one that is no tensor. */
@@ -72,6 +57,10 @@ export class OnnxProgram {
 
   isConstant(name: string): boolean {
     return this.#origins.has(name);
+  }
+
+  isFraction(name: string): boolean {
+    return isFraction(this.typeOf(name).dtype);
   }
 
   /** Returns a value's ONNX name; a constant becomes a tensor here. */
@@ -102,22 +91,12 @@ export class OnnxProgram {
     if (!type) throw this.unsupported(`the constant ${name} is not a tensor`);
     const kind = this.kindOf(name, type.dtype);
     const dims = this.#fixedShape(name, type);
-    const inside = `${name}/${kind}`;
-    if (!value.blobFileValue) return this.#initializer(inside, kind, dims, immediateElements(value) ?? []);
-    const stored = storedDTypes[type.dtype];
-    if (!stored) throw this.unsupported(`${type.dtype} as the type of the constant ${name}`);
-    const { file, offset, byteLength } = this.#weights.find(value.blobFileValue);
-    const raw = stored === kind ? inside : `${name}/stored`;
-    const place = { location: this.#locate(file.name), offset, length: byteLength };
-    this.#inPlace.push(externalTensor({ name: raw, dtype: stored, dims }, place));
-    return this.#asKind(kind, raw, stored, inside);
-  }
-
-  /** The name of a float32 tensor [] of a number. */
-  scalar(value: number): string {
-    const name = `float32 ${value}`;
-    if (!this.#names.has(name)) this.#names.set(name, this.#initializer(name, 'f32', [], [value]));
-    return name;
+    if (!value.blobFileValue) {
+      return this.initializer(`${name}/${kind}`, kind, dims, immediateElements(value) ?? []);
+    }
+    const dtype = storedDTypes[type.dtype];
+    if (!dtype) throw this.unsupported(`${type.dtype} as the type of the constant ${name}`);
+    return this.stored(name, kind, dtype, dims, this.#weights.find(value.blobFileValue));
   }
 
   kindOf(name: string, dtype: MilDType): Kind {
@@ -127,50 +106,13 @@ export class OnnxProgram {
     return 'i64';
   }
 
-  unsupported(what: string, details: Readonly<Record<string, string>> = {}): UnsupportedModelError {
-    return new UnsupportedModelError({
-      problem: `${this.path} cannot be run on this machine: ${what}.`,
-      details,
-      advice: 'It can still be inspected and compiled; run it on a Mac.',
-    });
-  }
-
-  /** The model; its weights lie where they are, but for those in `dataFiles`, which must be written first. */
-  finish(inputs: readonly ValueInfoProto[], outputs: readonly ValueInfoProto[]) {
-    const file = this.#locate(join(this.#folders.decodedFolder, 'weights'));
-    const dataFiles = layOutTensors(this.#decoded, file);
-    const places = placements(dataFiles);
-    const decoded = this.#decoded.map((tensor) => {
-      const place = places.get(tensor.name);
-      if (!place) throw new Error(`${tensor.name} has no place`);
-      return externalTensor(tensor, place);
-    });
-    const initializer = [...this.write.initializers, ...this.#inPlace, ...decoded];
-    const graph = {
-      name: 'main',
-      node: this.write.nodes,
-      initializer,
-      input: [...inputs],
-      output: [...outputs],
-      valueInfo: this.#valueInfos(new Set([...inputs, ...outputs].map(({ name }) => name ?? ''))),
-    };
-    return { proto: modelProto(graph, {}), dataFiles };
-  }
-
-  /** Declares the computed values, but for those of these names. */
-  #valueInfos(declared: ReadonlySet<string>): ValueInfoProto[] {
+  /** Declarations of the computed values. */
+  values(): ValueInfoProto[] {
     return [...this.#names].flatMap(([name, onnxName]) => {
       const type = this.#types.get(name);
-      if (!type || this.isConstant(name) || declared.has(onnxName)) return [];
-      const dim = type.shape.map((size) => (size === undefined ? {} : { dimValue: size }));
-      const elemType = dataTypes[this.kindOf(name, type.dtype)];
-      return [{ name: onnxName, type: { tensorType: { elemType, shape: { dim } } } }];
+      if (!type || this.isConstant(name)) return [];
+      return [valueInfo(onnxName, this.kindOf(name, type.dtype), type.shape)];
     });
-  }
-
-  /** A path as ONNX writes it. */
-  #locate(path: string): string {
-    return relative(this.#folders.dataFolder, resolve(path)).split(sep).join('/');
   }
 
   /** A compressed weight is decoded when the data file is written. */
@@ -181,35 +123,17 @@ export class OnnxProgram {
       throw this.unsupported(`${dtype} as the type of the weight ${name}`);
     const source: ConstantSource = { weights: this.#weights, operationOf: (each) => this.#origins.get(each) };
     const output = operation.outputs.findIndex((each) => each.name === name);
-    const { path } = this;
-    async function* stream() {
-      const constants = await decodeConstants(operation, source).catch((error: unknown) => {
-        throw error instanceof SdConvertError ? error : undecodable(path, name, error);
-      });
-      const constant = constants[output];
-      if (constant) yield denseBytes(constant);
-    }
-    const stored = dtype === 'fp16' ? 'f16' : 'f32';
-    const raw = stored === 'f32' ? `${name}/f32` : `${name}/stored`;
-    const byteLength = elementCount(dims) * (stored === 'f16' ? 2 : 4);
-    this.#decoded.push({ name: raw, dtype: stored, dims, byteLength, stream });
-    return this.#asKind('f32', raw, stored, `${name}/f32`);
+    return this.decoded(name, dtype === 'fp16' ? 'f16' : 'f32', dims, async () => {
+      const constant = (await decodeConstants(operation, source))[output];
+      if (!constant) throw new Error(`${operation.type} does not give ${name}`);
+      return denseBytes(constant);
+    });
   }
 
   #fixedShape(name: string, type: MilTensorType): number[] {
     if (!Number.isSafeInteger(tensorElements(type)))
       throw this.unsupported(`the constant ${name} has a free or impossible size`);
     return type.shape.map(Number);
-  }
-
-  #asKind(kind: Kind, raw: string, stored: DType, name: string): string {
-    return stored === kind ? raw : this.write.node1('Cast', [raw], name, { to: dataTypes[kind] });
-  }
-
-  #initializer(name: string, kind: Kind, dims: readonly number[], elements: Elements): string {
-    const rawData = bytesOf(arrays[kind](elements.map(Number)));
-    this.write.initializers.push({ name, dims: [...dims], dataType: dataTypes[kind], rawData });
-    return name;
   }
 }
 
@@ -226,30 +150,9 @@ const storedDTypes: { readonly [D in MilDType]?: DType } = {
   uint32: 'u32',
 };
 
-const arrays: { readonly [K in Kind]: (numbers: readonly number[]) => ArrayBufferView } = {
-  f32: (numbers) => Float32Array.from(numbers),
-  i64: (numbers) => BigInt64Array.from(numbers, BigInt),
-  bool: (numbers) => Uint8Array.from(numbers),
-};
-
-function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength);
-}
-
 function kindOfType(type: ValueType | null): string {
   if (type?.stateType) return 'a state';
   if (type?.listType) return 'a list';
   if (type?.tupleType) return 'a tuple';
   return type?.dictionaryType ? 'a dictionary' : 'of a type that is not known';
-}
-
-function undecodable(path: string, name: string, cause: unknown): FileFormatError {
-  return new FileFormatError(
-    {
-      problem: `${path} is not a valid ML Program: a compressed weight contradicts itself.`,
-      details: { weight: name, found: cause instanceof Error ? cause.message : String(cause) },
-      advice: 'It is damaged, or was written by a faulty tool: get it again, or convert it again.',
-    },
-    { cause },
-  );
 }

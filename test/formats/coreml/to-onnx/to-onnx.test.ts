@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
 import { UnsupportedModelError } from '../../../../src/errors.ts';
 import { openMlPackage } from '../../../../src/formats/coreml/package/read-package.ts';
-import { milToOnnx, type OnnxOfProgram } from '../../../../src/formats/coreml/to-onnx/to-onnx.ts';
+import { milToOnnx } from '../../../../src/formats/coreml/to-onnx/to-onnx.ts';
 import { dataTypes, EXTERNAL } from '../../../../src/formats/onnx/proto.ts';
+import type { Translation } from '../../../../src/formats/onnx/translated/run-translated.ts';
 import { temporaryFolder } from '../../../support/temporary-folder.ts';
 import { rejectionOf } from '../../../support/thrown-by.ts';
 import { f32, float16Blob, i32, type SmallProgram, writeProgram } from '../run-mil.ts';
@@ -10,7 +11,7 @@ import { f32, float16Blob, i32, type SmallProgram, writeProgram } from '../run-m
 const at = temporaryFolder();
 let count = 0;
 
-async function translate(program: SmallProgram, roundToFloat16 = false): Promise<OnnxOfProgram> {
+async function translate(program: SmallProgram, roundToFloat16 = false): Promise<Translation> {
   const model = await openMlPackage(writeProgram(at(`${++count}.mlpackage`), program));
   try {
     return await milToOnnx(model, { roundToFloat16, dataFolder: at(), decodedFolder: at('decoded') });
@@ -71,7 +72,7 @@ test('inputs and outputs keep their names, float16 becomes float32 and free size
     operations: `${linear.operations}tensor<int32, [3]> twice = add(x = ids, y = ids);`,
     outputs: ['twice', 'y'],
   });
-  const declared = (infos: NonNullable<OnnxOfProgram['proto']['graph']>['input']) =>
+  const declared = (infos: NonNullable<Translation['proto']['graph']>['input']) =>
     infos?.map(({ name, type }) => [name, type?.tensorType?.elemType, type?.tensorType?.shape?.dim]);
   const sizes = (...dims: number[]) => dims.map((dimValue) => ({ dimValue }));
   expect(declared(proto.graph?.input)).toEqual([
