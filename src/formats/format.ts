@@ -1,11 +1,12 @@
 import { basename, dirname, parse, resolve } from 'node:path';
+import type { CoreAiFacts } from './coreai/coreai-facts.ts';
 import type { CoreMlFacts } from './coreml/coreml-facts.ts';
 import type { OnnxFacts } from './onnx/onnx-facts.ts';
 
 /** The formats that models are written in and read from. */
-export const formatNames = ['onnx', 'mlpackage', 'mlmodelc'] as const;
+export const formatNames = ['onnx', 'mlpackage', 'mlmodelc', 'aimodel'] as const;
 
-/** A format that a model is in: ONNX, a Core ML package, or a compiled Core ML model. */
+/** A format that a model is in: ONNX, a Core ML package, a compiled Core ML model, or a Core AI asset. */
 export type Format = (typeof formatNames)[number];
 
 /** Endings of file and folder names, by format. */
@@ -13,6 +14,7 @@ export const endings: { readonly [F in Format]: `.${string}` } = {
   onnx: '.onnx',
   mlpackage: '.mlpackage',
   mlmodelc: '.mlmodelc',
+  aimodel: '.aimodel',
 };
 
 /** Facts that only models of one format have, by format. */
@@ -20,6 +22,7 @@ export interface OwnFacts {
   readonly onnx: OnnxFacts;
   readonly mlpackage: CoreMlFacts;
   readonly mlmodelc: CoreMlFacts;
+  readonly aimodel: CoreAiFacts;
 }
 
 /** Targets of a conversion: kinds of models, each with all that its consumers need. */

@@ -4,6 +4,7 @@ import { listFolder, openFile, pathKind } from '../io/disk.ts';
 import { notFound } from '../io/not-found.ts';
 import { sniff } from '../io/sniff.ts';
 import type { FormatRoom, StoredArtifact } from './artifact.ts';
+import { coreAiRoom } from './coreai/coreai-artifact.ts';
 import { compiledRoom } from './coreml/compiled-artifact.ts';
 import { packageRoom } from './coreml/package-artifact.ts';
 import { endings, type Format, formatNames, formatOfEnding } from './format.ts';
@@ -14,6 +15,7 @@ export const formats: { readonly [F in Format]: FormatRoom<F> } = {
   onnx: onnxRoom,
   mlpackage: packageRoom,
   mlmodelc: compiledRoom,
+  aimodel: coreAiRoom,
 };
 
 /** An artifact that was found. */
@@ -24,7 +26,7 @@ export interface LocatedArtifact {
 }
 
 /** Description of the paths that `openArtifact` takes, for error texts. */
-export const artifactPlaces = `an .onnx file, a folder that holds a model.onnx, a ${endings.mlpackage} or a ${endings.mlmodelc}`;
+export const artifactPlaces = `an .onnx file, a folder that holds a model.onnx, a ${endings.mlpackage}, a ${endings.mlmodelc} or an ${endings.aimodel}`;
 
 /**
  * Finds the artifact at a path by its content, or else by its ending (a package that lost a file is a damaged package).
