@@ -7,7 +7,8 @@ import { withArtifact } from '../formats/open.ts';
 import { type ArtifactRecord, forgetProvenance } from '../formats/provenance.ts';
 import { sharedFiles } from '../formats/shared-files.ts';
 import { writeFiles } from '../formats/write-files.ts';
-import { createFolder, linkFile, lookAtFile } from '../io/disk.ts';
+import { createFolder } from '../io/create-folders.ts';
+import { linkFile, lookAtFile } from '../io/disk.ts';
 import { hashStream } from '../io/hashing/hash-stream.ts';
 
 /** An artifact on the disk that is written once more, in a client's form. */

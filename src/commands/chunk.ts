@@ -7,7 +7,8 @@ import { parsePath } from '../formats/artifact-id.ts';
 import { withArtifact } from '../formats/open.ts';
 import { forgetProvenance } from '../formats/provenance.ts';
 import { writeFiles } from '../formats/write-files.ts';
-import { createFolder, listFolder, lookAtFile, pathKind, removePath } from '../io/disk.ts';
+import { createFolders } from '../io/create-folders.ts';
+import { listFolder, lookAtFile, pathKind, removePath } from '../io/disk.ts';
 import { checkRequest } from './check-request.ts';
 import { recordOfWhole } from './chunked-record.ts';
 import { whileOutputsLocked } from './in-output.ts';
@@ -46,8 +47,7 @@ export interface WrittenChunk {
 /**
  * Cuts an existing model into chunks next to it or in `output` (`unet` → `unet_chunk1`, `unet_chunk2`, …; `X.mlpackage` →
  * `X_chunk1.mlpackage`, …). Weights are copied, never decoded; the model itself stays unless `removeOriginal` is set. Chunks
- * appear under their final names only when all are complete, the first one last. So a folder without a first chunk has no
- * complete chain, and chunks left by a run that was killed are replaced. A note warns when a Core ML model needs more chunks
+ * appear together when all are complete, in the place of those of an earlier cut. A note warns when a Core ML model needs more chunks
  * than apps load. In a conversion's output, the record and the compiled models are updated. Throws `ChunkBudgetError`,
  * `OutputExistsError`, `InterruptedError`, `NotFoundError`, `UnsupportedModelError` for a model that cannot be cut,
  * `RequestError` while another run writes there, and what reading and writing throw.
@@ -93,15 +93,17 @@ async function cutInto(
     path: place(index + 1),
     byteLength: totalBytes(chunk.files()),
   }));
+  const record = await recordOfWhole(whole, place(1));
   const present = await presentChunks(place);
   const first = place(1);
-  // A run that was killed before it removed the original is finished by the next one.
-  const isUnfinished = removeOriginal && (await isThisCut(planned, present));
+  // A run that was killed before it recorded the chunks, or removed the original, is finished by the next one.
+  const isUnfinished =
+    (removeOriginal && (await isThisCut(planned, present))) || (await record.isBegun(planned));
   if (present.includes(first) && !force && !isUnfinished) throw alreadyThere(first);
   if (note) context.onProgress?.({ type: 'note', message: note });
 
-  const record = await recordOfWhole(whole);
-  const written = await writeChain(planned, present, artifact, context);
+  const gone = present.filter((each) => !planned.some(({ path: to }) => resolve(to) === resolve(each)));
+  const written = await writeChain(planned, artifact, context, gone, () => record.begin(planned, gone));
   const results = planned.map(({ path: to, byteLength }, index) => ({
     path: to,
     byteLength,
@@ -126,40 +128,32 @@ async function isThisCut(planned: readonly PlannedChunk[], present: readonly str
   return true;
 }
 
-/**
- * Writes the chunks and replaces those that are present. The calls are nested: each chunk is renamed to its final name only
- * after all later ones are complete, so the first appears last.
- */
+/** Writes the chunks, which appear together as those that are `gone` go; `begin` is called before. */
 async function writeChain(
   planned: readonly PlannedChunk[],
-  present: readonly string[],
   artifact: StoredArtifact,
   context: Context,
+  gone: readonly string[],
+  begin: () => Promise<void>,
 ): Promise<readonly (readonly WrittenFile[])[]> {
   const total = planned.reduce((sum, { byteLength }) => sum + byteLength, 0);
   const onBytes = progressOf(total, context);
   const written: (readonly WrittenFile[])[] = [];
-  const writeFrom = async (index: number): Promise<void> => {
-    const next = planned[index];
-    if (!next) return removeChain(present);
-    await createFolder(next.path, async (growing) => {
-      const contents = await next.chunk.contents();
-      written[index] = await writeFiles(growing, contents, (bytes) => onBytes(basename(next.path), bytes));
-      await artifact.complete(growing, { inPlace: false });
-      await writeFrom(index + 1);
-    });
+  const fill = async (growing: readonly string[]): Promise<void> => {
+    for (const [index, { path, chunk }] of planned.entries()) {
+      const folder = growing[index] ?? path;
+      const contents = await chunk.contents();
+      written.push(await writeFiles(folder, contents, (bytes) => onBytes(basename(path), bytes)));
+      await artifact.complete(folder, { inPlace: false });
+    }
+    await begin();
   };
-  await writeFrom(0);
+  await createFolders(
+    planned.map(({ path }) => path),
+    fill,
+    gone,
+  );
   return written;
-}
-
-/** Removes the chunks of an earlier cut, the first one first: without it, the rest cannot be mistaken for a complete chain. */
-async function removeChain(present: readonly string[]): Promise<void> {
-  const isFirst = (path: string): boolean => parsePath(path).chunk?.index === 1;
-  for (const path of [...present.filter(isFirst), ...present.filter((each) => !isFirst(each))]) {
-    await forgetProvenance(path);
-    await removePath(path);
-  }
 }
 
 /** Reports bytes as they are written; throws when interrupted. */

@@ -5,7 +5,13 @@ import type { Context } from '../context.ts';
 import type { WrittenFile } from '../formats/artifact.ts';
 import { parsePath } from '../formats/artifact-id.ts';
 import { formatOfEnding } from '../formats/format.ts';
-import { placeInOutput, recordOf, updateProvenance } from '../formats/provenance.ts';
+import {
+  forgetProvenance,
+  placeInOutput,
+  readProvenance,
+  recordOf,
+  updateProvenance,
+} from '../formats/provenance.ts';
 
 /** Files of a model that was cut. */
 export interface CutModelFiles {
@@ -19,24 +25,49 @@ export interface CutModelFiles {
 
 /** Updates a conversion's output after one of its models is cut. */
 export interface ChunkedRecord {
+  /** Notes the chunks as about to be written, and others as gone. */
+  begin(chunks: readonly { readonly path: string }[], gone: readonly string[]): Promise<void>;
+  /** Whether an earlier run began to write just these, and did not record them. */
+  isBegun(chunks: readonly { readonly path: string }[]): Promise<boolean>;
   /** Adds the chunks to the record. */
   write(cut: Pick<CutModelFiles, 'chunks' | 'maxChunkBytes'>): Promise<void>;
   /** Compiles the chunks again for `Resources`, if the model was compiled there. Throws what `refreshBundles` throws. */
   refresh(cut: Omit<CutModelFiles, 'maxChunkBytes'>, context: Context): Promise<void>;
 }
 
-/** Reads the record of a whole model before it is cut. */
-export async function recordOfWhole(whole: string): Promise<ChunkedRecord> {
+/** Reads the record of a whole model before it is cut; a run that was killed may have left that of its first chunk alone. */
+export async function recordOfWhole(whole: string, first: string): Promise<ChunkedRecord> {
   const place = await placeInOutput(whole);
-  const record = place && (await recordOf(place));
+  const firstPlace = await placeInOutput(first);
+  const isBeside = place !== undefined && firstPlace?.output === place.output;
+  const record = place && ((await recordOf(place)) ?? (isBeside ? await recordOf(firstPlace) : undefined));
+  const placesOf = async (paths: readonly string[]): Promise<string[]> => {
+    const places = await Promise.all(paths.map(placeInOutput));
+    return places.flatMap((each) => (record && each && each.output === place.output ? [each.path] : []));
+  };
   return {
+    async begin(chunks, gone) {
+      for (const path of gone) await forgetProvenance(path);
+      const begun = await placesOf(chunks.map(({ path }) => path));
+      if (!place || begun.length === 0) return;
+      const pending = (await readProvenance(place.output))?.pending ?? [];
+      await updateProvenance(place.output, { pending: [...new Set([...pending, ...begun])] });
+    },
+    async isBegun(chunks) {
+      const begun = await placesOf(chunks.map(({ path }) => path));
+      if (!place || begun.length === 0) return false;
+      const { pending = [], artifacts = {} } = (await readProvenance(place.output)) ?? {};
+      return begun.every((path) => pending.includes(path) && !artifacts[path]);
+    },
     async write({ chunks, maxChunkBytes }) {
+      if (!place || !record) return;
+      const written: Record<string, typeof record> = {};
       for (const { path, files } of chunks) {
         const there = await placeInOutput(path);
-        if (!record || !there || there.output !== place.output) continue;
-        const written = { [there.path]: { ...record, options: { ...record.options, maxChunkBytes }, files } };
-        await updateProvenance(there.output, { written });
+        if (there?.output === place.output)
+          written[there.path] = { ...record, options: { ...record.options, maxChunkBytes }, files };
       }
+      await updateProvenance(place.output, { written });
     },
     async refresh({ chunks, replaced, removed }, context) {
       const folder = dirname(chunks[0]?.path ?? whole);

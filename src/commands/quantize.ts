@@ -6,7 +6,8 @@ import { type OnBytes, type StoredArtifact, totalBytes } from '../formats/artifa
 import { withArtifact } from '../formats/open.ts';
 import { forgetProvenance } from '../formats/provenance.ts';
 import { writeFiles } from '../formats/write-files.ts';
-import { createFolder, exists } from '../io/disk.ts';
+import { createFolder } from '../io/create-folders.ts';
+import { exists } from '../io/disk.ts';
 import type { QuantizationPlan } from '../quantize/plan.ts';
 import { reportWeight, type WeightReport } from '../quantize/quantized-weight.ts';
 import { checkRequest } from './check-request.ts';

@@ -6,11 +6,8 @@ import { DirectWrites } from './direct-writes.ts';
 import {
   beingWritten,
   endsTooSoon,
-  fileInsteadOfFolder,
-  fileOnTheWay,
   folderInsteadOfFile,
   isAbsent,
-  isThereAlready,
   notPlain,
   rethrow,
   tooLarge,
@@ -21,7 +18,7 @@ import { remove, rename } from './patient.ts';
 import { openRemote, remoteFile, remoteNames } from './remote-files.ts';
 import { lockFolder } from './stages/folder-lock.ts';
 import { disown, isStage } from './stages/owner.ts';
-import { claimStage, FolderStage, removeWhole, settle, temporaryFolder } from './stages/staging.ts';
+import { claimStage, removeWhole, settle, temporaryFolder } from './stages/staging.ts';
 import { countRead, countWritten } from './traffic.ts';
 
 /**
@@ -228,26 +225,10 @@ export async function makeFolder(path: string): Promise<void> {
   await fs.mkdir(path, { recursive: true }).catch(rethrow('write', path));
 }
 
-/**
- * Starts a folder under another name for `fill` to write into; it appears under `path`, in the place of a folder that
- * was there, when it is complete. What `fill` throws leaves nothing behind. Throws as `createFile` does.
- */
-export async function createFolder(path: string, fill: (growing: string) => Promise<void>): Promise<void> {
-  if ((await pathKind(path)) === 'file') throw fileInsteadOfFolder(path);
-  const parent = dirname(resolve(path));
-  const firstMade = await fs.mkdir(parent, { recursive: true }).catch((error: unknown) => {
-    if (isThereAlready(error)) throw fileOnTheWay(path, { cause: error });
-    return rethrow('write', path)(error);
-  });
-  const stage = await FolderStage.start(path).catch(rethrow('write', path));
-  try {
-    await fill(stage.growing);
-    await stage.appear().catch(rethrow('write', path));
-  } catch (error) {
-    await stage.remove();
-    await removeEmptyFolders(parent, firstMade);
-    throw error;
-  }
+/** Makes a folder and its parents; what it gives removes those that it made, as far as they are empty. Throws what the system throws. */
+export async function makeFolders(path: string): Promise<() => Promise<void>> {
+  const firstMade = await fs.mkdir(resolve(path), { recursive: true });
+  return () => removeEmptyFolders(path, firstMade);
 }
 
 /** Removes folders that were made on the way to one that does not come, up to the first that was made. */
@@ -290,13 +271,13 @@ export async function makeTemporaryFolder(
  * empty then goes again. Throws `RequestError` naming who writes into it already.
  */
 export async function lockOutput(folder: string): Promise<{ close(): Promise<void> }> {
-  const firstMade = await fs.mkdir(resolve(folder), { recursive: true }).catch(rethrow('write', folder));
+  const removeMade = await makeFolders(folder).catch(rethrow('write', folder));
   const lock = await lockFolder(folder).catch(rethrow('write', folder));
   if ('heldBy' in lock) throw beingWritten(folder, lock.heldBy);
   return {
     async close() {
       await lock.release();
-      await removeEmptyFolders(folder, firstMade);
+      await removeMade();
     },
   };
 }

@@ -1,6 +1,7 @@
 import { basename, join } from 'node:path';
 import { type Context, throwIfInterrupted } from '../context.ts';
-import { copyFile, createFolder } from '../io/disk.ts';
+import { createFolder } from '../io/create-folders.ts';
+import { copyFile } from '../io/disk.ts';
 import { withoutInfiniteDefaults, writeJson } from '../io/json/strict-json.ts';
 import { ortFiles } from './find-onnxruntime-web.ts';
 import { describeFile, type Placing, placeModel } from './place-models.ts';

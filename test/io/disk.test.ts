@@ -9,10 +9,10 @@ import {
   RequestError,
   SdConvertError,
 } from '../../src/errors.ts';
+import { createFolder } from '../../src/io/create-folders.ts';
 import {
   copyFile,
   createFile,
-  createFolder,
   exists,
   freeBytes,
   linkFile,
@@ -227,6 +227,7 @@ describe('a folder that is made', () => {
     await writeText(at('kept/file'), 'old');
     const rename = fs.rename;
     vi.spyOn(fs, 'rename')
+      .mockImplementationOnce(rename) // the journal
       .mockImplementationOnce(rename) // the old one away
       .mockRejectedValueOnce(systemError('EACCES')); // the new one there
     const replacing = createFolder(at('kept'), (growing) => writeText(`${growing}/file`, 'new'));

@@ -2,10 +2,12 @@ import { join } from 'node:path';
 import { throwIfInterrupted } from '../../context.ts';
 import { NonFiniteWeightError } from '../../errors.ts';
 import type { FileContents, PlannedArtifact, WrittenFile } from '../../formats/artifact.ts';
+import { wholePath } from '../../formats/artifact-id.ts';
 import { recordOf, updateProvenance } from '../../formats/provenance.ts';
 import { targets } from '../../formats/targets.ts';
 import { writeTogether } from '../../formats/write-files.ts';
-import { createFolder, linkFile, removePath } from '../../io/disk.ts';
+import { createFolders } from '../../io/create-folders.ts';
+import { linkFile } from '../../io/disk.ts';
 import type { StageContext } from '../../pipeline.ts';
 import type { WeightFinding } from '../../weights/examined-weight.ts';
 import { refuseNonFinite } from './examination.ts';
@@ -23,6 +25,8 @@ interface Place {
   readonly sources: SourceHashes;
   /** Findings by artifact; writing adds to them. */
   readonly findings: Map<string, readonly WeightFinding[]>;
+  /** Other forms of the networks, by path: they go as the new ones appear. */
+  readonly otherForms: readonly string[];
   readonly request: Pick<ConvertRequest, 'allowNonFinite' | 'quantization' | 'bundle'>;
   readonly context: StageContext;
 }
@@ -80,10 +84,7 @@ export class ArtifactWriter {
     return ready;
   }
 
-  /**
-   * Writes the artifacts of one network, and then records them. All are complete before one appears: chunks grow within
-   * each other, and the first appears last.
-   */
+  /** Writes the artifacts of one network, which appear together, in the place of its other forms, and then records them. */
   async #writeRows(rows: readonly (readonly ReadyArtifact[])[]): Promise<void> {
     const { output, sources, findings } = this.#place;
     const artifacts = rows.flat();
@@ -91,33 +92,30 @@ export class ArtifactWriter {
     const hashes = artifacts.map(({ model }) => sources.of(model.component));
     for (const each of hashes) each.catch(() => {});
     const written = new Map<string, readonly WrittenFile[]>();
-    const writeFrom = async (at: number): Promise<void> => {
-      const row = rows[at];
-      if (!row) {
-        await Promise.all(hashes);
-        for (const { model } of artifacts) await sources.checkUnchanged(model.component);
-        return;
-      }
-      const places = row.map(({ path }) => join(output, path));
-      await createFolders(places, async (folders) => {
+    const networks = new Set(artifacts.map(({ path }) => wholePath(path)));
+    const otherForms = this.#place.otherForms.filter((path) => networks.has(wholePath(path)));
+    const inOutput = (paths: readonly string[]): string[] => paths.map((path) => join(output, path));
+    const fill = async (growing: readonly string[]): Promise<void> => {
+      const left = [...growing];
+      for (const row of rows) {
+        const folders = left.splice(0, row.length);
         const files = await this.#writeExamined(row, folders);
         for (const [index, { path, model }] of row.entries()) {
           written.set(path, files[index] ?? []);
           if (this.#place.request.bundle)
             await targets[model.target].complete(model.component, folders[index] ?? '');
         }
-        await writeFrom(at + 1);
-        // A chain that is replaced must not end in a chunk of another cut.
-        if (at === 0 && rows.length > 1) for (const place of places) await removePath(place);
-      });
+      }
+      await Promise.all(hashes);
+      for (const { model } of artifacts) await sources.checkUnchanged(model.component);
     };
-    await writeFrom(0);
+    await createFolders(inOutput(artifacts.map(({ path }) => path)), fill, inOutput(otherForms));
     const records = artifacts.map(async ({ path, model: { options } }, index) => {
       const record = { source: (await hashes[index]) ?? {}, options, files: written.get(path) ?? [] };
       return [path, { ...record, ...found(findings.get(path)) }] as const;
     });
     await updateProvenance(output, {
-      gone: [...written.keys()],
+      gone: [...written.keys(), ...otherForms],
       written: Object.fromEntries(await Promise.all(records)),
     });
   }
@@ -208,15 +206,4 @@ export class ArtifactWriter {
 /** Leaves the field out if nothing was found. */
 export function found(findings: readonly WeightFinding[] = []): Pick<ConvertedArtifact, 'findings'> {
   return findings.length > 0 ? { findings } : {};
-}
-
-/** Creates several folders that appear only when all are complete. Throws as `createFolder` does. */
-async function createFolders(
-  paths: readonly string[],
-  fill: (growing: readonly string[]) => Promise<void>,
-  begun: readonly string[] = [],
-): Promise<void> {
-  const [path, ...others] = paths;
-  if (path === undefined) return fill(begun);
-  await createFolder(path, (growing) => createFolders(others, fill, [...begun, growing]));
 }

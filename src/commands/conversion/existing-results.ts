@@ -2,7 +2,7 @@ import { dirname, join } from 'node:path';
 import { OutputExistsError } from '../../errors.ts';
 import type { PlannedArtifact } from '../../formats/artifact.ts';
 import { parsePath, wholePath } from '../../formats/artifact-id.ts';
-import { type CheckpointIdentity, isKept } from '../../formats/provenance.ts';
+import { type CheckpointIdentity, isKept, readProvenance } from '../../formats/provenance.ts';
 import { exists, listFolder, pathKind } from '../../io/disk.ts';
 import { ownerOf, refuseCheckpoint } from './output.ts';
 import type { Planned } from './plan.ts';
@@ -13,7 +13,7 @@ import type { SourceHashes } from './source-hashes.ts';
 export interface ExistingResults {
   /** Made earlier from the same weights with the same options: reused. */
   readonly kept: ReadonlySet<PlannedArtifact>;
-  /** Other forms of the same networks (chunks or whole), by path: removed once the new ones are complete. */
+  /** Other forms of the same networks (chunks or whole), by path, there or only on record: removed as the new ones appear. */
   readonly otherForms: readonly string[];
   /** Results of another checkpoint, by path: removed before anything is written. */
   readonly foreign: readonly string[];
@@ -51,8 +51,7 @@ export async function findExisting(
         if (await isKept(output, artifact.path, wanted, scrutiny)) kept.add(artifact);
       }
     }
-    const [first] = otherForms;
-    if (first !== undefined) throw inAnotherForm(output, first);
+    for (const path of otherForms) if (await exists(join(output, path))) throw inAnotherForm(output, path);
   } catch (error) {
     if (!(error instanceof OutputExistsError)) throw error;
     return { ...existing, obstacle: error };
@@ -67,15 +66,17 @@ export async function findExisting(
 async function findOtherForms(output: string, paths: readonly string[]): Promise<string[]> {
   const wanted = new Set(paths);
   const networks = new Set(paths.map(wholePath));
-  const found: string[] = [];
+  const recorded = Object.keys((await readProvenance(output))?.artifacts ?? {});
+  const isOther = (path: string): boolean => networks.has(wholePath(path)) && !wanted.has(path);
+  const found = new Set(recorded.filter(isOther));
   for (const folder of new Set(paths.map((path) => dirname(path)))) {
     if ((await pathKind(join(output, folder))) !== 'folder') continue;
     for (const name of await listFolder(join(output, folder))) {
       const path = folder === '.' ? name : `${folder}/${name}`;
-      if (networks.has(wholePath(path)) && !wanted.has(path)) found.push(path);
+      if (isOther(path)) found.add(path);
     }
   }
-  return found;
+  return [...found].sort();
 }
 
 function inAnotherForm(output: string, path: string): OutputExistsError {

@@ -70,11 +70,12 @@ export function writeStage(
         twins: planned.twins,
         sources,
         findings,
+        otherForms,
         request,
         context,
       });
       while (models.length > 0) await writer.write(takeNetwork(models), kept);
-      // Last, so that an interruption does not leave a chain without its end.
+      // Of networks that were not written: those of the others are gone.
       for (const path of otherForms) await removePath(join(output, path));
       if (otherForms.length > 0) await updateProvenance(output, { gone: otherForms });
       const examined = artifacts.map((artifact) => ({ ...artifact, ...found(findings.get(artifact.path)) }));

@@ -2,7 +2,7 @@ import { promises as fs } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { remove } from '../patient.ts';
-import { disown, hasCode, isAbandoned, LOCK, own, owner } from './owner.ts';
+import { disown, hasCode, isAbandoned, LOCK, own, owner, readPlain } from './owner.ts';
 import { claimStage, renamed } from './staging.ts';
 
 /**
@@ -12,6 +12,7 @@ import { claimStage, renamed } from './staging.ts';
 export async function lockFolder(folder: string): Promise<{ release(): Promise<void> } | { heldBy: string }> {
   const lock = join(folder, LOCK);
   const text = JSON.stringify({ owner, host: hostname(), pid: process.pid });
+  let unread = 0;
   for (;;) {
     try {
       await fs.writeFile(lock, text, { flag: 'wx' });
@@ -19,14 +20,18 @@ export async function lockFolder(folder: string): Promise<{ release(): Promise<v
     } catch (error) {
       if (!hasCode(error, 'EEXIST')) throw error;
     }
-    const found = await fs.readFile(lock, 'utf8').catch(() => undefined);
-    if (found === undefined) continue; // released meanwhile
+    const found = await readPlain(lock);
+    if (found === undefined) {
+      // Released meanwhile, or released and taken by another again and again.
+      if (!(await isThere(lock)) || ++unread < ATTEMPTS) continue;
+      return { heldBy: `its ${LOCK} cannot be read` };
+    }
     const holder = readHolder(found);
     if (!(await isAbandoned(lock, holder.owner)))
       return { heldBy: `process ${holder.pid} on ${holder.host}` };
     // Of several that find it abandoned one takes it away; who took a younger one gives it back.
     const taken = claimStage(lock);
-    if ((await renamed(lock, taken)) && (await fs.readFile(taken, 'utf8')) !== found)
+    if ((await renamed(lock, taken)) && (await readPlain(taken)) !== found)
       await fs.link(taken, lock).catch(() => {});
     await remove(taken);
     disown(taken);
@@ -38,6 +43,16 @@ export async function lockFolder(folder: string): Promise<{ release(): Promise<v
       await remove(lock);
     },
   };
+}
+
+/** Attempts to read a lock that is there. */
+const ATTEMPTS = 10;
+
+async function isThere(path: string): Promise<boolean> {
+  return fs.lstat(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 function readHolder(text: string): { owner: string; host: string; pid: string } {

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { promises as fs, readFileSync, readlinkSync } from 'node:fs';
+import { constants, promises as fs, readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { basename, dirname, join, sep } from 'node:path';
 
@@ -124,6 +124,23 @@ function isRunning(pid: number): boolean {
   } catch (error) {
     // Another user's process: it runs.
     return hasCode(error, 'EPERM');
+  }
+}
+
+/** A pipe in the place of a file would be waited for, a link be followed. Windows has no such flags. */
+const PLAIN = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | (constants.O_NOFOLLOW ?? 0);
+
+/** Bytes of the longest journal of a stage. */
+const LONGEST = 1 << 20;
+
+/** The text of a small file of ours; `undefined` where there is none, or what may not be read or may have no end. */
+export async function readPlain(path: string): Promise<string | undefined> {
+  const handle = await fs.open(path, PLAIN).catch(() => undefined);
+  try {
+    const found = await handle?.stat();
+    return found?.isFile() && found.size <= LONGEST ? await handle?.readFile('utf8') : undefined;
+  } finally {
+    await handle?.close();
   }
 }
 

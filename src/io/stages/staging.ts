@@ -1,16 +1,16 @@
 import { promises as fs } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { remove, rename } from '../patient.ts';
-import { disown, hasCode, isAbandoned, isOwn, isStage, LOCK, own, stageName } from './owner.ts';
+import { disown, hasCode, isAbandoned, isOwn, isStage, LOCK, own, readPlain, stageName } from './owner.ts';
 
 /**
  * Files and folders are written as stages before they appear. A stage is an entry `.sdc-<owner>-<random>` beside its final
  * path, made exclusively, so that no other name or link is ever written through, and short, so that long final names fit.
- * A killed process leaves stages behind; `settle` removes them, and finishes or undoes an interrupted replacement.
+ * A killed process leaves stages behind; `settle` removes them, and finishes an interrupted replacement.
  *
- * A folder's stage holds `to` (the final name), `new` (the folder that grows), `ready` (made when `new` is complete and
- * before anything else is touched) and `old` (what was replaced). Killed at any step, either the old or the new folder
- * is under its name, or `ready` shows that `new` belongs there.
+ * The stage of folders that appear together holds `new` (the folders that grow, under their final names), `ready` (made when
+ * they are complete and before anything else is touched: their names, and what they replace) and `old` (what was replaced).
+ * Killed at any step, either nothing was touched, or `ready` says what is left to do.
  */
 
 /** A name for a stage of `path`, kept as alive until it is disowned. Nothing is made yet. */
@@ -20,47 +20,134 @@ export function claimStage(path: string): string {
   return stage;
 }
 
-/** A folder that grows under another name. */
-export class FolderStage {
-  /** Path to write into. */
-  readonly growing: string;
-  readonly #stage: string;
-  readonly #path: string;
+/** What `ready` holds. */
+interface Journal {
+  /** Names of the folders that appear; the first appears last. */
+  readonly names: readonly string[];
+  /** What was there, of these names and of others that are to go: its identity on the disk by its name. */
+  readonly replaced: Readonly<Record<string, string>>;
+}
 
-  private constructor(stage: string, path: string) {
+/** Folders of one parent that grow under another name and appear together. */
+export class FoldersStage {
+  readonly #stage: string;
+  readonly #folder: string;
+  readonly #names: readonly string[];
+  readonly #gone: readonly string[];
+
+  private constructor(stage: string, folder: string, names: readonly string[], gone: readonly string[]) {
     this.#stage = stage;
-    this.#path = path;
-    this.growing = join(stage, 'new');
+    this.#folder = folder;
+    this.#names = names;
+    this.#gone = gone;
   }
 
-  /** Starts one for `path`, whose parent is there. Throws what the system throws. */
-  static async start(path: string): Promise<FolderStage> {
-    await settle(dirname(path));
-    const stage = claimStage(path);
+  /** Starts those of these names in a folder that is there; entries called `gone` go when they appear. Throws what the system throws. */
+  static async start(
+    folder: string,
+    names: readonly string[],
+    gone: readonly string[] = [],
+  ): Promise<FoldersStage> {
+    await settle(folder);
+    const stage = join(folder, stageName());
+    own(stage, folder);
+    const folders = new FoldersStage(stage, folder, names, gone);
     try {
       await fs.mkdir(stage);
-      await fs.writeFile(join(stage, 'to'), basename(resolve(path)), { flag: 'wx' });
-      await fs.mkdir(join(stage, 'new'));
+      for (const made of ['old', 'new']) await fs.mkdir(join(stage, made));
+      for (const name of names) await fs.mkdir(folders.growing(name));
     } catch (error) {
-      await remove(stage);
-      disown(stage);
+      await folders.remove();
       throw error;
     }
-    return new FolderStage(stage, path);
+    return folders;
   }
 
-  /** Moves the folder to its final name, replacing an existing one, which is restored on failure. */
+  /** Path to write the folder of a name into. */
+  growing(name: string): string {
+    return join(this.#stage, 'new', name);
+  }
+
+  /** Moves the folders to their final names, replacing what is there, which is restored on failure. */
   async appear(): Promise<void> {
-    await fs.writeFile(join(this.#stage, 'ready'), '', { flag: 'wx' });
-    await replaceBy(this.#stage, this.#path);
+    const replaced: Record<string, string> = {};
+    for (const name of [...this.#names, ...this.#gone]) {
+      const identity = await identityOf(join(this.#folder, name));
+      if (identity !== undefined) replaced[name] = identity;
+    }
+    await writeJournal(this.#stage, { names: this.#names, replaced });
+    const moves: [from: string, to: string][] = [];
+    const move = async (from: string, to: string): Promise<void> => {
+      if (await renamed(from, to)) moves.push([from, to]);
+    };
+    try {
+      for (const name of Object.keys(replaced))
+        await move(join(this.#folder, name), join(this.#stage, 'old', name));
+      for (const name of this.#names.toReversed()) await this.#place(name, move);
+    } catch (error) {
+      for (const [from, to] of moves.toReversed()) await rename(to, from).catch(() => {});
+      throw error;
+    }
     await this.remove();
+  }
+
+  /** Others may put something under the name at the same time: the last one stays, whole. */
+  async #place(name: string, move: (from: string, to: string) => Promise<void>): Promise<void> {
+    const path = join(this.#folder, name);
+    for (let turn = 1; ; turn++) {
+      try {
+        return await move(this.growing(name), path);
+      } catch (error) {
+        if (turn > MOST_TURNS || !isInTheWay(error)) throw error;
+        await move(path, join(this.#stage, `old${turn}`));
+      }
+    }
   }
 
   /** Leaves nothing of it behind. */
   async remove(): Promise<void> {
-    await remove(this.#stage);
+    await clear(this.#stage);
     disown(this.#stage);
   }
+}
+
+/** Without its journal nothing of a stage is ever finished: half of it may be gone then. */
+async function clear(stage: string): Promise<void> {
+  await fs.unlink(join(stage, READY)).catch((error: unknown) => {
+    // The stage of a file is a file.
+    if (!hasCode(error, 'ENOENT') && !hasCode(error, 'ENOTDIR')) throw error;
+  });
+  await remove(stage);
+}
+
+const READY = 'ready';
+
+/** It is on the disk before anything is moved. */
+async function writeJournal(stage: string, journal: Journal): Promise<void> {
+  const growing = join(stage, 'growing');
+  await fs.writeFile(growing, JSON.stringify(journal), { flag: 'wx', flush: true });
+  await rename(growing, join(stage, READY));
+}
+
+/** `undefined` in a stage that is not ready, and where it names something outside of its folder. */
+async function readJournal(stage: string): Promise<Journal | undefined> {
+  try {
+    const { names, replaced } = JSON.parse((await readPlain(join(stage, READY))) ?? '');
+    const isPlain = (name: unknown) =>
+      typeof name === 'string' && !['', '.', '..'].includes(name) && basename(name) === name;
+    const isJournal = Array.isArray(names) && [...names, ...Object.keys(replaced)].every(isPlain);
+    return isJournal ? { names, replaced } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What tells an entry from any other that had its name; `undefined` where there is none. */
+async function identityOf(path: string): Promise<string | undefined> {
+  return fs.lstat(path, { bigint: true }).then(
+    ({ ino, birthtimeNs }) => `${ino} ${birthtimeNs}`,
+    () => undefined,
+  );
 }
 
 /** Makes a temporary folder; `remove` deletes it, or a later run where this one is killed. */
@@ -86,22 +173,6 @@ export async function removeWhole(path: string): Promise<void> {
   } finally {
     await remove(stage);
     disown(stage);
-  }
-}
-
-/** Others may put something under the name at the same time: the last one stays, whole. */
-async function replaceBy(stage: string, path: string): Promise<void> {
-  let replaced: string | undefined;
-  for (let turn = 0; ; turn++) {
-    const old = join(stage, turn === 0 ? 'old' : `old${turn}`);
-    if (await renamed(path, old)) replaced ??= old;
-    try {
-      return await rename(join(stage, 'new'), path);
-    } catch (error) {
-      if (turn < MOST_TURNS && isInTheWay(error)) continue;
-      if (replaced) await rename(replaced, path).catch(() => {});
-      throw error;
-    }
   }
 }
 
@@ -137,26 +208,27 @@ async function settleAll(folder: string): Promise<boolean> {
   for (const stage of stages) {
     if (isOwn(stage) || !(await isAbandoned(stage))) continue;
     if (await finish(stage, folder)) hasFinished = true;
-    await remove(stage);
+    await clear(stage);
   }
   return hasFinished;
 }
 
-/** Finishes a replacement that was ready, where nothing is under its name. */
+/** Finishes a replacement that was ready. What others put under a name since then stays. */
 async function finish(stage: string, folder: string): Promise<boolean> {
-  const name = await fs.readFile(join(stage, 'to'), 'utf8').catch(() => '');
-  if (name === '' || name !== basename(name) || name === '..' || name === '.') return false;
-  const path = join(folder, name);
-  if (await isThere(path)) return false;
-  if (await isThere(join(stage, 'ready'))) return renamed(join(stage, 'new'), path);
-  return false;
-}
-
-async function isThere(path: string): Promise<boolean> {
-  return fs.lstat(path).then(
-    () => true,
-    () => false,
-  );
+  const journal = await readJournal(stage);
+  if (!journal) return false;
+  let hasFinished = false;
+  for (const [name, identity] of Object.entries(journal.replaced)) {
+    const path = join(folder, name);
+    if ((await identityOf(path)) === identity && (await renamed(path, join(stage, 'old', name))))
+      hasFinished = true;
+  }
+  for (const name of journal.names.toReversed()) {
+    const path = join(folder, name);
+    if ((await identityOf(path)) === undefined && (await renamed(join(stage, 'new', name), path)))
+      hasFinished = true;
+  }
+  return hasFinished;
 }
 
 /** Renames an entry; `false` when it does not exist. */

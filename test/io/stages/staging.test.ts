@@ -1,17 +1,21 @@
+import { execFileSync } from 'node:child_process';
 import { promises as fs } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { growFile } from '../../../src/io/shared-file.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 
-type Disk = typeof import('../../../src/io/disk.ts');
+type Disk = typeof import('../../../src/io/disk.ts') & typeof import('../../../src/io/create-folders.ts');
 
 const at = temporaryFolder();
 
 /** A process of its own: nothing of what an earlier one knew. */
 async function newProcess(): Promise<Disk> {
   vi.resetModules();
-  return import('../../../src/io/disk.ts');
+  return {
+    ...(await import('../../../src/io/disk.ts')),
+    ...(await import('../../../src/io/create-folders.ts')),
+  };
 }
 
 /** Every call that changes the disk; one that is refused is as if the process had been killed before it. */
@@ -88,6 +92,19 @@ const works: Readonly<
     work: (disk, place) =>
       disk.createFolder(join(place, 'model'), (growing) => disk.writeText(join(growing, 'a'), 'new a')),
   },
+  'folders are replaced together, and others go': {
+    before: { 'model_chunk1/a': 'old a', 'model_chunk2/b': 'old b', 'model_chunk3/c': 'old c' },
+    after: { 'model_chunk1/a': 'new a', 'model_chunk2/b': 'new b' },
+    work: (disk, place) =>
+      disk.createFolders(
+        [1, 2].map((chunk) => join(place, `model_chunk${chunk}`)),
+        async ([first = '', second = '']) => {
+          await disk.writeText(join(first, 'a'), 'new a');
+          await disk.writeText(join(second, 'b'), 'new b');
+        },
+        [join(place, 'model_chunk3')],
+      ),
+  },
   'a file is replaced': {
     before: { file: 'old' },
     after: { file: 'new' },
@@ -109,9 +126,11 @@ describe.each(Object.entries(works))('killed while %s', (_, { before, after, wor
   test('at any call, the old or the new is there, whole, and a rerun finishes and leaves nothing else', async () => {
     for (let fatal = 1; ; fatal++) {
       const place = at(`round ${round}`, `killed before ${fatal}`);
-      await fs.mkdir(join(place, 'model'), { recursive: true });
-      for (const [name, text] of Object.entries(before)) await fs.writeFile(join(place, name), text);
-      if (!('model/a' in before)) await fs.rmdir(join(place, 'model'));
+      await fs.mkdir(place, { recursive: true });
+      for (const [name, text] of Object.entries(before)) {
+        await fs.mkdir(dirname(join(place, name)), { recursive: true });
+        await fs.writeFile(join(place, name), text);
+      }
 
       const first = await newProcess();
       const { made } = killBefore(fatal);
@@ -162,12 +181,35 @@ describe('what others have under way', () => {
   test('a planted name that leads elsewhere is finished into its own folder or not at all', async () => {
     const stage = at(`planted ${round}`, 'here', '.sdc-zzzzzz1-0123456789ab');
     await fs.mkdir(join(stage, 'new'), { recursive: true });
-    await fs.writeFile(join(stage, 'ready'), '');
-    await fs.writeFile(join(stage, 'to'), '../outside');
+    await fs.mkdir(join(stage, 'outside')); // new/../outside
+    await fs.writeFile(join(stage, 'ready'), JSON.stringify({ names: ['../outside'], replaced: {} }));
     const before = new Date(Date.now() - 11 * 60_000);
     await fs.utimes(stage, before, before);
     await (await newProcess()).listFolder(at(`planted ${round}`, 'here'));
     expect(await fs.readdir(at(`planted ${round}`))).toEqual(['here']);
+  });
+
+  test('what somebody put under the name since then is not replaced by what a killed run had ready', async () => {
+    const folder = at(`since ${round}`);
+    const place = join(folder, 'model');
+    const write = (disk: Disk, text: string) =>
+      disk.createFolder(place, (growing) => disk.writeText(join(growing, 'a'), text));
+    await write(await newProcess(), 'old');
+    const killed = await newProcess();
+    let renames = 0;
+    const rename = fs.rename;
+    vi.spyOn(fs, 'rename').mockImplementation((from, to) =>
+      // The file and the journal; then it is gone.
+      ++renames > 2 ? new Promise(() => {}) : rename(from, to),
+    );
+    void write(killed, 'killed');
+    await vi.waitFor(() => expect(renames).toBe(3));
+    vi.restoreAllMocks();
+    await write(await newProcess(), 'since');
+    await buried();
+    const later = await newProcess();
+    expect(await later.listFolder(folder)).toEqual(['model']);
+    expect(await contents(folder)).toEqual({ 'model/a': 'since' });
   });
 
   test('under the same name: the last to finish is there, whole', async () => {
@@ -238,6 +280,18 @@ describe('a folder that one run writes into', () => {
     const later = new Date(Date.now() + 24 * 3_600_000);
     await fs.utimes(join(folder, '.sdc-lock'), later, later);
     expect(await (await newProcess()).whileLocked(folder, async () => 'done')).toBe('done');
+  });
+
+  test.each([
+    ['a folder', (path: string) => fs.mkdir(path)],
+    ['a link', (path: string) => fs.symlink('/dev/zero', path)],
+    ['a pipe', async (path: string) => void execFileSync('mkfifo', [path])],
+  ])('is not waited for where its lock is %s', async (what, make) => {
+    const folder = at(`odd ${round} ${what}`);
+    await fs.mkdir(folder);
+    await make(join(folder, '.sdc-lock'));
+    const refused = (await newProcess()).whileLocked(folder, async () => 'never');
+    await expect(refused).rejects.toThrow('its .sdc-lock cannot be read');
   });
 
   test('goes to one of many that want it at once', async () => {

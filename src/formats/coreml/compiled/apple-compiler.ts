@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { throwIfInterrupted } from '../../../context.ts';
 import { NotFoundError, UnsupportedModelError } from '../../../errors.ts';
-import { createFolder, listFolder, movePath, removePath } from '../../../io/disk.ts';
+import { createFolder } from '../../../io/create-folders.ts';
+import { listFolder, movePath, removePath } from '../../../io/disk.ts';
 import { linkFolder } from '../../../io/link-folder.ts';
 import { endings, formatOfEnding, modelName } from '../../format.ts';
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createFolder } from '../../../io/disk.ts';
+import { createFolder } from '../../../io/create-folders.ts';
 import { strictJson } from '../../../io/json/strict-json.ts';
 import { memoryStream, readStream, type TensorStream } from '../../../weights/tensor-stream.ts';
 import type { FileContents, PlannedFile, WrittenFile } from '../../artifact.ts';
