@@ -4,6 +4,7 @@ import { freeBytes } from '../io/disk.ts';
 import { sameButForCase } from '../io/same-name.ts';
 import { formatBytes } from '../text.ts';
 import { downloadBlob, incompletePath } from './download-blob.ts';
+import { sweepLock } from './file-lock.ts';
 import { type RepositoryCache, sizeOf } from './hub-cache.ts';
 import type { Follower, HubFile, HubRepository } from './hub-client.ts';
 import type { HubOptions } from './hub-options.ts';
@@ -35,6 +36,8 @@ export async function downloadFiles(request: FilesRequest, follower: Follower): 
     if ((await sizeOf(join(cache.snapshot(commit), file.path))) !== file.size) missing.push(file);
   }
   refuseSameNames(repository.repo, files);
+  // A run that was killed between a file and its lock left the lock.
+  for (const { oid } of files) await sweepLock(cache.lock(oid));
   const toCome = await bytesToCome(missing, cache);
   await checkSpace(toCome, options.cacheDir);
 

@@ -20,11 +20,9 @@ export async function underLock<T>(
   signal: AbortSignal | undefined,
   work: () => Promise<T>,
 ): Promise<T> {
-  const holder = JSON.stringify({ host: hostname(), pid: process.pid });
-  while (!(await createOnce(path, holder))) {
+  while (!(await createOnce(path, holder()))) {
     if (signal?.aborted) throw interruptedDownload();
-    if (await isStale(path)) await removeStale(path);
-    else await setTimeout(LOOK_AGAIN);
+    if (!(await sweepLock(path))) await setTimeout(LOOK_AGAIN);
   }
   const alive = setInterval(() => void touchFile(path), SIGN_OF_LIFE);
   try {
@@ -35,13 +33,20 @@ export async function underLock<T>(
   }
 }
 
-/** Looks once more under a lock of its own: the first of several who found the holder dead may hold the lock by now. */
-async function removeStale(path: string): Promise<void> {
+function holder(): string {
+  return JSON.stringify({ host: hostname(), pid: process.pid });
+}
+
+/** Removes a lock whose holder is dead, of work that may be done; gives whether it was so. */
+export async function sweepLock(path: string): Promise<boolean> {
   const guard = `${path}.replacing`;
-  if (await isOld(guard)) await removePath(guard);
-  if (!(await createOnce(guard, ''))) return;
+  if (await isStale(guard)) await removePath(guard);
+  if (!(await isStale(path))) return false;
+  // Looked at once more under a lock of its own: the first of several who found the holder dead may hold it by now.
+  if (!(await createOnce(guard, holder()))) return true;
   if (await isStale(path)) await removePath(path);
   await removePath(guard);
+  return true;
 }
 
 async function isOld(path: string): Promise<boolean> {

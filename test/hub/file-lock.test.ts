@@ -1,10 +1,10 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { InterruptedError } from '../../src/errors.ts';
-import { underLock } from '../../src/hub/file-lock.ts';
+import { sweepLock, underLock } from '../../src/hub/file-lock.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { rejectionOf } from '../support/thrown-by.ts';
 
@@ -48,6 +48,15 @@ describe('a lock is taken over', () => {
     utimesSync(path, old, old);
     expect(await underLock(path, undefined, async () => 'mine')).toBe('mine');
   });
+});
+
+test('a lock that a killed process left goes, with the guard of one that died replacing it; a living one’s stays', async () => {
+  const { pid } = spawnSync(process.execPath, ['--version']);
+  const left = lockOf('left.lock', { host: hostname(), pid });
+  lockOf('left.lock.replacing', { host: hostname(), pid });
+  const held = lockOf('held.lock', { host: hostname(), pid: process.pid });
+  expect([await sweepLock(left), await sweepLock(held)]).toEqual([true, false]);
+  expect(readdirSync(temporary()).filter((name) => /left|held/.test(name))).toEqual(['held.lock']);
 });
 
 test('a lock of another machine that lives is waited for, until the user stops it', async () => {
