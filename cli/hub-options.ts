@@ -1,4 +1,3 @@
-import { homedir } from 'node:os';
 import { resolve } from 'node:path';
 import type { Argv } from 'yargs';
 import type { HubOptions } from '../src/hub/hub-options.ts';
@@ -38,8 +37,8 @@ export async function hubOptions(argv: {
   readonly offline: boolean | undefined;
 }): Promise<HubOptions> {
   const { revision, token, offline, 'cache-dir': cacheDir } = argv;
-  const { hubOptionsFrom } = await import('../src/hub/hub-options.ts');
-  const usual = await hubOptionsFrom(process.env, homedir());
+  const { ownHubOptions } = await import('../src/hub/hub-options.ts');
+  const usual = await ownHubOptions(process.env);
   return {
     ...usual,
     revision,

@@ -1,4 +1,3 @@
-import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
 import { type ClientCheck, checkClient } from '../bundle/check-clients.ts';
 import type { ClientName } from '../bundle/profiles/profile.ts';
@@ -7,7 +6,7 @@ import { RequestError } from '../errors.ts';
 import { readProvenance } from '../formats/provenance.ts';
 import { cachedRepository } from '../hub/hub-cache.ts';
 import { isHubId, requireHubId } from '../hub/hub-id.ts';
-import { type HubOptions, hubOptionsFrom } from '../hub/hub-options.ts';
+import { type HubOptions, ownHubOptions } from '../hub/hub-options.ts';
 import { listFolder, lookAtFile, pathKind } from '../io/disk.ts';
 import { filesIn } from '../io/file-sizes.ts';
 import { hashStream } from '../io/hashing/hash-stream.ts';
@@ -93,7 +92,7 @@ async function verifyClients(
 async function folderOf(path: string, hub: VerifyRequest['hub']): Promise<string> {
   if (await isHubId(path)) {
     if ((await pathKind(path)) === 'folder') return path; // a local folder takes precedence
-    const { cacheDir } = hub ?? (await hubOptionsFrom({}, homedir()));
+    const { cacheDir } = hub ?? (await ownHubOptions());
     const folder = cachedRepository(cacheDir, requireHubId(path).repo);
     if ((await pathKind(folder)) === 'folder') return folder;
   }

@@ -1,4 +1,6 @@
-import { join, resolve } from 'node:path';
+import { homedir } from 'node:os';
+import { join, resolve, sep } from 'node:path';
+import { SdConvertError } from '../errors.ts';
 import { checkArguments, object, text } from '../io/check-call.ts';
 import { pathKind, readText } from '../io/disk.ts';
 import { type ProxySettings, proxyFrom, throughProxy } from './proxy.ts';
@@ -10,6 +12,8 @@ export interface HubOptions {
   /** The folder that holds `models--org--name`, shared with Python's huggingface_hub. */
   readonly cacheDir: string;
   readonly token?: string | undefined;
+  /** Why the token that a login left cannot be read: told where the Hub refuses. */
+  readonly unreadableToken?: string | undefined;
   /** Whether to use only the cache. */
   readonly offline?: boolean | undefined;
   /** A branch, tag or commit; `main` when left out. */
@@ -38,20 +42,41 @@ export async function hubOptionsFrom(env: HubEnvironment, home: string): Promise
   const cacheHome = env.XDG_CACHE_HOME || join(home, '.cache');
   const hfHome = folder(env.HF_HOME || join(cacheHome, 'huggingface'));
   const proxy = proxyFrom(env);
+  const given = env.HF_TOKEN?.trim() || env.HUGGING_FACE_HUB_TOKEN?.trim();
   return {
     proxy,
     fetch: proxy && throughProxy(proxy),
     endpoint: env.HF_ENDPOINT || 'https://huggingface.co',
     cacheDir: folder(env.HF_HUB_CACHE || env.HUGGINGFACE_HUB_CACHE || join(hfHome, 'hub')),
-    token:
-      env.HF_TOKEN?.trim() ||
-      env.HUGGING_FACE_HUB_TOKEN?.trim() ||
-      (await tokenIn(join(hfHome, 'token'))) ||
-      undefined,
+    ...(given ? { token: given } : await tokenIn(join(hfHome, 'token'))),
     offline: /^(1|true|yes|on)$/i.test(env.HF_HUB_OFFLINE ?? ''),
   };
 }
 
-async function tokenIn(file: string): Promise<string | undefined> {
-  return (await pathKind(file)) === 'file' ? (await readText(file)).trim() : undefined;
+/** The settings of who runs this. */
+export function ownHubOptions(env: HubEnvironment = {}): Promise<HubOptions> {
+  return hubOptionsFrom(env, homeFolder());
+}
+
+/** The root where the system knows none: of users that a container has no name for. */
+function homeFolder(): string {
+  try {
+    return homedir();
+  } catch {
+    return sep;
+  }
+}
+
+/** Longer files are no tokens. */
+const LONGEST_TOKEN = 1 << 16;
+
+/** Somebody else's token, or none that can be read, is no reason to fail: what is public needs none. */
+async function tokenIn(file: string): Promise<Pick<HubOptions, 'token' | 'unreadableToken'>> {
+  try {
+    if ((await pathKind(file)) === undefined) return {};
+    return { token: (await readText(file, LONGEST_TOKEN)).trim() || undefined };
+  } catch (error) {
+    if (!(error instanceof SdConvertError)) throw error;
+    return { unreadableToken: error.problem };
+  }
 }

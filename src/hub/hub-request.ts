@@ -8,7 +8,7 @@ import {
 import { version } from '../version.ts';
 import { passing } from './hub-answer.ts';
 import type { HubOptions } from './hub-options.ts';
-import { proxyOf } from './proxy.ts';
+import { checkProxies, proxyOf } from './proxy.ts';
 import { PassingError } from './retry.ts';
 
 /** Subject of a request, for its headers and errors. */
@@ -33,9 +33,12 @@ export async function hubRequest(
   headers.set('user-agent', `sdconvert/${version}`);
   // Compressed, a file's ranges would not be the file's.
   headers.set('accept-encoding', 'identity');
-  if (options.token && url.origin === new URL(options.endpoint).origin)
+  if (options.token && url.origin === new URL(options.endpoint).origin) {
+    if (!/^[ -~]+$/.test(options.token)) throw noToken();
     headers.set('authorization', `Bearer ${options.token}`);
+  }
   const request = options.fetch ?? fetch;
+  if (options.proxy) checkProxies(options.proxy);
   const proxy = options.proxy && proxyOf(url, options.proxy);
   const way = proxy ? `${url.host} through the proxy ${proxy}` : url.host;
   const { patience } = options;
@@ -102,36 +105,55 @@ function retryAfter(header: string | null): number | undefined {
   return Number.isFinite(seconds) ? Math.max(0, seconds) : undefined;
 }
 
-function noRepository({ repo }: Subject, { endpoint, token }: HubOptions): SdConvertError {
+/** Told with a refusal: a token may be all that is missing. */
+function tokenLeft({ token, unreadableToken }: HubOptions): Readonly<Record<string, string>> {
+  return token || unreadableToken === undefined ? {} : { 'without a token': unreadableToken };
+}
+
+function noToken(): RequestError {
+  return new RequestError({
+    problem: 'the token for the Hub is none: it has letters that no token has.',
+    advice: 'Check --token, HF_TOKEN, or the file that `hf auth login` wrote.',
+  });
+}
+
+function noRepository({ repo }: Subject, options: HubOptions): SdConvertError {
+  const { endpoint, token } = options;
   return new RepositoryNotFoundError({
     problem: `${repo} is neither a file or folder here nor a repository on ${endpoint}, or it is private.`,
+    details: tokenLeft(options),
     advice: token
       ? 'Check the spelling; if it is private, check that your token may read it.'
       : 'Check the spelling; if it is private, give a token: --token or HF_TOKEN.',
   });
 }
 
-function gated({ repo }: Subject, { endpoint, token }: HubOptions): SdConvertError {
+function gated({ repo }: Subject, options: HubOptions): SdConvertError {
+  const { endpoint, token } = options;
   const accept = `accept them on ${endpoint}/${repo}`;
   return new RequestError({
     problem: `${repo} is gated: its authors require that you accept their terms.`,
+    details: tokenLeft(options),
     advice: token
       ? `With the account of your token, ${accept}, then run this again.`
       : `Log in and ${accept}, then run this again with a token of that account: --token or HF_TOKEN.`,
   });
 }
 
-function badToken({ endpoint, token }: HubOptions): SdConvertError {
+function badToken(options: HubOptions): SdConvertError {
+  const { endpoint, token } = options;
   return new RequestError({
     problem: token ? `${endpoint} does not accept the token.` : `${endpoint} wants a token.`,
+    details: tokenLeft(options),
     advice: `Make a new one on ${endpoint}/settings/tokens and give it with --token or HF_TOKEN; public models need none.`,
   });
 }
 
-function forbidden({ repo }: Subject, { endpoint, token }: HubOptions, said: string): SdConvertError {
+function forbidden({ repo }: Subject, options: HubOptions, said: string): SdConvertError {
+  const { endpoint, token } = options;
   return new RequestError({
     problem: `${endpoint} does not let ${token ? 'this token' : 'anyone without a token'} read ${repo}.`,
-    details: said ? { 'it says': said } : {},
+    details: { ...(said && { 'it says': said }), ...tokenLeft(options) },
     advice: 'Give a token that may read this repository: --token or HF_TOKEN.',
   });
 }

@@ -1,5 +1,7 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { describe, expect, test } from 'vitest';
+import { join } from 'node:path';
+import { describe, expect, test, vi } from 'vitest';
 import { type HubEnvironment, hubOptionsFrom } from '../../src/hub/hub-options.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
@@ -42,4 +44,33 @@ test('a token comes from HF_TOKEN, its older name, or the file that a login left
   const older = { HF_HOME, HUGGING_FACE_HUB_TOKEN: 'hf_older' };
   expect((await hubOptionsFrom(older, '/')).token).toBe('hf_older');
   expect((await hubOptionsFrom({ ...older, HF_TOKEN: ' hf_new\n' }, '/')).token).toBe('hf_new');
+});
+
+test.each([
+  ['a folder', (path: string) => mkdirSync(path)],
+  ['a pipe', (path: string) => execFileSync('mkfifo', [path])],
+  ['a file that is too large for one', (path: string) => writeFileSync(path, 'x'.repeat(100_000))],
+  ['a file that may not be read', (path: string) => writeFileSync(path, 'hf_theirs', { mode: 0o000 })],
+])('%s in the place of a token is no token, and no reason to fail', async (what, make) => {
+  const HF_HOME = temporary(what.replaceAll(' ', '-'));
+  mkdirSync(HF_HOME);
+  make(join(HF_HOME, 'token'));
+  // Root reads everything.
+  if (process.getuid?.() === 0 && what.endsWith('not be read')) return;
+  const { token, unreadableToken } = await hubOptionsFrom({ HF_HOME }, '/');
+  expect(token).toBeUndefined();
+  expect(unreadableToken).toContain(join(HF_HOME, 'token'));
+});
+
+test('a user that the system gives no home has the cache at the root', async () => {
+  vi.resetModules();
+  vi.doMock('node:os', async (original) => ({
+    ...(await original<typeof import('node:os')>()),
+    homedir: () => {
+      throw new Error('no such user');
+    },
+  }));
+  const { ownHubOptions } = await import('../../src/hub/hub-options.ts');
+  expect((await ownHubOptions()).cacheDir).toBe('/.cache/huggingface/hub');
+  vi.doUnmock('node:os');
 });

@@ -30,6 +30,21 @@ describe('a refusal is explained', () => {
     expect(hub.waits).toEqual([]);
   });
 
+  test('a private repository, and the token that cannot be read', async () => {
+    hub.server.repositories.set('org/secret', repository(checkpointFiles, { privateTo: 'hf_me' }));
+    const unreadableToken = '/home/you/token cannot be read';
+    const error = await rejectionOf(resolveModel('org/secret', { ...hub.options, unreadableToken }));
+    expect(error.message).toContain(unreadableToken);
+  });
+
+  test('a token that can be in no header', async () => {
+    for (const token of ['hf\n_x', 'hf 🙂']) {
+      const error = await rejectionOf(resolveModel('org/model', { ...hub.options, token }));
+      expect(error).toBeInstanceOf(RequestError);
+      expect(error.problem).toContain('token');
+    }
+  });
+
   test('a private repository, which a token opens', async () => {
     hub.server.repositories.set('org/secret', repository(checkpointFiles, { privateTo: 'hf_me' }));
     const error = await rejectionOf(resolveModel('org/secret', { ...hub.options, token: 'hf_other' }));

@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { resolveModel } from '../../src/checkpoint/from-hub/resolve-model.ts';
-import { DownloadError } from '../../src/errors.ts';
+import { DownloadError, RequestError } from '../../src/errors.ts';
 import { hubOptionsFrom } from '../../src/hub/hub-options.ts';
 import { proxyFrom } from '../../src/hub/proxy.ts';
 import { checkpointFiles, repository } from '../support/hub-checkpoint.ts';
@@ -68,6 +68,17 @@ describe('a proxy that the environment names', () => {
     expect(refused.message).not.toContain('wrong');
     await through({ HTTP_PROXY: `http://me:secret@${address}` });
   });
+
+  test.each(['http://[', 'socks5://me:secret@127.0.0.1:1', 'http://a b'])(
+    'that is none, %s, is told to whom asks the Hub, and to nobody else',
+    async (proxy) => {
+      await hubOptionsFrom({ HTTPS_PROXY: proxy }, '/');
+      const refused = await rejectionOf(through({ HTTP_PROXY: proxy }));
+      expect(refused).toBeInstanceOf(RequestError);
+      expect(refused.problem).toContain('is not the address of a proxy');
+      expect(refused.message).not.toContain('secret');
+    },
+  );
 
   test('is named where it cannot be reached', async () => {
     const refused = await rejectionOf(through({ HTTP_PROXY: 'http://127.0.0.1:1' }));

@@ -1,8 +1,7 @@
-import { homedir } from 'node:os';
 import type { Context } from '../../context.ts';
 import { RequestError } from '../../errors.ts';
 import { isHubId, isOutput } from '../../hub/hub-id.ts';
-import { hubOptionsFrom } from '../../hub/hub-options.ts';
+import { ownHubOptions } from '../../hub/hub-options.ts';
 import type { ModelSources } from '../model-sources.ts';
 import { type ResolvedModel, type Resolving, resolveModel } from './resolve-model.ts';
 
@@ -43,7 +42,7 @@ export async function locateModels(
   const located = new Map<string, LocatedModel>();
   try {
     for (const { name, ...how } of await onHub(sources)) {
-      const options = { ...(sources.hub ?? (await hubOptionsFrom({}, homedir()))), variant, ...how, show };
+      const options = { ...(sources.hub ?? (await ownHubOptions())), variant, ...how, show };
       const hub = await resolveModel(name, options, context);
       located.set(name, { path: hub.path, hub });
     }

@@ -1,9 +1,8 @@
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { Context } from '../../context.ts';
 import { RequestError } from '../../errors.ts';
 import { isAddress, isHubId } from '../../hub/hub-id.ts';
-import { type HubOptions, hubOptionsFrom } from '../../hub/hub-options.ts';
+import { type HubOptions, ownHubOptions } from '../../hub/hub-options.ts';
 import { pathKind } from '../../io/disk.ts';
 import type { Purpose } from './choosers.ts';
 import { type ResolvedModel, resolveModel } from './resolve-model.ts';
@@ -55,7 +54,7 @@ export async function resolveRequested(
   context: Context,
 ): Promise<ResolvedModel | undefined> {
   if (!(await isOnHub(name))) return undefined;
-  return resolveModel(name, { ...(hub ?? (await hubOptionsFrom({}, homedir()))), ...how }, context);
+  return resolveModel(name, { ...(hub ?? (await ownHubOptions())), ...how }, context);
 }
 
 /** Throws `RequestError` where a result would be written beside a model in the Hub's cache. */
