@@ -1,3 +1,4 @@
+import { FileFormatError } from '../../errors.ts';
 import { MilWriter } from './build/mil-writer.ts';
 import { deploymentTargets } from './deployment-target.ts';
 import { tensorTypeOf, withBlocks } from './mil/mil-program.ts';
@@ -11,9 +12,9 @@ const INNER = `${TEXT}_channels_first`;
 /**
  * A Core ML model that takes `encoder_hidden_states` as diffusers has them, [B,S,C], instead of Apple's [B,C,1,S]: two
  * operations come before the others, which stay as they are, and so do the weights. Models without that input are
- * returned unchanged.
+ * returned unchanged. Throws `FileFormatError`, calling the model `label`, where its description and its program differ.
  */
-export function withTokensFirst(model: Model): Model {
+export function withTokensFirst(model: Model, label: string): Model {
   const { description, mlProgram } = model;
   if (!description || !mlProgram) return model;
   const shape = description.input.find(({ name }) => name === TEXT)?.type?.multiArrayType?.shape;
@@ -22,7 +23,7 @@ export function withTokensFirst(model: Model): Model {
   const wanted = [batch, tokens, channels];
   const program = withBlocks(mlProgram, (block, fn) => {
     const type = tensorTypeOf(fn.inputs.find(({ name }) => name === TEXT)?.type ?? null);
-    if (!type) throw new Error(`the program takes no ${TEXT}`);
+    if (!type) throw takesNoText(label);
     const write = new MilWriter(deploymentTargets.macOS13.ios);
     for (const { outputs } of block.operations) for (const { name } of outputs) write.names.claim(name);
     const turned = { name: `${INNER}_flat`, dtype: type.dtype, shape: [batch, channels, tokens] };
@@ -43,6 +44,13 @@ export function withTokensFirst(model: Model): Model {
     mlProgram: { ...program, functions: Object.fromEntries(functions) },
     description: { ...description, input: description.input.map((feature) => reshaped(feature, wanted)) },
   };
+}
+
+function takesNoText(label: string): FileFormatError {
+  return new FileFormatError({
+    problem: `${label} contradicts itself: its description has the input ${TEXT}, and one of its functions does not take it.`,
+    advice: 'Convert the checkpoint that it was made from.',
+  });
 }
 
 /** A block whose operations read the text under its inner name, after the operations that give it. */

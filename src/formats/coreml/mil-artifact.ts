@@ -63,7 +63,7 @@ export function milModel(model: Model, name: ModelName, label: string): Artifact
     name,
     files: () => packageFiles(model),
     contents: () => packageContents(model),
-    forClient: ({ coreMl }) => (coreMl ? milModel(withTokensFirst(model), name, label) : artifact),
+    forClient: ({ coreMl }) => (coreMl ? milModel(withTokensFirst(model, label), name, label) : artifact),
     rewritten(plan) {
       const { model: quantized, weights } = quantizeMil(model, label, plan);
       return { artifact: milModel(quantized, name, label), weights };

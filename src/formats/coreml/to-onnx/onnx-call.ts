@@ -98,17 +98,26 @@ export class OnnxCall {
     return binding !== undefined && (binding.name === undefined || this.#program.isConstant(binding.name));
   }
 
+  /** The whole numbers of a parameter; throws where it has others. */
   ints(parameter: string): readonly number[] | undefined {
-    return this.elements(parameter)?.map(Number);
+    return this.elements(parameter)?.map((element) => this.#whole(parameter, element));
   }
 
   int(parameter: string, otherwise: number): number {
-    return Number(this.elements(parameter)?.[0] ?? otherwise);
+    return this.#whole(parameter, this.elements(parameter)?.[0] ?? otherwise);
+  }
+
+  #whole(parameter: string, element: Elements[number]): number {
+    const number = typeof element === 'string' ? Number.NaN : Number(element);
+    if (!Number.isInteger(number)) throw this.refuse(`its ${parameter} is not of whole numbers`);
+    return number;
   }
 
   /** A fraction, as an operation in float32 reads it. */
   float(parameter: string, otherwise: number): number {
-    return Math.fround(Number(this.elements(parameter)?.[0] ?? otherwise));
+    const element = this.elements(parameter)?.[0] ?? otherwise;
+    if (typeof element === 'string') throw this.refuse(`its ${parameter} is a text`);
+    return Math.fround(Number(element));
   }
 
   flag(parameter: string): boolean {

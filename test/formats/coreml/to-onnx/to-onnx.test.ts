@@ -174,3 +174,17 @@ test('a type that is not computed with here is named', async () => {
     'fp64 as the type of d. {}',
   );
 });
+
+test.each([
+  ['a fraction', 'tensor<fp32, [1]>([0.5])'],
+  ['a text', 'string("ab")'],
+])('%s where whole numbers are needed is refused, by parameter', async (_, axes) => {
+  const program = {
+    inputs: { x: f32([1, 2], [1, 2]) },
+    operations: `tensor<fp32, [1, 2]> y = layer_norm(x = x, axes = ${axes});`,
+    outputs: ['y'],
+  };
+  const error = await rejectionOf(translate(program));
+  expect(error).toBeInstanceOf(UnsupportedModelError);
+  expect(error.problem).toContain('its axes is not of whole numbers');
+});
