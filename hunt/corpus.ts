@@ -61,9 +61,12 @@ export function unpack(text: string): Files {
   );
 }
 
-/** The seeds of a format, which a hunt cannot do without. */
+/** The intact inputs of a format that have something to change, which a hunt cannot do without. */
 export async function seedsOf(format: Format): Promise<readonly Files[]> {
-  const seeds = await format.seeds();
+  const names = format.parts.map(({ files }) => files);
+  const seeds = (await format.seeds()).filter((files) =>
+    [...files.keys()].some((name) => names.some((fits) => fits.test(name))),
+  );
   if (seeds.length === 0) throw new Error(`${format.name} has no intact inputs`);
   return seeds;
 }

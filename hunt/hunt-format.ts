@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Corpus, pack, seedsOf } from './corpus.ts';
 import { type Files, type Format, mutated } from './format.ts';
-import { judge, type Limits } from './judge.ts';
+import { type Judged, judge, type Limits } from './judge.ts';
 import { Random } from './random.ts';
 import { count, emptyTally, type Tally } from './tally.ts';
 
@@ -48,14 +48,21 @@ export async function huntFormat(
     onInput(input, tally);
     const place = join(folder, 'input');
     let judged = await judge(format, files, place, limits);
-    // Garbage of inputs before it, or a busy machine: what is really slow is so twice.
-    if (judged.finding !== undefined) judged = await judge(format, files, place, limits);
+    // Garbage of inputs before it, or a busy machine: what really costs much does so twice.
+    if (judged.finding !== undefined || isCostliest(judged, tally)) {
+      globalThis.gc?.();
+      judged = await judge(format, files, place, limits);
+    }
     count(tally, input, judged);
     if (judged.finding === undefined) corpus.learn(files, judged.refusal);
     else keep(files, join(findings, `${format.name}-${seed}-${input}.json`));
     if (tally.findings.length >= ENOUGH) break;
   }
   return tally;
+}
+
+function isCostliest({ milliseconds, megabytes }: Judged, { slowest, largest }: Tally): boolean {
+  return milliseconds > slowest || megabytes > largest;
 }
 
 function keep(files: Files, path: string): void {

@@ -9,6 +9,8 @@ interface Field {
   readonly wire: number;
   /** A varint's value, or the bytes of anything else. */
   readonly value: bigint | Uint8Array;
+  /** As it stands in its message; absent where it was changed. */
+  readonly whole?: Uint8Array;
 }
 
 /**
@@ -28,9 +30,10 @@ function changed(fields: readonly Field[], random: Random, depth: number): Field
   const at = random.below(fields.length);
   const field = fields[at];
   if (!field) return [];
-  const inner = typeof field.value === 'bigint' ? undefined : parse(field.value);
+  const { number, wire, value } = field;
+  const inner = typeof value === 'bigint' ? undefined : parse(value);
   if (inner?.length && depth < DEEPEST && !random.oneIn(5))
-    return fields.with(at, { ...field, value: encode(changed(inner, random, depth + 1)) });
+    return fields.with(at, { number, wire, value: encode(changed(inner, random, depth + 1)) });
   switch (random.below(9)) {
     case 0:
       return fields.toSpliced(at, 1);
@@ -39,11 +42,11 @@ function changed(fields: readonly Field[], random: Random, depth: number): Field
     case 2:
       return fields.with(at, random.pick(fields));
     case 3:
-      return fields.with(at, { ...field, number: 1 + random.below(32) });
+      return fields.with(at, { number: 1 + random.below(32), wire, value });
     case 4:
-      return fields.with(at, { ...field, value: nestedIn(field, random) });
+      return fields.with(at, { number, wire, value: nestedIn(field, random) });
     default:
-      return fields.with(at, { ...field, value: replaced(field.value, random) });
+      return fields.with(at, { number, wire, value: replaced(value, random) });
   }
 }
 
@@ -79,19 +82,25 @@ function parse(bytes: Uint8Array): Field[] | undefined {
   const fields: Field[] = [];
   for (let at = 0; at < bytes.length; ) {
     const key = readVarint(bytes, at);
-    if (!key || key.value >> 3n === 0n || key.value >> 3n > 0x1fffffffn) return undefined;
-    const field = { number: Number(key.value >> 3n), wire: Number(key.value & 7n) };
-    const size = widths.get(field.wire);
-    if (field.wire === 0 || field.wire === 2) {
-      const number = readVarint(bytes, key.end);
-      if (!number) return undefined;
-      const end = field.wire === 2 ? number.end + Number(number.value) : number.end;
-      if (end > bytes.length) return undefined;
-      fields.push({ ...field, value: field.wire === 2 ? bytes.subarray(number.end, end) : number.value });
-      at = end;
+    const number = key && Math.floor(key.value / 8);
+    if (!key || !number || number > 0x1fffffff) return undefined;
+    const wire = key.value % 8;
+    const start = at;
+    const add = (value: bigint | Uint8Array): void => {
+      fields.push({ number, wire, value, whole: bytes.subarray(start, at) });
+    };
+    const size = widths.get(wire);
+    if (wire === 0 || wire === 2) {
+      const found = readVarint(bytes, key.end);
+      if (!found) return undefined;
+      at = wire === 2 ? found.end + found.value : found.end;
+      if (at > bytes.length) return undefined;
+      add(
+        wire === 2 ? bytes.subarray(found.end, at) : exactly(found.value, bytes.subarray(key.end, found.end)),
+      );
     } else if (size !== undefined && key.end + size <= bytes.length) {
-      fields.push({ ...field, value: bytes.subarray(key.end, key.end + size) });
       at = key.end + size;
+      add(bytes.subarray(key.end, at));
     } else return undefined;
   }
   return fields;
@@ -104,7 +113,8 @@ const widths: ReadonlyMap<number, number> = new Map([
 
 function encode(fields: readonly Field[]): Uint8Array {
   return Buffer.concat(
-    fields.flatMap(({ number, wire, value }) => {
+    fields.flatMap(({ number, wire, value, whole }) => {
+      if (whole) return [whole];
       const key = varint(BigInt(number * 8 + wire));
       if (typeof value === 'bigint') return [key, wire === 0 ? varint(value) : littleEndian(value, 8)];
       return wire === 2 ? [key, varint(BigInt(value.length)), value] : [key, value];
@@ -120,12 +130,20 @@ function varint(value: bigint): Uint8Array {
   return Uint8Array.from(bytes);
 }
 
-function readVarint(bytes: Uint8Array, start: number): { value: bigint; end: number } | undefined {
-  let value = 0n;
+/** A number above 2^53 is not exact: lengths and keys are smaller. */
+function readVarint(bytes: Uint8Array, start: number): { value: number; end: number } | undefined {
+  let value = 0;
+  let weight = 1;
   for (let at = start; at < Math.min(bytes.length, start + 10); at++) {
     const byte = bytes[at] ?? 0;
-    value |= BigInt(byte & 127) << BigInt(7 * (at - start));
+    value += (byte & 127) * weight;
     if (byte < 128) return { value, end: at + 1 };
+    weight *= 128;
   }
   return undefined;
+}
+
+function exactly(value: number, varint: Uint8Array): bigint {
+  if (Number.isSafeInteger(value)) return BigInt(value);
+  return varint.reduceRight((sum, byte) => (sum << 7n) | BigInt(byte & 127), 0n);
 }

@@ -11,25 +11,28 @@ import { unpack } from './corpus.ts';
 import type { Format } from './format.ts';
 import { formats } from './formats/formats.ts';
 import { judge } from './judge.ts';
-import { huntKills } from './kills/kills.ts';
-import { huntPairs } from './kills/pairs.ts';
+import { scenarios } from './kills/scenarios.ts';
 import { limitsOf, readRows, record } from './rows.ts';
-import type { Tally } from './tally.ts';
+import type { Keep, Tally } from './tally.ts';
+import { trials } from './trials.ts';
 import { watched } from './watch.ts';
 
 const help = `npm run hunt -- [options]
 
-  --format A,B     only these formats (kills: none of them, but kills and pairs): ${formats.map(({ name }) => name).join(', ')}
+  --format A,B     only these formats: ${formats.map(({ name }) => name).join(', ')};
+                   and only these trials of whole commands:
+${trials.map(({ name, summary }) => `                     ${name.padEnd(12)} ${summary}`).join('\n')}
   --seconds N      time for all formats together [default: 90; --long: 4 hours]
   --inputs N       so many inputs of each format, whatever time they take
   --seed TEXT      decides the inputs [default: the commit]
   --jobs N         processes at once [default: one for each core]
-  --long           for hours; inputs that did something new have descendants
+  --long           for hours, with all trials; inputs that did something new have descendants
   --corpus FOLDER  where those are kept between long hunts [default: in the temporary folder]
   --findings FOLDER  where inputs that went wrong are kept [default: hunt-findings]
   --record         appends rows to benchmarks/results/hunt.csv
   --kills N        so many kills of each writing command, spread over its calls, and half as many pairs of processes
                    into one output [default: 3; --long: 100]; all: at every call
+  --command A,B    only kills of these: ${scenarios.map(({ name }) => name).join(', ')}
   --again FILE     reads one input of a findings folder again
 `;
 
@@ -45,6 +48,7 @@ const { values: given } = parseArgs({
     findings: { type: 'string', default: 'hunt-findings' },
     record: { type: 'boolean', default: false },
     kills: { type: 'string' },
+    command: { type: 'string' },
     again: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
@@ -73,12 +77,31 @@ async function again(file: string): Promise<void> {
 
 async function hunt(): Promise<void> {
   const seed = given.seed ?? commit();
-  const chosen = given.format === undefined ? formats : namesIn(given.format).map(formatCalled);
+  const names = given.format?.split(',').map((name) => name.trim());
+  const isTrial = (name: string): boolean => trials.some((trial) => trial.name === name);
+  process.stdout.write(`seed ${seed}\n`);
+  const tallies = new Map<string, Tally>();
+  const keep: Keep = (name, tally) => {
+    tallies.set(name, tally);
+    if (given.record) record(seed, new Map([[name, tally]]));
+    process.stdout.write(lineOf(name, tally));
+  };
+  const chosen = names?.filter((name) => !isTrial(name)).map(formatCalled) ?? formats;
+  await huntFormats(chosen, seed, keep);
+  const kills = given.kills ?? (given.long ? '100' : '3');
+  for (const trial of trials) {
+    if (names ? !names.includes(trial.name) : trial.isLong && !given.long) continue;
+    const count = kills === 'all' ? undefined : Number(kills);
+    const isPossible = await trial.run({ seed, kills: count, only: given.command?.split(','), keep });
+    if (!isPossible) process.stdout.write(`${trial.name}: left out, this machine does not allow it\n`);
+  }
+  report(seed, tallies);
+}
+
+async function huntFormats(chosen: readonly Format[], seed: string, keep: Keep): Promise<void> {
   const jobs = Number(given.jobs ?? availableParallelism());
   const seconds = Number(given.seconds ?? (given.long ? 4 * 3600 : 90));
-  process.stdout.write(`seed ${seed}\n`);
   const waiting = [...chosen];
-  const tallies = new Map<string, Tally>();
   const start = Date.now();
   const worker = async (): Promise<void> => {
     for (let format = waiting.shift(); format; format = waiting.shift()) {
@@ -94,36 +117,10 @@ async function hunt(): Promise<void> {
         findings: resolve(given.findings),
         ...(given.long && { corpus: corpusOf(format) }),
       });
-      tallies.set(format.name, tally);
-      if (given.record) record(seed, new Map([[format.name, tally]]));
-      process.stdout.write(lineOf(format, tally));
+      keep(format.name, tally);
     }
   };
   await Promise.all(Array.from({ length: jobs }, worker));
-  if (given.format === undefined || given.format === 'kills') {
-    const kills = given.kills ?? (given.long ? '100' : '3');
-    for (const [name, tally] of await killsAndPairs(seed, kills)) {
-      tallies.set(name, tally);
-      if (given.record) record(seed, new Map([[name, tally]]));
-    }
-  }
-  report(seed, tallies);
-}
-
-async function killsAndPairs(seed: string, kills: string): Promise<ReadonlyMap<string, Tally>> {
-  const count = kills === 'all' ? undefined : Number(kills);
-  const killed = await huntKills({
-    seed,
-    kills: count,
-    onScenario: (name, { inputs, findings }) =>
-      void process.stdout.write(
-        `${`kill ${name}`.padEnd(28)}  ${inputs} kills, ${findings.length} findings\n`,
-      ),
-  });
-  const paired = await huntPairs(Math.max(1, Math.floor((count ?? 10) / 2)));
-  for (const [name, { inputs, findings }] of paired)
-    process.stdout.write(`${name.padEnd(28)}  ${inputs} pairs, ${findings.length} findings\n`);
-  return new Map([...killed, ...paired]);
 }
 
 function corpusOf({ name }: Format): string {
@@ -132,13 +129,8 @@ function corpusOf({ name }: Format): string {
   return folder;
 }
 
-/** The formats of a list; `kills` is none. */
-function namesIn(list: string): string[] {
-  return list === 'kills' ? [] : list.split(',');
-}
-
 function formatCalled(name: string): Format {
-  const format = formats.find((each) => each.name === name.trim());
+  const format = formats.find((each) => each.name === name);
   if (!format) throw new Error(`there is no format ${name}; see --help`);
   return format;
 }
@@ -147,9 +139,9 @@ function commit(): string {
   return execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim();
 }
 
-function lineOf({ name }: Format, { inputs, refused, accepted, slowest, largest, findings }: Tally): string {
+function lineOf(name: string, { inputs, refused, accepted, slowest, largest, findings }: Tally): string {
   const counts = `${inputs} inputs, ${refused} refused, ${accepted} accepted, ${findings.length} findings`;
-  return `${name.padEnd(18)}  ${counts}; at most ${slowest.toFixed(0)} ms, ${largest.toFixed(1)} MB\n`;
+  return `${name.padEnd(28)}  ${counts}; at most ${slowest.toFixed(0)} ms, ${largest.toFixed(1)} MB\n`;
 }
 
 function report(seed: string, tallies: ReadonlyMap<string, Tally>): void {

@@ -10,6 +10,9 @@ export interface Tally {
   readonly findings: Finding[];
 }
 
+/** Takes what was found under a name, as it comes. */
+export type Keep = (name: string, tally: Tally) => void;
+
 /** An input that went wrong, and how to make it again. */
 export interface Finding {
   readonly input: number;

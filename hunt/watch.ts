@@ -66,7 +66,7 @@ async function oneWorker(
   mkdirSync(stretch.folder, { recursive: true });
   const worker = spawn(
     process.execPath,
-    ['--max-old-space-size=1024', program, format, JSON.stringify(stretch)],
+    ['--max-old-space-size=1024', '--expose-gc', program, format, JSON.stringify(stretch)],
     { stdio: ['ignore', 'inherit', 'pipe'] },
   );
   let said = '';

@@ -1,7 +1,7 @@
 import { openSync, writeSync } from 'node:fs';
 import type { Format } from './format.ts';
 import { huntFormat, type Stretch } from './hunt-format.ts';
-import { readAtOnce } from './quick-disk.ts';
+import { workAtOnce } from './quick-disk.ts';
 import type { Tally } from './tally.ts';
 
 /** What a worker is at. */
@@ -20,7 +20,7 @@ export async function work(formats: readonly Format[]): Promise<void> {
   const stretch: Stretch = JSON.parse(text);
   const format = formats.find((each) => each.name === name);
   if (!format) throw new Error(`there is no format ${name}`);
-  readAtOnce();
+  workAtOnce();
   const file = openSync(`${stretch.folder}/progress`, 'w');
   // Over the beginning of what was said before.
   const say = (progress: Progress): void => void writeSync(file, `${JSON.stringify(progress)}\n`, 0);

@@ -1,6 +1,5 @@
-import '../cli/memory.ts';
 import { formats } from './formats/formats.ts';
 import { work } from './work.ts';
 
-/** The process that reads inputs, with the command line's settings of memory. */
+/** The process that reads inputs. */
 await work(formats);

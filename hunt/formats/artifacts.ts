@@ -1,11 +1,7 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { inspect } from '../../src/commands/inspect.ts';
 import type { Artifact } from '../../src/formats/artifact.ts';
-import { openMlModelC } from '../../src/formats/coreml/compiled/read-bundle.ts';
-import type { MilModel } from '../../src/formats/coreml/mil/mil-model.ts';
-import { openMlPackage } from '../../src/formats/coreml/package/read-package.ts';
-import { milToOnnx } from '../../src/formats/coreml/to-onnx/to-onnx.ts';
+import { compileMlPackage } from '../../src/formats/coreml/compiled/compile.ts';
 import { withArtifact } from '../../src/formats/open.ts';
 import { writeFiles } from '../../src/formats/write-files.ts';
 import { planQuantization } from '../../src/quantize/plan.ts';
@@ -20,16 +16,22 @@ import { mutateContainer } from './coremldata.ts';
 import { mutateExternalData } from './external-data.ts';
 import { mutateRecords } from './weight-records.ts';
 
-/** Describes a model and sizes it, as `inspect` and every command begin. */
+/** Describes a model, sizes it and has it ready to run, its compressed weights decoded, as commands begin. */
 async function readArtifact(path: string): Promise<void> {
-  await withArtifact(path, async (artifact) =>
-    attempts([
-      () => inspect({ path }),
-      () => artifact.facts(),
-      () => artifact.byteLength(),
-      async () => (await artifact.open()).files(),
-    ]),
-  );
+  await attempts([
+    () => inspect({ path }),
+    () =>
+      withArtifact(path, (artifact) =>
+        attempts([
+          () => artifact.byteLength(),
+          async () => (await artifact.open()).files(),
+          async () => {
+            const { model } = await artifact.runnable({ roundToFloat16: true });
+            await drainStreams(model.dataFiles.flatMap(({ tensors }) => tensors.map(({ tensor }) => tensor)));
+          },
+        ]),
+      ),
+  ]);
 }
 
 /** Quantises a model, writes it, and cuts it: what may be refused for an intact one, too. */
@@ -45,32 +47,21 @@ async function rewriteArtifact(path: string): Promise<void> {
   });
 }
 
+/** Rewrites a package, and compiles it. */
+async function rewritePackage(path: string): Promise<void> {
+  await attempts([
+    () => rewriteArtifact(path),
+    () => compileMlPackage(path, join(path, 'compiled.mlmodelc')),
+  ]);
+}
+
 async function write(artifact: Artifact, folder: string): Promise<void> {
   await writeFiles(folder, await artifact.contents(), () => {});
 }
 
-/** Describes a Core ML model and translates it to be run, its compressed weights decoded. */
-async function readCoreMl(folder: string): Promise<void> {
-  await attempts([() => readArtifact(folder), () => translate(folder)]);
-}
-
-async function translate(folder: string): Promise<void> {
-  const open: (path: string) => Promise<MilModel> = existsSync(join(folder, 'model.mil'))
-    ? openMlModelC
-    : openMlPackage;
-  const model = await open(folder);
-  try {
-    const places = { dataFolder: folder, decodedFolder: join(folder, 'decoded') };
-    const { dataFiles } = await milToOnnx(model, { roundToFloat16: true, ...places });
-    await drainStreams(dataFiles.flatMap(({ tensors }) => tensors.map(({ tensor }) => tensor)));
-  } finally {
-    await model.close();
-  }
-}
-
 export const onnx: Format = {
   name: 'ONNX',
-  seeds: () => onnxSeeds(/\.onnx$/),
+  seeds: onnxSeeds,
   parts: [{ files: /\.onnx$/, mutators: [mutateProtobuf, mutateProtobuf, mutateProtobuf, mutateBytes] }],
   read: readArtifact,
 };
@@ -79,7 +70,7 @@ export const onnxRewriting: Format = { ...onnx, name: 'ONNX rewriting', read: re
 
 export const externalData: Format = {
   name: 'external data',
-  seeds: () => onnxSeeds(/model\.onnx/),
+  seeds: onnxSeeds,
   parts: [
     { files: /\.onnx$/, mutators: [mutateExternalData] },
     { files: /_data/, mutators: [mutateBytes] },
@@ -89,16 +80,16 @@ export const externalData: Format = {
 
 export const milProtobuf: Format = {
   name: 'MIL protobuf',
-  seeds: () => packageSeeds(/\.mlmodel$/),
+  seeds: packageSeeds,
   parts: [{ files: /\.mlmodel$/, mutators: [mutateProtobuf, mutateProtobuf, mutateProtobuf, mutateBytes] }],
-  read: readCoreMl,
+  read: readArtifact,
 };
 
-export const milRewriting: Format = { ...milProtobuf, name: 'MIL rewriting', read: rewriteArtifact };
+export const milRewriting: Format = { ...milProtobuf, name: 'MIL rewriting', read: rewritePackage };
 
 export const milText: Format = {
   name: 'MIL text',
-  seeds: () => compiledSeeds(/\.mil$/),
+  seeds: compiledSeeds,
   parts: [
     {
       files: /\.mil$/,
@@ -108,26 +99,26 @@ export const milText: Format = {
       ],
     },
   ],
-  read: readCoreMl,
+  read: readArtifact,
 };
 
 export const weightFile: Format = {
   name: 'weight.bin',
-  seeds: () => packageSeeds(/weight\.bin$/),
+  seeds: packageSeeds,
   parts: [{ files: /weight\.bin$/, mutators: [mutateRecords, mutateRecords, mutateBytes] }],
-  read: readCoreMl,
+  read: readArtifact,
 };
 
 export const coremldata: Format = {
   name: 'coremldata',
-  seeds: () => compiledSeeds(/^coremldata\.bin$/),
+  seeds: compiledSeeds,
   parts: [{ files: /^coremldata\.bin$/, mutators: [mutateContainer, mutateContainer, mutateBytes] }],
-  read: readCoreMl,
+  read: readArtifact,
 };
 
 export const manifest: Format = {
   name: 'manifest',
-  seeds: () => packageSeeds(/Manifest\.json$/),
+  seeds: packageSeeds,
   parts: [{ files: /Manifest\.json$/, mutators: [mutateJson, mutateJson, mutateJson, mutateBytes] }],
   read: readArtifact,
 };

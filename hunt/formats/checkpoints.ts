@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Checkpoint } from '../../src/checkpoint/checkpoint.ts';
 import { withLora } from '../../src/checkpoint/lora/merge-lora.ts';
 import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
 import { placeSideFile } from '../../src/checkpoint/side-file.ts';
@@ -198,27 +199,24 @@ function walk(scheduler: ReturnType<typeof createScheduler>): void {
     );
 }
 
+/** What LoRAs are merged into; it stays open. */
+let base: Promise<Checkpoint> | undefined;
+
 export const lora: Format = {
   name: 'LoRA names',
   seeds: loraSeeds,
   parts: [{ files: /./, mutators: [mutateLoraNames, mutateLoraNames, mutateLoraNames, mutateBytes] }],
   async read(folder) {
-    const checkpoint = await openCheckpoint(inProject('models/sd-shapes'));
+    base ??= openCheckpoint(inProject('models/sd-shapes'));
+    const checkpoint = { ...(await base), close: async () => {} };
+    const merged = await withLora(checkpoint, [{ path: join(folder, 'lora.safetensors'), scale: 0.7 }]);
     try {
-      const path = join(folder, 'lora.safetensors');
-      const merged = await withLora(checkpoint, [{ path, scale: 0.7 }]);
-      try {
-        const changed = [...merged.components].flatMap(([name, { weights }]) =>
-          [...weights].filter(
-            ([key, weight]) => checkpoint.components.get(name)?.weights.get(key) !== weight,
-          ),
-        );
-        await drainWeights(changed.slice(0, 3).map(([, weight]) => weight));
-      } finally {
-        await merged.close();
-      }
+      const changed = [...merged.components].flatMap(([name, { weights }]) =>
+        [...weights].filter(([key, weight]) => checkpoint.components.get(name)?.weights.get(key) !== weight),
+      );
+      await drainWeights(changed.slice(0, 3).map(([, weight]) => weight));
     } finally {
-      await checkpoint.close();
+      await merged.close();
     }
   },
 };

@@ -1,10 +1,10 @@
-import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { exists, listFolder } from '../../src/io/disk.ts';
 import { startHub } from '../../test/support/hub-server.ts';
 import { Random } from '../random.ts';
-import { emptyTally, type Tally } from '../tally.ts';
+import { emptyTally, type Keep, type Tally } from '../tally.ts';
 import { prepareProcess, sdconvertHere } from './in-process.ts';
 import { copyOf, hubRepositories, type Scenario, scenarios } from './scenarios.ts';
 import { artifactsOf, differences, leftovers, type Tree, treeOf } from './tree.ts';
@@ -16,42 +16,37 @@ export interface KillOptions {
   readonly kills?: number | undefined;
   /** Names of the scenarios; all when left out. */
   readonly only?: readonly string[] | undefined;
-  readonly onScenario?: (name: string, tally: Tally) => void;
+  /** Told of each scenario as it ends. */
+  readonly keep: Keep;
 }
 
 /**
  * Stops each writing command for good before calls that change the disk, as a kill does. Afterwards each artifact must be the old one or the new one,
  * whole; the same command must finish, byte for byte as without a kill, and leave nothing else.
  */
-export async function huntKills({
-  seed,
-  kills,
-  only,
-  onScenario,
-}: KillOptions): Promise<ReadonlyMap<string, Tally>> {
+export async function huntKills({ seed, kills, only, keep }: KillOptions): Promise<true> {
   const folder = mkdtempSync(join(tmpdir(), 'sdconvert-kills-'));
   const hub = await startHub();
   for (const [name, repository] of hubRepositories) hub.repositories.set(name, repository);
   process.env.HF_ENDPOINT = hub.url;
   const restore = prepareProcess();
-  const tallies = new Map<string, Tally>();
   try {
     for (const scenario of scenarios) {
       if (only && !only.includes(scenario.name)) continue;
+      if (scenario.needs !== undefined && !existsSync(scenario.needs)) continue;
       const tally = await killScenario(scenario, {
         folder,
         random: new Random(`${seed} ${scenario.name}`),
         kills,
       });
-      tallies.set(`kill ${scenario.name}`, tally);
-      onScenario?.(scenario.name, tally);
+      keep(`kill ${scenario.name}`, tally);
     }
   } finally {
     restore();
     await hub.close();
     rmSync(folder, { recursive: true, force: true });
   }
-  return tallies;
+  return true;
 }
 
 interface Place {
@@ -61,7 +56,7 @@ interface Place {
 }
 
 async function killScenario(
-  { prepare, args, name }: Scenario,
+  { prepare, args, name, together = /_chunk\d/ }: Scenario,
   { folder, random, kills }: Place,
 ): Promise<Tally> {
   let places = 0;
@@ -91,7 +86,7 @@ async function killScenario(
       (killed.code === 'SIGKILL'
         ? undefined
         : `it ended with ${killed.code} before its call: ${killed.output}`) ??
-      (await wrongAfterKill(place, old, fresh)) ??
+      (await wrongAfterKill(place, { old, fresh, together })) ??
       (await wrongAfterRerun({ args, place, next: newPlace(), fresh })) ??
       (readdirSync(folder).length > 2 ? `something lies beside it: ${readdirSync(folder)}` : undefined);
     if (wrong === undefined) tally.accepted++;
@@ -113,7 +108,14 @@ function chosenCalls(calls: number, kills: number | undefined, random: Random): 
   });
 }
 
-async function wrongAfterKill(place: string, old: Tree, fresh: Tree): Promise<string | undefined> {
+/** What was there before, what is there afterwards, and which artifacts must be of one of the two. */
+interface States {
+  readonly old: Tree;
+  readonly fresh: Tree;
+  readonly together: RegExp;
+}
+
+async function wrongAfterKill(place: string, { old, fresh, together }: States): Promise<string | undefined> {
   await lookAround(place);
   const [before, after] = [artifactsOf(old), artifactsOf(fresh)];
   const found = artifactsOf(treeOf(place));
@@ -126,13 +128,14 @@ async function wrongAfterKill(place: string, old: Tree, fresh: Tree): Promise<st
     if (!isVersion(files, before.get(artifact)) && !isVersion(files, after.get(artifact)))
       return `${artifact} is neither the old nor the new one: ${[...(files?.keys() ?? ['nothing'])].join(', ')}`;
   }
-  const chunks = [...after.keys()].filter((path) => /_chunk\d/.test(path) && !before.has(path));
-  if (
-    found.has(chunks.find((path) => path.includes('_chunk1')) ?? '') &&
-    !chunks.every((path) => found.has(path))
-  )
-    return 'some chunks are there and others are not';
-  return undefined;
+  const forms = [found, before, after].map((artifacts) => filesOf(artifacts, together));
+  const [of = new Map()] = forms;
+  const isOne = forms.slice(1).some((form) => differences(of, form).length === 0);
+  return isOne ? undefined : `${[...of.keys()].join(', ')} are neither the old nor the new ones`;
+}
+
+function filesOf(artifacts: ReadonlyMap<string, Tree>, wanted: RegExp): Tree {
+  return new Map([...artifacts].flatMap(([path, files]) => (wanted.test(path) ? [...files] : [])));
 }
 
 /** The first look that any command takes: it finishes what was ready. */

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeRandomWeights } from '../../test/support/random-weights.ts';
 import { inProject } from '../formats/seeds.ts';
-import { emptyTally, type Tally } from '../tally.ts';
+import { emptyTally, type Keep } from '../tally.ts';
 import { type Ended, sdconvertProcess } from './sdconvert-process.ts';
 import { differences, leftovers, type Tree, treeOf } from './tree.ts';
 
@@ -46,10 +46,9 @@ const pairs: readonly Pair[] = [
  * as without the other; the other must have said that somebody writes there or that something else is there, or have found
  * its own result.
  */
-export async function huntPairs(rounds: number): Promise<ReadonlyMap<string, Tally>> {
+export async function huntPairs(rounds: number, keep: Keep): Promise<true> {
   await makeRandomWeights();
   const folder = mkdtempSync(join(tmpdir(), 'sdconvert-pairs-'));
-  const tallies = new Map<string, Tally>();
   try {
     for (const pair of pairs) {
       if (pair.within && !(await canUnshare(folder))) continue;
@@ -62,12 +61,12 @@ export async function huntPairs(rounds: number): Promise<ReadonlyMap<string, Tal
         if (wrong === undefined) tally.accepted++;
         else tally.findings.push({ input: round, what: wrong });
       }
-      tallies.set(`pair with ${pair.name}`, tally);
+      keep(`pair with ${pair.name}`, tally);
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-  return tallies;
+  return true;
 }
 
 async function treeAlone(folder: string, options: readonly string[]): Promise<Tree> {

@@ -15,20 +15,33 @@ export interface Scenario {
   /** Makes what is there before; gives nothing. `sdconvert` runs a command of its own. */
   prepare(folder: string, sdconvert: (...args: string[]) => Promise<void>): Promise<void>;
   readonly args: readonly string[];
+  /** Artifacts that appear together: all old or all new, whenever it is killed; chunks when left out. */
+  readonly together?: RegExp;
+  /** What must have been built: it is left out where this is missing. */
+  readonly needs?: string;
 }
 
 const checkpoint = inProject('test/fixtures/tiny-autoencoder');
 const convert = ['convert', '--model-version', checkpoint, '-o', 'out', '--latent-h', '8', '--latent-w', '8'];
 
 const unet = inProject('test/fixtures/variants/lcm');
-const chunks = ['--chunk-unet', '--max-chunk-size', '500kB'];
+const convertUnet = [
+  ...['convert', '--model-version', unet, '-o', 'out', '--convert-unet', '--target', 'onnx'],
+];
+const inChunks = (size: string): string[] => [...convertUnet, '--chunk-unet', '--max-chunk-size', size];
+const anyUnet = /onnx\/unet/;
+
+const draw = ['text-encoder', 'unet', 'vae-decoder'].map((name) => `--convert-${name}`);
+const convertToDraw = [
+  ...['convert', '--model-version', inProject('models/sd-shapes'), '-o', 'out', '--target', 'onnx', ...draw],
+];
 
 async function onnxModel(folder: string): Promise<void> {
-  layOut(largest(await onnxSeeds(/./)), join(folder, 'unet'));
+  layOut(largest(await onnxSeeds()), join(folder, 'unet'));
 }
 
 async function mlPackage(folder: string, name = 'x_unet.mlpackage'): Promise<void> {
-  layOut(largest(await packageSeeds(/./)), join(folder, name));
+  layOut(largest(await packageSeeds()), join(folder, name));
 }
 
 /** The one with unquantised weights: chunks and palettes need some. */
@@ -59,7 +72,25 @@ export const scenarios: readonly Scenario[] = [
   {
     name: 'convert --chunk-unet',
     prepare: () => makeRandomWeights(),
-    args: ['convert', '--model-version', unet, '-o', 'out', '--convert-unet', '--target', 'onnx', ...chunks],
+    args: inChunks('500kB'),
+  },
+  {
+    name: 'convert --chunk-unet --force',
+    async prepare(_, sdconvert) {
+      await makeRandomWeights();
+      await sdconvert(...convertUnet);
+    },
+    args: [...inChunks('500kB'), '--force'],
+    together: anyUnet,
+  },
+  {
+    name: 'convert --max-chunk-size --force',
+    async prepare(_, sdconvert) {
+      await makeRandomWeights();
+      await sdconvert(...inChunks('300kB'));
+    },
+    args: [...inChunks('500kB'), '--force'],
+    together: anyUnet,
   },
   { name: 'quantize -o', prepare: onnxModel, args: ['quantize', 'unet', '--nbits', '4', '-o', 'small'] },
   {
@@ -68,6 +99,15 @@ export const scenarios: readonly Scenario[] = [
     args: ['quantize', 'x_unet.mlpackage', '--nbits', '4', '--in-place'],
   },
   { name: 'chunk', prepare: onnxModel, args: ['chunk', 'unet', '--max-chunk-size', '30kB'] },
+  {
+    name: 'chunk --force',
+    async prepare(_, sdconvert) {
+      await makeRandomWeights();
+      await sdconvert(...convertUnet);
+      await sdconvert('chunk', 'out/onnx/unet', '--max-chunk-size', '300kB');
+    },
+    args: ['chunk', 'out/onnx/unet', '--max-chunk-size', '500kB', '--force'],
+  },
   {
     name: 'chunk --remove-original',
     prepare: (folder) => mlPackage(folder),
@@ -99,6 +139,42 @@ export const scenarios: readonly Scenario[] = [
       writeFileSync(join(folder, 'results.safetensors'), 'old');
     },
     args: ['run', 'unet', '--inputs', 'in.safetensors', '--outputs', 'results.safetensors'],
+  },
+  {
+    name: 'generate',
+    prepare: (_, sdconvert) => sdconvert(...convertToDraw),
+    args: [
+      'generate',
+      'a red circle',
+      '-i',
+      'out',
+      '-o',
+      'pictures',
+      '--num-inference-steps',
+      '1',
+      '--seed',
+      '0',
+    ],
+  },
+  {
+    name: 'web --force',
+    async prepare(_, sdconvert) {
+      await sdconvert(...convertToDraw);
+      await sdconvert('web', 'out', '--no-demo');
+      await sdconvert(...convertToDraw, '--quantize-nbits', '8', '--force');
+    },
+    args: ['web', 'out', '--no-demo', '--force'],
+    together: /out\/web\//,
+    needs: inProject('dist/page'),
+  },
+  {
+    name: 'analyze',
+    async prepare(_, sdconvert) {
+      await sdconvert(...convertToDraw);
+      const most = ['--nbits', '8', '--mode', 'linear-symmetric', '--skip-weights', 'conv_out.weight'];
+      await sdconvert('quantize', 'out/onnx/unet', ...most, '--in-place');
+    },
+    args: ['analyze', 'out/onnx/unet', '--prompt', 'a red circle'],
   },
   {
     name: 'download',

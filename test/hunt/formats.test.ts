@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { seedsOf } from '../../hunt/corpus.ts';
 import { mutated } from '../../hunt/format.ts';
 import { formats } from '../../hunt/formats/formats.ts';
 import { judge } from '../../hunt/judge.ts';
@@ -20,7 +21,7 @@ const any = { milliseconds: Number.POSITIVE_INFINITY, megabytes: Number.POSITIVE
 test.each(formats)(
   '$name: whatever stands in a file, it is read or refused in a sentence',
   async (format) => {
-    const seeds = await format.seeds();
+    const seeds = await seedsOf(format);
     await fc.assert(
       fc.asyncProperty(fc.nat(), async (input) => {
         const random = new Random(`${format.name} ${input}`);
