@@ -40,6 +40,17 @@ export function conversionCases({ checkpoint, output }: Places): Case[] {
   const unet = ['--target', 'coreml', '--convert-unet', '--no-bundle'];
   const cases: Case[] = [
     { name: COPY, command: ['cp', '-r', checkpoint, output] },
+    // What a conversion writes is on the disk when it appears; what cp wrote is in memory.
+    {
+      name: 'cp -r, then sync',
+      command: ['sh', '-c', 'cp -r "$0" "$1" && sync -f "$1"', checkpoint, output],
+      once: true,
+    },
+    {
+      name: 'SHA-256 of its weights (OpenSSL)',
+      command: ['sh', '-c', 'find "$0" -name "*.safetensors" -exec openssl sha256 {} +', checkpoint],
+      once: true,
+    },
     { name: 'read, convert, write (NumPy)', command: ['python3', path('numpy_loop.py'), checkpoint, output] },
     { name: 'ONNX', command: convert('--target', 'onnx') },
     { name: 'Core ML, chunks', command: convert('--target', 'coreml', '--chunk-unet', '--no-bundle') },
