@@ -1,13 +1,13 @@
 /**
  * `npm run docs`: writes `docs/cli.md`, each command's own help, `docs/clients.md`, what each client is written,
- * `docs/supported.md`, what the code can do, the counts in `docs/trust.md`, and from the rows of the benchmarks README's table and a
- * chart; with `--check` it only compares, and fails on a difference.
+ * `docs/supported.md`, what the code can do, the counts in `docs/trust.md`, and from the rows of the benchmarks the tables of README and
+ * `docs/drawing.md`, and a chart; with `--check` it only compares, and fails on a difference.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { commandNames } from '../cli/commands.ts';
-import { benchmarkChart, newestRows, withBenchmarks } from './docs/benchmarks.ts';
+import { benchmarkChart, newestRows, withBenchmarks, withSteps } from './docs/benchmarks.ts';
 import { clientsPage } from './docs/clients.ts';
 import { publishedSchemas } from './docs/json-schemas.ts';
 import { modelsPage } from './docs/models.ts';
@@ -23,6 +23,10 @@ const pages = {
   'docs/supported.md': await supportedPage(),
   'docs/trust.md': trustPage(root),
   'README.md': withBenchmarks(readFileSync(join(root, 'README.md'), 'utf8'), benchmarks),
+  'docs/drawing.md': withSteps(
+    readFileSync(join(root, 'docs/drawing.md'), 'utf8'),
+    newestRows(join(root, 'benchmarks/results/generate.csv')),
+  ),
   'docs/images/full-size.svg': benchmarkChart(benchmarks),
   'docs/models.md': modelsPage(),
   ...Object.fromEntries(

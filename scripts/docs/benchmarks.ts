@@ -3,26 +3,54 @@ import { benchmarkCheckpoints, checkpointBytes } from '../../benchmarks/checkpoi
 import { readRows } from '../../benchmarks/results-file.ts';
 import { table } from './markdown.ts';
 
-/** README's table and the chart of what conversions cost, from the rows of `npm run bench`. */
+/** The tables and the chart of what conversions and drawings cost, from the rows of `npm run bench` and `npm run bench:generate`. */
 
 type Row = Readonly<Record<string, string>>;
 
-/** The newest row of each case of each checkpoint. */
+/** The newest row of each case of each checkpoint or model. */
 export function newestRows(path: string): Row[] {
   if (!existsSync(path)) return [];
   const rows = readRows(readFileSync(path, 'utf8'));
-  return [...new Map(rows.map((row) => [`${row.checkpoint} ${row.what}`, row])).values()];
+  return [...new Map(rows.map((row) => [`${row.checkpoint ?? row.model} ${row.what}`, row])).values()];
 }
 
-const START = '<!-- benchmarks: written by `npm run docs` from benchmarks/results/full-size.csv -->';
-const END = '<!-- /benchmarks -->';
-
-/** A text with its table of benchmarks written anew. Throws `Error` where it has no place for one. */
+/** A text with the table of what was measured at full sizes written anew. Throws as `writtenAnew`. */
 export function withBenchmarks(text: string, rows: readonly Row[]): string {
-  const [before, rest] = text.split(START);
-  const after = rest?.split(END)[1];
-  if (before === undefined || after === undefined) throw new Error('no place for the table of benchmarks');
-  return `${before}${START}\n${benchmarkTable(rows)}\n${machines(rows)}\n${END}${after}`;
+  return writtenAnew(text, 'benchmarks/results/full-size.csv', benchmarkTable(rows), rows);
+}
+
+/** A text with the table of denoising steps written anew. Throws as `writtenAnew`. */
+export function withSteps(text: string, rows: readonly Row[]): string {
+  const heading = [
+    'UNet',
+    'how',
+    'seconds a step',
+    'CPU-seconds',
+    '÷ diffusers',
+    'seconds to load',
+    'peak memory',
+  ];
+  const [small, large] = ['sd-shapes', 'sd15-full'].map((model) => rows.filter((row) => row.model === model));
+  const body = [...(small ?? []), ...(large ?? [])].map((row) => [
+    row.model === 'sd15-full' ? 'SD 1.5, 64 × 64' : 'sd-shapes, 8 × 8',
+    row.what ?? '',
+    row.step_s ?? '',
+    row.step_cpu_s ?? '',
+    row.to_diffusers ?? '',
+    row.load_s ?? '',
+    withUnit(row.peak_rss_mb, 'MB'),
+  ]);
+  return writtenAnew(text, 'benchmarks/results/generate.csv', table([heading, ...body]), rows);
+}
+
+/** A text with its table from `source` written anew. Throws `Error` where it has no place for one. */
+function writtenAnew(text: string, source: string, written: string, rows: readonly Row[]): string {
+  const start = `<!-- benchmarks: written by \`npm run docs\` from ${source} -->`;
+  const end = '<!-- /benchmarks -->';
+  const [before, rest] = text.split(start);
+  const after = rest?.split(end)[1];
+  if (before === undefined || after === undefined) throw new Error(`no place for the table from ${source}`);
+  return `${before}${start}\n${written}\n${machines(rows)}\n${end}${after}`;
 }
 
 function benchmarkTable(rows: readonly Row[]): string {
@@ -56,9 +84,10 @@ function withUnit(value: string | undefined, unit: string): string {
 
 /** Where, when and how busy. */
 function machines(rows: readonly Row[]): string {
-  const all = rows.map(({ date, commit, cpu, cores, node, load, runs }) => {
+  const all = rows.map(({ date, commit, cpu, cores, node, load, machine_load, runs, rounds }) => {
     const day = date?.slice(0, 10);
-    return `${day}, ${commit}, ${cpu}, ${cores} cores, Node ${node}, load before it ${load}, ${runs} runs`;
+    const loaded = load === undefined ? `load after it ${machine_load}` : `load before it ${load}`;
+    return `${day}, ${commit}, ${cpu}, ${cores} cores, Node ${node}, ${loaded}, ${runs ?? rounds} runs`;
   });
   return `${[...new Set(all)].map((each) => `- ${each}`).join('\n')}\n`;
 }
