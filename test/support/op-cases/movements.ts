@@ -21,6 +21,7 @@ export const movements: Rows<
       written: {
         onnx: 'y = Reshape(x0, [3, 1, 4])',
         coreml: 'y = reshape(shape=int32 [3, 1, 4], x=x0): fp32 [3, 1, 4]',
+        coreai: 'y = primitive.reshape_v2(x0, [3, 1, 4]): f32 [3, 1, 4]',
       },
       reference: ({ all }) => [...all],
     },
@@ -33,6 +34,7 @@ export const movements: Rows<
       written: {
         onnx: lines('y/shape = Shape(x1)', 'y = Reshape(x0, y/shape)'),
         coreml: 'y = reshape(shape=int32 [3, 1, 4], x=x0): fp32 [3, 1, 4]',
+        coreai: 'y = primitive.reshape_v2(x0, [3, 1, 4]): f32 [3, 1, 4]',
       },
       reference: ({ all }) => [...all],
     },
@@ -45,6 +47,7 @@ export const movements: Rows<
       written: {
         onnx: 'y = Transpose(x0) perm=[1, 2, 0]',
         coreml: 'y = transpose(perm=int32 [1, 2, 0], x=x0): fp32 [3, 4, 2]',
+        coreai: 'y = primitive.transpose_v1(x0, [1, 2, 0]): f32 [3, 4, 2]',
       },
       reference: (x) => fill([3, 4, 2], (i, j, k) => x.at(k, i, j)),
     },
@@ -57,6 +60,7 @@ export const movements: Rows<
       written: {
         onnx: 'y = Concat(x0, x1, x2) axis=1',
         coreml: 'y = concat(axis=int32 1, interleave=false, values=(x0, x1, x2)): fp32 [2, 6]',
+        coreai: 'y = primitive.concat_v1(1, x0, x1, x2): f32 [2, 6]',
       },
       reference: (a, b, c) =>
         fill([2, 6], (i, j) => (j < 3 ? a.at(i, j) : j < 4 ? b.at(i, 0) : c.at(i, j - 4))),
@@ -70,6 +74,7 @@ export const movements: Rows<
       written: {
         onnx: 'y = Slice(x0, [2], [5], [1])',
         coreml: 'y = slice_by_index(begin=int32 [0, 2, 0], end=int32 [2, 5, 2], x=x0): fp32 [2, 3, 2]',
+        coreai: 'y = primitive.slice_v1(x0, [0, 2, 0], [2, 5, 2], [1, 1, 1]): f32 [2, 3, 2]',
       },
       reference: (x) => fill([2, 3, 2], (i, j, k) => x.at(i, j + 2, k)),
     },
@@ -83,6 +88,7 @@ export const movements: Rows<
         onnx: 'y = Pad(x0, [0, 1, 0, 0, 2, 0], c1) mode=constant',
         coreml:
           'y = pad(constant_val=fp32 -30, mode="constant", pad=int32 [0, 0, 1, 2, 0, 0], x=x0): fp32 [2, 6, 2]',
+        coreai: 'y = primitive.pad_v1 padding 1(x0, [0, 0, 1, 2, 0, 0], -30): f32 [2, 6, 2]',
       },
       reference: (x) => fill([2, 6, 2], (i, j, k) => (j < 1 || j > 3 ? -30 : x.at(i, j - 1, k))),
     },
@@ -96,6 +102,11 @@ export const movements: Rows<
         onnx: 'y = Resize(x0, , [1, 1, 2, 2]) coordinate_transformation_mode=asymmetric mode=nearest nearest_mode=floor',
         coreml:
           'y = upsample_nearest_neighbor(scale_factor_height=fp32 2, scale_factor_width=fp32 2, x=x0): fp32 [1, 2, 4, 6]',
+        coreai: lines(
+          '%0 = primitive.reshape_v2(x0, [1, 2, 2, 1, 3, 1]): f32 [1, 2, 2, 1, 3, 1]',
+          '%1 = primitive.broadcast_in_dims_v1(%0, [2, 2], [3, 5]): f32 [1, 2, 2, 2, 3, 2]',
+          'y = primitive.reshape_v2(%1, [1, 2, 4, 6]): f32 [1, 2, 4, 6]',
+        ),
       },
       reference: (x) => fill([1, 2, 4, 6], (n, c, i, j) => x.at(n, c, Math.floor(i / 2), Math.floor(j / 2))),
     },
@@ -111,6 +122,10 @@ export const movements: Rows<
           'y = gather(axis=int32 0, batch_dims=int32 0, indices=x1, x=fp32 [7, 3] in the file): fp32 [2, 2, 3]',
         ios17:
           'y = gather(axis=int32 0, batch_dims=int32 0, indices=x1, validate_indices=false, x=fp32 [7, 3] in the file): fp32 [2, 2, 3]',
+        coreai: lines(
+          '%0 = primitive.reshape_v2(x1, [2, 2, 1]): i32 [2, 2, 1]',
+          'y = primitive.gather_nd_v1(w0 [7, 3], %0): f32 [2, 2, 3]',
+        ),
       },
       reference: (table, ids) => fill([2, 2, 3], (i, j, c) => table.at(ids.at(i, j), c)),
     },
@@ -125,6 +140,7 @@ export const movements: Rows<
         onnx: 'y = ArgMax(x0) axis=1 keepdims=1',
         coreml: 'y = reduce_argmax(axis=int32 1, keep_dims=true, x=x0): int32 [3, 1]',
         ios17: 'y = reduce_argmax(axis=int32 1, keep_dims=true, output_dtype="int32", x=x0): int32 [3, 1]',
+        coreai: lines('%0 = argmax_v1(x0, 1): u32 [3, 1]', 'y = primitive.cast_v1(%0): i32 [3, 1]'),
       },
       reference: () => [1, 0, 2],
     },
@@ -143,6 +159,10 @@ export const movements: Rows<
         ios17: lines(
           'y_pairs = concat(axis=int32 1, interleave=false, values=(int32 [2, 1] of 0, 1, x1)): int32 [2, 2]',
           'y = gather_nd(batch_dims=int32 0, indices=y_pairs, validate_indices=false, x=x0): fp32 [2, 3]',
+        ),
+        coreai: lines(
+          '%0 = primitive.concat_v1(1, [2, 1] of 0, 1, x1): i32 [2, 2]',
+          'y = primitive.gather_nd_v1(x0, %0): f32 [2, 3]',
         ),
       },
       reference: (x, index) => fill([2, 3], (n, c) => x.at(n, index.at(n, 0), c)),

@@ -23,6 +23,7 @@ export const norms: Rows<Norm> = {
       written: {
         onnx: 'y = Softmax(x0) axis=1',
         coreml: 'y = softmax(axis=int32 1, x=x0): fp32 [2, 3, 4]',
+        coreai: 'y = softmax_v1(x0, 1): f32 [2, 3, 4]',
       },
       reference: (x) =>
         fill(
@@ -35,7 +36,11 @@ export const norms: Rows<Norm> = {
       attributes: { axis: 0 },
       operands: [given([3], [1000, 999, -1000])],
       type: 'f32 [3]',
-      written: { onnx: 'y = Softmax(x0) axis=0', coreml: 'y = softmax(axis=int32 0, x=x0): fp32 [3]' },
+      written: {
+        onnx: 'y = Softmax(x0) axis=0',
+        coreml: 'y = softmax(axis=int32 0, x=x0): fp32 [3]',
+        coreai: 'y = softmax_v1(x0, 0): f32 [3]',
+      },
       reference: () => [1 / (1 + Math.exp(-1)), Math.exp(-1) / (1 + Math.exp(-1)), 0],
     },
   ],
@@ -53,6 +58,8 @@ export const norms: Rows<Norm> = {
           'y_image = reshape(shape=int32 [2, 6, 2, 3], x=y_normed): fp32 [2, 6, 2, 3]',
           'y = batch_norm(beta=fp32 [6] in the program, epsilon=fp32 5.960464477539063e-8, gamma=fp32 [6] in the program, mean=fp32 [0, 0, 0, 0, 0, 0], variance=fp32 [1, 1, 1, 1, 1, 1], x=y_image): fp32 [2, 6, 2, 3]',
         ),
+        coreai:
+          'y = group_norm eps=0.25 num_channels=6 num_groups=3 version=1 (x0, w1 [6], w2 [6]): f32 [2, 6, 2, 3]',
       },
       reference: (x, w, b) =>
         fill([2, 6, 2, 3], (n, c, i, j) => {
@@ -72,6 +79,7 @@ export const norms: Rows<Norm> = {
         onnx: 'y = LayerNormalization(x0, w1, w2) axis=-1 epsilon=0.25',
         coreml:
           'y = layer_norm(axes=int32 [2], beta=fp32 [5] in the program, epsilon=fp32 0.25, gamma=fp32 [5] in the program, x=x0): fp32 [2, 3, 5]',
+        coreai: 'y = layer_norm axes=[2] eps=0.25 version=1 (x0, w1 [5], w2 [5]): f32 [2, 3, 5]',
       },
       reference: (x, w, b) =>
         fill([2, 3, 5], (n, s, c) => {
@@ -92,6 +100,7 @@ export const norms: Rows<Norm> = {
         ),
         coreml:
           'y = layer_norm(axes=int32 [1], beta=fp32 [5] in the program, epsilon=fp32 0.25, gamma=fp32 [5] in the program, x=x0): fp32 [2, 5, 1, 3]',
+        coreai: 'y = layer_norm axes=[1] eps=0.25 version=1 (x0, w1 [5], w2 [5]): f32 [2, 5, 1, 3]',
       },
       reference: (x, w, b) =>
         fill([2, 5, 3], (n, c, s) => {
@@ -120,6 +129,13 @@ export const norms: Rows<Norm> = {
           'y_normed = layer_norm(axes=int32 [2], epsilon=fp32 0.25, x=y_mirrored): fp32 [2, 3, 10]',
           'y = slice_by_index(begin=int32 [0, 0, 0], end=int32 [2, 3, 5], x=y_normed): fp32 [2, 3, 5]',
         ),
+        coreai: lines(
+          '%0 = primitive.mul_v1(x0, x0): f32 [2, 3, 5]',
+          '%1 = reduce_mean_v1(%0, [2]): f32 [2, 3, 1]',
+          '%2 = broadcasting_add_v1(%1, 0.25): f32 [2, 3, 1]',
+          '%3 = primitive.rsqrt_v1(%2): f32 [2, 3, 1]',
+          'y = broadcasting_mul_v1(x0, %3): f32 [2, 3, 5]',
+        ),
       },
       reference: (x) =>
         fill([2, 3, 5], (n, s, c) => {
@@ -145,6 +161,13 @@ export const norms: Rows<Norm> = {
           'y_mirrored = concat(axis=int32 1, interleave=false, values=(x0, y_negative)): fp32 [2, 10, 1, 3]',
           'y_normed = layer_norm(axes=int32 [1], epsilon=fp32 0.25, x=y_mirrored): fp32 [2, 10, 1, 3]',
           'y = slice_by_index(begin=int32 [0, 0, 0, 0], end=int32 [2, 5, 1, 3], x=y_normed): fp32 [2, 5, 1, 3]',
+        ),
+        coreai: lines(
+          '%0 = primitive.mul_v1(x0, x0): f32 [2, 5, 1, 3]',
+          '%1 = reduce_mean_v1(%0, [1]): f32 [2, 1, 1, 3]',
+          '%2 = broadcasting_add_v1(%1, 0.25): f32 [2, 1, 1, 3]',
+          '%3 = primitive.rsqrt_v1(%2): f32 [2, 1, 1, 3]',
+          'y = broadcasting_mul_v1(x0, %3): f32 [2, 5, 1, 3]',
         ),
       },
       reference: (x) =>
@@ -172,6 +195,13 @@ export const norms: Rows<Norm> = {
           'y_normed = layer_norm(axes=int32 [1], epsilon=fp32 9.5367431640625e-7, x=y_mirrored): fp32 [2, 4]',
           'y = slice_by_index(begin=int32 [0, 0], end=int32 [2, 2], x=y_normed): fp32 [2, 2]',
         ),
+        coreai: lines(
+          '%0 = primitive.mul_v1(x0, x0): f32 [2, 2]',
+          '%1 = reduce_mean_v1(%0, [1]): f32 [2, 1]',
+          '%2 = broadcasting_add_v1(%1, 9.5367431640625e-7): f32 [2, 1]',
+          '%3 = primitive.rsqrt_v1(%2): f32 [2, 1]',
+          'y = broadcasting_mul_v1(x0, %3): f32 [2, 2]',
+        ),
       },
       reference: () => [0.8 * Math.SQRT2, 0.6 * Math.SQRT2, 0, 0],
     },
@@ -193,6 +223,13 @@ export const norms: Rows<Norm> = {
           'y_length = sqrt(x=y_sum): fp32 [2, 1]',
           'y_divisor = maximum(x=y_length, y=fp32 9.999999960041972e-13): fp32 [2, 1]',
           'y = real_div(x=x0, y=y_divisor): fp32 [2, 5]',
+        ),
+        coreai: lines(
+          '%0 = primitive.mul_v1(x0, x0): f32 [2, 5]',
+          '%1 = reduce_sum_v1(%0, [1]): f32 [2, 1]',
+          '%2 = primitive.sqrt_v1(%1): f32 [2, 1]',
+          '%3 = broadcasting_maximum_v1(%2, 9.999999960041972e-13): f32 [2, 1]',
+          'y = broadcasting_divide_v1(x0, %3): f32 [2, 5]',
         ),
       },
       reference: (x) =>
@@ -216,6 +253,13 @@ export const norms: Rows<Norm> = {
           'y_divisor = maximum(x=y_length, y=fp32 0.25): fp32 [3, 1]',
           'y = real_div(x=x0, y=y_divisor): fp32 [3, 2]',
         ),
+        coreai: lines(
+          '%0 = primitive.mul_v1(x0, x0): f32 [3, 2]',
+          '%1 = reduce_sum_v1(%0, [1]): f32 [3, 1]',
+          '%2 = primitive.sqrt_v1(%1): f32 [3, 1]',
+          '%3 = broadcasting_maximum_v1(%2, 0.25): f32 [3, 1]',
+          'y = broadcasting_divide_v1(x0, %3): f32 [3, 2]',
+        ),
       },
       reference: () => [0.8, 0.6, 0, 0, 0.5, 0],
     },
@@ -228,6 +272,7 @@ export const norms: Rows<Norm> = {
       written: {
         onnx: 'y = ReduceMax(x0, [1]) keepdims=1',
         coreml: 'y = reduce_max(axes=int32 [1], keep_dims=true, x=x0): fp32 [2, 1, 4]',
+        coreai: 'y = reduce_max_v1(x0, [1]): f32 [2, 1, 4]',
       },
       reference: (x) => fill([2, 4], (i, k) => Math.max(x.at(i, 0, k), x.at(i, 1, k), x.at(i, 2, k))),
     },

@@ -17,8 +17,9 @@ export interface Case {
   readonly reference: (...operands: readonly Values[]) => number[];
 }
 
-/** What is written for a case, in float32: ONNX as `onnxText` prints it, MIL of iOS 16 as `writtenForm` does. A format without a column does not compile. */
+/** What is written for a case, in float32: ONNX as `onnxText` prints it, MIL of iOS 16 as `writtenForm` does, Core AI as `coreAiText`. A format without a column does not compile. */
 type Written = { readonly [F in TargetName]: string } & {
+  readonly coreai: string;
   /** MIL of iOS 17 and later, where that differs. */
   readonly ios17?: string;
 };

@@ -11,6 +11,11 @@ export const products: Rows<'conv2d' | 'linear' | 'matmul' | 'einsum'> = {
         onnx: 'y = Conv(x0, w1, w2) kernel_shape=[3, 3] pads=[1, 1, 1, 1] strides=[1, 1]',
         coreml:
           'y = conv(bias=fp32 [3] in the program, dilations=int32 [1, 1], groups=int32 1, pad=int32 [1, 1, 1, 1], pad_type="custom", strides=int32 [1, 1], weight=fp32 [3, 2, 3, 3] in the file, x=x0): fp32 [2, 3, 4, 5]',
+        coreai: lines(
+          '%0 = primitive.pad_v1 padding 1(x0, [0, 0, 0, 0, 1, 1, 1, 1], 0): f32 [2, 2, 6, 7]',
+          '%1 = primitive.conv2d_v1(%0, w1 [3, 2, 3, 3], [1, 1], [1, 1], 1): f32 [2, 3, 4, 5]',
+          'y = broadcasting_add_v1(%1, w2 [1, 3, 1, 1]): f32 [2, 3, 4, 5]',
+        ),
       },
       reference: (x, w, b) =>
         fill(
@@ -28,6 +33,10 @@ export const products: Rows<'conv2d' | 'linear' | 'matmul' | 'einsum'> = {
         onnx: 'y = Conv(x0, w1) kernel_shape=[3, 3] pads=[0, 1, 2, 3] strides=[2, 2]',
         coreml:
           'y = conv(dilations=int32 [1, 1], groups=int32 1, pad=int32 [0, 2, 1, 3], pad_type="custom", strides=int32 [2, 2], weight=fp32 [3, 2, 3, 3] in the file, x=x0): fp32 [1, 3, 3, 3]',
+        coreai: lines(
+          '%0 = primitive.pad_v1 padding 1(x0, [0, 0, 0, 0, 0, 2, 1, 3], 0): f32 [1, 2, 7, 8]',
+          'y = primitive.conv2d_v1(%0, w1 [3, 2, 3, 3], [2, 2], [1, 1], 1): f32 [1, 3, 3, 3]',
+        ),
       },
       reference: (x, w) =>
         fill([1, 3, 3, 3], (n, o, y, z) =>
@@ -43,6 +52,7 @@ export const products: Rows<'conv2d' | 'linear' | 'matmul' | 'einsum'> = {
         onnx: 'y = Conv(x0, w1) kernel_shape=[1, 1] pads=[0, 0, 0, 0] strides=[1, 1]',
         coreml:
           'y = conv(dilations=int32 [1, 1], groups=int32 1, pad=int32 [0, 0, 0, 0], pad_type="valid", strides=int32 [1, 1], weight=fp32 [3, 4, 1, 1] in the file, x=x0): fp32 [2, 3, 1, 5]',
+        coreai: 'y = primitive.conv2d_v1(x0, w1 [3, 4, 1, 1], [1, 1], [1, 1], 1): f32 [2, 3, 1, 5]',
       },
       reference: (x, w) =>
         fill([2, 3, 5], (n, o, s) => windowSum([4], (c) => w.at(o, c, 0, 0) * x.at(n, c, 0, s))),
@@ -56,6 +66,11 @@ export const products: Rows<'conv2d' | 'linear' | 'matmul' | 'einsum'> = {
       written: {
         onnx: 'y = Gemm(x0, w1, w2) transB=1',
         coreml: 'y = linear(bias=fp32 [3] in the program, weight=fp32 [3, 4] in the file, x=x0): fp32 [2, 3]',
+        coreai: lines(
+          '%0 = primitive.transpose_v1(w1 [3, 4], [1, 0]): f32 [4, 3]',
+          '%1 = broadcasting_batch_matmul_v1(x0, %0): f32 [2, 3]',
+          'y = broadcasting_add_v1(%1, w2 [3]): f32 [2, 3]',
+        ),
       },
       reference: (x, w, b) =>
         fill([2, 3], (n, o) => b.at(o) + windowSum([4], (i) => w.at(o, i) * x.at(n, i))),
@@ -72,6 +87,10 @@ export const products: Rows<'conv2d' | 'linear' | 'matmul' | 'einsum'> = {
           'y = Reshape(y/product, [2, 5, 3])',
         ),
         coreml: 'y = linear(bias=fp32 [0, 0, 0], weight=fp32 [3, 4] in the file, x=x0): fp32 [2, 5, 3]',
+        coreai: lines(
+          '%0 = primitive.transpose_v1(w1 [3, 4], [1, 0]): f32 [4, 3]',
+          'y = broadcasting_batch_matmul_v1(x0, %0): f32 [2, 5, 3]',
+        ),
       },
       reference: (x, w) => fill([2, 5, 3], (n, s, o) => windowSum([4], (i) => w.at(o, i) * x.at(n, s, i))),
     },
@@ -84,6 +103,7 @@ export const products: Rows<'conv2d' | 'linear' | 'matmul' | 'einsum'> = {
       written: {
         onnx: 'y = MatMul(x0, x1)',
         coreml: 'y = matmul(transpose_x=false, transpose_y=false, x=x0, y=x1): fp32 [2, 3, 5]',
+        coreai: 'y = broadcasting_batch_matmul_v1(x0, x1): f32 [2, 3, 5]',
       },
       reference: (a, b) => fill([2, 3, 5], (n, i, j) => windowSum([4], (k) => a.at(n, i, k) * b.at(0, k, j))),
     },
@@ -95,6 +115,10 @@ export const products: Rows<'conv2d' | 'linear' | 'matmul' | 'einsum'> = {
       written: {
         onnx: lines('y/a = Transpose(x0) perm=[0, 1, 3, 2]', 'y = MatMul(y/a, x1)'),
         coreml: 'y = matmul(transpose_x=true, transpose_y=false, x=x0, y=x1): fp32 [2, 1, 3, 5]',
+        coreai: lines(
+          '%0 = primitive.transpose_v1(x0, [0, 1, 3, 2]): f32 [2, 1, 3, 4]',
+          'y = primitive.batch_matmul_v1(%0, x1): f32 [2, 1, 3, 5]',
+        ),
       },
       reference: (a, b) =>
         fill([2, 3, 5], (n, i, j) => windowSum([4], (k) => a.at(n, 0, k, i) * b.at(n, 0, k, j))),
@@ -107,6 +131,10 @@ export const products: Rows<'conv2d' | 'linear' | 'matmul' | 'einsum'> = {
       written: {
         onnx: lines('y/b = Transpose(x1) perm=[0, 2, 1]', 'y = MatMul(x0, y/b)'),
         coreml: 'y = matmul(transpose_x=false, transpose_y=true, x=x0, y=x1): fp32 [2, 3, 5]',
+        coreai: lines(
+          '%0 = primitive.transpose_v1(x1, [0, 2, 1]): f32 [2, 4, 5]',
+          'y = primitive.batch_matmul_v1(x0, %0): f32 [2, 3, 5]',
+        ),
       },
       reference: (a, b) => fill([2, 3, 5], (n, i, j) => windowSum([4], (k) => a.at(n, i, k) * b.at(n, j, k))),
     },
@@ -119,6 +147,15 @@ export const products: Rows<'conv2d' | 'linear' | 'matmul' | 'einsum'> = {
       written: {
         onnx: 'y = Einsum(x0, x1) equation=bkhc,bchq->bkhq',
         coreml: 'y = einsum(equation="bkhc,bchq->bkhq", values=(x0, x1)): fp32 [2, 3, 1, 5]',
+        coreai: lines(
+          '%0 = primitive.transpose_v1(x0, [0, 2, 1, 3]): f32 [2, 1, 3, 4]',
+          '%1 = primitive.reshape_v2(%0, [2, 3, 4]): f32 [2, 3, 4]',
+          '%2 = primitive.transpose_v1(x1, [0, 2, 1, 3]): f32 [2, 1, 4, 5]',
+          '%3 = primitive.reshape_v2(%2, [2, 4, 5]): f32 [2, 4, 5]',
+          '%4 = primitive.batch_matmul_v1(%1, %3): f32 [2, 3, 5]',
+          '%5 = primitive.reshape_v2(%4, [2, 1, 3, 5]): f32 [2, 1, 3, 5]',
+          'y = primitive.transpose_v1(%5, [0, 2, 1, 3]): f32 [2, 3, 1, 5]',
+        ),
       },
       reference: (k, q) =>
         fill([2, 3, 5], (b, i, j) => windowSum([4], (c) => k.at(b, i, 0, c) * q.at(b, c, 0, j))),
@@ -131,6 +168,15 @@ export const products: Rows<'conv2d' | 'linear' | 'matmul' | 'einsum'> = {
       written: {
         onnx: 'y = Einsum(x0, x1) equation=bchk,bkhq->bchq',
         coreml: 'y = einsum(equation="bchk,bkhq->bchq", values=(x0, x1)): fp32 [2, 4, 1, 5]',
+        coreai: lines(
+          '%0 = primitive.transpose_v1(x0, [0, 2, 1, 3]): f32 [2, 1, 4, 3]',
+          '%1 = primitive.reshape_v2(%0, [2, 4, 3]): f32 [2, 4, 3]',
+          '%2 = primitive.transpose_v1(x1, [0, 2, 1, 3]): f32 [2, 1, 3, 5]',
+          '%3 = primitive.reshape_v2(%2, [2, 3, 5]): f32 [2, 3, 5]',
+          '%4 = primitive.batch_matmul_v1(%1, %3): f32 [2, 4, 5]',
+          '%5 = primitive.reshape_v2(%4, [2, 1, 4, 5]): f32 [2, 1, 4, 5]',
+          'y = primitive.transpose_v1(%5, [0, 2, 1, 3]): f32 [2, 4, 1, 5]',
+        ),
       },
       reference: (v, p) =>
         fill([2, 4, 5], (b, c, q) => windowSum([3], (k) => v.at(b, c, 0, k) * p.at(b, k, 0, q))),
