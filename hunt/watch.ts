@@ -15,6 +15,9 @@ const MOST_MEMORY = 1.5e9;
 /** Time between two looks at a worker, in milliseconds. */
 const PAUSE = 250;
 
+/** Garbage is collected in large pieces, and when the worker asks for it. */
+const flags = ['--max-old-space-size=1024', '--min-semi-space-size=8', '--expose-gc'];
+
 /** How to watch. */
 interface Watching {
   /** The worker's program. */
@@ -64,11 +67,9 @@ async function oneWorker(
   { worker: program, seconds: most }: Watching,
 ): Promise<{ progress: Progress; ended: string | undefined }> {
   mkdirSync(stretch.folder, { recursive: true });
-  const worker = spawn(
-    process.execPath,
-    ['--max-old-space-size=1024', '--expose-gc', program, format, JSON.stringify(stretch)],
-    { stdio: ['ignore', 'inherit', 'pipe'] },
-  );
+  const worker = spawn(process.execPath, [...flags, program, format, JSON.stringify(stretch)], {
+    stdio: ['ignore', 'inherit', 'pipe'],
+  });
   let said = '';
   worker.stderr.setEncoding('utf8').on('data', (text) => (said = (said + text).slice(-4000)));
   let stopped: string | undefined;

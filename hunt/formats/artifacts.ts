@@ -4,6 +4,7 @@ import type { Artifact } from '../../src/formats/artifact.ts';
 import { compileMlPackage } from '../../src/formats/coreml/compiled/compile.ts';
 import { withArtifact } from '../../src/formats/open.ts';
 import { writeFiles } from '../../src/formats/write-files.ts';
+import { inspectArtifact } from '../../src/inspect/inspect-artifact.ts';
 import { planQuantization } from '../../src/quantize/plan.ts';
 import type { Format } from '../format.ts';
 import { mutateBytes } from '../mutate-bytes.ts';
@@ -18,20 +19,22 @@ import { mutateRecords } from './weight-records.ts';
 
 /** Describes a model, sizes it and has it ready to run, its compressed weights decoded, as commands begin. */
 async function readArtifact(path: string): Promise<void> {
-  await attempts([
-    () => inspect({ path }),
-    () =>
-      withArtifact(path, (artifact) =>
-        attempts([
-          () => artifact.byteLength(),
-          async () => (await artifact.open()).files(),
-          async () => {
-            const { model } = await artifact.runnable({ roundToFloat16: true });
-            await drainStreams(model.dataFiles.flatMap(({ tensors }) => tensors.map(({ tensor }) => tensor)));
-          },
-        ]),
-      ),
-  ]);
+  await withArtifact(path, (artifact) =>
+    attempts([
+      () => inspectArtifact(artifact),
+      () => artifact.byteLength(),
+      async () => (await artifact.open()).files(),
+      async () => {
+        const { model } = await artifact.runnable({ roundToFloat16: true });
+        await drainStreams(model.dataFiles.flatMap(({ tensors }) => tensors.map(({ tensor }) => tensor)));
+      },
+    ]),
+  );
+}
+
+/** The same of what may not even be found to be a model. */
+async function findArtifact(path: string): Promise<void> {
+  await attempts([() => inspect({ path }), () => readArtifact(path)]);
 }
 
 /** Quantises a model, writes it, and cuts it: what may be refused for an intact one, too. */
@@ -113,12 +116,12 @@ export const coremldata: Format = {
   name: 'coremldata',
   seeds: compiledSeeds,
   parts: [{ files: /^coremldata\.bin$/, mutators: [mutateContainer, mutateContainer, mutateBytes] }],
-  read: readArtifact,
+  read: findArtifact,
 };
 
 export const manifest: Format = {
   name: 'manifest',
   seeds: packageSeeds,
   parts: [{ files: /Manifest\.json$/, mutators: [mutateJson, mutateJson, mutateJson, mutateBytes] }],
-  read: readArtifact,
+  read: findArtifact,
 };
