@@ -24,6 +24,7 @@ const order = [
   'bundle',
   'generate',
   'mixed-bits',
+  'report',
   'web',
   'commands',
   'fleet',

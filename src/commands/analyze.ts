@@ -23,7 +23,7 @@ import {
 import { denoisingCases } from '../mixed-bits/denoising-cases.ts';
 import { measure } from '../mixed-bits/measure.ts';
 import { planRecipe, writeRecipe } from '../mixed-bits/recipe.ts';
-import { type MeasuredPoint, writeReport } from '../mixed-bits/report.ts';
+import { type MeasuredPoint, writeReport } from '../report/analysis-page.ts';
 import { outputsOf, psnrOfAll } from '../mixed-bits/whole-model.ts';
 import type { PaletteBits } from '../quantize/palette/palette.ts';
 import { openRunner } from '../run/open-runner.ts';

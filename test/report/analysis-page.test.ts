@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import type { Analysis } from '../../src/mixed-bits/analysis.ts';
 import { plotSvg } from '../../src/mixed-bits/plot.ts';
-import { writeReport } from '../../src/mixed-bits/report.ts';
+import { writeReport } from '../../src/report/analysis-page.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const at = temporaryFolder();

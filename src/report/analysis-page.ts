@@ -1,7 +1,7 @@
 import { writeText } from '../io/disk.ts';
 import { formatBytes } from '../text.ts';
-import { type Analysis, psnrOf } from './analysis.ts';
-import { escapeXml, plotSvg } from './plot.ts';
+import { type Analysis, psnrOf } from '../mixed-bits/analysis.ts';
+import { escapeXml, plotSvg } from '../mixed-bits/plot.ts';
 
 /** One way to store a model, written and run. */
 export interface MeasuredPoint {
