@@ -12,7 +12,13 @@ import { plannedFiles } from '../formats/onnx/write-onnx.ts';
 import { openArtifact } from '../formats/open.ts';
 import type { TensorMap } from '../formats/runner.ts';
 import { removePath } from '../io/disk.ts';
-import { type Analysis, choicesOf, errorOf } from '../mixed-bits/analysis.ts';
+import {
+  type Analysis,
+  choicesOf,
+  errorOf,
+  type MeasuredPoint,
+  writeAnalysis,
+} from '../mixed-bits/analysis.ts';
 import {
   type Allocation,
   bestWithin,
@@ -23,9 +29,9 @@ import {
 import { denoisingCases } from '../mixed-bits/denoising-cases.ts';
 import { measure } from '../mixed-bits/measure.ts';
 import { planRecipe, writeRecipe } from '../mixed-bits/recipe.ts';
-import { type MeasuredPoint, writeReport } from '../report/analysis-page.ts';
 import { outputsOf, psnrOfAll } from '../mixed-bits/whole-model.ts';
 import type { PaletteBits } from '../quantize/palette/palette.ts';
+import { writeAnalysisPage } from '../report/analysis-page.ts';
 import { openRunner } from '../run/open-runner.ts';
 import { formatBytes } from '../text.ts';
 import { checkRequest } from './check-request.ts';
@@ -157,7 +163,8 @@ async function compare(request: AnalyzeRequest, analysis: Analysis, mixer: Mixer
     const uniform = points[index - 1];
     return bits === 'mixed' && uniform ? [`${uniform.bits} bits ${gain(psnr - uniform.psnr)}`] : [];
   });
-  const reports = await writeReport(withoutJson(request.analysis), analysis, points);
+  await writeAnalysis(request.analysis, { ...analysis, points });
+  const reports = await writeAnalysisPage(withoutJson(request.analysis), analysis, points);
   return { output: { analysis, points, reports }, detail: `mixed against uniform: ${gains.join(', ')}` };
 }
 

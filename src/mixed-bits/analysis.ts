@@ -14,6 +14,18 @@ export interface Analysis {
   readonly measured: MeasuredOn;
   /** By name, in the order of the model. */
   readonly weights: ReadonlyMap<string, WeightAnalysis>;
+  /** Whole models that were written and run, once there are some. */
+  readonly points?: readonly MeasuredPoint[] | undefined;
+}
+
+/** One way to store a model, written and run. */
+export interface MeasuredPoint {
+  /** The bits of all weights, or `mixed`. */
+  readonly bits: number | 'mixed';
+  /** Of all files of the model. */
+  readonly bytes: number;
+  /** PSNR in dB of the outputs over all inputs, against the model as it was. */
+  readonly psnr: number;
 }
 
 /** Subject and conditions of a measurement; it is resumed only where all of them are equal. */
@@ -46,6 +58,9 @@ const schema = z.object({
     z.string(),
     z.object({ elements: z.int(), bytes: z.int(), errors: z.record(z.string(), z.number()) }),
   ),
+  points: z
+    .array(z.object({ bits: z.union([z.number(), z.literal('mixed')]), bytes: z.int(), psnr: z.number() }))
+    .optional(),
 });
 
 /**
@@ -54,6 +69,19 @@ const schema = z.object({
  */
 export async function readAnalysis(path: string, expected: MeasuredOn): Promise<Analysis | undefined> {
   if (!(await exists(path))) return undefined;
+  const found = await openAnalysis(path);
+  for (const key of ['model', 'inputs', 'bits'] as const) {
+    if (JSON.stringify(found.measured[key]) === JSON.stringify(expected[key])) continue;
+    throw new OutputExistsError({
+      problem: `${path} was measured on another ${key === 'model' ? 'model' : `choice of ${key}`}.`,
+      advice: 'Name another file for this measurement, or remove this one.',
+    });
+  }
+  return found;
+}
+
+/** Reads an analysis of whatever model. Throws `NotFoundError`, and `FileFormatError` for another file. */
+export async function openAnalysis(path: string): Promise<Analysis> {
   const { data, error } = schema.safeParse(await readJsonObject(path));
   if (!data) {
     throw new FileFormatError({
@@ -62,31 +90,26 @@ export async function readAnalysis(path: string, expected: MeasuredOn): Promise<
       advice: 'Name another file, or remove this one.',
     });
   }
-  for (const key of ['model', 'inputs', 'bits'] as const) {
-    if (JSON.stringify(data.measured[key]) === JSON.stringify(expected[key])) continue;
-    throw new OutputExistsError({
-      problem: `${path} was measured on another ${key === 'model' ? 'model' : `choice of ${key}`}.`,
-      advice: 'Name another file for this measurement, or remove this one.',
-    });
-  }
   const weights = Object.entries(data.weights).map(
     ([name, { errors, ...rest }]): [string, WeightAnalysis] => [
       name,
       { ...rest, errors: new Map(Object.entries(errors).map(([bits, value]) => [Number(bits), value])) },
     ],
   );
-  return { measured: data.measured, weights: new Map(weights) };
+  return { measured: data.measured, weights: new Map(weights), points: data.points };
 }
 
 /** Writes an analysis, complete or not at all. */
-export async function writeAnalysis(path: string, { measured, weights }: Analysis): Promise<void> {
+export async function writeAnalysis(path: string, { measured, weights, points }: Analysis): Promise<void> {
   const plain = Object.fromEntries(
     [...weights].map(([name, { errors, ...rest }]) => [
       name,
       { ...rest, errors: Object.fromEntries(errors) },
     ]),
   );
-  await writeJson(path, { measured, weights: plain }, 1);
+  // A model that lost nothing has no PSNR that JSON could hold.
+  const finite = points?.filter(({ psnr }) => Number.isFinite(psnr));
+  await writeJson(path, { measured, weights: plain, ...(finite && { points: finite }) }, 1);
 }
 
 /** The choices for each weight: as it is, or a palette of the widths for which `bytesOf` knows its size. */

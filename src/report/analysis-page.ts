@@ -1,20 +1,14 @@
 import { writeText } from '../io/disk.ts';
+import { type Analysis, type MeasuredPoint, psnrOf } from '../mixed-bits/analysis.ts';
 import { formatBytes } from '../text.ts';
-import { type Analysis, psnrOf } from '../mixed-bits/analysis.ts';
-import { escapeXml, plotSvg } from '../mixed-bits/plot.ts';
-
-/** One way to store a model, written and run. */
-export interface MeasuredPoint {
-  /** The bits of all weights, or `mixed`. */
-  readonly bits: number | 'mixed';
-  /** Of all files of the model. */
-  readonly bytes: number;
-  /** PSNR in dB of the outputs over all inputs, against the model as it was. */
-  readonly psnr: number;
-}
+import { lineChart } from './charts/draw-charts.ts';
+import { decibelText } from './decibels.ts';
+import { html, Markup } from './render/markup.ts';
+import { cardStyle } from './render/style.ts';
+import { chart, table } from './render/table.ts';
 
 /** Writes `<path>.svg`, PSNR against size, and `<path>.html` with the same, tables and measurements. Returns their paths. */
-export async function writeReport(
+export async function writeAnalysisPage(
   path: string,
   { measured, weights }: Analysis,
   points: readonly MeasuredPoint[],
@@ -22,49 +16,57 @@ export async function writeReport(
   const line = (label: string, isOf: (point: MeasuredPoint) => boolean) => ({
     label,
     points: points
-      .filter(isOf)
+      .filter((point) => isOf(point) && Number.isFinite(point.psnr))
       .map(({ bytes, psnr }): [number, number] => [bytes / 1e6, psnr])
       .sort(([a], [b]) => a - b),
   });
-  const svg = plotSvg(
-    [
+  const plot = {
+    title: 'What a UNet loses with fewer bits',
+    x: 'size in MB',
+    y: 'PSNR of the output in dB',
+    series: [
       line('mixed bits', ({ bits }) => bits === 'mixed'),
       line('the same bits for all weights', ({ bits }) => bits !== 'mixed'),
     ],
-    'What a UNet loses with fewer bits',
-    { x: 'size in MB', y: 'PSNR of the output in dB' },
-  );
+  };
   const widths = measured.bits;
   const ranked = [...weights].sort(([, a], [, b]) => harm(b.errors) - harm(a.errors));
-  const html = [
-    '<!doctype html>',
-    '<html lang="en">',
-    '<meta charset="utf-8">',
-    '<title>Bits and quality</title>',
-    '<style>body{font:15px/1.5 sans-serif;margin:2em auto;max-width:60em;padding:0 1em}table{border-collapse:collapse;margin:1em 0}td,th{padding:.2em .8em;border-bottom:1px solid #ddd;text-align:right}td:first-child,th:first-child{text-align:left}</style>',
-    '<h1>Bits and quality</h1>',
-    svg,
-    '<h2>The model as a whole, written and run</h2>',
-    table(
-      ['bits', 'size', 'PSNR'],
-      points.map(({ bits, bytes, psnr }) => [String(bits), formatBytes(bytes), decibels(psnr)]),
-    ),
-    '<h2>Each weight alone: PSNR of the output when only it has so many bits</h2>',
-    table(
-      ['weight', 'elements', ...widths.map((bits) => `${bits} bits`)],
-      ranked.map(([name, { elements, errors }]) => [
-        name,
-        elements.toLocaleString('en'),
-        ...widths.map((bits) => decibels(psnrOf(errors.get(bits) ?? 0, measured.peak))),
-      ]),
-    ),
-    '<h2>Measured on</h2>',
-    `<ul>${measured.inputs.map((input) => `<li>${escapeXml(input)}</li>`).join('')}</ul>`,
-    '</html>',
-    '',
-  ].join('\n');
-  await writeText(`${path}.svg`, svg);
-  await writeText(`${path}.html`, html);
+  const page = html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Bits and quality</title>
+<style>${new Markup(cardStyle)}</style>
+</head>
+<body>
+<h1>Bits and quality</h1>
+<main>
+<section><h2>The model as a whole, written and run</h2>
+${chart(plot.title, new Markup(lineChart(plot)))}
+${table(
+  'PSNR of the output against the model as it was',
+  ['Bits', { number: 'Size' }, { number: 'PSNR' }],
+  points.map(({ bits, bytes, psnr }) => [bits, formatBytes(bytes), lossText(psnr)]),
+)}</section>
+<section><h2>Each weight alone</h2>
+${table(
+  'PSNR of the output when only this weight has so many bits, the most sensitive first',
+  ['Weight', { number: 'Numbers' }, ...widths.map((bits) => ({ number: `${bits} bits` }))],
+  ranked.map(([name, { elements, errors }]) => [
+    name,
+    elements.toLocaleString('en'),
+    ...widths.map((bits) => lossText(psnrOf(errors.get(bits) ?? 0, measured.peak))),
+  ]),
+)}</section>
+<section><h2>Measured on</h2>
+<ul>${measured.inputs.map((input) => html`<li>${input}</li>`)}</ul></section>
+</main>
+</body>
+</html>
+`;
+  await writeText(`${path}.svg`, `${lineChart({ ...plot, isAlone: true })}\n`);
+  await writeText(`${path}.html`, page.text);
   return [`${path}.html`, `${path}.svg`];
 }
 
@@ -73,12 +75,6 @@ function harm(errors: ReadonlyMap<number, number>): number {
   return Math.max(0, ...errors.values());
 }
 
-function decibels(psnr: number): string {
-  return Number.isFinite(psnr) ? `${psnr.toFixed(1)} dB` : 'no loss';
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const row = (cells: readonly string[], tag: 'th' | 'td') =>
-    `<tr>${cells.map((cell) => `<${tag}>${escapeXml(cell)}</${tag}>`).join('')}</tr>`;
-  return ['<table>', row(head, 'th'), ...rows.map((cells) => row(cells, 'td')), '</table>'].join('\n');
+function lossText(psnr: number): string {
+  return Number.isFinite(psnr) ? decibelText(psnr) : 'no loss';
 }
