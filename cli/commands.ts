@@ -91,6 +91,12 @@ export const commands: readonly [ListedCommand, ...ListedCommand[]] = [
     load: async () => (await import('./commands/generate.ts')).generateCommand,
   },
   {
+    name: 'report',
+    usage: 'report <dir>',
+    summary: 'Write a page that says how good a conversion is',
+    load: async () => (await import('./commands/report.ts')).reportCommand,
+  },
+  {
     name: 'web',
     usage: 'web <dir>',
     summary: 'Make a page that draws with a conversion in the browser',

@@ -6,7 +6,6 @@
  *     node scripts/try-page.ts BROWSER [--pictures FOLDER]
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -14,6 +13,7 @@ import { type BrowserContext, chromium, type Page } from 'playwright-core';
 import { convertCheckpoint } from '../src/commands/convert.ts';
 import { serve } from '../src/commands/serve.ts';
 import { web } from '../src/commands/web.ts';
+import { Checks } from './browser-checks.ts';
 
 const [browserPath = 'chromium', flag, pictures] = process.argv.slice(2);
 const root = join(import.meta.dirname, '..');
@@ -21,13 +21,8 @@ const root = join(import.meta.dirname, '..');
 const MIN_PSNR = 40;
 const MOST_SCRIPT_BYTES = 300e3;
 const MOST_MS_TO_PAINT = 1000;
-/** What axe-core finds in a page. */
-interface Violation {
-  readonly id: string;
-  readonly nodes: readonly { readonly html: string }[];
-}
-
-let [passed, failed] = [0, 0];
+const checks = new Checks();
+const check = checks.check.bind(checks);
 const work = mkdtempSync(join(tmpdir(), 'sdconvert-page-'));
 try {
   await tryPage();
@@ -36,8 +31,7 @@ try {
 } finally {
   rmSync(work, { recursive: true, force: true });
 }
-say(`${passed} passed, ${failed} failed`);
-process.exitCode = failed > 0 ? 1 : 0;
+process.exitCode = checks.end();
 
 async function tryPage(): Promise<void> {
   const output = join(work, 'out');
@@ -119,11 +113,11 @@ async function drawsAsNode(context: BrowserContext, address: string): Promise<vo
   );
   for (const colorScheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme });
-    await accessible(page, colorScheme);
+    await checks.accessible(page, colorScheme);
     await picture(page, colorScheme);
   }
   await page.setViewportSize({ width: 390, height: 844 });
-  await accessible(page, 'phone');
+  await checks.accessible(page, 'phone');
   const wide: number = await page.evaluate('document.documentElement.scrollWidth');
   check('it fits on a phone', wide <= 390, `${wide} pixels`);
   await picture(page, 'phone');
@@ -206,25 +200,7 @@ async function done(page: Page): Promise<void> {
   if ((await text('#status')) !== 'Done.') throw new Error(`the page says: ${await text('#error')}`);
 }
 
-async function accessible(page: Page, where: string): Promise<void> {
-  const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
-  await page.evaluate(readFileSync(axe, 'utf8'));
-  const found: Violation[] = await page.evaluate('axe.run().then(({ violations }) => violations)');
-  const shown = found.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`).join('; ');
-  check(`everybody can use it (${where})`, found.length === 0, shown);
-}
-
 async function picture(page: Page, name: string): Promise<void> {
   if (flag === '--pictures' && pictures)
     await page.screenshot({ path: join(pictures, `${name}.png`), fullPage: true });
-}
-
-function check(claim: string, holds: boolean, found = ''): void {
-  if (holds) passed += 1;
-  else failed += 1;
-  say(`${holds ? 'ok    ' : 'FAILED'}  ${claim}${found === '' ? '' : `: ${found}`}`);
-}
-
-function say(line: string): void {
-  process.stdout.write(`${line}\n`);
 }

@@ -55,6 +55,13 @@ export {
   quantizeArtifact as quantize,
   quantizeDefaults,
 } from './commands/quantize.ts';
+export { report } from './commands/report.ts';
+export {
+  type ReportOptions,
+  type ReportRequest,
+  type ReportResult,
+  reportDefaults,
+} from './commands/reporting/request.ts';
 export { type RunOptions, type RunRequest, runArtifacts as run, runDefaults } from './commands/run.ts';
 export { type ServeOptions, type ServeRequest, serve, serveDefaults } from './commands/serve.ts';
 export {
@@ -87,6 +94,7 @@ export { type HubOptions, hubOptionsFrom } from './hub/hub-options.ts';
 export { planRecipe, type Recipe, readRecipe } from './mixed-bits/recipe.ts';
 export { planQuantization, type QuantizationOptions, type QuantizationPlan } from './quantize/plan.ts';
 export { type Precision, precisions } from './quantize/precision.ts';
+export type { Card } from './report/card.ts';
 export { type Comparison, compare, psnr } from './validate/psnr.ts';
 export type { Verdict } from './validate/verdict.ts';
 export type { DType } from './weights/dtype.ts';

@@ -13,6 +13,7 @@ test.each([
   'download',
   'quantize',
   'analyze',
+  'report',
 ])('the library has the function of the command %s', (name) =>
   expect(sdconvert).toHaveProperty(name, expect.any(Function)),
 );

@@ -187,6 +187,11 @@ export const resultOptions = {
     default: true,
     describe: 'Add configs, tokenizers and Resources (--no-bundle: models only)',
   },
+  report: {
+    type: 'boolean',
+    default: false,
+    describe: 'Write a report card, too: report.html, report.json and a model card (sdconvert report --help)',
+  },
   'allow-non-finite': {
     type: 'boolean',
     default: false,
@@ -217,6 +222,7 @@ export const neededOptions: readonly NeededOption[] = [
     needs: '--target coreml',
     isMet: writesCoreMl,
   })),
+  { option: 'report', needs: '--no-dry-run', isMet: (argv) => argv['dry-run'] !== true },
   { option: 'compiler', needs: '--bundle', isMet: (argv) => argv.bundle !== false },
 ];
 

@@ -16,6 +16,7 @@ import { parseClients } from '../clients.ts';
 import { declaredOptions } from '../declared-options.ts';
 import { declareHubOptions, hubOptions } from '../hub-options.ts';
 import { parseBytes, wholeNumber } from '../options.ts';
+import type { Report } from '../report.ts';
 import type { Command } from './command.ts';
 import {
   appleOptions,
@@ -42,6 +43,7 @@ export const convertCommand: Command = {
     const { conversionStages, convertCheckpoint } = await import('../../src/commands/convert.ts');
     const options = { ...request(argv as Arguments), hub: await hubOptions(argv as Arguments) };
     for (const note of withoutEffect(argv as Arguments)) report.note(note);
+    if (argv.report === true && !options.dryRun) return withReport(options, report);
     const result = await report.follow(await conversionStages(options), (context) =>
       convertCheckpoint(options, context),
     );
@@ -49,6 +51,15 @@ export const convertCommand: Command = {
     return 0;
   },
 };
+
+async function withReport(options: ConvertOptions, report: Report): Promise<number> {
+  const { convertWithReport, reportedStages } = await import('../../src/commands/convert-with-report.ts');
+  const result = await report.follow(await reportedStages(options), (context) =>
+    convertWithReport(options, context),
+  );
+  report.result(result, `${describeResult(result)}\nReport: ${result.report[0]}`);
+  return 0;
+}
 
 function declare(yargs: Argv, { all }: { readonly all: boolean }) {
   const declared = declareHubOptions(

@@ -1,9 +1,9 @@
 import { z } from 'zod';
+import { decibels } from '../../src/report/decibels.ts';
 
 /** What several commands print with `--json`. */
 
-/** JSON has no infinities: a PSNR of identical tensors is the text "Infinity". */
-export const decibels = z.union([z.number(), z.enum(['Infinity', '-Infinity', 'NaN'])]);
+export { decibels };
 export const count = z.int().min(0);
 export const texts = z.record(z.string(), z.string());
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { manifestSchema } from '../../src/fleet/manifest.ts';
 import { findingSchema, provenanceSchema } from '../../src/formats/provenance.ts';
+import { cardSchema } from '../../src/report/card.ts';
 import {
   count,
   decibels,
@@ -42,6 +43,7 @@ const convert = z.strictObject({
   ),
   bundled: z.array(z.string()),
   verdicts: z.array(verdict),
+  report: z.array(z.string()).optional().describe('files of the report card, with --report'),
   downloads: z
     .array(z.strictObject({ repo: z.string(), commit: z.string(), files: z.array(downloaded) }))
     .optional()
@@ -298,6 +300,7 @@ export const resultSchemas = {
       .optional(),
   }),
   generate: z.strictObject({ images: z.array(picture) }),
+  report: z.strictObject({ card: cardSchema, files: z.array(z.string()) }),
   serve: z.strictObject({ folder: z.string(), address: z.string() }),
 } as const;
 
@@ -341,6 +344,7 @@ export function publishedSchemas(): ReadonlyMap<string, object> {
   return new Map([
     ['sdconvert.schema.json', titled(provenanceSchema, 'sdconvert.json, the record of a conversion')],
     ['manifest.schema.json', titled(manifestSchema, 'A manifest of sdconvert batch')],
+    ['report-card.schema.json', titled(cardSchema, 'report.json, the report card of a conversion')],
     ['event.schema.json', titled(eventSchema, 'A line of --json that is no result')],
     ...results,
   ]);

@@ -33,6 +33,11 @@ const byTextChannels: ReadonlyMap<number, Family> = new Map([
   [1280, 'sdxl-refiner'],
 ]);
 
+/** The family whose text encoders have so many channels together; `undefined` for numbers that no published model has. */
+export function familyOfTextChannels(channels: number): Family | undefined {
+  return byTextChannels.get(channels);
+}
+
 /**
  * Recognises the family of a UNet (or of a ControlNet, a LoRA, a single-file checkpoint) by the width of its
  * cross-attention. Small test models have other widths: for them layers that only one family has decide. XL embeds

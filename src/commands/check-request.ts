@@ -85,6 +85,18 @@ const requests = {
     force: flag,
     plan: z.custom((value) => typeof value === 'function', 'expected a function'),
   }),
+  report: z.looseObject({
+    folder: text,
+    output: place,
+    reference: place,
+    minPsnr: decibels,
+    clients,
+    analysis: place,
+    pictures: flag,
+    prompt: z.string().optional(),
+    steps: z.int().min(1).optional(),
+    force: flag,
+  }),
   run: z.looseObject({
     artifacts: z.array(text),
     record: place,

@@ -33,6 +33,8 @@ export interface Floor extends RunBounds {
   readonly minPsnr: number;
   /** Core ML models: round to float16 after every operation declared float16, so that overflow shows. */
   readonly roundToFloat16?: boolean | undefined;
+  /** Random inputs for each case that is computed; 1 when left out. */
+  readonly seeds?: number | undefined;
 }
 
 /** Defaults of `validate`. */
@@ -79,7 +81,7 @@ export async function validateModels(
     const by =
       reference.kind === 'recorded'
         ? reference
-        : { reference, runs, prompts: once(() => encodedPrompts(reference, runs)) };
+        : { reference, runs, prompts: once(() => encodedPrompts(reference, runs)), seeds: floor.seeds };
     for (const [done, model] of models.entries()) {
       const { name } = model;
       const progress = (text = '') => {

@@ -6,7 +6,7 @@ import { byteSize, byteWidth } from '../weights/dtype.ts';
 import type { Weight } from '../weights/weight.ts';
 import type { FloatTensor } from './float-tensor.ts';
 import { LinearWeight } from './linear.ts';
-import type { PaletteBits } from './palette/palette.ts';
+import type { PaletteBits, WeightError } from './palette/palette.ts';
 import { PalettizedWeight } from './palette/palettized-weight.ts';
 import { ScaledPaletteWeight } from './palette/scaled-palette.ts';
 import { plainName } from './plan.ts';
@@ -74,7 +74,7 @@ function restored(weight: Weight, form: StoredForm): Weight {
       if (!convert) throw new Error(`${weight.name} does not become ${dtype}`);
       const into = borrowBlock();
       try {
-        for await (const values of restoredValues(weight, form)) {
+        for await (const values of quantized(weight, form).values()) {
           const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
           const converted = into.subarray(0, values.length * byteWidth(dtype));
           convert(bytes, converted);
@@ -87,14 +87,22 @@ function restored(weight: Weight, form: StoredForm): Weight {
   };
 }
 
-function restoredValues(weight: Weight, form: StoredForm): AsyncGenerator<Float32Array> {
-  if (form.kind === 'linear') return new LinearWeight(tensorOf(weight, form), form).values();
+/** What a weight loses in a form: Σ(w − ŵ)² and Σw² of its elements. Throws as quantising does. */
+export function errorIn(weight: Weight, form: StoredForm): Promise<WeightError> {
+  return quantized(weight, form).error();
+}
+
+function quantized(
+  weight: Weight,
+  form: StoredForm,
+): { values(): AsyncGenerator<Float32Array>; error(): Promise<WeightError> } {
+  if (form.kind === 'linear') return new LinearWeight(tensorOf(weight, form), form);
   const { bits, groups, int8Palette, scaled } = form;
   if (scaled)
-    return new ScaledPaletteWeight(tensorOf(weight, { ...scaled, dtype: 'f16' }), scaled.axis, bits).values();
+    return new ScaledPaletteWeight(tensorOf(weight, { ...scaled, dtype: 'f16' }), scaled.axis, bits);
   const storage = int8Palette ? 'int8' : 'float16';
   const tensor = tensorOf(weight, { shape: weight.shape, dtype: 'f16' });
-  return new PalettizedWeight(tensor, { bits, groups, storage }).values();
+  return new PalettizedWeight(tensor, { bits, groups, storage });
 }
 
 function tensorOf(

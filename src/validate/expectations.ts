@@ -49,6 +49,8 @@ export interface ComputedBy {
   readonly reference: RunnableReference;
   /** Embeddings of realistic prompts, from the reference's own text encoders. */
   readonly prompts: () => Promise<EncodedPrompts>;
+  /** Random inputs for each case; 1 when left out. */
+  readonly seeds?: number | undefined;
   readonly runs: BoundedRuns;
 }
 
@@ -60,7 +62,7 @@ export interface ComputedBy {
 export async function computedExpectations(
   model: FoundModel & { readonly format: Format },
   candidate: ModelBorders,
-  { reference, prompts, runs }: ComputedBy,
+  { reference, prompts, runs, seeds }: ComputedBy,
   context: Context,
 ): Promise<Expectations> {
   const { name, root, format } = model;
@@ -78,7 +80,7 @@ export async function computedExpectations(
     const settings = { ...(await readModelSettings(root)), ...reference.settings };
     const sizes = inputSizes(form, settings, [candidate, plain]);
     const seesText = candidate.inputs.some((input) => input.name === 'encoder_hidden_states');
-    const cases = realisticCases(form, sizes, settings, seesText ? await prompts() : undefined);
+    const cases = realisticCases(form, sizes, settings, seesText ? await prompts() : undefined, seeds);
     const fewBits = await withFewerBits(model, wanted, reference, context);
     if (fewBits) chains.push(fewBits);
     const planned: NamedRun[] = [];

@@ -84,16 +84,21 @@ const SEED = 93;
 
 /**
  * Inputs such as a network meets in use at given sizes, and the same in every run. Those that attend to text take
- * `prompts` of their own size, and random numbers where there are none. Throws `RequestError` when nothing tells the
- * text's channels.
+ * `prompts` of their own size, and random numbers where there are none. Each of several `seeds` makes all cases anew. Throws
+ * `RequestError` when nothing tells the text's channels.
  */
 export function realisticCases(
   network: NetworkKind,
   sizes: InputSizes,
   settings: ModelSettings,
   prompts: EncodedPrompts = { hidden: [] },
+  seeds = 1,
 ): InputCase[] {
-  return cardOf(network).cases(createRng('numpy', SEED), sizes, settings, prompts);
+  return Array.from({ length: seeds }, (_, index) => {
+    const seed = SEED + index;
+    const cases = cardOf(network).cases(createRng('numpy', seed), sizes, settings, prompts);
+    return index === 0 ? cases : cases.map((each) => ({ ...each, name: `${each.name}, seed ${seed}` }));
+  }).flat();
 }
 
 function otherSize(path: string, name: string, expected: number, found: number): RequestError {

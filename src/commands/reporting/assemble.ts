@@ -1,0 +1,94 @@
+import { basename, join, resolve } from 'node:path';
+import { checkClient } from '../../bundle/check-clients.ts';
+import { profiles, usualClients } from '../../bundle/profiles/profiles.ts';
+import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
+import { exists } from '../../io/disk.ts';
+import { openAnalysis } from '../../mixed-bits/analysis.ts';
+import type { Card, CardFile } from '../../report/card.ts';
+import { type MeasuredVerdicts, parityOf } from '../../report/facts/compare.ts';
+import { curveOf } from '../../report/facts/curve.ts';
+import { identify } from '../../report/facts/identify.ts';
+import { judgeCard } from '../../report/facts/judge-card.ts';
+import { layersOf } from '../../report/facts/layers.ts';
+import { licenceIn } from '../../report/facts/licence.ts';
+import { limitsOf } from '../../report/facts/limits.ts';
+import { lintFolder } from '../../report/facts/lint-folder.ts';
+import { lintRules } from '../../report/facts/lint-rules.ts';
+import { notCheckedOf } from '../../report/facts/not-checked.ts';
+import { version } from '../../version.ts';
+import { type ReadFolder, shownPath } from './read-folder.ts';
+import type { ReportRequest } from './request.ts';
+
+/** All that a card is made of. */
+export interface CardParts extends ReadFolder {
+  readonly request: ReportRequest;
+  /** The reference as it was given, which may be an id on the Hub. */
+  readonly reference: string | undefined;
+  readonly measured: readonly MeasuredVerdicts[];
+  readonly checkpoint: Checkpoint | undefined;
+  readonly pictures: Card['pictures'];
+}
+
+/** Assembles a card but for its cost. Throws what reading weights and configs throws. */
+export async function assembleCard(parts: CardParts): Promise<Omit<Card, 'cost'>> {
+  const { request, provenance, problems, scheduler, inspected, measured, checkpoint, pictures } = parts;
+  const files = parts.files.map(({ file }) => file);
+  const names = namesOf(parts);
+  const licence = inspected && (await licenceIn(inspected.path));
+  const identity = identify(names.folder, parts.files, {
+    provenance,
+    checkpoint: inspected,
+    licence,
+    scheduler,
+  });
+  const parity = parityOf(request.folder, measured, files, identity.family);
+  // With LoRAs, the weights are not the checkpoint's own.
+  const originals = identity.loras.length === 0 ? checkpoint : undefined;
+  const layers = await layersOf(request.folder, files, originals);
+  const curve = await curveFor(request, layers, files);
+  const lint = [
+    ...lintFolder(problems, files, provenance?.artifacts ?? {}, await clientChecks(request, files)),
+    ...lintRules({ files, family: identity.family, settings: provenance?.pipeline, scheduler }),
+  ];
+  const hasConversionCost = (request.conversion ?? null) !== null;
+  return {
+    sdconvert: version,
+    folder: names.folder,
+    verdict: judgeCard({ ...names, floor: request.minPsnr, parity, lint }),
+    ...{ identity, files, limits: limitsOf(files), parity, pictures, layers, curve, lint },
+    notChecked: notCheckedOf({ ...names, files, parity, pictures, layers, curve, hasConversionCost }),
+  };
+}
+
+/** The curve of a file of `analyze`: the one that was named, or the one that `analyze` writes beside the UNet. */
+async function curveFor(
+  { folder, analysis }: ReportRequest,
+  layers: Card['layers'],
+  files: readonly CardFile[],
+): Promise<Card['curve']> {
+  const usual = join(folder, 'onnx', 'unet.analysis.json');
+  const path = analysis ?? ((await exists(usual)) ? usual : undefined);
+  if (path === undefined) return null;
+  const own = layers.find(({ network, path: place }) => network === 'unet' && place.startsWith('onnx/'));
+  const parts = files.filter(({ format, network }) => format === 'onnx' && network === 'unet');
+  const bytes = parts.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  return curveOf(await openAnalysis(path), own && { layers: own, bytes });
+}
+
+/** The folder and the reference as commands name them. */
+function namesOf({ request, reference, provenance }: CardParts) {
+  return {
+    folder: basename(resolve(request.folder)),
+    reference: reference === undefined ? (provenance?.hub?.[0]?.repo ?? 'CHECKPOINT') : shownPath(reference),
+  };
+}
+
+/** What the clients that were named would refuse; else the usual ones of the folders that are there. */
+async function clientChecks({ folder, clients }: ReportRequest, files: readonly CardFile[]) {
+  const usual = Object.values(usualClients).filter((client) =>
+    files.some(({ path }) => path.startsWith(`${profiles[client].folder}/`)),
+  );
+  const checks = [];
+  for (const client of clients ?? usual) checks.push(await checkClient(client, folder));
+  return { checks, areNamed: clients !== undefined };
+}

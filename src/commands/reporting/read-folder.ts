@@ -1,0 +1,42 @@
+import { basename, resolve } from 'node:path';
+import { NotFoundError } from '../../errors.ts';
+import { type Provenance, readProvenance } from '../../formats/provenance.ts';
+import { findArtifacts, inspectArtifacts } from '../../inspect/inspect-artifacts.ts';
+import type { CheckpointInspection } from '../../inspect/inspection.ts';
+import { pathKind } from '../../io/disk.ts';
+import { type CollectedFile, collectFiles } from '../../report/facts/collect-files.ts';
+import { inspect } from '../inspect.ts';
+
+/** What is known of a folder of models before any of them is run. */
+export interface ReadFolder {
+  readonly provenance: Provenance | undefined;
+  readonly files: readonly CollectedFile[];
+  /** What is missing or cut short, a sentence each. */
+  readonly problems: readonly string[];
+  readonly scheduler: string | null;
+  /** The reference, where it is a checkpoint. */
+  readonly inspected: CheckpointInspection | undefined;
+}
+
+/** Reads record and headers of a folder, and what its reference is. Throws `NotFoundError` for a folder without models. */
+export async function readFolder(folder: string, reference: string | undefined): Promise<ReadFolder> {
+  const found = (await pathKind(folder)) === 'folder' ? await findArtifacts(folder) : [];
+  if (found.length === 0)
+    throw new NotFoundError({
+      problem: `${folder} holds no converted models to report on.`,
+      advice: 'Name the output folder of a conversion.',
+    });
+  const provenance = await readProvenance(folder);
+  const files = await collectFiles(folder, found, provenance?.artifacts ?? {});
+  const { problems, scheduler } = await inspectArtifacts(folder, found);
+  const inspected = reference === undefined ? undefined : await inspect({ path: reference });
+  return {
+    ...{ provenance, files, problems, scheduler },
+    inspected: inspected?.kind === 'checkpoint' ? inspected : undefined,
+  };
+}
+
+/** Names for commands: an absolute path would tell of this machine. */
+export function shownPath(path: string): string {
+  return resolve(path) === path ? basename(path) : path;
+}

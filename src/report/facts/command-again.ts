@@ -1,0 +1,132 @@
+import { type NetworkKind, type NetworkName, networkKind } from '../../convert/networks/networks.ts';
+import { parsePath } from '../../formats/artifact-id.ts';
+import { formatOfEnding, type TargetName } from '../../formats/format.ts';
+import type { ArtifactRecord, Provenance } from '../../formats/provenance.ts';
+import { nextCommand } from '../../inspect/next-command.ts';
+
+/** The command that makes a conversion again, and what is to be known before it is run. */
+export interface CommandAgain {
+  readonly command: string | null;
+  readonly note: string | null;
+}
+
+/** An artifact of a target on record. */
+interface Made {
+  readonly target: TargetName;
+  readonly network: NetworkName;
+  readonly options: ArtifactRecord['options'];
+}
+
+const usualAttention: { readonly [T in TargetName]: string } = { onnx: 'ORIGINAL', coreml: 'SPLIT_EINSUM' };
+
+/** Networks that a checkpoint of any family has: where all are there, none need be named. */
+const usual: readonly NetworkKind[] = ['text_encoder', 'unet', 'vae_decoder', 'vae_encoder'];
+
+/**
+ * The one command that makes the recorded artifacts again; `null`, and why, where no single one does: artifacts that were made
+ * with different options, or changed afterwards.
+ */
+export function commandAgain({ artifacts, checkpoint, hub = [] }: Provenance, folder: string): CommandAgain {
+  const made = Object.entries(artifacts).flatMap(([path, { options }]): Made[] => {
+    const { network } = parsePath(path);
+    const target = formatOfEnding(path) === 'mlpackage' ? 'coreml' : 'onnx';
+    return network && 'precision' in options ? [{ target, network, options }] : [];
+  });
+  if (!checkpoint || made.length === 0)
+    return { command: null, note: 'The record does not say what it was made of.' };
+  if (made.some(({ options }) => isInPlace(options.quantization)))
+    return {
+      command: null,
+      note: 'Weights were quantised after the conversion (sdconvert quantize --in-place).',
+    };
+  const options = optionsOf(made);
+  if (!options)
+    return { command: null, note: 'Its models were made with different options, by several commands.' };
+  const [source] = hub;
+  const isOnHub = hub.length === 1 && source !== undefined && checkpoint.name.startsWith(source.repo);
+  const name = checkpoint.name || 'CHECKPOINT';
+  const revision = isOnHub ? ['--revision', source.commit] : [];
+  const { command } = nextCommand('convert', '--model-version', name, ...revision, ...options, '-o', folder);
+  const note = isOnHub ? null : `${name} is the checkpoint that was converted, wherever it lies.`;
+  return { command, note };
+}
+
+/** Options of the command line that all of them were made with; `undefined` where no single command line has them. */
+function optionsOf(made: readonly Made[]): string[] | undefined {
+  const all = (key: string, of: readonly Made[] = made) =>
+    new Set(of.map(({ options }) => JSON.stringify(options[key])).filter((value) => value !== undefined));
+  const targets = [...new Set(made.map(({ target }) => target))];
+  const [first] = made;
+  for (const key of ['precision', 'loras', 'quantization', 'maxChunkBytes', 'latentHeight', 'latentWidth'])
+    if (all(key).size > 1) return undefined;
+  const attention = attentionOf(made);
+  if (attention === undefined) return undefined;
+  const one = (key: string): unknown => [...all(key)].map((value) => JSON.parse(value))[0];
+  const deployment = one('deployment');
+  const clients = [...all('client')].map((value) => String(JSON.parse(value)));
+  return [
+    ...networkOptions(new Set(made.map(({ network }) => network))),
+    ...(clients.length > 0 ? ['--for', clients.join(',')] : []),
+    ...(targets.length === 1 && clients.length === 0 ? ['--target', targets[0] ?? ''] : []),
+    ...attention,
+    ...option('--precision', first?.options.precision, 'float16'),
+    ...option('--min-deployment-target', deployment, 'macOS13'),
+    ...quantizationOptions(one('quantization')),
+    ...chunkOptions(one('maxChunkBytes')),
+    ...option('--latent-h', one('latentHeight')),
+    ...option('--latent-w', one('latentWidth')),
+    ...option('--text-token-sequence-length', one('textTokens')),
+    ...(one('unetBatch') === 1 ? ['--unet-batch-one'] : []),
+    ...loraOptions(one('loras')),
+  ];
+}
+
+/** Nothing where each target has its usual implementation; `undefined` where one option cannot say it. */
+function attentionOf(made: readonly Made[]): string[] | undefined {
+  const found = [...new Set(made.map(({ options }) => options.attention))];
+  if (made.every(({ target, options }) => options.attention === usualAttention[target])) return [];
+  return found.length === 1 ? ['--attention', String(found[0])] : undefined;
+}
+
+function networkOptions(networks: ReadonlySet<NetworkName>): string[] {
+  const kinds = new Set([...networks].map(networkKind));
+  const options = kinds.has('control-unet') ? ['--unet-support-controlnet'] : [];
+  const isWhole = usual.every((kind) => kinds.has(kind) || (kind === 'unet' && kinds.has('control-unet')));
+  const named = isWhole ? [] : [...kinds].filter((kind) => parts.includes(kind));
+  const more = [
+    ...(kinds.has('refiner') ? ['--refiner-version', 'REFINER'] : []),
+    ...(kinds.has('controlnet') ? ['--convert-controlnet', 'CONTROLNET'] : []),
+  ];
+  return [...named.map((kind) => `--convert-${kind.replaceAll('_', '-')}`), ...options, ...more];
+}
+
+/** Networks with an option of their own. */
+const parts: readonly NetworkKind[] = [...usual, 'safety_checker'];
+
+function quantizationOptions(value: unknown): string[] {
+  return isObject(value) && typeof value.bits === 'number' ? ['--quantize-nbits', String(value.bits)] : [];
+}
+
+function chunkOptions(bytes: unknown): string[] {
+  if (typeof bytes !== 'number') return [];
+  return ['--chunk-unet', ...option('--max-chunk-size', bytes, 1e9)];
+}
+
+function loraOptions(loras: unknown): string[] {
+  if (!Array.isArray(loras) || loras.length === 0) return [];
+  const named = loras.filter(isObject).map(({ name, scale }) => `${name}:${scale}`);
+  return ['--lora', ...named];
+}
+
+/** An option that is not at its default. */
+function option(name: string, value: unknown, usually?: unknown): string[] {
+  return value === undefined || value === null || value === usually ? [] : [name, String(value)];
+}
+
+function isInPlace(quantization: unknown): boolean {
+  return isObject(quantization) && 'inPlace' in quantization;
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

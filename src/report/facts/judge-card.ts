@@ -1,0 +1,67 @@
+import { nextCommand } from '../../inspect/next-command.ts';
+import { count } from '../../text.ts';
+import type { Card } from '../card.ts';
+import { asDecibels, decibelText } from '../decibels.ts';
+
+/** What a verdict follows from. */
+export interface Judged {
+  readonly folder: string;
+  readonly floor: number;
+  readonly parity: Card['parity'];
+  /** Name of the reference for a command; CHECKPOINT where nothing was compared. */
+  readonly reference: string;
+  readonly lint: Card['lint'];
+}
+
+/**
+ * The verdict: it passes where every output of every model reached the floor and nothing is at fault. It names the floor at which
+ * it would turn to fail – the lowest PSNR, rounded up to the next hundredth of a decibel – and the command that shows it.
+ */
+export function judgeCard({ folder, floor, parity, reference, lint }: Judged): Card['verdict'] {
+  const faults = lint.filter(({ severity }) => severity === 'fault');
+  const failed = parity?.models.filter(({ pass }) => !pass) ?? [];
+  const reasons = [
+    ...failed.map(
+      ({ network, format, arithmetic, lowest }) =>
+        `${network} (${format}${arithmetic === 'rounded' ? ', every operation rounded' : ''}) is ${decibelText(lowest)} from its reference.`,
+    ),
+    ...faults.map(({ problem, where }) => `${where}: ${problem}`),
+  ];
+  const numbers = parity?.models.map((model) => Number(model.lowest)) ?? [];
+  const lowest = numbers.length === 0 ? null : numbers.some(Number.isNaN) ? Number.NaN : Math.min(...numbers);
+  const common = { floor, lowest: lowest === null ? null : asDecibels(lowest), reasons };
+  if (reasons.length > 0) return { result: 'fail', sentence: failure(reasons), failsAt: null, ...common };
+  if (!parity || lowest === null)
+    return {
+      result: 'not judged',
+      sentence: 'Not judged: no model was compared with a reference.',
+      failsAt: null,
+      ...common,
+    };
+  const models = count(new Set(parity.models.map(({ paths }) => paths.join())).size, 'model');
+  return {
+    result: 'pass',
+    sentence: `Pass: ${models}, every output ${nearness(lowest)} ${parity.reference} in float32 (floor ${floor} dB).`,
+    failsAt: turn(folder, reference, lowest),
+    ...common,
+  };
+}
+
+/** The least floor of whole hundredths that the lowest PSNR does not reach; none where all outputs are identical. */
+function turn(folder: string, reference: string, lowest: number): Card['verdict']['failsAt'] {
+  if (!Number.isFinite(lowest)) return null;
+  const floor = (Math.floor(lowest * 100) + 1) / 100;
+  const { command } = nextCommand('report', folder, '--reference', reference, '--min-psnr', floor.toFixed(2));
+  return { floor, command };
+}
+
+function failure(reasons: readonly string[]): string {
+  const [first = '', ...others] = reasons;
+  return `Fail: ${first}${others.length > 0 ? ` And ${count(others.length, 'more reason')}.` : ''}`;
+}
+
+function nearness(lowest: number): string {
+  return lowest === Number.POSITIVE_INFINITY
+    ? 'identical to'
+    : `at least ${decibelText(asDecibels(lowest))} from`;
+}

@@ -1,0 +1,37 @@
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { pathKind, readText } from '../../io/disk.ts';
+import type { Card } from '../card.ts';
+
+/** A licence as a model card of the Hub names it. */
+export type Licence = NonNullable<Card['identity']['licence']>;
+
+const LARGEST_CARD = 4e6;
+
+/** The front matter of a model card, as far as it speaks of the licence. */
+const frontMatter = z.looseObject({
+  license: z.string(),
+  license_name: z.string().optional(),
+  license_link: z.string().optional(),
+});
+
+/** The licence in the model card (`README.md`) of a checkpoint’s folder; `undefined` where none is named. */
+export async function licenceIn(folder: string): Promise<Licence | undefined> {
+  const file = join(folder, 'README.md');
+  if ((await pathKind(file)) !== 'file') return undefined;
+  const [, yaml] = /^\uFEFF?---\r?\n([\s\S]*?)\r?\n---/.exec(await readText(file, LARGEST_CARD)) ?? [];
+  const { data } = frontMatter.safeParse(yaml === undefined ? undefined : parsed(yaml));
+  if (!data) return undefined;
+  const { license: id, license_name: name = null, license_link: link = null } = data;
+  return { id, name, link, from: 'the model card of the checkpoint' };
+}
+
+/** Somebody's YAML; `undefined` where it is none. */
+function parsed(yaml: string): unknown {
+  try {
+    return parse(yaml, { maxAliasCount: 10 });
+  } catch {
+    return undefined;
+  }
+}

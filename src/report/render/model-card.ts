@@ -1,0 +1,99 @@
+import { stringify } from 'yaml';
+import { formatBytes, printable } from '../../text.ts';
+import { type Card, isCoreMl } from '../card.ts';
+import { decibelText } from '../decibels.ts';
+
+/** By this line a model card is known as sdconvert's own, which may be replaced. */
+export const OWN_MODEL_CARD = '<!-- written by sdconvert report -->';
+
+/** The report card as a model card of the Hub: front matter that the Hub reads, and the facts in short. */
+export function modelCard(card: Card): string {
+  const { identity, verdict, files, parity, notChecked } = card;
+  const title = identity.name ?? card.folder;
+  const source = identity.hub.map(
+    ({ repo, commit }) => `[${plain(repo)}](https://huggingface.co/${encodeURI(repo)}) at \`${commit}\``,
+  );
+  return [
+    '---',
+    stringify(frontMatter(card)).trimEnd(),
+    '---',
+    OWN_MODEL_CARD,
+    '',
+    `# ${plain(title)}, converted`,
+    '',
+    `${plain(verdict.sentence)}${verdict.failsAt ? ` The verdict would turn to fail at a floor of ${verdict.failsAt.floor.toFixed(2)} dB.` : ''}`,
+    '',
+    `Converted by sdconvert ${card.sdconvert} from ${source.join(', ') || plain(title)}${identity.family ? `, ${plain(identity.family)}` : ''}. The whole report is in \`report.html\`, its numbers in \`report.json\`.`,
+    ...(identity.command ? ['', '```sh', identity.command, '```'] : []),
+    ...(identity.commandNote ? ['', plain(identity.commandNote)] : []),
+    ...(identity.licence ? [] : ['', 'The licence is that of the checkpoint.']),
+    ...section('Files', [
+      ['model', 'size', 'stored as', 'needs'],
+      ...files.map(({ path, byteLength, weights, needs }) => [
+        path,
+        formatBytes(byteLength),
+        weights
+          .slice(0, 2)
+          .map(({ stored }) => stored)
+          .join(', '),
+        needs ?? '',
+      ]),
+    ]),
+    ...(parity
+      ? section('Distance from float32', [
+          ['model', 'arithmetic', 'lowest', 'median'],
+          ...parity.models.map(({ network, format, arithmetic, lowest, median }) => [
+            `${network} (${format})`,
+            arithmetic === 'rounded' ? 'every operation rounded to float16' : 'as the runtime computes',
+            decibelText(lowest),
+            decibelText(median),
+          ]),
+        ])
+      : []),
+    ...section('Not checked', [
+      ['what', 'why', 'command'],
+      ...notChecked.map(({ what, why, command }) => [what, why, command ? `\`${command}\`` : '']),
+    ]),
+    '',
+  ].join('\n');
+}
+
+/** What the Hub reads: https://huggingface.co/docs/hub/model-cards. */
+function frontMatter({ identity, files }: Card): Readonly<Record<string, unknown>> {
+  const formats = new Set(files.map(({ format }) => (isCoreMl({ format }) ? 'coreml' : format)));
+  const { licence, hub, task } = identity;
+  const hasFewBits = files.some(({ weights }) =>
+    weights.some(({ stored, bits }) => bits < 16 && !stored.startsWith('int')),
+  );
+  return {
+    ...(hub.length > 0 && { base_model: hub.map(({ repo }) => repo) }),
+    ...(hub.length > 0 && hasFewBits && { base_model_relation: 'quantized' }),
+    library_name: (['onnx', 'coreml'] as const).find((format) => formats.has(format)) ?? 'coreai',
+    ...(licence && {
+      license: licence.id,
+      ...(licence.name && { license_name: licence.name }),
+      ...(licence.link && { license_link: licence.link }),
+    }),
+    pipeline_tag: task === null || task.startsWith('text') ? 'text-to-image' : 'image-to-image',
+    tags: ['stable-diffusion', ...formats, 'sdconvert'],
+  };
+}
+
+function section(title: string, rows: readonly (readonly string[])[]): string[] {
+  const [head = [], ...body] = rows.map((row) => `| ${row.map(cell).join(' | ')} |`);
+  const rule = `|${rows[0]?.map(() => '---').join('|')}|`;
+  return ['', `## ${title}`, '', String(head), rule, ...body];
+}
+
+/** Text in a cell: code keeps its signs. */
+function cell(text: string): string {
+  const isCode = /^`.*`$/s.test(text);
+  return (isCode ? printable(text).replaceAll('\n', ' ') : plain(text)).replaceAll('|', '\\|');
+}
+
+/** Somebody's text, of which nothing is markup of Markdown or HTML. */
+function plain(text: string): string {
+  return printable(text)
+    .replaceAll('\n', ' ')
+    .replaceAll(/[\\`*_[\]<>#]/g, (sign) => `\\${sign}`);
+}

@@ -1,0 +1,79 @@
+import { expect, test } from 'vitest';
+import type { Provenance } from '../../src/formats/provenance.ts';
+import { commandAgain } from '../../src/report/facts/command-again.ts';
+
+/** A record of these artifacts, all with these options. */
+function record(
+  paths: readonly string[],
+  options: Readonly<Record<string, unknown>>,
+  more: Partial<Provenance> = {},
+): Provenance {
+  const own = (path: string) => ({
+    attention: path.startsWith('onnx') ? 'ORIGINAL' : 'SPLIT_EINSUM',
+    precision: 'float16',
+    ...options,
+  });
+  const artifacts = paths.map(
+    (path) => [path, { version: '0', source: {}, options: own(path), files: [] }] as const,
+  );
+  return {
+    sdconvert: '0',
+    checkpoint: { name: 'sd15', components: {} },
+    artifacts: Object.fromEntries(artifacts),
+    ...more,
+  };
+}
+
+const onnx = ['text_encoder', 'unet', 'vae_decoder', 'vae_encoder'].map((name) => `onnx/${name}`);
+const packages = onnx.map((path) =>
+  path.replace('onnx/', 'Stable_Diffusion_version_sd15_').concat('.mlpackage'),
+);
+
+test('a conversion with the usual options is named by checkpoint and folder alone', () => {
+  expect(commandAgain(record([...onnx, ...packages], {}), 'out').command).toBe(
+    'sdconvert convert --model-version sd15 -o out',
+  );
+});
+
+test('options that are not the usual ones, LoRAs and a revision of the Hub are named', () => {
+  const options = {
+    attention: 'SPLIT_EINSUM',
+    precision: 'float16-weights',
+    quantization: { bits: 6 },
+    maxChunkBytes: 5e8,
+    loras: [{ name: 'style.safetensors', scale: 0.7, sha256: 'ab' }],
+    latentHeight: 96,
+  };
+  const hub = [{ repo: 'org/name', commit: 'abc', files: [] }];
+  const { command, note } = commandAgain(
+    record(onnx, options, { hub, checkpoint: { name: 'org/name', components: {} } }),
+    'out',
+  );
+  expect(command).toBe(
+    'sdconvert convert --model-version org/name --revision abc --target onnx --attention SPLIT_EINSUM --precision float16-weights --quantize-nbits 6 --chunk-unet --max-chunk-size 500000000 --latent-h 96 --lora style.safetensors:0.7 -o out',
+  );
+  expect(note).toBeNull();
+});
+
+test('some networks are named, each once for its chunks', () => {
+  expect(
+    commandAgain(record(['onnx/unet_chunk1', 'onnx/unet_chunk2'], { maxChunkBytes: 1e9 }), 'out').command,
+  ).toBe('sdconvert convert --model-version sd15 --convert-unet --target onnx --chunk-unet -o out');
+});
+
+test('where no single command makes it again, the card says why', () => {
+  const inPlace = record(onnx, { quantization: { inPlace: true, forms: [] } });
+  expect(commandAgain(inPlace, 'out')).toMatchObject({
+    command: null,
+    note: expect.stringContaining('in-place'),
+  });
+  const first = record(['onnx/unet'], {});
+  const mixed = {
+    ...first,
+    artifacts: { ...first.artifacts, ...record(['onnx/vae_decoder'], { precision: 'float32' }).artifacts },
+  };
+  expect(commandAgain(mixed, 'out')).toMatchObject({
+    command: null,
+    note: expect.stringContaining('several commands'),
+  });
+});
