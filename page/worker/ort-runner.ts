@@ -1,20 +1,8 @@
 import type * as Ort from 'onnxruntime-web';
+import { dtypeOfOrt, ortTypeOf } from '../../src/formats/onnx/run/ort-types.ts';
 import type { Runner, ValueInfo } from '../../src/formats/runner.ts';
 import type { DType } from '../../src/weights/dtype.ts';
 import type { TensorData } from '../../src/weights/tensor-data.ts';
-
-/** The dtypes as onnxruntime's JavaScript spells them. */
-const ortTypes = {
-  f32: 'float32',
-  f16: 'float16',
-  f64: 'float64',
-  i64: 'int64',
-  i32: 'int32',
-  u8: 'uint8',
-  bool: 'bool',
-} as const satisfies Partial<Record<DType, Ort.Tensor.Type>>;
-
-type OrtDType = keyof typeof ortTypes;
 
 /** A session of onnxruntime-web as the library runs models. */
 export function ortRunner(ort: typeof Ort, session: Ort.InferenceSession, path: string): Runner {
@@ -33,16 +21,11 @@ export function ortRunner(ort: typeof Ort, session: Ort.InferenceSession, path: 
 
 function valueInfo(info: Ort.InferenceSession.ValueMetadata): ValueInfo {
   if (!info.isTensor) throw new Error(`${info.name} is not a tensor`);
-  return { name: info.name, dtype: dtypeOf(info.name, info.type), dims: [...info.shape] };
+  return { name: info.name, dtype: dtypeOfOrt(info.name, info.type), dims: [...info.shape] };
 }
 
 function ortTensor(ort: typeof Ort, { dtype, shape, data }: TensorData): Ort.Tensor {
-  // as: ortTypes pairs each dtype with the type that takes TensorData's array of it, which the compiler does not follow.
-  return new ort.Tensor(
-    ortTypes[dtype as OrtDType] as 'float32',
-    elements(dtype, data) as Float32Array,
-    shape,
-  );
+  return new ort.Tensor(ortTypeOf(dtype), elements(dtype, data) as Float32Array, shape);
 }
 
 /** Where a browser has Float16Array, onnxruntime takes float16 as that alone. */
@@ -52,13 +35,8 @@ function elements(dtype: DType, data: TensorData['data']): ArrayBufferView {
 }
 
 function tensorData(name: string, { type, dims, data }: Ort.Tensor): TensorData {
-  const dtype = dtypeOf(name, type);
+  const dtype = dtypeOfOrt(name, type);
   const view = data as Float32Array; // as: any typed array; all that is read of it here, every one has
   const stored = dtype === 'f16' ? new Uint16Array(view.buffer, view.byteOffset, view.length) : view;
-  return { dtype, shape: [...dims], data: stored } as TensorData; // as: the pairing above, the other way round
-}
-
-function dtypeOf(name: string, type: string): DType {
-  for (const [dtype, ortType] of Object.entries(ortTypes)) if (ortType === type) return dtype as DType; // as: a key of the table
-  throw new Error(`${name} holds ${type}, which the page does not know`);
+  return { dtype, shape: [...dims], data: stored } as TensorData; // as: each dtype has its array
 }

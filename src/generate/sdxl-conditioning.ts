@@ -2,6 +2,7 @@ import { ShapeError } from '../errors.ts';
 import { checkArguments, number } from '../io/check-call.ts';
 import type { TensorData } from '../weights/tensor-data.ts';
 import { tensor } from '../weights/tensor-schema.ts';
+import { besideEachOther } from '../weights/tensor-values.ts';
 import { pictureSizes } from './call-schemas.ts';
 
 /** Size conditioning of Stable Diffusion XL, in pixels (Podell et al. 2023, §2.2). */
@@ -42,19 +43,14 @@ function rowsOf(rows: readonly (readonly number[])[]): TensorData<'f32'> {
 /** Concatenates two encoders' hidden states, [B,S,C] and [B,S,D], to [B,S,C+D]. Throws `ShapeError` when B or S differ. */
 export function joinChannels(a: TensorData<'f32'>, b: TensorData<'f32'>): TensorData<'f32'> {
   checkArguments('joinChannels', { a: [a, tensor], b: [b, tensor] });
-  const [rows = 0, tokens = 0, own = 0] = a.shape;
-  const [otherRows, otherTokens, other = 0] = b.shape;
+  const [rows, tokens] = a.shape;
+  const [otherRows, otherTokens] = b.shape;
   if (rows !== otherRows || tokens !== otherTokens)
     throw new ShapeError({
       problem: 'The hidden states of the two text encoders have different numbers of rows or tokens.',
       details: { 'the first': a.shape.join(' × '), 'the second': b.shape.join(' × ') },
     });
-  const data = new Float32Array(a.data.length + b.data.length);
-  for (let token = 0; token < rows * tokens; token++) {
-    data.set(a.data.subarray(token * own, (token + 1) * own), token * (own + other));
-    data.set(b.data.subarray(token * other, (token + 1) * other), token * (own + other) + own);
-  }
-  return { dtype: 'f32', shape: [rows, tokens, own + other], data };
+  return besideEachOther(a, b);
 }
 
 /** Copies a tensor and sets the given rows to zero. */

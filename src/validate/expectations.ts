@@ -11,7 +11,7 @@ import type { FoundModel } from '../run/find-models.ts';
 import { networkCalled } from '../run/network-called.ts';
 import { findSynonym, networkOf } from '../run/tensor-names.ts';
 import type { TensorData } from '../weights/tensor-data.ts';
-import { numbersOf } from '../weights/tensor-values.ts';
+import { besideEachOther } from '../weights/tensor-values.ts';
 import type { BoundedRuns, NamedRun } from './bounded-runs.ts';
 import { readModelSettings } from './model-settings.ts';
 import { inputSizes, realisticCases } from './realistic-inputs.ts';
@@ -151,7 +151,7 @@ export async function encodedPrompts(
     pooled = output('text_embeds') ?? pooled;
   }
   const [first, second] = hidden;
-  return { hidden: first && second ? [...hidden, sideBySide(first, second)] : hidden, pooled };
+  return { hidden: first && second ? [...hidden, besideEachOther(first, second)] : hidden, pooled };
 }
 
 async function encodePrompts(
@@ -164,20 +164,6 @@ async function encodePrompts(
   const plan = await runs.plan(encoder, [feedsFor(encoder, prompts?.tensors ?? new Map())]);
   const [outputs] = await runs.run({ what: 'prompts', plan });
   return outputs ?? new Map();
-}
-
-/** [B,S,C] and [B,S,D] → [B,S,C+D]. */
-function sideBySide(first: TensorData, second: TensorData): TensorData {
-  const [batch = 0, tokens = 0, channels = 0] = first.shape;
-  const more = second.shape[2] ?? 0;
-  const data = new Float32Array(batch * tokens * (channels + more));
-  const [left, right] = [numbersOf(first), numbersOf(second)];
-  for (let row = 0; row < batch * tokens; row++) {
-    const start = row * (channels + more);
-    for (let i = 0; i < channels; i++) data[start + i] = left[row * channels + i] ?? 0;
-    for (let i = 0; i < more; i++) data[start + channels + i] = right[row * more + i] ?? 0;
-  }
-  return { dtype: 'f32', shape: [batch, tokens, channels + more], data };
 }
 
 function unknownNetwork(model: ModelBorders): UnsupportedModelError {

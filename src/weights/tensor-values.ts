@@ -59,3 +59,16 @@ function firstDifference(a: ArrayLike<number>, b: ArrayLike<number>): number | u
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return a[i];
   return undefined;
 }
+
+/** Tensors beside each other along their last dimension: […,C] and […,D], of one shape otherwise, give […,C+D] in float32. */
+export function besideEachOther(first: TensorData, second: TensorData): TensorData<'f32'> {
+  const [own = 1, other = 1] = [first.shape.at(-1), second.shape.at(-1)];
+  const rows = first.data.length / own;
+  const [left, right] = [Float32Array.from(numbersOf(first)), Float32Array.from(numbersOf(second))];
+  const data = new Float32Array(rows * (own + other));
+  for (let row = 0; row < rows; row++) {
+    data.set(left.subarray(row * own, (row + 1) * own), row * (own + other));
+    data.set(right.subarray(row * other, (row + 1) * other), row * (own + other) + own);
+  }
+  return { dtype: 'f32', shape: [...first.shape.slice(0, -1), own + other], data };
+}

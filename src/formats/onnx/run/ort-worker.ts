@@ -1,8 +1,8 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import type * as Ort from 'onnxruntime-node';
-import type { DType } from '../../../weights/dtype.ts';
 import type { TensorData } from '../../../weights/tensor-data.ts';
 import type { ValueInfo } from '../../runner.ts';
+import { dtypeOfOrt, dtypeOfOrtType, ortTypeOf } from './ort-types.ts';
 
 /**
  * The worker thread of `onnx-session.ts`, and the only place where onnxruntime is loaded: loading and running a model
@@ -40,24 +40,6 @@ export interface OrtFailure {
 }
 
 type NamedTensor = readonly [name: string, tensor: TensorData];
-
-/** The dtypes as onnxruntime's JavaScript spells them; it has no bfloat16. */
-const ortTypes = {
-  f64: 'float64',
-  f32: 'float32',
-  f16: 'float16',
-  i64: 'int64',
-  i32: 'int32',
-  i16: 'int16',
-  i8: 'int8',
-  u64: 'uint64',
-  u32: 'uint32',
-  u16: 'uint16',
-  u8: 'uint8',
-  bool: 'bool',
-} as const satisfies Partial<Record<DType, Ort.Tensor.Type>>;
-
-type OrtDType = keyof typeof ortTypes;
 
 /**
  * Measured on the UNet of SD 1.5 at 512 × 512, two rows, 2 cores: memory at its peak and between runs, CPU time of a run.
@@ -155,32 +137,22 @@ async function importOnnxruntime(): Promise<typeof Ort> {
 }
 
 function ortTensor(ort: typeof Ort, { dtype, shape, data }: TensorData): Ort.Tensor {
-  // as: the constructor is overloaded by type; ortTypes pairs each dtype with the type that takes TensorData's array of
-  // it, which the compiler does not follow. A dtype that is not in the table gives undefined, which is refused here.
-  return new ort.Tensor(ortTypes[dtype as OrtDType] as 'float32', data as Float32Array, shape);
+  return new ort.Tensor(ortTypeOf(dtype), data as Float32Array, shape);
 }
 
 function tensorData(name: string, tensor: Ort.Tensor | undefined): TensorData {
   if (!tensor) throw new Error(`${name} was not computed`);
-  // as: the same pairing, the other way round.
-  return { dtype: dtypeOf(name, tensor.type), shape: [...tensor.dims], data: tensor.data } as TensorData;
+  // as: dtypes are paired with arrays as above, the other way round.
+  return { dtype: dtypeOfOrt(name, tensor.type), shape: [...tensor.dims], data: tensor.data } as TensorData;
 }
 
 function isKnown(info: Ort.InferenceSession.ValueMetadata): boolean {
-  return info.isTensor && Object.values<string>(ortTypes).includes(info.type);
+  return info.isTensor && dtypeOfOrtType(info.type) !== undefined;
 }
 
 function valueInfo(info: Ort.InferenceSession.ValueMetadata): ValueInfo {
   if (!info.isTensor) throw new Error(`${info.name} is not a tensor`);
-  return { name: info.name, dtype: dtypeOf(info.name, info.type), dims: [...info.shape] };
-}
-
-function dtypeOf(name: string, type: string): DType {
-  for (const [dtype, ortType] of Object.entries(ortTypes)) {
-    // as: Object.entries gives strings; the table's keys are dtypes.
-    if (ortType === type) return dtype as DType;
-  }
-  throw new Error(`${name} holds ${type}, which sdconvert does not know`);
+  return { name: info.name, dtype: dtypeOfOrt(info.name, info.type), dims: [...info.shape] };
 }
 
 // A failure has been reported by then; the thread ends by itself.
