@@ -2,7 +2,7 @@ import { matmul, mul, reshape, slice, softmax, transpose } from '../../../graph/
 import { type Graph, GraphBuilder } from '../../../graph/graph.ts';
 import type { ComputedOp } from '../../../graph/op.ts';
 import { copyInto } from '../../../graph/rewrite.ts';
-import { dimAt, type Shape, sameShape } from '../../../graph/shape.ts';
+import { dimAt, isFixed, type Shape, sameShape } from '../../../graph/shape.ts';
 import type { Tensor } from '../../../graph/tensor.ts';
 import { unscaled } from './attention.ts';
 
@@ -51,6 +51,8 @@ class Walk {
     const { op, inputs } = old;
     const [x] = inputs;
     // Numbers that queries are multiplied by stay next to the product that they are for.
+    const image = x && this.#convolveInto(old, x);
+    if (image) return image;
     if (op.kind === 'reshape' && x) return moved(this.plain(x), (each) => laidOut(each, op.shape));
     if (op.kind === 'transpose' && x) return moved(this.plain(x), (each) => turned(each, op.perm));
     return copyInto(
@@ -71,7 +73,7 @@ class Walk {
       case 'reshape_like':
         return this.#begin(x, old);
       case 'conv2d':
-        return tokens && this.#linear(old, tokens);
+        return isConvolution(old) ? this.#convolve(old) : tokens && this.#linear(old, tokens);
       case 'layer_norm':
       case 'rms_norm':
         return op.axis === 1 && tokens
@@ -104,13 +106,39 @@ class Walk {
     return turned(laidOut(this.plain(x), [batch, channels, count]), [0, 2, 1]);
   }
 
+  /** Tokens of an image, by what the checkpoint has as a convolution: of the image. */
+  #convolve(old: Tensor): Tensor | undefined {
+    const [tokens] = old.inputs;
+    const [image] = tokens?.inputs ?? [];
+    const isFromImage = tokens?.op.kind === 'reshape' && image?.shape.length === 4 && !this.#mixed.has(image);
+    if (!isFromImage || !this.#tokens.has(tokens)) return undefined;
+    const [batch = 0, channels = 0, , count = 0] = old.shape;
+    const convolved = this.#copyWith(old, laidOut(this.plain(tokens), image.shape));
+    return turned(laidOut(convolved, [batch, channels, count]), [0, 2, 1]);
+  }
+
+  /** The image that tokens become, by what the checkpoint has as a convolution: one of the image. */
+  #convolveInto({ op, shape }: Tensor, convolved: Tensor): Tensor | undefined {
+    const [tokens] = convolved.inputs;
+    const isIntoImage =
+      (op.kind === 'reshape' || op.kind === 'reshape_like') && shape.length === 4 && isFixed(shape);
+    if (!isConvolution(convolved) || !isIntoImage || !tokens || !this.#tokens.has(tokens)) return undefined;
+    const [batch = 0, , height = 0, width = 0] = shape;
+    return this.#copyWith(
+      convolved,
+      laidOut(this.plain(tokens), [batch, dimAt(tokens.shape, 1), height, width]),
+    );
+  }
+
+  /** An operation of something else than its first input. */
+  #copyWith(old: Tensor, first: Tensor): Tensor {
+    return copyInto(this.builder, old, [first, ...old.inputs.slice(1).map((each) => this.plain(each))]);
+  }
+
   #linear(old: Tensor, tokens: Tensor): Tensor | undefined {
     const [, weight, bias] = old.inputs;
-    const { op } = old;
-    if (op.kind !== 'conv2d' || !weight) return undefined;
-    const [out, into, ...kernel] = weight.shape.map(Number);
-    const isPointwise = op.stride === 1 && kernel.every((size) => size === 1);
-    if (!isPointwise || Object.values(op.pads).some((size) => size > 0)) return undefined;
+    if (!isPointwise(old) || !weight) return undefined;
+    const [out, into] = weight.shape.map(Number);
     const matrix = seenAs(this.builder, weight, [out ?? 0, into ?? 0], (each) => this.plain(each));
     return this.#apply({ kind: 'linear' }, old, [tokens, matrix, ...(bias ? [this.plain(bias)] : [])]);
   }
@@ -151,6 +179,21 @@ class Walk {
 
 function isTokens(shape: Shape): boolean {
   return shape.length === 4 && dimAt(shape, 2) === 1;
+}
+
+/** Whether an operation is a convolution of single pixels. */
+function isPointwise({ op, inputs: [, weight] }: Tensor): boolean {
+  if (op.kind !== 'conv2d' || op.stride !== 1 || !weight) return false;
+  return (
+    weight.shape.slice(2).every((size) => size === 1) && Object.values(op.pads).every((size) => size === 0)
+  );
+}
+
+/** Whether such a convolution is one in the checkpoint: there, most are linear layers. */
+function isConvolution(old: Tensor): boolean {
+  const [, weight] = old.inputs;
+  const stored = weight?.op.kind === 'cast' ? weight.inputs[0] : weight;
+  return isPointwise(old) && stored?.op.kind === 'weight' && stored.op.weight.shape.length === 4;
 }
 
 /** Moves the elements of x; single numbers that it was multiplied by are multiplied afterwards. */
