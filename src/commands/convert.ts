@@ -14,6 +14,7 @@ import { buildStage } from './conversion/build.ts';
 import { bundleStage } from './conversion/bundle.ts';
 import { targetsFor } from './conversion/clients.ts';
 import { dryRunStage } from './conversion/dry-run.ts';
+import { componentsNeeded } from './conversion/needed-components.ts';
 import { openStage } from './conversion/open.ts';
 import { planStage } from './conversion/plan.ts';
 import { precisionStage } from './conversion/precision.ts';
@@ -40,7 +41,8 @@ export async function convertCheckpoint(
   // Refuse impossible numbers of bits before anything is downloaded.
   if (request.quantization) planQuantization(request.quantization);
   if (request.minPsnr !== undefined) await requireOnnxruntime();
-  const located = await locateModels(request, { show: request.dryRun }, context);
+  const how = { show: request.dryRun, isNeeded: componentsNeeded(request) };
+  const located = await locateModels(request, how, context);
   try {
     const result = await conversion(request).run(located, context);
     const { output, artifacts, bundled, verdicts, downloads, memory } = result;

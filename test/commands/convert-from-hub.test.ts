@@ -77,6 +77,62 @@ describe('a dry run of what is on the Hub', () => {
   });
 });
 
+describe('a conversion downloads', () => {
+  const vae = 'vae/diffusion_pytorch_model.safetensors';
+  const isCached = (name: string) => filesBelow(hub.options.cacheDir).some((file) => file.endsWith(name));
+
+  test('the weights of what it converts, and reads no more of the others than their headers', async () => {
+    const { artifacts } = await convert({ models: ['vae_decoder'] });
+    expect([vae, unet].map(isCached)).toEqual([true, false]);
+    // Headers come in stretches of 64 kB; the tokenizer's vocabulary has 1.5 MB.
+    expect(hub.server.bytesSent).toBeLessThan(sizeOf(vae) + 2.1e6);
+    const local = await convertCheckpoint({
+      modelVersion: sdShapes,
+      models: ['vae_decoder'],
+      output: at('l'),
+    });
+    expect(artifacts.map(({ files }) => files.filter(({ name }) => !name.endsWith('.mlmodel')))).toEqual(
+      local.artifacts.map(({ files }) => files.filter(({ name }) => !name.endsWith('.mlmodel'))),
+    );
+    const { hub: repositories } = (await readProvenance(at('out'))) ?? {};
+    expect(repositories?.[0]?.files).not.toContain(unet);
+  });
+
+  test('no VAE where another is given, and what is left out stays away', async () => {
+    const customVaeVersion = `${sdShapes}/vae`;
+    const without = ['unet', 'text_encoder'] as const;
+    const { downloads } = await convert({ customVaeVersion, without, dryRun: true });
+    const weights = downloads?.[0]?.files.filter(({ name }) => name.endsWith('.safetensors'));
+    expect(weights).toEqual([]);
+  });
+
+  test('the text encoder for a check of the UNet, which reads prompts', async () => {
+    const { downloads } = await convert({ models: ['unet'], minPsnr: 35, dryRun: true });
+    const names = downloads?.[0]?.files.map(({ name }) => name) ?? [];
+    expect(names).toContain('text_encoder/model.safetensors');
+    expect(names).not.toContain(vae);
+  });
+
+  test('everything where a server gives no parts of files', async () => {
+    hub.server.fault = (name) => (name.endsWith('.safetensors') ? { kind: 'ignore-range' } : undefined);
+    await convert({ models: ['vae_decoder'], targets: ['onnx'] });
+    expect([vae, unet].map(isCached)).toEqual([true, true]);
+  });
+
+  test('what it lacks later; offline it says which command brings it', async () => {
+    await convert({ output: at('later'), models: ['vae_decoder'], targets: ['onnx'] });
+    const offline = { ...hub.options, offline: true };
+    const refused = await rejectionOf(
+      convert({ output: at('later'), models: ['text_encoder'], hub: offline }),
+    );
+    expect(refused.message).toMatch(
+      /it has no weights of text_encoder, unet[\s\S]*sdconvert download org\/shapes/,
+    );
+    await convert({ output: at('later'), models: ['text_encoder'], targets: ['onnx'] });
+    expect(isCached('text_encoder/model.safetensors')).toBe(true);
+  });
+});
+
 test('a conversion has on record which commit and files of the Hub, and which LoRAs by their hashes', async () => {
   const style = readFileSync(await writeSmallLora(at('style.safetensors')));
   hub.server.repositories.set('org/style', repository({ 'style.safetensors': style }));

@@ -74,18 +74,25 @@ function chooseFolder(snapshot: Snapshot, selection: Selection): readonly string
   );
   if (missing.length > 0) {
     const folders = missing.map((folder) => folder || repo).join(', ');
-    throw lacks(snapshot, `weights of ${folders}${snapshot.isCached ? '' : ' as .safetensors or .bin'}`);
+    // An earlier conversion of other networks did not need them.
+    const command = `sdconvert download ${repo}${variant ? ` --variant ${variant}` : ''}`;
+    if (snapshot.isCached) throw lacks(snapshot, `weights of ${folders}`, command);
+    throw lacks(snapshot, `weights of ${folders} as .safetensors or .bin`);
   }
   return filesForConversion(names, selection);
 }
 
-/** The error for something that a repository, or the cache of it, does not have. */
-export function lacks({ repo, commit, isCached, names }: Snapshot, what: string): NotFoundError {
+/** The error for something that a repository, or the cache of it, does not have; `command` brings it into the cache. */
+export function lacks(
+  { repo, commit, isCached, names }: Snapshot,
+  what: string,
+  command = 'this',
+): NotFoundError {
   if (isCached) {
     return new NotFoundError({
       problem: `the cache does not hold all of ${repo}: it has no ${what}.`,
       details: { commit },
-      advice: 'Run this once without --offline (and without HF_HUB_OFFLINE) to download the rest.',
+      advice: `Run ${command} once without --offline (and without HF_HUB_OFFLINE) to download the rest.`,
     });
   }
   const files = singleFiles(names);

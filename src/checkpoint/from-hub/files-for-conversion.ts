@@ -9,8 +9,8 @@ export interface Selection {
   readonly parts?: readonly Pick<ModelPart, 'name' | 'className'>[] | undefined;
   /** Variant of the weights; components without it use their plain weights. */
   readonly variant?: Variant | undefined;
-  /** Folders of the networks to include; default: all. Components without weights are always included. */
-  readonly components?: readonly string[] | undefined;
+  /** Whether a network is included, by its folder; default: all. Components without weights are always included. */
+  readonly isNeeded?: ((component: string) => boolean) | undefined;
 }
 
 /**
@@ -19,11 +19,9 @@ export interface Selection {
  * to .bin). Names are paths with `/`.
  */
 export function filesForConversion(names: readonly string[], selection: Selection): readonly string[] {
-  const { parts, variant, components } = selection;
+  const { parts, variant, isNeeded = () => true } = selection;
   if (!parts) return componentFiles(names, '', variant);
-  const wanted = parts.filter(
-    ({ name, className }) => isWeightless(className) || !components || components.includes(name),
-  );
+  const wanted = parts.filter(({ name, className }) => isWeightless(className) || isNeeded(name));
   return [
     ...names.filter((name) => name === 'model_index.json'),
     ...wanted.flatMap(({ name, className }) =>
@@ -34,9 +32,9 @@ export function filesForConversion(names: readonly string[], selection: Selectio
 
 /** Lists the selected networks whose config, weights or shards are missing. */
 export function withoutWeights(names: readonly string[], selection: Selection): readonly string[] {
-  const { parts = [{ name: '', className: '' }], variant, components } = selection;
+  const { parts = [{ name: '', className: '' }], variant, isNeeded = () => true } = selection;
   return parts
-    .filter(({ name, className }) => !isWeightless(className) && (!components || components.includes(name)))
+    .filter(({ name, className }) => !isWeightless(className) && isNeeded(name))
     .filter(({ name }) => {
       const files = inFolder(names, name);
       const weights = files.includes('config.json') ? weightFiles(files, variant) : [];

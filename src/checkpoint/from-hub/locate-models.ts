@@ -16,8 +16,14 @@ export interface LocatedModel {
 export type LocatedModels = ReadonlyMap<string, LocatedModel>;
 
 /** A model that a request names, and what of a repository it would be. */
-interface NamedModel extends Pick<Resolving, 'purpose' | 'component' | 'revision'> {
+interface NamedModel extends Pick<Resolving, 'purpose' | 'component' | 'isNeeded' | 'revision'> {
   readonly name: string;
+}
+
+/** How models are located. */
+export interface Locating extends Pick<Resolving, 'isNeeded'> {
+  /** Whether they are only made readable: of weights, nothing comes but what is read. */
+  readonly show?: boolean;
 }
 
 /** Lists the models that must be downloaded from the Hub. */
@@ -26,12 +32,12 @@ export async function modelsOnHub(sources: ModelSources): Promise<string[]> {
 }
 
 /**
- * Downloads the models that come from the Hub; with `show` they are only made readable: of weights, nothing comes but what
- * is read. Throws `RequestError`, and as `resolveModel` does.
+ * Downloads the models that come from the Hub: of the checkpoint the networks that are needed, of a refiner its UNet. Throws
+ * `RequestError`, and as `resolveModel` does.
  */
 export async function locateModels(
   sources: ModelSources,
-  { show = false }: { readonly show?: boolean },
+  { show = false, isNeeded }: Locating,
   context: Context,
 ): Promise<LocatedModels> {
   const { variant, modelVersion } = sources;
@@ -41,7 +47,8 @@ export async function locateModels(
     throw revisionOnDisk(modelVersion, sources.hub.revision);
   const located = new Map<string, LocatedModel>();
   try {
-    for (const { name, ...how } of await onHub(sources)) {
+    // The checkpoint last: what the others bring of its repository is there then, and need not be shown.
+    for (const { name, ...how } of (await onHub(sources, isNeeded)).reverse()) {
       const options = { ...(sources.hub ?? (await ownHubOptions())), variant, ...how, show };
       const hub = await resolveModel(name, options, context);
       located.set(name, { path: hub.path, hub });
@@ -50,7 +57,7 @@ export async function locateModels(
     await closeLocated(located);
     throw error;
   }
-  return located;
+  return new Map([...located].reverse());
 }
 
 /** Ends what showing models began. */
@@ -58,18 +65,18 @@ export async function closeLocated(located: LocatedModels): Promise<void> {
   for (const { hub } of located.values()) await hub?.close();
 }
 
-async function onHub(sources: ModelSources): Promise<NamedModel[]> {
+async function onHub(sources: ModelSources, isNeeded?: NamedModel['isNeeded']): Promise<NamedModel[]> {
   const found: NamedModel[] = [];
-  for (const model of modelsIn(sources)) if (await isHubId(model.name)) found.push(model);
+  for (const model of modelsIn(sources, isNeeded)) if (await isHubId(model.name)) found.push(model);
   return found;
 }
 
 /** The models that are named; one that is named twice is one. */
-function modelsIn(sources: ModelSources): NamedModel[] {
+function modelsIn(sources: ModelSources, isNeeded?: NamedModel['isNeeded']): NamedModel[] {
   const { modelVersion, refinerVersion, customVaeVersion, controlnets = [], loras = [], hub } = sources;
   const models = [
-    { name: modelVersion, revision: hub?.revision },
-    { name: refinerVersion },
+    { name: modelVersion, revision: hub?.revision, isNeeded },
+    { name: refinerVersion, isNeeded: (component: string) => component === 'unet' },
     { name: customVaeVersion, component: 'vae' },
     ...controlnets.map((name) => ({ name, component: 'controlnet' })),
     // A name without a slash is a file's.
@@ -81,7 +88,8 @@ function modelsIn(sources: ModelSources): NamedModel[] {
   return [...new Map(named.reverse().map((model) => [model.name, model])).values()].reverse();
 }
 
-function revisionOnDisk(path: string, revision: string): RequestError {
+/** The error for a revision of what is no repository. */
+export function revisionOnDisk(path: string, revision: string): RequestError {
   return new RequestError({
     problem: `--revision ${revision} names a version on the Hub, and ${path} is on this disk.`,
     advice: 'Leave out --revision, or name a model on the Hub.',

@@ -1,10 +1,12 @@
 import { join, posix } from 'node:path';
 import { type Context, inStage } from '../../context.ts';
+import { DownloadError } from '../../errors.ts';
 import { sizeOf } from '../../hub/hub-cache.ts';
 import type { Follower } from '../../hub/hub-client.ts';
-import { idText, requireHubId } from '../../hub/hub-id.ts';
+import { idText, isWeightFile, requireHubId } from '../../hub/hub-id.ts';
 import type { HubOptions } from '../../hub/hub-options.ts';
 import { folderOf, type ShownFile, type Snapshot, withSnapshot } from '../../hub/snapshot.ts';
+import { openFile } from '../../io/disk.ts';
 import { count, formatBytes } from '../../text.ts';
 import { lacks, type Wanted } from './choose-files.ts';
 import { choosers, type Purpose } from './choosers.ts';
@@ -27,7 +29,10 @@ export interface ResolvedModel {
   close(): Promise<void>;
 }
 
-/** What is wanted of a repository, and how. */
+/**
+ * What is wanted of a repository, and how. Of the networks that are not needed (`isNeeded`) only what is read comes: their
+ * configs and the headers of their weights tell what the checkpoint is.
+ */
 export interface Resolving extends HubOptions, Wanted {
   /** `checkpoint` when left out. */
   readonly purpose?: Purpose | undefined;
@@ -52,16 +57,26 @@ export async function resolveModel(
   const revision = id.revision ?? options.revision;
   return inDownload(context, (follower) =>
     withSnapshot(id.repo, { ...options, revision }, follower, async (whole) => {
-      const folder = id.folder ?? folderOfComponent(whole, options.component);
+      // What is measured needs its neighbours.
+      const named = purpose === 'measured' ? undefined : id.folder;
+      const folder = named ?? folderOfComponent(whole, options.component);
       const snapshot = folder === undefined ? whole : folderOf(whole, folder);
       if (snapshot.names.length === 0) throw lacks(whole, `folder ${folder}`);
-      const { names, file } = await choosers[purpose](snapshot, id, options);
-      const { files, detail, close } = await (show ? showFiles : bringFiles)(snapshot, names, context);
+      const choose = choosers[purpose];
+      const { names: all, file } = await choose(snapshot, id, { ...options, isNeeded: undefined });
+      const names = options.isNeeded ? (await choose(snapshot, id, options)).names : all;
+      const others = all.filter((name) => !names.includes(name));
+      const { files, detail, close } = await (show ? showFiles : bringFiles)(
+        snapshot,
+        names,
+        others,
+        context,
+      );
       const path = file === undefined ? snapshot.folder : join(snapshot.folder, file);
       const { repo, commit } = snapshot;
       const inRepository = files.map((each) => ({ ...each, name: posix.join(folder ?? '', each.name) }));
-      const named = { id: idText({ ...id, repo, file }), repo, commit, files: inRepository };
-      const output = { path, folder: whole.folder, ...named, close };
+      const facts = { id: idText({ ...id, repo, file }), repo, commit, files: inRepository };
+      const output = { path, folder: whole.folder, ...facts, close };
       return { output, detail };
     }),
   );
@@ -73,13 +88,44 @@ function folderOfComponent({ names }: Snapshot, component = ''): string | undefi
     : undefined;
 }
 
-async function bringFiles(snapshot: Snapshot, names: readonly string[], context: Context) {
-  const { files, detail } = await bring(snapshot, names, context);
-  return { files: files.map((file) => ({ ...file, isCached: true })), detail, close: async () => {} };
+/** Brings files, and shows others beside them; where a server gives no parts of files, these have to come, too. */
+async function bringFiles(
+  snapshot: Snapshot,
+  names: readonly string[],
+  others: readonly string[],
+  context: Context,
+) {
+  const { files: beside, close } = await snapshot.show(others);
+  try {
+    const isShown = await givesParts(snapshot, beside);
+    if (!isShown) await close();
+    const { files, detail } = await bring(snapshot, isShown ? names : [...names, ...others], context);
+    return { files: files.map((file) => ({ ...file, isCached: true })), detail, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }
 
-async function showFiles(snapshot: Snapshot, names: readonly string[]) {
-  const { files, close } = await snapshot.show(names);
+/** Whether weights that are shown can be read: not every server gives parts of files. */
+async function givesParts({ folder }: Snapshot, shown: readonly ShownFile[]): Promise<boolean> {
+  const elsewhere = shown.find(({ name, isCached }) => !isCached && isWeightFile(name));
+  if (!elsewhere) return true;
+  const file = await openFile(join(folder, elsewhere.name));
+  try {
+    await file.read(new Uint8Array(1), 0);
+    return true;
+  } catch (error) {
+    if (error instanceof DownloadError) return false;
+    throw error;
+  } finally {
+    await file.close();
+  }
+}
+
+async function showFiles(snapshot: Snapshot, names: readonly string[], others: readonly string[]) {
+  const { files: shown, close } = await snapshot.show([...names, ...others]);
+  const files = shown.filter(({ name }) => names.includes(name));
   const bytesOf = (some: readonly ShownFile[]) => some.reduce((sum, { byteLength }) => sum + byteLength, 0);
   const missing = bytesOf(files.filter(({ isCached }) => !isCached));
   const where = missing === 0 ? 'in the cache' : `${formatBytes(missing)} of it not in the cache`;

@@ -36,7 +36,7 @@ describe('of a diffusers repository', () => {
   });
 
   test('networks that are not wanted stay away with their configurations, tokenizers do not', () => {
-    const files = filesForConversion(names, { parts, components: ['unet'] });
+    const files = filesForConversion(names, { parts, isNeeded: (name) => name === 'unet' });
     expect(files.filter((name) => /^(vae|text_encoder)\//.test(name))).toEqual([]);
     expect(files).toContain('tokenizer/vocab.json');
   });

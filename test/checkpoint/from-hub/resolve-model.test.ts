@@ -169,14 +169,14 @@ describe('without the Hub, though not told to be offline,', () => {
   });
 
   test('a busy Hub is asked again where the cache is not enough', async () => {
-    await resolveModel('org/model', { ...hub.options, components: ['vae'] });
+    await (await resolveModel('org/model', { ...hub.options, isNeeded: (name) => name === 'vae' })).close();
     hub.server.api = inTurn({ kind: 'status', status: 503 }, { kind: 'status', status: 503 });
     const { notes } = await resolveModel('org/model', hub.options);
     expect(notes).toEqual([]);
   });
 
   test('a cache that lacks something is no help: the connection is the error', async () => {
-    await resolveModel('org/model', { ...hub.options, components: ['vae'] });
+    await (await resolveModel('org/model', { ...hub.options, isNeeded: (name) => name === 'vae' })).close();
     const away = { ...hub.options, endpoint: 'http://127.0.0.1:9' };
     expect(await rejectionOf(resolveModel('org/model', away))).toBeInstanceOf(DownloadError);
   });
