@@ -1,8 +1,9 @@
 import { basename, dirname, join } from 'node:path';
 import { ConfigError, NotFoundError } from '../../errors.ts';
 import { exists, listFolder, pathKind } from '../../io/disk.ts';
-import { isJsonObject, type JsonObject, parsePythonJson, readJsonObject } from '../../io/json/python-json.ts';
+import { parsePythonJson, readJsonObject } from '../../io/json/python-json.ts';
 import { snapshotOf } from '../cache-folder.ts';
+import { type PeftSettings, parsePeftSettings } from './peft-settings.ts';
 
 /** Settings for modules without an alpha of their own. */
 export interface LoraDefaults {
@@ -56,7 +57,8 @@ export async function loraFile(given: string): Promise<string> {
 
 /**
  * Reads a LoRA's settings from its metadata, where diffusers writes PEFT's settings, or from PEFT's
- * `adapter_config.json` beside it. Throws `FileFormatError` for settings that are not JSON.
+ * `adapter_config.json` beside it. Throws `FileFormatError` for settings that are not JSON, and `ConfigError` for one of a
+ * wrong type.
  */
 export async function loraSettings(
   path: string,
@@ -66,45 +68,44 @@ export async function loraSettings(
   if (text !== undefined) return inMetadata(path, text);
   const file = join(dirname(path), LORA_SETTINGS);
   const isPefts = /^(adapter_model|pytorch_lora_weights)\./.test(basename(path));
-  if (isPefts && (await exists(file))) return inConfig(await readJsonObject(file), file);
+  if (isPefts && (await exists(file)))
+    return inConfig(parsePeftSettings(await readJsonObject(file), file), file);
   return { defaultsOf: () => ({}), rankOf: () => undefined, file: path };
 }
 
 /** Reads settings from the metadata; each key has its network as a prefix: `unet.lora_alpha`. */
 function inMetadata(path: string, text: string): LoraSettings {
-  const all = parsePythonJson(text, `the lora_adapter_metadata of ${path}`);
-  const settings: JsonObject = isJsonObject(all) ? all : {};
+  const place = `the lora_adapter_metadata of ${path}`;
+  const all = parsePeftSettings(parsePythonJson(text, place), place);
+  const settings = new Map<string, PeftSettings>();
+  for (const [network, entries] of Map.groupBy(Object.entries(all), ([key]) => key.split('.', 1)[0] ?? '')) {
+    const own = entries.map(([key, value]) => [key.slice(network.length + 1), value]);
+    settings.set(network, parsePeftSettings(Object.fromEntries(own), place));
+  }
   const defaultsOf = (module: string): LoraDefaults => {
     const [network = '', ...rest] = module.split('.');
-    const own = Object.fromEntries(
-      ['lora_alpha', 'alpha_pattern', 'use_rslora'].map((key) => [key, settings[`${network}.${key}`]]),
-    );
-    return defaultsIn(own, rest.join('.'));
+    return defaultsIn(settings.get(network) ?? {}, rest.join('.'));
   };
   return { defaultsOf, rankOf: () => undefined, file: path };
 }
 
-function inConfig(config: JsonObject, file: string): LoraSettings {
+function inConfig(config: PeftSettings, file: string): LoraSettings {
   const inner = (module: string) => module.replace(/^base_model\.model\./, '');
   return {
     file,
     defaultsOf: (module) => defaultsIn(config, inner(module)),
-    rankOf(module) {
-      const rank = patternFor(inner(module), config.rank_pattern) ?? config.r;
-      return typeof rank === 'number' ? rank : undefined;
-    },
+    rankOf: (module) => patternFor(inner(module), config.rank_pattern) ?? config.r ?? undefined,
   };
 }
 
-function defaultsIn(settings: JsonObject, module: string): LoraDefaults {
-  const alpha = patternFor(module, settings.alpha_pattern) ?? settings.lora_alpha;
+function defaultsIn(settings: PeftSettings, module: string): LoraDefaults {
+  const alpha = patternFor(module, settings.alpha_pattern) ?? settings.lora_alpha ?? settings.alpha;
   return { ...(typeof alpha === 'number' && { alpha }), rankStabilized: settings.use_rslora === true };
 }
 
 /** Value of the first pattern for a module; as in PEFT, a pattern matches the end of a name, at a dot. */
-function patternFor(module: string, patterns: unknown): unknown {
-  if (!isJsonObject(patterns)) return undefined;
-  return Object.entries(patterns).find(([end]) => module === end || module.endsWith(`.${end}`))?.[1];
+function patternFor(module: string, patterns: PeftSettings['alpha_pattern']): number | undefined {
+  return Object.entries(patterns ?? {}).find(([end]) => module === end || module.endsWith(`.${end}`))?.[1];
 }
 
 /** Error for settings of another LoRA, which would merge this one with a wrong strength. */

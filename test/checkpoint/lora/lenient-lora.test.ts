@@ -199,6 +199,26 @@ describe('PEFT’s adapter_config.json', () => {
     );
   });
 
+  test.each([
+    [{ lora_alpha: '8' }, 'lora_alpha'],
+    [{ r: [2] }, 'r'],
+    [{ r: 2.5 }, 'r'],
+    [{ use_rslora: 'true' }, 'use_rslora'],
+    [{ alpha_pattern: ['proj_in'] }, 'alpha_pattern'],
+    [{ alpha_pattern: { proj_in: '4' } }, 'alpha_pattern.proj_in'],
+    [{ rank_pattern: { proj_in: {} } }, 'rank_pattern.proj_in'],
+  ])('with a setting of the wrong type is refused, not passed over: %j', async (change, setting) => {
+    const path = await folder({ ...config, ...change });
+    const error = await rejectionOf(openLora(path));
+    expect(error).toBeInstanceOf(ConfigError);
+    expect(error.problem).toBe(`${path}/adapter_config.json has a setting of the wrong type: ${setting}.`);
+  });
+
+  test('of LoHa has the alpha that PEFT gives it', async () => {
+    const { lora_alpha: alpha, ...rest } = config;
+    expect(await strength(await folder({ ...rest, peft_type: 'LOHA', alpha }))).toBeCloseTo(4, 4);
+  });
+
   test('a folder without weights, or with those of several, is no LoRA’s', async () => {
     const empty = inFolder(`adapter-${files++}`);
     await writeText(`${empty}/adapter_config.json`, '{}');

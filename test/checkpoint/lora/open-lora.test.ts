@@ -32,6 +32,16 @@ test('alpha is what the metadata of diffusers says of a module, else of its netw
   await lora.close();
 });
 
+test.each([{ 'unet.lora_alpha': '5' }, { 'text_encoder.use_rslora': 1 }, [5]])(
+  'metadata of diffusers with a setting of the wrong type is refused: %j',
+  async (settings) => {
+    const file = await write(['unet.fc.lora_A.weight', 'unet.fc.lora_B.weight'], {
+      lora_adapter_metadata: JSON.stringify(settings),
+    });
+    await expect(openLora(file)).rejects.toThrow(`the lora_adapter_metadata of ${file} has a setting of`);
+  },
+);
+
 describe('what is not merged is refused by name', () => {
   test.each([
     ['lora_unet_conv_in.oft_blocks', 'OFT'],
