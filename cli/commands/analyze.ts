@@ -3,6 +3,7 @@ import type { Argv } from 'yargs';
 import type { AnalyzeOptions, AnalyzeResult, AnalyzeTarget } from '../../src/commands/analyze.ts';
 import { RequestError } from '../../src/errors.ts';
 import { alignColumns, formatBytes } from '../../src/text.ts';
+import { declareHubOptions, hubOptions, withDownload } from '../hub-options.ts';
 import { parseBytes } from '../options.ts';
 import type { Report } from '../report.ts';
 import type { Command } from './command.ts';
@@ -14,22 +15,24 @@ export const analyzeCommand: Command = {
   options: declare,
   async run(argv, report) {
     // yargs checked the types that `declare` gave each option.
-    const { artifact, analysis = besideArtifact(artifact), ...how } = argv as Arguments;
-    const { output, force, 'in-place': inPlace } = how;
+    const { artifact, analysis = await besideArtifact(artifact), ...how } = argv as Arguments;
+    const { output, force, 'in-place': inPlace, prompt: prompts } = how;
     const target = analyzeTarget(how);
     if (!target && (output !== undefined || inPlace || force))
       throw new RequestError({
         problem: 'analyze writes a model only for a target.',
         advice: 'Pass --target-psnr or --target-size, or leave out --output, --in-place and --force.',
       });
-    return runAnalysis({ artifact, output, inPlace, force, analysis, prompts: how.prompt, target }, report);
+    const hub = await hubOptions(argv as Arguments);
+    return runAnalysis({ artifact, output, inPlace, force, analysis, prompts, target, hub }, report);
   },
 };
 
 /** Measures and prints the result; also for `quantize --analyze`. Returns the exit code. */
 export async function runAnalysis(options: AnalyzeOptions, report: Report): Promise<number> {
   const { analyze, analyzeStages } = await import('../../src/commands/analyze.ts');
-  const result = await report.follow(analyzeStages(options), (context) => analyze(options, context));
+  const stages = await withDownload(analyzeStages(options), options.artifact);
+  const result = await report.follow(stages, (context) => analyze(options, context));
   const { points, reports, chosen } = result; // the measurements are in their own file
   report.result({ points, reports, chosen }, describeAnalysis(result));
   return 0;
@@ -81,18 +84,21 @@ function describeAnalysis({ points, reports, chosen }: AnalyzeResult): string {
   ].join('\n\n');
 }
 
-/** `out/onnx/unet` → `out/onnx/unet.analysis.json` */
-function besideArtifact(artifact: string): string {
+/** `out/onnx/unet` → `out/onnx/unet.analysis.json`; of a model on the Hub, here: `hf://org/name/onnx/unet` → `unet.analysis.json`. */
+async function besideArtifact(artifact: string): Promise<string> {
   const place = normalize(artifact).replace(/[/\\]$/, '');
-  return `${basename(place) === 'model.onnx' ? dirname(place) : place}.analysis.json`;
+  const model = basename(place) === 'model.onnx' ? dirname(place) : place;
+  const { isOnHub } = await import('../../src/checkpoint/from-hub/locate-requested.ts');
+  return `${(await isOnHub(artifact)) ? basename(model) : model}.analysis.json`;
 }
 
-function declare(yargs: Argv) {
-  return yargs
+function declare(yargs: Argv, how: { readonly all: boolean }) {
+  return declareHubOptions(yargs, how)
     .positional('artifact', {
       type: 'string',
       demandOption: true,
-      describe: 'An ONNX UNet in a conversion’s onnx folder, with its text encoder, tokenizer and scheduler',
+      describe:
+        'An ONNX UNet in a conversion’s onnx folder, with its text encoder, tokenizer and scheduler; or one on the Hub',
     })
     .option('analysis', {
       type: 'string',

@@ -2,6 +2,7 @@ import type { Argv } from 'yargs';
 import { profiles } from '../../src/bundle/profiles/profiles.ts';
 import { alignColumns, formatBytes } from '../../src/text.ts';
 import { forOption, parseClients } from '../clients.ts';
+import { declareHubOptions, hubOptions, withDownload } from '../hub-options.ts';
 import type { NeededOption } from '../needed-options.ts';
 import type { Command } from './command.ts';
 import { compilerOption } from './compile.ts';
@@ -28,10 +29,12 @@ export const bundleCommand: Command = {
   async run(argv, report) {
     // yargs checked the types that `declare` gave each option.
     const { bundlePackages } = await import('../../src/commands/bundle.ts');
-    const { dir, tokenizer, compiler } = argv as Arguments;
+    const { dir, output, tokenizer, compiler } = argv as Arguments;
     const clients = parseClients((argv as Arguments).for);
-    const result = await report.follow(['bundle'], (context) =>
-      bundlePackages({ folder: dir, tokenizer, compiler, clients }, context),
+    const hub = await hubOptions(argv as Arguments);
+    const stages = await withDownload(['bundle'], dir);
+    const result = await report.follow(stages, (context) =>
+      bundlePackages({ folder: dir, output, tokenizer, compiler, clients, hub }, context),
     );
     const tables = result.bundles.map(({ folder, files }) => {
       const rows = files.map(({ name, byteLength }) => [name, formatBytes(byteLength)]);
@@ -42,12 +45,18 @@ export const bundleCommand: Command = {
   },
 };
 
-function declare(yargs: Argv) {
-  return yargs
+function declare(yargs: Argv, how: { readonly all: boolean }) {
+  return declareHubOptions(yargs, how)
     .positional('dir', {
       type: 'string',
       demandOption: true,
-      describe: 'Output folder of a conversion, or any folder of .mlpackage files or of ONNX models',
+      describe:
+        'Output folder of a conversion, any folder of .mlpackage files or of ONNX models, or a repository of them on the Hub',
+    })
+    .option('output', {
+      alias: 'o',
+      type: 'string',
+      describe: 'Folder in which the clients’ folders are made [default: DIR]',
     })
     .option('tokenizer', {
       type: 'string',
@@ -56,5 +65,6 @@ function declare(yargs: Argv) {
     .option('for', { ...forOption, describe: `${forOption.describe} [default: swift]` })
     .option('compiler', compilerOption)
     .example('$0 bundle ./out', 'writes ./out/Resources')
-    .example('$0 bundle ./out --for openvino', 'writes ./out/onnx-openvino from ./out/onnx');
+    .example('$0 bundle ./out --for openvino', 'writes ./out/onnx-openvino from ./out/onnx')
+    .example('$0 bundle org/name --for openvino -o ./name', 'the same of ONNX models on the Hub');
 }

@@ -56,7 +56,8 @@ export const generateCommand: Command = {
       reduceMemory: args['reduce-memory'],
       hub: await hubOptions(args),
     };
-    const stages = await withDownload(generateStages, args.input);
+    const inversions = request.textualInversions?.map(({ file }) => file) ?? [];
+    const stages = await withDownload(generateStages, args.input, ...inversions);
     const images = await report.follow(stages, (context) => generate(request, context));
     report.result({ images }, images.map(describeImage).join('\n'));
     return 0;

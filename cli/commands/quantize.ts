@@ -32,9 +32,11 @@ export const quantizeCommand: Command = {
     const { artifact, output, force, analyze: analysis, verbose, ...how } = argv as Arguments;
     const place = { output, inPlace: how['in-place'], force };
     refuseIgnored(argv as Arguments);
+    const hub = await hubOptions(argv as Arguments);
     if (analysis !== undefined) {
       const { prompt: prompts, ...targets } = how;
-      return runAnalysis({ artifact, ...place, analysis, prompts, target: analyzeTarget(targets) }, report);
+      const target = analyzeTarget(targets);
+      return runAnalysis({ artifact, ...place, analysis, prompts, target, hub }, report);
     }
     const { quantizeArtifact } = await import('../../src/commands/quantize.ts');
     const { namesWithoutWeight, planRecipe, readRecipe } = await import('../../src/mixed-bits/recipe.ts');
@@ -46,7 +48,6 @@ export const quantizeCommand: Command = {
       seen.push(weight.name);
       return plan(weight);
     };
-    const hub = await hubOptions(argv as Arguments);
     const stages = await withDownload(['quantize'], artifact);
     const result = await report.follow(stages, async (context) => {
       const quantized = await quantizeArtifact({ artifact, plan: watched, ...place, hub }, context);

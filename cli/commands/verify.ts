@@ -3,21 +3,31 @@ import type { VerifyResult } from '../../src/commands/verify.ts';
 import { ValidationError } from '../../src/errors.ts';
 import { count } from '../../src/text.ts';
 import { forOption, parseClients } from '../clients.ts';
-import { declareHubOptions, hubOptions } from '../hub-options.ts';
+import { declareHubOptions, hubOptions, withDownload } from '../hub-options.ts';
+import type { NeededOption } from '../needed-options.ts';
 import type { Command } from './command.ts';
 
 type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
 
+/** Hashes are compared without the Hub. */
+const verifyNeeds: readonly NeededOption[] = ['revision', 'token', 'offline'].map((option) => ({
+  option,
+  needs: '--for',
+  isMet: (argv) => argv.for !== undefined,
+}));
+
 /** `sdconvert verify OUT`: checks files against their recorded hashes. */
 export const verifyCommand: Command = {
   options: declare,
+  needed: verifyNeeds,
   async run(argv, report) {
     // yargs checked the types that `declare` gave each option.
     const { verify } = await import('../../src/commands/verify.ts');
     const { path, ...args } = argv as Arguments;
     const clients = parseClients(args.for);
     const request = { path, clients, hub: await hubOptions(args) };
-    const result = await report.follow(['verify'], (context) => verify(request, context));
+    const stages = clients ? await withDownload(['verify'], path) : ['verify'];
+    const result = await report.follow(stages, (context) => verify(request, context));
     report.result(result, result.problems.length > 0 ? result.problems.join('\n') : describe(result));
     if (result.problems.length === 0) return 0;
     report.failure(clients ? wouldRefuse(result) : hasChanged(result));
@@ -40,22 +50,26 @@ function wouldRefuse({ path, problems, clients = [] }: VerifyResult): Validation
   });
 }
 
-function hasChanged({ path, problems }: VerifyResult): ValidationError {
+function hasChanged({ path, problems, repo }: VerifyResult): ValidationError {
   const isOne = problems.length === 1;
+  const them = isOne ? 'it' : 'them';
   return new ValidationError({
     problem: `${count(problems.length, 'file')} of ${path} ${isOne ? 'has' : 'have'} changed or ${isOne ? 'is' : 'are'} missing.`,
-    advice: 'Convert again with --force, or copy or download the damaged files again.',
+    advice:
+      repo === undefined
+        ? 'Convert again with --force, or copy the damaged files again.'
+        : `Remove ${them}, and what needs ${them} downloads ${them} again: sdconvert download ${repo}`,
   });
 }
 
-function declare(yargs: Argv) {
-  return declareHubOptions(
-    yargs.positional('path', {
+function declare(yargs: Argv, how: { readonly all: boolean }) {
+  return declareHubOptions(yargs, how)
+    .positional('path', {
       type: 'string',
       demandOption: true,
-      describe: 'A conversion’s output folder, or a repository in the Hub’s cache (its id or its folder)',
-    }),
-  )
+      describe:
+        'A conversion’s output folder, or a repository in the Hub’s cache (its id or its folder); with --for any folder of models, or models on the Hub',
+    })
     .option('for', forOption)
     .example('$0 verify ./stable-diffusion-v1-5', 'compares the SHA-256 of every file with sdconvert.json')
     .example('$0 verify ./stable-diffusion-v1-5 --for mochi', 'says what Mochi Diffusion would refuse')

@@ -1,5 +1,6 @@
 import type { Argv } from 'yargs';
 import { formatBytes } from '../../src/text.ts';
+import { declareHubOptions, hubOptions, withDownload } from '../hub-options.ts';
 import type { NeededOption } from '../needed-options.ts';
 import { wholeNumber } from '../options.ts';
 import type { Command } from './command.ts';
@@ -32,8 +33,10 @@ export const webCommand: Command = {
       seed,
       guidanceScale: args['guidance-scale'],
       force,
+      hub: await hubOptions(argv as Arguments),
     };
-    const result = await report.follow(webStages, (context) => web(request, context));
+    const stages = await withDownload(webStages, dir);
+    const result = await report.follow(stages, (context) => web(request, context));
     const { wasm, webGpu } = result.memory;
     report.result(
       result,
@@ -47,12 +50,12 @@ export const webCommand: Command = {
   },
 };
 
-function declare(yargs: Argv) {
-  return yargs
+function declare(yargs: Argv, how: { readonly all: boolean }) {
+  return declareHubOptions(yargs, how)
     .positional('dir', {
       type: 'string',
       demandOption: true,
-      describe: 'Output folder of a conversion to ONNX',
+      describe: 'Output folder of a conversion to ONNX, or ONNX models on the Hub',
     })
     .option('output', {
       alias: 'o',

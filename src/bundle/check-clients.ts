@@ -1,8 +1,13 @@
 import { basename, dirname, join } from 'node:path';
+import { networkKind } from '../convert/networks/networks.ts';
+import { SdConvertError } from '../errors.ts';
+import { withArtifact } from '../formats/open.ts';
 import { readProvenance } from '../formats/provenance.ts';
 import { exists, pathKind } from '../io/disk.ts';
-import { modelsIn } from '../run/find-models.ts';
+import { type FoundModel, modelsIn } from '../run/find-models.ts';
+import { networksNeeded } from './models-for-client.ts';
 import { checkCoreMlFolder, olderSystem } from './profiles/check-core-ml-folder.ts';
+import { checkIrFolder, isIrFolder } from './profiles/check-ir-folder.ts';
 import { checkOnnxFolder } from './profiles/check-onnx-folder.ts';
 import type { ClientName } from './profiles/profile.ts';
 import { profiles, usualClients } from './profiles/profiles.ts';
@@ -20,20 +25,23 @@ export interface ClientCheck {
 
 /**
  * Holds a folder, ours or anybody's, against what a client reads. In an output folder that is the client's own folder, or else
- * the one of its target; any other folder is taken as it is. Weights are not read. Throws what reading throws.
+ * the one of its target; any other folder is taken as it is. Weights are not read. `hub` is the name of models that are shown
+ * from there. Throws what reading throws.
  */
-export async function checkClient(client: ClientName, path: string): Promise<ClientCheck> {
+export async function checkClient(client: ClientName, path: string, hub?: string): Promise<ClientCheck> {
   const profile = profiles[client];
   const folder = await folderFor(client, path);
-  const check = profile.target === 'onnx' ? checkOnnxFolder : checkCoreMlFolder;
-  const problems = await check(client, profile, folder);
-  return {
-    client,
-    folder,
-    problems,
-    ...(problems.length > 0 && { mend: await mending(client, path, problems) }),
-  };
+  const isIr = client === 'openvino' && (await isIrFolder(folder));
+  const onnx = isIr ? checkIrFolder : checkOnnxFolder;
+  const problems = await (profile.target === 'onnx' ? onnx : checkCoreMlFolder)(client, profile, folder);
+  if (problems.length === 0) return { client, folder, problems };
+  const mend = isIr ? irAgain : await mending(client, path, problems, hub);
+  return { client, folder, problems, mend };
 }
+
+/** IR is made of ONNX. */
+const irAgain =
+  'sdconvert convert --model-version CHECKPOINT --for openvino -o OUT, and make the IR of OUT/onnx-openvino';
 
 async function folderFor(client: ClientName, path: string): Promise<string> {
   const { folder, target } = profiles[client];
@@ -43,20 +51,43 @@ async function folderFor(client: ClientName, path: string): Promise<string> {
 }
 
 /** Another form of models that are there is bundled; what is not there, or is wrong in itself, is converted. */
-async function mending(client: ClientName, path: string, problems: readonly string[]): Promise<string> {
-  const { target, required, takesChunks } = profiles[client];
+async function mending(
+  client: ClientName,
+  path: string,
+  problems: readonly string[],
+  hub: string | undefined,
+): Promise<string> {
+  const { target, networks, takesChunks } = profiles[client];
   const output = outputOf(client, path);
   const inside = join(output, profiles[usualClients[target]].folder);
   const base = target === 'onnx' && (await exists(inside)) ? inside : output;
   const format = target === 'onnx' ? 'onnx' : 'mlpackage';
   const models = (await modelsIn(base)).filter(
-    (model) => model.format === format && (takesChunks || !model.isInChunks),
+    ({ format: own, isInChunks, network }) =>
+      own === format && (takesChunks || !isInChunks) && network && networks.includes(networkKind(network)),
   );
-  const hasAll = required.every((wanted) => models.some(({ network }) => network === wanted));
+  const needed = await networksNeeded(client, models);
+  const hasAll = needed.every((wanted) => models.some(({ network }) => network === wanted));
   const isTooNew = problems.some((problem) => problem.includes(olderSystem));
-  if (hasAll && !isTooNew && client !== 'optimum') return `sdconvert bundle ${output} --for ${client}`;
+  const place = hub === undefined ? output : 'OUT';
+  if (hasAll && !isTooNew && client !== 'optimum' && (await areWhole(models)))
+    return hub === undefined
+      ? `sdconvert bundle ${output} --for ${client}`
+      : `sdconvert bundle ${hub} --for ${client} -o ${place}`;
   const name = (await readProvenance(output))?.checkpoint?.name ?? 'CHECKPOINT';
-  return `sdconvert convert --model-version ${name} --for ${client} -o ${output}`;
+  return `sdconvert convert --model-version ${name} --for ${client} -o ${place}`;
+}
+
+/** Whether nothing is missing of models: what is made of them would lack it, too. */
+async function areWhole(models: readonly FoundModel[]): Promise<boolean> {
+  try {
+    for (const path of models.flatMap(({ paths }) => paths))
+      if ((await withArtifact(path, (artifact) => artifact.facts())).problems.length > 0) return false;
+    return true;
+  } catch (error) {
+    if (error instanceof SdConvertError) return false;
+    throw error;
+  }
 }
 
 /** The output folder of a path, which may be the folder in it that the client loads. */

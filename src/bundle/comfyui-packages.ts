@@ -8,6 +8,7 @@ import { modelName } from '../formats/format.ts';
 import { withArtifact } from '../formats/open.ts';
 import { readProvenance, updateProvenance } from '../formats/provenance.ts';
 import { copyForClient } from './copy-for-client.ts';
+import type { ClientFolder } from './models-for-client.ts';
 import { profiles } from './profiles/profiles.ts';
 import type { SwiftPackage } from './swift-resources.ts';
 
@@ -16,13 +17,13 @@ import type { SwiftPackage } from './swift-resources.ts';
  * written. Throws as `copyForClient` does.
  */
 export async function bundleComfyUi(
-  folder: string,
+  { source, output }: ClientFolder,
   packages: readonly SwiftPackage[],
   context: Context = {},
 ): Promise<WrittenFile[]> {
   const { form } = profiles.comfyui;
   if (!form?.coreMl) throw new Error('comfyui has packages of its own');
-  const known = await readProvenance(folder);
+  const known = await readProvenance(source);
   const written: WrittenFile[] = [];
   for (const { id, path } of packages) {
     const kind = networkKind(id.network);
@@ -48,14 +49,14 @@ export async function bundleComfyUi(
       kind,
       record,
       canLink: record !== undefined,
-      to: join(folder, to),
+      to: join(output, to),
     };
     const files = await copyForClient(copy, form, context);
     for (const file of files) written.push({ ...file, name: `${basename(to)}/${file.name}` });
-    if (!record) continue;
+    if (!record || source !== output) continue;
     const { version: _, ...made } = record;
     const entry = { ...made, options: { ...made.options, client: form.client }, files };
-    await updateProvenance(folder, { written: { [to]: entry } });
+    await updateProvenance(output, { written: { [to]: entry } });
   }
   return written;
 }

@@ -3,6 +3,7 @@ import { type NetworkKind, networkKind } from '../convert/networks/networks.ts';
 import { NotFoundError, RequestError } from '../errors.ts';
 import { type ArtifactId, parsePath, wholePath } from '../formats/artifact-id.ts';
 import { type ModelInFolder, modelsIn } from '../run/find-models.ts';
+import { areOfXl } from '../run/xl-models.ts';
 import type { ClientName } from './profiles/profile.ts';
 import { profiles } from './profiles/profiles.ts';
 import { refuseUnserved } from './profiles/refusals.ts';
@@ -37,7 +38,7 @@ export async function modelsForClient(
   const leaveOut = (path: string, why: string) =>
     onProgress?.({ type: 'note', message: `${path} is left out: ${why}.` });
   const models = (await modelsIn(source)).filter((model) => model.format === format);
-  refuseUnserved([client], { name: source, components: new Set(models.map(({ network }) => network ?? '')) });
+  refuseUnserved([client], { name: source, isXl: await areOfXl(models) });
   const whole = new Set(models.flatMap(({ isInChunks, network }) => (isInChunks ? [] : network)));
   const chosen = new Map<string, ModelInFolder>();
   // Names go before content: what is called otherwise may be somebody's copy.
@@ -74,13 +75,14 @@ const standIns: { readonly [K in NetworkKind]?: NetworkKind } = {
 };
 
 /** Throws `NotFoundError` where models lack one that a client needs. */
-export function requireDrawable(
+export async function requireDrawable(
   { client, source, output }: ClientFolder,
-  models: readonly Pick<ClientModel, 'id'>[],
-): void {
-  const { required, target } = profiles[client];
+  models: readonly ClientModel[],
+): Promise<void> {
+  const { target } = profiles[client];
   const kinds = new Set(models.map(({ id }) => networkKind(id.network)));
-  for (const wanted of required) {
+  const named = models.map(({ id, path }) => ({ network: id.network, paths: [path] }));
+  for (const wanted of await networksNeeded(client, named)) {
     const standIn = target === 'coreml' ? standIns[wanted] : undefined;
     if (kinds.has(wanted) || (standIn && kinds.has(standIn))) continue;
     throw new NotFoundError({
@@ -88,6 +90,16 @@ export function requireDrawable(
       advice: `Convert the checkpoint again: sdconvert convert --model-version CHECKPOINT --for ${client} -o ${output}`,
     });
   }
+}
+
+/** The networks without which a client cannot draw with models: of Stable Diffusion XL both text encoders, if it needs one. */
+export async function networksNeeded(
+  client: ClientName,
+  models: readonly Pick<ModelInFolder, 'network' | 'paths'>[],
+): Promise<readonly NetworkKind[]> {
+  const { required } = profiles[client];
+  const needsText = required.some((network) => network === 'text_encoder');
+  return needsText && (await areOfXl(models)) ? [...required, 'text_encoder_2'] : required;
 }
 
 function onlyInChunks(client: ClientName, source: string, network: string): RequestError {

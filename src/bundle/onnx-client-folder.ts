@@ -24,7 +24,7 @@ export async function bundleOnnxForClient(
   const { form, folder } = profile;
   if (!form) return [];
   const models = await modelsForClient({ client, source, output }, context);
-  requireDrawable({ client, source, output }, models);
+  await requireDrawable({ client, source, output }, models);
   const record = (await readProvenance(output))?.artifacts;
   const artifacts: { readonly id: ArtifactId; readonly files: readonly WrittenFile[] }[] = [];
   for (const { id, path } of models) {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { type FromHub, locateRequested, refuseInCache } from '../checkpoint/from-hub/locate-requested.ts';
 import { type Context, inStage } from '../context.ts';
 import type { InputCase } from '../convert/networks/realistic.ts';
 import { RequestError } from '../errors.ts';
@@ -36,17 +37,15 @@ import { openRunner } from '../run/open-runner.ts';
 import { formatBytes } from '../text.ts';
 import { checkRequest } from './check-request.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
-import {
-  type QuantizeResult,
-  quantizeArtifact,
-  refuseExisting,
-  refuseItself,
-  refuseUnplaced,
-} from './quantize.ts';
+import { type QuantizeResult, quantizeArtifact, refuseItself, refuseUnplaced } from './quantize.ts';
+import { refuseExisting } from './refuse-existing.ts';
 
 /** What to measure, and what to do with it. */
-export interface AnalyzeRequest {
-  /** An ONNX UNet (`model.onnx` or its folder), next to the text encoder, tokenizer and scheduler it is measured with. */
+export interface AnalyzeRequest extends FromHub {
+  /**
+   * An ONNX UNet (`model.onnx` or its folder), next to the text encoder, tokenizer and scheduler it is measured with; or one
+   * on the Hub, or its repository.
+   */
   readonly artifact: string;
   /** File for the measurements; an existing one is resumed. */
   readonly analysis: string;
@@ -102,20 +101,22 @@ export function analyzeStages({ target }: Pick<AnalyzeRequest, 'target'>): reado
  * Measures how much error each bit width causes in each weight of a UNet, on inputs of real denoising runs. Then it either
  * compares mixed bits with uniform bits of the same size, or chooses bits for a target, writes the model and measures it.
  * Throws `RequestError` for a target that cannot be reached (naming what can) and for an unsupported network,
- * `OutputExistsError`, `InterruptedError`, and what reading, writing and running throw.
+ * `OutputExistsError`, `InterruptedError`, and what downloading, reading, writing and running throw.
  */
 export async function analyze(options: AnalyzeOptions, context: Context = {}): Promise<AnalyzeResult> {
   checkRequest('analyze', options);
-  const request = withDefaults<AnalyzeRequest, typeof analyzeDefaults>(analyzeDefaults, options);
+  const given = withDefaults<AnalyzeRequest, typeof analyzeDefaults>(analyzeDefaults, options);
   await requireOnnxruntime();
-  const { target, output, force } = request;
+  const { target, output, force } = given;
   // Fail now, not after hours of measuring.
-  if (target) refuseUnplaced(request);
+  if (target) refuseUnplaced(given);
+  const request = await locateRequested(given, { artifact: 'measured' }, context);
+  if (target && given.inPlace) refuseInCache(given.artifact, request.artifact);
   const artifact = await openUnet(request.artifact);
   const { path: file } = artifact;
   if (target && output !== undefined) {
     refuseItself(artifact, artifact.place(output));
-    if (!force) await refuseExisting(artifact.place(output));
+    await refuseExisting(artifact.place(output), { force });
   }
   const cases = await inStage('draw', context, () => draw(file, request.prompts, context));
   const model = await openOnnx(file);
@@ -151,6 +152,8 @@ async function compare(request: AnalyzeRequest, analysis: Analysis, mixer: Mixer
       done,
       total: mixBits.length,
     });
+    // Of small weights alone none may become smaller.
+    if (!mixer.choices.some(({ choices }) => choices.some((choice) => choice.bits === bits))) continue;
     const uniform = await mixer.measure(
       bits,
       new Map([...analysis.weights.keys()].map((name) => [name, bits])),

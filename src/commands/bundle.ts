@@ -1,12 +1,13 @@
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { bundleComfyUi } from '../bundle/comfyui-packages.ts';
-import { modelsForClient, requireDrawable } from '../bundle/models-for-client.ts';
+import { type ClientFolder, modelsForClient, requireDrawable } from '../bundle/models-for-client.ts';
 import { bundleOnnxForClient } from '../bundle/onnx-client-folder.ts';
 import { SCHEDULER_FILE } from '../bundle/profiles/folder-files.ts';
 import { guernikaMetadata } from '../bundle/profiles/guernika-metadata.ts';
 import type { ClientName } from '../bundle/profiles/profile.ts';
 import { profiles, usualClients } from '../bundle/profiles/profiles.ts';
 import { bundleSwiftResources } from '../bundle/swift-resources.ts';
+import { type FromHub, locateRequested, refuseInCache } from '../checkpoint/from-hub/locate-requested.ts';
 import type { Context } from '../context.ts';
 import { NotFoundError, RequestError } from '../errors.ts';
 import type { WrittenFile } from '../formats/artifact.ts';
@@ -19,9 +20,11 @@ import { checkRequest } from './check-request.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 
 /** Models to bundle. */
-export interface BundleRequest {
-  /** Output folder of a conversion, or any folder of Core ML packages or of ONNX models. */
+export interface BundleRequest extends FromHub {
+  /** Output folder of a conversion, any folder of Core ML packages or of ONNX models, or a repository of them on the Hub. */
   readonly folder: string;
+  /** Folder in which the clients' folders are made: `folder` when left out. Models on the Hub need one. */
+  readonly output?: string | undefined;
   /** Core ML: folder with `vocab.json` and `merges.txt`; `onnx/tokenizer` next to the packages when left out. */
   readonly tokenizer?: string | undefined;
   readonly compiler: Compiler;
@@ -45,9 +48,9 @@ export type BundleOptions = OptionsOf<BundleRequest, typeof bundleDefaults>;
 /**
  * Makes the folders that clients load, from the packages or the ONNX models in a folder. `folder` and `files` are those of the
  * first client. Throws `NotFoundError` when there are no models, one that a named client needs is missing, or there is no such
- * tokenizer, `RequestError` for two models of one network, for those that a client does not load, and while another run
- * writes into the folder of a conversion, and what
- * `bundleSwiftResources` and `bundleOnnxForClient` throw.
+ * tokenizer, `RequestError` for two models of one network, for those that a client does not load, for the output of another
+ * conversion, and while another run writes into the folder of a conversion, and what `resolveModel`, `bundleSwiftResources`
+ * and `bundleOnnxForClient` throw.
  *
  * @example await bundlePackages({ folder: './sd15', clients: ['openvino'] }) // { folder: 'sd15/onnx-openvino', … }
  */
@@ -56,63 +59,83 @@ export async function bundlePackages(
   context: Context = {},
 ): Promise<Omit<ClientBundle, 'client'> & { readonly bundles: readonly ClientBundle[] }> {
   checkRequest('bundle', options);
-  const request = withDefaults<BundleRequest, typeof bundleDefaults>(bundleDefaults, options);
-  const { clients = [usualClients.coreml] } = request;
+  const given = withDefaults<BundleRequest, typeof bundleDefaults>(bundleDefaults, options);
+  const { clients = [usualClients.coreml] } = given;
   if (clients.includes('optimum'))
     throw new RequestError({
       problem: 'optimum loads what convert writes: there is nothing to bundle for it.',
       advice: 'Leave optimum out of --for.',
     });
+  if (given.output !== undefined) await refuseOtherConversion(given.output, given);
+  const request = await locateRequested(given, { folder: purposeOf(clients) }, context);
+  const { folder } = request;
+  if (given.output === undefined) refuseInCache(given.folder, folder);
+  const isElsewhere = given.output !== undefined && resolve(given.output) !== resolve(folder);
+  const output = isElsewhere ? given.output : folder;
   const bundleAll = async (): Promise<ClientBundle[]> => {
     const bundles: ClientBundle[] = [];
     for (const client of clients) {
       const { target } = profiles[client];
       const bundle = target === 'onnx' ? bundleOnnx : bundleCoreMl;
-      bundles.push(await bundle(client, request, context));
+      bundles.push(await bundle({ client, source: folder, output }, request, context));
     }
     return bundles;
   };
-  const { folder } = request;
   // A record is read, changed and written again.
-  const bundles = (await isConversion(folder)) ? await whileLocked(folder, bundleAll) : await bundleAll();
+  const bundles = (await isConversion(output)) ? await whileLocked(output, bundleAll) : await bundleAll();
   const [first] = bundles;
   if (!first) throw new RequestError({ problem: 'there is no client to bundle for.' });
   return { folder: first.folder, files: first.files, bundles };
 }
 
+/** What of a repository is needed for clients. */
+function purposeOf(clients: readonly ClientName[]): 'onnx' | 'packages' | 'models' {
+  const [target, ...others] = new Set(clients.map((client) => profiles[client].target));
+  if (others.length > 0) return 'models';
+  return target === 'onnx' ? 'onnx' : 'packages';
+}
+
+/** Models of two checkpoints in one folder would be loaded as one. */
+async function refuseOtherConversion(output: string, { folder }: BundleRequest): Promise<void> {
+  if (resolve(output) === resolve(folder) || !(await isConversion(output))) return;
+  throw new RequestError({
+    problem: `${output} holds another conversion than ${folder}: a client would load both as one.`,
+    advice: 'Name a folder of its own with -o.',
+  });
+}
+
 async function bundleOnnx(
-  client: ClientName,
-  { folder: output }: BundleRequest,
+  { client, source: folder, output }: ClientFolder,
+  _: BundleRequest,
   context: Context,
 ): Promise<ClientBundle> {
-  const inside = join(output, profiles.optimum.folder);
-  const source = (await exists(inside)) ? inside : output;
+  const inside = join(folder, profiles.optimum.folder);
+  const source = (await exists(inside)) ? inside : folder;
   const files = await bundleOnnxForClient({ client, source, output }, context);
   return { client, folder: join(output, profiles[client].folder), files };
 }
 
 async function bundleCoreMl(
-  client: ClientName,
-  { folder, tokenizer: wanted, compiler, clients }: BundleRequest,
+  place: ClientFolder,
+  { tokenizer: wanted, compiler, clients }: BundleRequest,
   context: Context,
 ): Promise<ClientBundle> {
+  const { client, source, output } = place;
   const profile = profiles[client];
-  const place = { client, source: folder, output: folder };
   const packages = await modelsForClient(place, context);
   // Unless a client is named, any packages are bundled, such as ControlNets alone.
-  if (clients) requireDrawable(place, packages);
-  if (packages.length === 0) throw noPackages(folder);
-  const into = join(folder, profile.folder);
-  if (profile.form) return { client, folder: into, files: await bundleComfyUi(folder, packages, context) };
+  if (clients) await requireDrawable(place, packages);
+  if (packages.length === 0) throw noPackages(source);
+  const into = join(output, profile.folder);
+  if (profile.form) return { client, folder: into, files: await bundleComfyUi(place, packages, context) };
   if (wanted !== undefined && !(await exists(wanted)))
     throw notFound(wanted, 'Name the folder of a tokenizer.');
-  const tokenizer = await filesOf(wanted ?? join(folder, 'onnx', 'tokenizer'));
-  const record = await readProvenance(folder);
+  const tokenizer = await filesOf(wanted ?? join(source, 'onnx', 'tokenizer'));
   const metadata = profile.settingsInMetadata
-    ? guernikaMetadata(record?.pipeline?.scheduler ?? (await schedulerIn(folder)))
+    ? guernikaMetadata((await readProvenance(source))?.pipeline?.scheduler ?? (await schedulerIn(source)))
     : undefined;
   const files = await bundleSwiftResources({ packages, tokenizer, compiler, metadata }, into, context);
-  if (record) await recordBundle(folder, profile.folder, files);
+  if (await isConversion(output)) await recordBundle(output, profile.folder, files);
   return { client, folder: into, files };
 }
 

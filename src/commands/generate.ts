@@ -1,6 +1,7 @@
-import { locateRequested } from '../checkpoint/from-hub/locate-requested.ts';
+import { locateRequested, resolveRequested } from '../checkpoint/from-hub/locate-requested.ts';
 import { type Context, inStage } from '../context.ts';
 import { requireOnnxruntime } from '../formats/onnx/run/onnx-session.ts';
+import type { TextualInversionChoice } from '../generate/prompt/read-textual-inversion.ts';
 import { count, formatBytes } from '../text.ts';
 import { checkRequest } from './check-request.ts';
 import { drawAll } from './drawing/draw-all.ts';
@@ -24,7 +25,8 @@ export async function generate(options: GenerateOptions, context: Context = {}):
   checkRequest('generate', options);
   const given = withDefaults<GenerateRequest, typeof generateDefaults>(generateDefaults, options);
   await requireOnnxruntime();
-  const request = await locateRequested(given, { input: 'models' }, context);
+  const located = await locateRequested(given, { input: 'models' }, context);
+  const request = { ...located, textualInversions: await locateInversions(given, context) };
   const drawings = await planDrawings(request, context);
   try {
     const conditionings = await inStage('encode', context, () => encode(drawings, context));
@@ -44,6 +46,16 @@ export async function generate(options: GenerateOptions, context: Context = {}):
   } finally {
     await drawings[0]?.networks.close();
   }
+}
+
+/** The textual inversions by local paths: what is on the Hub is downloaded. */
+async function locateInversions(request: GenerateRequest, context: Context) {
+  const located: TextualInversionChoice[] = [];
+  for (const choice of request.textualInversions) {
+    const onHub = await resolveRequested(choice.file, request, { purpose: 'inversion' }, context);
+    located.push(onHub ? { ...choice, file: onHub.path } : choice);
+  }
+  return located;
 }
 
 /** Encodes each prompt once. */

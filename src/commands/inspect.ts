@@ -1,8 +1,12 @@
 import { join } from 'node:path';
 import { snapshotOf } from '../checkpoint/cache-folder.ts';
 import { findWeightFile } from '../checkpoint/component-weights.ts';
-import { type FromHub, resolveRequested } from '../checkpoint/from-hub/locate-requested.ts';
-import type { ResolvedModel } from '../checkpoint/from-hub/resolve-model.ts';
+import {
+  type FromHub,
+  refuseRevisionOnDisk,
+  resolveRequested,
+} from '../checkpoint/from-hub/locate-requested.ts';
+import { namedOnHub } from '../checkpoint/from-hub/named-on-hub.ts';
 import { type Context, throwIfInterrupted } from '../context.ts';
 import {
   ConfigError,
@@ -44,10 +48,12 @@ export interface InspectRequest extends FromHub {
 export async function inspect(request: InspectRequest, context: Context = {}): Promise<Inspection> {
   checkRequest('inspect', request);
   throwIfInterrupted(context.signal);
+  await refuseRevisionOnDisk(request, [request.path]);
   const model = await resolveRequested(request.path, request, { purpose: 'inspection', show: true }, context);
   if (!model) return inspectPath(request.path, context);
   try {
-    return onHub(await inspectPath(model.path, context), model);
+    // The weights are not in the folder that it was read by.
+    return namedOnHub(await inspectPath(model.path, context), model);
   } finally {
     await model.close();
   }
@@ -80,14 +86,6 @@ function withCompatibles(inspection: Inspection): Inspection {
   const { scheduler } = inspection;
   if (!isSchedulerName(scheduler)) return inspection;
   return { ...inspection, compatibleSchedulers: compatibleSchedulers(scheduler).map(shortName) };
-}
-
-/** What was found, told by addresses on the Hub: the weights are not in the folder that it was read by. */
-function onHub<T>(value: T, model: ResolvedModel): T {
-  if (typeof value === 'string') return value.replaceAll(model.folder, `hf://${model.repo}`) as T; // as: a text for a text
-  if (Array.isArray(value)) return value.map((each) => onHub(each, model)) as T; // as: likewise
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, onHub(each, model)])) as T; // as: likewise
 }
 
 async function inspectFolder(path: string): Promise<Inspection> {

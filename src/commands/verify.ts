@@ -1,6 +1,9 @@
 import { basename, join } from 'node:path';
 import { type ClientCheck, checkClient } from '../bundle/check-clients.ts';
 import type { ClientName } from '../bundle/profiles/profile.ts';
+import { repositoryOf, snapshotOf } from '../checkpoint/cache-folder.ts';
+import { refuseRevisionOnDisk, resolveRequested } from '../checkpoint/from-hub/locate-requested.ts';
+import { namedOnHub } from '../checkpoint/from-hub/named-on-hub.ts';
 import { type Context, inStage } from '../context.ts';
 import { RequestError } from '../errors.ts';
 import { readProvenance } from '../formats/provenance.ts';
@@ -19,16 +22,21 @@ import { checkRequest } from './check-request.ts';
 export interface VerifyRequest {
   /** A conversion's output folder, a repository's folder in the Hub's cache, or a repository's id. */
   readonly path: string;
-  /** Clients, if any, whose demands are checked, instead of hashes; then any folder of models can be verified. */
+  /**
+   * Clients, if any, whose demands are checked, instead of hashes; then any folder of models can be verified, and models on
+   * the Hub, of which only headers are read.
+   */
   readonly clients?: readonly ClientName[] | undefined;
-  /** Location of the Hub's cache; the usual one when left out. */
-  readonly hub?: Pick<HubOptions, 'cacheDir'> | undefined;
+  /** Address and cache of the Hub; the public Hub and the usual cache when left out. */
+  readonly hub?: HubOptions | undefined;
 }
 
 /** Result of `verify`. */
 export interface VerifyResult {
   /** Folder that was verified. */
   readonly path: string;
+  /** The repository whose files in the Hub's cache they are, if they are. */
+  readonly repo?: string | undefined;
   /** Number of files that were compared, and their total size. */
   readonly files: number;
   readonly bytes: number;
@@ -52,33 +60,50 @@ interface Expected {
  * Hashes every file listed in a conversion's `sdconvert.json`, or every blob of a repository in the Hub's cache (which is
  * named by its hash), and lists those that changed, and JSON files that are not strict (versions before 0.1.0 copied
  * Python's `Infinity`); with `clients`, what these would refuse. Throws `NotFoundError`, `RequestError` for a folder without
- * a record, `FileFormatError` for a damaged record, and `InterruptedError`.
+ * a record, `FileFormatError` for a damaged record, `InterruptedError`, and with `clients` as `resolveModel` does.
  *
  * @example await verify({ path: './stable-diffusion-v1-5' }) // { files: 35, bytes: …, problems: [] }
  */
 export async function verify(request: VerifyRequest, context: Context = {}): Promise<VerifyResult> {
   checkRequest('verify', request);
-  const { path, hub } = request;
-  const folder = await folderOf(path, hub);
-  if (request.clients?.length) return verifyClients(folder, request.clients, context);
-  const expected = (await recorded(folder)) ?? (await cached(folder));
+  const { path, clients } = request;
+  if (clients?.length) return verifyForClients({ ...request, clients }, context);
+  const folder = await folderOf(request);
+  const written = await recorded(folder);
+  const expected = written ?? (await cached(folder));
   if (!expected) throw noRecord(path);
+  const repo = written ? undefined : repositoryOf(folder);
   return inStage('verify', context, async () => {
-    const output = await compareAll(folder, expected, context);
+    const output = { ...(await compareAll(folder, expected, context)), ...(repo !== undefined && { repo }) };
     const { files, bytes, problems } = output;
     const wrong = problems.length > 0 ? `, ${count(problems.length, 'problem')}` : '';
     return { output, detail: `${count(files, 'file')}, ${formatBytes(bytes)}${wrong}` };
   });
 }
 
+type ForClients = VerifyRequest & { readonly clients: readonly ClientName[] };
+
+async function verifyForClients(request: ForClients, context: Context): Promise<VerifyResult> {
+  const { path, clients } = request;
+  await refuseRevisionOnDisk(request, [path]);
+  const onHub = await resolveRequested(path, request, { purpose: 'models', show: true }, context);
+  if (!onHub) return verifyClients(await snapshotOf(await folderOf(request)), clients, undefined, context);
+  try {
+    return namedOnHub(await verifyClients(onHub.path, clients, `hf://${onHub.id}`, context), onHub);
+  } finally {
+    await onHub.close();
+  }
+}
+
 async function verifyClients(
   folder: string,
   clients: readonly ClientName[],
+  hub: string | undefined,
   context: Context,
 ): Promise<VerifyResult> {
   return inStage('verify', context, async () => {
     const checks: ClientCheck[] = [];
-    for (const client of clients) checks.push(await checkClient(client, folder));
+    for (const client of clients) checks.push(await checkClient(client, folder, hub));
     const all = checks.flatMap(({ client, problems }) => problems.map((problem) => `${client}: ${problem}`));
     const present = new Map<string, number>();
     for (const { folder: loaded } of checks)
@@ -89,11 +114,11 @@ async function verifyClients(
   });
 }
 
-async function folderOf(path: string, hub: VerifyRequest['hub']): Promise<string> {
+async function folderOf({ path, hub }: VerifyRequest): Promise<string> {
   if (await isHubId(path)) {
     if ((await pathKind(path)) === 'folder') return path; // a local folder takes precedence
     const { cacheDir } = hub ?? (await ownHubOptions());
-    const folder = cachedRepository(cacheDir, requireHubId(path).repo);
+    const folder = cachedRepository(cacheDir, requireHubId(path, hub?.endpoint).repo);
     if ((await pathKind(folder)) === 'folder') return folder;
   }
   if ((await pathKind(path)) === 'folder') return path;

@@ -1,4 +1,5 @@
 import { join, resolve } from 'node:path';
+import { type FromHub, locateRequested, refuseInCache } from '../checkpoint/from-hub/locate-requested.ts';
 import { type Context, inStage } from '../context.ts';
 import { OutputExistsError } from '../errors.ts';
 import { exists, listFolder, makeTemporaryFolder } from '../io/disk.ts';
@@ -15,10 +16,10 @@ import { generate } from './generate.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 
 /** A page to make. */
-export interface WebRequest {
-  /** Output folder of a conversion with `onnx`. */
+export interface WebRequest extends FromHub {
+  /** Output folder of a conversion with `onnx`, or a repository of ONNX models on the Hub. */
   readonly folder: string;
-  /** Folder for the page; `web` in the output folder when left out. */
+  /** Folder for the page; `web` in the output folder when left out. Models on the Hub need one. */
   readonly output?: string | undefined;
   /** Prompt of the demo, which Node draws as the page is made. */
   readonly prompt: string;
@@ -61,7 +62,9 @@ export const webStages = ['plan', 'demo', 'write'] as const;
  */
 export async function web(options: WebOptions, context: Context = {}): Promise<WebResult> {
   checkRequest('web', options);
-  const request = withDefaults<WebRequest, typeof webDefaults>(webDefaults, options);
+  const given = withDefaults<WebRequest, typeof webDefaults>(webDefaults, options);
+  const request = await locateRequested(given, { folder: 'onnx' }, context);
+  if (given.output === undefined) refuseInCache(given.folder, request.folder);
   const folder = request.output ?? join(request.folder, WEB_FOLDER);
   await checkOutput(folder, request);
   const planned = await inStage('plan', context, async () => {

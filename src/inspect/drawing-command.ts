@@ -1,11 +1,9 @@
 import { join } from 'node:path';
 import { kindByChannels } from '../checkpoint/family.ts';
 import type { NetworkName } from '../convert/networks/networks.ts';
-import { SdConvertError } from '../errors.ts';
-import type { DeclaredValue } from '../formats/artifact.ts';
 import { parsePath } from '../formats/artifact-id.ts';
-import { withArtifact } from '../formats/open.ts';
 import { optimumInput } from '../run/tensor-names.ts';
+import { inputsOf } from '../run/xl-models.ts';
 import type { Inspection } from './inspection.ts';
 import { nextCommand } from './next-command.ts';
 
@@ -42,15 +40,4 @@ export async function drawingCommand(
     ...nextCommand('generate', '-i', folder, '--prompt', 'an astronaut riding a horse', ...options),
     ...(where !== undefined && { where }),
   };
-}
-
-/** The inputs of a model's chunks; none of what cannot be read. */
-async function inputsOf(paths: readonly string[]): Promise<readonly DeclaredValue[]> {
-  try {
-    const facts = await Promise.all(paths.map((path) => withArtifact(path, (artifact) => artifact.facts())));
-    return facts.flatMap(({ inputs }) => inputs);
-  } catch (error) {
-    if (error instanceof SdConvertError) return [];
-    throw error;
-  }
 }

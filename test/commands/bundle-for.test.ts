@@ -178,7 +178,7 @@ test('unknown clients, impossible targets and unserved checkpoints are refused i
     'openvino loads onnx models, and --target coreml writes none.',
   );
   expect(targetsFor(['mochi', 'ort-web'], undefined)).toEqual(['onnx', 'coreml']);
-  const xl = { name: 'my-xl', components: new Set(['text_encoder_2']) };
+  const xl = { name: 'my-xl', isXl: true };
   expect(() => refuseUnserved(['optimum', 'ort-web'], xl)).toThrow('ort-web does not load my-xl');
   const empty = temporary('empty');
   mkdirSync(empty);

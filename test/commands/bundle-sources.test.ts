@@ -9,6 +9,7 @@ import { verify } from '../../src/commands/verify.ts';
 import { readProvenance } from '../../src/formats/provenance.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { rejectionOf } from '../support/thrown-by.ts';
+import { writeXlCheckpoint } from '../support/xl-checkpoint.ts';
 
 const modelVersion = join(import.meta.dirname, '../../models/sd-shapes');
 const at = temporaryFolder();
@@ -54,15 +55,51 @@ describe('of two ONNX models of one network, bundle', () => {
   });
 });
 
-test.each(clientsThat((client) => !profiles[client].networks.includes('text_encoder_2')))(
-  'bundle refuses Stable Diffusion XL for %s, as convert does',
-  async (client) => {
+describe('Stable Diffusion XL is told by its UNet', () => {
+  beforeAll(async () => {
+    const output = at('converted xl');
+    await convertCheckpoint({ modelVersion: writeXlCheckpoint(at('xl')), output, targets: ['onnx'] });
+  }, 120_000);
+
+  beforeEach(() => {
+    rmSync(at('out'), { recursive: true });
+    copy('converted xl', 'out');
+  });
+
+  test.each(clientsThat((client) => !profiles[client].networks.includes('text_encoder_2')))(
+    'and refused for %s, as by convert',
+    async (client) => {
+      // That it lacks the second text encoder makes it no other model.
+      for (const isThere of [true, false]) {
+        if (!isThere) rmSync(at('out/onnx/text_encoder_2'), { recursive: true });
+        expect(await refusal(client)).toBe(
+          `${client} does not load out/onnx: it has no second text encoder, as Stable Diffusion XL needs.`,
+        );
+      }
+    },
+  );
+
+  test.each(['openvino', 'onnxstack', 'diffusers-js'] as const)(
+    'and written for %s, which needs both text encoders',
+    async (client) => {
+      await bundlePackages({ folder: at('out'), clients: [client] });
+      expect(await verify({ path: at('out'), clients: [client] })).toMatchObject({ problems: [] });
+      rmSync(at('out', profiles[client].folder), { recursive: true });
+      rmSync(at('out/onnx/text_encoder_2'), { recursive: true });
+      expect(await refusal(client)).toBe(
+        `out/onnx has no text_encoder_2, without which ${client} cannot draw.`,
+      );
+    },
+  );
+
+  test('a second text encoder beside another UNet is left out', async () => {
+    rmSync(at('out'), { recursive: true });
+    copy('converted', 'out');
     copy('out/onnx/text_encoder', 'out/onnx/text_encoder_2');
-    expect(await refusal(client)).toBe(
-      `${client} does not load out/onnx: it has no second text encoder, as Stable Diffusion XL needs.`,
-    );
-  },
-);
+    await bundlePackages({ folder: at('out'), clients: ['ort-web'] });
+    expect(existsSync(at('out/onnx-ort-web/text_encoder_2'))).toBe(false);
+  });
+});
 
 test.each(clientsThat((client) => profiles[client].required.includes('vae_encoder')))(
   'bundle refuses a folder without the VAE encoder that %s needs',
@@ -91,6 +128,23 @@ describe('verify names a command that mends:', () => {
     expect(await mend('swift', 'out/Resources')).toBe('sdconvert bundle out --for swift');
     expect(await mend('mochi', 'out/Resources')).toBe(converting('mochi'));
     expect(await mend('openvino', 'out/onnx')).toBe('sdconvert bundle out --for openvino');
+  });
+
+  test('a conversion where weights are damaged that a bundle would be made of', async () => {
+    await bundlePackages({ folder: at('out'), clients: ['swift', 'openvino'] });
+    // Of its own: the same file may have a name in another folder.
+    const cut = (file: string) => {
+      rmSync(file);
+      writeFileSync(file, new Uint8Array(1000));
+    };
+    cut(at('out/Resources/Unet.mlmodelc/weights/weight.bin'));
+    expect(await mend('swift', 'out')).toBe('sdconvert bundle out --for swift');
+    cut(at(packageOf('unet'), 'Data/com.apple.CoreML/weights/weight.bin'));
+    expect(await mend('swift', 'out')).toBe(converting('swift'));
+    cut(at('out/onnx-openvino/unet/model.onnx_data'));
+    expect(await mend('openvino', 'out')).toBe('sdconvert bundle out --for openvino');
+    cut(at('out/onnx/unet/model.onnx_data'));
+    expect(await mend('openvino', 'out')).toBe(converting('openvino'));
   });
 
   test('a conversion where operations are of a newer system, which a bundle has, too', async () => {

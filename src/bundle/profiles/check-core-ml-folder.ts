@@ -5,6 +5,8 @@ import { modelName } from '../../formats/format.ts';
 import { artifactsIn, withArtifact } from '../../formats/open.ts';
 import { readProvenance } from '../../formats/provenance.ts';
 import { exists, pathKind, readText } from '../../io/disk.ts';
+import { modelsIn } from '../../run/find-models.ts';
+import { areOfXl } from '../../run/xl-models.ts';
 import type { ClientName, Profile } from './profile.ts';
 
 /**
@@ -39,12 +41,13 @@ export async function checkCoreMlFolder(
   const unets = await presentUnets(folder);
   if (unets.length === 0)
     found.push('there is no Unet.mlmodelc, and no UnetChunk1.mlmodelc with UnetChunk2.mlmodelc.');
-  const isXl = await exists(join(folder, 'TextEncoder2.mlmodelc'));
+  const isXl = await areOfXl(await modelsIn(folder));
   const others = [isXl ? 'TextEncoder2' : 'TextEncoder', 'VAEDecoder'];
   if (client === 'mochi') others.push('VAEEncoder');
   for (const name of others)
     if ((await pathKind(join(folder, `${name}.mlmodelc`))) !== 'folder')
       found.push(`${name}.mlmodelc is missing.`);
+  found.push(...(await checkCompiled(folder)));
   if (client === 'swift') return found;
   const [unet] = unets;
   if (unet)
@@ -58,6 +61,22 @@ export async function checkCoreMlFolder(
     if (await exists(join(folder, `${name}.mlmodelc`)))
       found.push(...(await checkMetadata(folder, name, () => [])));
   return [...found, ...(unet ? await checkPrediction(folder, unet) : [])];
+}
+
+/** What is wrong with the compiled models in a folder: each is opened, its weights are not read. */
+async function checkCompiled(folder: string): Promise<string[]> {
+  const found: string[] = [];
+  const models = (await pathKind(folder)) === 'folder' ? await artifactsIn(folder) : [];
+  for (const { format, path } of models) {
+    if (format !== 'mlmodelc') continue;
+    try {
+      await withArtifact(path, (artifact) => artifact.facts());
+    } catch (error) {
+      if (!(error instanceof SdConvertError)) throw error;
+      found.push(error.problem);
+    }
+  }
+  return found;
 }
 
 /** The UNet that apps load: whole, for ControlNets, or the first of two chunks. */

@@ -66,11 +66,15 @@ async function missing(client: ClientName, folder: string, network: NetworkKind)
     : `${network}/model.onnx is missing.`;
 }
 
-function checkModel(
+/** What of a model's facts is held against a client's edges. */
+type Edges = Pick<ArtifactFacts<'onnx'>, 'inputs' | 'outputs' | 'files' | 'problems'>;
+
+/** What a client would refuse in a model. */
+export function checkModel(
   client: ClientName,
   profile: Profile,
   network: NetworkKind,
-  facts: ArtifactFacts<'onnx'>,
+  facts: Edges,
 ): string[] {
   const { inputs = [], outputs = [] } = essential[network] ?? {};
   const absent = (side: Side, names: readonly string[]) =>
@@ -124,7 +128,7 @@ function show({ name, dtype, shape }: Port): string {
 }
 
 /** Checks the files beside the models: that they are there, are strict JSON, and name what the client has. */
-async function checkFiles(client: ClientName, profile: Profile, folder: string): Promise<string[]> {
+export async function checkFiles(client: ClientName, profile: Profile, folder: string): Promise<string[]> {
   const found: string[] = [];
   const wanted = [...profile.files, ...Object.values(profile.flatNames ?? {})];
   const hasConfigs = profile.files.includes('model_index.json');

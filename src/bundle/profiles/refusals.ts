@@ -5,13 +5,13 @@ import { profiles } from './profiles.ts';
 /** What a refusal needs to know of a checkpoint, or of a folder of its models. */
 export interface Drawn {
   readonly name: string;
-  /** Names of its networks, or of what they are built from. */
-  readonly components: { has(name: string): boolean };
+  /** Whether it is of Stable Diffusion XL. */
+  readonly isXl: boolean;
 }
 
 /** Throws `RequestError` for a client that cannot draw with a checkpoint: it has no second text encoder. */
-export function refuseUnserved(clients: readonly ClientName[], { name, components }: Drawn): void {
-  if (!components.has('text_encoder_2')) return;
+export function refuseUnserved(clients: readonly ClientName[], { name, isXl }: Drawn): void {
+  if (!isXl) return;
   const unserved = clients.find((client) => !profiles[client].networks.includes('text_encoder_2'));
   if (unserved === undefined) return;
   throw new RequestError({

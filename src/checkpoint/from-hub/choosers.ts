@@ -13,8 +13,20 @@ import {
   type Wanted,
 } from './choose-files.ts';
 
-/** What a repository is wanted for, which decides the files that are needed of it. */
-export type Purpose = 'checkpoint' | 'lora' | 'models' | 'reference' | 'inspection';
+/**
+ * What a repository is wanted for, which decides the files that are needed of it: `measured` is an ONNX UNet with what draws
+ * with it.
+ */
+export type Purpose =
+  | 'checkpoint'
+  | 'lora'
+  | 'inversion'
+  | 'models'
+  | 'onnx'
+  | 'packages'
+  | 'measured'
+  | 'reference'
+  | 'inspection';
 
 /** Chooses files for each purpose. They throw as `chooseForConversion` does. */
 export const choosers: {
@@ -22,7 +34,11 @@ export const choosers: {
 } = {
   checkpoint: chooseForConversion,
   lora: chooseLora,
-  models: chooseModels,
+  inversion: chooseInversion,
+  models: (snapshot, id) => chooseModels(snapshot, id),
+  onnx: (snapshot, id) => chooseModels(snapshot, id, isOfOnnx),
+  packages: (snapshot, id) => chooseModels(snapshot, id, isInPackage),
+  measured: chooseMeasured,
   reference: (snapshot, id, wanted) =>
     isOfModels(snapshot, id) ? chooseModels(snapshot, id) : chooseForConversion(snapshot, id, wanted),
   async inspection(snapshot, id, wanted) {
@@ -47,16 +63,49 @@ function chooseLora(snapshot: Snapshot, { file }: HubId): Choice {
     const settings = posix.join(posix.dirname(file), LORA_SETTINGS);
     return { names: [file, ...names.filter((name) => name === settings)], file };
   }
-  const files = names.filter((name) => /^[^/]+\.(safetensors|bin|pt)$/.test(name));
-  const usual = loraFileNames.find((name) => files.includes(name));
-  const [only, ...others] = usual === undefined ? files : [usual];
-  if (only === undefined) throw lacks(snapshot, 'LoRA: there is no .safetensors, .bin or .pt');
-  if (others.length > 0) throw sayWhich(snapshot, files, 'LoRAs');
-  return chooseLora(snapshot, { repo: snapshot.repo, file: only });
+  return chooseLora(snapshot, { repo: snapshot.repo, file: onlyFile(snapshot, loraFileNames, 'LoRA') });
 }
 
-/** Ready-made models: one file with its data, a package, or all that are in a folder. Throws `RequestError` where it is not said which. */
-function chooseModels(snapshot: Snapshot, id: HubId): Choice {
+/** The file of a textual inversion. */
+function chooseInversion(snapshot: Snapshot, { file }: HubId): Choice {
+  const chosen = file ?? onlyFile(snapshot, inversionFileNames, 'textual inversion');
+  if (!snapshot.names.includes(chosen)) throw lacks(snapshot, chosen);
+  return { names: [chosen], file: chosen };
+}
+
+/** What diffusers saves textual inversions as, the preferred first. */
+const inversionFileNames = ['learned_embeds.safetensors', 'learned_embeds.bin'];
+
+/** The file of weights in a repository: one that is called as usual, or the only one. */
+function onlyFile(snapshot: Snapshot, usual: readonly string[], what: string): string {
+  const files = snapshot.names.filter((name) => /^[^/]+\.(safetensors|bin|pt)$/.test(name));
+  const known = usual.find((name) => files.includes(name));
+  const [only, ...others] = known === undefined ? files : [known];
+  if (only === undefined) throw lacks(snapshot, `${what}: there is no .safetensors, .bin or .pt`);
+  if (others.length > 0) throw sayWhich(snapshot, files, `${what}s`);
+  return only;
+}
+
+/** An ONNX UNet, and the text encoder, tokenizer and scheduler beside it. */
+function chooseMeasured(snapshot: Snapshot, { file, folder }: HubId): Choice {
+  const { names } = snapshot;
+  const wanted = file ?? (folder === undefined ? 'unet/model.onnx' : `${folder}/model.onnx`);
+  const isWanted = (name: string) => name === wanted || (file === undefined && name.endsWith(`/${wanted}`));
+  // onnx/ goes before the folders of clients, onnx-openvino/ and others.
+  const [unet] = names.filter(isWanted).sort((a, b) => a.length - b.length);
+  if (unet === undefined) throw lacks(snapshot, wanted);
+  const models = posix.dirname(posix.dirname(unet));
+  const beside = ['unet', 'text_encoder', 'tokenizer', 'scheduler'].map((name) => posix.join(models, name));
+  const folders = new Set([models, posix.dirname(unet), ...beside]);
+  const isThere = (name: string) => folders.has(posix.dirname(name)) && (isOfOnnx(name) || isText(name));
+  return { names: names.filter(isThere), file: unet };
+}
+
+/**
+ * Ready-made models: one file with its data, a package, or all of a kind that are in a folder. Throws `RequestError` where it
+ * is not said which.
+ */
+function chooseModels(snapshot: Snapshot, id: HubId, isWanted = isInModel): Choice {
   const { names, repo } = snapshot;
   const { file } = id;
   if (file !== undefined) {
@@ -74,8 +123,8 @@ function chooseModels(snapshot: Snapshot, id: HubId): Choice {
       advice: `Write it after the repository: hf://${repo}/${variants[0]}`,
     });
   }
-  const inModels = names.filter((name) => isInModel(name) || isText(name));
-  if (isPackage(id.folder) || inModels.some(isInModel))
+  const inModels = names.filter((name) => isWanted(name) || (isText(name) && !isInPackage(name)));
+  if (isPackage(id.folder) || inModels.some(isWanted))
     return { names: isPackage(id.folder) ? names : inModels };
   throw new NotFoundError({
     problem: `${repo} has no model that can be run: neither ONNX nor Core ML.`,
@@ -95,7 +144,15 @@ function isPackage(folder = ''): boolean {
 }
 
 function isInModel(name: string): boolean {
-  return /\.(mlpackage|mlmodelc)\/|\.(onnx|onnx_data|data|pb)$/.test(name);
+  return isInPackage(name) || isOfOnnx(name);
+}
+
+function isInPackage(name: string): boolean {
+  return /\.(mlpackage|mlmodelc)\//.test(name);
+}
+
+function isOfOnnx(name: string): boolean {
+  return !isInPackage(name) && /\.(onnx|onnx_data(_\d+)?|data|pb)$/.test(name);
 }
 
 function isOfCheckpoint(name: string): boolean {

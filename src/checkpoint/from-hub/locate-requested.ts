@@ -5,6 +5,7 @@ import { isAddress, isHubId } from '../../hub/hub-id.ts';
 import { type HubOptions, ownHubOptions } from '../../hub/hub-options.ts';
 import { pathKind } from '../../io/disk.ts';
 import type { Purpose } from './choosers.ts';
+import { revisionOnDisk } from './locate-models.ts';
 import { type ResolvedModel, resolveModel } from './resolve-model.ts';
 
 /** What a request has whose models may be on the Hub. */
@@ -31,11 +32,18 @@ export async function locateRequested<R extends FromHub>(
   context: Context,
 ): Promise<R> {
   const located: Record<string, unknown> = {};
-  for (const [field, purpose] of Object.entries(purposes)) {
-    // as: the keys are the request's, and their values names of models.
-    const named = request[field as keyof R] as string | readonly string[];
+  // as: the keys are the request's, and their values names of models.
+  const fields = Object.entries(purposes).map(
+    ([field, purpose]) =>
+      [field, purpose as Purpose, request[field as keyof R] as string | readonly string[]] as const,
+  );
+  await refuseRevisionOnDisk(
+    request,
+    fields.flatMap(([, , named]) => named),
+  );
+  for (const [field, purpose, named] of fields) {
     const pathOf = async (name: string): Promise<string> =>
-      (await resolveRequested(name, request, { purpose: purpose as Purpose }, context))?.path ?? name;
+      (await resolveRequested(name, request, { purpose }, context))?.path ?? name;
     if (typeof named === 'string') located[field] = await pathOf(named);
     else {
       const paths: string[] = [];
@@ -44,6 +52,13 @@ export async function locateRequested<R extends FromHub>(
     }
   }
   return { ...request, ...located };
+}
+
+/** Throws `RequestError` for a revision where none of the models is on the Hub. */
+export async function refuseRevisionOnDisk({ hub }: FromHub, names: readonly string[]): Promise<void> {
+  if (hub?.revision === undefined) return;
+  for (const name of names) if (await isOnHub(name)) return;
+  throw revisionOnDisk(names.join(' and '), hub.revision);
 }
 
 /** The model that a name is of on the Hub; `undefined` for a path. Throws as `resolveModel` does. */

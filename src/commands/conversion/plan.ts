@@ -60,7 +60,7 @@ export function planStage(request: ConvertRequest): Stage<Precise, Planned> {
     async run({ checkpoint, models }, { onProgress, signal }) {
       const loras = await loraRecords(checkpoint, signal);
       const clients = clientsOf(request);
-      refuseUnserved(clients, checkpoint);
+      refuseUnserved(clients, { name: checkpoint.name, isXl: traitsOf(checkpoint).isXl });
       const planned = models.flatMap((model) =>
         formsOf(clients, model.target)
           .filter((form) => form?.networks.includes(networkKind(model.model.name)) !== false)

@@ -108,6 +108,7 @@ export async function planDrawings(request: GenerateRequest, context: Context): 
   });
   const refiner = await planRefiner({ request, folder, unet, settings, schedules, network }, context);
   const inversions = await readTextualInversions(request.textualInversions);
+  noteUnused(inversions, request, context);
   const seed = request.seed ?? randomSeed();
   await makeFolder(request.output);
   if (request.seed === undefined)
@@ -137,6 +138,21 @@ function refuseSizes({ family }: DrawnUnet, { originalSize, crop }: GenerateRequ
     problem: `only Stable Diffusion XL is told an original size and a crop; this is ${familyTitles[family]}.`,
     advice: 'Leave out --original-size and --crop.',
   });
+}
+
+/** Tells which textual inversions change nothing, because no prompt has their token. */
+function noteUnused(
+  inversions: readonly TextualInversion[],
+  { prompt, negativePrompt = '' }: GenerateRequest,
+  { onProgress }: Context,
+): void {
+  const texts = [...[prompt].flat(), negativePrompt].map((text) => text.toLowerCase());
+  for (const { token } of inversions)
+    if (!texts.some((text) => text.includes(token.toLowerCase())))
+      onProgress?.({
+        type: 'note',
+        message: `${token} is in no prompt: its textual inversion changes nothing.`,
+      });
 }
 
 /** Leaves out a negative prompt that no network reads, so that it is on no record; a note tells it. */

@@ -1,0 +1,48 @@
+import { OutputExistsError } from '../errors.ts';
+import { locateArtifact } from '../formats/open.ts';
+import { exists, listFolder, pathKind } from '../io/disk.ts';
+import { openSafetensors } from '../weights/safetensors-file.ts';
+
+/**
+ * Throws `OutputExistsError` for a path where a model is to be written: without `force` for anything that is there, with it for
+ * a folder of something else than a model, which would be gone.
+ */
+export async function refuseExisting(path: string, { force }: { readonly force: boolean }): Promise<void> {
+  if (!(await exists(path))) return;
+  if (!force)
+    throw new OutputExistsError({
+      problem: `${path} already exists.`,
+      advice: 'Pass --force to replace it.',
+    });
+  const isFolder = (await pathKind(path)) === 'folder';
+  if (!isFolder || (await locateArtifact(path))) return;
+  const names = await listFolder(path);
+  if (names.length === 0) return;
+  throw new OutputExistsError({
+    problem: `${path} is a folder of something else than a model, and --force replaces models only.`,
+    details: { 'it holds': `${names.slice(0, 4).join(', ')}${names.length > 4 ? ', …' : ''}` },
+    advice: 'Name another --output, such as a folder in it.',
+  });
+}
+
+/** More tensors than are recorded of a model's inputs and outputs. */
+const MOST_RECORDED = 64;
+
+/** Throws `OutputExistsError` for a file that is something else than recorded tensors, which are replaced. */
+export async function refuseOtherFile(path: string): Promise<void> {
+  if ((await pathKind(path)) !== 'file' || (await isRecording(path))) return;
+  throw new OutputExistsError({
+    problem: `${path} is there already, and holds something else than recorded tensors.`,
+    advice: 'Name another file.',
+  });
+}
+
+async function isRecording(path: string): Promise<boolean> {
+  try {
+    const { weights, close } = await openSafetensors(path);
+    await close();
+    return weights.size <= MOST_RECORDED;
+  } catch {
+    return false; // it is no .safetensors, or cannot be read
+  }
+}
