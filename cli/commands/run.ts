@@ -25,7 +25,15 @@ export const runCommand: Command = {
         problem: `--outputs and --record both name ${target}: one would replace the other.`,
         advice: 'Leave one of them out; a record has the outputs, too.',
       });
+    for (const [option, written] of [['--outputs', target] as const, ['--record', record] as const])
+      if (written !== undefined && resolve(written) === resolve(path))
+        throw new RequestError({
+          problem: `${option} and --inputs both name ${path}: the inputs would be gone.`,
+          advice: 'Name another file.',
+        });
     const { runArtifacts } = await import('../../src/commands/run.ts');
+    const { refuseOtherFile } = await import('../../src/commands/refuse-existing.ts');
+    if (target !== undefined) await refuseOtherFile(target);
     const { readTensors } = await import('../../src/weights/read-tensors.ts');
     const { writeSafetensors } = await import('../../src/weights/safetensors-writer.ts');
     const inputs = await readTensors(path);

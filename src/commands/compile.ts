@@ -1,14 +1,14 @@
 import { join } from 'node:path';
 import { type FromHub, locateRequested, refuseInCache } from '../checkpoint/from-hub/locate-requested.ts';
 import type { Context } from '../context.ts';
-import { OutputExistsError, RequestError } from '../errors.ts';
+import { RequestError } from '../errors.ts';
 import { type Compiler, compileWith } from '../formats/coreml/compiled/compilers.ts';
 import { endings, modelName } from '../formats/format.ts';
 import { formats, openArtifact } from '../formats/open.ts';
 import { forgetProvenance } from '../formats/provenance.ts';
-import { exists } from '../io/disk.ts';
 import { checkRequest } from './check-request.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
+import { refuseExisting } from './refuse-existing.ts';
 
 /** Package to compile, and the output. */
 export interface CompileRequest extends FromHub {
@@ -51,11 +51,7 @@ export async function compilePackage(
       advice: 'Name a .mlpackage: only packages can be compiled.',
     });
   const bundle = output ?? join(path, '..', `${modelName(path)}${endings.mlmodelc}`);
-  if (!force && (await exists(bundle)))
-    throw new OutputExistsError({
-      problem: `${bundle} already exists.`,
-      advice: 'Pass --force to replace it.',
-    });
+  await refuseExisting(bundle, { force });
   await forgetProvenance(bundle);
   await compileWith(compiler, path, bundle, { signal: context.signal });
   return { path: bundle };

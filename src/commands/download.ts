@@ -3,12 +3,12 @@ import type { Variant } from '../checkpoint/component-weights.ts';
 import { chooseForConversion, coreMlVariants } from '../checkpoint/from-hub/choose-files.ts';
 import { bring, inDownload } from '../checkpoint/from-hub/resolve-model.ts';
 import type { Context } from '../context.ts';
-import { NotFoundError, RequestError } from '../errors.ts';
+import { NotFoundError, OutputExistsError, RequestError } from '../errors.ts';
 import { sizeOf } from '../hub/hub-cache.ts';
-import { type HubId, isPlainPath, requireHubId } from '../hub/hub-id.ts';
+import { type HubId, isOutput, isPlainPath, requireHubId } from '../hub/hub-id.ts';
 import type { HubOptions } from '../hub/hub-options.ts';
 import { type Snapshot, withSnapshot } from '../hub/snapshot.ts';
-import { copyFile, linkFile } from '../io/disk.ts';
+import { copyFile, exists, linkFile } from '../io/disk.ts';
 import { hashStream } from '../io/hashing/hash-stream.ts';
 import { checkRequest } from './check-request.ts';
 
@@ -55,6 +55,7 @@ export async function download(request: DownloadRequest, context: Context = {}):
         const names = isWeights(variant)
           ? (await chooseForConversion(snapshot, id, { variant })).names
           : chooseFolder(snapshot, variant);
+        if (output !== undefined) await refuseOther(snapshot, names, output);
         const { files, detail } = await bring(snapshot, names, context);
         if (output !== undefined) await layOut(snapshot, files, output);
         const path = output ?? snapshot.folder;
@@ -96,8 +97,26 @@ function chooseFolder({ repo, names, isCached }: Snapshot, variant: string): rea
   });
 }
 
+/** Throws `OutputExistsError` for a checkpoint into the folder of a conversion or of another one: their files would mix. */
+async function refuseOther(snapshot: Snapshot, names: readonly string[], output: string): Promise<void> {
+  if (!names.includes(INDEX_FILE)) return;
+  const there = join(output, INDEX_FILE);
+  const isOther = async (): Promise<boolean> => {
+    if (!(await exists(there))) return false;
+    await snapshot.bring([INDEX_FILE]);
+    return (await hashStream(there)) !== (await hashStream(join(snapshot.folder, INDEX_FILE)));
+  };
+  if (!(await isOutput(output)) && !(await isOther())) return;
+  throw new OutputExistsError({
+    problem: `${output} holds something else than ${snapshot.repo}: their files would mix.`,
+    advice: 'Name another folder with -o.',
+  });
+}
+
+const INDEX_FILE = 'model_index.json';
+
 /** Weights, which nobody edits; people edit the other files, and many editors write in place. */
-const weights = /\.(safetensors|bin|ckpt|pt|pth|gguf|onnx_data)$/;
+const weights = /\.(safetensors|bin|ckpt|pt|pth|gguf|onnx_data(_\d+)?)$/;
 
 /**
  * Copies the files of the cache into the output, where the cache must not change with them, but gives weights a second name

@@ -1,19 +1,19 @@
 import { basename, dirname, resolve } from 'node:path';
 import { type FromHub, locateRequested, refuseInCache } from '../checkpoint/from-hub/locate-requested.ts';
 import { type Context, throwIfInterrupted } from '../context.ts';
-import { OutputExistsError, RequestError } from '../errors.ts';
+import { RequestError } from '../errors.ts';
 import { type OnBytes, type StoredArtifact, totalBytes } from '../formats/artifact.ts';
 import { withArtifact } from '../formats/open.ts';
 import { forgetProvenance } from '../formats/provenance.ts';
 import { writeFiles } from '../formats/write-files.ts';
 import { createFolder } from '../io/create-folders.ts';
-import { exists } from '../io/disk.ts';
 import type { QuantizationPlan } from '../quantize/plan.ts';
 import { reportWeight, type WeightReport } from '../quantize/quantized-weight.ts';
 import { checkRequest } from './check-request.ts';
 import { whileOutputsLocked } from './in-output.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 import { openRecord } from './quantized-record.ts';
+import { refuseExisting } from './refuse-existing.ts';
 
 /** The model to quantise, and how. */
 export interface QuantizeRequest extends FromHub {
@@ -66,7 +66,7 @@ export async function quantizeArtifact(
     const path = stored.place(request.output);
     if (!request.inPlace) {
       refuseItself(stored, path);
-      if (!request.force) await refuseExisting(path);
+      await refuseExisting(path, request);
     }
     return whileOutputsLocked([path], () => quantizeInto(path, stored, request, context));
   });
@@ -144,12 +144,6 @@ export function refuseItself({ format, path }: StoredArtifact, output: string): 
     problem: `--output ${output} is the model itself.`,
     advice: 'Name another path, or pass --in-place instead, which cannot be undone.',
   });
-}
-
-/** Throws `OutputExistsError` when the path exists. */
-export async function refuseExisting(path: string): Promise<void> {
-  if (!(await exists(path))) return;
-  throw new OutputExistsError({ problem: `${path} already exists.`, advice: 'Pass --force to replace it.' });
 }
 
 function nothingChosen(path: string, candidates: number): RequestError {

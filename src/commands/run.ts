@@ -7,6 +7,8 @@ import { feedsFor } from '../run/feeds.ts';
 import { type NamedTensor, writeSafetensors } from '../weights/safetensors-writer.ts';
 import { checkRequest } from './check-request.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
+import { refuseOtherFile } from './refuse-existing.ts';
+import { refuseRounding } from './refuse-rounding.ts';
 
 /** Models to run, and their inputs. */
 export interface RunRequest extends FromHub {
@@ -31,7 +33,8 @@ export type RunOptions = OptionsOf<RunRequest, typeof runDefaults>;
 /**
  * Runs one model, or its chunks in order, on one set of inputs, and returns the outputs of the last model. Inputs may have
  * the names, dtypes and layouts of either contract; other tensors, such as recorded outputs, are ignored. Throws
- * `RequestError` for a tensor that is missing or does not fit, `InterruptedError`, and what opening the models throws.
+ * `RequestError` for a tensor that is missing or does not fit, `OutputExistsError` for a record in the place of another file,
+ * `InterruptedError`, and what opening the models throws.
  *
  * @example await runArtifacts({ artifacts: ['out/onnx/unet_chunk1', 'out/onnx/unet_chunk2'], inputs }) // { out_sample: [2, 4, 64, 64] }
  */
@@ -39,10 +42,12 @@ export async function runArtifacts(options: RunOptions, context: Context = {}): 
   checkRequest('run', options);
   await requireOnnxruntime();
   const given = withDefaults<RunRequest, typeof runDefaults>(runDefaults, options);
+  if (given.record !== undefined) await refuseOtherFile(given.record);
   const request = await locateRequested(given, { artifacts: 'models' }, context);
   const { artifacts, inputs, record, optimize, roundToFloat16 } = request;
   const { signal, onProgress } = context;
   throwIfInterrupted(signal);
+  await refuseRounding(request, artifacts);
   const how = { optimize, roundToFloat16, onNonFinite: noteNonFinite(context) };
   const model = await openChain(artifacts, how);
   try {

@@ -18,6 +18,7 @@ import { openReference, type RecordedReference, type Reference } from '../valida
 import { judge, type OutputVerdict, type Verdict } from '../validate/verdict.ts';
 import { checkRequest } from './check-request.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
+import { refuseRounding } from './refuse-rounding.ts';
 
 /** Models to validate, and their reference. */
 export interface ValidateRequest extends Floor, FromHub {
@@ -59,6 +60,10 @@ export async function validate(options: ValidateOptions, context: Context = {}):
   await requireOnnxruntime();
   const request = await locateRequested(given, { artifact: 'models', reference: 'reference' }, context);
   const models = [...(await findModels(request.artifact)), ...(await modelsInResources(request.artifact))];
+  await refuseRounding(
+    request,
+    models.flatMap(({ paths }) => paths),
+  );
   const reference = await openReference(request.reference);
   try {
     if (reference.kind === 'recorded' && models.length > 1) throw whichModel(request, models);

@@ -48,6 +48,11 @@ const mistakes: readonly [title: string, args: () => string[], sentence: string]
     '--outputs and --record both name out.st: one would replace the other.',
   ],
   [
+    'outputs in the place of the inputs',
+    () => ['run', 'unet', '--inputs', 'in.st', '--outputs', './in.st'],
+    '--outputs and --inputs both name in.st: the inputs would be gone.',
+  ],
+  [
     'schedulers to compare, of which there is none',
     () => ['generate', '-i', 'out', '--prompt', 'a', '--compare-schedulers', ','],
     '--compare-schedulers names no scheduler.',

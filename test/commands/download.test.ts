@@ -132,6 +132,20 @@ describe('a checkpoint', () => {
     expect(readFileSync(changed).equals(found)).toBe(true);
   });
 
+  test('is not laid out into another one, or into a conversion: their files would mix', async () => {
+    await download({ ...hub.options, repo: 'org/model', output: 'out' });
+    const index = { ...JSON.parse(readFileSync('out/model_index.json', 'utf8')), _name_or_path: 'other' };
+    const files = { ...checkpointFiles, 'model_index.json': Buffer.from(JSON.stringify(index)) };
+    hub.server.repositories.set('org/other', repository(files));
+    const error = await rejectionOf(download({ ...hub.options, repo: 'org/other', output: 'out' }));
+    expect(error.problem).toBe('out holds something else than org/other: their files would mix.');
+    mkdirSync('converted');
+    writeFileSync('converted/sdconvert.json', '{}');
+    const converted = download({ ...hub.options, repo: 'org/model', output: 'converted' });
+    await expect(converted).rejects.toThrow('converted holds something else');
+    expect(filesBelow('converted')).toEqual(['sdconvert.json']);
+  });
+
   test('comes with the weights of a variant', async () => {
     const { files } = await download({ ...hub.options, repo: 'org/model', variant: 'fp16' });
     expect(files.map(({ name }) => name)).toContain('unet/diffusion_pytorch_model.fp16.safetensors');
