@@ -1,4 +1,6 @@
 import type { Argv } from 'yargs';
+import { clientNames } from '../../src/bundle/profiles/profile.ts';
+import { profiles } from '../../src/bundle/profiles/profiles.ts';
 import type { HubSource } from '../../src/checkpoint/checkpoint.ts';
 import { parseLoraArgument } from '../../src/checkpoint/lora/lora-argument.ts';
 import type { MemoryNeed } from '../../src/commands/conversion/memory.ts';
@@ -232,11 +234,23 @@ function describeMemory({ conversion, check }: MemoryNeed): string {
   return `with about ${formatBytes(conversion)} of memory${checking}`;
 }
 
+/** Whether a client wants the weights inside of a model, so that they cannot be shared with others. */
+function loadsOneFile(client: string | undefined): boolean {
+  const name = clientNames.find((each) => each === client);
+  return name !== undefined && profiles[name].form?.onnx?.data === null;
+}
+
 /** Table of the artifacts, with their total size. */
 function describeArtifacts(artifacts: readonly ConvertedArtifact[]): string {
-  const sized = artifacts.map(({ path, files, kept, twin }) => ({
+  const sized = artifacts.map(({ path, files, kept, twin, client }) => ({
     path,
-    remark: [kept ? 'reused' : '', twin ? `weights of ${twin.path}` : ''].filter(Boolean).join(', '),
+    remark: [
+      kept ? 'reused' : '',
+      twin ? `weights of ${twin.path}` : '',
+      loadsOneFile(client) ? `in one file, as ${client} loads it: weights of its own` : '',
+    ]
+      .filter(Boolean)
+      .join(', '),
     bytes: files.reduce((sum, { byteLength }) => sum + byteLength, 0) - (twin?.sharedBytes ?? 0),
   }));
   const sum = sized.reduce((bytes, each) => bytes + each.bytes, 0);

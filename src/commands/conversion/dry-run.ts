@@ -3,6 +3,7 @@ import type { Stage } from '../../pipeline.ts';
 import { formatBytes } from '../../text.ts';
 import { bundledPaths } from './bundle.ts';
 import { findExisting } from './existing-results.ts';
+import { withExistingTwins } from './existing-twins.ts';
 import { bytesToWrite, describeArtifact, type Planned } from './plan.ts';
 import type { ConvertRequest, ConvertResult } from './request.ts';
 import { SourceHashes } from './source-hashes.ts';
@@ -26,10 +27,9 @@ export function dryRunStage(request: ConvertRequest): Stage<Planned, ConvertResu
             `would be removed, as another form (whole or in chunks) of what is written: ${otherForms.join(', ')}.`,
           );
       }
+      const twins = request.force ? planned.twins : await withExistingTwins(planned, kept, sources);
       const artifacts = models.flatMap((model) =>
-        model.artifacts.map((artifact) =>
-          describeArtifact(model, artifact, kept.has(artifact), planned.twins),
-        ),
+        model.artifacts.map((artifact) => describeArtifact(model, artifact, kept.has(artifact), twins)),
       );
       const bytes = bytesToWrite(artifacts);
       const bundled = request.bundle ? bundledPaths(request, checkpoint, artifacts) : [];

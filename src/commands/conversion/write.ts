@@ -10,6 +10,7 @@ import type { WeightFinding } from '../../weights/examined-weight.ts';
 import { ArtifactWriter, found } from './artifact-writer.ts';
 import { notesOnFindings, refuseNonFinite } from './examination.ts';
 import { findExisting } from './existing-results.ts';
+import { withExistingTwins } from './existing-twins.ts';
 import { hubRecord } from './hub-record.ts';
 import { mostMemory } from './memory.ts';
 import { pipelineSettingsOf } from './pipeline-settings.ts';
@@ -40,14 +41,17 @@ export function writeStage(
       // Checked before locking, because locking creates the folder.
       const before = await findExisting(planned, request, sources);
       if (before.obstacle) throw before.obstacle;
-      const artifacts = describe(planned, before.kept);
+      const twins = request.force ? planned.twins : await withExistingTwins(planned, before.kept, sources);
+      const artifacts = describe({ models, twins }, before.kept);
       const byteLength = bytesToWrite(artifacts);
       await context.admit?.({ memoryBytes: mostMemory(planned.memory), diskBytes: byteLength });
       await checkFreeSpace(output, byteLength);
       context.closeAtEnd(await lockOutput(output));
       const { kept, otherForms, foreign, obstacle, ...owner } = await findExisting(planned, request, sources);
       if (obstacle || kept.size !== before.kept.size) throw obstacle ?? changedMeanwhile(output);
-      const findings = await findingsOnRecord(output, kept);
+      const pending = artifacts.flatMap((artifact) => (artifact.kept ? [] : [artifact.path]));
+      const linked = [...twins.values()].map(({ path }) => path).filter((path) => !pending.includes(path));
+      const findings = await findingsOnRecord(output, [...[...kept].map(({ path }) => path), ...linked]);
       for (const [path, found] of findings) refuseNonFinite(path, found, request);
       if (kept.size > 0) {
         const paths = [...kept].map(({ path }) => path).join(', ');
@@ -55,7 +59,6 @@ export function writeStage(
         context.onProgress?.({ type: 'note', message });
       }
       for (const path of foreign) await removePath(join(output, path));
-      const pending = artifacts.flatMap((artifact) => (artifact.kept ? [] : [artifact.path]));
       if (pending.length > 0) {
         context.closeAtEnd({ close: () => removeEmptyProvenance(output) });
         // Keep settings that only an earlier run of the same checkpoint knew, such as those of its VAE.
@@ -67,7 +70,7 @@ export function writeStage(
       const writer = new ArtifactWriter({
         output,
         byteLength,
-        twins: planned.twins,
+        twins,
         sources,
         findings,
         otherForms,
@@ -91,7 +94,7 @@ export function writeStage(
 
 /** Describes the artifacts for the result. */
 function describe(
-  { models, twins }: Planned,
+  { models, twins }: Pick<Planned, 'models' | 'twins'>,
   kept: ReadonlySet<PlannedArtifact>,
 ): ConvertResult['artifacts'] {
   return models.flatMap((model) =>
@@ -99,13 +102,15 @@ function describe(
   );
 }
 
-/** Findings on record about the weights of reused artifacts, by path. */
+/** Findings on record about the weights of artifacts that are there, reused or linked, by path. */
 async function findingsOnRecord(
   output: string,
-  kept: ReadonlySet<PlannedArtifact>,
+  paths: readonly string[],
 ): Promise<Map<string, readonly WeightFinding[]>> {
-  const { artifacts = {} } = (kept.size > 0 && (await readProvenance(output))) || {};
-  return new Map([...kept].map(({ path }) => [path, artifacts[path]?.findings ?? []]));
+  const { artifacts = {} } = (paths.length > 0 && (await readProvenance(output))) || {};
+  return new Map(
+    paths.flatMap((path) => (artifacts[path] ? [[path, artifacts[path].findings ?? []] as const] : [])),
+  );
 }
 
 /** Removes the next model from the list, together with those of the same network for other targets. */
