@@ -1,4 +1,5 @@
 import { basename, dirname, join, resolve } from 'node:path';
+import { exists } from '../io/disk.ts';
 import { sniff } from '../io/sniff.ts';
 import { formatBytes } from '../text.ts';
 import type { OtherInspection } from './inspection.ts';
@@ -11,29 +12,37 @@ const whatIsInspected =
 const parts: readonly {
   readonly name: RegExp;
   readonly what: string;
+  /** What to do where the whole is not found. */
   readonly advice: string;
-  readonly ofItsFolder?: true;
+  /** Where the whole is, if it is there. */
+  readonly whole: (path: string) => string | undefined;
 }[] = [
   {
     name: /\.onnx_data(_\d+)?$|\.onnx\.data$/,
     what: 'the weights of an ONNX model, without the model',
-    advice: 'Give the .onnx file beside it.',
+    advice: 'Copy the .onnx file that it belongs to beside it.',
+    whole: (path) => path.replace(/(_data(_\d+)?|\.data)$/, ''),
   },
   {
     name: /\.(mlmodel|mil)$|^(weight|coremldata)\.bin$/,
     what: 'a part of a Core ML model',
     advice: 'Give the folder whose name ends in .mlpackage or .mlmodelc.',
+    whole: (path) => /^.*\.(mlpackage|mlmodelc)(?=[/\\])/.exec(path)?.[0],
   },
   {
-    name: /^(model_index|config|scheduler_config|tokenizer_config|vocab|Manifest|sdconvert)\.json$|^merges\.txt$/,
+    name: /^(model_index|config|(scheduler|tokenizer|preprocessor)_config|tokenizer|vocab|Manifest|metadata|sdconvert)\.json$|^merges\.txt$/,
     what: 'a part of a model',
     advice: 'Give the folder that it belongs to.',
-    ofItsFolder: true,
+    whole: dirname,
   },
 ];
 
-/** Describes a file that is no model, by its first bytes or its name. */
-export function inspectOtherFile(path: string, byteLength: number, start: Uint8Array): OtherInspection {
+/** Describes a file that is no model, by its first bytes or its name. Throws what looking for the whole throws. */
+export async function inspectOtherFile(
+  path: string,
+  byteLength: number,
+  start: Uint8Array,
+): Promise<OtherInspection> {
   const size = { size: formatBytes(byteLength) };
   if (byteLength === 0)
     return other(path, 'empty', size, 'The download or copy was interrupted: download or copy it again.');
@@ -42,7 +51,10 @@ export function inspectOtherFile(path: string, byteLength: number, start: Uint8A
   const part = parts.find(({ name }) => name.test(basename(path)));
   if (!part) return other(path, 'of a kind that is not known', size, whatIsInspected);
   const found = other(path, part.what, size, part.advice);
-  return part.ofItsFolder ? { ...found, next: nextCommand('inspect', dirname(path)) } : found;
+  const whole = part.whole(path) ?? part.whole(resolve(path));
+  return whole !== undefined && (await exists(whole))
+    ? { ...found, next: nextCommand('inspect', whole) }
+    : found;
 }
 
 /** Describes a folder without a model. */

@@ -3,6 +3,7 @@ import { readBytes } from '../io/disk.ts';
 import { isPng, LARGEST_PICTURE } from '../io/png-signature.ts';
 import { textsIn } from '../io/png-text.ts';
 import type { PictureInspection } from './inspection.ts';
+import { nextCommand } from './next-command.ts';
 
 /** Where the header has width and height. */
 const [WIDTH, HEIGHT] = [16, 20];
@@ -25,6 +26,9 @@ export async function inspectPicture(path: string): Promise<PictureInspection> {
     height: header.getUint32(HEIGHT),
     texts,
     problems: isDrawn ? [] : [`${basename(resolve(path))} does not say how it was drawn.`],
-    next: { advice: 'Begin with it: sdconvert generate --image FILE.' },
+    next: {
+      ...nextCommand('generate', '-i', 'OUT', '--prompt', 'PROMPT', '--image', path),
+      where: 'OUT is a conversion’s output folder, and PROMPT says what the picture should show.',
+    },
   };
 }

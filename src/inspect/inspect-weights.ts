@@ -5,6 +5,7 @@ import { describeLora, type LoraFacts } from '../checkpoint/lora/describe-lora.t
 import {
   type RecognizedWeights,
   recognizeWeights,
+  useCheckpoint,
   type WeightsKind,
 } from '../checkpoint/recognize/weight-file-kind.ts';
 import { recognizeFile } from '../checkpoint/recognize-file.ts';
@@ -98,13 +99,21 @@ interface Places {
   readonly component: string;
   /** The only file. */
   readonly file: string | undefined;
+  /** The folder of a shard, where the index of all of them is in it. */
+  readonly shards: string | undefined;
 }
 
 async function placesOf(path: string, isFolder: boolean, files: readonly string[]): Promise<Places> {
   const folder = dirname(path);
   const names = isFolder ? [] : await listFolder(folder);
-  const isOfFolder = names.includes('config.json') && findWeightFile(names) === basename(path);
-  return { path, component: isOfFolder ? folder : path, file: files.length === 1 ? files[0] : undefined };
+  const weights = findWeightFile(names);
+  const isOfFolder = names.includes('config.json') && weights === basename(path);
+  return {
+    path,
+    component: isOfFolder ? folder : path,
+    file: files.length === 1 ? files[0] : undefined,
+    shards: weights?.endsWith('.json') ? folder : undefined,
+  };
 }
 
 /** A LoRA whose parts do not fit is described all the same, as a file of tensors. */
@@ -158,9 +167,18 @@ function recognize(
 /** The command that weights are for; `undefined` where none is. */
 function nextFor(kind: WeightsKind, places: Places, family: string | null): Inspection['next'] | undefined {
   if (/-\d+-of-\d+\./.test(basename(places.path)))
-    return { advice: 'It is one of several files: give the folder that holds them all.' };
+    return places.shards === undefined
+      ? { advice: 'It is one of several files: copy the others beside it, and their .index.json.' }
+      : nextCommand('inspect', places.shards);
+  if (kind === 'textual inversion')
+    return {
+      ...nextCommand('generate', '-i', 'OUT', '--prompt', 'PROMPT', '--textual-inversion', places.path),
+      where: 'OUT is a conversion of the checkpoint that it was trained for, and PROMPT has its token.',
+    };
   if (kind === 'unet')
-    return places.file === undefined ? undefined : nextCommand('convert', '--model-version', places.file);
+    return places.file === undefined
+      ? { advice: useCheckpoint } // several files are converted as part of one only
+      : nextCommand('convert', '--model-version', places.file);
   const options = optionsFor(kind, places);
   return (
     options && {

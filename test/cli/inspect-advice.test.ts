@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { runCommandLine } from '../../cli/run-command-line.ts';
@@ -58,6 +58,8 @@ async function followAdvice(path: string, placeholders: Placeholders = {}): Prom
     'IMAGE.png': at('image.png'),
     'MASK.png': at('mask.png'),
     'OUTPUTS.safetensors': at('outputs.safetensors'),
+    PROMPT: 'a red circle',
+    OUT: at('out'),
     ...placeholders,
   };
   const args = words.map((word) => known[word] ?? word);
@@ -142,7 +144,8 @@ const sources: readonly Case[] = [
     wide,
   ],
   ['a folder of weight files', 'inspect convert', () => downloads()],
-  ['a textual inversion', '', () => join(fixtures, 'textual-inversion/diffusers.safetensors')],
+  ['a textual inversion', 'generate', () => inversion()],
+  ['a shard', 'inspect', () => sharded()],
   ['recorded tensors', 'validate', () => golden('unet.t501'), () => ({ MODEL: at('out/onnx/unet') })],
   [
     'recorded tensors of a VAE',
@@ -188,7 +191,14 @@ const results: readonly Case[] = [
     [`a package: ${network}`, 'validate', () => packaged(network)],
   ]),
   ['an ONNX file', 'validate', () => at('out/onnx/vae_decoder/model.onnx')],
-  ['weights of an ONNX file', '', () => at('out/onnx/unet/model.onnx_data')],
+  ['weights of an ONNX file', 'inspect validate', () => at('out/onnx/unet/model.onnx_data')],
+  ['a file in a package', 'inspect validate', () => join(packaged('unet'), 'Manifest.json')],
+  [
+    'weights in a package',
+    'inspect validate',
+    () => join(packaged('unet'), 'Data/com.apple.CoreML/weights/weight.bin'),
+  ],
+  ['a file in a compiled model', 'inspect validate', () => at('out/Resources/Unet.mlmodelc/model.mil')],
   ['a compiled model', 'validate', () => at('out/Resources/VAEDecoder.mlmodelc')],
   ['a chunk', 'validate', () => chunked(copied(at('out/onnx/unet'), 'chunks', 'unet'))],
   ['a folder with chunks', 'inspect validate', () => at('chunks')],
@@ -210,7 +220,7 @@ const results: readonly Case[] = [
     () => smallModel(),
     () => ({ 'INPUTS.safetensors': at('inputs.safetensors') }),
   ],
-  ['a picture', '', () => at('image.png')],
+  ['a picture', 'generate', () => at('image.png')],
 ];
 
 describe('every command that inspect advises can be run', () => {
@@ -220,6 +230,115 @@ describe('every command that inspect advises can be run', () => {
       expect(ran.join(' ')).toBe(commands);
     });
 });
+
+/** What is told in words, what is done as the words say, and what inspect says of it then. */
+type Told = readonly [words: string, path: Making, follow: Making];
+type Making = () => string | Promise<string>;
+
+const told: readonly Told[] = [
+  [
+    'Convert it again with --force, or copy it again.',
+    () => {
+      copied(at('out'), 'damaged');
+      truncateSync(at('damaged/onnx/unet/model.onnx_data'), 1000);
+      return at('damaged');
+    },
+    async () => {
+      await run(['convert', '--model-version', sdShapes, '-o', at('damaged'), '--target', 'onnx', '--force']);
+      return at('damaged');
+    },
+  ],
+  [
+    'Copy or convert it again, with all of its files.',
+    () => {
+      copied(at('out/onnx/unet'), 'incomplete');
+      rmSync(at('incomplete/model.onnx_data'));
+      return at('incomplete');
+    },
+    () => {
+      cpSync(at('out/onnx/unet/model.onnx_data'), at('incomplete/model.onnx_data'));
+      return at('incomplete');
+    },
+  ],
+  [
+    'Copy the .onnx file that it belongs to beside it.',
+    () => copied(at('out/onnx/unet/model.onnx_data'), 'lonely', 'model.onnx_data'),
+    () => {
+      cpSync(at('out/onnx/unet/model.onnx'), at('lonely/model.onnx'));
+      return at('lonely/model.onnx_data');
+    },
+  ],
+  [
+    'It is one of several files: copy the others beside it, and their .index.json.',
+    async () => copied(await sharded(), 'shard', 'diffusion_pytorch_model-00001-of-00002.safetensors'),
+    async () => {
+      cpSync(dirname(await sharded()), at('shard'), { recursive: true });
+      return at('shard/diffusion_pytorch_model-00001-of-00002.safetensors');
+    },
+  ],
+  [
+    'The download or copy was interrupted: download or copy it again.',
+    () => {
+      writeFileSync(at('empty.safetensors'), '');
+      return at('empty.safetensors');
+    },
+    () => copied(join(sdShapes, 'unet', weights), 'empty.safetensors'),
+  ],
+  [
+    'Give its checkpoint: a single file, or the folder that holds model_index.json.',
+    () => copied(join(sdShapes, 'text_encoder'), 'a text encoder'),
+    () => sdShapes,
+  ],
+  [
+    'It holds no model: convert again.',
+    () => {
+      mkdirSync(at('emptied'));
+      cpSync(at('out/sdconvert.json'), at('emptied/sdconvert.json'));
+      const record = JSON.parse(readFileSync(at('emptied/sdconvert.json'), 'utf8'));
+      writeFileSync(at('emptied/sdconvert.json'), JSON.stringify({ ...record, artifacts: {} }));
+      return at('emptied');
+    },
+    async () => {
+      await run(['convert', '--model-version', sdShapes, '-o', at('emptied'), '--target', 'onnx']);
+      return at('emptied');
+    },
+  ],
+];
+
+describe('what inspect advises in words helps', () => {
+  test.each(told)('%s', async (words, path, follow) => {
+    const found = await inspect({ path: await path() });
+    expect(found.next).toEqual({ advice: words });
+    const mended = await inspect({ path: await follow() });
+    expect(mended.next).toHaveProperty('command');
+  });
+});
+
+/** A shard of sd-shapes’ UNet, whose other shard and index are beside it. */
+async function sharded(): Promise<string> {
+  const tensors = [...(await readTensors(join(sdShapes, 'unet', weights)))].map(([name, tensor]) => ({
+    name,
+    ...tensor,
+  }));
+  const half = Math.floor(tensors.length / 2);
+  const shards = [tensors.slice(0, half), tensors.slice(half)];
+  const entries: [string, string][] = [];
+  for (const [index, shard] of shards.entries()) {
+    const name = `diffusion_pytorch_model-0000${index + 1}-of-00002.safetensors`;
+    await writeSafetensors(at('sharded', name), shard);
+    entries.push(...shard.map((tensor): [string, string] => [tensor.name, name]));
+  }
+  const map = JSON.stringify({ metadata: {}, weight_map: Object.fromEntries(entries) });
+  writeFileSync(at('sharded/diffusion_pytorch_model.safetensors.index.json'), map);
+  return at('sharded/diffusion_pytorch_model-00001-of-00002.safetensors');
+}
+
+/** A textual inversion for sd-shapes. */
+async function inversion(): Promise<string> {
+  const tensor = { name: '<moss>', dtype: 'f32', shape: [1, 64], data: new Float32Array(64) } as const;
+  await writeSafetensors(at('moss.safetensors'), [tensor]);
+  return at('moss.safetensors');
+}
 
 function plain(): Placeholders {
   return { CHECKPOINT: at('plain checkpoint') };

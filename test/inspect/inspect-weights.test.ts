@@ -215,9 +215,17 @@ test.for([
   });
 });
 
+test.for(['emb_params', 'clip_g'])('a textual inversion, by %s, leads to drawing with it', async (name) => {
+  await writeSafetensors(at('part.safetensors'), [zeros(name, [4, 4])]);
+  const { what, next } = await inspectWeights(at('part.safetensors'));
+  expect(what).toContain('a textual inversion');
+  expect(next).toEqual({
+    command: `sdconvert generate -i OUT --prompt PROMPT --textual-inversion ${at('part.safetensors')}`,
+    where: 'OUT is a conversion of the checkpoint that it was trained for, and PROMPT has its token.',
+  });
+});
+
 test.for([
-  ['emb_params', 'a textual inversion'],
-  ['clip_g', 'a textual inversion'],
   ['double_blocks.0.img_attn.qkv.weight', 'a Flux model'],
   ['joint_blocks.0.x_block.attn.qkv.weight', 'Stable Diffusion 3'],
   ['adaln_single.linear.weight', 'a PixArt model'],

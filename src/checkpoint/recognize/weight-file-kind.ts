@@ -28,7 +28,8 @@ export interface RecognizedWeights extends Recognized {
   readonly kind: WeightsKind;
 }
 
-const useCheckpoint = 'Give its checkpoint: a single file, or the folder that holds model_index.json.';
+/** Advice for a part of a checkpoint that is given alone. */
+export const useCheckpoint = 'Give its checkpoint: a single file, or the folder that holds model_index.json.';
 
 const kinds = {
   checkpoint: { kind: 'checkpoint', what: 'a checkpoint in a single file', advice: 'Convert it.' },
