@@ -25,20 +25,24 @@ const LEVELS = 2;
 /**
  * Finds the folder of models for an input: the input itself, the `onnx` or `Resources` of a conversion, or a folder of
  * a client or a ready-made repository. The first with one of the `wanted` UNets is taken, ONNX before Core ML because it runs without
- * translation. Throws `NotFoundError` when there is none.
+ * translation; one whose UNet does not suit only where there is no other. Throws `NotFoundError` when there is none.
  */
 export async function findDrawingFolder(
   input: string,
   wanted: readonly DrawingUnet[],
+  suits: (unet: ModelInFolder) => boolean = () => true,
 ): Promise<DrawingFolder> {
   const kind = await pathKind(input);
   if (kind === undefined) throw notFound(input, 'Name the output folder of a conversion.');
   const found: DrawingFolder[] = [];
   for await (const path of candidates(kind === 'folder' ? input : dirname(input))) {
     const folder = { path, output: await outputOf(path), models: chooseModels(await modelsIn(path)) };
-    if (wanted.some((network) => folder.models.has(network))) return folder;
+    const unets = wanted.flatMap((network) => folder.models.get(network) ?? []);
+    if (unets.some(suits)) return folder;
     if (folder.models.size > 0) found.push(folder);
   }
+  const other = found.find(({ models }) => wanted.some((network) => models.has(network)));
+  if (other) return other;
   throw withoutUnet(input, wanted, new Set(found.flatMap(({ models }) => [...models.keys()])));
 }
 

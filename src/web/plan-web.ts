@@ -17,6 +17,7 @@ import {
   type SchedulerName,
   shortName,
 } from '../generate/schedulers/scheduler-names.ts';
+import type { ModelInFolder } from '../run/find-models.ts';
 import { memoryNeed, type WeightBytes } from './memory-need.ts';
 import type { PlacedModel } from './place-models.ts';
 import type { WebPlan } from './web-plan.ts';
@@ -37,7 +38,7 @@ export interface PlannedWeb
  * `UnsupportedModelError` for models of other formats, in chunks, or for other tasks.
  */
 export async function planWeb(input: string, context: Context): Promise<PlannedWeb> {
-  const folder = await findDrawingFolder(input, ['unet']);
+  const folder = await findDrawingFolder(input, ['unet'], isForBrowsers);
   const unet = await readDrawnUnet(requireModel(folder, 'unet'));
   if (unet.kind !== 'base' && unet.kind !== 'lcm')
     throw new UnsupportedModelError({
@@ -69,13 +70,19 @@ export async function planWeb(input: string, context: Context): Promise<PlannedW
   };
 }
 
+/** Browsers run whole ONNX models. */
+function isForBrowsers({ format, isInChunks }: ModelInFolder): boolean {
+  return format === 'onnx' && !isInChunks;
+}
+
 /** A network's file, and the bytes of its weights. */
 async function weighed(
   folder: DrawingFolder,
   name: NetworkName,
 ): Promise<{ readonly model: PlacedModel; readonly bytes: WeightBytes }> {
-  const { format, isInChunks, paths } = requireModel(folder, name);
-  if (format !== 'onnx' || isInChunks)
+  const model = requireModel(folder, name);
+  const { format, paths } = model;
+  if (!isForBrowsers(model))
     throw new UnsupportedModelError({
       problem: `browsers run whole ONNX models, and the ${name} in ${folder.path} is ${format === 'onnx' ? 'in chunks' : 'for Core ML'}.`,
       advice: 'Convert again with --target onnx, without --chunk-unet.',

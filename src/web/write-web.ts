@@ -59,7 +59,10 @@ async function fill(
     ...(demo && { demo: await placeDemo(demo, quiet) }),
   };
   await writeJson(join(folder, 'plan.json'), plan);
-  const modelFiles = Object.values(placed).flatMap(({ model, data }) => [model, ...data]);
+  const modelFiles = Object.values(placed).flatMap(({ model, data }) => [
+    model,
+    ...data.map(({ name: _, ...file }) => file),
+  ]);
   const others = [...Object.values(plan.tokenizers), ...(plan.demo ? [plan.demo.picture] : [])];
   return [...own, ...modelFiles, ...others, await describeFile(join(folder, 'plan.json'), quiet)];
 }

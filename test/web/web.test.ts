@@ -4,6 +4,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -13,6 +14,7 @@ import { gzipSync } from 'node:zlib';
 import { rolldown } from 'rolldown';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import page from '../../rolldown.page.config.ts';
+import { resultSchemas } from '../../scripts/docs/json-schemas.ts';
 import { web } from '../../src/commands/web.ts';
 import { openRunner } from '../../src/run/open-runner.ts';
 import { findOnnxruntimeWeb, ORT_WEB_VERSION, ortFiles } from '../../src/web/find-onnxruntime-web.ts';
@@ -163,12 +165,23 @@ test('the demo is drawn by the rules of the page: all of a long prompt, and no s
   // It would fail as a safety checker, if it were run.
   cpSync(join(models, 'vae_decoder'), temporary('safe/safety_checker'), { recursive: true });
   const notes: string[] = [];
-  const { files } = await web(
+  const made = await web(
     { folder: temporary('safe'), prompt: 'a red circle and '.repeat(30), steps: 1 },
     { onProgress: (event) => event.type === 'note' && notes.push(event.message) },
   );
-  expect(files.map(({ path }) => path)).toContain('demo.png');
+  expect(resultSchemas.web.parse(made).files.map(({ path }) => path)).toContain('demo.png');
   expect(notes.filter((note) => note.includes('cut off'))).toEqual([]);
+});
+
+test('the page takes the ONNX models of a conversion wherever they are, before what browsers do not run', async () => {
+  const onnx = temporary('for clients/onnx-openvino');
+  cpSync(models, onnx, { recursive: true });
+  cpSync(models, temporary('for clients/onnx'), { recursive: true });
+  renameSync(temporary('for clients/onnx/unet'), temporary('for clients/onnx/unet_chunk1'));
+  const planned = await planWeb(temporary('for clients'), {});
+  expect(planned.models.map(({ path }) => dirname(dirname(path)))).toEqual([onnx, onnx, onnx]);
+  rmSync(onnx, { recursive: true });
+  expect((await rejectionOf(planWeb(temporary('for clients'), {}))).problem).toContain('is in chunks');
 });
 
 test('the page is small, and neither Node nor another host is in it', async () => {
