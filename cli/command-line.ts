@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { RequestError } from '../src/errors.ts';
 import { nearestOf } from '../src/text.ts';
 import { commandNames } from './commands.ts';
+import { kebab } from './kebab.ts';
 
 /** Apple's tools, and the command that does the same. */
 const appleTools: Readonly<Record<string, string>> = {
@@ -28,7 +29,7 @@ const appleOnly: Readonly<Record<string, string>> = {
 export function readCommandLine(args: readonly string[]): readonly string[] {
   const [given, ...rest] = args;
   if (given === undefined) return ['--help'];
-  if (given === 'help') return [...(rest[0] === undefined ? [] : [rest[0]]), '--help'];
+  if (given === 'help') return rest[0] === undefined ? ['--help'] : [commandCalled(rest[0]), '--help'];
   const word = given.replace(/^python_coreml_stable_diffusion\./, '');
   if (word === 'convert' && rest[0] !== undefined && !rest[0].startsWith('-'))
     return [word, '--model-version', ...rest];
@@ -40,13 +41,22 @@ export function readCommandLine(args: readonly string[]): readonly string[] {
   if (instead !== undefined)
     throw new RequestError({ problem: `Apple’s ${word} has no counterpart here.`, advice: instead });
   if (isModel(given)) return ['convert', '--model-version', ...args];
+  throw noSuchCommand(word, `To convert a checkpoint of that name: sdconvert ./${word}`);
+}
+
+/** The command that a word means, which may be a tool of Apple's. Throws `RequestError`. */
+function commandCalled(word: string): string {
+  const command = appleTools[word.replace(/^python_coreml_stable_diffusion\./, '')] ?? word;
+  if (commandNames.includes(command) || command.startsWith('-')) return command;
+  throw noSuchCommand(word, 'sdconvert help lists all commands.');
+}
+
+function noSuchCommand(word: string, advice: string): RequestError {
   const nearest = nearestOf(word, commandNames);
-  throw new RequestError({
+  return new RequestError({
     problem: `there is no command called ${word}.`,
     details: { commands: commandNames.join(', ') },
-    advice: nearest
-      ? `Did you mean sdconvert ${nearest}? To convert a checkpoint of that name: sdconvert ./${word}`
-      : `To convert a checkpoint of that name: sdconvert ./${word}`,
+    advice: nearest ? `Did you mean sdconvert ${nearest}? ${advice}` : advice,
   });
 }
 
@@ -94,8 +104,4 @@ export function noSuchOptions(
       unknown.length === 1 ? `there is no option ${names} here.` : `there are no options ${names} here.`,
     advice: nearest ? `Did you mean --${nearest}? ${help}` : help,
   });
-}
-
-function kebab(name: string): string {
-  return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`).replaceAll('_', '-');
 }

@@ -1,4 +1,5 @@
 import { RequestError } from '../src/errors.ts';
+import { kebab } from './kebab.ts';
 
 /** An option that has no effect without another option. */
 export interface NeededOption {
@@ -16,7 +17,7 @@ export function checkNeededOptions(
 ): void {
   // `args`, not `argv`, says which options were given: `argv` also holds defaults.
   const end = args.indexOf('--');
-  const given = args.slice(0, end < 0 ? args.length : end).map((arg) => arg.split('=', 1)[0]);
+  const given = args.slice(0, end < 0 ? args.length : end).map((arg) => kebab(arg.split('=', 1)[0] ?? ''));
   const useless = needed.find(({ option, isMet }) => given.includes(`--${option}`) && !isMet(argv));
   if (!useless) return;
   throw new RequestError({

@@ -8,6 +8,7 @@ describe('a command line is read as people write it', () => {
     ['', '--help'],
     ['help', '--help'],
     ['help chunk', 'chunk --help'],
+    ['help torch2coreml', 'convert --help'],
     ['-h', '-h'],
     ['--model-version x', '--model-version x'],
     ['./sd15', 'convert --model-version ./sd15'],
@@ -43,6 +44,7 @@ describe('a command line is read as people write it', () => {
     expect(() => readCommandLine(['validade', 'x'])).toThrow('Did you mean sdconvert validate?');
     expect(() => readCommandLine(['zzz'])).toThrow(/there is no command called zzz[\s\S]*sdconvert \.\/zzz/);
     expect(() => readCommandLine(['zzz'])).not.toThrow('Did you mean');
+    expect(() => readCommandLine(['help', 'validade'])).toThrow('Did you mean sdconvert validate?');
   });
 
   test('every command is read as itself', () => {

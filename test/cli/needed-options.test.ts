@@ -22,6 +22,12 @@ describe('an option of convert that would change nothing is refused', () => {
   });
 });
 
+test('an option is the same in camel case', () => {
+  expect(refused(['--maxChunkSize', '500MB'], {})).toBe(
+    '--max-chunk-size changes nothing without --chunk-unet.',
+  );
+});
+
 test('defaults, options with what they need, and what follows -- pass', () => {
   passes([]);
   passes(['--max-chunk-size', '500MB', '--chunk-unet'], { 'chunk-unet': true });
