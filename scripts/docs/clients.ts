@@ -22,12 +22,14 @@ export function clientsPage(): string {
     '    sdconvert verify OUT --for mochi           says what Mochi Diffusion would refuse, and the command that mends it',
     '',
     table([
-      ['client', 'target', 'folder', 'who loads it'],
+      ['client', 'target', 'folder', 'UNet in chunks', 'who loads it'],
       ...clientNames.map((client) => {
-        const { target, folder, title } = profiles[client];
-        return [code([client]), target, code([`${folder}/`]), title];
+        const { target, folder, takesChunks, title } = profiles[client];
+        return [code([client]), target, code([`${folder}/`]), takesChunks ? 'yes' : 'no', title];
       }),
     ]),
+    'Clients that load whole models only are refused together with `--chunk-unet`, and for an output whose UNet is in chunks.',
+    '',
     '## ONNX: edges',
     '',
     'The first of several is written; a model that has another already is taken as it is. Everything else about the models is the',

@@ -8,7 +8,8 @@ export const count = z.int().min(0);
 export const texts = z.record(z.string(), z.string());
 
 export const sized = z.strictObject({ name: z.string(), byteLength: count });
-export const hashed = sized.extend({ sha256: z.string().regex(/^[0-9a-f]{64}$/) });
+export const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+export const hashed = sized.extend({ sha256 });
 export const downloaded = sized.extend({
   isCached: z.boolean().describe('whether it was in the cache before'),
 });

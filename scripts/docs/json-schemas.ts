@@ -8,6 +8,7 @@ import {
   downloaded,
   format,
   hashed,
+  sha256,
   size,
   sized,
   texts,
@@ -285,6 +286,7 @@ export const resultSchemas = {
   }),
   verify: z.strictObject({
     path: z.string(),
+    repo: z.string().optional().describe('the repository whose files in the Hub’s cache these are'),
     files: count,
     bytes: count,
     problems: z.array(z.string()),
@@ -301,6 +303,15 @@ export const resultSchemas = {
   }),
   generate: z.strictObject({ images: z.array(picture) }),
   report: z.strictObject({ card: cardSchema, files: z.array(z.string()) }),
+  web: z.strictObject({
+    folder: z.string(),
+    files: z.array(z.strictObject({ path: z.string(), byteLength: count, sha256 })),
+    bytes: count,
+    memory: z.strictObject({
+      wasm: count.describe('bytes that a browser needs without WebGPU'),
+      webGpu: count.describe('bytes that it needs with WebGPU'),
+    }),
+  }),
   serve: z.strictObject({ folder: z.string(), address: z.string() }),
 } as const;
 
@@ -320,7 +331,7 @@ export const eventSchema = z.union([
     what: z.string(),
     done: z.number(),
     total: z.number(),
-    unit: z.literal('bytes').optional(),
+    unit: z.enum(['bytes', 'steps']).optional(),
   }),
   z.strictObject({ event: z.literal('note'), message: z.string() }),
   z.strictObject({

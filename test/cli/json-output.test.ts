@@ -1,7 +1,9 @@
-import { execFile } from 'node:child_process';
-import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { commandNames } from '../../cli/commands.ts';
 import { eventSchema, resultSchemas } from '../../scripts/docs/json-schemas.ts';
 import { bundlePackages } from '../../src/commands/bundle.ts';
 import { chunkArtifact } from '../../src/commands/chunk.ts';
@@ -49,6 +51,60 @@ function check(command: Command, result: unknown): unknown {
 
 const encoder = 'Stable_Diffusion_version_sd-shapes_vae_encoder.mlpackage';
 const timeout = 150_000;
+
+test('every command has a schema, and no other', () => {
+  expect(Object.keys(resultSchemas).sort()).toEqual(commandNames.toSorted());
+});
+
+test('pictures, measurements and a server print what their schemas say', { timeout }, async () => {
+  const models = ['text_encoder', 'unet', 'vae_decoder'] as const;
+  await convertCheckpoint({ modelVersion: sdShapes, output: at('drawn'), targets: ['onnx'], models });
+  const drawing = [
+    '-i',
+    'drawn',
+    '--num-inference-steps',
+    '2',
+    '--save-every',
+    '1',
+    '--grid',
+    '-o',
+    'pictures',
+  ];
+  const drawn = await json('generate', 'a red circle', '--image-count', '2', ...drawing);
+  expect(drawn).toMatchObject({
+    images: expect.arrayContaining([expect.objectContaining({ kind: 'sheet' })]),
+  });
+  const [picture = ''] = readdirSync(at('pictures'));
+  expect(check('inspect', await inspect({ path: at('pictures', picture) }))).toMatchObject({
+    kind: 'picture',
+  });
+  check('verify', await verify({ path: at('drawn'), clients: ['openvino', 'swift'] }));
+
+  // All weights but one have 8 bits, so that one is measured; at 6 bits it would take as much.
+  const artifact = at('drawn/onnx/unet');
+  const plan = ({ name }: { name: string }) =>
+    name === 'conv_out.weight' ? undefined : ({ kind: 'linear', bits: 8, symmetric: true } as const);
+  await quantizeArtifact({ artifact, plan, inPlace: true });
+  const measuring = ['drawn/onnx/unet', '--analysis', 'unet.json', '--prompt', 'a red circle'];
+  expect(await json('analyze', ...measuring)).toMatchObject({
+    reports: [expect.any(String), expect.any(String)],
+  });
+  const chosen = await json('analyze', ...measuring, '--target-size', '2GB', '-o', 'small');
+  expect(chosen).toMatchObject({ chosen: { written: { path: 'small' } } });
+
+  mkdirSync(at('page'));
+  writeFileSync(at('page/index.html'), '<!doctype html>');
+  expect(await served('page')).toMatchObject({ folder: 'page' });
+});
+
+/** What `serve` prints once it listens; it is ended as by Ctrl-C. */
+async function served(folder: string): Promise<unknown> {
+  const child = spawn(process.execPath, [main, 'serve', folder, '--port', '0', '--json'], { cwd: at() });
+  const [line] = await once(child.stdout, 'data');
+  child.kill('SIGINT');
+  expect(await once(child, 'exit')).toEqual([0, null]);
+  return resultSchemas.serve.parse(JSON.parse(String(line)).result);
+}
 
 test('conversions, checks and errors print what their schemas say, and nothing else', {
   timeout,
