@@ -4,6 +4,7 @@
  * once and go on after a break, what is damaged or missing is one sentence. Ends with `N passed, N failed`.
  *
  *     node scripts/try-page.ts BROWSER [--pictures FOLDER]
+ *     node scripts/try-page.ts BROWSER --webgpu      one step on WebGPU instead, computed by SwiftShader
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -25,7 +26,7 @@ const checks = new Checks();
 const check = checks.check.bind(checks);
 const work = mkdtempSync(join(tmpdir(), 'sdconvert-page-'));
 try {
-  await tryPage();
+  await (flag === '--webgpu' ? tryWebGpu() : tryPage());
 } catch (error) {
   check('the page is tried to the end', false, error instanceof Error ? error.message : String(error));
 } finally {
@@ -44,11 +45,7 @@ async function tryPage(): Promise<void> {
   check('the scripts are small', bytes < MOST_SCRIPT_BYTES, `${(bytes / 1e3).toFixed(1)} kB compressed`);
 
   const server = await serve({ folder, port: 0 });
-  const context = await chromium.launchPersistentContext(join(work, 'profile'), {
-    executablePath: browserPath,
-    args: ['--no-sandbox', '--disable-background-networking', '--disable-component-update'],
-    viewport: { width: 1100, height: 900 },
-  });
+  const context = await launch();
   const foreign: string[] = [];
   context.on('request', (request) => {
     if (/^https?:/.test(request.url()) && !request.url().startsWith(server.address))
@@ -64,6 +61,39 @@ async function tryPage(): Promise<void> {
     await context.close();
     await server.close();
   }
+}
+
+/** Draws one step on WebGPU; without a graphics processor, in float32. */
+async function tryWebGpu(): Promise<void> {
+  const output = join(work, 'out');
+  const modelVersion = join(root, 'models/sd-shapes');
+  await convertCheckpoint({ modelVersion, output, targets: ['onnx'], precision: 'float32' });
+  const { folder } = await web({ folder: output, steps: 1, guidanceScale: 1 });
+  const server = await serve({ folder, port: 0 });
+  const context = await launch([
+    '--enable-unsafe-webgpu',
+    '--use-webgpu-adapter=swiftshader',
+    '--enable-unsafe-swiftshader',
+    '--enable-features=Vulkan',
+  ]);
+  try {
+    const page = await context.newPage();
+    await open(page, server.address, 'webgpu');
+    await page.click('#demo');
+    await drawsWhatNodeDraws(page, 'it draws on WebGPU what Node draws', 300_000);
+  } finally {
+    await context.close();
+    await server.close();
+  }
+}
+
+/** A browser with a profile of its own. */
+function launch(more: readonly string[] = []): Promise<BrowserContext> {
+  return chromium.launchPersistentContext(join(work, 'profile'), {
+    executablePath: browserPath,
+    args: ['--no-sandbox', '--disable-background-networking', '--disable-component-update', ...more],
+    viewport: { width: 1100, height: 900 },
+  });
 }
 
 /** The connection breaks in the midst of the largest file, and the page goes on from there. */
@@ -101,12 +131,7 @@ async function drawsAsNode(context: BrowserContext, address: string): Promise<vo
   );
   check('it runs on several threads', /\d threads/.test((await page.textContent('#device')) ?? ''));
   await page.click('#demo');
-  await done(page);
-  const caption = (await page.textContent('figcaption')) ?? '';
-  const psnr = /byte for byte/.test(caption)
-    ? Number.POSITIVE_INFINITY
-    : Number(/([\d.]+) dB/.exec(caption)?.[1]);
-  check('it draws what Node draws', psnr >= MIN_PSNR, caption);
+  await drawsWhatNodeDraws(page, 'it draws what Node draws');
   check(
     'the picture says what it shows',
     (await page.getAttribute('canvas', 'aria-label')) === 'a red circle',
@@ -182,8 +207,18 @@ async function withoutIsolation(context: BrowserContext, address: string): Promi
   await page.close();
 }
 
-async function open(page: Page, address: string): Promise<void> {
-  await page.goto(`${address}?device=wasm`);
+/** Waits for the demo's picture, and holds it against Node's. */
+async function drawsWhatNodeDraws(page: Page, claim: string, timeout?: number): Promise<void> {
+  await done(page, timeout);
+  const caption = (await page.textContent('figcaption')) ?? '';
+  const psnr = /byte for byte/.test(caption)
+    ? Number.POSITIVE_INFINITY
+    : Number(/([\d.]+) dB/.exec(caption)?.[1]);
+  check(claim, psnr >= MIN_PSNR, caption);
+}
+
+async function open(page: Page, address: string, device = 'wasm'): Promise<void> {
+  await page.goto(`${address}?device=${device}`);
   await page.locator('#draw:enabled').waitFor();
 }
 
@@ -194,9 +229,9 @@ async function drawWith(page: Page, values: Readonly<Record<string, string>>): P
 }
 
 /** Waits for the picture. Throws what the page says instead. */
-async function done(page: Page): Promise<void> {
+async function done(page: Page, timeout = 90_000): Promise<void> {
   const text = (id: string) => page.textContent(id);
-  await page.locator('#status:text-is("Done."), #error:not(:empty)').first().waitFor({ timeout: 90_000 });
+  await page.locator('#status:text-is("Done."), #error:not(:empty)').first().waitFor({ timeout });
   if ((await text('#status')) !== 'Done.') throw new Error(`the page says: ${await text('#error')}`);
 }
 
