@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RequestError } from '../../src/errors.ts';
 import type { Artifact } from '../../src/formats/artifact.ts';
+import { buildProgram } from '../../src/formats/coreai/lower/build-program.ts';
+import { coreAiModel } from '../../src/formats/coreai/model.ts';
 import { buildCoreMl } from '../../src/formats/coreml/build/build-model.ts';
 import { compileMlPackage } from '../../src/formats/coreml/compiled/compile.ts';
 import { milModel } from '../../src/formats/coreml/mil-artifact.ts';
@@ -100,6 +102,18 @@ export const compiledSeeds = once(() =>
     return `${folder}.mlmodelc`;
   }),
 );
+
+/** Core AI assets. */
+export const assetSeeds = once(() => {
+  const metadata = { author: 'a', creatorDefinedMetadata: { model: 'unet' } };
+  const artifacts = graphs().flatMap((graph) =>
+    inForms(coreAiModel({ program: buildProgram(graph), metadata }, name), graph),
+  );
+  return written(artifacts, async (artifact, folder) => {
+    await writeFiles(folder, await artifact.contents(), () => {});
+    return folder;
+  });
+});
 
 /** Several formats begin with the same. */
 function once(make: () => Promise<Files[]>): () => Promise<Files[]> {

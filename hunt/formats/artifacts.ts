@@ -11,8 +11,9 @@ import { mutateBytes } from '../mutate-bytes.ts';
 import { mutateJson } from '../mutate-json.ts';
 import { mutateProtobuf } from '../mutate-protobuf.ts';
 import { mutateWords } from '../mutate-text.ts';
-import { compiledSeeds, onnxSeeds, packageSeeds } from './artifact-seeds.ts';
+import { assetSeeds, compiledSeeds, onnxSeeds, packageSeeds } from './artifact-seeds.ts';
 import { attempts, drainStreams, refusable } from './attempts.ts';
+import { mutateBytecode } from './coreai-bytecode.ts';
 import { mutateContainer } from './coremldata.ts';
 import { mutateExternalData } from './external-data.ts';
 import { mutateRecords } from './weight-records.ts';
@@ -124,4 +125,20 @@ export const manifest: Format = {
   seeds: packageSeeds,
   parts: [{ files: /Manifest\.json$/, mutators: [mutateJson, mutateJson, mutateJson, mutateBytes] }],
   read: findArtifact,
+};
+
+export const bytecode: Format = {
+  name: 'Core AI bytecode',
+  seeds: assetSeeds,
+  parts: [{ files: /\.mlirb$/, mutators: [mutateBytecode, mutateBytecode, mutateBytecode, mutateBytes] }],
+  read: findArtifact,
+};
+
+export const bytecodeRewriting: Format = { ...bytecode, name: 'Core AI rewriting', read: rewriteArtifact };
+
+export const assetMetadata: Format = {
+  name: 'Core AI metadata',
+  seeds: assetSeeds,
+  parts: [{ files: /metadata\.json$/, mutators: [mutateJson, mutateJson, mutateJson, mutateBytes] }],
+  read: readArtifact,
 };

@@ -1,5 +1,8 @@
 import type { Format } from '../format.ts';
 import {
+  assetMetadata,
+  bytecode,
+  bytecodeRewriting,
   coremldata,
   externalData,
   manifest,
@@ -27,6 +30,9 @@ export const formats: readonly Format[] = [
   milRewriting,
   milText,
   weightFile,
+  assetMetadata,
+  bytecode,
+  bytecodeRewriting,
   coremldata,
   manifest,
   onnx,
