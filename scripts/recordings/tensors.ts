@@ -33,3 +33,17 @@ export function tiled(picture: TensorData | undefined): TensorData {
   }
   return { dtype: 'f32', shape: [1, 4 * height, 4 * width, channels], data };
 }
+
+/** The first rows of tensors: of those that have as many as the largest, where that is more than a model takes. */
+export function firstRows(tensors: TensorMap, rows: number): TensorMap {
+  const most = Math.max(...[...tensors.values()].map(({ shape }) => shape[0] ?? 0));
+  return new Map(
+    [...tensors].map(([name, tensor]) => {
+      const [all = 0, ...others] = tensor.shape;
+      if (all !== most || all <= rows) return [name, tensor];
+      const data = tensor.data.subarray(0, (tensor.data.length / all) * rows);
+      // as: a part of a typed array is one of the same type.
+      return [name, { ...tensor, shape: [rows, ...others], data } as TensorData];
+    }),
+  );
+}
