@@ -19,6 +19,7 @@ const globalOptions = ['json', 'quiet', 'verbose', 'all', 'help', 'version'];
 export async function runCommandLine(given: readonly string[], stop: AbortSignal): Promise<number> {
   let report = createReport({ json: given.includes('--json'), quiet: false }, stop);
   try {
+    requireCurrentFolder();
     const args = readCommandLine(given);
     let exitCode = 0;
     const cli = yargs([...args])
@@ -80,6 +81,21 @@ export async function runCommandLine(given: readonly string[], stop: AbortSignal
     return exitCode;
   } catch (error) {
     return fail(error, report, given.includes('--verbose'));
+  }
+}
+
+/** Paths are relative to it, and Node fails where it was removed. */
+function requireCurrentFolder(): void {
+  try {
+    process.cwd();
+  } catch (cause) {
+    throw new RequestError(
+      {
+        problem: 'the current folder does not exist any more.',
+        advice: 'Change into one that does, and run this again.',
+      },
+      { cause },
+    );
   }
 }
 

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import {
   closeSync,
   existsSync,
@@ -179,6 +179,20 @@ test.each(mistakes)('%s: one clear sentence, exit code 1', async (_, args, sente
   expect(code).toBe(1);
   expect(existsSync(temporary('mistake'))).toBe(false);
 });
+
+test.skipIf(process.platform === 'win32')(
+  'a current folder that was removed: one clear sentence, exit code 1',
+  () => {
+    mkdirSync(temporary('gone'), { recursive: true });
+    const script = 'rmdir ../gone; "$0" --no-warnings "$1" inspect /';
+    const { status, stderr } = spawnSync('sh', ['-c', script, process.execPath, join(root, 'cli/main.ts')], {
+      cwd: temporary('gone'),
+      encoding: 'utf8',
+    });
+    expect(status).toBe(1);
+    expect(stderr).toContain('the current folder does not exist any more.');
+  },
+);
 
 test('a name that would steer the terminal is shown as its escapes', async () => {
   const { code, stderr } = await sdconvert('inspect', 'a\u001b[31mred\u0007\u009b');
