@@ -49,6 +49,9 @@ export class RepositoryNotFoundError extends NotFoundError {}
 /** A download that did not come through: no connection, a server that refuses, bytes that are not the file's. */
 export class DownloadError extends SdConvertError {}
 
+/** Results that could not be put where they were to go: no connection, a store or Hub that fails. */
+export class UploadError extends SdConvertError {}
+
 /** A file that is there but is not what its name says: truncated, hostile, an HTML page, a Git-LFS pointer. */
 export class FileFormatError extends SdConvertError {}
 

@@ -31,21 +31,37 @@ export async function createFolders(
       names: here.map(nameOf),
       gone: gone.filter((path) => parentOf(path) === parent).map(nameOf),
     };
-    await growIn(parent, places, here[0] ?? parent, async (stage) => {
+    const fillStage = async (stage: FoldersStage): Promise<void> => {
       for (const path of here) growing.set(path, stage.growing(nameOf(path)));
       await fillFrom(at + 1);
-    });
+    };
+    await growIn(parent, places, here[0] ?? parent, fillStage, (stage) => stage.appear());
   };
   await fillFrom(0);
   for (const path of gone) if (!parents.includes(parentOf(path))) await removePath(path);
 }
 
-async function growIn(
+/**
+ * Starts a folder as `createFolder` does, but one with something in it stays; says whether this one appeared. Of several that
+ * are made for one path at the same time, on any machines, the first that is complete appears.
+ */
+export async function createFolderOnce(
+  path: string,
+  fill: (growing: string) => Promise<void>,
+): Promise<boolean> {
+  if ((await pathKind(path)) === 'file') throw fileInsteadOfFolder(path);
+  const name = nameOf(path);
+  const fillStage = (stage: FoldersStage): Promise<void> => fill(stage.growing(name));
+  return growIn(parentOf(path), { names: [name], gone: [] }, path, fillStage, (stage) => stage.appearOnce());
+}
+
+async function growIn<T>(
   parent: string,
   { names, gone }: { readonly names: readonly string[]; readonly gone: readonly string[] },
   path: string,
   fill: (stage: FoldersStage) => Promise<void>,
-): Promise<void> {
+  appear: (stage: FoldersStage) => Promise<T>,
+): Promise<T> {
   const removeMade = await makeFolders(parent).catch((error: unknown) => {
     if (isThereAlready(error)) throw fileOnTheWay(path, { cause: error });
     return rethrow('write', path)(error);
@@ -53,7 +69,7 @@ async function growIn(
   const stage = await FoldersStage.start(parent, names, gone).catch(rethrow('write', path));
   try {
     await fill(stage);
-    await stage.appear().catch(rethrow('write', path));
+    return await appear(stage).catch(rethrow('write', path));
   } catch (error) {
     await stage.remove();
     await removeMade();

@@ -91,6 +91,20 @@ export class FoldersStage {
     await this.remove();
   }
 
+  /** Moves the one folder to its final name unless another with something in it is there; says whether it did. */
+  async appearOnce(): Promise<boolean> {
+    const [name = ''] = this.#names;
+    const isFirst = await rename(this.growing(name), join(this.#folder, name)).then(
+      () => true,
+      (error: unknown) => {
+        if (isInTheWay(error)) return false;
+        throw error;
+      },
+    );
+    await this.remove();
+    return isFirst;
+  }
+
   /** Others may put something under the name at the same time: the last one stays, whole. */
   async #place(name: string, move: (from: string, to: string) => Promise<void>): Promise<void> {
     const path = join(this.#folder, name);
