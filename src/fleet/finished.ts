@@ -1,4 +1,5 @@
 import {
+  type ArtifactRecord,
   isIntact,
   type Provenance,
   type RecordedItem,
@@ -37,8 +38,10 @@ export async function finishedResult(item: IdentifiedItem): Promise<Finished | u
 }
 
 /** What a record says of an item; `undefined` where it is another item's, or of none. */
-function finishedIn(
-  record: Pick<Provenance, 'item' | 'artifacts'>,
+export function finishedIn(
+  record: Pick<Provenance, 'item'> & {
+    readonly artifacts: Readonly<Record<string, Pick<ArtifactRecord, 'files'>>>;
+  },
   { id, referenceIdentity }: Pick<IdentifiedItem, 'id' | 'referenceIdentity'>,
 ): Finished | undefined {
   if (record.item?.id !== id) return undefined;

@@ -1,0 +1,239 @@
+import { join, posix } from 'node:path';
+import { Readable } from 'node:stream';
+import { throwIfInterrupted } from '../../context.ts';
+import { FileFormatError } from '../../errors.ts';
+import { readProvenance } from '../../formats/provenance.ts';
+import { isPlainPath } from '../../hub/hub-id.ts';
+import type { ByteSource } from '../../io/bytes.ts';
+import { createFolder } from '../../io/create-folders.ts';
+import { openFile, readText } from '../../io/disk.ts';
+import { filesIn } from '../../io/file-sizes.ts';
+import { hashStream } from '../../io/hashing/hash-stream.ts';
+import { writeHashed } from '../../io/hashing/write-hashed.ts';
+import { notFound } from '../../io/not-found.ts';
+import { loadOptional } from '../../io/optional-package.ts';
+import { streamBytes } from '../../io/stream-bytes.ts';
+import { isAbsentObject, isThere, s3Failure } from './s3-errors.ts';
+import { otherResult, RECORD, type Store } from './store.ts';
+
+/** A place in a bucket. */
+export interface S3Place {
+  readonly address: string;
+  readonly bucket: string;
+  /** Before all keys, without a slash at its end; may be empty. */
+  readonly prefix: string;
+  /** The address of a service with S3's API; Amazon's own when left out. */
+  readonly endpoint?: string | undefined;
+  readonly region?: string | undefined;
+}
+
+/** Bytes of one part of an upload: with the 10,000 that there may be, files of up to 168 GB. */
+const PART_BYTES = 16 * 2 ** 20;
+
+const packages = {
+  purpose: 'A store in S3',
+  packages: ['@aws-sdk/client-s3@3.1175.0', '@aws-sdk/lib-storage@3.1175.0'],
+};
+
+/**
+ * A bucket. Every object is written on the condition that nothing has its key (`If-None-Match: *`), the record last: so of two
+ * workers that put the same result one writes each object, whatever happens to the other, and a result with a record is
+ * whole. Throws `NotFoundError` where the packages are not installed.
+ */
+export async function openS3Store(place: S3Place): Promise<Store> {
+  const bucket = await S3Bucket.open(place);
+  const { address } = place;
+  return {
+    address,
+    recordOf: (name) => bucket.readText(`${name}/${RECORD}`),
+    async put(name, folder, { signal }) {
+      const own = await readText(join(folder, RECORD));
+      const there = await bucket.readText(`${name}/${RECORD}`);
+      if (there === undefined && (await putAll(bucket, { name, folder, signal }))) return 'put';
+      if ((there ?? (await bucket.readText(`${name}/${RECORD}`))) === own) return 'there';
+      throw otherResult(address, name, `its ${RECORD} differs`);
+    },
+    async get(name, into, { signal }) {
+      if ((await bucket.readText(`${name}/${RECORD}`)) === undefined) throw notFound(`${address}/${name}`);
+      await createFolder(into, async (growing) => {
+        for (const key of await bucket.list(`${name}/`)) {
+          throwIfInterrupted(signal);
+          await bucket.read(`${name}/${key}`, join(growing, key));
+        }
+      });
+      return into;
+    },
+    async close() {
+      bucket.close();
+    },
+  };
+}
+
+/** Puts all files of a folder, its record last; says whether that was put, and not there already. */
+async function putAll(
+  bucket: S3Bucket,
+  { name, folder, signal }: { name: string; folder: string; signal: AbortSignal | undefined },
+): Promise<boolean> {
+  const { artifacts = {} } = (await readProvenance(folder)) ?? {};
+  const recorded = new Set(
+    Object.entries(artifacts).flatMap(([path, { files }]) => files.map((file) => `${path}/${file.name}`)),
+  );
+  const files = (await filesIn(folder)).map((file) => file.name).filter((file) => file !== RECORD);
+  for (const file of files) {
+    throwIfInterrupted(signal);
+    const outcome = await bucket.putFile(`${name}/${file}`, join(folder, file), signal);
+    // A report may tell the time that it took; what is on record is the same in every run.
+    if (outcome === 'other' && recorded.has(file))
+      throw otherResult(bucket.address, name, `its ${file} differs`);
+  }
+  return (await bucket.putFile(`${name}/${RECORD}`, join(folder, RECORD), signal)) === 'put';
+}
+
+/** The objects below a prefix of a bucket. */
+class S3Bucket {
+  readonly address: string;
+  readonly #sdk: Sdk;
+  readonly #client: InstanceType<Sdk['S3Client']>;
+  readonly #place: S3Place;
+
+  private constructor(sdk: Sdk, place: S3Place) {
+    const { endpoint, region } = place;
+    this.address = place.address;
+    this.#sdk = sdk;
+    this.#place = place;
+    this.#client = new sdk.S3Client({
+      // A bucket that is part of the host's name needs a name of its own for each, which only Amazon has.
+      ...(endpoint !== undefined && { endpoint, forcePathStyle: true, region: 'us-east-1' }),
+      ...(region !== undefined && { region }),
+    });
+  }
+
+  static async open(place: S3Place): Promise<S3Bucket> {
+    return new S3Bucket(await loadSdk(), place);
+  }
+
+  /** A small object as text; `undefined` where there is none. */
+  async readText(name: string): Promise<string | undefined> {
+    try {
+      const { Body } = await this.#client.send(new this.#sdk.GetObjectCommand(this.#object(name)));
+      return await Body?.transformToString();
+    } catch (error) {
+      if (isAbsentObject(error)) return undefined;
+      throw s3Failure(this.address, error);
+    }
+  }
+
+  /** The names of the objects below `prefix`, relative to it. Throws `FileFormatError` for one that leads elsewhere. */
+  async list(prefix: string): Promise<string[]> {
+    const { Bucket, Key: Prefix } = this.#object(prefix);
+    const names: string[] = [];
+    try {
+      for await (const { Contents = [] } of this.#sdk.paginateListObjectsV2(
+        { client: this.#client },
+        { Bucket, Prefix },
+      ))
+        names.push(...Contents.map(({ Key = '' }) => Key.slice(Prefix.length)));
+    } catch (error) {
+      throw s3Failure(this.address, error);
+    }
+    const strange = names.find((name) => !isPlainPath(name));
+    if (strange === undefined) return names;
+    throw new FileFormatError({
+      problem: `${this.address} has an object whose name leads out of its folder.`,
+      details: { found: `${prefix}${strange}` },
+      advice: 'Remove it there.',
+    });
+  }
+
+  /** Reads an object into a file. Throws `FileFormatError` where its bytes are not those that were put. */
+  async read(name: string, path: string): Promise<void> {
+    try {
+      const { Body, Metadata } = await this.#client.send(new this.#sdk.GetObjectCommand(this.#object(name)));
+      const { sha256 } = await writeHashed(path, async (write) => {
+        let offset = 0;
+        // as: in Node, a body is a stream of bytes.
+        for await (const bytes of Body as unknown as AsyncIterable<Uint8Array>) {
+          await write(bytes, offset);
+          offset += bytes.length;
+        }
+      });
+      if (Metadata?.sha256 === undefined || Metadata.sha256 === sha256) return;
+    } catch (error) {
+      throw s3Failure(this.address, error);
+    }
+    throw new FileFormatError({
+      problem: `${this.address}/${name} is not the file that was put there.`,
+      advice: 'Remove the result there and submit it again.',
+    });
+  }
+
+  /** Puts a file where nothing has its name; otherwise says whether the same bytes are there, or others. */
+  async putFile(
+    name: string,
+    path: string,
+    signal: AbortSignal | undefined,
+  ): Promise<'put' | 'same' | 'other'> {
+    const sha256 = await hashStream(path, { signal });
+    const source = await openFile(path);
+    const stop = new AbortController();
+    const abort = () => stop.abort();
+    signal?.addEventListener('abort', abort, { once: true });
+    try {
+      const upload = new this.#sdk.Upload({
+        client: this.#client,
+        partSize: PART_BYTES,
+        abortController: stop,
+        params: {
+          ...this.#object(name),
+          Body: Readable.from(blocksOf(source)),
+          IfNoneMatch: '*',
+          Metadata: { sha256 },
+        },
+      });
+      await upload.done();
+      return 'put';
+    } catch (error) {
+      throwIfInterrupted(signal);
+      if (!isThere(error)) throw s3Failure(this.address, error);
+      return (await this.#sha256Of(name)) === sha256 ? 'same' : 'other';
+    } finally {
+      signal?.removeEventListener('abort', abort);
+      await source.close();
+    }
+  }
+
+  close(): void {
+    this.#client.destroy();
+  }
+
+  async #sha256Of(name: string): Promise<string | undefined> {
+    try {
+      const { Metadata } = await this.#client.send(new this.#sdk.HeadObjectCommand(this.#object(name)));
+      return Metadata?.sha256;
+    } catch (error) {
+      throw s3Failure(this.address, error);
+    }
+  }
+
+  #object(name: string): { readonly Bucket: string; readonly Key: string } {
+    return { Bucket: this.#place.bucket, Key: posix.join(this.#place.prefix, name) };
+  }
+}
+
+type Sdk = Awaited<ReturnType<typeof loadSdk>>;
+
+function loadSdk() {
+  return loadOptional(packages, async () => {
+    const [client, { Upload }] = await Promise.all([
+      import('@aws-sdk/client-s3'),
+      import('@aws-sdk/lib-storage'),
+    ]);
+    const { S3Client, GetObjectCommand, HeadObjectCommand, paginateListObjectsV2 } = client;
+    return { S3Client, GetObjectCommand, HeadObjectCommand, paginateListObjectsV2, Upload };
+  });
+}
+
+/** A file's bytes in blocks that are nobody else's, since an upload collects them. */
+async function* blocksOf(source: ByteSource): AsyncGenerator<Uint8Array> {
+  for await (const block of streamBytes(source, 0, source.size)) yield block.slice();
+}
