@@ -48,6 +48,8 @@ export function hubFixture(): HubFixture {
   beforeEach(() => {
     fixture.server.repositories.clear();
     fixture.server.seen.length = 0;
+    fixture.server.uploads.clear();
+    fixture.server.commits.length = 0;
     fixture.server.bytesSent = 0;
     fixture.server.fault = () => undefined;
     fixture.server.api = () => undefined;

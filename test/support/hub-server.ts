@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { answerUpload, takeUpload } from './hub-uploads.ts';
 
 /** A repository as the imitation of the Hub holds it. */
 export interface FakeRepository {
@@ -51,6 +52,12 @@ export interface HubServer {
   changeList: (entries: Record<string, unknown>[]) => Record<string, unknown>[];
   /** Says what goes wrong with the next answer of the API. */
   api: () => Fault | undefined;
+  /** Tokens that may write everywhere. */
+  readonly writers: Set<string>;
+  /** Large files that were uploaded, by their SHA-256. */
+  readonly uploads: Map<string, Uint8Array>;
+  /** The repository of each commit, in order. */
+  readonly commits: string[];
   close(): Promise<void>;
 }
 
@@ -71,6 +78,9 @@ export async function startHub(): Promise<HubServer> {
     fault: () => undefined,
     changeList: (entries) => entries,
     api: () => undefined,
+    writers: new Set(['hf_writer']),
+    uploads: new Map(),
+    commits: [],
     close: async () => {
       await Promise.all([close(hub), close(storage)]);
     },
@@ -79,6 +89,7 @@ export async function startHub(): Promise<HubServer> {
 
   async function answerHub(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { pathname, searchParams } = see(request, url);
+    if (await answerUpload(request, response, server, storageUrl)) return;
     const [, isApi, repo = '', kind, rest = ''] =
       /^\/(api\/models\/)?([^/]+\/[^/]+?)\/(revision|tree|resolve)\/(.+)$/.exec(pathname) ?? [];
     const repository = server.repositories.get(repo);
@@ -121,6 +132,7 @@ export async function startHub(): Promise<HubServer> {
   /** As object storage does: a signature is good for one request, and a token is an error. */
   async function answerStorage(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { searchParams } = see(request, storageUrl);
+    if (request.method === 'PUT') return takeUpload(request, response, server);
     const signature = searchParams.get('signature') ?? '';
     const asked = signatures.get(signature);
     if (!asked || request.headers.authorization) return fail(response, 403, undefined, 'AccessDenied');
