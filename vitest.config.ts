@@ -14,6 +14,7 @@ const slow = [
   'test/commands/**/*.test.ts',
   'test/convert/{recordings,safety-checker,unet,variants}.test.ts',
   'test/fleet/batch.test.ts',
+  'test/fleet/queue/queue.test.ts',
   'test/formats/coreml/compiled/apple-compiler.test.ts',
   'test/formats/coreml/{mil-artifact,split-mil}.test.ts',
   'test/formats/onnx/split-onnx.test.ts',

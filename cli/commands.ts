@@ -25,6 +25,24 @@ export const commands: readonly [ListedCommand, ...ListedCommand[]] = [
     load: async () => (await import('./commands/batch.ts')).batchCommand,
   },
   {
+    name: 'submit',
+    usage: 'submit <manifest>',
+    summary: 'Give a manifest to the workers of a queue, on any number of machines',
+    load: async () => (await import('./commands/submit.ts')).submitCommand,
+  },
+  {
+    name: 'worker',
+    usage: 'worker',
+    summary: 'Do the jobs of a queue until stopped',
+    load: async () => (await import('./commands/worker.ts')).workerCommand,
+  },
+  {
+    name: 'jobs',
+    usage: 'jobs',
+    summary: 'Show the jobs of a queue, and what came of them',
+    load: async () => (await import('./commands/jobs.ts')).jobsCommand,
+  },
+  {
     name: 'download',
     usage: 'download <repo>',
     summary: 'Download a checkpoint or ready-made Core ML models from the Hub',

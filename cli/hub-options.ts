@@ -4,12 +4,19 @@ import type { HubOptions } from '../src/hub/hub-options.ts';
 
 /** Declares the options of commands that use the Hub. */
 export function declareHubOptions<T>(yargs: Argv<T>, { all } = { all: true }) {
-  return yargs
+  const withRevision = yargs
     .option('revision', {
       hidden: !all,
       type: 'string',
       describe: 'Branch, tag or commit [default: main]',
     })
+    .group('revision', 'Hub:');
+  return declareHubAccess(withRevision, { all });
+}
+
+/** The same for commands that are told elsewhere what of the Hub they use. */
+export function declareHubAccess<T>(yargs: Argv<T>, { all } = { all: true }) {
+  return yargs
     .option('token', {
       hidden: !all,
       type: 'string',
@@ -26,12 +33,12 @@ export function declareHubOptions<T>(yargs: Argv<T>, { all } = { all: true }) {
       type: 'boolean',
       describe: 'Use only cached files [default: HF_HUB_OFFLINE]',
     })
-    .group(['revision', 'token', 'cache-dir', 'offline'], 'Hub:');
+    .group(['token', 'cache-dir', 'offline'], 'Hub:');
 }
 
 /** Settings of the Hub: from the options above, or else from the environment. */
 export async function hubOptions(argv: {
-  readonly revision: string | undefined;
+  readonly revision?: string | undefined;
   readonly token: string | undefined;
   readonly 'cache-dir': string | undefined;
   readonly offline: boolean | undefined;

@@ -1,6 +1,6 @@
 /**
  * `npm run docs`: writes `docs/cli.md`, each command's own help, `docs/clients.md`, what each client is written,
- * `docs/supported.md`, what the code can do, the counts in `docs/trust.md`, and from the rows of the benchmarks the tables of README and
+ * the numbers of `docs/fleet.md`, `docs/supported.md`, what the code can do, the counts in `docs/trust.md`, and from the rows of the benchmarks the tables of README and
  * `docs/drawing.md`, and a chart; with `--check` it only compares, and fails on a difference.
  */
 import { execFileSync } from 'node:child_process';
@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path';
 import { commandNames } from '../cli/commands.ts';
 import { benchmarkChart, newestRows, withBenchmarks, withSteps } from './docs/benchmarks.ts';
 import { clientsPage } from './docs/clients.ts';
+import { fleetPage } from './docs/fleet.ts';
 import { publishedSchemas } from './docs/json-schemas.ts';
 import { modelsPage } from './docs/models.ts';
 import { supportedPage } from './docs/supported.ts';
@@ -21,6 +22,7 @@ const pages = {
   'docs/cli.md': commandLinePage(),
   'docs/clients.md': clientsPage(),
   'docs/supported.md': await supportedPage(),
+  'docs/fleet.md': fleetPage(root),
   'docs/trust.md': trustPage(root),
   'README.md': withBenchmarks(readFileSync(join(root, 'README.md'), 'utf8'), benchmarks),
   'docs/drawing.md': withSteps(

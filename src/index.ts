@@ -82,6 +82,22 @@ export {
   batchDefaults,
   type ItemResult,
 } from './fleet/batch.ts';
+export { type JobsRequest, listJobs as jobs, type QueuedItem } from './fleet/queue/list-jobs.ts';
+export type { StepResult } from './fleet/queue/run-step.ts';
+export {
+  type SubmitOptions,
+  type SubmitRequest,
+  type SubmittedItem,
+  submit,
+  submitDefaults,
+} from './fleet/queue/submit.ts';
+export {
+  type WorkOptions,
+  type WorkRequest,
+  type WorkResult,
+  work,
+  workDefaults,
+} from './fleet/queue/work.ts';
 export type { Compiler } from './formats/coreml/compiled/compilers.ts';
 export * from './generate/browser.ts';
 export {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { manifestSchema } from '../../src/fleet/manifest.ts';
+import { itemStates } from '../../src/fleet/queue/list-jobs.ts';
 import { findingSchema, provenanceSchema } from '../../src/formats/provenance.ts';
 import { cardSchema } from '../../src/report/card.ts';
 import {
@@ -253,10 +254,43 @@ const item = z.strictObject({
     .optional(),
 });
 
+/** An item that is done, as far as it is. */
+const outcome = {
+  bytes: count.optional().describe('of its files'),
+  psnr: decibels.optional().describe('dB: the lowest of its models, against its reference'),
+  verdict: z.enum(['pass', 'below the floor', 'not checked', 'failed']).optional(),
+  published: z.string().optional().describe('where it is on the Hub'),
+};
+
+/** An item of a queue. */
+const queued = {
+  item: z.string().describe('the checkpoint and the variant'),
+  id: z.string().describe('SHA-256 of the models, their names, the options and the version'),
+  place: z.string().describe('its result: a folder in the store'),
+};
+
 /** Results, by command. */
 export const resultSchemas = {
   convert,
   batch: z.union([item, z.strictObject({ path: z.string().describe('of the example that --init wrote') })]),
+  submit: z.strictObject({
+    ...queued,
+    state: z.enum(['new', 'waiting', 'done', 'again']),
+    result: z.strictObject(outcome).optional(),
+  }),
+  worker: z.strictObject({
+    done: count.describe('steps'),
+    failed: count.describe('attempts at steps'),
+  }),
+  jobs: z.strictObject({
+    ...queued,
+    ...outcome,
+    state: z.enum(itemStates),
+    step: z.enum(['fetch', 'convert', 'check', 'publish']),
+    attempts: count.describe('at the step'),
+    reason: z.string().optional().describe('why the step failed, or is tried again'),
+    seconds: z.number().optional().describe('between its submission and its end'),
+  }),
   download: z.strictObject({
     path: z.string(),
     repo: z.string(),

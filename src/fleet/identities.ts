@@ -56,6 +56,26 @@ export class Identities {
     };
   }
 
+  /**
+   * SHA-256 over the bytes of an item's models on the disk; `undefined` where all are on the Hub, where a commit names them. Whoever
+   * converts later can tell by it whether they are still the same.
+   */
+  async contentsOf({ models, reference }: Item): Promise<string | undefined> {
+    const { modelVersion, refinerVersion, customVaeVersion, controlnets = [], loras = [] } = models;
+    const others = [
+      refinerVersion,
+      customVaeVersion,
+      ...controlnets,
+      ...loras.map(({ path }) => path),
+      reference,
+    ];
+    const hashes: string[] = [];
+    for (const name of [modelVersion, ...others])
+      if (name !== undefined && name !== FLOAT32 && !(await isHubId(name)))
+        hashes.push(await this.#hashOf(name));
+    return hashes.length === 0 ? undefined : digest(hashes.join('\n'));
+  }
+
   async #checkHashes({ models: { modelVersion }, sha256 = {} }: Item): Promise<void> {
     for (const [name, expected] of Object.entries(sha256)) {
       const file = name === '' ? modelVersion : join(modelVersion, name);

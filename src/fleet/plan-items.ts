@@ -7,6 +7,7 @@ import { FLOAT32, locateReference, NONE, planVariants, type Variant } from './pl
 import { type Place, placeName, type ReadManifest } from './read-manifest.ts';
 import { refused } from './refused.ts';
 import { sameKey } from './same-key.ts';
+import { isService } from './store/open-store.ts';
 
 /** The items of a manifest, and the folder of all results. */
 export interface PlannedItems {
@@ -31,6 +32,13 @@ interface Source {
  */
 export async function planItems(read: ReadManifest): Promise<PlannedItems> {
   const { manifest, path } = read;
+  if (isService(manifest.output ?? ''))
+    throw refused(
+      read,
+      ['output'],
+      `is no folder: ${manifest.output}`,
+      'Only sdconvert submit puts results elsewhere: --results.',
+    );
   const output = resolve(dirname(path), manifest.output ?? 'converted');
   const variants = await planVariants(read);
   const sources: Source[] = [];

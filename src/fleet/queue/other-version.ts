@@ -1,0 +1,23 @@
+import type { Queue } from 'bullmq';
+import { RequestError } from '../../errors.ts';
+import { version } from '../../version.ts';
+import { withoutPassword } from './connection.ts';
+import type { StepJob } from './step-job.ts';
+
+/** States of jobs that are still to be done. */
+const unfinished = ['active', 'waiting', 'delayed', 'prioritized', 'waiting-children'] as const;
+
+/** Throws `RequestError` where the queue has unfinished jobs of another version, whose files would be others. */
+export async function refuseOtherVersion(queue: Queue<StepJob>, address: string): Promise<void> {
+  const jobs = await queue.getJobs([...unfinished], 0, 0);
+  const other = jobs.find((job) => job && job.data.version !== version);
+  if (other) throw ofAnotherVersion(address, other.data.version);
+}
+
+/** This version must not touch a queue. */
+export function ofAnotherVersion(address: string, other: string): RequestError {
+  return new RequestError({
+    problem: `the queue at ${withoutPassword(address)} holds jobs of sdconvert ${other}, and this is sdconvert ${version}, which would write other files.`,
+    advice: `Run them with npx sdconvert@${other} worker, or wait until they are done.`,
+  });
+}
