@@ -114,6 +114,7 @@ test('damage fails a report, a model that cannot be read too', { timeout }, asyn
   cpSync(at('out'), at('damaged'), { recursive: true });
   writeFileSync(at('damaged/onnx/vae_encoder/model.onnx'), 'not a model');
   const { card } = await report({ folder: at('damaged') });
+  expect(JSON.stringify(card)).not.toContain(at());
   expect(card.verdict.result).toBe('fail');
   expect(card.lint.map(({ rule }) => rule)).toEqual(expect.arrayContaining(['files-on-record', 'readable']));
 });

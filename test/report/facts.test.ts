@@ -65,10 +65,18 @@ test('limits name the largest model that a client would load, and what it loads 
 });
 
 test('dated rules find what they are about, and nothing in a model without it', () => {
-  const rules = (files: readonly CardFile[], family: string | null = null, scheduler: string | null = null) =>
-    lintRules({ files, family, scheduler, settings: undefined }).map(({ rule, where }) => `${rule} ${where}`);
+  const rules = (
+    files: readonly CardFile[],
+    family: string | null = null,
+    scheduler: string | null = null,
+    flatAttention: readonly string[] = [],
+  ) =>
+    lintRules({ files, family, scheduler, settings: undefined, flatAttention }).map(
+      ({ rule, where }) => `${rule} ${where}`,
+    );
   const small = { byteLength: 1e6 };
   expect(rules([file('a.mlpackage', small)])).toEqual([]);
+  expect(rules([], null, null, ['t.mlpackage'])).toEqual(['flat-attention-of-text t.mlpackage']);
   expect(rules([file('a.mlpackage')])).toEqual(['unet-over-1-gb a.mlpackage']);
   const weights = [{ stored: '6-bit palette', bits: 6, tensors: 1, parameters: 1, byteLength: 1 }];
   expect(rules([file('a.mlpackage', { weights, needs: 'macOS 15, iOS 18' })])).toEqual([

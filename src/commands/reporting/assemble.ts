@@ -7,6 +7,7 @@ import { openAnalysis } from '../../mixed-bits/analysis.ts';
 import type { Card, CardFile } from '../../report/card.ts';
 import { type MeasuredVerdicts, parityOf } from '../../report/facts/compare.ts';
 import { curveOf } from '../../report/facts/curve.ts';
+import { flatAttention } from '../../report/facts/flat-attention.ts';
 import { identify } from '../../report/facts/identify.ts';
 import { judgeCard } from '../../report/facts/judge-card.ts';
 import { layersOf } from '../../report/facts/layers.ts';
@@ -18,6 +19,7 @@ import { notCheckedOf } from '../../report/facts/not-checked.ts';
 import { version } from '../../version.ts';
 import { type ReadFolder, shownPath } from './read-folder.ts';
 import type { ReportRequest } from './request.ts';
+import { withoutPaths } from './without-paths.ts';
 
 /** All that a card is made of. */
 export interface CardParts extends ReadFolder {
@@ -46,18 +48,29 @@ export async function assembleCard(parts: CardParts): Promise<Omit<Card, 'cost'>
   const originals = identity.loras.length === 0 ? checkpoint : undefined;
   const layers = await layersOf(request.folder, files, originals);
   const curve = await curveFor(request, layers, files);
+  const flat = await flatAttention(request.folder, files);
   const lint = [
     ...lintFolder(problems, files, provenance?.artifacts ?? {}, await clientChecks(request, files)),
-    ...lintRules({ files, family: identity.family, settings: provenance?.pipeline, scheduler }),
+    ...lintRules({
+      files,
+      family: identity.family,
+      settings: provenance?.pipeline,
+      scheduler,
+      flatAttention: flat,
+    }),
   ];
   const hasConversionCost = (request.conversion ?? null) !== null;
-  return {
+  const card = {
     sdconvert: version,
     folder: names.folder,
     verdict: judgeCard({ ...names, floor: request.minPsnr, parity, lint }),
     ...{ identity, files, limits: limitsOf(files), parity, pictures, layers, curve, lint },
     notChecked: notCheckedOf({ ...names, files, parity, pictures, layers, curve, hasConversionCost }),
   };
+  return withoutPaths(card, [
+    request.folder,
+    ...(request.reference === undefined ? [] : [request.reference]),
+  ]);
 }
 
 /** The curve of a file of `analyze`: the one that was named, or the one that `analyze` writes beside the UNet. */

@@ -2,10 +2,14 @@ import { basename, join } from 'node:path';
 import type { Context } from '../../context.ts';
 import type { NetworkKind } from '../../convert/networks/networks.ts';
 import { RequestError } from '../../errors.ts';
-import { type DrawingFolder, findDrawingFolder } from '../../generate/drawing-folder.ts';
+import { type DrawingFolder, findDrawingFolder, requireModel } from '../../generate/drawing-folder.ts';
+import { readSettings } from '../../generate/drawing-settings.ts';
+import { readDrawnUnet } from '../../generate/drawn-unet.ts';
 import type { Image } from '../../generate/image.ts';
-import { pixelsOf } from '../../generate/image-tensor.ts';
+import { imageFromTensor, pixelsOf } from '../../generate/image-tensor.ts';
+import type { OnStep } from '../../generate/pipelines/denoise.ts';
 import { decodePng } from '../../generate/png.ts';
+import { decodeLatents } from '../../generate/run-networks.ts';
 import { exists, linkFile, makeFolder, makeTemporaryFolder, readBytes } from '../../io/disk.ts';
 import { linkFolder } from '../../io/link-folder.ts';
 import type { Card } from '../../report/card.ts';
@@ -14,7 +18,9 @@ import { differenceGain, differenceMap } from '../../report/pictures/difference.
 import { type EmbeddedPicture, embedded } from '../../report/pictures/embedded.ts';
 import { ssim } from '../../report/pictures/ssim.ts';
 import type { ModelInFolder } from '../../run/find-models.ts';
+import { openNetwork } from '../../run/open-network.ts';
 import { compare } from '../../validate/psnr.ts';
+import type { TensorData } from '../../weights/tensor-data.ts';
 import { convertCheckpoint } from '../convert.ts';
 import type { DrawnPicture } from '../drawing/finish-pictures.ts';
 import { generate } from '../generate.ts';
@@ -61,13 +67,17 @@ export async function drawSwapped(request: DrawRequest, context: Context): Promi
     const pictures = new Map<string, Image>();
     // The conversion may have been made for one size: all others are drawn in it.
     let drawn: DrawnPicture | undefined;
+    let latents: TensorData<'f32'> | undefined;
     const draw = async (name: string, input: string) => {
       told(`with ${name}`, pictures.size + 1);
       const output = join(temporary.path, 'pictures', name);
       const { prompt, seed, steps, guidanceScale } = request;
       const size = drawn && { width: drawn.width, height: drawn.height };
       const settings = { prompt, seed, steps, guidanceScale, disableSafety: true, ...size };
-      const [image] = await generate({ ...settings, input, output }, quiet);
+      const onStep: OnStep = ([each]) => {
+        latents = each;
+      };
+      const [image] = await generate({ ...settings, input, output, onStep }, quiet);
       if (image?.kind !== 'picture') throw new Error('nothing was drawn');
       drawn ??= image;
       pictures.set(name, decodePng(await readBytes(image.path), image.path));
@@ -76,8 +86,12 @@ export async function drawSwapped(request: DrawRequest, context: Context): Promi
     const mixed = (name: string, swapped: readonly Network[]) =>
       mixedFolder(join(temporary.path, 'mixed', name), reference, ours, swapped);
     await draw('all', await mixed('all', networks));
+    for (const network of networks)
+      if (network !== 'vae_decoder') await draw(network, await mixed(network, [network]));
     await draw('float32', reference.path);
-    for (const network of networks) await draw(network, await mixed(network, [network]));
+    // The decoder comes last, so the steps before it are those of float32.
+    if (latents && networks.includes('vae_decoder'))
+      pictures.set('vae_decoder', await decodeWith(ours, reference, latents));
     return describe(
       request,
       { scheduler: drawn?.scheduler ?? '', format: ours.models.get('unet')?.format ?? 'onnx' },
@@ -85,6 +99,24 @@ export async function drawSwapped(request: DrawRequest, context: Context): Promi
     );
   } finally {
     await temporary.remove();
+  }
+}
+
+/** Decodes latents of the reference with the conversion’s decoder. */
+async function decodeWith(
+  ours: DrawingFolder,
+  reference: DrawingFolder,
+  latents: TensorData<'f32'>,
+): Promise<Image> {
+  const { family } = await readDrawnUnet(requireModel(reference, 'unet'));
+  const { latentScale } = await readSettings(reference, family, {});
+  const decoder = await openNetwork(requireModel(ours, 'vae_decoder').paths, { optimize: true });
+  try {
+    const { shape, data } = await decodeLatents(decoder, latents, latentScale);
+    const [, , height = 0, width = 0] = shape;
+    return imageFromTensor(data, width, height);
+  } finally {
+    await decoder.close();
   }
 }
 

@@ -63,7 +63,7 @@ async function describeWeight(
   original: Weight | undefined,
 ): Promise<Layers['weights'][number]> {
   const { kind, bits } = form;
-  const described = { name, form: kind === 'palette' ? `${bits}-bit palette` : `${bits}-bit linear`, bits };
+  const described = { name, form: kind, bits };
   if (!original) return { ...described, elements: null, byteLength: null, decibels: null };
   const elements = elementCount(original.shape);
   const { squaredError, energy } = await errorIn(original, form);

@@ -10,6 +10,8 @@ export interface Linted {
   readonly family: string | null;
   readonly settings: PipelineSettings | undefined;
   readonly scheduler: string | null;
+  /** Text encoders whose attention has three axes, by path. */
+  readonly flatAttention: readonly string[];
 }
 
 /** A fault that is known of a system, a client or a version, and how it is told. */
@@ -31,6 +33,15 @@ const swiftSchedulers = ['PNDMScheduler', 'DPMSolverMultistepScheduler', 'FlowMa
 
 /** The rules. Dates are those of the threads; a rule is removed when the fault is mended everywhere that matters. */
 const rules: readonly Rule[] = [
+  {
+    rule: 'flat-attention-of-text',
+    severity: 'warning',
+    since: 'macOS 27.2',
+    problem: 'attention with three axes in a text encoder crashes on the GPU of macOS 27.2.',
+    source: 'https://github.com/MochiDiffusion/MochiDiffusion/issues/521',
+    mend: 'Convert the text encoder again: sdconvert writes four axes.',
+    find: ({ flatAttention }) => flatAttention,
+  },
   {
     rule: 'palettes-of-macos15',
     severity: 'warning',

@@ -6,7 +6,7 @@ import { chart, commandLine, type Section, table } from './table.ts';
 
 type Model = NonNullable<Card['parity']>['models'][number];
 
-const arithmetics = { exact: 'as the runtime computes', rounded: 'every operation rounded' } as const;
+const arithmetics = { exact: 'this machine’s', rounded: 'rounded to float16' } as const;
 
 /** How far each model is from its reference. */
 export function paritySection({ parity, verdict, notChecked }: Card): Section {

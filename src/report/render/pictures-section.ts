@@ -17,7 +17,7 @@ export function attributionSection({ pictures, notChecked }: Card, images: Image
   const rows = swapped.map(({ network, psnr, ssim }) => [
     network === 'all' ? 'all of them' : network,
     decibelText(psnr),
-    ssim.toFixed(5),
+    similarity(ssim),
   ]);
   return {
     ...common,
@@ -27,7 +27,7 @@ ${table('Pictures against those of float32', ['Network of this conversion', { nu
       .filter(({ network }) => network !== 'all')
       .map(
         ({ network, picture, difference }) =>
-          html`<div>${figure(images, picture.name, `${network} of this conversion`)}${figure(images, difference.name, `what it changes, × ${gain}`)}</div>`,
+          html`<div>${figure(images, picture.name, `${network} of this conversion`)}${figure(images, difference.name, `what it changes, ×\u00a0${gain}`)}</div>`,
       )}</div>
 <p class="hint">PSNR of 8-bit pictures: rounding to bytes alone leaves 59 dB. SSIM after Wang et al. 2004, on luminance; 1 is identical.</p>`,
   };
@@ -46,8 +46,13 @@ export function picturesSection({ pictures, notChecked }: Card, images: Images):
 <figure class="compare"><div class="pair">${image(images, whole.picture.name, '')}${image(images, reference.name, '')}</div>
 <label><span class="ends"><span>this conversion</span><span>float32</span></span>
 <input type="range" min="0" max="100" value="50" aria-label="Share of the picture that shows this conversion instead of float32"></label></figure>
-<div class="pictures">${figure(images, reference.name, 'float32')}${figure(images, whole.picture.name, `this conversion: ${decibelText(whole.psnr)}, SSIM ${whole.ssim.toFixed(5)}`)}${figure(images, whole.difference.name, `where they differ, × ${gain}`)}</div>`,
+<div class="pictures">${figure(images, reference.name, 'float32')}${figure(images, whole.picture.name, `this conversion: ${decibelText(whole.psnr)}, SSIM ${similarity(whole.ssim)}`)}${figure(images, whole.difference.name, `where they differ, ×\u00a0${gain}`)}</div>`,
   };
+}
+
+/** An SSIM that rounds to 1 is not told as 1 unless it is. */
+function similarity(ssim: number): string {
+  return ssim < 1 && ssim > 0.99999 ? '> 0.99999' : ssim.toFixed(5);
 }
 
 function missing(notChecked: Card['notChecked']): Markup {

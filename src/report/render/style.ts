@@ -86,6 +86,8 @@ img.small { image-rendering: pixelated; }
 .compare input { width: 100%; height: 2.75rem; margin: 0; accent-color: var(--accent); cursor: ew-resize; }
 .compare .ends { display: flex; justify-content: space-between; }
 details { margin: .75rem 0 0; }
+td details { margin: 0; }
+td summary { padding: 0; white-space: nowrap; }
 summary { padding: .375rem 0; cursor: pointer; color: var(--accent); }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; border-radius: .25rem; }
 .skip { position: absolute; left: -100rem; }
