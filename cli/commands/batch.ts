@@ -91,7 +91,9 @@ function summary(results: readonly ItemResult[]): string {
     ...(low > 0 ? [`${low} below the floor`] : []),
     ...(failed > 0 ? [`${failed} failed`] : []),
   ].join(', ');
-  return `Of ${count(results.length, 'item')}, ${results.length - failed - low} are good: ${bad}. Run it again to try those that failed.`;
+  const again =
+    failed > 0 ? ' Mend what failed, and run this again: nothing that is done is done again.' : '';
+  return `${results.length - failed - low} of ${count(results.length, 'item')} are good; ${bad}.${again}`;
 }
 
 function declare(yargs: Argv, how: { readonly all: boolean }) {

@@ -189,7 +189,7 @@ class Batch {
           ...(signal && { signal }),
           admit: (need) => this.#room.enter(who, need),
           onProgress: (event) => {
-            if (event.type === 'note') notes.push(event.message);
+            if (event.type === 'note' && !notes.includes(event.message)) notes.push(event.message);
             if (event.type === 'progress') this.#progress(item, `${event.stage} ${event.what}`);
           },
         },

@@ -1,4 +1,5 @@
 import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import type { Context, Need, ProgressEvent } from '../context.ts';
 import { SdConvertError } from '../errors.ts';
 import { type CarriedError, revived } from '../io/carried-error.ts';
@@ -44,32 +45,27 @@ export async function runItem(item: IdentifiedItem, site: Site, context: Context
     serialization: 'advanced', // JSON has no infinities
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   });
-  const tell = (order: Order): void => void (child.connected && child.send(order));
+  const tell = (order: Order): void => void (child.connected && child.send(order, () => {}));
   const stop = (): void => tell({ type: 'stop' });
   let lastWords = '';
   child.stderr?.on('data', (text) => {
     lastWords = `${lastWords}${text}`.slice(-MOST_WORDS);
   });
-  try {
-    return await new Promise<Outcome>((resolve, reject) => {
-      child.on('message', (report: Report) => {
-        if (report.type === 'event') context.onProgress?.(report.event);
-        else if (report.type === 'need')
-          void (context.admit?.(report.need) ?? Promise.resolve()).then(() => tell({ type: 'go' }));
-        else if (report.type === 'done') child.once('exit', () => resolve(report.outcome));
-        else child.once('exit', () => reject(revived(report.error)));
-      });
-      child.once('error', reject);
-      child.once('exit', (code, signal) =>
-        setImmediate(() => reject(died(item, signal ?? `code ${code}`, lastWords))),
-      );
-      context.signal?.addEventListener('abort', stop, { once: true });
-      tell({ type: 'run', item, site });
-      if (context.signal?.aborted) stop();
-    });
-  } finally {
-    context.signal?.removeEventListener('abort', stop);
-  }
+  let end: (Report & { type: 'done' | 'failed' }) | undefined;
+  child.on('message', (report: Report) => {
+    if (report.type === 'event') context.onProgress?.(report.event);
+    else if (report.type === 'need')
+      void (context.admit?.(report.need) ?? Promise.resolve()).then(() => tell({ type: 'go' }));
+    else end = report;
+  });
+  // A process may be seen to end before what it said last is read; the channel is closed after that.
+  const ended = Promise.all([once(child, 'exit'), once(child, 'disconnect')]);
+  context.signal?.addEventListener('abort', stop, { once: true });
+  tell({ type: 'run', item, site });
+  if (context.signal?.aborted) stop();
+  const [[code, signal]] = await ended.finally(() => context.signal?.removeEventListener('abort', stop));
+  if (end?.type === 'done') return end.outcome;
+  throw end ? revived(end.error) : died(item, signal ?? `code ${code}`, lastWords);
 }
 
 /** Characters of what a process said last that an error repeats. */

@@ -87,7 +87,8 @@ async function judged(
   const floor = { minPsnr: Number.NEGATIVE_INFINITY, maxMemoryBytes, tmpDir };
   if (reference === FLOAT32) {
     // Again, with a check: everything is there, so nothing is written, and LoRAs and a VAE of its own are in the reference.
-    const { verdicts } = await convertCheckpoint({ ...requestOf(item, site), ...floor }, context);
+    const request = { ...requestOf(item, site), ...floor };
+    const { verdicts } = await convertCheckpoint(request, withoutNotesOf('write', context));
     return verdicts;
   }
   await context.admit?.({ memoryBytes: maxMemoryBytes ?? DEFAULT_MAX_BYTES, diskBytes: 0 });
@@ -95,6 +96,18 @@ async function judged(
     { artifact: item.output, reference, hub: { ...site.hub, revision: undefined }, ...floor },
     context,
   );
+}
+
+/** Follows work without the notes of a stage: in a check, that of writing only notes that all is there. */
+function withoutNotesOf(stage: string, context: Context): Context {
+  let isThere = false;
+  return {
+    ...context,
+    onProgress(event) {
+      if (event.type === 'stage') isThere = event.stage === stage;
+      if (event.type !== 'note' || !isThere) context.onProgress?.(event);
+    },
+  };
 }
 
 /** The lowest PSNR of a model's outputs, in dB with two decimals: against float32, whatever the bits. */

@@ -75,7 +75,7 @@ test('the log has a line for each item, the table a row, and a missed floor is e
     'pass',
   ]);
   expect(rows[2]?.at(-1)).toBe('BELOW THE FLOOR');
-  expect(stdout).toContain('Of 2 items, 1 are good: 1 below the floor.');
+  expect(stdout).toContain('1 of 2 items are good; 1 below the floor.\n');
 });
 
 test('--json is a line for each item, as the schema says', { timeout }, async () => {
