@@ -13,6 +13,7 @@ import {
   onnxRewriting,
   weightFile,
 } from './artifacts.ts';
+import { batchManifests } from './batch-manifests.ts';
 import { configs, lora, schedulers, shards, tokenizers } from './checkpoints.ts';
 import { hubAnswers } from './hub.ts';
 import { hubFaults } from './hub-faults.ts';
@@ -51,4 +52,5 @@ export const formats: readonly Format[] = [
   hubAnswers,
   hubFaults,
   png,
+  batchManifests,
 ];

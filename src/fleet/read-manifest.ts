@@ -1,8 +1,9 @@
-import { isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml';
+import { isMap, isNode, isScalar } from 'yaml';
 import { z } from 'zod';
 import { FileFormatError, RequestError } from '../errors.ts';
 import { readText } from '../io/disk.ts';
 import { shown } from '../io/error-text.ts';
+import { parseYaml, type YamlDocument, YamlProblem } from '../io/yaml.ts';
 import { nearestOf } from '../text.ts';
 import { type Manifest, manifestSchema } from './manifest.ts';
 
@@ -17,8 +18,8 @@ export interface ReadManifest {
   at(place: Place): string;
 }
 
-/** A hundred thousand sources by their paths take a tenth. */
-const MOST_BYTES = 1 << 27;
+/** A hundred thousand sources by their paths take less. */
+const MOST_BYTES = 1 << 24;
 
 /** More aliases than this make large data of a small file. */
 const MOST_ALIASES = 1000;
@@ -28,33 +29,25 @@ const MOST_ALIASES = 1000;
  * names file, line and key for a value that the schema does not allow.
  */
 export async function readManifest(path: string): Promise<ReadManifest> {
-  const lines = new LineCounter();
-  const { document, value } = parse(await readText(path, MOST_BYTES), path, lines);
+  const { document, value, lineAt } = parse(await readText(path, MOST_BYTES), path);
   const at = (place: Place): string => {
     const offset = offsetOf(document, place);
-    return offset === undefined ? path : `${path}:${lines.linePos(offset).line}`;
+    return offset === undefined ? path : `${path}:${lineAt(offset)}`;
   };
   const { data, error } = manifestSchema.safeParse(value, { reportInput: true });
   if (!data) throw refusal(error, value, at);
   return { path, manifest: data, at };
 }
 
-type Document = ReturnType<typeof parseDocument>;
+type Document = YamlDocument['document'];
 
-/** Parses YAML to plain data: tags make no objects, and aliases cannot blow it up. */
-function parse(text: string, path: string, lineCounter: LineCounter) {
+function parse(text: string, path: string): YamlDocument {
   try {
-    const document = parseDocument(text, { schema: 'core', logLevel: 'silent', lineCounter });
-    const [problem] = [...document.errors, ...document.warnings];
-    if (problem) {
-      const { line } = lineCounter.linePos(problem.pos[0]);
-      throw notAManifest(`${path}:${line}`, problem.message.split(/ at line |\n/)[0] ?? '');
-    }
-    return { document, value: document.toJS({ maxAliasCount: MOST_ALIASES }) as unknown };
+    return parseYaml(text, MOST_ALIASES);
   } catch (error) {
-    if (error instanceof FileFormatError) throw error;
-    // The parser itself throws, too: for what is too deep, and for too many aliases.
-    throw notAManifest(path, error instanceof Error ? error.message : String(error));
+    if (!(error instanceof YamlProblem)) throw error;
+    const { line, message } = error;
+    throw notAManifest(line === undefined ? path : `${path}:${line}`, message);
   }
 }
 
@@ -113,7 +106,7 @@ function refusal({ issues }: z.ZodError, value: unknown, at: (place: Place) => s
       advice: 'sdconvert batch --init writes an example.',
     });
   return new RequestError({
-    problem: `${at(place)}: ${placeName(place)} is ${shown(found)}: ${expectation(issue)}.`,
+    problem: `${at(place)}: ${placeName(place)} is ${described(found, issue)}: ${expectation(issue)}.`,
     advice: choice(issue, found),
   });
 }
@@ -150,6 +143,14 @@ export function placeName(place: Place): string {
   return place
     .map((key, index) => (typeof key === 'number' ? `[${key}]` : `${index > 0 ? '.' : ''}${String(key)}`))
     .join('');
+}
+
+/** What was found: of a wrong kind, which; else the value itself. */
+function described(found: unknown, issue: Issue): string {
+  const isOfOtherKind =
+    issue.code === 'invalid_type' && ['array', 'object', 'record'].includes(issue.expected);
+  if (!isOfOtherKind || found === null) return shown(found);
+  return kinds[Array.isArray(found) ? 'array' : typeof found] ?? shown(found);
 }
 
 function expectation(issue: Issue): string {

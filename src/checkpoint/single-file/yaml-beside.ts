@@ -1,8 +1,8 @@
 import { basename } from 'node:path';
-import { parseDocument } from 'yaml';
 import { FileFormatError } from '../../errors.ts';
 import { exists, lookAtFile, readText } from '../../io/disk.ts';
 import { isJsonObject } from '../../io/json/python-json.ts';
+import { parseYaml, YamlProblem } from '../../io/yaml.ts';
 import type { PredictionType } from './prediction.ts';
 
 /**
@@ -30,6 +30,8 @@ export interface OriginalConfig {
 /** Larger files are not configs. */
 const MOST_BYTES = 1 << 15;
 
+const MOST_ALIASES = 50;
+
 /**
  * Most of these files have this size, whatever the size of their pictures; smaller sizes are from other training
  * stages.
@@ -48,17 +50,12 @@ export async function configBeside(path: string): Promise<OriginalConfig | undef
   return factsIn(readYaml(await readText(file), file), basename(file));
 }
 
-/** Parses YAML to plain data: tags create no objects, and aliases cannot blow it up. */
 function readYaml(text: string, file: string): unknown {
   try {
-    const document = parseDocument(text, { schema: 'core', logLevel: 'silent' });
-    const [problem] = [...document.errors, ...document.warnings];
-    if (problem) throw notAConfig(file, problem.message.split('\n')[0] ?? '');
-    return document.toJS({ maxAliasCount: 50 });
+    return parseYaml(text, MOST_ALIASES).value;
   } catch (error) {
-    if (error instanceof FileFormatError) throw error;
-    // The parser itself throws, too: for what is too deep, among others.
-    throw notAConfig(file, error instanceof Error ? error.message : String(error));
+    if (error instanceof YamlProblem) throw notAConfig(file, error.message);
+    throw error;
   }
 }
 
