@@ -50,6 +50,20 @@ export const movements: Readonly<Record<string, OnnxLowering>> = {
     op.result('Pad', [op.operand(0), sizes, op.operand(2)], { mode });
   },
 
+  /** x, sizes, scales, offsets: Apple's exporter enlarges pictures so. */
+  'primitive.interpolate_v1'(op) {
+    const sizes = op.resultShape();
+    const scales = op.shapeOf(0).map((size, axis) => (sizes[axis] ?? 0) / size);
+    const isPlain = op.choice('interpolation') === NEAREST && op.numbers(3).every((offset) => offset === 0);
+    if (!isPlain || !scales.every(Number.isInteger)) throw op.refuse('it does more than repeat elements');
+    const attributes = {
+      mode: 'nearest',
+      coordinate_transformation_mode: 'asymmetric',
+      nearest_mode: 'floor',
+    };
+    op.result('Resize', [op.operand(0), '', op.write.float32s(scales)], attributes);
+  },
+
   'primitive.gather_nd_v1': (op) => op.result('GatherND', [op.operand(0), op.operand(1)]),
 
   /** ONNX's Where does not select booleans, so they become numbers on the way. */
@@ -60,6 +74,9 @@ export const movements: Readonly<Record<string, OnnxLowering>> = {
     op.result('Cast', [op.step('Where', [condition, one, other])], { to: dataTypes.bool });
   },
 };
+
+/** The number of interpolation that takes the nearest element. */
+const NEAREST = 1;
 
 /** ONNX's names of the ways to pad, by their numbers in Core AI. */
 const paddings: Readonly<Record<number, string>> = { 1: 'constant', 2: 'reflect' };
