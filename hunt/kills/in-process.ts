@@ -13,6 +13,8 @@ interface Run {
   readonly killAt: number;
   readonly onKill: () => void;
   readonly open: Set<fs.promises.FileHandle>;
+  /** Calls that change the disk and have not ended: they end in a process that is killed, too. */
+  readonly underWay: Set<Promise<unknown>>;
 }
 
 const current = new AsyncLocalStorage<Run>();
@@ -31,6 +33,12 @@ export function prepareProcess(): () => void {
       return new Promise(() => {}); // as in a process that is gone, nothing comes after it
     },
     (handle) => current.getStore()?.open.add(handle),
+    (call) => {
+      const { underWay } = current.getStore() ?? {};
+      underWay?.add(call);
+      const end = () => underWay?.delete(call);
+      call.then(end, end);
+    },
   );
   const kill = process.kill.bind(process);
   process.kill = () => {
@@ -51,7 +59,10 @@ export async function sdconvertHere(
   { cwd, killAt = Number.POSITIVE_INFINITY }: { readonly cwd: string; readonly killAt?: number | undefined },
 ): Promise<Ended & { readonly calls: number }> {
   const killed = Promise.withResolvers<true>();
-  const run: Run = { made: 0, killAt, onKill: () => killed.resolve(true), open: new Set() };
+  const run: Run = {
+    ...{ made: 0, killAt, onKill: () => killed.resolve(true) },
+    ...{ open: new Set(), underWay: new Set() },
+  };
   let output = '';
   const writes = [process.stdout.write, process.stderr.write] as const;
   const listen = (text: string | Uint8Array): boolean => {
@@ -65,6 +76,7 @@ export async function sdconvertHere(
   try {
     const ended = current.run(run, () => import(`${main}?run=${runs++}`)).then(() => false);
     const wasKilled = await Promise.race([ended, killed.promise]);
+    await Promise.allSettled(run.underWay);
     return { code: wasKilled ? 'SIGKILL' : Number(process.exitCode ?? 0), output, calls: run.made };
   } finally {
     process.chdir(folder);
