@@ -65,6 +65,13 @@ export class OnnxCall {
     return this.typeOf(parameter).shape.length;
   }
 
+  /** Number of axes of a parameter's value beyond so many. Throws where it has fewer. */
+  axesBeyond(parameter: string, count: number): number {
+    const rest = this.rankOf(parameter) - count;
+    if (rest < 0 || !Number.isInteger(rest)) throw this.refuse(`its ${parameter} has too few axes`);
+    return rest;
+  }
+
   /** A size of a parameter's value; −1 is the last axis. Throws for one that is only known when the model runs. */
   sizeOf(parameter: string, axis: number): number {
     const size = this.typeOf(parameter).shape.at(axis);

@@ -288,13 +288,13 @@ function affine(op: OnnxCall, quotient: readonly string[], shaped: (parameter: s
 
 /** Reshapes a parameter [C] to broadcast over the channels of x [N,C,…]. */
 function perChannel(op: OnnxCall, parameter: string): string {
-  const spatial = Array(op.rankOf('x') - 2).fill(1);
+  const spatial = Array(op.axesBeyond('x', 2)).fill(1);
   return op.step('Reshape', [op.operand(parameter), op.write.int64s([-1, ...spatial])]);
 }
 
 function swapLastTwo(op: OnnxCall, parameter: string): string {
-  const rank = op.rankOf(parameter);
-  const perm = [...Array(rank - 2).keys(), rank - 1, rank - 2];
+  const others = op.axesBeyond(parameter, 2);
+  const perm = [...Array(others).keys(), others + 1, others];
   return op.step('Transpose', [op.operand(parameter)], { perm });
 }
 

@@ -27,7 +27,7 @@ export const movements: Readonly<Record<string, OnnxLowering>> = {
 
   split(op) {
     const axis = op.int('axis', 0);
-    const sizes = op.ints('split_sizes') ?? evenParts(op.sizeOf('x', axis), op.resultCount);
+    const sizes = op.ints('split_sizes') ?? evenParts(op, op.sizeOf('x', axis));
     let start = 0;
     for (const [index, size] of sizes.entries()) {
       const range = [[start], [start + size], [axis]].map((each) => op.write.int64s(each));
@@ -74,7 +74,7 @@ export const movements: Readonly<Record<string, OnnxLowering>> = {
     const mode = op.text('mode', 'constant');
     if (!Object.hasOwn(modes, mode)) throw op.refuse(`its mode is ${mode}`);
     const pad = ints(op, 'pad');
-    const others = Array(op.rankOf('x') - pad.length / 2).fill(0);
+    const others = Array(op.axesBeyond('x', pad.length / 2)).fill(0);
     const [before, after] = [0, 1].map((side) => [
       ...others,
       ...pad.filter((_, index) => index % 2 === side),
@@ -155,7 +155,7 @@ export const movements: Readonly<Record<string, OnnxLowering>> = {
   upsample_nearest_neighbor(op) {
     const factors = [op.float('scale_factor_height', 1), op.float('scale_factor_width', 1)];
     if (!factors.every(Number.isInteger)) throw op.refuse('it enlarges by a fraction');
-    const scales = op.write.float32s([...Array(op.rankOf('x') - 2).fill(1), ...factors]);
+    const scales = op.write.float32s([...Array(op.axesBeyond('x', 2)).fill(1), ...factors]);
     const attributes = {
       mode: 'nearest',
       coordinate_transformation_mode: 'asymmetric',
@@ -217,7 +217,9 @@ function endsOfSingles(op: OnnxCall, squeezed: readonly boolean[], whole: readon
   return op.write.int64s(ends);
 }
 
-function evenParts(size: number, count: number): number[] {
+function evenParts(op: OnnxCall, size: number): number[] {
+  const count = op.resultCount;
+  if (size % count !== 0) throw op.refuse(`${size} is not cut evenly into ${count}`);
   return Array(count).fill(size / count);
 }
 

@@ -188,3 +188,29 @@ test.each([
   expect(error).toBeInstanceOf(UnsupportedModelError);
   expect(error.problem).toContain('its axes is not of whole numbers');
 });
+
+test.each([
+  ['linear', 'linear(x = x, weight = b)'],
+  ['a convolution', 'instance_norm(x = b, gamma = b)'],
+  ['padding', 'pad(x = b, pad = tensor<int32, [4]>([1, 1, 1, 1]))'],
+])('%s of values with too few axes is refused, by parameter', async (_, operation) => {
+  const program = {
+    inputs: { x: f32([1, 2], [1, 2]), b: f32([2], [1, 2]) },
+    operations: `tensor<fp32, [1, 2]> y = ${operation};`,
+    outputs: ['y'],
+  };
+  const error = await rejectionOf(translate(program));
+  expect(error).toBeInstanceOf(UnsupportedModelError);
+  expect(error.problem).toMatch(/its \w+ has too few axes/);
+});
+
+test('a split that is not even is refused, with its sizes', async () => {
+  const program = {
+    inputs: { x: f32([1, 3], [1, 2, 3]) },
+    operations:
+      'tensor<fp32, [1, 1]> y, tensor<fp32, [1, 2]> z = split(x = x, num_splits = int32(2), axis = int32(1));',
+    outputs: ['y', 'z'],
+  };
+  const error = await rejectionOf(translate(program));
+  expect(error.problem).toContain('3 is not cut evenly into 2');
+});
