@@ -50,7 +50,8 @@ export async function report(options: ReportOptions, context: Context = {}): Pro
   const given = withDefaults<ReportRequest, typeof reportDefaults>(reportDefaults, options);
   refusePictures(given);
   const { reference, output = given.folder } = given;
-  if (reference !== undefined) await requireOnnxruntime();
+  const runs = reference !== undefined && (given.pictures || given.verdicts === undefined);
+  if (runs) await requireOnnxruntime();
   if (!given.force) await refuseForeignCard(output);
   const request =
     reference === undefined

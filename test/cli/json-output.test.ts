@@ -12,6 +12,7 @@ import { convertCheckpoint } from '../../src/commands/convert.ts';
 import { download } from '../../src/commands/download.ts';
 import { inspect } from '../../src/commands/inspect.ts';
 import { quantizeArtifact } from '../../src/commands/quantize.ts';
+import { report } from '../../src/commands/report.ts';
 import { validate } from '../../src/commands/validate.ts';
 import { verify } from '../../src/commands/verify.ts';
 import { provenanceSchema } from '../../src/formats/provenance.ts';
@@ -151,6 +152,8 @@ test('so do the other commands, and what they leave on record', { timeout }, asy
   });
   cpSync(artifact, at('packages/vae_encoder.mlpackage'), { recursive: true });
   check('bundle', await bundlePackages({ folder: at('packages') }));
+  const card = { folder: at('out'), reference: sdShapes, output: at('card'), verdicts };
+  expect(check('report', await report(card))).toMatchObject({ card: { verdict: { result: 'pass' } } });
 
   writeFileSync(at('note.txt'), 'text');
   for (const [path, kind] of [

@@ -61,6 +61,36 @@ test('some networks are named, each once for its chunks', () => {
   ).toBe('sdconvert convert --model-version sd15 --convert-unet --target onnx --chunk-unet -o out');
 });
 
+test('a precision that a target or a VAE does not have is that which was asked for', () => {
+  const precisions = (of: (path: string) => string) => {
+    const pipeline = { latentScale: { factor: 0.13025, shift: 0 } };
+    const { artifacts, ...rest } = record([...onnx, ...packages], {}, { pipeline });
+    const changed = Object.entries(artifacts).map(([path, each]) => {
+      const options = { ...each.options, precision: of(path) };
+      return [path, { ...each, options }] as const;
+    });
+    return commandAgain({ ...rest, artifacts: Object.fromEntries(changed) }, 'out').command;
+  };
+  expect(precisions((path) => (path.includes('vae') ? 'float32' : 'float16'))).toBe(
+    'sdconvert convert --model-version sd15 -o out',
+  );
+  expect(precisions((path) => (path.startsWith('onnx') ? 'float16-weights' : 'float16'))).toBe(
+    'sdconvert convert --model-version sd15 --precision float16-weights -o out',
+  );
+  expect(precisions(() => 'float32')).toContain('--precision float32');
+});
+
+test('clients with forms of their own are named, with the usual one where it is there, too', () => {
+  const own = record(onnx, {}).artifacts;
+  const theirs = record(
+    onnx.map((path) => path.replace('onnx', 'onnx-openvino')),
+    { client: 'openvino' },
+  );
+  expect(commandAgain(theirs, 'out').command).toContain('--for openvino ');
+  const both = { ...theirs, artifacts: { ...own, ...theirs.artifacts } };
+  expect(commandAgain(both, 'out').command).toContain('--for optimum,openvino ');
+});
+
 test('where no single command makes it again, the card says why', () => {
   const inPlace = record(onnx, { quantization: { inPlace: true, forms: [] } });
   expect(commandAgain(inPlace, 'out')).toMatchObject({

@@ -1,8 +1,12 @@
+import { usualClients } from '../../bundle/profiles/profiles.ts';
 import { type NetworkKind, type NetworkName, networkKind } from '../../convert/networks/networks.ts';
+import { trainedFactors } from '../../convert/networks/vae-variant.ts';
 import { parsePath } from '../../formats/artifact-id.ts';
 import { formatOfEnding, type TargetName } from '../../formats/format.ts';
 import type { ArtifactRecord, Provenance } from '../../formats/provenance.ts';
+import { targets as builders } from '../../formats/targets.ts';
 import { nextCommand } from '../../inspect/next-command.ts';
+import type { Precision } from '../../quantize/precision.ts';
 
 /** The command that makes a conversion again, and what is to be known before it is run. */
 export interface CommandAgain {
@@ -26,7 +30,10 @@ const usual: readonly NetworkKind[] = ['text_encoder', 'unet', 'vae_decoder', 'v
  * The one command that makes the recorded artifacts again; `null`, and why, where no single one does: artifacts that were made
  * with different options, or changed afterwards.
  */
-export function commandAgain({ artifacts, checkpoint, hub = [] }: Provenance, folder: string): CommandAgain {
+export function commandAgain(
+  { artifacts, checkpoint, pipeline, hub = [] }: Provenance,
+  folder: string,
+): CommandAgain {
   const made = Object.entries(artifacts).flatMap(([path, { options }]): Made[] => {
     const { network } = parsePath(path);
     const target = formatOfEnding(path) === 'mlpackage' ? 'coreml' : 'onnx';
@@ -39,7 +46,8 @@ export function commandAgain({ artifacts, checkpoint, hub = [] }: Provenance, fo
       command: null,
       note: 'Weights were quantised after the conversion (sdconvert quantize --in-place).',
     };
-  const options = optionsOf(made);
+  const isXl = pipeline?.latentScale?.factor === trainedFactors.xl;
+  const options = optionsOf(made, isXl);
   if (!options)
     return { command: null, note: 'Its models were made with different options, by several commands.' };
   const [source] = hub;
@@ -52,24 +60,24 @@ export function commandAgain({ artifacts, checkpoint, hub = [] }: Provenance, fo
 }
 
 /** Options of the command line that all of them were made with; `undefined` where no single command line has them. */
-function optionsOf(made: readonly Made[]): string[] | undefined {
+function optionsOf(made: readonly Made[], isXl: boolean): string[] | undefined {
   const all = (key: string, of: readonly Made[] = made) =>
     new Set(of.map(({ options }) => JSON.stringify(options[key])).filter((value) => value !== undefined));
   const targets = [...new Set(made.map(({ target }) => target))];
-  const [first] = made;
-  for (const key of ['precision', 'loras', 'quantization', 'maxChunkBytes', 'latentHeight', 'latentWidth'])
+  for (const key of ['loras', 'quantization', 'maxChunkBytes', 'latentHeight', 'latentWidth'])
     if (all(key).size > 1) return undefined;
   const attention = attentionOf(made);
-  if (attention === undefined) return undefined;
+  const precision = precisionOf(made, isXl);
+  if (attention === undefined || precision === undefined) return undefined;
   const one = (key: string): unknown => [...all(key)].map((value) => JSON.parse(value))[0];
   const deployment = one('deployment');
-  const clients = [...all('client')].map((value) => String(JSON.parse(value)));
+  const clients = clientsOf(made);
   return [
     ...networkOptions(new Set(made.map(({ network }) => network))),
     ...(clients.length > 0 ? ['--for', clients.join(',')] : []),
     ...(targets.length === 1 && clients.length === 0 ? ['--target', targets[0] ?? ''] : []),
     ...attention,
-    ...option('--precision', first?.options.precision, 'float16'),
+    ...option('--precision', precision, 'float16'),
     ...option('--min-deployment-target', deployment, 'macOS13'),
     ...quantizationOptions(one('quantization')),
     ...chunkOptions(one('maxChunkBytes')),
@@ -79,6 +87,32 @@ function optionsOf(made: readonly Made[]): string[] | undefined {
     ...(one('unetBatch') === 1 ? ['--unet-batch-one'] : []),
     ...loraOptions(one('loras')),
   ];
+}
+
+/**
+ * The precision that was asked for: a target may take the nearest that it has, and the VAE of XL, which overflows in float16, stays in float32.
+ * `undefined` where no single one gives all.
+ */
+function precisionOf(made: readonly Made[], isXl: boolean): Precision | undefined {
+  const gives = (asked: Precision, mayBeWide: boolean) =>
+    made.every(({ target, network, options }) => {
+      const isWide = mayBeWide && networkKind(network).startsWith('vae') && options.precision === 'float32';
+      return isWide || options.precision === builders[target].precision(asked);
+    });
+  const usualFirst: readonly Precision[] = ['float16', 'float16-weights', 'float32'];
+  return usualFirst.find((asked) => gives(asked, false)) ?? usualFirst.find((asked) => gives(asked, isXl));
+}
+
+/** The clients that were named: none where all artifacts have their targets' own forms. */
+function clientsOf(made: readonly Made[]): readonly string[] {
+  const named = new Set(
+    made.flatMap(({ options }) => (typeof options.client === 'string' ? options.client : [])),
+  );
+  if (named.size === 0) return [];
+  const own = made.flatMap(({ target, options }) =>
+    options.client === undefined ? usualClients[target] : [],
+  );
+  return [...new Set([...own, ...named])];
 }
 
 /** Nothing where each target has its usual implementation; `undefined` where one option cannot say it. */
