@@ -39,8 +39,8 @@ export interface InspectRequest extends FromHub {
 
 /**
  * Says what a file or folder is and what to do with it: a checkpoint, weights, an ONNX or Core ML model, a folder of
- * converted models, or something else. Reads only headers, so size does not matter. Damaged and unsupported files are
- * described, not thrown. Throws `NotFoundError` when the path does not exist, `RequestError` without permission to read it,
+ * converted models, or something else. Reads only headers, so size does not matter, and of a conversion what is newer
+ * than its record. Damaged and unsupported files are described, not thrown. Throws `NotFoundError` when the path does not exist, `RequestError` without permission to read it,
  * and `InterruptedError`.
  *
  *     (await inspect({ path: 'stable-diffusion-v1-5' })).kind // 'checkpoint'

@@ -4,8 +4,9 @@ import { parsePath } from '../formats/artifact-id.ts';
 import { formatOfEnding } from '../formats/format.ts';
 import { locateArtifact } from '../formats/open.ts';
 import { type ArtifactRecord, type Provenance, readProvenance } from '../formats/provenance.ts';
-import { exists, listFolder, pathKind } from '../io/disk.ts';
+import { exists, listFolder, lookAtFile, pathKind } from '../io/disk.ts';
 import { folderSize, sizeOfFile } from '../io/file-sizes.ts';
+import { hashStream } from '../io/hashing/hash-stream.ts';
 import { readJsonObject } from '../io/json/python-json.ts';
 import { drawingCommand } from './drawing-command.ts';
 import { isControlNet } from './inspect-artifact.ts';
@@ -44,7 +45,7 @@ export async function findArtifacts(folder: string, within = '', levels = LEVELS
   return found;
 }
 
-/** Describes a folder of converted models, and checks that the files which its sdconvert.json lists are there in full. */
+/** Describes a folder of converted models, and checks that the files which its sdconvert.json lists are there as they were written. */
 export async function inspectArtifacts(
   path: string,
   found: readonly FoundArtifact[],
@@ -52,7 +53,7 @@ export async function inspectArtifacts(
   const record = await readRecord(path);
   const problems = [...record.problems];
   for (const [artifact, { files }] of Object.entries(record.artifacts)) {
-    problems.push(...(await missingFiles(path, artifact, files)));
+    problems.push(...(await damagedFiles(path, artifact, files)));
   }
   return {
     kind: 'artifacts',
@@ -95,19 +96,23 @@ function className(config: Readonly<Record<string, unknown>> | undefined): strin
   return typeof config?._class_name === 'string' ? config._class_name : null;
 }
 
-async function missingFiles(
+/** What is not as it was written. Only what is newer than the record is read whole. */
+async function damagedFiles(
   folder: string,
   artifact: string,
   files: ArtifactRecord['files'],
 ): Promise<string[]> {
   if (!(await exists(join(folder, artifact)))) return [`${artifact} is missing.`];
+  const recorded = (await lookAtFile(join(folder, 'sdconvert.json')))?.changed ?? 0;
   const problems: string[] = [];
-  for (const { name, byteLength } of files) {
+  for (const { name, byteLength, sha256 } of files) {
     const file = join(folder, artifact, name);
-    const size = (await pathKind(file)) === 'file' ? await sizeOfFile(file) : undefined;
-    if (size === undefined) problems.push(`${artifact}/${name} is missing.`);
-    else if (size !== byteLength)
-      problems.push(`${artifact}/${name} has ${size} bytes, but ${byteLength} were written.`);
+    const found = await lookAtFile(file);
+    if (!found) problems.push(`${artifact}/${name} is missing.`);
+    else if (found.size !== byteLength)
+      problems.push(`${artifact}/${name} has ${found.size} bytes, but ${byteLength} were written.`);
+    else if (found.changed >= recorded && (await hashStream(file)) !== sha256)
+      problems.push(`${artifact}/${name} has changed since it was written.`);
   }
   return problems;
 }

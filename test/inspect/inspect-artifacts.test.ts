@@ -1,9 +1,10 @@
-import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { expect, test } from 'vitest';
 import { inspect } from '../../src/commands/inspect.ts';
 import { describe } from '../../src/inspect/describe.ts';
 import type { ArtifactsInspection } from '../../src/inspect/inspection.ts';
+import { sha256 } from '../support/hub-server.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const at = temporaryFolder();
@@ -35,7 +36,9 @@ function output(folder: string): string {
       models.flatMap((model) => Object.entries(sizes).map(([name, size]) => [`${model}/${name}`, size])),
     ),
   );
-  const files = Object.entries(sizes).map(([name, byteLength]) => ({ name, byteLength, sha256: '' }));
+  const files = Object.entries(sizes).map(([name, byteLength]) => {
+    return { name, byteLength, sha256: sha256(new Uint8Array(byteLength)) };
+  });
   const artifacts = Object.fromEntries(models.map((model) => [model, { source: {}, options, files }]));
   writeFileSync(at(folder, 'sdconvert.json'), JSON.stringify({ sdconvert: '0.1.0', artifacts }));
   return at(folder);
@@ -52,6 +55,19 @@ test('weights that were kept though not finite are named', async () => {
   expect(describe(inspection)).toContain(
     'onnx/unet: conv_in.weight: 3 NaN of 2,304 elements, the first at 5',
   );
+});
+
+test('a file that was changed in its place is named, though it has its size', async () => {
+  const path = output('changed');
+  const data = at('changed', 'onnx/unet/model.onnx_data');
+  writeFileSync(data, new Uint8Array(100).fill(1));
+  const later = Date.now() / 1000 + 10;
+  utimesSync(data, later, later);
+  // Copied later, it is what it was.
+  utimesSync(at('changed', 'onnx/text_encoder/model.onnx'), later, later);
+  expect((await inspectArtifacts(path)).problems).toEqual([
+    'onnx/unet/model.onnx_data has changed since it was written.',
+  ]);
 });
 
 test('an output folder is described with what sdconvert.json says of its models', async () => {
