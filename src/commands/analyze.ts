@@ -29,7 +29,7 @@ import {
 } from '../mixed-bits/choose-bits.ts';
 import { denoisingCases } from '../mixed-bits/denoising-cases.ts';
 import { measure } from '../mixed-bits/measure.ts';
-import { planRecipe, writeRecipe } from '../mixed-bits/recipe.ts';
+import { planRecipe, UNTOUCHED, writeRecipe } from '../mixed-bits/recipe.ts';
 import { outputsOf, psnrOfAll } from '../mixed-bits/whole-model.ts';
 import type { PaletteBits } from '../quantize/palette/palette.ts';
 import { writeAnalysisPage } from '../report/analysis-page.ts';
@@ -110,8 +110,8 @@ export async function analyze(options: AnalyzeOptions, context: Context = {}): P
   const { target, output, force } = given;
   // Fail now, not after hours of measuring.
   if (target) refuseUnplaced(given);
+  if (target && given.inPlace) await refuseInCache(given.artifact);
   const request = await locateRequested(given, { artifact: 'measured' }, context);
-  if (target && given.inPlace) refuseInCache(given.artifact, request.artifact);
   const artifact = await openUnet(request.artifact);
   const { path: file } = artifact;
   if (target && output !== undefined) {
@@ -160,7 +160,7 @@ async function compare(request: AnalyzeRequest, analysis: Analysis, mixer: Mixer
     );
     points.push(uniform);
     const mixture = mixer.bestWithin(uniform.bytes);
-    if (mixture) points.push(await mixer.measure('mixed', mixture.bits));
+    if (mixture && changes(mixture)) points.push(await mixer.measure('mixed', mixture.bits));
   }
   const gains = points.flatMap(({ bits, psnr }, index) => {
     const uniform = points[index - 1];
@@ -187,7 +187,9 @@ async function choose(request: AnalyzeRequest, target: AnalyzeTarget, analysis: 
 
 async function withinBytes(bytes: number, mixer: Mixer) {
   const allocation = mixer.bestWithin(bytes);
-  if (allocation) return { allocation, point: await mixer.measure('mixed', allocation.bits) };
+  if (allocation && changes(allocation))
+    return { allocation, point: await mixer.measure('mixed', allocation.bits) };
+  if (allocation) throw largerThanModel(bytes, mixer.bytesOf(allocation));
   throw notThatSmall(bytes, mixer.bytesOf(mixer.smallest()));
 }
 
@@ -201,6 +203,7 @@ async function atPsnr(psnr: number, { measured: { peak } }: Analysis, mixer: Mix
   let highest = Number.NEGATIVE_INFINITY;
   for (let correction = 0; correction < CORRECTIONS; correction++) {
     const allocation = smallestWithin(mixer.choices, aim);
+    if (!changes(allocation)) break;
     const point = await mixer.measure('mixed', allocation.bits);
     highest = Math.max(highest, point.psnr);
     if (point.psnr >= psnr && (!best || point.bytes < best.point.bytes)) best = { allocation, point };
@@ -210,8 +213,22 @@ async function atPsnr(psnr: number, { measured: { peak } }: Analysis, mixer: Mix
   if (best) return best;
   throw new RequestError({
     problem: `no mixture of bits reaches ${psnr} dB.`,
-    details: { 'the highest found': `${highest.toFixed(1)} dB` },
-    advice: `Lower --target-psnr to ${Math.floor(highest)}, or keep the model as it is.`,
+    details: Number.isFinite(highest) ? { 'the highest found': `${highest.toFixed(1)} dB` } : {},
+    advice: Number.isFinite(highest)
+      ? `Lower --target-psnr to ${Math.floor(highest)}, or keep the model as it is.`
+      : 'Lower --target-psnr, or keep the model as it is.',
+  });
+}
+
+/** Whether a mixture stores any weight in fewer bits. */
+function changes({ bits }: Allocation): boolean {
+  return [...bits.values()].some((each) => each !== UNTOUCHED);
+}
+
+function largerThanModel(bytes: number, size: number): RequestError {
+  return new RequestError({
+    problem: `the model has ${formatBytes(size)} as it is, no more than the ${formatBytes(bytes)} that are asked for.`,
+    advice: 'Lower --target-size, or keep it as it is.',
   });
 }
 
