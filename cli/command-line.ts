@@ -85,8 +85,9 @@ export function unknownOptions(args: readonly string[], known: ReadonlySet<strin
     const [, name] = /^--([^=]+)/.exec(arg) ?? [];
     return name === undefined ? [] : [name];
   });
+  // yargs takes camel case, but no underscores.
   const isKnown = (name: string): boolean =>
-    known.has(name) || known.has(kebab(name)) || known.has(name.replace(/^no-/, ''));
+    known.has(name) || (!name.includes('_') && known.has(kebab(name))) || known.has(name.replace(/^no-/, ''));
   return [...new Set(names)].filter((name) => !isKnown(name));
 }
 

@@ -66,10 +66,11 @@ export async function bundlePackages(
       problem: 'optimum loads what convert writes: there is nothing to bundle for it.',
       advice: 'Leave optimum out of --for.',
     });
-  if (given.output !== undefined) await refuseOtherConversion(given.output, given);
+  if (given.output === undefined) await refuseInCache(given.folder);
+  else await refuseOtherConversion(given.output, given);
   const request = await locateRequested(given, { folder: purposeOf(clients) }, context);
   const { folder } = request;
-  if (given.output === undefined) refuseInCache(given.folder, folder);
+
   const isElsewhere = given.output !== undefined && resolve(given.output) !== resolve(folder);
   const output = isElsewhere ? given.output : folder;
   const bundleAll = async (): Promise<ClientBundle[]> => {

@@ -55,8 +55,8 @@ export interface WrittenChunk {
 export async function chunkArtifact(options: ChunkOptions, context: Context = {}): Promise<WrittenChunk[]> {
   checkRequest('chunk', options);
   const given = withDefaults<ChunkRequest, typeof chunkDefaults>(chunkDefaults, options);
+  if (given.output === undefined || given.removeOriginal) await refuseInCache(given.artifact);
   const request = await locateRequested(given, { artifact: 'models' }, context);
-  if (request.output === undefined || request.removeOriginal) refuseInCache(given.artifact, request.artifact);
   return withArtifact(request.artifact, (artifact) => {
     const whole = artifact.format === 'onnx' ? dirname(resolve(artifact.path)) : resolve(artifact.path);
     const place = (index: number) => chunkPlace(artifact, request.output, index);

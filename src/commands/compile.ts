@@ -37,13 +37,9 @@ export async function compilePackage(
 ): Promise<{ readonly path: string }> {
   checkRequest('compile', options);
   const given = withDefaults<CompileRequest, typeof compileDefaults>(compileDefaults, options);
-  const {
-    package: place,
-    output,
-    compiler,
-    force,
-  } = await locateRequested(given, { package: 'models' }, context);
-  if (output === undefined) refuseInCache(given.package, place);
+  const { output, compiler, force } = given;
+  if (output === undefined) await refuseInCache(given.package);
+  const { package: place } = await locateRequested(given, { package: 'models' }, context);
   const { format, path } = await openArtifact(place, `Name a ${endings.mlpackage}.`);
   if (format !== 'mlpackage')
     throw new RequestError({

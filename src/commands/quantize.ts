@@ -60,8 +60,8 @@ export async function quantizeArtifact(
   checkRequest('quantize', options);
   const given = withDefaults<QuantizeRequest, typeof quantizeDefaults>(quantizeDefaults, options);
   refuseUnplaced(given);
+  if (given.inPlace) await refuseInCache(given.artifact);
   const request = await locateRequested(given, { artifact: 'models' }, context);
-  if (request.inPlace) refuseInCache(given.artifact, request.artifact);
   return withArtifact(request.artifact, async (stored) => {
     const path = stored.place(request.output);
     if (!request.inPlace) {

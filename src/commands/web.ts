@@ -63,8 +63,8 @@ export const webStages = ['plan', 'demo', 'write'] as const;
 export async function web(options: WebOptions, context: Context = {}): Promise<WebResult> {
   checkRequest('web', options);
   const given = withDefaults<WebRequest, typeof webDefaults>(webDefaults, options);
+  if (given.output === undefined) await refuseInCache(given.folder);
   const request = await locateRequested(given, { folder: 'onnx' }, context);
-  if (given.output === undefined) refuseInCache(given.folder, request.folder);
   const folder = request.output ?? join(request.folder, WEB_FOLDER);
   await checkOutput(folder, request);
   const planned = await inStage('plan', context, async () => {

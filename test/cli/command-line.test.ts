@@ -67,6 +67,8 @@ describe('an option that there is not', () => {
     ];
     expect(unknownOptions(args, known)).toEqual(['quantise-nbits']);
     expect(unknownOptions(['--', '--not-an-option'], known)).toEqual([]);
+    expect(unknownOptions(['--quantize_nbits', '6'], known)).toEqual(['quantize_nbits']);
+    expect(noSuchOptions(['quantize_nbits'], known, '').advice).toContain('Did you mean --quantize-nbits?');
   });
 
   test('is named with the nearest that there is', () => {

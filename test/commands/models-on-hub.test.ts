@@ -121,6 +121,7 @@ test('models from the Hub are bundled into an output, and only those of the clie
   const clients = ['openvino'] as const;
   const request = { folder: 'org/ready', clients, hub: hub.options };
   await expect(bundlePackages(request)).rejects.toThrow('is in the cache of the Hub');
+  expect(hub.server.seen).toEqual([]); // refused before anything is downloaded
   await expect(bundlePackages({ ...request, output: at('made') })).rejects.toThrow(
     'holds another conversion',
   );

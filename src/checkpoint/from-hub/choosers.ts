@@ -129,7 +129,9 @@ function chooseModels(snapshot: Snapshot, id: HubId, isWanted = isInModel): Choi
   throw new NotFoundError({
     problem: `${repo} has no model that can be run: neither ONNX nor Core ML.`,
     details: { 'it has': names.length > 0 ? shortList(names) : 'no files' },
-    advice: 'Convert it first: sdconvert --model-version …',
+    advice: names.some(isOfCheckpoint)
+      ? `Convert it first: sdconvert ${repo}`
+      : 'Choose a repository that has ONNX or Core ML models.',
   });
 }
 

@@ -72,9 +72,9 @@ export async function resolveRequested(
   return resolveModel(name, { ...(hub ?? (await ownHubOptions())), ...how }, context);
 }
 
-/** Throws `RequestError` where a result would be written beside a model in the Hub's cache. */
-export function refuseInCache(name: string, path: string): void {
-  if (name === path) return;
+/** Throws `RequestError` for a model on the Hub, beside which in the cache a result would be written; before it is downloaded. */
+export async function refuseInCache(name: string): Promise<void> {
+  if (!(await isOnHub(name))) return;
   throw new RequestError({
     problem: `${name} is in the cache of the Hub, and nothing is written there.`,
     advice: `Name an output of your own: -o ${join('.', 'out')}`,

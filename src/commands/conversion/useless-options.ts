@@ -84,7 +84,7 @@ export function refuseUseless(
 function changesNothing(what: string, concerned: string, networks: readonly NetworkName[]): RequestError {
   return new RequestError({
     problem: `${what} would change nothing: it concerns ${concerned}, and none of these is converted.`,
-    details: { 'to convert': networks.join(', ') },
+    details: { 'to convert': [...new Set(networks)].join(', ') },
     advice: 'Leave it out, or convert what it is for.',
   });
 }
