@@ -47,7 +47,7 @@ async function writeExample(path: string, report: Parameters<Command['run']>[1])
 }
 
 /** A row for each item, what conversions noted, and why items failed. */
-export function describeBatch(results: readonly ItemResult[]): string {
+function describeBatch(results: readonly ItemResult[]): string {
   const rows = results.map(({ item, seconds, bytes, psnr, floor, verdict, reused }) => [
     item,
     reused ? '' : seconds.toFixed(1),

@@ -1,3 +1,4 @@
+import { refuseChunks } from '../bundle/profiles/refusals.ts';
 import { targetsFor } from '../commands/conversion/clients.ts';
 import { RequestError } from '../errors.ts';
 import { planQuantization } from '../quantize/plan.ts';
@@ -56,10 +57,14 @@ async function planVariant(
   try {
     if (quantization) planQuantization(quantization);
     targetsFor(options.clients, options.targets);
+    if (options.maxChunkBytes !== undefined) refuseChunks(options.clients ?? []);
   } catch (error) {
     if (!(error instanceof RequestError)) throw error;
     const { problem, advice = '' } = error;
-    throw new RequestError({ problem: `${read.at(place)}: ${problem}`, advice }, { cause: error });
+    throw new RequestError(
+      { problem: `${read.at(place)}: ${inKeys(problem)}`, advice: inKeys(advice) },
+      { cause: error },
+    );
   }
   return {
     name,
@@ -68,6 +73,14 @@ async function planVariant(
     reference: await locateReference(read, reference, [...place, 'reference']),
     place,
   };
+}
+
+/** Options of the command line, and the keys that a manifest has for them. */
+const keys = { '--target': 'targets', '--for': 'clients', '--chunk-unet': 'maxChunkBytes', '--mode': 'mode' };
+
+/** A sentence about options as one about a manifest. */
+function inKeys(sentence: string): string {
+  return Object.entries(keys).reduce((text, [option, key]) => text.replaceAll(option, key), sentence);
 }
 
 /** Finds what results are compared with: a path or an id on the Hub, or one of the words. Throws `RequestError`. */

@@ -23,8 +23,6 @@ import { FLOAT32 } from './plan-variants.ts';
  * The steps of an item, in order: fetch → convert → check. Each takes the identified item and does only what is not done yet: a
  * step that was killed is simply run again. A variant with fewer bits is quantised while it is converted, from the
  * checkpoint's own weights, so that a step of its own for quantising would only read everything once more.
- *
- * @public
  */
 export const stepNames = ['fetch', 'convert', 'check'] as const;
 

@@ -134,6 +134,26 @@ describe.skipIf(!hasPython)('in a terminal', () => {
   });
 });
 
+test('an item whose process is killed has failed, and says so', { timeout }, async () => {
+  const whole = { targets: ['onnx'], floor: 40 };
+  writeFileSync(at('killed.json'), JSON.stringify({ output: 'killed', options: whole, sources: ['seed-1'] }));
+  const batch = spawn(process.execPath, [main, 'batch', 'killed.json', '--json'], { cwd: at() });
+  let printed = '';
+  batch.stdout.on('data', (text) => {
+    const wasChecking = printed.includes('validate');
+    printed += text;
+    if (!wasChecking && printed.includes('validate'))
+      for (const child of childrenOf(batch.pid ?? 0)) process.kill(child, 'SIGKILL');
+  });
+  const code = await new Promise((resolve) => batch.once('close', resolve));
+  const last = JSON.parse(printed.trim().split('\n').at(-1) ?? '');
+  expect(code).toBe(1);
+  expect(last.result).toMatchObject({
+    verdict: 'failed',
+    error: { problem: 'the process that converted seed-1 ended with SIGKILL.' },
+  });
+});
+
 test('processes of items end with the one that started them', { timeout }, async () => {
   const whole = { targets: ['onnx'], floor: 40 };
   writeFileSync(at('orphan.json'), JSON.stringify({ output: 'orphan', options: whole, sources: ['seed-1'] }));

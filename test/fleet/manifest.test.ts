@@ -204,7 +204,12 @@ describe('refused with the line', () => {
     [
       'clients that load another target',
       'sources: [a]\noptions: {clients: [swift], targets: [onnx]}',
-      /^fleet\.yaml:2: swift loads coreml models/,
+      /^fleet\.yaml:2: swift loads coreml models, and targets onnx writes none\./,
+    ],
+    [
+      'chunks for clients that load none',
+      'sources: [a]\noptions: {clients: [optimum], targets: [onnx], maxChunkBytes: 1e9}',
+      /^fleet\.yaml:2: optimum loads whole models, and maxChunkBytes cuts the UNet\. Leave out maxChunkBytes, or optimum out of clients\./,
     ],
     [
       'a revision of a folder',

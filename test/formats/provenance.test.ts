@@ -158,3 +158,21 @@ test.each(['../../etc', '/etc', 'onnx/../../x', 'a\\..\\b'])(
     expect(await rejectionOf(readProvenance(output()))).toBeInstanceOf(FileFormatError);
   },
 );
+
+test('what a folder is the whole result of is forgotten with the next change, whatever it is', async () => {
+  const item = {
+    id: 'ab',
+    quality: { reference: 'float32', psnr: { 'onnx/unet': 70.25, 'onnx/vae': 'Infinity' as const } },
+  };
+  touch('onnx/config.json');
+  for (const change of [
+    () => updateProvenance(output(), { gone: ['onnx/unet'] }),
+    () => updateProvenance(output(), { pending: ['onnx/vae'] }),
+    () => recordBundle(output(), 'onnx', [file('config.json')]),
+  ]) {
+    await updateProvenance(output(), { item });
+    expect((await readProvenance(output()))?.item).toEqual(item);
+    await change();
+    expect((await readProvenance(output()))?.item).toBeUndefined();
+  }
+});
