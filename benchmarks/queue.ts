@@ -79,7 +79,7 @@ async function throughQueue(manifest: string, what: string, kills: number): Prom
   const server = await RedisServer.start(place);
   const results = join(folder, what);
   const redis = new Redis(server.address, { maxRetriesPerRequest: null }).on('error', () => {});
-  const queue = new Queue(QUEUE, { connection: redis });
+  const queue = new Queue(QUEUE, { connection: redis }).on('error', () => {});
   try {
     const empty = await usedBytes(redis);
     const start = performance.now();
