@@ -47,7 +47,7 @@ export async function uploadFolder(
     content: pathToFileURL(join(folder, name)),
   }));
   try {
-    if (!(await hub.repoExists(how))) await hub.createRepo(how);
+    if (!(await hub.repoExists(how))) await hub.createRepo(how).catch(unlessThere);
     throwIfInterrupted(signal);
     await hub.uploadFiles({ ...how, files, commitTitle: title, ...(signal && { abortSignal: signal }) });
     return 'uploaded';
@@ -80,10 +80,20 @@ async function readThere(
   }
 }
 
+/** Another worker may make the repository at the same time. */
+function unlessThere(error: unknown): void {
+  if (statusOf(error) !== 409) throw error;
+}
+
+/** The status of an answer that the Hub's client took for an error. */
+function statusOf(error: unknown): number {
+  return Number(Reflect.get(Object(error), 'statusCode'));
+}
+
 function uploadFailure(repo: string, options: HubOptions, error: unknown): SdConvertError {
   if (error instanceof SdConvertError) return error;
   const cause = { cause: error };
-  const status = Number(Reflect.get(Object(error), 'statusCode'));
+  const status = statusOf(error);
   if (status === 401 || status === 403)
     return new RequestError(
       {

@@ -24,7 +24,8 @@ export interface StepSite extends WorkerSite {
 
 /** How far a step is. */
 export interface StageProgress {
-  readonly stage: string;
+  /** What the step does now; absent where it has just begun. */
+  readonly stage?: string;
   readonly done: number;
   readonly total: number;
   readonly unit?: 'bytes' | 'steps' | undefined;

@@ -120,12 +120,12 @@ async function runUntilStopped(
   const result = { done: 0, failed: 0 };
   const note = (message: string): void => context.onProgress?.({ type: 'note', message });
   const progress = ({ name, data }: StepQueueJob, { stage, done, total, unit }: StageProgress): void => {
-    const what = `${name} ${data.item.name}: ${stage}`;
+    const what = `${name} ${data.item.name}${stage === undefined ? '' : `: ${stage}`}`;
     context.onProgress?.({ type: 'progress', stage: 'work', what, done, total, ...(unit && { unit }) });
   };
   const complaints = new Set<string>();
   worker
-    .on('active', (job) => progress(job, { stage: 'started', done: 0, total: 1 }))
+    .on('active', (job) => progress(job, { done: 0, total: 1 }))
     .on('completed', (job, returned) => {
       result.done++;
       note(`${described(job, returned)}.`);

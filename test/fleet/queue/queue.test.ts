@@ -220,6 +220,31 @@ describe.skipIf(!redisProgram)('a queue', () => {
     );
   });
 
+  test('begins no more fetches from the Hub in a minute than all workers together may', async () => {
+    for (const name of ['one', 'two'])
+      hub.server.repositories.set(`org/${name}`, {
+        commit: name === 'one' ? '1'.repeat(40) : '2'.repeat(40),
+        refs: ['main'],
+        files: filesIn(at(name)),
+        isLfs: (file) => file.endsWith('.safetensors'),
+      });
+    await give(manifest({}, ['org/one', 'org/two']));
+    // The turns of this minute are taken, and those of the next, which may begin meanwhile.
+    const minute = Math.floor(Date.now() / 60_000);
+    for (const each of [minute, minute + 1]) await client.set(`sdconvert:fetches:${each}`, 5);
+    const stop = new AbortController();
+    const working = work({ queue: redis.address, hub: hub.options, hubRate: 5 }, { signal: stop.signal });
+    while ((await rows()).some(({ state }) => state !== 'delayed'))
+      await Promise.race([setTimeout(100), working]);
+    stop.abort();
+    expect(await working).toEqual({ done: 0, failed: 0 });
+    expect(await rows()).toMatchObject([
+      { state: 'delayed', step: 'fetch', attempts: 0 },
+      { state: 'delayed', step: 'fetch', attempts: 0 },
+    ]);
+    expect(hub.fileRequests()).toEqual([]);
+  });
+
   test('names the disk that is too small for a step', async () => {
     await give(manifest({}, [at('one')]));
     const stop = new AbortController();
