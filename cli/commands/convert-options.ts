@@ -24,7 +24,8 @@ export const parts = everyName<Exclude<NetworkPart, 'controlnet'>>({
   safety_checker: true,
 });
 
-// The type keeps it equal to the library's.
+// The types keep them equal to the library's.
+const defaultTargets: (typeof convertDefaults)['targets'] = ['onnx', 'coreml'];
 const defaultPrecision: (typeof convertDefaults)['precision'] = 'float16';
 
 /** Names of macOS and iOS versions, and the macOS version of the same year. */
@@ -54,11 +55,11 @@ export const essentialOptions = {
   },
   target: {
     type: 'string',
-    describe: `What to write, separated by commas [default: ${targetNames.join(',')}, or what --for needs]`,
+    describe: `What to write, separated by commas: ${targetNames.join(', ')} [default: ${defaultTargets.join(',')}, or what --for needs]`,
   },
   for: {
     ...forOption,
-    describe: `${forOption.describe} [default: optimum for onnx, swift for coreml]`,
+    describe: `${forOption.describe} [default: optimum for onnx, swift for coreml, coreai for coreai]`,
   },
   attention: {
     alias: 'attention-implementation',
@@ -67,7 +68,7 @@ export const essentialOptions = {
       SPLIT_EINSUM: true,
       SPLIT_EINSUM_V2: true,
     }),
-    describe: 'Attention implementation [default: SPLIT_EINSUM for Core ML, ORIGINAL for ONNX]',
+    describe: 'Attention implementation [default: SPLIT_EINSUM for Core ML, ORIGINAL for ONNX and Core AI]',
   },
   precision: {
     choices: everyName<Precision>({ float32: true, float16: true, 'float16-weights': true }),
@@ -141,12 +142,14 @@ export const sourceOptions = {
 export const sizeOptions = {
   'latent-h': {
     type: 'number',
-    describe: 'Fix the latent height (picture height / 8) [default: the config’s for Core ML, free for ONNX]',
+    describe:
+      'Fix the latent height (picture height / 8) [default: the config’s for Core ML and Core AI, free for ONNX]',
   },
   'latent-w': { type: 'number', describe: 'Fix the latent width (picture width / 8)' },
   'text-token-sequence-length': {
     type: 'number',
-    describe: 'Fix the number of text tokens of the UNet [default: 77 for Core ML, free for ONNX]',
+    describe:
+      'Fix the number of text tokens of the UNet [default: 77 for Core ML and Core AI, free for ONNX]',
   },
   'unet-batch-one': {
     type: 'boolean',

@@ -9,7 +9,7 @@ import { code, list, table } from './markdown.ts';
 export function clientsPage(): string {
   const of = (target: Profile['target']) =>
     clientNames.filter((client) => profiles[client].target === target);
-  const [onnx, coreMl] = [of('onnx'), of('coreml')];
+  const [onnx, coreMl, coreAi] = [of('onnx'), of('coreml'), of('coreai')];
   return [
     '# Clients',
     '',
@@ -57,6 +57,11 @@ export function clientsPage(): string {
         return [code([client]), code(required), files.length > 0 ? code(files) : '–', models];
       }),
     ]),
+    '## Core AI',
+    '',
+    table([['client', 'needs', 'files', 'schedulers'], ...coreAi.map(coreAiRow)]),
+    '[core-ai.md](core-ai.md) has the inputs and outputs of every network, and what is proven of them.',
+    '',
     '## Notes',
     '',
     list(clientNames.flatMap((client) => profiles[client].notes.map((note) => `${code([client])}: ${note}`))),
@@ -87,6 +92,11 @@ function edgesRow(client: ClientName): string[] {
     data === null ? 'in the model' : code([data]),
     sizes.join('; ') || 'free',
   ];
+}
+
+function coreAiRow(client: ClientName): string[] {
+  const { required, files, schedulers = [] } = profiles[client];
+  return [code([client]), code(required), code(files), code(schedulers)];
 }
 
 function filesRow(client: ClientName): string[] {

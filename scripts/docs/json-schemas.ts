@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { manifestSchema } from '../../src/fleet/manifest.ts';
 import { itemStates } from '../../src/fleet/queue/list-jobs.ts';
+import { targetNames } from '../../src/formats/format.ts';
 import { findingSchema, provenanceSchema } from '../../src/formats/provenance.ts';
 import { cardSchema } from '../../src/report/card.ts';
 import {
@@ -25,7 +26,7 @@ const convert = z.strictObject({
   output: z.string(),
   artifacts: z.array(
     z.strictObject({
-      target: z.enum(['onnx', 'coreml']),
+      target: z.enum(targetNames),
       id: z.strictObject({
         network: z.string(),
         chunk: z.strictObject({ index: z.int().min(1), of: count.optional() }).optional(),

@@ -31,7 +31,7 @@ const systems = Object.keys(deploymentTargets) as DeploymentTarget[];
 export function targetTable(): string {
   return table([
     ['', ...targetNames.map((name) => `--target ${name}`)],
-    ['operations', `opset ${OPSET}`, 'ML Program, as below'],
+    ['operations', `opset ${OPSET}`, 'ML Program, as below', 'Core AI of OS 27'],
     ['sizes', ...targetNames.map((name) => (targets[name].contract.fixedSizes ? 'fixed' : 'free, or fixed'))],
     ['attention, unless one is named', ...targetNames.map((name) => code([targets[name].attention]))],
     ...precisions.map((wanted) => [

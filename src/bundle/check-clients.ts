@@ -1,6 +1,8 @@
 import { basename, dirname, join } from 'node:path';
 import { networkKind } from '../convert/networks/networks.ts';
 import { SdConvertError } from '../errors.ts';
+import { checkCoreAiFolder } from '../formats/coreai/bundle/check-folder.ts';
+import type { TargetName } from '../formats/format.ts';
 import { withArtifact } from '../formats/open.ts';
 import { readProvenance } from '../formats/provenance.ts';
 import { exists, pathKind } from '../io/disk.ts';
@@ -9,8 +11,8 @@ import { networksNeeded } from './models-for-client.ts';
 import { checkCoreMlFolder, olderSystem } from './profiles/check-core-ml-folder.ts';
 import { checkIrFolder, isIrFolder } from './profiles/check-ir-folder.ts';
 import { checkOnnxFolder } from './profiles/check-onnx-folder.ts';
-import type { ClientName } from './profiles/profile.ts';
-import { profiles, usualClients } from './profiles/profiles.ts';
+import type { ClientName, Profile } from './profiles/profile.ts';
+import { isWhatConvertWrites, profiles, usualClients } from './profiles/profiles.ts';
 
 /** What a client would say to a folder. */
 export interface ClientCheck {
@@ -23,6 +25,15 @@ export interface ClientCheck {
   readonly mend?: string | undefined;
 }
 
+type Check = (client: ClientName, profile: Profile, folder: string) => Promise<readonly string[]>;
+
+/** What the clients of a target read. */
+const checks: { readonly [T in TargetName]: Check } = {
+  onnx: checkOnnxFolder,
+  coreml: checkCoreMlFolder,
+  coreai: (_client, _profile, folder) => checkCoreAiFolder(folder),
+};
+
 /**
  * Holds a folder, ours or anybody's, against what a client reads. In an output folder that is the client's own folder, or else
  * the one of its target; any other folder is taken as it is. Weights are not read. `hub` is the name of models that are shown
@@ -32,8 +43,8 @@ export async function checkClient(client: ClientName, path: string, hub?: string
   const profile = profiles[client];
   const folder = await folderFor(client, path);
   const isIr = client === 'openvino' && (await isIrFolder(folder));
-  const onnx = isIr ? checkIrFolder : checkOnnxFolder;
-  const problems = await (profile.target === 'onnx' ? onnx : checkCoreMlFolder)(client, profile, folder);
+  const check = isIr ? checkIrFolder : checks[profile.target];
+  const problems = await check(client, profile, folder);
   if (problems.length === 0) return { client, folder, problems };
   const mend = isIr ? irAgain : await mending(client, path, problems, hub);
   return { client, folder, problems, mend };
@@ -70,13 +81,17 @@ async function mending(
   const hasAll = needed.every((wanted) => models.some(({ network }) => network === wanted));
   const isTooNew = problems.some((problem) => problem.includes(olderSystem));
   const place = hub === undefined ? output : 'OUT';
-  if (hasAll && !isTooNew && client !== 'optimum' && (await areWhole(models)))
+  if (hasAll && !isTooNew && !isWhatConvertWrites(client) && (await areWhole(models)))
     return hub === undefined
       ? `sdconvert bundle ${output} --for ${client}`
       : `sdconvert bundle ${hub} --for ${client} -o ${place}`;
   const name = (await readProvenance(output))?.checkpoint?.name ?? 'CHECKPOINT';
-  return `sdconvert convert --model-version ${name} --for ${client} -o ${place}`;
+  const force = target === 'coreai' && problems.some((problem) => !isBeside.test(problem)) ? ' --force' : '';
+  return `sdconvert convert --model-version ${name} --for ${client} -o ${place}${force}`;
 }
+
+/** What is said of the files beside assets, which every conversion writes anew. */
+const isBeside = /^(metadata\.json|vocab\.json|merges\.txt)\b/;
 
 /** Whether nothing is missing of models: what is made of them would lack it, too. */
 async function areWhole(models: readonly FoundModel[]): Promise<boolean> {

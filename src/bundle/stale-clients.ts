@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Context } from '../context.ts';
-import { formatOfEnding, type TargetName } from '../formats/format.ts';
+import { targetOf } from '../formats/format.ts';
 import { type PlaceInOutput, readProvenance } from '../formats/provenance.ts';
 import { clientNames } from './profiles/profile.ts';
 import { profiles, usualClients } from './profiles/profiles.ts';
@@ -14,7 +14,7 @@ export async function noteStaleClients(
   { onProgress }: Pick<Context, 'onProgress'>,
 ): Promise<void> {
   const recorded = Object.keys((await readProvenance(output))?.artifacts ?? {});
-  const target: TargetName = formatOfEnding(path) === 'mlpackage' ? 'coreml' : 'onnx';
+  const target = targetOf(path);
   for (const client of clientNames) {
     const { folder, target: loaded } = profiles[client];
     const isIn = (each: string) => each === folder || each.startsWith(`${folder}/`);

@@ -5,7 +5,7 @@ import { bundleOnnxForClient } from '../bundle/onnx-client-folder.ts';
 import { SCHEDULER_FILE } from '../bundle/profiles/folder-files.ts';
 import { guernikaMetadata } from '../bundle/profiles/guernika-metadata.ts';
 import type { ClientName } from '../bundle/profiles/profile.ts';
-import { profiles, usualClients } from '../bundle/profiles/profiles.ts';
+import { isWhatConvertWrites, profiles, usualClients } from '../bundle/profiles/profiles.ts';
 import { bundleSwiftResources } from '../bundle/swift-resources.ts';
 import { type FromHub, locateRequested, refuseInCache } from '../checkpoint/from-hub/locate-requested.ts';
 import type { Context } from '../context.ts';
@@ -61,10 +61,11 @@ export async function bundlePackages(
   checkRequest('bundle', options);
   const given = withDefaults<BundleRequest, typeof bundleDefaults>(bundleDefaults, options);
   const { clients = [usualClients.coreml] } = given;
-  if (clients.includes('optimum'))
+  const complete = clients.find(isWhatConvertWrites);
+  if (complete)
     throw new RequestError({
-      problem: 'optimum loads what convert writes: there is nothing to bundle for it.',
-      advice: 'Leave optimum out of --for.',
+      problem: `${complete} loads what convert writes: there is nothing to bundle for it.`,
+      advice: `Leave ${complete} out of --for.`,
     });
   if (given.output === undefined) await refuseInCache(given.folder);
   else await refuseOtherConversion(given.output, given);

@@ -23,7 +23,11 @@ const decibels = z.number().describe('dB');
 
 /** Options of a conversion, with the names and values that the library has for them; those of bits stand by themselves. */
 const options = {
-  targets: z.array(z.enum(targetNames)).min(1).optional().describe('what to write; all when left out'),
+  targets: z
+    .array(z.enum(targetNames))
+    .min(1)
+    .optional()
+    .describe('what to write; onnx and coreml when left out'),
   clients: z.array(z.enum(clientNames)).min(1).optional().describe('programs to write for, as --for'),
   models: z.array(z.enum(networkKinds)).min(1).optional().describe('networks to convert; all when left out'),
   without: z.array(z.enum(networkKinds)).min(1).optional().describe('networks to leave out'),

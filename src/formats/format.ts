@@ -26,7 +26,7 @@ export interface OwnFacts {
 }
 
 /** Targets of a conversion: kinds of models, each with all that its consumers need. */
-export const targetNames = ['onnx', 'coreml'] as const;
+export const targetNames = ['onnx', 'coreml', 'coreai'] as const;
 
 export type TargetName = (typeof targetNames)[number];
 
@@ -34,6 +34,19 @@ export type TargetName = (typeof targetNames)[number];
 export function formatOfEnding(path: string): Format | undefined {
   const { ext } = parse(resolve(path));
   return formatNames.find((format) => endings[format] === ext);
+}
+
+/** The target whose artifacts have each format. */
+const targetOfFormat: { readonly [F in Format]: TargetName } = {
+  onnx: 'onnx',
+  mlpackage: 'coreml',
+  mlmodelc: 'coreml',
+  aimodel: 'coreai',
+};
+
+/** The target of an artifact by its path; an ONNX model is a folder without an ending. */
+export function targetOf(path: string): TargetName {
+  return targetOfFormat[formatOfEnding(path) ?? 'onnx'];
 }
 
 /** Name of a model by its path, without the ending of its format; a `model.onnx` has the name of its folder. */

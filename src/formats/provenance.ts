@@ -220,7 +220,7 @@ export interface PlaceInOutput {
 
 /** Where a conversion lays out artifacts below its output folder. What else lies near a record is nobody's that it knows. */
 const layout =
-  /^(([\w-]+\/)?[^/]+\.(mlpackage|mlmodelc)|(onnx(-[\w-]+)?|Resources)\/[^/]+|[\w-]+\/controlnet\/[^/]+)$/;
+  /^(([\w-]+\/)?[^/]+\.(mlpackage|mlmodelc|aimodel)|(onnx(-[\w-]+)?|Resources)\/[^/]+|[\w-]+\/controlnet\/[^/]+)$/;
 
 /** The output folder that a path is in, as a conversion lays it out; `undefined` where it is in none. */
 export async function placeInOutput(path: string): Promise<PlaceInOutput | undefined> {

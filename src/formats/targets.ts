@@ -12,6 +12,11 @@ import type { Precision } from '../quantize/precision.ts';
 import type { Artifact } from './artifact.ts';
 import { type ArtifactId, nameOf } from './artifact-id.ts';
 import { type ClientForm, clientPackagePath, type PackageFacts } from './client-form.ts';
+import { buildAsset, refuseTooLarge } from './coreai/build-asset.ts';
+import { arrangeForCoreAi } from './coreai/contract/arrange.ts';
+import { coreAiContract } from './coreai/contract/coreai-contract.ts';
+import { coreAiPath } from './coreai/contract/coreai-names.ts';
+import { coreAiModel } from './coreai/model.ts';
 import { buildCoreMl } from './coreml/build/build-model.ts';
 import { describeModel } from './coreml/build/describe-model.ts';
 import type { DeploymentTarget } from './coreml/deployment-target.ts';
@@ -99,6 +104,24 @@ export const targets: { readonly [K in TargetName]: Target } = {
           ? clientPackagePath(form, form.coreMl, packageFacts(id, graph, options))
           : packageName(id, modelVersion, component.id);
       return pieces(name, built, options, pathOf);
+    },
+  },
+
+  coreai: {
+    contract: coreAiContract,
+    arrange: arrangeForCoreAi,
+    attention: 'ORIGINAL',
+    precision: (wanted) => wanted,
+    complete: async () => {}, // its description is in the asset
+    build({ name, graph, component }, options) {
+      const { modelVersion, license, attention, precision } = options;
+      const isControlNet = networkKind(name) === 'controlnet';
+      const checkpoint = isControlNet ? (component.id ?? modelVersion) : modelVersion;
+      const asset = buildAsset(name, graph, { checkpoint, license, options: { attention, precision } });
+      const built = coreAiModel(asset, { network: name, whole: name });
+      const made = pieces(name, built, options, (id) => coreAiPath(id, checkpoint));
+      for (const { files } of made.artifacts) refuseTooLarge(name, files());
+      return made;
     },
   },
 };

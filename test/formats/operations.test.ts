@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import { buildProgram } from '../../src/formats/coreai/lower/build-program.ts';
 import type { TargetName } from '../../src/formats/format.ts';
 import { buildOnnxModel } from '../../src/formats/onnx/build-model.ts';
 import type { TensorMap } from '../../src/formats/runner.ts';
@@ -7,6 +8,7 @@ import { verifyGraph } from '../../src/graph/verify.ts';
 import { type Precision, withPrecision } from '../../src/quantize/precision.ts';
 import { feedsFor } from '../../src/run/feeds.ts';
 import { numbersOf } from '../../src/weights/tensor-values.ts';
+import { coreAiText } from '../support/coreai-text.ts';
 import { onnxText } from '../support/onnx-text.ts';
 import {
   everyCase,
@@ -43,6 +45,16 @@ const formats: { readonly [F in TargetName]: FormatTests } = {
       // As above. Measured: 1.4e-7 at most.
       float32: 2e-7,
       // Each operation's result is rounded to float16, and some are two operations and more. Measured: 4.6e-4 at most.
+      float16: 2 ** -10,
+    },
+  },
+  coreai: {
+    text: (graph) => coreAiText(buildProgram(graph)),
+    tolerances: {
+      // As above. Measured in Apple’s runtime: 1.0e-7 at most.
+      float32: 2e-7,
+      'float16-weights': 2e-7,
+      // As of Core ML.
       float16: 2 ** -10,
     },
   },

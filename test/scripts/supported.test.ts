@@ -64,8 +64,14 @@ test('a network that cannot be built is shown with its reason, and the others ar
   weights.delete('conv_out.bias');
   const whole = { ...own, components: new Map(own.components).set('unet', { ...unet, weights }) };
   const text = await networkTable([{ title: 'half', own, whole }]);
-  expect(row(text, '', '`unet`')).toEqual(['', ...Array(6).fill('✗ (1)')]);
-  expect(row(text, '', '`control-unet`')).toEqual(['', ...Array(6).fill('✗ (1)')]);
+  expect(row(text, '', '`unet`')).toEqual([
+    '',
+    ...Array(targetNames.length * attentionImplementations.length).fill('✗ (1)'),
+  ]);
+  expect(row(text, '', '`control-unet`')).toEqual([
+    '',
+    ...Array(targetNames.length * attentionImplementations.length).fill('✗ (1)'),
+  ]);
   expect(row(text, '', '`vae_decoder`')[1]).toMatch(/^✓ /);
   expect(text).toMatch(
     /^1\. the UNet needs a weight that this checkpoint does not have\. \(.*missing: conv_out\.bias/m,

@@ -5,12 +5,16 @@ import type { Contract, Sizes } from '../../src/convert/contracts/contract.ts';
 import { optimumContract } from '../../src/convert/contracts/optimum.ts';
 import { convert } from '../../src/convert/convert.ts';
 import type { NetworkName } from '../../src/convert/networks/networks.ts';
+import { assetContents } from '../../src/formats/coreai/asset.ts';
+import { coreAiContract } from '../../src/formats/coreai/contract/coreai-contract.ts';
+import { buildProgram } from '../../src/formats/coreai/lower/build-program.ts';
 import { buildCoreMl } from '../../src/formats/coreml/build/build-model.ts';
 import { writePackage } from '../../src/formats/coreml/package/package.ts';
 import type { TargetName } from '../../src/formats/format.ts';
 import { buildOnnxModel } from '../../src/formats/onnx/build-model.ts';
 import { writeOnnx } from '../../src/formats/onnx/write-onnx.ts';
 import type { Runner } from '../../src/formats/runner.ts';
+import { writeFiles } from '../../src/formats/write-files.ts';
 import type { Graph } from '../../src/graph/graph.ts';
 import { type Precision, withPrecision } from '../../src/quantize/precision.ts';
 import { openRunner } from '../../src/run/open-runner.ts';
@@ -79,6 +83,13 @@ const formats = {
     ending: '.mlpackage',
     async write(graph: Graph, path: string) {
       await writePackage(path, buildCoreMl(graph, { target: 'macOS13', description }), () => {});
+    },
+  },
+  coreai: {
+    contract: coreAiContract,
+    ending: '.aimodel',
+    async write(graph: Graph, path: string) {
+      await writeFiles(path, assetContents({ program: buildProgram(graph), metadata: {} }), () => {});
     },
   },
 };

@@ -14,6 +14,7 @@ export const clientNames = [
   'mochi',
   'guernika',
   'comfyui',
+  'coreai',
 ] as const;
 
 /** A program that loads converted models. */

@@ -2,15 +2,29 @@ import { RequestError } from '../../errors.ts';
 import type { ClientForm } from '../../formats/client-form.ts';
 import type { TargetName } from '../../formats/format.ts';
 import { nearestOf } from '../../text.ts';
+import { coreAiProfiles } from './core-ai-profiles.ts';
 import { coreMlProfiles } from './core-ml-profiles.ts';
 import { onnxProfiles } from './onnx-profiles.ts';
 import { type ClientName, clientNames, type Profile } from './profile.ts';
 
 /** Every client's profile. */
-export const profiles: { readonly [C in ClientName]: Profile } = { ...onnxProfiles, ...coreMlProfiles };
+export const profiles: { readonly [C in ClientName]: Profile } = {
+  ...onnxProfiles,
+  ...coreMlProfiles,
+  ...coreAiProfiles,
+};
 
 /** The client of each target that is written for unless others are named. */
-export const usualClients: { readonly [T in TargetName]: ClientName } = { onnx: 'optimum', coreml: 'swift' };
+export const usualClients: { readonly [T in TargetName]: ClientName } = {
+  onnx: 'optimum',
+  coreml: 'swift',
+  coreai: 'coreai',
+};
+
+/** Whether a client loads what convert writes as it is: there is nothing to bundle for it. */
+export function isWhatConvertWrites(client: ClientName): boolean {
+  return client === usualClients.onnx || client === usualClients.coreai;
+}
 
 /** A client by its name, in any case. Throws `RequestError` that lists all. */
 export function clientCalled(text: string): ClientName {

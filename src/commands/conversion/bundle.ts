@@ -13,9 +13,11 @@ import { bundleSwiftResources, swiftResourcePaths } from '../../bundle/swift-res
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
 import type { SideFile } from '../../checkpoint/side-file.ts';
 import type { Context } from '../../context.ts';
+import type { Sizes } from '../../convert/contracts/contract.ts';
 import { componentOf } from '../../convert/networks/networks.ts';
 import type { WrittenFile } from '../../formats/artifact.ts';
 import { type ArtifactId, nameOf } from '../../formats/artifact-id.ts';
+import { bundleCoreAi, coreAiFolderFiles } from '../../formats/coreai/bundle/bundle-folder.ts';
 import type { Compiler } from '../../formats/coreml/compiled/compilers.ts';
 import type { TargetName } from '../../formats/format.ts';
 import {
@@ -45,7 +47,8 @@ export function bundleStage(request: ConvertRequest): Stage<Written, ConvertResu
           path,
           files: known[path]?.files ?? [],
         }));
-        const place = { ...bundle, output, compiler: request.compiler };
+        const { compiler, sizes } = request;
+        const place = { ...bundle, output, compiler, sizes };
         const files = await bundlers[target].bundle(checkpoint, own, place, context);
         if (files.length > 0) await recordBundle(output, folder, files);
         folders.push(join(output, folder));
@@ -112,7 +115,7 @@ interface Bundler {
   bundle(
     checkpoint: Checkpoint,
     artifacts: readonly BundledArtifact[],
-    place: Bundle & { readonly output: string; readonly compiler: Compiler },
+    place: Bundle & { readonly output: string; readonly compiler: Compiler; readonly sizes: Sizes },
     context: Context,
   ): Promise<WrittenFile[]>;
 }
@@ -147,6 +150,14 @@ const bundlers: { readonly [K in TargetName]: Bundler } = {
       const metadata = profile.settingsInMetadata ? guernikaMetadata(scheduler) : undefined;
       const resources = { packages, tokenizer: tokenizerOf(checkpoint), compiler, metadata };
       return bundleSwiftResources(resources, join(output, profile.folder), context);
+    },
+  },
+  coreai: {
+    paths: (checkpoint) => coreAiFolderFiles(tokenizerOf(checkpoint)),
+    async bundle(checkpoint, _, { profile, output, sizes }, context) {
+      const settings = await pipelineSettingsOf(checkpoint);
+      const contents = { checkpoint, settings, sizes, tokenizer: tokenizerOf(checkpoint) };
+      return bundleCoreAi(contents, join(output, profile.folder), context);
     },
   },
 };

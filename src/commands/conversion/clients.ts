@@ -2,7 +2,7 @@ import { type ClientName, clientNames } from '../../bundle/profiles/profile.ts';
 import { profiles, usualClients } from '../../bundle/profiles/profiles.ts';
 import { RequestError } from '../../errors.ts';
 import { type TargetName, targetNames } from '../../formats/format.ts';
-import type { ConvertRequest } from './request.ts';
+import { type ConvertRequest, convertDefaults } from './request.ts';
 
 /**
  * The targets of a request: those that were asked for, or else those of its clients. Throws `RequestError` for a client that
@@ -12,7 +12,7 @@ export function targetsFor(
   clients: readonly ClientName[] | undefined,
   asked: readonly TargetName[] | undefined,
 ): readonly TargetName[] {
-  if (clients === undefined || clients.length === 0) return asked ?? targetNames;
+  if (clients === undefined || clients.length === 0) return asked ?? convertDefaults.targets;
   const needed = new Set(clients.map((client) => profiles[client].target));
   if (asked === undefined) return targetNames.filter((target) => needed.has(target));
   for (const client of clients) {

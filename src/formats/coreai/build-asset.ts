@@ -33,7 +33,7 @@ export function buildAsset(
 }
 
 /** The most bytes that Apple's runtime loads as one allocation of a GPU, on devices with 8 GB of memory. */
-const MOST_BYTES = 4 * 2 ** 30;
+export const MOST_BYTES = 4 * 2 ** 30;
 
 /** Throws `RequestError` for an asset that Apple's runtime would not load everywhere: it loads each in one piece. */
 export function refuseTooLarge(network: NetworkName, files: readonly PlannedFile[]): void {

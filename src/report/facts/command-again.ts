@@ -2,7 +2,7 @@ import { usualClients } from '../../bundle/profiles/profiles.ts';
 import { type NetworkKind, type NetworkName, networkKind } from '../../convert/networks/networks.ts';
 import { trainedFactors } from '../../convert/networks/vae-variant.ts';
 import { parsePath } from '../../formats/artifact-id.ts';
-import { formatOfEnding, type TargetName } from '../../formats/format.ts';
+import { type TargetName, targetOf } from '../../formats/format.ts';
 import type { ArtifactRecord, Provenance } from '../../formats/provenance.ts';
 import { targets as builders } from '../../formats/targets.ts';
 import { nextCommand } from '../../inspect/next-command.ts';
@@ -21,7 +21,11 @@ interface Made {
   readonly options: ArtifactRecord['options'];
 }
 
-const usualAttention: { readonly [T in TargetName]: string } = { onnx: 'ORIGINAL', coreml: 'SPLIT_EINSUM' };
+const usualAttention: { readonly [T in TargetName]: string } = {
+  onnx: 'ORIGINAL',
+  coreml: 'SPLIT_EINSUM',
+  coreai: 'ORIGINAL',
+};
 
 /** Networks that a checkpoint of any family has: where all are there, none need be named. */
 const usual: readonly NetworkKind[] = ['text_encoder', 'unet', 'vae_decoder', 'vae_encoder'];
@@ -36,7 +40,7 @@ export function commandAgain(
 ): CommandAgain {
   const made = Object.entries(artifacts).flatMap(([path, { options }]): Made[] => {
     const { network } = parsePath(path);
-    const target = formatOfEnding(path) === 'mlpackage' ? 'coreml' : 'onnx';
+    const target = targetOf(path);
     return network && 'precision' in options ? [{ target, network, options }] : [];
   });
   if (!checkpoint || made.length === 0)
@@ -64,6 +68,7 @@ function optionsOf(made: readonly Made[], isXl: boolean): string[] | undefined {
   const all = (key: string, of: readonly Made[] = made) =>
     new Set(of.map(({ options }) => JSON.stringify(options[key])).filter((value) => value !== undefined));
   const targets = [...new Set(made.map(({ target }) => target))];
+  const isUsual = targets.length === 2 && !targets.includes('coreai');
   for (const key of ['loras', 'quantization', 'maxChunkBytes', 'latentHeight', 'latentWidth'])
     if (all(key).size > 1) return undefined;
   const attention = attentionOf(made);
@@ -75,7 +80,7 @@ function optionsOf(made: readonly Made[], isXl: boolean): string[] | undefined {
   return [
     ...networkOptions(new Set(made.map(({ network }) => network))),
     ...(clients.length > 0 ? ['--for', clients.join(',')] : []),
-    ...(targets.length === 1 && clients.length === 0 ? ['--target', targets[0] ?? ''] : []),
+    ...(isUsual || clients.length > 0 ? [] : ['--target', targets.join(',')]),
     ...attention,
     ...option('--precision', precision, 'float16'),
     ...option('--min-deployment-target', deployment, 'macOS13'),

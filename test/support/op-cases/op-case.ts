@@ -19,7 +19,6 @@ export interface Case {
 
 /** What is written for a case, in float32: ONNX as `onnxText` prints it, MIL of iOS 16 as `writtenForm` does, Core AI as `coreAiText`. A format without a column does not compile. */
 type Written = { readonly [F in TargetName]: string } & {
-  readonly coreai: string;
   /** MIL of iOS 17 and later, where that differs. */
   readonly ios17?: string;
 };

@@ -11,7 +11,7 @@ import { type FixedValue, OperationWriter } from './operation-writer.ts';
 import { withTokensLast } from './tokens-last.ts';
 
 /** The function that clients call. */
-export const MAIN = 'main';
+const MAIN = 'main';
 
 /** The set of operations of OS 27. */
 const STAMP = 20260409;
