@@ -1,3 +1,4 @@
+import { float16Factors } from '../../../quantize/float16-factors.ts';
 import type { Attribute, Declaration, ProgramGraph } from '../program.ts';
 import { matrixProduct, pairwise, reduce, softmax, withNumber } from './composites.ts';
 import { type FixedType, type FixedValue, OperationWriter, tensorType } from './operation-writer.ts';
@@ -82,7 +83,7 @@ export class DeclaredGraphs {
     const attributes = {
       is_causal: flag(false),
       window_size: integer(0),
-      ...(Math.fround(scale) === Math.fround(size ** -0.5) ? {} : { scale: float(scale) }),
+      ...(isUsual(scale, size) ? {} : { scale: float(scale) }),
     };
     const names = ['query', 'key', 'value', ...(mask ? ['attn_mask'] : [])];
     const declaration = declare('scaled_dot_product_attention', names, attributes);
@@ -90,8 +91,13 @@ export class DeclaredGraphs {
     return this.#call(write, declaration, given, type, (inner, [q, k, v, m]) => {
       if (!k || !v) throw new Error('attention has keys and values');
       const keys = inner.transpose(k, [0, 1, 3, 2]);
-      // Before the product, so that scores in float16 do not overflow.
-      const scores = matrixProduct(inner, withNumber(inner, 'mul', q, scale), keys);
+      // Before the product, so that scores in float16 do not overflow, and there by two numbers where one is not exact.
+      const factors = q.type.element === 'f16' ? float16Factors(scale) : [scale];
+      const scaledQuery = factors.reduce<FixedValue>(
+        (x, factor = 1) => withNumber(inner, 'mul', x, factor),
+        q,
+      );
+      const scores = matrixProduct(inner, scaledQuery, keys);
       const masked = m ? pairwise(inner, 'add', scores, m) : scores;
       return matrixProduct(inner, softmax(inner, masked, masked.type.shape.length - 1), v);
     });
@@ -136,6 +142,11 @@ export class DeclaredGraphs {
     this.#graphs.set(key, graph);
     return graph;
   }
+}
+
+/** Whether scores are multiplied by size^−½, but for what is lost where two numbers of float16 stand for it. */
+function isUsual(scale: number, size: number): boolean {
+  return Math.abs(scale * size ** 0.5 - 1) < 2 ** -16;
 }
 
 /** (x − mean) / √(variance + epsilon) along an axis. */
