@@ -1,12 +1,13 @@
 /**
  * Writes what `test/python/check_coreai.py` runs in Apple's own runtime: for each network that diffusers' numbers were recorded
  * for a Core AI asset in float32, with recorded inputs, recorded outputs and those that our own `run` gives of the asset; and
- * networks whose weights are stored in fewer bits, which only our own outputs are recorded for.
+ * networks in fewer bits and small ones, for which only our own outputs are there. One UNet is in float16, too.
  *
  *     node scripts/coreai-cases.ts OUT [SHARED]
  *
  * OUT/NAME/network.aimodel and OUT/NAME/case*.safetensors with `input:NAME`, `recorded:NAME` and `own:NAME`; their metadata has
- * the lowest PSNR in dB that passes, by the kind of outputs; a UNet'"'"'s, the place of a byte that counts. SHARED holds `checkpoints/` and `goldens/` beside those of the project.
+ * the lowest PSNR in dB that passes, by the kind of outputs, and of a UNet the place of a byte that counts. SHARED holds
+ * `checkpoints/` and `goldens/` beside those of the project.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -26,6 +27,7 @@ import { writeFiles } from '../src/formats/write-files.ts';
 import type { Graph } from '../src/graph/graph.ts';
 import type { ConvertOptions } from '../src/index.ts';
 import { planQuantization, type QuantizationOptions } from '../src/quantize/plan.ts';
+import { withPrecision } from '../src/quantize/precision.ts';
 import { feedsFor, recordedOutputs } from '../src/run/feeds.ts';
 import { openRunner } from '../src/run/open-runner.ts';
 import { compare } from '../src/validate/psnr.ts';
@@ -46,6 +48,12 @@ const FLOOR = 115;
 
 /** The same in float16, which Apple's runtime computes in, and our own only stores: numbers are rounded by up to 2⁻¹¹ a few times. */
 const HALF = 55;
+
+/**
+ * The same of the UNet of `checkpoints/sd15` against diffusers: what Apple's exporter (coreai-torch 0.4.3) makes of it is 56.8 dB from
+ * it in the same runtime, whose products of matrices are summed in float16, and an asset may be a decibel below. Measured: 57.6.
+ */
+const HALF_UNET = 55.8;
 
 const ASSET = 'network.aimodel';
 
@@ -162,6 +170,16 @@ async function writeNetwork(source: Source, [model, name, count]: Network, { bui
     await runner.close();
   }
   if (source === own && model === 'text_encoder') await writeQuantized(built.graph, model, tensors);
+  if (source.title === 'sd15' && model === 'unet') await writeHalf(built.graph, tensors);
+}
+
+/** Writes a UNet in float16. */
+async function writeHalf(graph: Graph, tensors: TensorMap): Promise<void> {
+  const folder = folderOf({ title: 'sd15 float16' }, 'unet');
+  const { path } = await writeAsset(withPrecision(graph, 'float16'), 'unet', folder);
+  const runner = await openRunner(path, { optimize: false });
+  const floors = { recorded: String(HALF_UNET), own: String(HALF) };
+  await writeCase(join(folder, 'case0.safetensors'), runner, tensors, floors).finally(() => runner.close());
 }
 
 /** Writes a network with its weights in fewer bits: the convolutions of `writeSmall` have them, too. */
