@@ -3,6 +3,7 @@ import type { NetworkName } from '../convert/networks/networks.ts';
 
 import { NotFoundError, SdConvertError } from '../errors.ts';
 import { parseName, parsePath, wholePath } from '../formats/artifact-id.ts';
+import { COREAI_FOLDER } from '../formats/coreai/contract/coreai-names.ts';
 import type { Format } from '../formats/format.ts';
 import { artifactPlaces, artifactsIn, locateArtifact, openArtifact, withArtifact } from '../formats/open.ts';
 import { pathKind } from '../io/disk.ts';
@@ -32,8 +33,8 @@ export const modelPlaces = `${artifactPlaces}, or a folder of these`;
 
 /**
  * The models that a path stands for: an `.onnx` file, a component's folder, a package, a chunk (then all chunks of its
- * model), a folder of such folders, or an output folder with packages and an `onnx` folder. Throws `NotFoundError`, saying
- * what was `expected`.
+ * model), a folder of such folders, or an output folder with packages and an `onnx` folder, or
+ * with a `CoreAI` folder alone. Throws `NotFoundError`, saying what was `expected`.
  */
 export async function findModels(path: string, expected = modelPlaces): Promise<readonly FoundModel[]> {
   const kind = await pathKind(path);
@@ -45,6 +46,9 @@ export async function findModels(path: string, expected = modelPlaces): Promise<
     ...(await bundledControlNets(path)),
   ];
   if (found.length > 0) return found;
+  // Those for Apple's pipelines are arranged for them alone: they count where there are no others.
+  const arranged = await modelsIn(join(path, COREAI_FOLDER));
+  if (arranged.length > 0) return arranged;
   throw new NotFoundError({
     problem: `${path} holds no model that can be run.`,
     details: { expected },

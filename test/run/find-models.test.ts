@@ -56,6 +56,13 @@ describe('the models that a path stands for', () => {
     expect(await found(`${at('output', 'onnx', 'unet')}/`)).toEqual([['unet', ['output/onnx/unet']]]);
   });
 
+  test('an output folder’s assets for Apple’s pipelines are found where there are no other models', async () => {
+    await makeFolder(at('apple', 'CoreAI', 'Unet.aimodel'));
+    expect(await found(at('apple'))).toEqual([['unet', ['apple/CoreAI/Unet.aimodel']]]);
+    await write('apple/onnx', 'unet');
+    expect(await found(at('apple'))).toEqual([['unet', ['apple/onnx/unet']]]);
+  });
+
   test('what Apple’s tool and its Swift package call networks is understood, ControlNets too', async () => {
     const packages = ['text_encoder_2', 'refiner', 'control-unet', 'safety_checker'];
     for (const name of packages) await makeFolder(at('names', `x_${name}.mlpackage`));
