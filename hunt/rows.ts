@@ -21,7 +21,8 @@ export interface HuntRow {
 /** Records tallies, as of now and this commit. */
 export function record(seed: string, tallies: ReadonlyMap<string, Tally>): void {
   const { date = '', commit = '' } = circumstances();
-  const rows = [...tallies].map(
+  const tried = [...tallies].filter(([, { inputs }]) => inputs > 0);
+  const rows = tried.map(
     ([format, { inputs, slowest, largest, refused, accepted, findings }]): Row => ({
       date,
       commit,

@@ -20,6 +20,9 @@ export interface KillOptions {
   readonly keep: Keep;
 }
 
+/** So many kills of a command are for long hunts. */
+const MANY = 100;
+
 /**
  * Stops each writing command for good before calls that change the disk, as a kill does. Afterwards each artifact must be the old one or the new one,
  * whole; the same command must finish, byte for byte as without a kill, and leave nothing else.
@@ -33,6 +36,7 @@ export async function huntKills({ seed, kills, only, keep }: KillOptions): Promi
   try {
     for (const scenario of scenarios) {
       if (only && !only.includes(scenario.name)) continue;
+      if (scenario.takesLong && !only && kills !== undefined && kills < MANY) continue;
       if (scenario.needs !== undefined && !existsSync(scenario.needs)) continue;
       const tally = await killScenario(scenario, {
         folder,

@@ -19,6 +19,8 @@ export interface Scenario {
   readonly together?: RegExp;
   /** What must have been built: it is left out where this is missing. */
   readonly needs?: string;
+  /** Left out of short hunts, unless it is named. */
+  readonly takesLong?: boolean;
 }
 
 const checkpoint = inProject('test/fixtures/tiny-autoencoder');
@@ -177,6 +179,7 @@ export const scenarios: readonly Scenario[] = [
       await sdconvert('quantize', 'out/onnx/unet', ...most, '--in-place');
     },
     args: ['analyze', 'out/onnx/unet', '--prompt', 'a red circle'],
+    takesLong: true,
   },
   {
     name: 'download',
