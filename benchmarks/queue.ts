@@ -60,6 +60,7 @@ const LEAST_SHARE = 0.9;
 const LOOK = 250;
 
 const variants = { float16: { floor: 30 }, palette: { bits: 6, floor: 5 } };
+const sources = Array.from({ length: Math.ceil(jobs / 2) }, (_, seed) => `seed-${seed}`);
 const folder = mkdtempSync(join(tmpdir(), 'sdconvert-queue-'));
 const running = new Set<ChildProcess>();
 
@@ -173,12 +174,14 @@ class ResultsWatch {
   }
 
   look(): void {
-    for (const name of existsSync(this.#folder) ? filesBelow(this.#folder) : []) {
-      if (!name.endsWith('/sdconvert.json')) continue;
-      const { ino, mtimeMs, size } = statSync(join(this.#folder, name));
-      const identity = [ino, mtimeMs, size].join(' ');
-      if ((this.#seen.get(name) ?? identity) !== identity) this.replaced.push(name);
-      this.#seen.set(name, identity);
+    for (const item of sources.flatMap((name) =>
+      Object.keys(variants).map((variant) => `${name}/${variant}`),
+    )) {
+      const found = statSync(join(this.#folder, item, 'sdconvert.json'), { throwIfNoEntry: false });
+      if (!found) continue;
+      const identity = [found.ino, found.mtimeMs, found.size].join(' ');
+      if ((this.#seen.get(item) ?? identity) !== identity) this.replaced.push(item);
+      this.#seen.set(item, identity);
     }
   }
 }
@@ -223,7 +226,6 @@ function demand(isMet: boolean, what: string): void {
 }
 
 try {
-  const sources = Array.from({ length: Math.ceil(jobs / 2) }, (_, seed) => `seed-${seed}`);
   for (const [seed, name] of sources.entries()) await makeSeededCheckpoint(join(folder, name), seed);
   const manifest = join(folder, 'batch.json');
   // The smallest network: what is measured is the queue.
