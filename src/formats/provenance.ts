@@ -93,7 +93,7 @@ const itemSchema = z.object({
     .object({
       reference: z.string().describe('float32: the same checkpoint; else the identity of another reference'),
       psnr: z
-        .record(place, z.union([z.number(), z.enum(['Infinity', '-Infinity'])]))
+        .record(place, z.union([z.number(), z.literal(['Infinity', '-Infinity'])]))
         .describe('by path of the model: the lowest PSNR in dB of its outputs'),
     })
     .optional()

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /** A PSNR in dB as JSON has it: JSON has no infinities, so the PSNR of identical tensors is the text "Infinity". */
-export const decibels = z.union([z.number(), z.enum(['Infinity', '-Infinity', 'NaN'])]);
+export const decibels = z.union([z.number(), z.literal(['Infinity', '-Infinity', 'NaN'])]);
 
 export type Decibels = z.output<typeof decibels>;
 
