@@ -10,7 +10,7 @@ import { float32 } from './run-networks.ts';
 
 /** How latents follow from a VAE encoder's output. */
 export interface EncoderOptions extends LatentScale {
-  /** Channels of the UNet's latents. An encoder that outputs as many (AutoencoderTiny) outputs latents directly. */
+  /** Channels of the UNet's latents. An encoder that outputs as many (AutoencoderTiny, the form of some clients) outputs latents directly. */
   readonly channels: number;
   /** Tiles that it runs on; the whole picture when left out. */
   readonly tiles?: TileSizes | undefined;
@@ -24,7 +24,9 @@ export function latentEncoder(vaeEncoder: Runner, options: EncoderOptions): Late
   const { factor, shift, channels, normal, tiles } = options;
   const run = async (sample: TensorData<'f32'>) => {
     const outputs = await vaeEncoder.run(new Map([['sample', sample]]));
-    return float32(outputs, 'latent_parameters', vaeEncoder);
+    // Some clients are given the mean itself.
+    const name = outputs.has('latent_sample') ? 'latent_sample' : 'latent_parameters';
+    return float32(outputs, name, vaeEncoder);
   };
   const encode = (sample: TensorData<'f32'>) => (tiles ? runInTiles(sample, tiles, run) : run(sample));
   return {
