@@ -13,7 +13,7 @@ const schema = z.object({
   vocab_size: z.int().default(49408),
   hidden_size: z.int(),
   intermediate_size: z.int(),
-  num_hidden_layers: z.int(),
+  num_hidden_layers: z.int().min(1),
   num_attention_heads: z.int().min(1),
   max_position_embeddings: z.int().default(CLIP_TOKENS),
   hidden_act: z.enum(['quick_gelu', 'gelu'], { error: '"quick_gelu" or "gelu"' }).default('quick_gelu'),

@@ -6,7 +6,7 @@ import { checkSizes, parseConfig } from './parse-config.ts';
 const visionSchema = z.object({
   hidden_size: z.int().default(768),
   intermediate_size: z.int().default(3072),
-  num_hidden_layers: z.int().default(12),
+  num_hidden_layers: z.int().min(1).default(12),
   num_attention_heads: z.int().min(1).default(12),
   num_channels: z.int().default(3),
   image_size: z.int().default(224),

@@ -46,3 +46,7 @@ test('an activation that CLIP does not have is refused', () => {
 function read(config: JsonObject) {
   return clipTextConfig(headerComponent('text_encoder', { config, weights }));
 }
+
+test.each([0, -1])('a text encoder of %i layers is refused', (layers) => {
+  expect(thrownBy(() => read({ ...least, num_hidden_layers: layers }))).toBeInstanceOf(ConfigError);
+});
