@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { formatNames } from '../formats/format.ts';
+import { type Format, formatNames } from '../formats/format.ts';
 import { decibels } from './decibels.ts';
 
 /**
@@ -10,7 +10,8 @@ import { decibels } from './decibels.ts';
 const count = z.int().min(0);
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const named = z.strictObject({ name: z.string(), sha256 });
-const format = z.enum(formatNames);
+// Its type is named, because declarations cannot spell that of a computed list.
+const format: z.ZodType<Format> = z.enum(formatNames);
 
 const verdict = z.strictObject({
   result: z.enum(['pass', 'fail', 'not judged']),
