@@ -156,5 +156,6 @@ def main(folder):
 if __name__ == "__main__":
     if sys.argv[1] == "--compute":
         asyncio.run(compute(sys.argv[2], sys.argv[4:], sys.argv[3]))
+        os._exit(0)  # the outputs are written, and the runtime now and then dies while it is taken down
     else:
         sys.exit(main(sys.argv[1]))
