@@ -8,7 +8,7 @@ import { targets } from '../../formats/targets.ts';
 import type { Stage } from '../../pipeline.ts';
 import { count } from '../../text.ts';
 import type { ConvertRequest } from './request.ts';
-import { refuseUseless } from './useless-options.ts';
+import { uselessNotes } from './useless-options.ts';
 
 /** Networks as float32 graphs, one for each target, because the contract and the attention differ. */
 export interface Built {
@@ -40,9 +40,9 @@ export function buildStage(request: ConvertRequest): Stage<Checkpoint, Built> {
         return arranged.map((model) => ({ model, target, attention }));
       });
       const names = models.map(({ model }) => model.name);
-      refuseUseless(request, checkpoint, names);
       const coreMl = request.targets.includes('coreml');
-      for (const message of notesOn(checkpoint, names, { coreMl })) onProgress?.({ type: 'note', message });
+      const notes = [...uselessNotes(request, checkpoint, names), ...notesOn(checkpoint, names, { coreMl })];
+      for (const message of notes) onProgress?.({ type: 'note', message });
       const tensors = models.reduce((sum, { model }) => sum + model.graph.tensors.length, 0);
       const attentions = [...new Set(models.map(({ attention }) => attention))].join(', ');
       return {

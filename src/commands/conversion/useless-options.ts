@@ -1,6 +1,5 @@
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
 import { cardOf, componentOf, type NetworkName } from '../../convert/networks/networks.ts';
-import { RequestError } from '../../errors.ts';
 import type { ConvertRequest } from './request.ts';
 
 /** An option that concerns some networks only. */
@@ -63,28 +62,26 @@ const concerns: readonly Concern[] = [
 ];
 
 /**
- * Throws `RequestError` for an option, or a LoRA, that concerns none of the networks that are converted: who passes it expects
- * something of it.
+ * Notes on options, and LoRAs, that concern none of the networks that are converted. No error: scripts convert one network after
+ * the other with the same options, as those of Apple's tool do.
  */
-export function refuseUseless(
+export function uselessNotes(
   request: ConvertRequest,
   { loras = [] }: Pick<Checkpoint, 'loras'>,
   networks: readonly NetworkName[],
-): void {
-  const useless = concerns.find((each) => each.isGiven(request) && !networks.some(each.concerns));
-  if (useless) throw changesNothing(useless.option, useless.networks, networks);
+): string[] {
+  const useless = concerns.filter((each) => each.isGiven(request) && !networks.some(each.concerns));
   const components = new Set(networks.map(componentOf));
-  for (const { name, layers } of loras) {
-    const changed = Object.keys(layers);
-    if (changed.length > 0 && !changed.some((component) => components.has(component)))
-      throw changesNothing(`the LoRA ${name}`, `the ${changed.join(' and the ')}`, networks);
-  }
+  const changed = loras.map(({ name, layers }) => ({ name, changed: Object.keys(layers) }));
+  const idle = changed.filter(
+    (lora) => lora.changed.length > 0 && !lora.changed.some((each) => components.has(each)),
+  );
+  return [
+    ...useless.map((each) => changesNothing(each.option, each.networks)),
+    ...idle.map((lora) => changesNothing(`the LoRA ${lora.name}`, `the ${lora.changed.join(' and the ')}`)),
+  ];
 }
 
-function changesNothing(what: string, concerned: string, networks: readonly NetworkName[]): RequestError {
-  return new RequestError({
-    problem: `${what} would change nothing: it concerns ${concerned}, and none of these is converted.`,
-    details: { 'to convert': [...new Set(networks)].join(', ') },
-    advice: 'Leave it out, or convert what it is for.',
-  });
+function changesNothing(what: string, concerned: string): string {
+  return `${what} changes nothing here: it concerns ${concerned}, and none is converted.`;
 }
