@@ -33,8 +33,8 @@ export const modelPlaces = `${artifactPlaces}, or a folder of these`;
 
 /**
  * The models that a path stands for: an `.onnx` file, a component's folder, a package, a chunk (then all chunks of its
- * model), a folder of such folders, or an output folder with packages and an `onnx` folder, or
- * with a `CoreAI` folder alone. Throws `NotFoundError`, saying what was `expected`.
+ * model), a folder of such folders, or an output folder with packages, an `onnx` and a `CoreAI` folder. Throws
+ * `NotFoundError`, saying what was `expected`.
  */
 export async function findModels(path: string, expected = modelPlaces): Promise<readonly FoundModel[]> {
   const kind = await pathKind(path);
@@ -44,11 +44,10 @@ export async function findModels(path: string, expected = modelPlaces): Promise<
     ...(await modelsIn(join(path, 'onnx'))),
     ...(await modelsIn(path)),
     ...(await bundledControlNets(path)),
+    // Last: of several models of a network the first one encodes prompts for the others, and these are arranged for Apple alone.
+    ...(await modelsIn(join(path, COREAI_FOLDER))),
   ];
   if (found.length > 0) return found;
-  // Those for Apple's pipelines are arranged for them alone: they count where there are no others.
-  const arranged = await modelsIn(join(path, COREAI_FOLDER));
-  if (arranged.length > 0) return arranged;
   throw new NotFoundError({
     problem: `${path} holds no model that can be run.`,
     details: { expected },

@@ -56,11 +56,14 @@ describe('the models that a path stands for', () => {
     expect(await found(`${at('output', 'onnx', 'unet')}/`)).toEqual([['unet', ['output/onnx/unet']]]);
   });
 
-  test('an output folder’s assets for Apple’s pipelines are found where there are no other models', async () => {
+  test('an output folder’s assets for Apple’s pipelines are found, after its other models', async () => {
     await makeFolder(at('apple', 'CoreAI', 'Unet.aimodel'));
     expect(await found(at('apple'))).toEqual([['unet', ['apple/CoreAI/Unet.aimodel']]]);
     await write('apple/onnx', 'unet');
-    expect(await found(at('apple'))).toEqual([['unet', ['apple/onnx/unet']]]);
+    expect(await found(at('apple'))).toEqual([
+      ['unet', ['apple/onnx/unet']],
+      ['unet', ['apple/CoreAI/Unet.aimodel']],
+    ]);
   });
 
   test('what Apple’s tool and its Swift package call networks is understood, ControlNets too', async () => {
