@@ -1,4 +1,5 @@
 import type { Context } from '../context.ts';
+import { networkKind } from '../convert/networks/networks.ts';
 import type { EncodedPrompts, InputCase } from '../convert/networks/realistic.ts';
 import { RequestError, UnsupportedModelError } from '../errors.ts';
 import type { Format } from '../formats/format.ts';
@@ -15,7 +16,7 @@ import { besideEachOther } from '../weights/tensor-values.ts';
 import type { BoundedRuns, NamedRun } from './bounded-runs.ts';
 import { readModelSettings } from './model-settings.ts';
 import { inputSizes, realisticCases } from './realistic-inputs.ts';
-import type { RecordedReference, RunnableReference, WantedModel } from './reference.ts';
+import type { RecordedReference, RunnableReference, TextEncoderName, WantedModel } from './reference.ts';
 
 /** What a model is compared with: planned, nothing has been run. */
 export interface Expectations {
@@ -80,7 +81,13 @@ export async function computedExpectations(
     const settings = { ...(await readModelSettings(root)), ...reference.settings };
     const sizes = inputSizes(form, settings, [candidate, plain]);
     const seesText = candidate.inputs.some((input) => input.name === 'encoder_hidden_states');
-    const cases = realisticCases(form, sizes, settings, seesText ? await prompts() : undefined, seeds);
+    const cases = realisticCases(
+      networkKind(wanted.network),
+      sizes,
+      settings,
+      seesText ? await prompts() : undefined,
+      seeds,
+    );
     const fewBits = await withFewerBits(model, wanted, reference, context);
     if (fewBits) chains.push(fewBits);
     const planned: NamedRun[] = [];
@@ -142,7 +149,7 @@ export async function encodedPrompts(
   let pooled: TensorData | undefined;
   for (const name of reference.textEncoders) {
     const encoder = await reference.open({ name, network: name });
-    const outputs = await encodePrompts(encoder, reference, runs).finally(() => encoder.close());
+    const outputs = await encodePrompts(name, encoder, reference, runs).finally(() => encoder.close());
     const output = (wanted: string) =>
       outputs.get(findSynonym('outputs', wanted, [wanted], [...outputs.keys()]) ?? '');
     // SDXL's UNet reads the penultimate hidden state.
@@ -155,12 +162,13 @@ export async function encodedPrompts(
 }
 
 async function encodePrompts(
+  name: TextEncoderName,
   encoder: RunnableChain,
   { settings }: RunnableReference,
   runs: BoundedRuns,
 ): Promise<TensorMap> {
   const sizes = inputSizes('text_encoder', settings, [encoder]);
-  const [prompts] = realisticCases('text_encoder', sizes, settings);
+  const [prompts] = realisticCases(name, sizes, settings);
   const plan = await runs.plan(encoder, [feedsFor(encoder, prompts?.tensors ?? new Map())]);
   const [outputs] = await runs.run({ what: 'prompts', plan });
   return outputs ?? new Map();

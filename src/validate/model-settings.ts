@@ -8,10 +8,10 @@ import { type JsonObject, readJsonObject } from '../io/json/python-json.ts';
 interface Place {
   readonly setting: string;
   readonly folder: string;
-  readonly key: string;
+  readonly key: string | ((config: JsonObject) => unknown);
 }
 
-/** Places of the settings: each is taken from the first config.json that has the key. */
+/** Places of the settings: each is taken from the first config.json that gives it. */
 const places: readonly Place[] = networkKinds.flatMap((kind) => {
   const card = cardOf(kind);
   return Object.entries(card.settings).flatMap(([setting, key]) =>
@@ -38,7 +38,8 @@ export async function readModelSettings(root: string): Promise<ModelSettings> {
 export function modelSettings(configs: ReadonlyMap<string, JsonObject>): ModelSettings {
   const found = new Map<string, number>();
   for (const { setting, folder, key } of places) {
-    const value = configs.get(folder)?.[key];
+    const config = configs.get(folder) ?? {};
+    const value = typeof key === 'string' ? config[key] : key(config);
     if (typeof value === 'number' && !found.has(setting)) found.set(setting, value);
   }
   return Object.fromEntries(found);

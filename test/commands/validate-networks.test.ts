@@ -32,6 +32,17 @@ test('SDXL’s second text encoder and its UNet are run as they are used', async
   expect(lowest(verdicts)).toBeGreaterThan(57); // measured in float16: 60.6 dB
 });
 
+test('a text encoder of 2.x for Core AI, which fills prompts up itself, is compared on prompts as it was trained with', async () => {
+  const verdicts = await verdictsOf('sd21', {
+    modelVersion: join(fixtures, 'sd21'),
+    models: ['text_encoder'],
+    targets: ['coreai'],
+    sizes: {},
+  });
+  expect(verdicts.map(({ model }) => model)).toEqual(['text_encoder']);
+  expect(lowest(verdicts)).toBeGreaterThan(60);
+});
+
 // Their computation in float32 shows that the inputs go where they belong: in Core ML's names and layouts here, in
 // optimum's in the reference.
 test('a UNet that takes residuals is fed some', async () => {
@@ -58,7 +69,7 @@ test('a ControlNet’s residuals are compared one by one', async () => {
 
 test('a safety checker’s pictures and verdict are compared, whatever their shape', async () => {
   const modelVersion = join(fixtures, 'safety-checker');
-  const verdicts = await verdictsOf('checker', { modelVersion, models: ['safety_checker'] });
+  const verdicts = await verdictsOf('checker', { modelVersion, models: ['safety_checker'], sizes: {} });
   expect(verdicts.map(({ outputs }) => outputs.map(({ name }) => name))).toEqual([
     ['out_images', 'has_nsfw_concepts'],
     ['filtered_images', 'has_nsfw_concepts'],

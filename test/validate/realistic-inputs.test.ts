@@ -2,6 +2,8 @@ import { describe, expect, test } from 'vitest';
 import type { InputSizes } from '../../src/convert/networks/realistic.ts';
 import { RequestError } from '../../src/errors.ts';
 import type { ModelBorders } from '../../src/formats/runner.ts';
+import type { JsonObject } from '../../src/io/json/python-json.ts';
+import { modelSettings } from '../../src/validate/model-settings.ts';
 import { inputSizes, realisticCases } from '../../src/validate/realistic-inputs.ts';
 import type { TensorData } from '../../src/weights/tensor-data.ts';
 import { numbersOf } from '../../src/weights/tensor-values.ts';
@@ -19,7 +21,7 @@ const sizes: InputSizes = {
 };
 
 function only(
-  network: 'text_encoder' | 'vae_decoder' | 'vae_encoder',
+  network: 'text_encoder' | 'text_encoder_2' | 'vae_decoder' | 'vae_encoder',
   name: string,
   settings = {},
 ): TensorData {
@@ -44,6 +46,20 @@ describe('realistic inputs', () => {
     expect(new Set(prompt.slice(1, 41)).size).toBeGreaterThan(30);
     expect(prompt.slice(41)).toEqual(Array(36).fill(999));
     expect(empty).toEqual([998, ...Array(76).fill(999)]);
+  });
+
+  test('the text encoders of OpenCLIP get prompts that are filled up with 0, those of OpenAI with the end', () => {
+    const [openAi, openClip] = ['quick_gelu', 'gelu'].map((hidden_act) => ({ hidden_act, vocab_size: 1000 }));
+    const paddingOf = (network: 'text_encoder' | 'text_encoder_2', configs: [string, JsonObject][]) =>
+      only(network, 'input_ids', modelSettings(new Map(configs))).data.at(-1);
+    expect(paddingOf('text_encoder', [['text_encoder', { ...openAi }]])).toBe(999);
+    expect(paddingOf('text_encoder', [['text_encoder', { ...openClip }]])).toBe(0);
+    const ofXl: [string, JsonObject][] = [
+      ['text_encoder', { ...openAi }],
+      ['text_encoder_2', { ...openClip }],
+    ];
+    expect(paddingOf('text_encoder', ofXl)).toBe(999);
+    expect(paddingOf('text_encoder_2', ofXl)).toBe(0);
   });
 
   test('the UNet meets the first, a middle and the last timestep, each with latents of its own', () => {

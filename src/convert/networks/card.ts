@@ -5,6 +5,7 @@ import type { Scope } from '../../graph/scope.ts';
 import type { Shape } from '../../graph/shape.ts';
 import type { Tensor } from '../../graph/tensor.ts';
 import type { Ignored } from '../../graph/weight-book.ts';
+import type { JsonObject } from '../../io/json/python-json.ts';
 import type { Rng } from '../../random/rng.ts';
 import type { Weight } from '../../weights/weight.ts';
 import type { AttentionImplementation } from '../blocks/attention.ts';
@@ -76,8 +77,8 @@ interface Facts<Part extends string> {
   readonly like?: string;
   /** Whether a model with the inputs of `like` is this network, by the last dimensions of its inputs and outputs. */
   isUnlike?(lastDims: ReadonlyMap<string, DeclaredDim>): boolean;
-  /** Keys of config.json that hold the settings of realistic inputs. */
-  readonly settings: { readonly [K in keyof ModelSettings]: string };
+  /** The settings of realistic inputs: keys of config.json that hold them, or how they follow from it. */
+  readonly settings: { readonly [K in keyof ModelSettings]: string | ((config: JsonObject) => unknown) };
   /** Tensors of the component that it does not use. */
   ignored(component: Component): readonly Ignored[];
   /** Inputs that come first in a contract, by the network's names, where the order differs from that of `inputs`. */

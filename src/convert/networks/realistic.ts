@@ -59,6 +59,8 @@ export interface ModelSettings {
   readonly scalingFactor?: number;
   /** Number of token ids, which begin at 0. */
   readonly vocabularySize?: number;
+  /** Token id that fills prompts up; where unknown, the last of the vocabulary, which ends them. */
+  readonly padding?: number;
 }
 
 /** A network's only case, with these inputs. */

@@ -1,11 +1,12 @@
 import type { Tensor } from '../../graph/tensor.ts';
 import type { Ignored } from '../../graph/weight-book.ts';
+import type { JsonObject } from '../../io/json/python-json.ts';
 import type { Rng } from '../../random/rng.ts';
 import type { TensorData } from '../../weights/tensor-data.ts';
 import { type ClipTextOutputs, clipText, clipTextWithProjection } from '../clip-text.ts';
 import { clipTextConfig } from '../config/clip-text-config.ts';
 import { type DeclaredDim, type Definition, networkCard } from './card.ts';
-import { type InputSizes, type ModelSettings, onlyCase } from './realistic.ts';
+import { type InputCase, type InputSizes, type ModelSettings, onlyCase } from './realistic.ts';
 
 /** Position ids, which old files of CLIP's text and vision models have. */
 export const positionIds: Ignored = {
@@ -23,7 +24,7 @@ const shared = {
   shortDescription: 'Turns the tokens of a prompt into the embeddings that guide Stable Diffusion.',
   fewerBits: true,
   marks: ['input_ids'],
-  settings: { vocabularySize: 'vocab_size' },
+  settings: { vocabularySize: 'vocab_size', padding: paddingOf },
   ignored: () => [positionIds],
   inputs: {
     input_ids: {
@@ -36,7 +37,7 @@ const shared = {
   },
   read: clipTextConfig,
   dims: ({ max_position_embeddings: tokens }, { contract }) => ({ batch: contract.rows(1), tokens }),
-  cases: (rng, sizes, settings) => onlyCase('prompts', ['input_ids', tokenIds(rng, sizes, settings)]),
+  cases: prompts,
 } satisfies Partial<Definition<ReturnType<typeof clipTextConfig>, Inputs, object, string>>;
 
 const lastHiddenState = 'An embedding for every token, after the last layer and its normalization';
@@ -79,6 +80,7 @@ export const textEncoder2 = networkCard({
   swiftName: 'TextEncoder2',
   like: 'text_encoder',
   isUnlike: (lastDims) => lastDims.has('text_embeds') || isWide(lastDims),
+  cases: (rng, sizes, settings) => prompts(rng, sizes, { ...settings, padding: OPENCLIP_PADDING }),
   outputs: {
     hidden_embeds: { optimum: null, apple: 'hidden_embeds', text: hiddenEmbeds },
     text_embeds: { optimum: 'text_embeds', apple: 'pooled_outputs', text: pooled },
@@ -106,18 +108,31 @@ function penultimate({ hidden_states }: Pick<ClipTextOutputs, 'hidden_states'>):
   return tensor;
 }
 
-/** Token ids [B,S]: random prompts in even rows, empty ones in odd rows; CLIP pads with the end token. */
+/** Token id with which prompts were filled up that OpenCLIP's text encoders were trained with (`clip.tokenize`). */
+const OPENCLIP_PADDING = 0;
+
+/** What fills prompts up: OpenCLIP's encoders (Stable Diffusion 2.x, the second one of XL) compute gelu, OpenAI's an estimate of it. */
+function paddingOf({ hidden_act: activation, vocab_size: words }: JsonObject): number | undefined {
+  if (activation === 'gelu') return OPENCLIP_PADDING;
+  return typeof words === 'number' ? words - 1 : undefined;
+}
+
+function prompts(rng: Rng, sizes: InputSizes, settings: ModelSettings): InputCase[] {
+  return onlyCase('prompts', ['input_ids', tokenIds(rng, sizes, settings)]);
+}
+
+/** Token ids [B,S]: random prompts in even rows, empty ones in odd rows, begun, ended and filled up. */
 function tokenIds(
   rng: Rng,
   { batch, tokens }: InputSizes,
-  { vocabularySize = 49408 }: ModelSettings,
+  { vocabularySize = 49408, padding = vocabularySize - 1 }: ModelSettings,
 ): TensorData {
   const [begin, end] = [vocabularySize - 2, vocabularySize - 1];
-  const data = new Int32Array(batch * tokens).fill(end);
+  const data = new Int32Array(batch * tokens).fill(padding);
   for (let row = 0; row < batch; row++) {
     const words = row % 2 === 0 ? rng.normal(Math.min(PROMPT_TOKENS, tokens - 2)) : [];
     const ids = Array.from(words, (value) => Math.floor(Math.abs(value) * 1e6) % begin);
-    data.set([begin, ...ids], row * tokens);
+    data.set([begin, ...ids, end], row * tokens);
   }
   return { dtype: 'i32', shape: [batch, tokens], data };
 }
