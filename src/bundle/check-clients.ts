@@ -1,11 +1,13 @@
 import { basename, dirname, join } from 'node:path';
 import { networkKind } from '../convert/networks/networks.ts';
 import { SdConvertError } from '../errors.ts';
+import type { FolderPlace } from '../formats/coreai/bundle/check-assets.ts';
 import { checkCoreAiFolder } from '../formats/coreai/bundle/check-folder.ts';
 import type { TargetName } from '../formats/format.ts';
 import { withArtifact } from '../formats/open.ts';
 import { readProvenance } from '../formats/provenance.ts';
 import { exists, pathKind } from '../io/disk.ts';
+import type { HashOptions } from '../io/hashing/hash-stream.ts';
 import { type FoundModel, modelsIn } from '../run/find-models.ts';
 import { networksNeeded } from './models-for-client.ts';
 import { checkCoreMlFolder, olderSystem } from './profiles/check-core-ml-folder.ts';
@@ -25,26 +27,41 @@ export interface ClientCheck {
   readonly mend?: string | undefined;
 }
 
-type Check = (client: ClientName, profile: Profile, folder: string) => Promise<readonly string[]>;
+type Check = (
+  client: ClientName,
+  profile: Profile,
+  folder: string,
+  place: FolderPlace,
+) => Promise<readonly string[]>;
 
 /** What the clients of a target read. */
 const checks: { readonly [T in TargetName]: Check } = {
   onnx: checkOnnxFolder,
   coreml: checkCoreMlFolder,
-  coreai: (_client, _profile, folder) => checkCoreAiFolder(folder),
+  coreai: (_client, _profile, folder, place) => checkCoreAiFolder(folder, place),
 };
+
+/** Where the models are. */
+interface Shown extends Pick<HashOptions, 'signal'> {
+  /** The name of models that are shown from the Hub. */
+  readonly hub?: string | undefined;
+}
 
 /**
  * Holds a folder, ours or anybody's, against what a client reads. In an output folder that is the client's own folder, or else
- * the one of its target; any other folder is taken as it is. Weights are not read. `hub` is the name of models that are shown
- * from there. Throws what reading throws.
+ * the one of its target; any other folder is taken as it is. Weights are read only where a format has a
+ * hash of its own over them. Throws what reading throws.
  */
-export async function checkClient(client: ClientName, path: string, hub?: string): Promise<ClientCheck> {
+export async function checkClient(
+  client: ClientName,
+  path: string,
+  { hub, signal }: Shown = {},
+): Promise<ClientCheck> {
   const profile = profiles[client];
   const folder = await folderFor(client, path);
   const isIr = client === 'openvino' && (await isIrFolder(folder));
   const check = isIr ? checkIrFolder : checks[profile.target];
-  const problems = await check(client, profile, folder);
+  const problems = await check(client, profile, folder, { isOnHub: hub !== undefined, signal });
   if (problems.length === 0) return { client, folder, problems };
   const mend = isIr ? irAgain : await mending(client, path, problems, hub);
   return { client, folder, problems, mend };

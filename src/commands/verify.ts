@@ -103,7 +103,8 @@ async function verifyClients(
 ): Promise<VerifyResult> {
   return inStage('verify', context, async () => {
     const checks: ClientCheck[] = [];
-    for (const client of clients) checks.push(await checkClient(client, folder, hub));
+    for (const client of clients)
+      checks.push(await checkClient(client, folder, { hub, signal: context.signal }));
     const all = checks.flatMap(({ client, problems }) => problems.map((problem) => `${client}: ${problem}`));
     const present = new Map<string, number>();
     for (const { folder: loaded } of checks)

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { cpSync, mkdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -158,8 +159,34 @@ const rules: readonly (readonly [what: string, change: (folder: string) => void,
   [
     'an asset without a version',
     json('Unet.aimodel/metadata.json', ({ assetVersion: _, ...rest }) => rest),
-    'Unet.aimodel/metadata.json has the assetVersion null, and Core AI reads "2.0".',
+    'Unet.aimodel/metadata.json has no assetVersion, and Core AI reads "2.0".',
   ],
+  [
+    'a function of another name',
+    program('Unet.aimodel', 'main', 'mein'),
+    'Unet.aimodel has no function main, which clients call: it has mein.',
+  ],
+  [
+    'an operation of another dialect',
+    program('Unet.aimodel', 'primitive.conv2d_v1', 'primitive.conv2q_v1'),
+    'Unet.aimodel has operations that are unknown here: primitive.conv2q_v1.',
+  ],
+  [
+    'an operation of a later version',
+    program('TextEncoder.aimodel', 'softmax_v1', 'softmax_v9'),
+    'TextEncoder.aimodel has operations that are unknown here: softmax_v9.',
+  ],
+  [
+    'the hash of another program',
+    (folder) => cpSync(join(folder, 'VAEDecoder.aimodel/main.hash'), join(folder, 'Unet.aimodel/main.hash')),
+    'Unet.aimodel/main.hash is not the SHA-256 of main.mlirb.',
+  ],
+  [
+    'half a hash',
+    (folder) => truncateSync(join(folder, 'Unet.aimodel/main.hash'), 16),
+    'Unet.aimodel/main.hash is not the SHA-256 of main.mlirb.',
+  ],
+  ['no hash', gone('Unet.aimodel/main.hash'), 'Unet.aimodel/main.hash is missing.'],
   [
     'more than a device of 8 GB loads at once',
     (folder) => {
@@ -206,6 +233,15 @@ describe('every rule', () => {
     expect(problems).toContain(`coreai: ${problem}`);
     expect(mend).toMatch(/^sdconvert convert --model-version \S+ --for coreai -o \S+/);
   });
+});
+
+test('one fault of an asset is told in one sentence', async () => {
+  for (const content of ['{"assetVersion": "1.0"}', '{']) {
+    const folder = changed(text(() => content, 'Unet.aimodel/metadata.json'));
+    expect((await check(folder)).problems).toEqual([
+      expect.stringContaining('coreai: Unet.aimodel/metadata.json'),
+    ]);
+  }
 });
 
 test('an asset cut short is told, and the command mends it', async () => {
@@ -256,6 +292,9 @@ test('assets that do not fit one another are told', async () => {
   expect(await replaced('VAEDecoder.aimodel', { models: ['vae_decoder'], sizes })).toEqual([
     'coreai: the VAE decoder takes latents [1, 4, 16, 16], and the UNet gives [1, 4, 8, 8].',
   ]);
+  expect(await replaced('VAEEncoder.aimodel', { models: ['vae_encoder'], sizes })).toEqual([
+    'coreai: the VAE encoder takes pictures [1, 3, 128, 128], and the UNet draws [1, 3, 64, 64].',
+  ]);
   expect(await replaced('Unet.aimodel', { models: ['unet'], sizes: { unetBatch: 1 } })).toContain(
     'coreai: Unet.aimodel: sample is float32 [1, 4, 8, 8], and coreai has float32 or float16 [2, 4, h, w].',
   );
@@ -299,6 +338,18 @@ function changed(change: (folder: string) => void): string {
 
 function gone(name: string) {
   return (folder: string) => rmSync(join(folder, name), { recursive: true });
+}
+
+/** Another name of as many letters in the program of an asset, whose hash is made anew. */
+function program(asset: string, name: string, other: string) {
+  return (folder: string) => {
+    const path = join(folder, asset, 'main.mlirb');
+    const bytes = readFileSync(path);
+    for (let at = bytes.indexOf(`${name}\0`); at >= 0; at = bytes.indexOf(`${name}\0`, at + 1))
+      bytes.write(other, at);
+    writeFileSync(path, bytes);
+    writeFileSync(join(folder, asset, 'main.hash'), createHash('sha256').update(bytes).digest());
+  };
 }
 
 function text(change: (text: string) => string, name = 'metadata.json') {

@@ -29,7 +29,7 @@ export interface Asset {
 /** The version of assets; readers refuse others, and files without any. */
 export const ASSET_VERSION = '2.0';
 /** Bytes of a SHA-256. */
-const HASH_BYTES = 32;
+export const HASH_BYTES = 32;
 
 /** Lists the files of an asset, with exact sizes. No weight is read. */
 export function assetFiles({ program, metadata }: Asset): PlannedFile[] {

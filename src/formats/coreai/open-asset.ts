@@ -54,15 +54,13 @@ async function readMetadata(path: string): Promise<JsonObject> {
   const { assetVersion } = metadata;
   if (assetVersion === undefined) {
     throw new FileFormatError({
-      problem: `${path} is not the metadata of a Core AI asset: it has no assetVersion.`,
-      details: { expected: `"assetVersion": "${ASSET_VERSION}"` },
+      problem: `${path} has no assetVersion, and Core AI reads "${ASSET_VERSION}".`,
       advice: 'Core AI does not load the asset. Get it again, or convert it again.',
     });
   }
   if (assetVersion === ASSET_VERSION) return metadata;
   throw new UnsupportedModelError({
-    problem: `${path} is of another version of Core AI assets.`,
-    details: { expected: `"assetVersion": "${ASSET_VERSION}"`, found: shown(assetVersion) },
+    problem: `${path} has the assetVersion ${shown(assetVersion)}, and Core AI reads "${ASSET_VERSION}".`,
     advice: `Core AI of OS 27 loads version ${ASSET_VERSION} only. Export the model for it.`,
   });
 }

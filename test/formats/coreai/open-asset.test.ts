@@ -86,8 +86,8 @@ test.each([
 });
 
 test.each([
-  ['{"producer": "x"}', FileFormatError, 'it has no assetVersion'],
-  ['{"assetVersion": "9.9"}', UnsupportedModelError, 'is of another version of Core AI assets'],
+  ['{"producer": "x"}', FileFormatError, 'has no assetVersion'],
+  ['{"assetVersion": "9.9"}', UnsupportedModelError, 'has the assetVersion "9.9", and Core AI reads "2.0"'],
   ['{', FileFormatError, 'metadata.json'],
   ['[]', FileFormatError, 'does not hold a JSON object'],
 ])('metadata.json of %s is refused', async (content, type, words) => {

@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import { SdConvertError } from '../../../errors.ts';
 import { exists } from '../../../io/disk.ts';
-import { isJsonObject, type JsonObject } from '../../../io/json/python-json.ts';
-import { readStrictJson } from '../../../io/json/strict-json.ts';
+import type { HashOptions } from '../../../io/hashing/hash-stream.ts';
 import { formatBytes } from '../../../text.ts';
 import { type ArtifactFacts, type DeclaredValue, totalBytes } from '../../artifact.ts';
-import { withArtifact } from '../../open.ts';
-import { ASSET_VERSION, assetFileNames } from '../asset.ts';
 import { MOST_BYTES } from '../build-asset.ts';
+import { openAsset } from '../open-asset.ts';
+import { coreAiFacts } from '../read-coreai-facts.ts';
+import { checkHash, checkProgram } from './check-program.ts';
 import { PIXELS } from './folder-metadata.ts';
 
 /** Names of the components, where there are several the one that is taken first. */
@@ -22,7 +22,6 @@ type Component = keyof typeof components;
 
 /** Inputs and outputs of an asset. */
 type Borders = Pick<ArtifactFacts, 'inputs' | 'outputs'>;
-type Facts = Borders & Pick<ArtifactFacts, 'problems'>;
 
 /** What a `metadata.json` says of the assets beside it. */
 export interface NamedAssets {
@@ -32,8 +31,20 @@ export interface NamedAssets {
   readonly imageSize: number | undefined;
 }
 
-/** Everything that Apple’s Core AI pipelines would refuse in the assets of a folder, a sentence each. Reads no weights. */
-export async function checkAssets(folder: string, { assets, imageSize }: NamedAssets): Promise<string[]> {
+/** Where a folder is. */
+export interface FolderPlace extends Pick<HashOptions, 'signal'> {
+  readonly isOnHub?: boolean | undefined;
+}
+
+/**
+ * Everything that Apple’s Core AI pipelines would refuse in the assets of a folder, a sentence each. Reads the weights where
+ * the folder is on the disk, for the hash over them, and nothing of them where it is on the Hub.
+ */
+export async function checkAssets(
+  folder: string,
+  { assets, imageSize }: NamedAssets,
+  { isOnHub, signal }: FolderPlace,
+): Promise<string[]> {
   const found: string[] = [];
   const borders = new Map<Component, Borders>();
   // as: Object.keys gives strings; the table has exactly these keys.
@@ -49,29 +60,25 @@ export async function checkAssets(folder: string, { assets, imageSize }: NamedAs
       if (!(await exists(join(folder, `${name}c`)))) found.push(`${name} is missing.`);
       continue;
     }
-    found.push(...(await checkVersion(folder, name)));
     try {
-      const facts = await withArtifact(join(folder, name), (artifact) => artifact.facts());
-      borders.set(component, facts);
-      found.push(...checkSize(name, facts), ...checkPorts(component, name, facts));
+      const asset = await openAsset(join(folder, name));
+      try {
+        const facts = await coreAiFacts(asset);
+        found.push(...checkSize(name, facts), ...checkProgram(name, asset));
+        if (facts.problems.length === 0) {
+          borders.set(component, facts);
+          found.push(...checkPorts(component, name, facts));
+        }
+        if (!isOnHub) found.push(...(await checkHash(join(folder, name), name, { signal })));
+      } finally {
+        await asset.close();
+      }
     } catch (error) {
       if (!(error instanceof SdConvertError)) throw error;
-      found.push(error.problem);
+      found.push(error.problem.replaceAll(join(folder, name), name));
     }
   }
   return [...found, ...checkFit(borders, imageSize)];
-}
-
-async function checkVersion(folder: string, name: string): Promise<string[]> {
-  const path = join(folder, name, assetFileNames.metadata);
-  if (!(await exists(path))) return [];
-  const json = await readStrictJson(path);
-  const { assetVersion: version }: JsonObject = isJsonObject(json) ? json : {};
-  return version === ASSET_VERSION
-    ? []
-    : [
-        `${name}/${assetFileNames.metadata} has the assetVersion ${JSON.stringify(version ?? null)}, and Core AI reads "${ASSET_VERSION}".`,
-      ];
 }
 
 function checkSize(name: string, { files }: Pick<ArtifactFacts, 'files'>): string[] {
@@ -82,18 +89,18 @@ function checkSize(name: string, { files }: Pick<ArtifactFacts, 'files'>): strin
   ];
 }
 
-type Dims = readonly (number | 'h' | 'w' | 'any')[];
+/** A size, or the name of one that every port of a component has alike: C channels, latents h high and w wide, pixels. */
+type Dims = readonly (number | 'C' | 'h' | 'w' | '8·h' | '8·w')[];
 
 /** What a pipeline passes to each component by position, and what it takes from its first output. */
 const ports: { readonly [C in Component]: { readonly inputs: readonly Dims[]; readonly output: Dims } } = {
-  text_encoder: { inputs: [[1, 77]], output: [1, 77, 'any'] },
-  unet: { inputs: [[2, 4, 'h', 'w'], [2], [2, 77, 'any']], output: [2, 4, 'h', 'w'] },
-  vae_decoder: { inputs: [[1, 4, 'h', 'w']], output: [1, 3, 'h', 'w'] },
-  vae_encoder: { inputs: [[1, 3, 'h', 'w']], output: [1, 8, 'h', 'w'] },
+  text_encoder: { inputs: [[1, 77]], output: [1, 77, 'C'] },
+  unet: { inputs: [[2, 4, 'h', 'w'], [2], [2, 77, 'C']], output: [2, 4, 'h', 'w'] },
+  vae_decoder: { inputs: [[1, 4, 'h', 'w']], output: [1, 3, '8·h', '8·w'] },
+  vae_encoder: { inputs: [[1, 3, '8·h', '8·w']], output: [1, 8, 'h', 'w'] },
 };
 
-function checkPorts(component: Component, name: string, { inputs, outputs, problems }: Facts): string[] {
-  if (problems.length > 0) return problems.map((problem) => `${name}: ${problem}`);
+function checkPorts(component: Component, name: string, { inputs, outputs }: Borders): string[] {
   const wanted = ports[component];
   if (inputs.length !== wanted.inputs.length) {
     const given = inputs.map((input) => input.name).join(', ');
@@ -101,12 +108,34 @@ function checkPorts(component: Component, name: string, { inputs, outputs, probl
   }
   const ids = component === 'text_encoder';
   const output = outputs.find(({ shape }) => shape?.length === wanted.output.length);
+  const sizes: Sizes = new Map();
   return [
-    ...inputs.flatMap((input, at) => checkPort(name, input, wanted.inputs[at] ?? [], ids)),
+    ...inputs.flatMap((input, at) =>
+      checkPort(name, input, bound(wanted.inputs[at] ?? [], input, sizes), ids),
+    ),
     ...(output
-      ? checkPort(name, output, wanted.output, false)
+      ? checkPort(name, output, bound(wanted.output, output, sizes), false)
       : [`${name} has no output ${show(wanted.output)}, which coreai reads.`]),
   ];
+}
+
+/** Sizes that were found, by name. */
+type Sizes = Map<string, number>;
+
+/** What is wanted of a port, with the sizes that its component has elsewhere; those met for the first time become known. */
+function bound(wanted: Dims, { shape }: DeclaredValue, sizes: Sizes): Dims {
+  return wanted.map((size, at) => {
+    if (typeof size === 'number') return size;
+    const { factor, name } = partsOf(size);
+    const [known, found] = [sizes.get(name), shape?.[at]];
+    if (known !== undefined) return known * factor;
+    if (typeof found === 'number') sizes.set(name, found / factor);
+    return size;
+  });
+}
+
+function partsOf(size: string): { readonly factor: number; readonly name: string } {
+  return size.startsWith('8·') ? { factor: PIXELS, name: size.slice(2) } : { factor: 1, name: size };
 }
 
 function checkPort(
@@ -117,21 +146,20 @@ function checkPort(
 ): string[] {
   const dtypes = isIds ? ['int32'] : ['float32', 'float16'];
   const sizes = shape ?? [];
-  const fits =
-    sizes.length === wanted.length &&
-    wanted.every((size, at) => size === sizes[at] || isSize(size, sizes[at]));
+  const fits = sizes.length === wanted.length && wanted.every((size, at) => fitsIn(size, sizes[at]));
   if (fits && dtypes.includes(dtype)) return [];
   return [
     `${name}: ${port.name} is ${dtype} [${sizes.join(', ')}], and coreai has ${dtypes.join(' or ')} ${show(wanted)}.`,
   ];
 }
 
-function isSize(wanted: Dims[number], size: number | string | undefined): boolean {
-  return typeof wanted === 'string' && typeof size === 'number';
+function fitsIn(wanted: Dims[number], size: number | string | undefined): boolean {
+  if (typeof wanted === 'number') return size === wanted;
+  return typeof size === 'number' && size % partsOf(wanted).factor === 0;
 }
 
 function show(dims: Dims): string {
-  return `[${dims.map((dim) => (dim === 'any' ? 'C' : dim)).join(', ')}]`;
+  return `[${dims.join(', ')}]`;
 }
 
 /** What one component gives must be what the next one takes. */
@@ -152,6 +180,12 @@ function checkFit(borders: ReadonlyMap<Component, Borders>, imageSize: number | 
   if (latents && decoded && (decoded[2] !== height || decoded[3] !== width))
     found.push(
       `the VAE decoder takes latents [${decoded.join(', ')}], and the UNet gives [1, 4, ${height}, ${width}].`,
+    );
+  const picture = input('vae_encoder', 0);
+  const sizes = [Number(height) * PIXELS, Number(width) * PIXELS];
+  if (latents && picture && (picture[2] !== sizes[0] || picture[3] !== sizes[1]))
+    found.push(
+      `the VAE encoder takes pictures [${picture.join(', ')}], and the UNet draws [1, 3, ${sizes.join(', ')}].`,
     );
   const states = borders.get('text_encoder')?.outputs.find(({ shape }) => shape?.length === 3)?.shape;
   if (text && states && states[2] !== text[2])

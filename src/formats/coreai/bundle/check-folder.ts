@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { exists, pathKind } from '../../../io/disk.ts';
 import { isJsonObject } from '../../../io/json/python-json.ts';
 import { readStrictJson } from '../../../io/json/strict-json.ts';
-import { checkAssets } from './check-assets.ts';
+import { checkAssets, type FolderPlace } from './check-assets.ts';
 import { BETA_SCHEDULE } from './folder-metadata.ts';
 
 /**
@@ -56,8 +56,8 @@ const metadataSchema = z.looseObject(
   { error: 'an object' },
 );
 
-/** Everything that Apple's Core AI pipelines would refuse in a folder, a sentence each. Reads no weights. */
-export async function checkCoreAiFolder(folder: string): Promise<string[]> {
+/** Everything that Apple's Core AI pipelines would refuse in a folder, a sentence each. Reads what `checkAssets` reads. */
+export async function checkCoreAiFolder(folder: string, place: FolderPlace = {}): Promise<string[]> {
   const found: string[] = [];
   for (const name of ['vocab.json', 'merges.txt'])
     if (!(await exists(join(folder, name))) && !(await exists(join(folder, 'tokenizer', name))))
@@ -74,7 +74,7 @@ export async function checkCoreAiFolder(folder: string): Promise<string[]> {
   const { data, error } = metadataSchema.safeParse(json);
   if (!data) return [...found, ...(error?.issues ?? []).map((issue) => misfit(json, issue))];
   const imageSize = data.diffusion.image_size ?? undefined;
-  return [...found, ...(await checkAssets(folder, { assets: data.assets, imageSize }))];
+  return [...found, ...(await checkAssets(folder, { assets: data.assets, imageSize }, place))];
 }
 
 function misfit(json: unknown, { path, message }: z.core.$ZodIssue): string {

@@ -52,7 +52,8 @@ async function parameter(value: Value, constants: Constants, depth: number): Pro
 /** Gives the elements of a weight, of which there are to be `most`. */
 type Decoder = (parameters: readonly Shaped[], most: number) => Float32Array;
 
-const decoders: Readonly<Record<string, Decoder>> = {
+/** The operations that compute a weight from compressed data. */
+export const decoders: Readonly<Record<string, Decoder>> = {
   /** indices, palettes [groups of each axis…, entries, V], the axis of vectors. */
   'primitive.lut_to_dense_v1'([indices, lut, axis], most) {
     if (!indices || !lut) throw new Error('it has no palette');
