@@ -145,8 +145,10 @@ const unused: { readonly [K in NetworkKind]?: string } = {
 };
 
 /** What needs Swift of its own. */
-function ownSwift({ kind }: Checkpoint, assets: readonly string[]): string[] {
+function ownSwift({ family, kind }: Checkpoint, assets: readonly string[]): string[] {
   const kinds = new Set(assets.flatMap((file) => parsePath(file).network ?? []).map(networkKind));
   const special = kinds.has('unet') && kind !== undefined && kind !== 'base';
+  const isRefiner = kinds.has('unet') && family === 'sdxl-refiner';
+  if (isRefiner) kinds.add('refiner'); // alone, it has the name of any UNet
   return [...(special ? [`a UNet for ${kind}`] : []), ...[...kinds].flatMap((each) => unused[each] ?? [])];
 }

@@ -37,6 +37,12 @@ test('Stable Diffusion XL has its own type, size and scale', () => {
   });
 });
 
+test('a refiner alone is an asset of a UNet, of which no pipeline of Apple’s makes a picture', () => {
+  expect(folderNotes(folder('sdxl-refiner'))).toContainEqual(
+    expect.stringContaining('do not draw with a refiner:'),
+  );
+});
+
 test('a size that was asked for is the size of pictures', () => {
   const sizes = { latentHeight: 64, latentWidth: 64 };
   expect(folderMetadata(folder('sd21', { sizes }))).toMatchObject({ diffusion: { image_size: 512 } });
