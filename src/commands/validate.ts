@@ -12,6 +12,7 @@ import {
   type ComputedBy,
   computedExpectations,
   encodedPrompts,
+  NotComparableError,
   recordedExpectations,
 } from '../validate/expectations.ts';
 import { openReference, type RecordedReference, type Reference } from '../validate/reference.ts';
@@ -81,6 +82,7 @@ export async function validateModels(
   context: Context,
 ): Promise<Verdict[]> {
   const verdicts: Verdict[] = [];
+  const notCompared: NotComparableError[] = [];
   const runs = await BoundedRuns.open(floor, context);
   try {
     const by =
@@ -94,8 +96,16 @@ export async function validateModels(
         context.onProgress?.({ type: 'progress', stage: 'validate', what, done, total: models.length });
       };
       progress();
-      verdicts.push(await validateModel(model, { by, runs, progress }, floor, context));
+      try {
+        verdicts.push(await validateModel(model, { by, runs, progress }, floor, context));
+      } catch (error) {
+        if (!(error instanceof NotComparableError)) throw error;
+        notCompared.push(error);
+        context.onProgress?.({ type: 'note', message: `Not compared: ${error.problem} ${error.advice}` });
+      }
     }
+    const [first] = notCompared;
+    if (first && verdicts.length === 0) throw first;
     return verdicts;
   } finally {
     await runs.close();

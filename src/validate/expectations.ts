@@ -1,6 +1,7 @@
 import type { Context } from '../context.ts';
+import type { Sizes } from '../convert/contracts/contract.ts';
 import { networkKind } from '../convert/networks/networks.ts';
-import type { EncodedPrompts, InputCase } from '../convert/networks/realistic.ts';
+import type { EncodedPrompts, InputCase, InputSizes } from '../convert/networks/realistic.ts';
 import { RequestError, UnsupportedModelError } from '../errors.ts';
 import type { Format } from '../formats/format.ts';
 import { withArtifact } from '../formats/open.ts';
@@ -10,13 +11,16 @@ import type { RunnableChain } from '../run/chain.ts';
 import { feedsFor, recordedOutputs } from '../run/feeds.ts';
 import type { FoundModel } from '../run/find-models.ts';
 import { networkCalled } from '../run/network-called.ts';
-import { findSynonym, networkOf } from '../run/tensor-names.ts';
+import { findSynonym, networkOf, optimumInput } from '../run/tensor-names.ts';
 import type { TensorData } from '../weights/tensor-data.ts';
-import { besideEachOther } from '../weights/tensor-values.ts';
+import { besideEachOther, numbersOf } from '../weights/tensor-values.ts';
 import type { BoundedRuns, NamedRun } from './bounded-runs.ts';
 import { readModelSettings } from './model-settings.ts';
 import { inputSizes, realisticCases } from './realistic-inputs.ts';
 import type { RecordedReference, RunnableReference, TextEncoderName, WantedModel } from './reference.ts';
+
+/** A model whose inputs and outputs are arranged otherwise than its reference's, while nothing is wrong with either. */
+export class NotComparableError extends RequestError {}
 
 /** What a model is compared with: planned, nothing has been run. */
 export interface Expectations {
@@ -69,7 +73,10 @@ export async function computedExpectations(
   const { name, root, format } = model;
   const form = networkOf(candidate.inputs.map((input) => input.name));
   if (!form) throw unknownNetwork(candidate);
-  const wanted = { name, network: networkCalled(name, form), format };
+  const settings = { ...(await readModelSettings(root)), ...reference.settings };
+  const network = networkCalled(name, form);
+  const fixed = format === 'aimodel' ? fixedSizes(inputSizes(form, settings, [candidate])) : undefined;
+  const wanted = { name, network, format, sizes: fixed };
   const chains: RunnableChain[] = [];
   const close = async () => {
     await Promise.all(chains.map((chain) => chain.close()));
@@ -78,11 +85,11 @@ export async function computedExpectations(
     const plain = await reference.open(wanted);
     chains.push(plain);
     if (networkOf(plain.inputs.map((input) => input.name)) !== form) throw otherNetwork(candidate, plain);
-    const settings = { ...(await readModelSettings(root)), ...reference.settings };
+    if (format === 'aimodel' && isArrangedOtherwise(candidate, plain)) throw notComparable(candidate, plain);
     const sizes = inputSizes(form, settings, [candidate, plain]);
     const seesText = candidate.inputs.some((input) => input.name === 'encoder_hidden_states');
     const cases = realisticCases(
-      networkKind(wanted.network),
+      networkKind(network),
       sizes,
       settings,
       seesText ? await prompts() : undefined,
@@ -158,7 +165,22 @@ export async function encodedPrompts(
     pooled = output('text_embeds') ?? pooled;
   }
   const [first, second] = hidden;
-  return { hidden: first && second ? [...hidden, besideEachOther(first, second)] : hidden, pooled };
+  const all = first && second ? besideEachOther(first, second) : first;
+  if (!all || !pooled) return { hidden, pooled };
+  // The last one is what Core AI's XL reads.
+  return { hidden: [...hidden, all, besideEachOther(all, inEveryRow(pooled, all.shape[1] ?? 0))], pooled };
+}
+
+/** Pooled text [B,C] → [B,S,C], for `tokens` S. */
+function inEveryRow(pooled: TensorData, tokens: number): TensorData {
+  const [batch = 0, channels = 0] = pooled.shape;
+  const values = Float32Array.from(numbersOf(pooled));
+  const data = new Float32Array(batch * tokens * channels);
+  for (let row = 0; row < batch * tokens; row++) {
+    const start = Math.floor(row / tokens) * channels;
+    data.set(values.subarray(start, start + channels), row * channels);
+  }
+  return { dtype: 'f32', shape: [batch, tokens, channels], data };
 }
 
 async function encodePrompts(
@@ -172,6 +194,27 @@ async function encodePrompts(
   const plan = await runs.plan(encoder, [feedsFor(encoder, prompts?.tensors ?? new Map())]);
   const [outputs] = await runs.run({ what: 'prompts', plan });
   return outputs ?? new Map();
+}
+
+function fixedSizes({ batch, tokens, latentHeight, latentWidth }: InputSizes): Sizes {
+  return { unetBatch: batch, textTokens: tokens, latentHeight, latentWidth };
+}
+
+/** Whether one of two models of XL has all of the text in one tensor, as Core AI has it, and the other has not. */
+function isArrangedOtherwise(one: ModelBorders, other: ModelBorders): boolean {
+  const marks = ({ inputs, outputs }: ModelBorders) => [
+    inputs.some(({ name }) => optimumInput(name) === 'time_ids'),
+    outputs.some(({ name }) => name === 'hidden_states'),
+  ];
+  return marks(one).join() !== marks(other).join();
+}
+
+function notComparable(model: ModelBorders, other: ModelBorders): NotComparableError {
+  return new NotComparableError({
+    problem: `${model.path} is Stable Diffusion XL as Core AI has it, and its reference is not.`,
+    details: { reference: other.path },
+    advice: 'Compare it with the checkpoint, or with other Core AI assets.',
+  });
 }
 
 function unknownNetwork(model: ModelBorders): UnsupportedModelError {

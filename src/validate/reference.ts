@@ -3,11 +3,13 @@ import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import { findWeightFile, variantsAmong } from '../checkpoint/component-weights.ts';
 import { openCheckpoint } from '../checkpoint/open-checkpoint.ts';
 import { recognizeWeights } from '../checkpoint/recognize/weight-file-kind.ts';
+import type { Sizes } from '../convert/contracts/contract.ts';
 import { optimumContract } from '../convert/contracts/optimum.ts';
 import { convert } from '../convert/convert.ts';
 import { componentOf, type NetworkName } from '../convert/networks/networks.ts';
 import type { ModelSettings } from '../convert/networks/realistic.ts';
 import { NotFoundError } from '../errors.ts';
+import { arrangedNetwork } from '../formats/coreai/contract/arranged-network.ts';
 import type { Format } from '../formats/format.ts';
 import { buildOnnxModel } from '../formats/onnx/build-model.ts';
 import { bordersOf } from '../formats/onnx/edges/onnx-borders.ts';
@@ -65,6 +67,8 @@ export interface WantedModel {
   readonly network: NetworkName;
   /** The format that it is compared in where the reference has several. */
   readonly format?: Format | undefined;
+  /** Its own sizes, for a reference that is built with fixed ones. */
+  readonly sizes?: Sizes | undefined;
 }
 
 /**
@@ -135,25 +139,31 @@ export function checkpointReference(checkpoint: Checkpoint): RunnableReference {
     kind: 'runnable',
     path: checkpoint.path,
     settings: modelSettings(new Map([...checkpoint.components].map(([name, { config }]) => [name, config]))),
-    textEncoders: textEncoderNames.filter((encoder) => checkpoint.components.has(componentOf(encoder))),
-    open: async ({ network }) => runnable(checkpoint, network, plainGraph(checkpoint, network)),
-    async openQuantized({ network }, forms) {
-      const graph = withStoredForms(plainGraph(checkpoint, network), forms);
-      return graph && runnable(checkpoint, network, graph);
+    textEncoders: textEncodersOf(checkpoint),
+    open: async (wanted) => runnable(checkpoint, wanted.network, graphOf(checkpoint, wanted)),
+    async openQuantized(wanted, forms) {
+      const graph = withStoredForms(graphOf(checkpoint, wanted), forms);
+      return graph && runnable(checkpoint, wanted.network, graph);
     },
     close: async () => {},
   };
 }
 
-/** A network as the plainest graph it can be. */
-function plainGraph(checkpoint: Checkpoint, network: NetworkName): Graph {
+/** A network as the plainest graph that can be compared with a model. */
+function graphOf(checkpoint: Checkpoint, { network, format, sizes = {} }: WantedModel): Graph {
   // A refiner beside its base model is called that; in its own checkpoint it is the UNet.
   const isAlone = network === 'refiner' && checkpoint.family === 'sdxl-refiner';
-  const models: readonly NetworkName[] = [isAlone ? 'unet' : network];
-  const options = { models, contract: optimumContract, attention: 'ORIGINAL', sizes: {} } as const;
-  const [model] = convert(checkpoint, options);
+  const own = isAlone ? 'unet' : network;
+  const attention = 'ORIGINAL';
+  const arranged = format === 'aimodel' ? arrangedNetwork(checkpoint, own, { attention, sizes }) : undefined;
+  const plain = { models: [own], contract: optimumContract, attention, sizes: {} } as const;
+  const model = arranged ?? convert(checkpoint, plain)[0];
   if (!model) throw new Error(`${checkpoint.path} gave no ${network}`);
   return model.graph;
+}
+
+function textEncodersOf({ components }: Checkpoint): TextEncoderName[] {
+  return textEncoderNames.filter((encoder) => components.has(componentOf(encoder)));
 }
 
 /** A graph whose weights are read from the checkpoint as it runs. */

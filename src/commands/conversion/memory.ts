@@ -5,6 +5,7 @@ import type { Sizes } from '../../convert/contracts/contract.ts';
 import { convert } from '../../convert/convert.ts';
 import type { NetworkName } from '../../convert/networks/networks.ts';
 import { type PlannedArtifact, totalBytes } from '../../formats/artifact.ts';
+import { arrangedNetwork } from '../../formats/coreai/contract/arranged-network.ts';
 import type { TargetName } from '../../formats/format.ts';
 import { WITH_KEPT } from '../../formats/onnx/run/segments.ts';
 import type { Graph } from '../../graph/graph.ts';
@@ -76,16 +77,16 @@ export function checkMemory(
   maxBytes = DEFAULT_MAX_BYTES,
 ): CheckNeed | undefined {
   const graphs = new Map<string, GraphNeed>();
-  const needOf = (network: NetworkName, attention: AttentionImplementation): GraphNeed => {
-    const key = `${network} ${attention}`;
-    const need = graphs.get(key) ?? graphNeed(checkpoint, network, attention, sizes);
+  const needOf = ({ network, target, attention }: Omit<CheckedModel, 'artifacts'>): GraphNeed => {
+    const key = `${network} ${attention} ${target === 'coreai'}`;
+    const need = graphs.get(key) ?? graphNeed(checkpoint, { network, target, attention }, sizes);
     graphs.set(key, need);
     return need;
   };
   const needs = models.map(({ network, target, attention, artifacts }): CheckNeed => {
-    const reference = needOf(network, 'ORIGINAL');
+    const reference = needOf({ network, target, attention: 'ORIGINAL' });
     const written = artifacts.reduce((sum, { files }) => sum + totalBytes(files), 0);
-    const own = needOf(network, attention);
+    const own = needOf({ network, target, attention });
     // Weights are mapped as they are stored, and copied to float32.
     const artifact = { ...own, weights: written + own.weights, rows: target === 'onnx' ? own.rows : 1 };
     const bytes = Math.max(...[reference, artifact].map((need) => boundedBytes(need, maxBytes)));
@@ -119,12 +120,14 @@ interface GraphNeed {
 /** Memory of a network at the sizes at which it is checked: the requested ones, or else those of its config. */
 function graphNeed(
   checkpoint: Checkpoint,
-  network: NetworkName,
-  attention: AttentionImplementation,
+  { network, target, attention }: Omit<CheckedModel, 'artifacts'>,
   sizes: Sizes,
 ): GraphNeed {
+  const arranged =
+    target === 'coreai' ? arrangedNetwork(checkpoint, network, { attention, sizes }) : undefined;
   // Apple's contract has fixed sizes; inside, the networks are the same.
-  const [model] = convert(checkpoint, { models: [network], contract: appleContract, attention, sizes });
+  const options = { models: [network], contract: appleContract, attention, sizes };
+  const model = arranged ?? convert(checkpoint, options)[0];
   if (!model) return { weights: 0, computed: 0, rows: 1 };
   const { graph } = model;
   const [rows] = graph.inputs.find(({ shape }) => shape.length > 1)?.shape ?? [];

@@ -15,7 +15,7 @@ const CLIP_END = 49407;
 const LEGACY_END = 2;
 
 /** The components that read the prompt, in the order in which their hidden states stand. */
-const encoders = ['text_encoder', 'text_encoder_2'] as const;
+export const encoders = ['text_encoder', 'text_encoder_2'] as const;
 
 /** Channels of the hidden states that the text encoders of a checkpoint give together. */
 export function hiddenChannels({ components }: Checkpoint): number {
