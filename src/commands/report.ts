@@ -23,7 +23,7 @@ import {
   type SwappedPictures,
 } from './reporting/draw-swapped.ts';
 import { measureParity } from './reporting/measure.ts';
-import { readFolder } from './reporting/read-folder.ts';
+import { readFolder, requireArtifacts } from './reporting/read-folder.ts';
 import {
   type ReportOptions,
   type ReportRequest,
@@ -52,6 +52,7 @@ export async function report(options: ReportOptions, context: Context = {}): Pro
   const { reference, output = given.folder } = given;
   const runs = reference !== undefined && (given.pictures || given.verdicts === undefined);
   if (runs) await requireOnnxruntime();
+  const artifacts = await requireArtifacts(given.folder);
   if (!given.force) await refuseForeignCard(output);
   const request =
     reference === undefined
@@ -59,7 +60,7 @@ export async function report(options: ReportOptions, context: Context = {}): Pro
       : await locateRequested({ ...given, reference }, { reference: 'reference' }, context);
   const watch = new Stopwatch(context);
   const read = await inStage('read', watch.context, async () => {
-    const found = await readFolder(request.folder, request.reference);
+    const found = await readFolder(request.folder, artifacts, request.reference);
     return { output: found, detail: count(found.files.length, 'model') };
   });
   const checkpoint =

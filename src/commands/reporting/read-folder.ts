@@ -1,7 +1,7 @@
 import { basename, resolve } from 'node:path';
 import { NotFoundError } from '../../errors.ts';
 import { type Provenance, readProvenance } from '../../formats/provenance.ts';
-import { findArtifacts, inspectArtifacts } from '../../inspect/inspect-artifacts.ts';
+import { type FoundArtifact, findArtifacts, inspectArtifacts } from '../../inspect/inspect-artifacts.ts';
 import type { CheckpointInspection } from '../../inspect/inspection.ts';
 import { pathKind } from '../../io/disk.ts';
 import { type CollectedFile, collectFiles } from '../../report/facts/collect-files.ts';
@@ -18,14 +18,22 @@ export interface ReadFolder {
   readonly inspected: CheckpointInspection | undefined;
 }
 
-/** Reads record and headers of a folder, and what its reference is. Throws `NotFoundError` for a folder without models. */
-export async function readFolder(folder: string, reference: string | undefined): Promise<ReadFolder> {
+/** The converted models in a folder. Throws `NotFoundError` where there are none. */
+export async function requireArtifacts(folder: string): Promise<readonly FoundArtifact[]> {
   const found = (await pathKind(folder)) === 'folder' ? await findArtifacts(folder) : [];
-  if (found.length === 0)
-    throw new NotFoundError({
-      problem: `${folder} holds no converted models to report on.`,
-      advice: 'Name the output folder of a conversion.',
-    });
+  if (found.length > 0) return found;
+  throw new NotFoundError({
+    problem: `${folder} holds no converted models to report on.`,
+    advice: 'Name the output folder of a conversion.',
+  });
+}
+
+/** Reads record and headers of the models `found` in a folder, and what the reference is. Throws what reading throws. */
+export async function readFolder(
+  folder: string,
+  found: readonly FoundArtifact[],
+  reference: string | undefined,
+): Promise<ReadFolder> {
   const provenance = await readProvenance(folder);
   const files = await collectFiles(folder, found, provenance?.artifacts ?? {});
   const { problems, scheduler } = await inspectArtifacts(folder, found);
