@@ -84,7 +84,7 @@ export async function batch(options: BatchOptions, context: Context = {}): Promi
       const results = await new Batch({ ...request, hub }, output, items, hashes, context).run();
       return { output: results, detail: summary(results) };
     } finally {
-      if (await exists(output)) await hashes.save();
+      if (await exists(output)) await hashes.save(context);
     }
   });
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { throwIfInterrupted } from '../context.ts';
+import { type Context, throwIfInterrupted } from '../context.ts';
+import { SdConvertError } from '../errors.ts';
 import { exists } from '../io/disk.ts';
 import { hashFile } from '../io/hashing/hash-file.ts';
 import { readStrictJson, writeJson } from '../io/json/strict-json.ts';
@@ -51,10 +52,16 @@ export class KnownHashes {
     return sha256;
   }
 
-  /** Remembers the hashes that were asked for. */
-  async save(): Promise<void> {
+  /** Remembers the hashes that were asked for. Where that fails nothing is lost but time, which is worth a note and no more. */
+  async save({ onProgress }: Context = {}): Promise<void> {
     if (this.#path === undefined) return;
     const used = [...this.#known].filter(([file]) => this.#used.has(file));
-    await writeJson(this.#path, Object.fromEntries(used.toSorted()), 1);
+    try {
+      await writeJson(this.#path, Object.fromEntries(used.toSorted()), 1);
+    } catch (error) {
+      if (!(error instanceof SdConvertError)) throw error;
+      const message = `hashes are not remembered, and the next run reads every file again: ${error.problem}`;
+      onProgress?.({ type: 'note', message });
+    }
   }
 }

@@ -95,3 +95,11 @@ test('hashes are remembered, but not for other bytes of the same length and time
   writeFileSync(at('hashes.json'), 'not JSON');
   expect(await (await KnownHashes.open(at('hashes.json'))).of(file)).toBe(sha256(file));
 });
+
+test('hashes that cannot be written are a note', async () => {
+  writeFileSync(at('no-folder'), '');
+  const notes: string[] = [];
+  const hashes = await KnownHashes.open(at('no-folder/hashes.json'));
+  await hashes.save({ onProgress: (event) => event.type === 'note' && notes.push(event.message) });
+  expect(notes).toEqual([expect.stringMatching(/^hashes are not remembered, and the next run reads .*: /)]);
+});

@@ -108,7 +108,7 @@ async function plannedJobs(
       const [done, total] = [index + 1, items.length];
       context.onProgress?.({ type: 'progress', stage: 'identify', what: item.name, done, total });
     }
-    if (await exists(address)) await hashes.save();
+    if (await exists(address)) await hashes.save(context);
     return { output: jobs, detail: count(jobs.length, 'item') };
   });
 }

@@ -18,7 +18,7 @@ export async function refuseChanged(
   if (contents === undefined) return;
   const hashes = await KnownHashes.open(join(site.folder, HASHES_FILE));
   const found = await new Identities(site.hub, hashes, context).contentsOf(item);
-  await hashes.save();
+  await hashes.save(context);
   if (found === contents) return;
   throw new FileFormatError({
     problem: `${item.models.modelVersion}, or a model that is converted with it, has changed since ${item.name} was submitted.`,
