@@ -12,13 +12,27 @@ interface NamedModel {
 
 /** The inputs of artifacts; none of what cannot be read. */
 export async function inputsOf(paths: readonly string[]): Promise<readonly DeclaredValue[]> {
+  return (await factsOf(paths)).flatMap(({ inputs }) => inputs);
+}
+
+/** Facts of artifacts; none of what cannot be read. */
+async function factsOf(paths: readonly string[]) {
   try {
-    const facts = await Promise.all(paths.map((path) => withArtifact(path, (artifact) => artifact.facts())));
-    return facts.flatMap(({ inputs }) => inputs);
+    return await Promise.all(paths.map((path) => withArtifact(path, (artifact) => artifact.facts())));
   } catch (error) {
     if (error instanceof SdConvertError) return [];
     throw error;
   }
+}
+
+/** Whether a text encoder gives all of XL's text in one tensor, as Core AI has it: no other network reads that. */
+export function givesOneText(outputs: readonly Pick<DeclaredValue, 'name'>[]): boolean {
+  return outputs.some(({ name }) => name === 'hidden_states');
+}
+
+/** Whether text encoders, which may be damaged, give all of XL's text in one tensor. */
+export async function areOfOneText(textEncoders: readonly string[]): Promise<boolean> {
+  return (await factsOf(textEncoders)).some(({ outputs }) => givesOneText(outputs));
 }
 
 /**

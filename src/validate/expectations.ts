@@ -12,6 +12,7 @@ import { feedsFor, recordedOutputs } from '../run/feeds.ts';
 import type { FoundModel } from '../run/find-models.ts';
 import { networkCalled } from '../run/network-called.ts';
 import { findSynonym, networkOf, optimumInput } from '../run/tensor-names.ts';
+import { givesOneText } from '../run/xl-models.ts';
 import type { TensorData } from '../weights/tensor-data.ts';
 import { besideEachOther, numbersOf } from '../weights/tensor-values.ts';
 import type { BoundedRuns, NamedRun } from './bounded-runs.ts';
@@ -204,7 +205,7 @@ function fixedSizes({ batch, tokens, latentHeight, latentWidth }: InputSizes): S
 function isArrangedOtherwise(one: ModelBorders, other: ModelBorders): boolean {
   const marks = ({ inputs, outputs }: ModelBorders) => [
     inputs.some(({ name }) => optimumInput(name) === 'time_ids'),
-    outputs.some(({ name }) => name === 'hidden_states'),
+    givesOneText(outputs),
   ];
   return marks(one).join() !== marks(other).join();
 }

@@ -1,8 +1,10 @@
 import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { convertCheckpoint } from '../../src/commands/convert.ts';
 import type { GenerateOptions } from '../../src/commands/drawing/request.ts';
 import { generate } from '../../src/commands/generate.ts';
+import { inspect } from '../../src/commands/inspect.ts';
 import type { ProgressEvent } from '../../src/context.ts';
 import { encodePng } from '../../src/generate/png.ts';
 import { convertDrawingCheckpoint, SIDE } from '../support/drawing-checkpoints.ts';
@@ -34,6 +36,18 @@ describe('what cannot be drawn is refused in a sentence before a model is loaded
     await refused({ image: `${own}.not` }, `${own}.not does not exist.`);
     await refused({ image: own, strength: 0.1 }, 'a strength of 0.1 leaves none of the 2 steps to run.');
     await refused({ mask: own }, 'a mask selects what to redraw of a picture, but there is no picture.');
+  });
+
+  test('XL as Core AI has it, which inspect does not lead to', async () => {
+    const output = temporary('xl');
+    const modelVersion = join(import.meta.dirname, '../fixtures/sdxl');
+    await convertCheckpoint({ modelVersion, targets: ['coreai'], output });
+    await refused({ input: output }, 'Convert it with --target onnx as well');
+    await refused({ input: join(output, 'CoreAI') }, 'which is not drawn here');
+    for (const path of [output, join(output, 'CoreAI')]) {
+      const { next } = await inspect({ path });
+      expect(next).toEqual({ command: `sdconvert validate ${path} --reference CHECKPOINT` });
+    }
   });
 
   test('a size that packages do not have, which names the one they have', async () => {

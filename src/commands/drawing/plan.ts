@@ -1,7 +1,7 @@
 import { familyTitles } from '../../checkpoint/family.ts';
 import type { Context } from '../../context.ts';
 import type { NetworkName } from '../../convert/networks/networks.ts';
-import { RequestError } from '../../errors.ts';
+import { RequestError, UnsupportedModelError } from '../../errors.ts';
 import { choosePipeline, type PipelineKind } from '../../generate/choose-pipeline.ts';
 import {
   chooseUnet,
@@ -33,6 +33,7 @@ import { type SchedulerName, shortName } from '../../generate/schedulers/schedul
 import { makeFolder } from '../../io/disk.ts';
 import { createRng } from '../../random/random.ts';
 import type { Rng } from '../../random/rng.ts';
+import { areOfOneText } from '../../run/xl-models.ts';
 import { type ChosenScheduler, chooseSchedulers } from './choose-schedulers.ts';
 import { readPicture } from './read-picture.ts';
 import type { ControlNetRequest, GenerateRequest } from './request.ts';
@@ -92,6 +93,7 @@ export async function planDrawings(request: GenerateRequest, context: Context): 
         : ['unet'];
   const folder = await findDrawingFolder(request.input, wanted);
   const network = chooseUnet(folder, wanted);
+  await refuseOneText(folder);
   const unet = await readDrawnUnet(requireModel(folder, network));
   const pipeline = choosePipeline(unet, request);
   refuseSizes(unet, request);
@@ -128,6 +130,15 @@ export async function planDrawings(request: GenerateRequest, context: Context): 
     .flatMap((prompt) =>
       schedulers.map((scheduler) => ({ ...common, ...scheduler, prompt, rng: createRng(request.rng, seed) })),
     );
+}
+
+/** Throws `UnsupportedModelError` for Stable Diffusion XL as Core AI has it. */
+async function refuseOneText({ path, models }: DrawingFolder): Promise<void> {
+  if (!(await areOfOneText(models.get('text_encoder')?.paths ?? []))) return;
+  throw new UnsupportedModelError({
+    problem: `${path} is Stable Diffusion XL as Apple's Core AI pipelines load it, which is not drawn here.`,
+    advice: 'Convert it with --target onnx as well, and draw with that.',
+  });
 }
 
 /** Throws `RequestError` for sizes that only Stable Diffusion XL is conditioned on. */
