@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { commandAgain } from '../../bundle/command-again.ts';
 import {
   type Family,
   familyOfTextChannels,
@@ -14,7 +15,6 @@ import type { CheckpointInspection } from '../../inspect/inspection.ts';
 import { optimumInput } from '../../run/tensor-names.ts';
 import type { Card } from '../card.ts';
 import type { CollectedFile } from './collect-files.ts';
-import { commandAgain } from './command-again.ts';
 import type { Licence } from './licence.ts';
 
 /** What is known of a conversion's origin. */

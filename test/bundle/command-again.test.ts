@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
+import { commandAgain } from '../../src/bundle/command-again.ts';
 import type { Provenance } from '../../src/formats/provenance.ts';
-import { commandAgain } from '../../src/report/facts/command-again.ts';
 
 /** A record of these artifacts, all with these options. */
 function record(

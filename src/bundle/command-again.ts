@@ -1,12 +1,12 @@
-import { usualClients } from '../../bundle/profiles/profiles.ts';
-import { type NetworkKind, type NetworkName, networkKind } from '../../convert/networks/networks.ts';
-import { trainedFactors } from '../../convert/networks/vae-variant.ts';
-import { parsePath } from '../../formats/artifact-id.ts';
-import { type TargetName, targetOf } from '../../formats/format.ts';
-import type { ArtifactRecord, Provenance } from '../../formats/provenance.ts';
-import { targets as builders } from '../../formats/targets.ts';
-import { nextCommand } from '../../inspect/next-command.ts';
-import type { Precision } from '../../quantize/precision.ts';
+import { type NetworkKind, type NetworkName, networkKind } from '../convert/networks/networks.ts';
+import { trainedFactors } from '../convert/networks/vae-variant.ts';
+import { parsePath } from '../formats/artifact-id.ts';
+import { type TargetName, targetOf } from '../formats/format.ts';
+import type { ArtifactRecord, Provenance } from '../formats/provenance.ts';
+import { targets as builders } from '../formats/targets.ts';
+import { nextCommand } from '../inspect/next-command.ts';
+import type { Precision } from '../quantize/precision.ts';
+import { usualClients } from './profiles/profiles.ts';
 
 /** The command that makes a conversion again, and what is to be known before it is run. */
 export interface CommandAgain {
