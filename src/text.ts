@@ -71,3 +71,13 @@ export function nearestOf(word: string, names: readonly string[]): string | unde
     .sort((a, b) => a.far - b.far);
   return nearest?.name;
 }
+
+/** The value of an option in a sentence: `bits 4` for `{"bits":4}`. */
+export function inWords(value: unknown): string {
+  if (value === undefined) return 'not set';
+  if (Array.isArray(value)) return value.map(inWords).join(', ');
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  return Object.entries(value)
+    .map(([key, each]) => `${key} ${inWords(each)}`)
+    .join(', ');
+}

@@ -3,12 +3,15 @@ import { networkKind } from '../convert/networks/networks.ts';
 import { SdConvertError } from '../errors.ts';
 import type { FolderPlace } from '../formats/coreai/bundle/check-assets.ts';
 import { checkCoreAiFolder } from '../formats/coreai/bundle/check-folder.ts';
+import { isRefused } from '../formats/coreai/bundle/folder-metadata.ts';
 import type { TargetName } from '../formats/format.ts';
 import { withArtifact } from '../formats/open.ts';
 import { readProvenance } from '../formats/provenance.ts';
+import { nextCommand } from '../inspect/next-command.ts';
 import { exists, pathKind } from '../io/disk.ts';
 import type { HashOptions } from '../io/hashing/hash-stream.ts';
 import { type FoundModel, modelsIn } from '../run/find-models.ts';
+import { coreAiOptions, nameOnHub } from './command-again.ts';
 import { networksNeeded } from './models-for-client.ts';
 import { checkCoreMlFolder, olderSystem } from './profiles/check-core-ml-folder.ts';
 import { checkIrFolder, isIrFolder } from './profiles/check-ir-folder.ts';
@@ -23,7 +26,7 @@ export interface ClientCheck {
   readonly folder: string;
   /** What it would refuse, a sentence each; empty if nothing. */
   readonly problems: readonly string[];
-  /** The command that mends them. */
+  /** The command that mends them; absent where none does. */
   readonly mend?: string | undefined;
 }
 
@@ -84,7 +87,7 @@ async function mending(
   path: string,
   problems: readonly string[],
   hub: string | undefined,
-): Promise<string> {
+): Promise<string | undefined> {
   const { target, networks, takesChunks } = profiles[client];
   const output = outputOf(client, path);
   const inside = join(output, profiles[usualClients[target]].folder);
@@ -102,10 +105,21 @@ async function mending(
     return hub === undefined
       ? `sdconvert bundle ${output} --for ${client}`
       : `sdconvert bundle ${hub} --for ${client} -o ${place}`;
-  const name = (await readProvenance(output))?.checkpoint?.name ?? 'CHECKPOINT';
-  const force = target === 'coreai' && problems.some((problem) => !isBeside.test(problem)) ? ' --force' : '';
-  return `sdconvert convert --model-version ${name} --for ${client} -o ${place}${force}`;
+  const record = await readProvenance(output);
+  // On a disk it may lie anywhere.
+  const checkpoint = ['--model-version', ...((record && nameOnHub(record)) ?? ['CHECKPOINT'])];
+  const scheduler = record?.pipeline?.scheduler;
+  if (target !== 'coreai') return nextCommand('convert', ...checkpoint, '--for', client, '-o', place).command;
+  if (problems.every((problem) => isOfScheduler.test(problem)) && scheduler && isRefused(scheduler))
+    return undefined;
+  const options = record ? coreAiOptions(record) : [];
+  const force = !options || problems.some((problem) => !isBeside.test(problem)) ? ['--force'] : [];
+  const how = [...checkpoint, '--for', client, ...(options ?? []), '-o', place, ...force];
+  return nextCommand('convert', ...how).command;
 }
+
+/** What is the checkpoint's own: it is converted alike again. */
+const isOfScheduler = /^metadata\.json: diffusion\.(prediction_type|scheduler\.beta_schedule) is\b/;
 
 /** What is said of the files beside assets, which every conversion writes anew. */
 const isBeside = /^(metadata\.json|vocab\.json|merges\.txt)\b/;

@@ -38,11 +38,7 @@ export function commandAgain(
   { artifacts, checkpoint, pipeline, hub = [] }: Provenance,
   folder: string,
 ): CommandAgain {
-  const made = Object.entries(artifacts).flatMap(([path, { options }]): Made[] => {
-    const { network } = parsePath(path);
-    const target = targetOf(path);
-    return network && 'precision' in options ? [{ target, network, options }] : [];
-  });
+  const made = madeOf(artifacts);
   if (!checkpoint || made.length === 0)
     return { command: null, note: 'The record does not say what it was made of.' };
   if (made.some(({ options }) => isInPlace(options.quantization)))
@@ -50,25 +46,79 @@ export function commandAgain(
       command: null,
       note: 'Weights were quantised after the conversion (sdconvert quantize --in-place).',
     };
-  const isXl = pipeline?.latentScale?.factor === trainedFactors.xl;
-  const options = optionsOf(made, isXl);
+  const options = optionsOf(made, isXlOf(pipeline));
   if (!options)
     return { command: null, note: 'Its models were made with different options, by several commands.' };
-  const [source] = hub;
-  const isOnHub = hub.length === 1 && source !== undefined && checkpoint.name.startsWith(source.repo);
+  const onHub = nameOnHub({ checkpoint, hub });
   const name = checkpoint.name || 'CHECKPOINT';
-  const revision = isOnHub ? ['--revision', source.commit] : [];
-  const { command } = nextCommand('convert', '--model-version', name, ...revision, ...options, '-o', folder);
-  const note = isOnHub ? null : `${name} is the checkpoint that was converted, wherever it lies.`;
+  const { command } = nextCommand(
+    'convert',
+    '--model-version',
+    ...(onHub ?? [name]),
+    ...options,
+    '-o',
+    folder,
+  );
+  const note = onHub ? null : `${name} is the checkpoint that was converted, wherever it lies.`;
   return { command, note };
+}
+
+/**
+ * The options that a Core AI folder was made with, without those that Apple's pipelines refuse; `undefined` where no single
+ * command line has them.
+ */
+export function coreAiOptions({ artifacts, pipeline }: Provenance): readonly string[] | undefined {
+  const made = madeOf(artifacts).filter(({ target }) => target === 'coreai');
+  if (made.some(({ options }) => isInPlace(options.quantization))) return undefined;
+  const taken = made.map(({ options: { unetBatch: _, textTokens: __, ...options }, ...each }) => {
+    const { latentHeight, latentWidth, ...rest } = options;
+    return { ...each, options: latentHeight === latentWidth ? options : rest };
+  });
+  return wayOf(taken, isXlOf(pipeline));
+}
+
+function madeOf(artifacts: Provenance['artifacts']): Made[] {
+  return Object.entries(artifacts).flatMap(([path, { options }]): Made[] => {
+    const { network } = parsePath(path);
+    const target = targetOf(path);
+    return network && 'precision' in options ? [{ target, network, options }] : [];
+  });
+}
+
+function isXlOf(pipeline: Provenance['pipeline']): boolean {
+  return pipeline?.latentScale?.factor === trainedFactors.xl;
+}
+
+/** The name of a checkpoint that came from the Hub, and its revision there, as `--model-version` and what follows. */
+export function nameOnHub({
+  checkpoint,
+  hub = [],
+}: Pick<Provenance, 'checkpoint' | 'hub'>): string[] | undefined {
+  const [source] = hub;
+  if (!source || hub.length > 1 || !checkpoint?.name.startsWith(source.repo)) return undefined;
+  return [checkpoint.name, '--revision', source.commit];
 }
 
 /** Options of the command line that all of them were made with; `undefined` where no single command line has them. */
 function optionsOf(made: readonly Made[], isXl: boolean): string[] | undefined {
-  const all = (key: string, of: readonly Made[] = made) =>
-    new Set(of.map(({ options }) => JSON.stringify(options[key])).filter((value) => value !== undefined));
   const targets = [...new Set(made.map(({ target }) => target))];
   const isUsual = targets.length === 2 && !targets.includes('coreai');
+  const way = wayOf(made, isXl);
+  const clients = clientsOf(made);
+  return (
+    way && [
+      ...networkOptions(new Set(made.map(({ network }) => network))),
+      ...(clients.length > 0 ? ['--for', clients.join(',')] : []),
+      ...(isUsual || clients.length > 0 ? [] : ['--target', targets.join(',')]),
+      ...way,
+    ]
+  );
+}
+
+/** How the networks were made, whichever they are. */
+function wayOf(made: readonly Made[], isXl: boolean): string[] | undefined {
+  const all = (key: string) =>
+    new Set(made.map(({ options }) => JSON.stringify(options[key])).filter((value) => value !== undefined));
   for (const key of ['loras', 'quantization', 'maxChunkBytes', 'latentHeight', 'latentWidth'])
     if (all(key).size > 1) return undefined;
   const attention = attentionOf(made);
@@ -76,11 +126,7 @@ function optionsOf(made: readonly Made[], isXl: boolean): string[] | undefined {
   if (attention === undefined || precision === undefined) return undefined;
   const one = (key: string): unknown => [...all(key)].map((value) => JSON.parse(value))[0];
   const deployment = one('deployment');
-  const clients = clientsOf(made);
   return [
-    ...networkOptions(new Set(made.map(({ network }) => network))),
-    ...(clients.length > 0 ? ['--for', clients.join(',')] : []),
-    ...(isUsual || clients.length > 0 ? [] : ['--target', targets.join(',')]),
     ...attention,
     ...option('--precision', precision, 'float16'),
     ...option('--min-deployment-target', deployment, 'macOS13'),

@@ -4,6 +4,7 @@ import { FileFormatError, OutputExistsError } from '../errors.ts';
 import { exists, lookAtFile, pathKind, removePath } from '../io/disk.ts';
 import { readJsonObject } from '../io/json/python-json.ts';
 import { writeJson } from '../io/json/strict-json.ts';
+import { inWords } from '../text.ts';
 import { version } from '../version.ts';
 import type { WeightFinding } from '../weights/examined-weight.ts';
 import type { WrittenFile } from './artifact.ts';
@@ -293,10 +294,9 @@ async function differenceTo(
   if (record.version !== wanted.version)
     return `it was made by sdconvert ${record.version}, and this is ${wanted.version}`;
   for (const key of new Set([...Object.keys(record.options), ...Object.keys(wanted.options)])) {
-    const [then, now] = [record.options[key], wanted.options[key]].map(
-      (value) => JSON.stringify(value) ?? 'not set',
-    );
-    if (then !== now) return `it was made with other options (${key} was ${then}, now ${now})`;
+    const [then, now] = [record.options[key], wanted.options[key]];
+    if (JSON.stringify(then) !== JSON.stringify(now))
+      return `it was made with other options (${key} was ${inWords(then)}, now ${inWords(now)})`;
   }
   for (const [file, sha256] of Object.entries(record.source)) {
     const now = wanted.source[file];

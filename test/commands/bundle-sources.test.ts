@@ -120,7 +120,7 @@ async function mend(client: ClientName, path: string): Promise<string | undefine
 }
 
 const converting = (client: ClientName) =>
-  `sdconvert convert --model-version sd-shapes --for ${client} -o out`;
+  `sdconvert convert --model-version CHECKPOINT --for ${client} -o out`;
 
 describe('verify names a command that mends:', () => {
   test('of the output, though the folder in it is verified', async () => {

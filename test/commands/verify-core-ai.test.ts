@@ -244,6 +244,13 @@ test('one fault of an asset is told in one sentence', async () => {
   }
 });
 
+test('an asset alone is no folder that could be verified for a client', async () => {
+  const path = join(output, 'CoreAI/Unet.aimodel');
+  await expect(check(path)).rejects.toThrow(
+    `${path} is one model, and clients load a folder of several.\nName the folder that holds it: ${join(output, 'CoreAI')}.`,
+  );
+});
+
 test('an asset cut short is told, and the command mends it', async () => {
   const folder = temporary('cut');
   cpSync(output, folder, { recursive: true });
@@ -251,9 +258,40 @@ test('an asset cut short is told, and the command mends it', async () => {
   const { problems, mend } = await check(folder);
   expect(problems).toHaveLength(1);
   expect(problems[0]).toContain('Unet.aimodel');
-  expect(mend).toBe(`sdconvert convert --model-version sd-shapes --for coreai -o ${folder} --force`);
+  expect(mend).toBe(`sdconvert convert --model-version CHECKPOINT --for coreai -o ${folder} --force`);
   await convertCheckpoint({ modelVersion, output: folder, clients: ['coreai'], force: true });
   expect(await check(folder)).toEqual({ problems: [], mend: undefined });
+});
+
+test('the command that mends has the options on record, but those that the pipelines refuse', async () => {
+  const folder = temporary('options');
+  const sizes = { latentHeight: 8, latentWidth: 8, unetBatch: 1 };
+  const quantization = { bits: 4 };
+  const options = {
+    targets: ['coreai'],
+    models: ['unet'],
+    precision: 'float32',
+    sizes,
+    quantization,
+  } as const;
+  await convertCheckpoint({ modelVersion, output: folder, ...options });
+  expect((await check(folder)).mend).toBe(
+    `sdconvert convert --model-version CHECKPOINT --for coreai --precision float32 --quantize-nbits 4 --latent-h 8 --latent-w 8 -o ${folder} --force`,
+  );
+});
+
+test('betas that the pipelines lack are told, and that no command mends them', async () => {
+  const checkpoint = temporary('linear');
+  cpSync(modelVersion, checkpoint, { recursive: true });
+  text((all) => all.replace('"scaled_linear"', '"linear"'), 'scheduler/scheduler_config.json')(checkpoint);
+  const folder = temporary('linear-out');
+  await convertCheckpoint({ modelVersion: checkpoint, output: folder, targets: ['coreai'] });
+  expect(await check(folder)).toEqual({
+    problems: [
+      'coreai: metadata.json: diffusion.scheduler.beta_schedule is "linear", and coreai reads scaled_linear.',
+    ],
+    mend: undefined,
+  });
 });
 
 test('metadata that went is written by the same conversion again, which keeps the assets', async () => {
@@ -261,11 +299,16 @@ test('metadata that went is written by the same conversion again, which keeps th
   cpSync(output, folder, { recursive: true });
   rmSync(join(folder, 'CoreAI/metadata.json'));
   expect((await check(folder)).mend).toBe(
-    `sdconvert convert --model-version sd-shapes --for coreai -o ${folder}`,
+    `sdconvert convert --model-version CHECKPOINT --for coreai -o ${folder}`,
   );
   const { artifacts } = await convertCheckpoint({ modelVersion, output: folder, clients: ['coreai'] });
   expect(artifacts.every(({ kept }) => kept)).toBe(true);
   expect((await check(folder)).problems).toEqual([]);
+});
+
+test('options that were others are told in words', async () => {
+  const options = { modelVersion, output, clients: ['coreai'], quantization: { bits: 4 } } as const;
+  await expect(convertCheckpoint(options)).rejects.toThrow('(quantization was not set, now bits 4)');
 });
 
 /** An asset of another conversion in the place of one. */

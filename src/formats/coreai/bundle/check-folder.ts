@@ -4,7 +4,7 @@ import { exists, pathKind } from '../../../io/disk.ts';
 import { isJsonObject } from '../../../io/json/python-json.ts';
 import { readStrictJson } from '../../../io/json/strict-json.ts';
 import { checkAssets, type FolderPlace } from './check-assets.ts';
-import { BETA_SCHEDULE } from './folder-metadata.ts';
+import { BETA_SCHEDULE, predictions } from './folder-metadata.ts';
 
 /**
  * What Apple's Core AI pipelines read of a folder (apple/coreai-models of August 2026: PipelineDescriptor.swift,
@@ -27,7 +27,7 @@ const metadataSchema = z.looseObject(
       {
         type: oneOf('stable-diffusion', 'stable-diffusion-xl').nullish(),
         version: text.nullish(),
-        prediction_type: oneOf('epsilon', 'v_prediction').nullish(),
+        prediction_type: oneOf(...predictions).nullish(),
         image_size: whole.nullish(),
         scheduler: z
           .looseObject(

@@ -12,6 +12,9 @@ import { padsWithZero } from '../contract/text-encoders.ts';
 /** Schedulers of Apple's pipelines, by diffusers' names; who draws chooses one. */
 export const coreAiSchedulers = ['DPMSolverMultistepScheduler', 'PNDMScheduler'] as const;
 
+/** What models may predict for them. */
+export const predictions = ['epsilon', 'v_prediction'] as const;
+
 /** The only betas that these schedulers know. */
 export const BETA_SCHEDULE = 'scaled_linear';
 
@@ -57,6 +60,17 @@ function keyOf(file: string): string {
   const { network, whole } = parsePath(file);
   const isNetwork = network && networkKind(network) !== 'controlnet';
   return isNetwork ? network.replaceAll('-', '_') : whole;
+}
+
+/**
+ * Whether Apple's pipelines refuse what a scheduler says, or draw other pictures by it. Their `metadata.json` says it all the
+ * same: without it they would draw wrong ones, and nothing would tell.
+ */
+export function isRefused(scheduler: JsonObject): boolean {
+  const { prediction_type: prediction = 'epsilon' } = scheduler;
+  return (
+    betasOf(scheduler).beta_schedule !== BETA_SCHEDULE || !predictions.some((known) => known === prediction)
+  );
 }
 
 /** What a scheduler says of the noise; diffusers' defaults where it says nothing. */
@@ -115,7 +129,7 @@ function schedulerNotes(scheduler: JsonObject): string[] {
           'This model predicts v: draw with DPM-Solver++, for the PNDM of Apple’s Core AI pipelines takes it for noise.',
         ]
       : []),
-    ...(prediction !== 'epsilon' && prediction !== 'v_prediction'
+    ...(!predictions.some((known) => known === prediction)
       ? [`Apple’s Core AI pipelines refuse models that predict ${String(prediction)}.`]
       : []),
   ];
