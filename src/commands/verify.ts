@@ -1,4 +1,4 @@
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { type ClientCheck, checkClient } from '../bundle/check-clients.ts';
 import type { ClientName } from '../bundle/profiles/profile.ts';
 import { repositoryOf, snapshotOf } from '../checkpoint/cache-folder.ts';
@@ -6,6 +6,7 @@ import { refuseRevisionOnDisk, resolveRequested } from '../checkpoint/from-hub/l
 import { namedOnHub } from '../checkpoint/from-hub/named-on-hub.ts';
 import { type Context, inStage } from '../context.ts';
 import { RequestError } from '../errors.ts';
+import { formatOfEnding } from '../formats/format.ts';
 import { readProvenance } from '../formats/provenance.ts';
 import { cachedRepository } from '../hub/hub-cache.ts';
 import { isHubId, requireHubId } from '../hub/hub-id.ts';
@@ -60,7 +61,7 @@ interface Expected {
  * Hashes every file listed in a conversion's `sdconvert.json`, or every blob of a repository in the Hub's cache (which is
  * named by its hash), and lists those that changed, and JSON files that are not strict (versions before 0.1.0 copied
  * Python's `Infinity`); with `clients`, what these would refuse. Throws `NotFoundError`, `RequestError` for a folder without
- * a record, `FileFormatError` for a damaged record, `InterruptedError`, and with `clients` as `resolveModel` does.
+ * a record or, with `clients`, one model, `FileFormatError` for a damaged record, `InterruptedError`, and with `clients` as `resolveModel` does.
  *
  * @example await verify({ path: './stable-diffusion-v1-5' }) // { files: 35, bytes: …, problems: [] }
  */
@@ -101,6 +102,8 @@ async function verifyClients(
   hub: string | undefined,
   context: Context,
 ): Promise<VerifyResult> {
+  const format = formatOfEnding(folder);
+  if (format && format !== 'onnx') throw oneModel(hub ?? folder);
   return inStage('verify', context, async () => {
     const checks: ClientCheck[] = [];
     for (const client of clients)
@@ -179,6 +182,13 @@ async function compareAll(
       );
   }
   return { path: folder, files: expected.length, bytes: total, problems };
+}
+
+function oneModel(path: string): RequestError {
+  return new RequestError({
+    problem: `${path} is one model, and clients load a folder of several.`,
+    advice: `Name the folder that holds it: ${dirname(path)}.`,
+  });
 }
 
 function noRecord(path: string): RequestError {
