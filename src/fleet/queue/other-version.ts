@@ -4,8 +4,11 @@ import { version } from '../../version.ts';
 import { withoutPassword } from './connection.ts';
 import type { StepJob } from './step-job.ts';
 
-/** States of jobs that are still to be done. */
-const unfinished = ['active', 'waiting', 'delayed', 'prioritized', 'waiting-children'] as const;
+/**
+ * States of jobs that are still to be done. One that waits for the steps before it is not: one of those is in these states, or has
+ * failed, and then it waits for good.
+ */
+const unfinished = ['active', 'waiting', 'delayed', 'prioritized'] as const;
 
 /** Throws `RequestError` where the queue has unfinished jobs of another version, whose files would be others. */
 export async function refuseOtherVersion(queue: Queue<StepJob>, address: string): Promise<void> {

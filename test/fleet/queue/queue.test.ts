@@ -1,7 +1,8 @@
+import { once } from 'node:events';
 import { cpSync, existsSync, mkdirSync, readdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { Queue } from 'bullmq';
+import { FlowProducer, Queue, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { batch } from '../../../src/fleet/batch.ts';
@@ -143,6 +144,19 @@ describe.skipIf(!redisProgram)('a queue', () => {
       expect((await rejectionOf(refused())).problem).toBe(
         `the queue at ${redis.address} holds jobs of sdconvert 9.8.7, and this is sdconvert ${version}, which would write other files.`,
       );
+  });
+
+  test('is open to another version once all that is left has failed', async () => {
+    const data = { version: '9.8.7', item: { id: 'x', name: 'x' } };
+    const step = { queueName: QUEUE, data };
+    const flows = new FlowProducer({ connection: client });
+    await flows.add({ ...step, name: 'check', children: [{ ...step, name: 'fetch' }] });
+    const failing = new Worker(QUEUE, () => Promise.reject(new Error('damaged')), {
+      connection: client.duplicate(),
+    });
+    await once(failing, 'failed');
+    await failing.close();
+    expect((await give(manifest())).map(({ state }) => state)).toEqual(['new', 'new']);
   });
 
   test('has a job of another version given back by the worker that takes it', async () => {
