@@ -86,14 +86,16 @@ function summary(results: readonly ItemResult[]): string {
   const number = (wanted: ItemResult['verdict']) =>
     results.filter(({ verdict }) => verdict === wanted).length;
   const [failed, low] = [number('failed'), number('below the floor')];
-  if (failed + low === 0) return `All ${count(results.length, 'item')} are done.`;
+  const be = results.length === 1 ? 'is' : 'are';
+  if (failed + low === 0)
+    return `${results.length === 1 ? '' : 'All '}${count(results.length, 'item')} ${be} done.`;
   const bad = [
     ...(low > 0 ? [`${low} below the floor`] : []),
     ...(failed > 0 ? [`${failed} failed`] : []),
   ].join(', ');
   const again =
     failed > 0 ? ' Mend what failed, and run this again: nothing that is done is done again.' : '';
-  return `${results.length - failed - low} of ${count(results.length, 'item')} are good; ${bad}.${again}`;
+  return `${results.length - failed - low} of ${count(results.length, 'item')} ${be} good; ${bad}.${again}`;
 }
 
 function declare(yargs: Argv, how: { readonly all: boolean }) {
