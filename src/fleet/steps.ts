@@ -17,6 +17,7 @@ import {
   recordFinished,
 } from './finished.ts';
 import type { IdentifiedItem } from './item.ts';
+import { refuseOtherItem, requireOwn } from './own-folder.ts';
 import { FLOAT32 } from './plan-variants.ts';
 
 /**
@@ -40,11 +41,26 @@ export async function fetchItem(item: IdentifiedItem, site: Site, context: Conte
   await closeLocated(await locateModels(requestOf(item, site), {}, context));
 }
 
-/** Converts an item, and records that its folder is its result. Throws as `convertCheckpoint`. */
+/**
+ * Converts an item, and records that its folder is its result. Throws as `convertCheckpoint`, and `OutputExistsError` for a folder
+ * that has results of another item.
+ */
 export async function convertItem(item: IdentifiedItem, site: Site, context: Context): Promise<Finished> {
   const before = await finishedResult(item);
   if (before) return before;
-  await convertCheckpoint({ ...requestOf(item, site), force: site.force ?? false }, context);
+  const { force = false } = site;
+  const converted = await convertCheckpoint(
+    { ...requestOf(item, site), force },
+    {
+      ...context,
+      // Nothing is written yet, and what convert itself refuses says more.
+      async admit(need) {
+        if (!force) await refuseOtherItem(item);
+        await context.admit?.(need);
+      },
+    },
+  );
+  await requireOwn(item, converted, force);
   await recordFinished(item);
   const after = await finishedResult(item);
   if (!after) throw changed(item);

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { convertCheckpoint } from '../../src/commands/convert.ts';
@@ -152,6 +152,30 @@ test('results that were made with other options are kept, unless they may be rep
   expect(kept['seed-1']?.error?.problem).toMatch(/made with other options \(quantization/);
   expect(await run(manifest(8))).toMatchObject({ 'seed-1': { reused: true } });
   expect(await run(manifest(6), { force: true })).toMatchObject({ 'seed-1': { reused: false } });
+});
+
+test('a folder is the result of one item alone', { timeout }, async () => {
+  const manifest = (models: readonly string[]) => ({
+    output: 'alone',
+    options: { ...options, models },
+    sources: ['seed-1'],
+  });
+  const both = at('alone/seed-1/onnx/unet');
+  await run(manifest(['unet', 'vae_decoder']));
+  const fewer = await run(manifest(['vae_decoder']));
+  expect(fewer['seed-1']?.error?.problem).toMatch(/holds the finished results of another item than seed-1/);
+  expect(await run(manifest(['unet', 'vae_decoder']))).toMatchObject({ 'seed-1': { reused: true } });
+  expect(await run(manifest(['vae_decoder']), { force: true })).toMatchObject({
+    'seed-1': { verdict: 'not checked' },
+  });
+  expect(existsSync(both)).toBe(false);
+
+  // What no batch has written, too.
+  const request = { modelVersion: at('seed-1'), targets: ['onnx'], models: ['unet'] } as const;
+  await convertCheckpoint({ ...request, output: at('alone/seed-1') });
+  const beside = await run(manifest(['vae_decoder']));
+  expect(beside['seed-1']?.error?.problem).toMatch(/also holds what is no part of seed-1: onnx\/unet/);
+  expect(existsSync(both)).toBe(true);
 });
 
 /** Whether an ordinary user may mount a small disk here. */
