@@ -63,7 +63,8 @@ function declare(yargs: Argv, how: { readonly all: boolean }) {
     .option('force', {
       type: 'boolean',
       default: false,
-      describe: 'Do again what is done already',
+      describe:
+        'Queue again what is done already; a result that is in the store is not replaced: remove it to have it made again',
     })
     .example('$0 submit batch.yaml --queue redis://10.0.0.5:6379', 'a job for each item; each is done once')
     .example(

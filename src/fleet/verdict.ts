@@ -12,7 +12,11 @@ export function lowest(quality: Quality | undefined): Decibels | undefined {
 
 /** Whether an item's models are as near to its reference as its floor asks. */
 export function verdictOf({ floor }: Pick<Item, 'floor'>, quality: Quality | undefined): ItemVerdict {
-  const psnr = lowest(quality);
+  return verdictAt(floor, lowest(quality));
+}
+
+/** Whether the lowest PSNR of an item's models reaches a floor; both in dB. */
+export function verdictAt(floor: number | undefined, psnr: Decibels | undefined): ItemVerdict {
   if (floor === undefined) return 'not checked';
   return psnr !== undefined && Number(psnr) >= floor ? 'pass' : 'below the floor';
 }

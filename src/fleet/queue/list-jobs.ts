@@ -1,6 +1,7 @@
 import type { Job, JobType } from 'bullmq';
 import { z } from 'zod';
 import { checkCall, text } from '../../io/check-call.ts';
+import { verdictAt } from '../verdict.ts';
 import { connectTo, loadBullMq } from './connection.ts';
 import type { StepResult } from './run-step.ts';
 import { placeOf, QUEUE, type QueueStep, type StepJob, stepsOf } from './step-job.ts';
@@ -90,5 +91,8 @@ function rowOf(job: StepQueueJob, stateOf: (job: StepQueueJob) => ItemState): Qu
   const state = stateOf(job);
   const row = { item: item.name, id: item.id, state, step, attempts, place: placeOf(data) };
   if (state !== 'done') return { ...row, reason: failedReason || undefined };
-  return { ...row, ...job.returnvalue, ...(finishedOn && { seconds: (finishedOn - timestamp) / 1000 }) };
+  const { returnvalue } = job;
+  // Of the floor that was submitted last.
+  const verdict = verdictAt(item.floor, returnvalue.psnr);
+  return { ...row, ...returnvalue, verdict, ...(finishedOn && { seconds: (finishedOn - timestamp) / 1000 }) };
 }

@@ -17,6 +17,7 @@ import { HASHES_FILE, KnownHashes } from '../known-hashes.ts';
 import { planItems } from '../plan-items.ts';
 import { readManifest } from '../read-manifest.ts';
 import { isService, storeAddress } from '../store/open-store.ts';
+import { verdictAt } from '../verdict.ts';
 import { connectTo, loadBullMq } from './connection.ts';
 import { refuseOtherVersion } from './other-version.ts';
 import { publishTarget } from './publish-target.ts';
@@ -33,7 +34,7 @@ export interface SubmitRequest {
   readonly results?: string | undefined;
   /** `org/name` or `org/{item}` on the Hub, for items that reach their floors; nothing is published when left out. */
   readonly publish?: string | undefined;
-  /** Whether items that are done, or that failed for good, are done again. */
+  /** Whether items that are done are queued again; what is in the store is found there, and made again only once it is removed. */
   readonly force: boolean;
   readonly hub?: HubOptions | undefined;
 }
@@ -144,16 +145,24 @@ async function dropSuperseded(jobs: readonly StepJob[], { queue }: Adding): Prom
   }
 }
 
-/** What the queue knows of an item. */
+/** What the queue knows of an item. Throws `RequestError` where its result is not the one that is asked for now. */
 async function findJob(job: StepJob, { queue, request }: Adding): Promise<SubmittedItem> {
   const { item } = job;
   const row = { item: item.name, id: item.id, place: placeOf(job) };
   const found = await Promise.all(stepsOf(job).map((step) => queue.getJob(jobIdOf(item, step))));
   const last = found.at(-1);
   if (last && (await last.isCompleted())) {
-    if (!request.force) return { ...row, state: 'done', place: placeOf(last.data), result: last.returnvalue };
-    await last.remove();
-    return { ...row, state: 'new' };
+    if (!request.force) refuseOtherResult(job, last.data);
+    // A floor is not of the id: the result is judged by the one that the manifest has now.
+    const { floor } = item;
+    const result = { ...last.returnvalue, verdict: verdictAt(floor, last.returnvalue.psnr) };
+    const isUnpublished = job.publish && result.verdict === 'pass' && result.published === undefined;
+    if (request.force || isUnpublished) {
+      await last.remove();
+      return { ...row, state: 'new' };
+    }
+    await last.updateData({ ...last.data, item: { ...last.data.item, floor } });
+    return { ...row, state: 'done', result };
   }
   for (const each of found) {
     if (!each || !(await each.isFailed())) continue;
@@ -161,6 +170,22 @@ async function findJob(job: StepJob, { queue, request }: Adding): Promise<Submit
     return { ...row, state: 'again' };
   }
   return last ? { ...row, state: 'waiting', place: placeOf(last.data) } : { ...row, state: 'new' };
+}
+
+/** Throws `RequestError` for an item that is done in another place, or was compared with something else. */
+function refuseOtherResult(job: StepJob, done: StepJob): void {
+  const advice = 'Copy it from there, or pass --force to make it again here.';
+  const { name, referenceIdentity, reference } = job.item;
+  if (placeOf(done) !== placeOf(job))
+    throw new RequestError({
+      problem: `${name} is done already, and its result is not in ${placeOf(job)} but in ${placeOf(done)}.`,
+      advice,
+    });
+  if (referenceIdentity !== undefined && referenceIdentity !== done.item.referenceIdentity)
+    throw new RequestError({
+      problem: `${name} is done already, and was not compared with ${reference}.`,
+      advice: `Remove ${placeOf(done)} and pass --force, which makes and measures it again, or pass --force with another --results.`,
+    });
 }
 
 function refuseWithoutFloor({ name, floor }: Item): void {

@@ -104,6 +104,29 @@ describe.skipIf(!redisProgram)('a queue', () => {
     expect(await rows()).toMatchObject([{ state: 'done' }]);
   });
 
+  test('judges what is done by the floor of today, and refuses to take another result for it', async () => {
+    const one = [at('one')];
+    await give(manifest({ floor: 20, precision: 'float16' }, one));
+    await workOff();
+    expect(await rows()).toMatchObject([{ state: 'done', verdict: 'pass' }]);
+    const strict = manifest({ floor: 300, precision: 'float16' }, one);
+    expect(await give(strict)).toMatchObject([{ state: 'done', result: { verdict: 'below the floor' } }]);
+    expect(await rows()).toMatchObject([{ state: 'done', verdict: 'below the floor' }]);
+
+    const elsewhere = await rejectionOf(give(strict, { results: join(folder, 'other') }));
+    expect(elsewhere.problem).toBe(
+      `one is done already, and its result is not in ${join(folder, 'other/one')} but in ${join(folder, 'out/one')}.`,
+    );
+    const compared = manifest({ floor: 20, precision: 'float16', reference: at('two') }, one);
+    expect((await rejectionOf(give(compared))).problem).toBe(
+      `one is done already, and was not compared with ${at('two')}.`,
+    );
+    // As the advice says.
+    await give(strict, { results: join(folder, 'other'), force: true });
+    await workOff();
+    expect(existsSync(join(folder, 'other/one/sdconvert.json'))).toBe(true);
+  });
+
   test('goes on without what fails for good, says why, and tries it again when it is submitted again', async () => {
     cpSync(at('two'), join(folder, 'broken'), { recursive: true });
     const unet = join(folder, 'broken/unet/diffusion_pytorch_model.safetensors');
