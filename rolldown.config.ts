@@ -3,7 +3,7 @@ import { defineConfig, type Plugin } from 'rolldown';
 /**
  * Builds the command line: `dist/cli/main.js` with its argument parser in it, and a file for each command, loaded when it
  * is used. The library stays as tsc writes it (docs/decisions/0012-one-file-for-the-command-line.md), but for the file that draws
- * charts, which gets its library built in (docs/decisions/0028-charts-at-build-time.md).
+ * charts, which gets its library built in (docs/decisions/0027-charts-at-build-time.md).
  */
 export default defineConfig([
   {

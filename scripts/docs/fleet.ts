@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { benchmarkCheckpoints, checkpointBytes } from '../../benchmarks/checkpoints.ts';
 import { readRows } from '../../benchmarks/results-file.ts';
 import { workDefaults } from '../../src/fleet/queue/work.ts';
-import { aboutTime, formatBytes } from '../../src/text.ts';
+import { aboutTime, count, formatBytes } from '../../src/text.ts';
 import { newestRows } from './benchmarks.ts';
 import { table } from './markdown.ts';
 
@@ -96,9 +96,10 @@ function sizing(conversion: Row, queue: readonly Row[]): string {
 
 /** What follows from the numbers. */
 function advice(source: number, seconds: number): string[] {
-  const busy = Math.max(1, Math.floor(source / LINE / seconds) + 1);
+  const download = source / LINE;
+  const enough = Math.ceil((download + seconds) / download);
   return [
-    `- A line of 1 Gbit/s keeps ${busy} of these workers busy that download everything anew: more workers need checkpoints that are near (a shared`,
+    `- A line of 1 Gbit/s is full with ${count(enough, 'worker')} that ${enough === 1 ? 'downloads' : 'download'} everything anew, and more of them are useless there: they need checkpoints that are near (a shared`,
     '  `--cache-dir`, or paths instead of ids), or lines of their own. Several variants of a checkpoint cost one download where the cache is shared.',
     `- A worker needs disk for one source and one result, memory for one check (\`--max-memory\`), and both of its cores.`,
     '- The results’ store is filled once, and read once more by `publish`. Redis holds names, options and outcomes, no bytes of models.',

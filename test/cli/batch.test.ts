@@ -87,6 +87,7 @@ test('--json is a line for each item, as the schema says', { timeout }, async ()
     else eventSchema.parse(parsed);
   }
   expect({ code, results }).toMatchObject({ code: 0, results: [{ item: 'seed-1', verdict: 'not checked' }] });
+  expect((await sdconvert('batch', 'good.json')).stdout).toMatch(/\n1 item is done\.\n$/);
 });
 
 const hasPython = (() => {

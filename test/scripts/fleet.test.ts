@@ -29,6 +29,10 @@ test('what limits a fleet is computed from what was measured', () => {
     'the line, 9 hours',
     '',
   ]);
+  // One worker leaves the line idle while it converts; with a second one it never is.
+  expect(text).toContain('is full with 2 workers that download everything anew');
+  // While one that converts for 100 s downloads 34 s long, nearly three others can.
+  expect(withSizing(page, { ...conversion, wall_s: '100' }, queue)).toContain('is full with 4 workers');
   expect(withSizing(text, conversion, queue)).toBe(text);
 });
 

@@ -5,7 +5,7 @@ import { printable } from '../../text.ts';
 /**
  * The charts of the pages that sdconvert writes, as SVG, by Observable Plot on a document without a browser. Text is drawn in the
  * colour of its surroundings and marks in variables of the page, so that one drawing serves light, dark and print. Plot and its
- * document are built into this file when the package is (docs/decisions/0028-charts-at-build-time.md): nothing else imports them.
+ * document are built into this file when the package is (docs/decisions/0027-charts-at-build-time.md): nothing else imports them.
  */
 
 /** Okabe and Ito's colours, which the colour-blind can tell apart; a page may set others. */
