@@ -111,7 +111,7 @@ describe('the settings of models', () => {
     const { scalingFactor, ...others } = await readModelSettings(at('a'));
     expect([scalingFactor, others]).toEqual([
       0.5,
-      { sampleSize: 96, textChannels: 1024, vocabularySize: 1000 },
+      { sampleSize: 96, textChannels: 1024, vocabularySize: 1000, padding: 999 },
     ]);
     await writeText(
       at('b', 'unet_chunk1', 'config.json'),
