@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { cardSchema } from '../../src/report/card.ts';
 import type { EmbeddedPicture } from '../../src/report/pictures/embedded.ts';
-import { modelCard } from '../../src/report/render/model-card.ts';
+import { modelCard, OWN_MODEL_CARD } from '../../src/report/render/model-card.ts';
 import { cardPage } from '../../src/report/render/page.ts';
 import { exampleCard } from './example-card.ts';
 
@@ -93,3 +93,25 @@ test.each(['org/name', ...hostile])(
     expect(new Set(cells)).toEqual(new Set([5, 6]));
   },
 );
+
+/** A model card without its comment and what is code by https://spec.commonmark.org/0.31.2: fenced blocks, then spans. */
+function outsideCode(card: string): string {
+  const [, , body = ''] = card.split(/^---$/m);
+  return body
+    .replace(OWN_MODEL_CARD, '')
+    .replaceAll(/^(`{3,})[^`\n]*\n[\s\S]*?\n\1`*$/gm, '')
+    .replaceAll(/\\./g, '')
+    .replaceAll(/(?<!`)(`+)(?!`)[\s\S]*?(?<!`)\1(?!`)/g, '');
+}
+
+test.each([
+  '```\n\n<script>alert(1)</script>',
+  'name\n```\n<script>alert(1)</script>',
+  '`<script>alert(1)</script>',
+  'a `` b ` <img src=x>`',
+  '<script>alert(1)</script>',
+])('no name ends the code of a model card: %j', (text) => {
+  expect(outsideCode(modelCard(exampleCard(text)))).not.toContain('<');
+  const fences = (card: string) => card.split('\n').filter((line) => /^`{3,}(sh)?$/.test(line)).length;
+  expect(fences(modelCard(exampleCard(text)))).toBe(2);
+});

@@ -11,7 +11,7 @@ export function modelCard(card: Card): string {
   const { identity, verdict, files, parity, notChecked } = card;
   const title = identity.name ?? card.folder;
   const source = identity.hub.map(
-    ({ repo, commit }) => `[${plain(repo)}](https://huggingface.co/${encodeURI(repo)}) at \`${commit}\``,
+    ({ repo, commit }) => `[${plain(repo)}](https://huggingface.co/${encodeURI(repo)}) at ${code(commit)}`,
   );
   return [
     '---',
@@ -24,26 +24,28 @@ export function modelCard(card: Card): string {
     `${plain(verdict.sentence)}${verdict.failsAt ? ` The verdict would turn to fail at a floor of ${verdict.failsAt.floor.toFixed(2)} dB.` : ''}`,
     '',
     `Converted by sdconvert ${card.sdconvert} from ${source.join(', ') || plain(title)}${identity.family ? `, ${plain(identity.family)}` : ''}. The whole report is in \`report.html\`, its numbers in \`report.json\`.`,
-    ...(identity.command ? ['', '```sh', identity.command, '```'] : []),
+    ...(identity.command ? ['', ...fenced(identity.command)] : []),
     ...(identity.commandNote ? ['', plain(identity.commandNote)] : []),
     ...(identity.licence ? [] : ['', 'The licence is that of the checkpoint.']),
     ...section('Files', [
       ['model', 'size', 'stored as', 'needs'],
       ...files.map(({ path, byteLength, weights, needs }) => [
-        path,
+        plain(path),
         formatBytes(byteLength),
-        weights
-          .slice(0, 2)
-          .map(({ stored }) => stored)
-          .join(', '),
-        needs ?? '',
+        plain(
+          weights
+            .slice(0, 2)
+            .map(({ stored }) => stored)
+            .join(', '),
+        ),
+        plain(needs ?? ''),
       ]),
     ]),
     ...(parity
       ? section('Distance from float32', [
           ['model', 'arithmetic', 'lowest', 'median'],
           ...parity.models.map(({ network, format, arithmetic, lowest, median }) => [
-            `${network} (${format})`,
+            plain(`${network} (${format})`),
             arithmetic === 'rounded' ? 'every operation rounded to float16' : 'as the runtime computes',
             decibelText(lowest),
             decibelText(median),
@@ -52,7 +54,7 @@ export function modelCard(card: Card): string {
       : []),
     ...section('Not checked', [
       ['what', 'why', 'command'],
-      ...notChecked.map(({ what, why, command }) => [what, why, command ? `\`${command}\`` : '']),
+      ...notChecked.map(({ what, why, command }) => [plain(what), plain(why), command ? code(command) : '']),
     ]),
     '',
   ].join('\n');
@@ -79,21 +81,41 @@ function frontMatter({ identity, files }: Card): Readonly<Record<string, unknown
   };
 }
 
+/** A table of Markdown: in a cell, a bar would end it even within code. */
 function section(title: string, rows: readonly (readonly string[])[]): string[] {
-  const [head = [], ...body] = rows.map((row) => `| ${row.map(cell).join(' | ')} |`);
+  const [head = '', ...body] = rows.map(
+    (row) => `| ${row.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`,
+  );
   const rule = `|${rows[0]?.map(() => '---').join('|')}|`;
-  return ['', `## ${title}`, '', String(head), rule, ...body];
-}
-
-/** Text in a cell: code keeps its signs. */
-function cell(text: string): string {
-  const isCode = /^`.*`$/s.test(text);
-  return (isCode ? printable(text).replaceAll('\n', ' ') : plain(text)).replaceAll('|', '\\|');
+  return ['', `## ${title}`, '', head, rule, ...body];
 }
 
 /** Somebody's text, of which nothing is markup of Markdown or HTML. */
 function plain(text: string): string {
-  return printable(text)
-    .replaceAll('\n', ' ')
-    .replaceAll(/[\\`*_[\]<>#]/g, (sign) => `\\${sign}`);
+  return onOneLine(text).replaceAll(/[\\`*_[\]<>#&~]/g, (sign) => `\\${sign}`);
+}
+
+/** Code in a line. Spaces keep a backtick at an end apart: https://spec.commonmark.org/0.31.2/#code-spans. */
+function code(text: string): string {
+  const line = onOneLine(text);
+  const ticks = moreBackticks(line, 1);
+  const space = /^`|`$/.test(line) ? ' ' : '';
+  return `${ticks}${space}${line}${space}${ticks}`;
+}
+
+/** A command in lines of its own. */
+function fenced(command: string): string[] {
+  const line = onOneLine(command);
+  const fence = moreBackticks(line, 3);
+  return [`${fence}sh`, line, fence];
+}
+
+/** More backticks than stand in a row in a text: they end what no fewer can. */
+function moreBackticks(text: string, fewest: number): string {
+  const longest = Math.max(0, ...(text.match(/`+/g) ?? []).map(({ length }) => length));
+  return '`'.repeat(Math.max(fewest, longest + 1));
+}
+
+function onOneLine(text: string): string {
+  return printable(text).replaceAll('\n', ' ');
 }
