@@ -14,6 +14,8 @@ export function rethrow(action: 'read' | 'write', at: string): (error: unknown) 
         if (action === 'read') throw notFound(path, undefined, cause);
         throw fileOnTheWay(path, cause);
       case 'ENOENT':
+        // The parents of a folder that is made are there.
+        if (hasCall(error, 'mkdir')) throw noFolderThere(path, cause);
         throw notFound(path, undefined, cause);
       case 'ENAMETOOLONG':
         throw new RequestError(
@@ -70,6 +72,10 @@ export function isAbsent(error: unknown): boolean {
   return code === 'ENOENT' || code === 'ENOTDIR';
 }
 
+function hasCall(error: unknown, name: string): boolean {
+  return error instanceof Error && 'syscall' in error && error.syscall === name;
+}
+
 function errorCode(error: unknown): unknown {
   return error instanceof Error && 'code' in error ? error.code : undefined;
 }
@@ -119,6 +125,17 @@ export function endsTooSoon(path: string, size: number, needed: number): FileFor
     details: { expected: `at least ${needed} bytes`, found: `${size} bytes` },
     advice: 'It is damaged or still being written: download or copy it again.',
   });
+}
+
+/** The system makes no folders at a place, such as /proc. */
+function noFolderThere(path: string, options: ErrorOptions): RequestError {
+  return new RequestError(
+    {
+      problem: `${path} cannot be made: the system makes no folders there.`,
+      advice: 'Choose another place.',
+    },
+    options,
+  );
 }
 
 /** A path leads through a file. */

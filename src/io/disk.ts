@@ -12,6 +12,7 @@ import {
   rethrow,
   tooLarge,
 } from './disk-errors.ts';
+import { makeMissing } from './make-missing.ts';
 import { notFound } from './not-found.ts';
 import { rememberOpened } from './opened-files.ts';
 import { remove, rename } from './patient.ts';
@@ -222,12 +223,12 @@ export async function listFolder(path: string): Promise<readonly string[]> {
 
 /** Makes a folder and its parents; one that exists is left as it is. */
 export async function makeFolder(path: string): Promise<void> {
-  await fs.mkdir(path, { recursive: true }).catch(rethrow('write', path));
+  await makeMissing(resolve(path)).catch(rethrow('write', path));
 }
 
 /** Makes a folder and its parents; what it gives removes those that it made, as far as they are empty. Throws what the system throws. */
 export async function makeFolders(path: string): Promise<() => Promise<void>> {
-  const firstMade = await fs.mkdir(resolve(path), { recursive: true });
+  const firstMade = await makeMissing(resolve(path));
   return () => removeEmptyFolders(path, firstMade);
 }
 

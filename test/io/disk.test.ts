@@ -27,6 +27,7 @@ import {
 } from '../../src/io/disk.ts';
 import { createOnce, growFile } from '../../src/io/shared-file.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
+import { rejectionOf } from '../support/thrown-by.ts';
 
 const at = temporaryFolder();
 
@@ -322,4 +323,23 @@ test('of several that make a file at once, one made it', async () => {
 test('parts of one process may write the same file at once', async () => {
   await Promise.all(['a', 'b', 'c'].map((text) => writeText(at('contended'), text)));
   expect(await listFolder(at())).toEqual(await namesOnDisk(at()));
+});
+
+test.runIf(process.platform === 'linux').each(['/proc/none', '/proc/none/below'])(
+  'a folder where the system makes none is refused, instead of tried forever: %s',
+  async (path) => {
+    const refused = await rejectionOf(makeFolder(path));
+    expect(refused.problem).toContain('the system makes no folders there');
+    const alsoRefused = await rejectionOf(createFolder(`${path}/made`, async () => undefined));
+    expect(alsoRefused.problem).toContain('the system makes no folders there');
+  },
+);
+
+test('missing parents are made, and a folder that is there is left as it is', async () => {
+  await makeFolder(at('parents/of/this'));
+  await makeFolder(at('parents/of/this'));
+  await makeFolder('/');
+  expect(await fs.readdir(at('parents/of'))).toEqual(['this']);
+  await Promise.all(['one', 'two', 'one/three'].map((name) => makeFolder(at('together/by/many', name))));
+  expect((await fs.readdir(at('together/by/many'))).sort()).toEqual(['one', 'two']);
 });
