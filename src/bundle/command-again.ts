@@ -1,3 +1,4 @@
+import { type Variant, variantsAmong } from '../checkpoint/component-weights.ts';
 import { type NetworkKind, type NetworkName, networkKind } from '../convert/networks/networks.ts';
 import { trainedFactors } from '../convert/networks/vae-variant.ts';
 import { parsePath } from '../formats/artifact-id.ts';
@@ -19,6 +20,8 @@ interface Made {
   readonly target: TargetName;
   readonly network: NetworkName;
   readonly options: ArtifactRecord['options'];
+  /** Of the weights that it was made of. */
+  readonly variant: Variant | undefined;
 }
 
 const usualAttention: { readonly [T in TargetName]: string } = {
@@ -46,6 +49,12 @@ export function commandAgain(
       command: null,
       note: 'Weights were quantised after the conversion (sdconvert quantize --in-place).',
     };
+  const way = made.map(({ options }) => otherWay(options.quantization)).find((each) => each !== undefined);
+  if (way !== undefined)
+    return {
+      command: null,
+      note: `Weights have fewer bits in a way that convert has no options for (${way}): a manifest of sdconvert batch has, and the library.`,
+    };
   const options = optionsOf(made, isXlOf(pipeline));
   if (!options)
     return { command: null, note: 'Its models were made with different options, by several commands.' };
@@ -56,10 +65,14 @@ export function commandAgain(
     '--model-version',
     ...(onHub ?? [name]),
     ...options,
+    ...predictionOptions(pipeline),
     '-o',
     folder,
   );
-  const note = onHub ? null : `${name} is the checkpoint that was converted, wherever it lies.`;
+  const lacks = made.some(({ network }) => networkKind(network).startsWith('vae'))
+    ? ' The record does not tell whether another VAE replaced its own (--custom-vae-version).'
+    : '';
+  const note = onHub ? null : `${name} is the checkpoint that was converted, wherever it lies.${lacks}`;
   return { command, note };
 }
 
@@ -78,10 +91,11 @@ export function coreAiOptions({ artifacts, pipeline }: Provenance): readonly str
 }
 
 function madeOf(artifacts: Provenance['artifacts']): Made[] {
-  return Object.entries(artifacts).flatMap(([path, { options }]): Made[] => {
+  return Object.entries(artifacts).flatMap(([path, { options, source }]): Made[] => {
     const { network } = parsePath(path);
     const target = targetOf(path);
-    return network && 'precision' in options ? [{ target, network, options }] : [];
+    const [variant] = variantsAmong(Object.keys(source));
+    return network && 'precision' in options ? [{ target, network, options, variant }] : [];
   });
 }
 
@@ -124,9 +138,12 @@ function wayOf(made: readonly Made[], isXl: boolean): string[] | undefined {
   const attention = attentionOf(made);
   const precision = precisionOf(made, isXl);
   if (attention === undefined || precision === undefined) return undefined;
+  const variants = [...new Set(made.flatMap(({ variant }) => variant ?? []))];
+  if (variants.length > 1 || made.some(({ options }) => otherWay(options.quantization))) return undefined;
   const one = (key: string): unknown => [...all(key)].map((value) => JSON.parse(value))[0];
   const deployment = one('deployment');
   return [
+    ...option('--variant', variants[0]),
     ...attention,
     ...option('--precision', precision, 'float16'),
     ...option('--min-deployment-target', deployment, 'macOS13'),
@@ -192,6 +209,11 @@ function quantizationOptions(value: unknown): string[] {
   return isObject(value) && typeof value.bits === 'number' ? ['--quantize-nbits', String(value.bits)] : [];
 }
 
+/** A checkpoint may say it itself; that does no harm. */
+function predictionOptions(pipeline: Provenance['pipeline']): string[] {
+  return pipeline?.scheduler?.prediction_type === 'v_prediction' ? ['--prediction-type', 'v_prediction'] : [];
+}
+
 function chunkOptions(bytes: unknown): string[] {
   if (typeof bytes !== 'number') return [];
   return ['--chunk-unet', ...option('--max-chunk-size', bytes, 1e9)];
@@ -206,6 +228,16 @@ function loraOptions(loras: unknown): string[] {
 /** An option that is not at its default. */
 function option(name: string, value: unknown, usually?: unknown): string[] {
   return value === undefined || value === null || value === usually ? [] : [name, String(value)];
+}
+
+/** How weights got fewer bits, where it is not the usual way; in words: `mode linear, groupSize 32`. */
+function otherWay(quantization: unknown): string | undefined {
+  if (!isObject(quantization)) return undefined;
+  const { bits: _, ...others } = quantization;
+  const unusual = Object.entries(others).filter(
+    ([key, value]) => !(key === 'mode' && value === 'palette') && value !== false,
+  );
+  return unusual.length > 0 ? unusual.map(([key, value]) => `${key} ${String(value)}`).join(', ') : undefined;
 }
 
 function isInPlace(quantization: unknown): boolean {

@@ -80,6 +80,37 @@ test('a precision that a target or a VAE does not have is that which was asked f
   expect(precisions(() => 'float32')).toContain('--precision float32');
 });
 
+test('what the UNet predicts is named where it is not noise, and that another VAE would not be on record', () => {
+  const of = (prediction_type: string) =>
+    commandAgain(record(onnx, {}, { pipeline: { scheduler: { prediction_type } } }), 'out');
+  expect(of('v_prediction').command).toContain(' --prediction-type v_prediction ');
+  expect(of('epsilon').command).not.toContain('--prediction-type');
+  expect(of('epsilon').note).toContain('--custom-vae-version');
+});
+
+test('a variant of the weights is named, by the files that were read', () => {
+  const { artifacts, ...rest } = record(onnx, {});
+  const read = (name: string) =>
+    Object.entries(artifacts).map(([path, each]) => [path, { ...each, source: { [name]: 'ab' } }] as const);
+  const of = (name: string) =>
+    commandAgain({ ...rest, artifacts: Object.fromEntries(read(name)) }, 'out').command;
+  expect(of('diffusion_pytorch_model.fp16.safetensors')).toContain(' --variant fp16 ');
+  expect(of('diffusion_pytorch_model.safetensors')).not.toContain('--variant');
+});
+
+test.each([
+  [{ bits: 8, mode: 'linear', groupSize: 32 }, 'mode linear, groupSize 32'],
+  [{ bits: 4, groupSize: 16 }, 'groupSize 16'],
+  [{ bits: 4, skipWeights: ['*proj*'] }, 'skipWeights *proj*'],
+])('fewer bits that convert cannot give have no command, but the reason: %j', (quantization, way) => {
+  expect(commandAgain(record(onnx, { quantization }), 'out')).toMatchObject({
+    command: null,
+    note: expect.stringContaining(way),
+  });
+  const usual = record(onnx, { quantization: { bits: 8, mode: 'palette' } });
+  expect(commandAgain(usual, 'out').command).toContain('--quantize-nbits 8');
+});
+
 test('clients with forms of their own are named, with the usual one where it is there, too', () => {
   const own = record(onnx, {}).artifacts;
   const theirs = record(
