@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseHTML } from 'linkedom';
 import { beforeAll, expect, test } from 'vitest';
@@ -132,6 +132,17 @@ test('a conversion keeps its verdicts and seconds in its report', { timeout }, a
   expect(card.cost.conversion?.map(({ name }) => name)).toEqual(
     expect.arrayContaining(['write', 'validate']),
   );
+});
+
+test('a folder around a conversion, as a batch leaves it, is refused and stays as it is', {
+  timeout,
+}, async () => {
+  mkdirSync(at('batch'));
+  symlinkSync(at('out'), at('batch/item'));
+  const { problem, advice } = await rejectionOf(report({ folder: at('batch') }));
+  expect(problem).toContain('is no conversion, but holds one: item.');
+  expect(advice).toContain(at('batch/item'));
+  expect(readdirSync(at('batch'))).toEqual(['item']);
 });
 
 test('a folder without models, somebody’s README.md and pictures of nothing are refused in a sentence', async () => {

@@ -1,8 +1,9 @@
-import { basename, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { NotFoundError } from '../../errors.ts';
-import { type Provenance, readProvenance } from '../../formats/provenance.ts';
+import { isConversion, type Provenance, readProvenance } from '../../formats/provenance.ts';
 import { type FoundArtifact, findArtifacts, inspectArtifacts } from '../../inspect/inspect-artifacts.ts';
 import type { CheckpointInspection } from '../../inspect/inspection.ts';
+import { nextCommand } from '../../inspect/next-command.ts';
 import { pathKind } from '../../io/disk.ts';
 import { type CollectedFile, collectFiles } from '../../report/facts/collect-files.ts';
 import { inspect } from '../inspect.ts';
@@ -18,14 +19,31 @@ export interface ReadFolder {
   readonly inspected: CheckpointInspection | undefined;
 }
 
-/** The converted models in a folder. Throws `NotFoundError` where there are none. */
+/** The converted models in a folder. Throws `NotFoundError` where there are none, or those of conversions below it. */
 export async function requireArtifacts(folder: string): Promise<readonly FoundArtifact[]> {
   const found = (await pathKind(folder)) === 'folder' ? await findArtifacts(folder) : [];
+  const below = await conversionBelow(folder, found);
+  if (below !== undefined)
+    throw new NotFoundError({
+      problem: `${folder} is no conversion, but holds one: ${below}.`,
+      advice: `Name that folder: ${nextCommand('report', join(folder, below)).command}`,
+    });
   if (found.length > 0) return found;
   throw new NotFoundError({
     problem: `${folder} holds no converted models to report on.`,
     advice: 'Name the output folder of a conversion.',
   });
+}
+
+/** The first folder within, relative to it, whose own record the models are on. */
+async function conversionBelow(folder: string, found: readonly FoundArtifact[]): Promise<string | undefined> {
+  if (await isConversion(folder)) return undefined;
+  const places = found.flatMap(({ path }) =>
+    path.split('/').map((_, depth, names) => names.slice(0, depth).join('/')),
+  );
+  for (const place of new Set(places))
+    if (place !== '' && (await isConversion(join(folder, place)))) return place;
+  return undefined;
 }
 
 /** Reads record and headers of the models `found` in a folder, and what the reference is. Throws what reading throws. */
