@@ -1,4 +1,4 @@
-import { dirname, resolve } from 'node:path';
+import { dirname, isAbsolute, relative, resolve, sep } from 'node:path';
 import { nearestOf } from '../text.ts';
 import type { Item, ItemModels } from './item.ts';
 import { type ManifestSource, plainName } from './manifest.ts';
@@ -28,7 +28,7 @@ interface Source {
 /**
  * Plans a manifest's items: every variant of every checkpoint, in the order of the file. Paths are relative to the manifest's
  * folder. Throws `RequestError` for what contradicts itself: a path that is not there, a checkpoint that is named twice, two
- * items with one folder, a floor without a reference.
+ * items with one folder, results inside a checkpoint, a floor without a reference.
  */
 export async function planItems(read: ReadManifest): Promise<PlannedItems> {
   const { manifest, path } = read;
@@ -50,6 +50,7 @@ export async function planItems(read: ReadManifest): Promise<PlannedItems> {
   const items = sources.flatMap((source) =>
     source.variants.map((variant) => planItem(read, source, variant, output)),
   );
+  refuseInside(read, sources, items);
   return { output, items };
 }
 
@@ -142,4 +143,23 @@ function refuseTwins(read: ReadManifest, sources: readonly Source[]): void {
     `and ${placeName(first.place)} would be written into one folder, ${second.name}`,
     'Give one of them another: name: …',
   );
+}
+
+/** Throws `RequestError` for results inside a checkpoint's folder: they would be read as parts of it, and change what it is. */
+function refuseInside(read: ReadManifest, sources: readonly Source[], items: readonly Item[]): void {
+  for (const { place, models } of sources) {
+    const item = items.find(({ output }) => isInside(models.modelVersion, output));
+    if (item)
+      throw refused(
+        read,
+        place,
+        `would have results inside of it: ${item.output}`,
+        'Name another folder for them, outside of it: output: …',
+      );
+  }
+}
+
+function isInside(folder: string, path: string): boolean {
+  const way = relative(folder, path);
+  return !isAbsolute(way) && way.split(sep)[0] !== '..';
 }

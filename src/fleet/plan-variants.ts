@@ -1,5 +1,6 @@
 import { refuseChunks } from '../bundle/profiles/refusals.ts';
 import { targetsFor } from '../commands/conversion/clients.ts';
+import { networkKinds } from '../convert/networks/networks.ts';
 import { RequestError } from '../errors.ts';
 import { planQuantization } from '../quantize/plan.ts';
 import type { ItemOptions } from './item.ts';
@@ -53,6 +54,14 @@ async function planVariant(
   for (const [key, value] of Object.entries({ mode, groupSize }))
     if (value !== undefined && bits === undefined)
       throw refused(read, [...place, key], 'changes nothing without bits', 'Add bits, or leave it out.');
+  const { models = networkKinds, without = [] } = options;
+  if (models.every((network) => without.includes(network)))
+    throw refused(
+      read,
+      [...place, 'without'],
+      'leaves no network to convert',
+      'Leave one of them out of it.',
+    );
   const quantization = bits === undefined ? undefined : { bits, mode, groupSize };
   try {
     if (quantization) planQuantization(quantization);

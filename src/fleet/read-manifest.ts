@@ -18,6 +18,8 @@ export interface ReadManifest {
   at(place: Place): string;
 }
 
+const KEYS = 'docs/batch.md has all keys and their values.';
+
 /** A hundred thousand sources by their paths take less. */
 const MOST_BYTES = 1 << 24;
 
@@ -90,7 +92,7 @@ function refusal({ issues }: z.ZodError, value: unknown, at: (place: Place) => s
     return new RequestError({
       problem: `${at([...place, key])}: there is no key ${JSON.stringify(key)} ${place.length === 0 ? 'in a manifest' : `in ${placeName(place)}`}.`,
       details: nearest === undefined ? { keys: known.join(', ') } : {},
-      advice: nearest === undefined ? 'See sdconvert batch --help.' : `Did you mean ${nearest}?`,
+      advice: nearest === undefined ? KEYS : `Did you mean ${nearest}?`,
     });
   }
   const found = place.reduce<unknown>((inner, key) => Object(inner)[key], value);
@@ -184,5 +186,5 @@ function choice(issue: Issue, found: unknown): string {
     issue.code === 'invalid_value' && typeof found === 'string'
       ? nearestOf(found, issue.values.map(String))
       : undefined;
-  return nearest === undefined ? 'See sdconvert batch --help.' : `Did you mean ${nearest}?`;
+  return nearest === undefined ? KEYS : `Did you mean ${nearest}?`;
 }

@@ -212,6 +212,31 @@ describe('refused with the line', () => {
       /^fleet\.yaml:2: optimum loads whole models, and maxChunkBytes cuts the UNet\. Leave out maxChunkBytes, or optimum out of clients\./,
     ],
     [
+      'no network at all',
+      'sources: [a]\noptions: {models: [unet], without: [unet]}',
+      /^fleet\.yaml:2: options\.without leaves no network to convert\./,
+    ],
+    [
+      'results inside a checkpoint',
+      'output: a/converted\nsources: [b, a]',
+      /^fleet\.yaml:2: sources\[1\] would have results inside of it: a\/converted\/b\./,
+    ],
+    [
+      'results in the checkpoint that the manifest is in',
+      'sources:\n  - source: .\n    name: x',
+      /^fleet\.yaml:2: sources\[0\] would have results inside of it/,
+    ],
+    [
+      'a value that no other is near to, with where all are',
+      'sources: [a]\noptions: {precision: zzzzzzzz}',
+      /^fleet\.yaml:2: options\.precision is .* docs\/batch\.md has all keys and their values\./,
+    ],
+    [
+      'a service with a slash too few',
+      'sources: [a]\noutput: s3:/bucket',
+      /^fleet\.yaml:2: output is no folder: s3:\/bucket\./,
+    ],
+    [
       'a revision of a folder',
       'sources: [{source: a, revision: main}]',
       /^fleet\.yaml:1: sources\[0\]\.revision is of the Hub/,

@@ -19,9 +19,9 @@ export function storeOptionsFrom(env: Readonly<Record<string, string | undefined
   };
 }
 
-/** Whether an address is one of a service, and no path. */
+/** Whether an address is meant as one of a service, and no path; `s3:/bucket` is, and lacks a slash. */
 export function isService(address: string): boolean {
-  return /^[a-z][a-z\d+.-]+:\/\//i.test(address);
+  return /^(s3:|[a-z][a-z\d+.-]+:\/)/i.test(address);
 }
 
 /** The address of a store as every worker understands it: an absolute path, or `s3://…`. Throws `RequestError` for any other. */

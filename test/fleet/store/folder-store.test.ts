@@ -63,6 +63,8 @@ test('a disk without room is a sentence, and leaves nothing behind', async () =>
 test('addresses of other services are refused in a sentence', () => {
   expect(storeAddress('s3://models/converted/')).toBe('s3://models/converted');
   expect(storeAddress('s3://models')).toBe('s3://models');
+  for (const address of ['s3:/models', 's3:models', 'gs:/models'])
+    expect(thrownBy(() => storeAddress(address)).message).toContain(`${address} is no place for results.`);
   expect(thrownBy(() => storeAddress('gs://models')).message).toBe(
     'gs://models is no place for results.\nWrite a folder, or s3://bucket/prefix.',
   );
