@@ -30,7 +30,7 @@ test.for([
   ['not a valid GGUF file', 'model.gguf', 'GGUF\x03\x00\x00\x00', 'again'],
   ['empty', 'model.onnx', '', 'again'],
   ['not an ONNX model', 'model.onnx', 'this is no protobuf message', 'download it again'],
-  ['weights of an ONNX model', 'model.onnx_data', Uint8Array.of(1, 2, 3), '.onnx file beside it'],
+  ['weights of an ONNX model', 'alone.onnx_data', Uint8Array.of(1, 2, 3), '.onnx file'],
   ['part of a Core ML model', 'model.mlmodel', Uint8Array.of(8, 7, 18, 0), '.mlpackage'],
   ['kind that is not known', 'picture.png', Uint8Array.of(0x89, 0x50, 0x4e, 0x47), '.mlpackage'],
 ] as const)(
