@@ -1,5 +1,6 @@
 import type { Argv } from 'yargs';
 import type { Card } from '../../src/report/card.ts';
+import { commandAtFloor } from '../../src/report/facts/judge-card.ts';
 import { alignColumns } from '../../src/text.ts';
 import { boundOptions, runBounds } from '../bound-options.ts';
 import { forOption, parseClients } from '../clients.ts';
@@ -46,18 +47,26 @@ export const reportCommand: Command = {
     const stages = reportStages(request);
     const all = reference === undefined ? stages : await withDownload(stages, reference);
     const result = await report.follow(all, (context) => writeReport(request, context));
-    report.result(result, describeCard(result.card, result.files));
+    report.result(result, describeCard(result.card, result.files, { folder: dir, reference }));
     return result.card.verdict.result === 'fail' ? 1 : 0;
   },
 };
 
-/** The verdict, the floor at which it would turn, and where the card is. */
-export function describeCard({ verdict, lint, notChecked }: Card, files: readonly string[]): string {
+/** The verdict, the floor at which it would turn, and where the card is; commands name the places as they were given. */
+export function describeCard(
+  { verdict, lint, notChecked }: Card,
+  files: readonly string[],
+  { folder, reference }: { readonly folder: string; readonly reference: string | undefined },
+): string {
   const { sentence, failsAt, reasons } = verdict;
   const told = lint.filter(({ severity }) => severity !== 'note');
   return [
     [sentence, ...(reasons.length > 1 ? reasons.map((reason) => `  ${reason}`) : [])].join('\n'),
-    ...(failsAt ? [`It would fail at a floor of ${failsAt.floor.toFixed(2)} dB: ${failsAt.command}`] : []),
+    ...(failsAt && reference !== undefined
+      ? [
+          `It would fail at a floor of ${failsAt.floor.toFixed(2)} dB: ${commandAtFloor(failsAt.floor, folder, reference)}`,
+        ]
+      : []),
     ...(told.length > 0
       ? [alignColumns(told.map(({ severity, where, problem }) => [severity, where, problem]))]
       : []),

@@ -51,8 +51,12 @@ export function judgeCard({ folder, floor, parity, reference, lint }: Judged): C
 function turn(folder: string, reference: string, lowest: number): Card['verdict']['failsAt'] {
   if (!Number.isFinite(lowest)) return null;
   const floor = (Math.floor(lowest * 100) + 1) / 100;
-  const { command } = nextCommand('report', folder, '--reference', reference, '--min-psnr', floor.toFixed(2));
-  return { floor, command };
+  return { floor, command: commandAtFloor(floor, folder, reference) };
+}
+
+/** The command that judges with a floor. */
+export function commandAtFloor(floor: number, folder: string, reference: string): string {
+  return nextCommand('report', folder, '--reference', reference, '--min-psnr', floor.toFixed(2)).command;
 }
 
 function failure(reasons: readonly string[]): string {
