@@ -25,7 +25,7 @@ export async function runCommandLine(given: readonly string[], stop: AbortSignal
     const cli = yargs([...args])
       .scriptName('sdconvert')
       .usage(
-        '$0 [command] [options]\n\nConverts Stable Diffusion checkpoints to ONNX and Core ML on any machine, and checks the results.',
+        '$0 [command] [options]\n\nConverts Stable Diffusion checkpoints to ONNX, Core ML and Core AI on any machine, and checks the results.',
       )
       .version(version)
       .alias('v', 'version')

@@ -132,7 +132,7 @@ function drawingOptions<T>(yargs: Argv<T>) {
       type: 'string',
       demandOption: true,
       describe:
-        'A conversion’s output folder, its onnx or Resources, a folder of packages, or a ready-made repository',
+        'A conversion’s output folder, its onnx, Resources or CoreAI, a folder of packages, or a ready-made repository',
     })
     .option('output', {
       alias: ['o', 'output-path'],

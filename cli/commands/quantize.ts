@@ -169,7 +169,7 @@ function declare(yargs: Argv, how: { readonly all: boolean }) {
     .positional('artifact', {
       type: 'string',
       demandOption: true,
-      describe: 'A model.onnx or its folder, a .mlpackage, or (with --output) a .mlmodelc',
+      describe: 'A model.onnx or its folder, a .mlpackage or .aimodel, or (with --output) a .mlmodelc',
     })
     .option('nbits', {
       alias: 'quantize-nbits',
@@ -185,7 +185,7 @@ function declare(yargs: Argv, how: { readonly all: boolean }) {
     .option('group-size', {
       type: 'number',
       describe:
-        'Channels that share a palette (Core ML: from macOS 15) or, with linear modes, a scale [default: all]',
+        'Channels that share a palette (Core ML: from macOS 15; Core AI) or, with linear modes, a scale [default: all]',
     })
     .option('weights', {
       type: 'string',
@@ -196,12 +196,12 @@ function declare(yargs: Argv, how: { readonly all: boolean }) {
     .option('int8-palette', {
       type: 'boolean',
       default: false,
-      describe: 'Store palettes in 8 bits (Core ML: from macOS 15)',
+      describe: 'Store palettes in 8 bits (Core ML alone: from macOS 15)',
     })
     .option('channel-scales', {
       type: 'boolean',
       default: false,
-      describe: 'Scale each channel before palettizing it (Core ML: from macOS 15)',
+      describe: 'Scale each channel before palettizing it (Core ML alone: from macOS 15)',
     })
     .option('matmul-nbits', {
       type: 'boolean',

@@ -70,7 +70,7 @@ function declare(yargs: Argv, how: { readonly all: boolean }) {
       type: 'string',
       array: true,
       demandOption: true,
-      describe: 'A model.onnx or its folder, a .mlpackage or .mlmodelc; several run as a chain',
+      describe: 'A model.onnx or its folder, a .mlpackage, .mlmodelc or .aimodel; several run as a chain',
     })
     .option('inputs', {
       type: 'string',

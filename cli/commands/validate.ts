@@ -68,7 +68,8 @@ function declare(yargs: Argv, how: { readonly all: boolean }) {
     .positional('path', {
       type: 'string',
       demandOption: true,
-      describe: 'A conversion’s output folder, one model’s folder, an .onnx, .mlpackage or .mlmodelc',
+      describe:
+        'A conversion’s output folder, one model’s folder, an .onnx, .mlpackage, .mlmodelc or .aimodel',
     })
     .option('reference', {
       type: 'string',
