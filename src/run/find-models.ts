@@ -3,7 +3,7 @@ import type { NetworkName } from '../convert/networks/networks.ts';
 
 import { NotFoundError, SdConvertError } from '../errors.ts';
 import { parseName, parsePath, wholePath } from '../formats/artifact-id.ts';
-import { COREAI_FOLDER } from '../formats/coreai/contract/coreai-names.ts';
+import { COREAI_FOLDER } from '../formats/coreai/apple-folder.ts';
 import type { Format } from '../formats/format.ts';
 import { artifactPlaces, artifactsIn, locateArtifact, openArtifact, withArtifact } from '../formats/open.ts';
 import { pathKind } from '../io/disk.ts';

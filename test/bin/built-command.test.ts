@@ -65,10 +65,17 @@ test('help loads none of the library but small tables', () => {
   const loaded = spawnSync(process.execPath, args, { encoding: 'utf8' }).stderr.split('\n');
   const library = loaded.flatMap((url) => url.split('/dist/src/').slice(1));
   expect(library.sort()).toEqual([
-    ...['core-ml-profiles', 'onnx-profiles', 'profile', 'profiles'].map(
+    ...['core-ai-profiles', 'core-ml-profiles', 'onnx-profiles', 'profile', 'profiles'].map(
       (name) => `bundle/profiles/${name}.js`,
     ),
-    ...['checkpoint/lora/lora-argument.js', 'errors.js', 'formats/format.js', 'text.js', 'version.js'],
+    ...[
+      'checkpoint/lora/lora-argument.js',
+      'errors.js',
+      'formats/coreai/apple-folder.js',
+      'formats/format.js',
+      'text.js',
+      'version.js',
+    ],
   ]);
   const packages = loaded.filter((url) => url.includes('/node_modules/'));
   expect(packages.map((url) => url.split('/node_modules/').at(-1))).toEqual(['fastest-levenshtein/mod.js']);

@@ -1,5 +1,4 @@
-import { coreAiSchedulers } from '../../formats/coreai/bundle/folder-metadata.ts';
-import { COREAI_FOLDER } from '../../formats/coreai/contract/coreai-names.ts';
+import { COREAI_FOLDER, coreAiSchedulers } from '../../formats/coreai/apple-folder.ts';
 import type { ClientName, Profile } from './profile.ts';
 
 const core = ['text_encoder', 'unet', 'vae_decoder'] as const;
@@ -11,15 +10,7 @@ export const coreAiProfiles = {
     title: 'Apple’s Core AI pipelines (coreai-models), on macOS 27, iOS 27 and newer',
     folder: COREAI_FOLDER,
     required: core,
-    networks: [
-      ...core,
-      'text_encoder_2',
-      'vae_encoder',
-      'controlnet',
-      'control-unet',
-      'refiner',
-      'safety_checker',
-    ],
+    networks: [...core, 'vae_encoder', 'controlnet', 'control-unet', 'refiner', 'safety_checker'],
     schedulers: coreAiSchedulers,
     files: ['metadata.json', 'vocab.json', 'merges.txt'],
     notes: [

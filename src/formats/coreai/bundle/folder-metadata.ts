@@ -7,10 +7,8 @@ import { traitsOf } from '../../../convert/traits.ts';
 import type { JsonObject } from '../../../io/json/python-json.ts';
 import { parsePath } from '../../artifact-id.ts';
 import type { PipelineSettings } from '../../pipeline-settings.ts';
+import { coreAiSchedulers } from '../apple-folder.ts';
 import { padsWithZero } from '../contract/text-encoders.ts';
-
-/** Schedulers of Apple's pipelines, by diffusers' names; who draws chooses one. */
-export const coreAiSchedulers = ['DPMSolverMultistepScheduler', 'PNDMScheduler'] as const;
 
 /** What models may predict for them. */
 export const predictions = ['epsilon', 'v_prediction'] as const;

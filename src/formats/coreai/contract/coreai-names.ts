@@ -1,8 +1,6 @@
 import { networkKind } from '../../../convert/networks/networks.ts';
 import { type ArtifactId, nameOf } from '../../artifact-id.ts';
-
-/** The folder that Apple's pipelines load, relative to the output. */
-export const COREAI_FOLDER = 'CoreAI';
+import { COREAI_FOLDER } from '../apple-folder.ts';
 
 /**
  * Path of an asset relative to the output: `CoreAI/Unet.aimodel`. Networks are called as in Apple's Swift packages, a ControlNet
