@@ -1,3 +1,4 @@
+import { ShapeError } from '../../errors.ts';
 import { concat, einsum, matmul, reshape, scale, slice, softmax, transpose } from '../../graph/functions.ts';
 import { pointwise } from '../../graph/layers.ts';
 import type { Scope } from '../../graph/scope.ts';
@@ -54,7 +55,7 @@ const implementations: { readonly [K in AttentionImplementation]: Attend } = {
   },
 };
 
-/** Attention from x [B,C,1,S] to `context` [B,D,1,S'], which is x itself for self-attention. */
+/** Attention from x [B,C,1,S] to `context` [B,D,1,S'], which is x itself for self-attention. Throws `ShapeError`. */
 export function attention(
   at: Scope,
   x: Tensor,
@@ -66,6 +67,11 @@ export function attention(
   const k = pointwise(at.in('to_k'), context, { bias });
   const v = pointwise(at.in('to_v'), context, { bias });
   const headSize = fixedDimAt(q.shape, 1) / heads;
+  if (!Number.isInteger(headSize))
+    throw new ShapeError({
+      problem: `${at.path} has ${fixedDimAt(q.shape, 1)} channels, which ${heads} heads do not divide.`,
+      advice: 'The number of heads in its config.json is not that of these weights.',
+    });
   return pointwise(
     at.in('to_out.0'),
     implementations[implementation](scale(q, headSize ** -0.5), k, v, heads),

@@ -4,6 +4,7 @@ import {
   attention,
   attentionImplementations,
 } from '../../../src/convert/blocks/attention.ts';
+import { ShapeError } from '../../../src/errors.ts';
 import { buildOnnxModel } from '../../../src/formats/onnx/build-model.ts';
 import { GraphBuilder } from '../../../src/graph/graph.ts';
 import { Scope } from '../../../src/graph/scope.ts';
@@ -40,6 +41,22 @@ describe.each([
     expect(psnr(expected, await run(implementation, queries, keys, 'float16'))).toBeGreaterThan(67);
   });
 });
+
+test.each(attentionImplementations)(
+  '%s: heads that do not divide the channels are refused',
+  (implementation) => {
+    for (const heads of [3, 2 ** 40]) {
+      const weights = names.map((name) => memoryWeight(`${name}.weight`, shapes[name], values(name)));
+      const at = new Scope(
+        new GraphBuilder(),
+        new WeightBook('the test', new Map(weights.map((each) => [each.name, each]))),
+      );
+      const x = at.builder.input('x', { dtype: 'f32', shape: [1, width, 1, 4] });
+      const context = at.builder.input('context', { dtype: 'f32', shape: [1, 24, 1, 4] });
+      expect(() => attention(at, x, context, { heads, implementation })).toThrow(ShapeError);
+    }
+  },
+);
 
 async function run(
   implementation: AttentionImplementation,
