@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeSafetensors } from '../../src/weights/safetensors-writer.ts';
 import { smallFeeds } from '../../test/quantize/small-network.ts';
@@ -140,7 +140,7 @@ export const scenarios: readonly Scenario[] = [
       await onnxModel(folder);
       const tensors = Object.entries(smallFeeds).map(([name, feed]) => ({ name, ...feed }));
       await writeSafetensors(join(folder, 'in.safetensors'), tensors);
-      writeFileSync(join(folder, 'results.safetensors'), 'old');
+      await writeSafetensors(join(folder, 'results.safetensors'), tensors); // an older recording
     },
     args: ['run', 'unet', '--inputs', 'in.safetensors', '--outputs', 'results.safetensors'],
   },
