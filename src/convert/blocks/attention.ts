@@ -1,4 +1,3 @@
-import { ShapeError } from '../../errors.ts';
 import { concat, einsum, matmul, reshape, scale, slice, softmax, transpose } from '../../graph/functions.ts';
 import { pointwise } from '../../graph/layers.ts';
 import type { Scope } from '../../graph/scope.ts';
@@ -67,11 +66,6 @@ export function attention(
   const k = pointwise(at.in('to_k'), context, { bias });
   const v = pointwise(at.in('to_v'), context, { bias });
   const headSize = fixedDimAt(q.shape, 1) / heads;
-  if (!Number.isInteger(headSize))
-    throw new ShapeError({
-      problem: `${at.path} has ${fixedDimAt(q.shape, 1)} channels, which ${heads} heads do not divide.`,
-      advice: 'The number of heads in its config.json is not that of these weights.',
-    });
   return pointwise(
     at.in('to_out.0'),
     implementations[implementation](scale(q, headSize ** -0.5), k, v, heads),
@@ -86,12 +80,16 @@ interface Head {
 
 /** Splits the heads: q and v into [B,d,1,S], k into [B,S,1,d]; k is transposed once for all heads. */
 function eachHead(q: Tensor, k: Tensor, v: Tensor, heads: number): Head[] {
-  const size = fixedDimAt(q.shape, 1) / heads;
+  const channels = fixedDimAt(q.shape, 1);
+  const size = channels / heads;
   const keys = transpose(k, [0, 3, 2, 1]);
-  return Array.from({ length: heads }, (_, head) => {
-    const [start, end] = [head * size, (head + 1) * size];
-    return { q: slice(q, 1, start, end), k: slice(keys, 3, start, end), v: slice(v, 1, start, end) };
-  });
+  const split: Head[] = [];
+  // Not a loop to `heads`: a number that does not divide the channels, however large, is refused by the first slice.
+  for (let start = 0; start < channels; start += size) {
+    const end = start + size;
+    split.push({ q: slice(q, 1, start, end), k: slice(keys, 3, start, end), v: slice(v, 1, start, end) });
+  }
+  return split;
 }
 
 function attendOneHead(q: Tensor, k: Tensor, v: Tensor): Tensor {
