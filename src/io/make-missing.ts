@@ -3,20 +3,21 @@ import { dirname } from 'node:path';
 import { isAbsent } from './disk-errors.ts';
 
 /**
- * Makes a folder and the parents that are missing; gives the first that was made. Node's own recursive way never ends where a
- * folder cannot be made though its parent is there, as in /proc. Throws what the system throws.
+ * Makes a folder and the parents that are missing, from the top, whoever else makes them meanwhile; gives the first that was made.
+ * Node's own recursive way never ends where a folder cannot be made though its parent is there, as in /proc. Throws what the
+ * system throws.
  */
 export async function makeMissing(path: string): Promise<string | undefined> {
+  if ((await kindOf(path)) === 'folder') return undefined;
+  const parent = dirname(path);
+  const first = (await kindOf(parent)) === undefined ? await makeMissing(parent) : undefined;
   try {
     await fs.mkdir(path);
-    return path;
+    return first ?? path;
   } catch (error) {
-    if ((await kindOf(path)) === 'folder') return undefined;
-    const parent = dirname(path);
-    if (!isAbsent(error) || (await kindOf(parent)) !== undefined) throw error;
-    const firstParent = await makeMissing(parent);
-    const own = await makeMissing(path);
-    return firstParent ?? own;
+    if ((await kindOf(path)) === 'folder') return first; // another was faster
+    if (isAbsent(error) && (await kindOf(parent)) === undefined) return makeMissing(path); // another removed the parent
+    throw error;
   }
 }
 

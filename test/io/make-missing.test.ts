@@ -1,0 +1,23 @@
+import { statSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { makeMissing } from '../../src/io/make-missing.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+
+const at = temporaryFolder();
+
+test('many make their folders below the same missing parents at the same time', async () => {
+  for (let round = 0; round < 20; round++) {
+    const paths = Array.from({ length: 8 }, (_, one) => at(join(`round${round}`, 'a', 'b', `${one % 4}`)));
+    await Promise.all(paths.map(makeMissing));
+    expect(paths.every((path) => statSync(path).isDirectory())).toBe(true);
+  }
+});
+
+test('the first folder that was made is told, or none', async () => {
+  expect(await makeMissing(at(join('x', 'y', 'z')))).toBe(at('x'));
+  expect(await makeMissing(at(join('x', 'y', 'z')))).toBeUndefined();
+  await rm(at(join('x', 'y')), { recursive: true });
+  expect(await makeMissing(at(join('x', 'y', 'z')))).toBe(at(join('x', 'y')));
+});
