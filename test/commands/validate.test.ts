@@ -7,6 +7,7 @@ import type { ProgressEvent } from '../../src/context.ts';
 import { DiskSpaceError, InterruptedError, NotFoundError, RequestError } from '../../src/errors.ts';
 import type { OnnxModel } from '../../src/formats/onnx/build-model.ts';
 import type { Verdict } from '../../src/validate/verdict.ts';
+import { limitFor } from '../support/limit-for.ts';
 import { changeWeight, golden, sdShapes, writeModels } from '../support/sd-shapes.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
@@ -279,7 +280,7 @@ describe('little memory', () => {
     const request = { artifact: at('float32', 'unet'), reference: golden('unet.t501'), minPsnr: 130 };
     const notes: string[] = [];
     const onProgress = (event: ProgressEvent) => void (event.type === 'note' && notes.push(event.message));
-    const maxMemoryBytes = ((190e6 + 12e6) * 16) / 15;
+    const maxMemoryBytes = limitFor(12e6);
     const [little] = await validate({ ...request, maxMemoryBytes }, { onProgress });
     expect(little).toEqual(await only(request));
     expect(notes).toEqual([

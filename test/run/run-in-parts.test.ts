@@ -10,6 +10,7 @@ import { runInParts } from '../../src/run/run-in-parts.ts';
 import { planRun, type RunPlan } from '../../src/run/run-plan.ts';
 import { readTensors } from '../../src/weights/read-tensors.ts';
 import { bytesOf, pickRows } from '../../src/weights/tensor-data.ts';
+import { limitFor } from '../support/limit-for.ts';
 import { golden, sdShapes, writeModels } from '../support/sd-shapes.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
@@ -23,11 +24,6 @@ beforeAll(async () => {
   await convertCheckpoint({ ...coreml, output: at('coreml') });
   await convertCheckpoint({ ...coreml, output: at('palettes'), quantization: { bits: 6 } });
 }, 300_000);
-
-/** A limit that leaves so much to the largest part: the rest is the process, what waits and what is freed but kept. */
-function limitFor(largestPart: number): number {
-  return (190e6 + largestPart) / (1 - 1 / 16 - 1 / 10);
-}
 
 /** The hexadecimal bits of every output of every case, and how it was run. */
 async function inParts(
