@@ -5,8 +5,16 @@ import type { Choice, Element } from '../program.ts';
  * found by comparing programs that Apple's coreai-core 1.0.0b3 writes.
  */
 
+/** The first bytes of MLIR's bytecode: `ML\xEFR`. */
+export const MAGIC = Uint8Array.of(0x4d, 0x4c, 0xef, 0x52);
+
+export const DIALECT = 'aicode';
+
 /** The version of the encodings. */
 export const ENCODING = 2;
+
+/** The size of a free dimension. */
+export const FREE = -(2n ** 63n);
 
 export const attributeCodes = {
   string: 1,
@@ -40,6 +48,17 @@ export const sectionIds = {
   resourceSizes: 6,
   dialectVersion: 7,
   properties: 8,
+} as const;
+
+/** What follows of an operation, by the bits of a byte. */
+export const follows = {
+  attributes: 0x01,
+  results: 0x02,
+  operands: 0x04,
+  successors: 0x08,
+  regions: 0x10,
+  uses: 0x20,
+  properties: 0x40,
 } as const;
 
 export const typeCodes = { tensor: 2, function: 30, symbol: 33 } as const;

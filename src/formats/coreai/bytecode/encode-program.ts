@@ -2,7 +2,7 @@ import { memoryStream } from '../../../weights/tensor-stream.ts';
 import type { FilePart } from '../../artifact.ts';
 import type { Attribute, Operation, Port, Program, ProgramGraph, Region, Value } from '../program.ts';
 import { ByteWriter } from './byte-writer.ts';
-import { ENCODING, sectionIds } from './codes.ts';
+import { DIALECT, ENCODING, follows, MAGIC, sectionIds } from './codes.ts';
 import { graphProperties, isOptionalProperty } from './graph-properties.ts';
 import { type NamedTensor, Numbering } from './numbering.ts';
 
@@ -16,24 +16,20 @@ export interface LaidOutProgram {
   readonly parts: readonly FilePart[];
 }
 
-/** `ML\xEFR` and the version of the bytecode. */
-const MAGIC = [0x4d, 0x4c, 0xef, 0x52];
+/** The version of the bytecode. */
 const VERSION = 6;
 /** Runtimes take any; MLIR's own readers expect its spelling. */
 const PRODUCER = 'MLIR22.0.0git';
-const DIALECT = 'aicode';
 
 /** Runtimes read small files into memory that is aligned to this many bytes, and refuse a larger alignment. */
 const ALIGNMENT = 16;
 const PADDING = 0xcb;
 
-const mask = { results: 0x02, operands: 0x04, regions: 0x10, properties: 0x40 } as const;
-
 export function layOutProgram(program: Program): LaidOutProgram {
   const numbers = new Numbering();
   const encoder = new OperationEncoder(numbers);
   const operations = encoder.top(program);
-  const front = new ByteWriter().bytes(Uint8Array.from(MAGIC)).varint(VERSION);
+  const front = new ByteWriter().bytes(MAGIC).varint(VERSION);
   front.bytes(utf8(PRODUCER)).byte(0);
   addSection(front, sectionIds.dialects, dialects(numbers));
   addSection(front, sectionIds.entrySizes, entrySizes(numbers));
@@ -82,7 +78,7 @@ class OperationEncoder {
     }
     const region = new ByteWriter().varint(1).varint(0).flagged(graphs.length, false).bytes(inner.written);
     const block = new ByteWriter().flagged(1, false);
-    this.#head(block, 'serialization.asset', mask.properties | mask.regions, [undefined, date]);
+    this.#head(block, 'serialization.asset', follows.properties | follows.regions, [undefined, date]);
     addSection(block.flagged(1, true), sectionIds.program, region.written);
     return block.written;
   }
@@ -94,7 +90,7 @@ class OperationEncoder {
     properties: readonly (Attribute | undefined)[],
   ): void {
     write.varint(this.#numbers.operation(name)).byte(parts).varint(this.#location);
-    if (parts & mask.properties)
+    if (parts & follows.properties)
       write.varint(this.#numbers.property(properties, (at) => isOptionalProperty(name, at)));
   }
 
@@ -104,10 +100,10 @@ class OperationEncoder {
     numberOf: (value: Value) => number,
   ): void {
     const parts =
-      (results.length > 0 ? mask.results : 0) |
-      (operands.length > 0 ? mask.operands : 0) |
-      (regions.length > 0 ? mask.regions : 0) |
-      (properties.length > 0 ? mask.properties : 0);
+      (results.length > 0 ? follows.results : 0) |
+      (operands.length > 0 ? follows.operands : 0) |
+      (regions.length > 0 ? follows.regions : 0) |
+      (properties.length > 0 ? follows.properties : 0);
     this.#head(write, name, parts, properties);
     if (results.length > 0) write.list(results, ({ type }) => write.varint(this.#numbers.type(type)));
     if (operands.length > 0) write.list(operands, (value) => write.varint(numberOf(value)));

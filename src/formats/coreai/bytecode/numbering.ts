@@ -1,7 +1,7 @@
 import type { TensorStream } from '../../../weights/tensor-stream.ts';
 import type { Attribute, Type } from '../program.ts';
 import { ByteWriter } from './byte-writer.ts';
-import { attributeCodes, choiceCodes, elementCodes, typeCodes } from './codes.ts';
+import { attributeCodes, choiceCodes, elementCodes, FREE, typeCodes } from './codes.ts';
 import { Interned } from './interned.ts';
 
 /** Tensors that lie in the file, with a name each. */
@@ -9,9 +9,6 @@ export interface NamedTensor {
   readonly name: string;
   readonly tensor: TensorStream;
 }
-
-/** The size of a free dimension. */
-const FREE = -(2n ** 63n);
 
 /**
  * Numbers for all that a program refers to: equal things have one number, and are written once. What refers to something

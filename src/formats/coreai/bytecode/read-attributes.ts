@@ -8,7 +8,7 @@ import {
   type Type,
 } from '../program.ts';
 import { ByteReader, MalformedError, NotReadError, pick } from './byte-reader.ts';
-import { attributeCodes, choiceCodes, elementCodes, typeCodes } from './codes.ts';
+import { attributeCodes, choiceCodes, elementCodes, FREE, typeCodes } from './codes.ts';
 import type { Container } from './read-container.ts';
 
 /** Attributes that hold others, one within another; those of a program are 5 deep. */
@@ -163,7 +163,6 @@ function readChoice(reader: ByteReader, code: number): Attribute {
   throw new NotReadError(`attributes of kind ${code}`);
 }
 
-/** A size of −2⁶³ is free. */
 function readSize(reader: ByteReader): number | undefined {
   const size = reader.signed();
   if (size === FREE) return undefined;
@@ -171,5 +170,3 @@ function readSize(reader: ByteReader): number | undefined {
     throw new MalformedError(`a size in it is ${size}`);
   return Number(size);
 }
-
-const FREE = -(2n ** 63n);

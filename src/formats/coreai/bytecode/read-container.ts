@@ -1,7 +1,7 @@
 import type { ByteSource } from '../../../io/bytes.ts';
 import { countBytes, quote } from '../../../io/error-text.ts';
 import { ByteReader, MalformedError, NotReadError, pick } from './byte-reader.ts';
-import { ENCODING, sectionIds } from './codes.ts';
+import { DIALECT, ENCODING, MAGIC, sectionIds } from './codes.ts';
 import { readResources } from './read-resources.ts';
 import type { StoredTensor } from './stored-tensor.ts';
 
@@ -24,7 +24,6 @@ export interface Container {
 
 /** The versions of the container that Apple's runtime takes. */
 const VERSIONS = [5, 6];
-const DIALECT = 'aicode';
 
 /** More than a program ever needs beside its weights: the largest known ones have a hundredth of it. */
 const LARGEST_PROGRAM = 1 << 28;
@@ -110,9 +109,6 @@ async function readHeader(file: ByteSource): Promise<number> {
   start.text();
   return start.at;
 }
-
-/** The first bytes of MLIR's bytecode. */
-const MAGIC = Uint8Array.of(0x4d, 0x4c, 0xef, 0x52);
 
 /** Whether bytes begin as MLIR's bytecode does; 4 are enough. */
 export function isBytecode(start: Uint8Array): boolean {

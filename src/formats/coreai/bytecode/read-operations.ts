@@ -1,20 +1,9 @@
 import type { Attribute, Operation, Region, Value } from '../program.ts';
 import { ByteReader, MalformedError, NotReadError, pick } from './byte-reader.ts';
-import { sectionIds } from './codes.ts';
+import { follows, sectionIds } from './codes.ts';
 import { isOptionalProperty } from './graph-properties.ts';
 import { Attributes } from './read-attributes.ts';
 import type { Container } from './read-container.ts';
-
-/** What follows of an operation, by the bits of a byte. */
-const follows = {
-  attributes: 0x01,
-  results: 0x02,
-  operands: 0x04,
-  successors: 0x08,
-  regions: 0x10,
-  uses: 0x20,
-  properties: 0x40,
-};
 
 /** Regions in regions: a graph, a composite operation, a reduction and what it sums with make four. */
 const DEEPEST = 16;
