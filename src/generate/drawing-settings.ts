@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { assetPath } from '../checkpoint/assets.ts';
 import { type Family, familyTitles } from '../checkpoint/family.ts';
 import type { Context } from '../context.ts';
+import { PIXELS } from '../convert/networks/latents.ts';
 import { trainedFactors } from '../convert/networks/vae-variant.ts';
 import { type LatentScale, latentScaleOf } from '../convert/networks/vae-variants.ts';
 import type { PipelineSettings } from '../formats/pipeline-settings.ts';
@@ -10,7 +11,6 @@ import { exists } from '../io/disk.ts';
 import { type JsonObject, readJsonObject } from '../io/json/python-json.ts';
 import { ClipTokenizer, type ClipTokenizerFiles } from './clip-tokenizer.ts';
 import type { DrawingFolder } from './drawing-folder.ts';
-import { PIXELS } from './drawn-unet.ts';
 import { readTokenizerFiles } from './open-tokenizer.ts';
 
 /** Settings that generation needs besides the models. */

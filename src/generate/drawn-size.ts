@@ -1,5 +1,6 @@
+import { PIXELS } from '../convert/networks/latents.ts';
 import { RequestError } from '../errors.ts';
-import { type DrawnUnet, PIXELS } from './drawn-unet.ts';
+import type { DrawnUnet } from './drawn-unet.ts';
 
 /** Height and width, of latents or in pixels. */
 export type Size = readonly [height: number, width: number];

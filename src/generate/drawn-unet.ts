@@ -27,12 +27,6 @@ export interface DrawnUnet {
 /** Shapes of a model's inputs, by optimum's names; a string is the name of a free dimension. */
 export type Shapes = ReadonlyMap<string, readonly (number | string)[]>;
 
-/** Channels of the latents. */
-export const LATENT_CHANNELS = 4;
-
-/** Downsampling factor of the VAE: pixels per latent in each direction. */
-export const PIXELS = 8;
-
 /**
  * Reads the facts about a UNet. Throws `UnsupportedModelError` for one with inputs that generate cannot provide,
  * `ConfigError` when its size is unknown, and what `openArtifact` throws.

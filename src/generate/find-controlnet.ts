@@ -1,4 +1,5 @@
 import { basename, join, resolve } from 'node:path';
+import { LATENT_CHANNELS } from '../convert/networks/latents.ts';
 import { networkKind } from '../convert/networks/networks.ts';
 import { NotFoundError, RequestError } from '../errors.ts';
 import { controlNetOrigin } from '../formats/artifact-id.ts';
@@ -7,7 +8,7 @@ import { modelName } from '../formats/format.ts';
 import { locateArtifact } from '../formats/open.ts';
 import { type ModelInFolder, modelsIn } from '../run/find-models.ts';
 import type { DrawingFolder } from './drawing-folder.ts';
-import { type DrawnUnet, LATENT_CHANNELS, type Shapes, shapesOf, textSizes } from './drawn-unet.ts';
+import { type DrawnUnet, type Shapes, shapesOf, textSizes } from './drawn-unet.ts';
 
 /** A ControlNet, and the shapes of its inputs. */
 export interface FoundControlNet extends Pick<ModelInFolder, 'paths'> {

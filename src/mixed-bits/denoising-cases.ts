@@ -1,12 +1,13 @@
 import { kindTitles } from '../checkpoint/family.ts';
 import type { Context } from '../context.ts';
 import { CLIP_TOKENS } from '../convert/config/clip-text-config.ts';
+import { LATENT_CHANNELS } from '../convert/networks/latents.ts';
 import type { InputCase } from '../convert/networks/realistic.ts';
 import { RequestError } from '../errors.ts';
 import type { Runner, TensorMap } from '../formats/runner.ts';
 import { findDrawingFolder, requireModel } from '../generate/drawing-folder.ts';
 import { openTokenizerOf, readSettings } from '../generate/drawing-settings.ts';
-import { LATENT_CHANNELS, readDrawnUnet } from '../generate/drawn-unet.ts';
+import { readDrawnUnet } from '../generate/drawn-unet.ts';
 import { beginWithNoise } from '../generate/pipelines/beginning.ts';
 import { denoise } from '../generate/pipelines/denoise.ts';
 import { classifierFree } from '../generate/pipelines/guidance.ts';

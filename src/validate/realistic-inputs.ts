@@ -1,4 +1,5 @@
 import { CLIP_TOKENS } from '../convert/config/clip-text-config.ts';
+import { LATENT_CHANNELS, PIXELS } from '../convert/networks/latents.ts';
 import { cardOf, type NetworkKind } from '../convert/networks/networks.ts';
 import type {
   Axis,
@@ -11,9 +12,6 @@ import { RequestError } from '../errors.ts';
 import type { DeclaredDim, ModelBorders } from '../formats/runner.ts';
 import { createRng } from '../random/random.ts';
 import { optimumInput, optimumInputs } from '../run/tensor-names.ts';
-
-/** A picture has 8 pixels for each latent in height and width. */
-const PIXELS = 8;
 
 /**
  * The sizes to run a model and its reference at: those that either declares, else those the network was trained on. All
@@ -46,7 +44,7 @@ export function inputSizes(
     batch: [...dimensions.values()].some((axes) => axes.includes('tokens')) ? 2 : 1,
     tokens: CLIP_TOKENS,
     ...(textChannels !== undefined && { textChannels }),
-    latentChannels: 4,
+    latentChannels: LATENT_CHANNELS,
     latentHeight,
     latentWidth,
     colours: 3,

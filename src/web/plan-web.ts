@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import { kindTitles } from '../checkpoint/family.ts';
 import type { Context } from '../context.ts';
+import { LATENT_CHANNELS, PIXELS } from '../convert/networks/latents.ts';
 import type { NetworkName } from '../convert/networks/networks.ts';
 import { UnsupportedModelError } from '../errors.ts';
 import { withArtifact } from '../formats/open.ts';
@@ -8,7 +9,7 @@ import { readProvenance } from '../formats/provenance.ts';
 import type { ClipTokenizerFiles } from '../generate/clip-tokenizer.ts';
 import { type DrawingFolder, findDrawingFolder, requireModel } from '../generate/drawing-folder.ts';
 import { readSettings, readTokenizerFilesOf } from '../generate/drawing-settings.ts';
-import { LATENT_CHANNELS, PIXELS, readDrawnUnet } from '../generate/drawn-unet.ts';
+import { readDrawnUnet } from '../generate/drawn-unet.ts';
 import { textEncodersOf } from '../generate/encode-conditioning.ts';
 import { createScheduler } from '../generate/schedulers/create-scheduler.ts';
 import {

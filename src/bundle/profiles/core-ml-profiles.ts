@@ -83,5 +83,5 @@ function comfyName({ kind, stem, inputs, attention, bits }: PackageFacts): strin
   return [stem, size, ...options.filter(Boolean)].join('_');
 }
 
-/** Pixels of a picture for each of its latents. */
+/** Pixels of a picture for each of its latents: once more, for the help loads no more of the library than these tables. */
 const PIXELS = 8;

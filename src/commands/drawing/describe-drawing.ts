@@ -1,4 +1,4 @@
-import { PIXELS } from '../../generate/drawn-unet.ts';
+import { PIXELS } from '../../convert/networks/latents.ts';
 import { version } from '../../version.ts';
 import type { Drawing } from './plan.ts';
 

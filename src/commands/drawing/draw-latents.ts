@@ -1,6 +1,6 @@
 import type { Context } from '../../context.ts';
+import { LATENT_CHANNELS, PIXELS } from '../../convert/networks/latents.ts';
 import type { RunnerOptions } from '../../formats/runner.ts';
-import { LATENT_CHANNELS, PIXELS } from '../../generate/drawn-unet.ts';
 import { controlPixelsOf } from '../../generate/image-tensor.ts';
 import { latentEncoder } from '../../generate/latent-encoder.ts';
 import { type Beginning, beginWithNoise } from '../../generate/pipelines/beginning.ts';

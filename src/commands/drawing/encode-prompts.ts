@@ -1,6 +1,7 @@
 import type { Context } from '../../context.ts';
+import { PIXELS } from '../../convert/networks/latents.ts';
 import { openTokenizerOf } from '../../generate/drawing-settings.ts';
-import { type DrawnUnet, PIXELS } from '../../generate/drawn-unet.ts';
+import type { DrawnUnet } from '../../generate/drawn-unet.ts';
 import {
   type ConditioningRequest,
   encodeConditioning,

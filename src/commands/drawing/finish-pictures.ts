@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { type Context, throwIfInterrupted } from '../../context.ts';
+import { PIXELS } from '../../convert/networks/latents.ts';
 import type { Runner } from '../../formats/runner.ts';
 import { isInappropriate } from '../../generate/check-safety.ts';
 import { contactSheet } from '../../generate/contact-sheet.ts';
-import { PIXELS } from '../../generate/drawn-unet.ts';
 import type { Image } from '../../generate/image.ts';
 import { imageFromTensor } from '../../generate/image-tensor.ts';
 import { pictureName } from '../../generate/picture-name.ts';

@@ -1,5 +1,6 @@
 import { familyTitles } from '../../checkpoint/family.ts';
 import type { Context } from '../../context.ts';
+import { PIXELS } from '../../convert/networks/latents.ts';
 import type { NetworkName } from '../../convert/networks/networks.ts';
 import { RequestError, UnsupportedModelError } from '../../errors.ts';
 import { choosePipeline, type PipelineKind } from '../../generate/choose-pipeline.ts';
@@ -12,7 +13,7 @@ import {
 } from '../../generate/drawing-folder.ts';
 import { type DrawingSettings, readSettings } from '../../generate/drawing-settings.ts';
 import { drawnSize, type Size } from '../../generate/drawn-size.ts';
-import { type DrawnUnet, PIXELS, readDrawnUnet, shapesOf } from '../../generate/drawn-unet.ts';
+import { type DrawnUnet, readDrawnUnet, shapesOf } from '../../generate/drawn-unet.ts';
 import { textEncodersOf } from '../../generate/encode-conditioning.ts';
 import { type FoundControlNet, findControlNet } from '../../generate/find-controlnet.ts';
 import type { Image } from '../../generate/image.ts';

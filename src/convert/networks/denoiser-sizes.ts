@@ -3,6 +3,7 @@ import { RequestError } from '../../errors.ts';
 import { unetConfig } from '../config/unet-config.ts';
 import type { Sizes } from '../contracts/contract.ts';
 import type { BuildOptions } from './card.ts';
+import { PIXELS } from './latents.ts';
 
 /** The largest height or width of latents, 65,536 pixels: far below those whose shapes overflow Core ML's int32. */
 const LARGEST_SIDE = 8192;
@@ -45,15 +46,15 @@ function checkLatentSizes(what: string, sizes: Sizes, multiple: number): void {
     const nearest = Math.max(1, Math.round(size / multiple)) * multiple;
     throw new RequestError({
       problem: `a latent ${side} of ${size} does not suit this ${what}: it halves it ${Math.log2(multiple)} times, so it must be a multiple of ${multiple}.`,
-      details: { [`latent ${side}`]: `${size} (a picture ${side} of ${size * 8} pixels)` },
-      advice: `Take ${nearest} (${nearest * 8} pixels).`,
+      details: { [`latent ${side}`]: `${size} (a picture ${side} of ${size * PIXELS} pixels)` },
+      advice: `Take ${nearest} (${nearest * PIXELS} pixels).`,
     });
   }
 }
 
 function tooLarge(side: string, size: number): RequestError {
   return new RequestError({
-    problem: `a latent ${side} of ${size} is too large: the maximum is ${LARGEST_SIDE} (${LARGEST_SIDE * 8} pixels).`,
+    problem: `a latent ${side} of ${size} is too large: the maximum is ${LARGEST_SIDE} (${LARGEST_SIDE * PIXELS} pixels).`,
     advice: `Give a smaller --latent-${side === 'height' ? 'h' : 'w'}; if it was not given, sample_size in the config of the UNet is damaged.`,
   });
 }

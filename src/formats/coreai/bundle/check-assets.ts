@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { PIXELS } from '../../../convert/networks/latents.ts';
 import { SdConvertError } from '../../../errors.ts';
 import { exists } from '../../../io/disk.ts';
 import type { HashOptions } from '../../../io/hashing/hash-stream.ts';
@@ -8,7 +9,6 @@ import { MOST_BYTES } from '../build-asset.ts';
 import { openAsset } from '../open-asset.ts';
 import { coreAiFacts } from '../read-coreai-facts.ts';
 import { checkHash, checkProgram } from './check-program.ts';
-import { PIXELS } from './folder-metadata.ts';
 
 /** Names of the components, where there are several the one that is taken first. */
 const components = {

@@ -2,6 +2,7 @@ import type { Checkpoint } from '../../../checkpoint/checkpoint.ts';
 import { CLIP_TOKENS } from '../../../convert/config/clip-text-config.ts';
 import type { Sizes } from '../../../convert/contracts/contract.ts';
 import { ownSizes } from '../../../convert/networks/denoiser-sizes.ts';
+import { PIXELS } from '../../../convert/networks/latents.ts';
 import { type NetworkKind, networkKind } from '../../../convert/networks/networks.ts';
 import { traitsOf } from '../../../convert/traits.ts';
 import type { JsonObject } from '../../../io/json/python-json.ts';
@@ -15,9 +16,6 @@ export const predictions = ['epsilon', 'v_prediction'] as const;
 
 /** The only betas that these schedulers know. */
 export const BETA_SCHEDULE = 'scaled_linear';
-
-/** Pixels of a picture for each of its latents. */
-export const PIXELS = 8;
 
 /** What is told of a folder of assets. */
 export interface CoreAiFolder {

@@ -1,12 +1,10 @@
 import type { Model } from '../../../convert/convert.ts';
+import { PIXELS } from '../../../convert/networks/latents.ts';
 import { reshape, slice } from '../../../graph/functions.ts';
 import { GraphBuilder } from '../../../graph/graph.ts';
 import { dimAt, fixedDimAt, type Shape } from '../../../graph/shape.ts';
 import type { Tensor } from '../../../graph/tensor.ts';
 import { declareLike, outputsOf, recordGraph } from './record-graph.ts';
-
-/** Pixels of a picture for each of its latents. */
-const PIXELS = 8;
 
 /** The aesthetic scores that diffusers gives a refiner, for the row without the prompt and for the one with it. */
 const SCORES = [2.5, 6] as const;
