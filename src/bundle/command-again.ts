@@ -6,6 +6,7 @@ import { type TargetName, targetOf } from '../formats/format.ts';
 import type { ArtifactRecord, Provenance } from '../formats/provenance.ts';
 import { targets as builders } from '../formats/targets.ts';
 import { nextCommand } from '../inspect/next-command.ts';
+import { isJsonObject } from '../io/json/python-json.ts';
 import type { Precision } from '../quantize/precision.ts';
 import { usualClients } from './profiles/profiles.ts';
 
@@ -23,12 +24,6 @@ interface Made {
   /** Of the weights that it was made of. */
   readonly variant: Variant | undefined;
 }
-
-const usualAttention: { readonly [T in TargetName]: string } = {
-  onnx: 'ORIGINAL',
-  coreml: 'SPLIT_EINSUM',
-  coreai: 'ORIGINAL',
-};
 
 /** Networks that a checkpoint of any family has: where all are there, none need be named. */
 const usual: readonly NetworkKind[] = ['text_encoder', 'unet', 'vae_decoder', 'vae_encoder'];
@@ -186,7 +181,7 @@ function clientsOf(made: readonly Made[]): readonly string[] {
 /** Nothing where each target has its usual implementation; `undefined` where one option cannot say it. */
 function attentionOf(made: readonly Made[]): string[] | undefined {
   const found = [...new Set(made.map(({ options }) => options.attention))];
-  if (made.every(({ target, options }) => options.attention === usualAttention[target])) return [];
+  if (made.every(({ target, options }) => options.attention === builders[target].attention)) return [];
   return found.length === 1 ? ['--attention', String(found[0])] : undefined;
 }
 
@@ -206,7 +201,9 @@ function networkOptions(networks: ReadonlySet<NetworkName>): string[] {
 const parts: readonly NetworkKind[] = [...usual, 'safety_checker'];
 
 function quantizationOptions(value: unknown): string[] {
-  return isObject(value) && typeof value.bits === 'number' ? ['--quantize-nbits', String(value.bits)] : [];
+  return isJsonObject(value) && typeof value.bits === 'number'
+    ? ['--quantize-nbits', String(value.bits)]
+    : [];
 }
 
 /** A checkpoint may say it itself; that does no harm. */
@@ -221,7 +218,7 @@ function chunkOptions(bytes: unknown): string[] {
 
 function loraOptions(loras: unknown): string[] {
   if (!Array.isArray(loras) || loras.length === 0) return [];
-  const named = loras.filter(isObject).map(({ name, scale }) => `${name}:${scale}`);
+  const named = loras.filter(isJsonObject).map(({ name, scale }) => `${name}:${scale}`);
   return ['--lora', ...named];
 }
 
@@ -232,7 +229,7 @@ function option(name: string, value: unknown, usually?: unknown): string[] {
 
 /** How weights got fewer bits, where it is not the usual way; in words: `mode linear, groupSize 32`. */
 function otherWay(quantization: unknown): string | undefined {
-  if (!isObject(quantization)) return undefined;
+  if (!isJsonObject(quantization)) return undefined;
   const { bits: _, ...others } = quantization;
   const unusual = Object.entries(others).filter(
     ([key, value]) => !(key === 'mode' && value === 'palette') && value !== false,
@@ -241,9 +238,5 @@ function otherWay(quantization: unknown): string | undefined {
 }
 
 function isInPlace(quantization: unknown): boolean {
-  return isObject(quantization) && 'inPlace' in quantization;
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return isJsonObject(quantization) && 'inPlace' in quantization;
 }
