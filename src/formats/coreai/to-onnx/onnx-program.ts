@@ -101,8 +101,10 @@ export class OnnxProgram extends TranslatedModel {
   numbersOf(name: string): readonly number[] | undefined {
     const origin = this.#constants.get(name);
     const elements = origin && elementsOf(origin);
-    if (elements?.kind !== 'tensor' || !(countOf(this.typeOf(name)) <= MOST_PARAMETERS)) return undefined;
-    return Array.from(inlineNumbers(this.typeOf(name), elements), Number);
+    const type = this.typeOf(name);
+    if (elements?.kind !== 'tensor' || !(countOf(type) <= MOST_PARAMETERS)) return undefined;
+    this.kindOf(type.element); // refuses what is not read
+    return Array.from(inlineNumbers(type, elements), Number);
   }
 
   kindOf(element: Element): Kind {
@@ -152,14 +154,15 @@ export class OnnxProgram extends TranslatedModel {
   }
 }
 
-/** Element types that ONNX reads from the program's file as they are. */
-const storedDTypes: { readonly [E in Element]?: DType } = {
+/** Element types that ONNX has itself: it reads weights of them from the program's file as they are. */
+export const storedDTypes: { readonly [E in Element]?: DType } = {
   f16: 'f16',
   f32: 'f32',
   bf16: 'bf16',
   i8: 'i8',
   i16: 'i16',
   i32: 'i32',
+  i64: 'i64',
   u8: 'u8',
   u16: 'u16',
   u32: 'u32',

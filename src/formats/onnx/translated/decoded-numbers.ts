@@ -3,7 +3,10 @@ import { elementCount } from '../../../weights/dtype.ts';
 
 /** The arithmetic of compressed weights, as Core ML and Core AI define it alike: palettes, and scaled whole numbers in blocks. */
 
-/** Integers as they are stored, those of less than a byte one a byte; fractions and what stands in a program as floats. */
+/**
+ * Integers as they are stored, those of less than a byte one a byte; fractions, integers of 64 bits and what stands in a program
+ * as floats.
+ */
 export type Numbers =
   | Float32Array
   | Float64Array
@@ -116,6 +119,10 @@ export function storedNumbers(element: string, stored: Uint8Array, count: number
       return new Int32Array(buffer);
     case 'u32':
       return new Uint32Array(buffer);
+    case 'i64':
+      return Float64Array.from(new BigInt64Array(buffer), Number);
+    case 'u64':
+      return Float64Array.from(new BigUint64Array(buffer), Number);
     case 'bool':
       return new Uint8Array(buffer);
     default: {

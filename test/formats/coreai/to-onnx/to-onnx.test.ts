@@ -6,7 +6,7 @@ import { writeFiles } from '../../../../src/formats/write-files.ts';
 import { openRunner } from '../../../../src/run/open-runner.ts';
 import { numbersOf } from '../../../../src/weights/tensor-values.ts';
 import { temporaryFolder } from '../../../support/temporary-folder.ts';
-import { operation, programOf, tensor } from '../small-programs.ts';
+import { operation, programOf, tensor, weight } from '../small-programs.ts';
 
 const at = temporaryFolder();
 let count = 0;
@@ -100,6 +100,21 @@ test('a function that is called twice computes what each call gives it', async (
   };
   const program = { ...main, graphs: [squared, ...main.graphs] };
   expect(await run(program, [3], [1, 2, -3])).toEqual([1, 16, 81]);
+});
+
+test.each(['tensor', 'resource'] as const)('whole numbers of 64 bits are read: from a %s', async (place) => {
+  const x = { type: row };
+  const bytes = new Uint8Array(BigInt64Array.of(1n, -(2n ** 40n), 3n).buffer);
+  const type = tensor('i64', 3);
+  const whole =
+    place === 'tensor'
+      ? operation('primitive.constant_v1', [], [{ type }], {
+          properties: [{ kind: 'tensor', bytes, splat: false }],
+        })
+      : weight('steps', type, bytes);
+  const fractions = operation('primitive.cast_v1', whole.results, [{ type: row }]);
+  const sum = operation('primitive.add_v1', [x, resultOf(fractions)], [{ type: row }]);
+  expect(await run(ofX(x, [whole, fractions, sum]), [3], [1, 0, 2])).toEqual([2, -(2 ** 40), 5]);
 });
 
 test('pictures are enlarged as Apple’s exporter writes it', async () => {
