@@ -11,7 +11,7 @@ import { isDecoder } from './decode-constant.ts';
 import { OnnxCall, type OnnxLowering } from './onnx-call.ts';
 import { computations, mayMask } from './onnx-computations.ts';
 import { movements } from './onnx-movements.ts';
-import { OnnxProgram, type Scope } from './onnx-program.ts';
+import { OnnxProgram, type Scope, storedDTypes } from './onnx-program.ts';
 
 /**
  * The ONNX model, of opset 21, that computes what the function `main` of a Core AI asset does. Fractions are float32, inputs
@@ -196,14 +196,5 @@ function border(program: OnnxProgram, name: string, { element, shape }: TensorTy
 /** The dtype of an input or output: float32 for float16, because runtimes differ in how they take float16. */
 function borderDType(program: OnnxProgram, element: Element): DType {
   const kind = program.kindOf(element);
-  return kind === 'i64' ? (borderIntegers[element] ?? 'i64') : kind;
+  return kind === 'i64' ? (storedDTypes[element] ?? 'i64') : kind;
 }
-
-const borderIntegers: { readonly [E in Element]?: DType } = {
-  i8: 'i8',
-  i16: 'i16',
-  i32: 'i32',
-  u8: 'u8',
-  u16: 'u16',
-  u32: 'u32',
-};

@@ -137,8 +137,8 @@ export class OnnxProgram extends TranslatedModel {
   }
 }
 
-/** Element types that ONNX reads from a weight file as they are. */
-const storedDTypes: { readonly [D in MilDType]?: DType } = {
+/** Element types that ONNX has itself: it reads weights of them from a weight file as they are. */
+export const storedDTypes: { readonly [D in MilDType]?: DType } = {
   fp16: 'f16',
   fp32: 'f32',
   bf16: 'bf16',

@@ -13,7 +13,7 @@ import { isDecoder, readConstant } from './decode-constant.ts';
 import { OnnxCall, type OnnxLowering } from './onnx-call.ts';
 import { computations } from './onnx-computations.ts';
 import { movements } from './onnx-movements.ts';
-import { OnnxProgram } from './onnx-program.ts';
+import { OnnxProgram, storedDTypes } from './onnx-program.ts';
 
 /**
  * The ONNX model, of opset 21, that computes what the function `main` of an ML Program does. Fractions are float32,
@@ -112,17 +112,8 @@ function border(program: OnnxProgram, name: string, { dtype, shape }: MilTensorT
 /** The dtype of an input or output: float32 for float16, because runtimes differ in how they take float16. */
 function borderDType(program: OnnxProgram, name: string, dtype: MilDType): DType {
   const kind = program.kindOf(name, dtype);
-  return kind === 'i64' ? (borderIntegers[dtype] ?? 'i64') : kind;
+  return kind === 'i64' ? (storedDTypes[dtype] ?? 'i64') : kind;
 }
-
-const borderIntegers: { readonly [D in MilDType]?: DType } = {
-  int8: 'i8',
-  int16: 'i16',
-  int32: 'i32',
-  uint8: 'u8',
-  uint16: 'u16',
-  uint32: 'u32',
-};
 
 /** Parameters that lie in a weight file, as those of ten numbers and more do from iOS 18 on. */
 async function smallConstants(
