@@ -1,10 +1,4 @@
-import {
-  asFloats,
-  lookUp,
-  type Shaped,
-  shiftAndScale,
-  toFloat16,
-} from '../../onnx/translated/decoded-numbers.ts';
+import { floatBytes, lookUp, type Shaped, shiftAndScale } from '../../onnx/translated/decoded-numbers.ts';
 import { countOf, elementsOf, readElements } from '../constants.ts';
 import type { Operation, TensorType, Value } from '../program.ts';
 
@@ -25,9 +19,7 @@ export function isDecoder({ name }: Operation): boolean {
  */
 export async function decodeConstant(operation: Operation, constants: Constants): Promise<Uint8Array> {
   const { data } = await decoded(operation, constants, 0);
-  const floats = asFloats(data);
-  const bytes = new Uint8Array(floats.buffer, floats.byteOffset, floats.byteLength);
-  return operation.results[0]?.type.element === 'f16' ? toFloat16(floats) : bytes;
+  return floatBytes(data, operation.results[0]?.type.element === 'f16' ? 'f16' : 'f32');
 }
 
 async function decoded(operation: Operation, constants: Constants, depth: number): Promise<Shaped> {

@@ -1,6 +1,6 @@
 import { elementCount } from '../../../weights/dtype.ts';
 import {
-  asFloats,
+  floatBytes,
   fromFloat16,
   LONGEST_VECTOR,
   lookUp,
@@ -8,7 +8,6 @@ import {
   type Shaped,
   shiftAndScale,
   storedNumbers,
-  toFloat16,
   unpackBits,
 } from '../../onnx/translated/decoded-numbers.ts';
 import type { MilDType } from '../mil/mil-dtype.ts';
@@ -79,8 +78,7 @@ export async function decodeConstants(
 
 /** A constant's elements as little-endian bytes of its dtype, float16 or float32. */
 export function denseBytes({ dtype, data }: DenseConstant): Uint8Array {
-  const floats = asFloats(data);
-  return dtype === 'fp16' ? toFloat16(floats) : new Uint8Array(floats.buffer);
+  return floatBytes(data, dtype === 'fp16' ? 'f16' : 'f32');
 }
 
 async function parameterOf(
@@ -204,7 +202,7 @@ function spread(numbers: Numbers, mask: ArrayLike<number>): Numbers {
 }
 
 function rounded(numbers: Numbers, dtype: MilDType): Numbers {
-  return dtype === 'fp16' ? fromFloat16(toFloat16(asFloats(numbers))) : numbers;
+  return dtype === 'fp16' ? fromFloat16(floatBytes(numbers, 'f16')) : numbers;
 }
 
 function fixedShape({ shape }: MilTensorType): number[] {

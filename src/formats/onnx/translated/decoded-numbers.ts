@@ -1,5 +1,6 @@
 import { blockConverter } from '../../../weights/convert-dtype.ts';
 import { elementCount } from '../../../weights/dtype.ts';
+import { bytesOf } from '../../../weights/tensor-data.ts';
 
 /** The arithmetic of compressed weights, as Core ML and Core AI define it alike: palettes, and scaled whole numbers in blocks. */
 
@@ -139,14 +140,10 @@ function signedFromBits(numbers: Uint8Array, bits: number): Int8Array {
   return Int8Array.from(numbers, (each) => (each ^ sign) - sign);
 }
 
-/** The numbers as float32; those that are, are not copied. */
-export function asFloats(numbers: Numbers): Float32Array {
-  return numbers instanceof Float32Array ? numbers : new Float32Array(numbers);
-}
-
-/** The bytes of float32 numbers rounded to float16. */
-export function toFloat16(floats: Float32Array): Uint8Array {
-  return converted('f32', 'f16', new Uint8Array(floats.buffer, floats.byteOffset, floats.byteLength), 2);
+/** The little-endian bytes of numbers as float16 or float32; of float32 numbers as such they are a view. */
+export function floatBytes(numbers: Numbers, dtype: 'f16' | 'f32'): Uint8Array {
+  const bytes = bytesOf({ data: numbers instanceof Float32Array ? numbers : new Float32Array(numbers) });
+  return dtype === 'f16' ? converted('f32', 'f16', bytes, 2) : bytes;
 }
 
 export function fromFloat16(bytes: Uint8Array): Float32Array {

@@ -2,6 +2,7 @@ import { join, relative, resolve, sep } from 'node:path';
 import { FileFormatError, SdConvertError, UnsupportedModelError } from '../../../errors.ts';
 import type { ByteSource } from '../../../io/bytes.ts';
 import { byteSize, type DType } from '../../../weights/dtype.ts';
+import { bytesOf, type TensorData } from '../../../weights/tensor-data.ts';
 import type { TensorStream } from '../../../weights/tensor-stream.ts';
 import { externalTensor, modelProto, type OnnxModel } from '../build-model.ts';
 import { layOutTensors, placements } from '../external-data.ts';
@@ -57,7 +58,7 @@ export class TranslatedModel {
 
   /** Adds a small constant; gives its name. */
   initializer(name: string, kind: Kind, dims: readonly number[], elements: ArrayLike<unknown>): string {
-    const rawData = bytesOf(arrays[kind](Array.from(elements, Number)));
+    const rawData = bytesOf({ data: arrays[kind](Array.from(elements, Number)) });
     this.write.initializers.push({ name, dims: [...dims], dataType: dataTypes[kind], rawData });
     return name;
   }
@@ -149,15 +150,11 @@ export function valueInfo(
   return { name, type: { tensorType: { elemType: dataTypes[dtype], shape: { dim } } } };
 }
 
-const arrays: { readonly [K in Kind]: (numbers: readonly number[]) => ArrayBufferView } = {
+const arrays: { readonly [K in Kind]: (numbers: readonly number[]) => TensorData['data'] } = {
   f32: (numbers) => Float32Array.from(numbers),
   i64: (numbers) => BigInt64Array.from(numbers, BigInt),
   bool: (numbers) => Uint8Array.from(numbers),
 };
-
-function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength);
-}
 
 function undecodable(path: string, name: string, cause: unknown): FileFormatError {
   return new FileFormatError(
