@@ -81,3 +81,12 @@ export function inWords(value: unknown): string {
     .map(([key, each]) => `${key} ${inWords(each)}`)
     .join(', ');
 }
+
+/** Plain data with each of its texts changed. */
+export function mapTexts<T>(value: T, change: (text: string) => string): T {
+  if (typeof value === 'string') return change(value) as T; // as: a text for a text
+  if (Array.isArray(value)) return value.map((each) => mapTexts(each, change)) as T; // as: likewise
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).map(([key, each]) => [key, mapTexts(each, change)]);
+  return Object.fromEntries(entries) as T; // as: likewise
+}
