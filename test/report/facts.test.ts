@@ -108,6 +108,7 @@ test('a licence is carried over from the front matter of the checkpoint’s mode
     '---\ntags: [x]\n---\n',
     '---\n: {\n---\n',
     '---\nlicense: [a]\n---\n',
+    '---\nlicense: !theirs mit\n---\n',
   ]) {
     write(text);
     expect(await licenceIn(at())).toBeUndefined();

@@ -1,13 +1,15 @@
 import { join } from 'node:path';
-import { parse } from 'yaml';
 import { z } from 'zod';
 import { pathKind, readText } from '../../io/disk.ts';
+import { parseYaml, YamlProblem } from '../../io/yaml.ts';
 import type { Card } from '../card.ts';
 
 /** A licence as a model card of the Hub names it. */
 export type Licence = NonNullable<Card['identity']['licence']>;
 
 const LARGEST_CARD = 4e6;
+
+const MOST_ALIASES = 10;
 
 /** The front matter of a model card, as far as it speaks of the licence. */
 const frontMatter = z.looseObject({
@@ -30,8 +32,9 @@ export async function licenceIn(folder: string): Promise<Licence | undefined> {
 /** Somebody's YAML; `undefined` where it is none. */
 function parsed(yaml: string): unknown {
   try {
-    return parse(yaml, { maxAliasCount: 10 });
-  } catch {
-    return undefined;
+    return parseYaml(yaml, MOST_ALIASES).value;
+  } catch (error) {
+    if (error instanceof YamlProblem) return undefined;
+    throw error;
   }
 }
