@@ -51,10 +51,7 @@ export async function inspectArtifacts(
   found: readonly FoundArtifact[],
 ): Promise<ArtifactsInspection> {
   const record = await readRecord(path);
-  const problems = [...record.problems];
-  for (const [artifact, { files }] of Object.entries(record.artifacts)) {
-    problems.push(...(await damagedFiles(path, artifact, files)));
-  }
+  const problems = [...record.problems, ...(await damageIn(path, record.artifacts))];
   return {
     kind: 'artifacts',
     path,
@@ -84,7 +81,7 @@ async function readRecord(
 }
 
 /** The scheduler's class, by the ONNX folder's config or the record. */
-async function schedulerOf(folder: string, recorded: Provenance['pipeline']): Promise<string | null> {
+export async function schedulerOf(folder: string, recorded: Provenance['pipeline']): Promise<string | null> {
   for (const place of ['scheduler', join('onnx', 'scheduler')]) {
     const file = join(folder, place, 'scheduler_config.json');
     if (await exists(file)) return className(await readJsonObject(file).catch(() => undefined));
@@ -96,7 +93,14 @@ function className(config: Readonly<Record<string, unknown>> | undefined): strin
   return typeof config?._class_name === 'string' ? config._class_name : null;
 }
 
-/** What is not as it was written. Only what is newer than the record is read whole. */
+/** What of the models on record is not as it was written, a sentence each. Only what is newer than the record is read whole. */
+export async function damageIn(folder: string, artifacts: Provenance['artifacts']): Promise<string[]> {
+  const problems: string[] = [];
+  for (const [artifact, { files }] of Object.entries(artifacts))
+    problems.push(...(await damagedFiles(folder, artifact, files)));
+  return problems;
+}
+
 async function damagedFiles(
   folder: string,
   artifact: string,

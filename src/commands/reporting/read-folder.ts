@@ -1,7 +1,7 @@
 import { basename, join, resolve } from 'node:path';
 import { NotFoundError } from '../../errors.ts';
 import { isConversion, type Provenance, readProvenance } from '../../formats/provenance.ts';
-import { type FoundArtifact, findArtifacts, inspectArtifacts } from '../../inspect/inspect-artifacts.ts';
+import { damageIn, type FoundArtifact, findArtifacts, schedulerOf } from '../../inspect/inspect-artifacts.ts';
 import type { CheckpointInspection } from '../../inspect/inspection.ts';
 import { nextCommand } from '../../inspect/next-command.ts';
 import { pathKind } from '../../io/disk.ts';
@@ -53,11 +53,13 @@ export async function readFolder(
   reference: string | undefined,
 ): Promise<ReadFolder> {
   const provenance = await readProvenance(folder);
-  const files = await collectFiles(folder, found, provenance?.artifacts ?? {});
-  const { problems, scheduler } = await inspectArtifacts(folder, found);
+  const records = provenance?.artifacts ?? {};
   const inspected = reference === undefined ? undefined : await inspect({ path: reference });
   return {
-    ...{ provenance, files, problems, scheduler },
+    provenance,
+    files: await collectFiles(folder, found, records),
+    problems: await damageIn(folder, records),
+    scheduler: await schedulerOf(folder, provenance?.pipeline),
     inspected: inspected?.kind === 'checkpoint' ? inspected : undefined,
   };
 }
