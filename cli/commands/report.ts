@@ -1,23 +1,20 @@
 import type { Argv } from 'yargs';
+import { reportDefaults } from '../../src/commands/reporting/request.ts';
 import type { Card } from '../../src/report/card.ts';
 import { commandAtFloor } from '../../src/report/facts/judge-card.ts';
 import { alignColumns } from '../../src/text.ts';
 import { boundOptions, runBounds } from '../bound-options.ts';
 import { forOption, parseClients } from '../clients.ts';
+import { drawnNeeds, drawnOptions, drawnSettings } from '../drawn-options.ts';
 import { declareHubOptions, hubOptions, withDownload } from '../hub-options.ts';
 import type { NeededOption } from '../needed-options.ts';
-import { wholeNumber } from '../options.ts';
 import type { Command } from './command.ts';
 
 type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
 
 /** What concerns pictures only, and what models that are run. */
 const reportNeeds: readonly NeededOption[] = [
-  ...['prompt', 'num-inference-steps', 'guidance-scale', 'seed'].map((option) => ({
-    option,
-    needs: '--pictures',
-    isMet: ({ pictures }: Readonly<Record<string, unknown>>) => pictures === true,
-  })),
+  ...drawnNeeds({ needs: '--pictures', isMet: ({ pictures }) => pictures === true }),
   ...['min-psnr', 'max-memory', 'tmp-dir'].map((option) => ({
     option,
     needs: '--reference',
@@ -33,14 +30,12 @@ export const reportCommand: Command = {
     // yargs checked the types that `declare` gave each option.
     const { report: writeReport, reportStages } = await import('../../src/commands/report.ts');
     const args = argv as Arguments;
-    const { dir, output, reference, analysis, pictures, prompt, force } = args;
+    const { dir, output, reference, analysis, pictures, force } = args;
     const request = {
-      ...{ folder: dir, output, reference, analysis, pictures, prompt, force },
+      ...{ folder: dir, output, reference, analysis, pictures, force },
       minPsnr: args['min-psnr'],
       clients: parseClients(args.for),
-      steps: wholeNumber(args['num-inference-steps'], '--num-inference-steps', 1),
-      guidanceScale: args['guidance-scale'],
-      seed: wholeNumber(args.seed, '--seed', 0),
+      ...drawnSettings(args),
       ...runBounds(args),
       hub: await hubOptions(args),
     };
@@ -91,20 +86,17 @@ function declare(yargs: Argv, how: { readonly all: boolean }) {
       type: 'string',
       describe: 'Checkpoint that was converted: models are run and compared with it in float32',
     })
-    .option('min-psnr', { type: 'number', default: 35, describe: 'Lowest PSNR in dB that passes' })
+    .option('min-psnr', {
+      type: 'number',
+      default: reportDefaults.minPsnr,
+      describe: 'Lowest PSNR in dB that passes',
+    })
     .option('pictures', {
       type: 'boolean',
       default: false,
       describe: 'Draw with float32 and with the conversion’s networks, one at a time',
     })
-    .option('prompt', {
-      type: 'string',
-      default: 'a photo of an astronaut riding a horse on mars',
-      describe: 'Prompt of the pictures',
-    })
-    .option('num-inference-steps', { type: 'number', default: 20, describe: 'Steps of the pictures' })
-    .option('guidance-scale', { type: 'number', default: 7.5, describe: 'Guidance scale of the pictures' })
-    .option('seed', { type: 'number', default: 93, describe: 'Seed of the pictures' })
+    .options(drawnOptions('the pictures', reportDefaults))
     .option('analysis', {
       type: 'string',
       describe: 'File of sdconvert analyze, for the curve of bytes against dB',

@@ -1,19 +1,26 @@
 import type { Argv } from 'yargs';
+import type { webDefaults } from '../../src/commands/web.ts';
 import { formatBytes } from '../../src/text.ts';
+import { drawnNeeds, drawnOptions, drawnSettings } from '../drawn-options.ts';
 import { declareHubOptions, hubOptions, withDownload } from '../hub-options.ts';
 import type { NeededOption } from '../needed-options.ts';
-import { wholeNumber } from '../options.ts';
 import type { Command } from './command.ts';
 
 type Arguments = Awaited<ReturnType<typeof declare>['argv']>;
 
 /** What concerns the demo only. */
-export const webNeeds: readonly NeededOption[] = [
-  'prompt',
-  'num-inference-steps',
-  'guidance-scale',
-  'seed',
-].map((option) => ({ option, needs: '--demo', isMet: ({ demo }) => demo !== false }));
+export const webNeeds: readonly NeededOption[] = drawnNeeds({
+  needs: '--demo',
+  isMet: ({ demo }) => demo !== false,
+});
+
+// The type keeps them equal to the library's.
+const demoDefaults: Omit<typeof webDefaults, 'force' | 'installedIn'> = {
+  prompt: 'a red circle',
+  steps: 20,
+  guidanceScale: 7.5,
+  seed: 7,
+};
 
 /** `sdconvert web OUT`: makes a page that draws with a conversion's models in the browser. */
 export const webCommand: Command = {
@@ -22,18 +29,12 @@ export const webCommand: Command = {
   async run(argv, report) {
     // yargs checked the types that `declare` gave each option.
     const { web, webStages } = await import('../../src/commands/web.ts');
-    const { dir, output, force, prompt, ...args } = argv as Arguments;
-    const steps = args.demo ? wholeNumber(args['num-inference-steps'], '--num-inference-steps', 1) : 0;
-    const seed = wholeNumber(args.seed, '--seed', 0);
+    const { dir, output, force, demo, ...args } = argv as Arguments;
+    const drawn = drawnSettings(args);
     const request = {
-      folder: dir,
-      output,
-      prompt,
-      steps,
-      seed,
-      guidanceScale: args['guidance-scale'],
-      force,
-      hub: await hubOptions(argv as Arguments),
+      ...{ folder: dir, output, force, ...drawn },
+      steps: demo ? drawn.steps : 0,
+      hub: await hubOptions(args),
     };
     const stages = await withDownload(webStages, dir);
     const result = await report.follow(stages, (context) => web(request, context));
@@ -62,14 +63,13 @@ function declare(yargs: Argv, how: { readonly all: boolean }) {
       type: 'string',
       describe: 'Folder for the page [default: DIR/web]',
     })
-    .option('prompt', {
-      type: 'string',
-      default: 'a red circle',
-      describe: 'Prompt of the demo, which is drawn here and compared with what the browser draws',
-    })
-    .option('num-inference-steps', { type: 'number', default: 20, describe: 'Steps of the demo' })
-    .option('guidance-scale', { type: 'number', default: 7.5, describe: 'Guidance scale of the demo' })
-    .option('seed', { type: 'number', default: 7, describe: 'Seed of the demo' })
+    .options(
+      drawnOptions(
+        'the demo',
+        demoDefaults,
+        'Prompt of the demo, which is drawn here and compared with what the browser draws',
+      ),
+    )
     .option('demo', { type: 'boolean', default: true, describe: 'Draw a demo; --no-demo leaves it out' })
     .option('force', { type: 'boolean', default: false, describe: 'Replace a page that is there' })
     .example('$0 web ./out', 'writes ./out/web');
