@@ -213,3 +213,8 @@ export type Lint = Card['lint'][number];
 export function isCoreMl({ format }: Pick<CardFile, 'format'>): boolean {
   return format === 'mlpackage' || format === 'mlmodelc';
 }
+
+/** Whether a model is a UNet, of whatever kind. */
+export function isUNet({ network }: Pick<CardFile, 'network'>): boolean {
+  return network === 'unet' || network === 'control-unet' || network === 'refiner';
+}

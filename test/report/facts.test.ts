@@ -78,6 +78,7 @@ test('dated rules find what they are about, and nothing in a model without it', 
   expect(rules([file('a.mlpackage', small)])).toEqual([]);
   expect(rules([], null, null, ['t.mlpackage'])).toEqual(['flat-attention-of-text t.mlpackage']);
   expect(rules([file('a.mlpackage')])).toEqual(['unet-over-1-gb a.mlpackage']);
+  expect(rules([file('r.mlpackage', { network: 'refiner' })])).toEqual(['unet-over-1-gb r.mlpackage']);
   const weights = [{ stored: '6-bit palette', bits: 6, tensors: 1, parameters: 1, byteLength: 1 }];
   expect(rules([file('a.mlpackage', { weights, needs: 'macOS 15, iOS 18' })])).toEqual([
     'palettes-of-macos15 a.mlpackage',

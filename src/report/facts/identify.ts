@@ -13,7 +13,7 @@ import { formatOfEnding } from '../../formats/format.ts';
 import type { ArtifactRecord, Provenance } from '../../formats/provenance.ts';
 import type { CheckpointInspection } from '../../inspect/inspection.ts';
 import { optimumInput } from '../../run/tensor-names.ts';
-import type { Card } from '../card.ts';
+import { type Card, isUNet } from '../card.ts';
 import type { CollectedFile } from './collect-files.ts';
 import type { Licence } from './licence.ts';
 
@@ -60,7 +60,7 @@ function recognition(
   files: readonly CollectedFile[],
   checkpoint: CheckpointInspection | undefined,
 ): Pick<Card['identity'], 'family' | 'task' | 'recognised'> {
-  const inputs = files.filter(({ file }) => isUNet(file.network)).flatMap(({ facts }) => facts?.inputs ?? []);
+  const inputs = files.filter(({ file }) => isUNet(file)).flatMap(({ facts }) => facts?.inputs ?? []);
   const sample = inputs.find(({ name }) => name === 'sample')?.shape?.[1];
   const kind = typeof sample === 'number' ? kindByChannels(sample) : undefined;
   const isLcm = inputs.some(({ name }) => name === 'timestep_cond');
@@ -82,10 +82,6 @@ function recognition(
   const recognised =
     channels === undefined ? 'there is no UNet' : `text of ${channels} channels is no published model’s`;
   return { family: null, task, recognised };
-}
-
-function isUNet(network: string | null): boolean {
-  return network === 'unet' || network === 'control-unet' || network === 'refiner';
 }
 
 /** Channels of the text that a UNet reads: [B,S,C], or Apple’s [B,C,1,S]. */

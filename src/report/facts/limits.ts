@@ -1,7 +1,7 @@
 import type { ClientName } from '../../bundle/profiles/profile.ts';
 import { profiles } from '../../bundle/profiles/profiles.ts';
 import type { Format } from '../../formats/format.ts';
-import { type Card, type CardFile, isCoreMl } from '../card.ts';
+import { type Card, type CardFile, isCoreMl, isUNet } from '../card.ts';
 
 /** A size that a client or its system takes at most. */
 interface KnownLimit {
@@ -79,8 +79,4 @@ function sizeOf(
   if (format !== wanted) return undefined;
   const sizes = files.filter(({ name }) => counts(name)).map((file) => file.byteLength);
   return sizes.length > 0 ? Math.max(...sizes) : byteLength;
-}
-
-function isUNet({ network }: CardFile): boolean {
-  return network === 'unet' || network === 'control-unet' || network === 'refiner';
 }

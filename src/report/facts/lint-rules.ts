@@ -1,7 +1,7 @@
 import { replacedScheduler } from '../../bundle/profiles/folder-files.ts';
 import { profiles } from '../../bundle/profiles/profiles.ts';
 import type { PipelineSettings } from '../../formats/pipeline-settings.ts';
-import { type CardFile, isCoreMl, type Lint } from '../card.ts';
+import { type CardFile, isCoreMl, isUNet, type Lint } from '../card.ts';
 
 /** What rules look at. */
 export interface Linted {
@@ -22,7 +22,6 @@ interface Rule extends Pick<Lint, 'rule' | 'severity' | 'problem' | 'source' | '
   readonly find: (linted: Linted) => readonly string[];
 }
 
-const isUNet = ({ network }: CardFile): boolean => network === 'unet' || network === 'control-unet';
 const hasPalette = ({ weights }: CardFile): boolean =>
   weights.some(({ stored }) => stored.includes('palette'));
 const pathsOf = (files: readonly CardFile[], fits: (file: CardFile) => boolean): string[] =>
