@@ -1,7 +1,7 @@
 import { basename, dirname, join, resolve } from 'node:path';
 import { type FromHub, locateRequested, refuseInCache } from '../checkpoint/from-hub/locate-requested.ts';
 import { type Context, throwIfInterrupted } from '../context.ts';
-import { OutputExistsError, RequestError } from '../errors.ts';
+import { RequestError } from '../errors.ts';
 import { type Artifact, type StoredArtifact, totalBytes, type WrittenFile } from '../formats/artifact.ts';
 import { parsePath } from '../formats/artifact-id.ts';
 import { withArtifact } from '../formats/open.ts';
@@ -13,6 +13,7 @@ import { checkRequest } from './check-request.ts';
 import { recordOfWhole } from './chunked-record.ts';
 import { whileOutputsLocked } from './in-output.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
+import { refuseExisting } from './refuse-existing.ts';
 
 /** The model to cut, and how. */
 export interface ChunkRequest extends FromHub {
@@ -99,7 +100,7 @@ async function cutInto(
   // A run that was killed before it recorded the chunks, or removed the original, is finished by the next one.
   const isUnfinished =
     (removeOriginal && (await isThisCut(planned, present))) || (await record.isBegun(planned));
-  if (present.includes(first) && !force && !isUnfinished) throw alreadyThere(first);
+  for (const each of present) await refuseExisting(each, { force: force || isUnfinished || each !== first });
   if (note) context.onProgress?.({ type: 'note', message: note });
 
   const gone = present.filter((each) => !planned.some(({ path: to }) => resolve(to) === resolve(each)));
@@ -189,8 +190,4 @@ function isChunk(path: string): RequestError {
     problem: `${path} is already a chunk.`,
     advice: 'Cut the whole model, with a smaller --max-chunk-size.',
   });
-}
-
-function alreadyThere(path: string): OutputExistsError {
-  return new OutputExistsError({ problem: `${path} already exists.`, advice: 'Pass --force to replace it.' });
 }

@@ -85,6 +85,16 @@ test('chunks that are there are replaced only where that is asked for', async ()
   expect(existsSync(inFolder('unet_chunk2', 'mine.txt'))).toBe(false);
 });
 
+test('--force replaces chunks, never a folder of something else that is called like one', async () => {
+  mkdirSync(inFolder('unet_chunk3'));
+  writeFileSync(inFolder('unet_chunk3', 'thesis.txt'), 'years of work');
+  const error = await rejectionOf(cut(150_000, { force: true }));
+  expect(error).toBeInstanceOf(OutputExistsError);
+  expect(error.problem).toContain('unet_chunk3 is a folder of something else than a model');
+  expect(readdirSync(inFolder())).toEqual(['unet', 'unet_chunk3']);
+  expect(readdirSync(inFolder('unet_chunk3'))).toEqual(['thesis.txt']);
+});
+
 test('fewer chunks than before leave none of the old ones behind', async () => {
   expect(await cut(50_000)).toHaveLength(6);
   expect(await cut(150_000, { force: true })).toHaveLength(2);
