@@ -10,7 +10,12 @@ export function resultCells({ bytes, psnr, verdict, published }: StepResult = {}
   const shown = isBad ? verdict.toUpperCase() : (verdict ?? '');
   return [
     bytes === undefined ? '' : formatBytes(bytes),
-    psnr === undefined ? '' : String(psnr).replace('Infinity', '∞'),
+    psnrCell(psnr),
     published === undefined ? shown : `${shown}, published in ${published}`,
   ];
+}
+
+/** A PSNR in dB as a cell; an empty one where it was not measured. */
+export function psnrCell(psnr: StepResult['psnr']): string {
+  return psnr === undefined ? '' : String(psnr).replace('Infinity', '∞');
 }

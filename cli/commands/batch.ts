@@ -3,6 +3,7 @@ import { RequestError } from '../../src/errors.ts';
 import type { ItemResult } from '../../src/fleet/batch.ts';
 import { alignColumns, count, formatBytes } from '../../src/text.ts';
 import { declareHubOptions, hubOptions } from '../hub-options.ts';
+import { psnrCell } from '../item-cells.ts';
 import { parseBytes, wholeNumber } from '../options.ts';
 import type { Command } from './command.ts';
 
@@ -52,7 +53,7 @@ function describeBatch(results: readonly ItemResult[]): string {
     item,
     reused ? '' : seconds.toFixed(1),
     verdict === 'failed' ? '' : formatBytes(bytes),
-    psnr === undefined ? '' : String(psnr).replace('Infinity', '∞'),
+    psnrCell(psnr),
     floor === undefined ? '' : String(floor),
     `${verdict === 'pass' || verdict === 'not checked' ? verdict : verdict.toUpperCase()}${reused ? ', there already' : ''}`,
   ]);
