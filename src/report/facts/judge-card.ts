@@ -28,7 +28,7 @@ export function judgeCard({ folder, floor, parity, reference, lint }: Judged): C
     ...faults.map(({ problem, where }) => `${where}: ${problem}`),
   ];
   const numbers = parity?.models.map((model) => Number(model.lowest)) ?? [];
-  const lowest = numbers.length === 0 ? null : numbers.some(Number.isNaN) ? Number.NaN : Math.min(...numbers);
+  const lowest = numbers.length === 0 ? null : Math.min(...numbers);
   const common = { floor, lowest: lowest === null ? null : asDecibels(lowest), reasons };
   if (reasons.length > 0) return { result: 'fail', sentence: failure(reasons), failsAt: null, ...common };
   if (!parity || lowest === null)
