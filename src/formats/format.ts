@@ -49,10 +49,14 @@ export function targetOf(path: string): TargetName {
   return targetOfFormat[formatOfEnding(path) ?? 'onnx'];
 }
 
+/** Where a model is, as an absolute path: a `model.onnx` is what its folder is, with the config beside it. */
+export function modelPlace(path: string): string {
+  return resolve(basename(path) === 'model.onnx' ? dirname(path) : path);
+}
+
 /** Name of a model by its path, without the ending of its format; a `model.onnx` has the name of its folder. */
 export function modelName(path: string): string {
-  const place = resolve(path);
-  if (basename(place) === 'model.onnx') return basename(dirname(place));
-  const format = formatOfEnding(place);
+  const place = modelPlace(path);
+  const format = basename(path) === 'model.onnx' ? undefined : formatOfEnding(place);
   return format ? basename(place, endings[format]) : basename(place);
 }

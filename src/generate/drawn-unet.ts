@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { type Family, kindByChannels, kindTitles, type UNetKind } from '../checkpoint/family.ts';
 import { ConfigError, UnsupportedModelError } from '../errors.ts';
+import { modelPlace } from '../formats/format.ts';
 import { withArtifact } from '../formats/open.ts';
 import { readJsonObject } from '../io/json/python-json.ts';
 import type { ModelInFolder } from '../run/find-models.ts';
@@ -67,7 +68,7 @@ const configSchema = z.object({
 
 /** The size it was trained on; every level but the last halves it. */
 async function trainedSize(unet: string): Promise<Pick<DrawnUnet, 'size' | 'multiple'>> {
-  const { data, error } = configSchema.safeParse(await readJsonObject(join(unet, 'config.json')));
+  const { data, error } = configSchema.safeParse(await readJsonObject(join(modelPlace(unet), 'config.json')));
   if (!data)
     throw new ConfigError({
       problem: `the config in ${unet} does not say ${error.issues[0]?.path[0]?.toString()}.`,

@@ -4,7 +4,7 @@ import type { NetworkName } from '../convert/networks/networks.ts';
 import { NotFoundError, SdConvertError } from '../errors.ts';
 import { parseName, parsePath, wholePath } from '../formats/artifact-id.ts';
 import { COREAI_FOLDER } from '../formats/coreai/apple-folder.ts';
-import type { Format } from '../formats/format.ts';
+import { type Format, modelPlace } from '../formats/format.ts';
 import { artifactPlaces, artifactsIn, locateArtifact, openArtifact, withArtifact } from '../formats/open.ts';
 import { pathKind } from '../io/disk.ts';
 import { notFound } from '../io/not-found.ts';
@@ -56,8 +56,7 @@ export async function findModels(path: string, expected = modelPlaces): Promise<
 
 /** The model that an artifact is or belongs to; of a path that is not there, the chunks that would be called so. */
 async function modelAt(path: string, exists: boolean, expected: string): Promise<FoundModel> {
-  // A model.onnx is what its folder is.
-  const place = resolve(basename(path) === 'model.onnx' ? dirname(path) : path);
+  const place = modelPlace(path);
   const siblings = await partsIn(dirname(place));
   const found = exists
     ? siblings.find(({ paths }) => paths.includes(place))

@@ -94,6 +94,8 @@ describe('what cannot be drawn with is refused by name before anything is loaded
   test('a folder that lacks a network, or has none', async () => {
     const input = await writeModels(temporary('alone'), { models: ['unet'] });
     await expect(draw({ input })).rejects.toThrow(`${input} has no text_encoder.`);
+    const model = join(input, 'unet');
+    await expect(draw({ input: model })).rejects.toThrow(`${model} has no text_encoder.`);
     const empty = temporary('empty');
     mkdirSync(empty);
     await expect(draw({ input: empty })).rejects.toThrow(`${empty} has no unet.`);
