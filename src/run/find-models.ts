@@ -1,4 +1,4 @@
-import { basename, dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { NetworkName } from '../convert/networks/networks.ts';
 
 import { NotFoundError, SdConvertError } from '../errors.ts';

@@ -10,7 +10,16 @@ export const coreAiProfiles = {
     title: 'Apple’s Core AI pipelines (coreai-models), on macOS 27, iOS 27 and newer',
     folder: COREAI_FOLDER,
     required: core,
-    networks: [...core, 'vae_encoder', 'controlnet', 'control-unet', 'refiner', 'safety_checker'],
+    // XL's second text encoder is in one asset with the first.
+    networks: [
+      ...core,
+      'text_encoder_2',
+      'vae_encoder',
+      'controlnet',
+      'control-unet',
+      'refiner',
+      'safety_checker',
+    ],
     schedulers: coreAiSchedulers,
     files: ['metadata.json', 'vocab.json', 'merges.txt'],
     notes: [
