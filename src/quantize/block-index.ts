@@ -7,7 +7,7 @@ export class BlockIndex {
   readonly counts: readonly number[];
   /** Number of blocks. */
   readonly total: number;
-  /** The outer axes, and the last. Neighbouring axes that are cut alike, not at all or everywhere, count as one. */
+  /** The outer axes, and the last. An axis that is not cut, or that is cut everywhere after one that is, is one with the axis before. */
   readonly #axes: readonly Axis[];
   readonly #row: Axis;
 
@@ -19,10 +19,11 @@ export class BlockIndex {
     shape.forEach((size, axis) => {
       const step = sizes[axis] ?? 1;
       const before = merged.at(-1);
-      if (before && before.step === before.size && step === size) {
+      if (size === 1) return;
+      if (before && step === size) {
         before.size *= size;
-        before.step *= step;
-      } else if (before && before.step === 1 && step === 1) before.size *= size;
+        before.step *= size;
+      } else if (before?.step === 1 && step === 1) before.size *= size;
       else merged.push({ size, step });
     });
     let weight = 1;
@@ -38,17 +39,27 @@ export class BlockIndex {
     this.#axes = axes;
   }
 
-  /** Writes the blocks of the elements from `position` on. */
-  fill(position: number, into: Uint32Array): void {
+  /**
+   * Visits the `length` elements from `position` on, run by run. Those numbered `from` to `to` (excluded), counted from
+   * `position`, are all in one block where `step` is 0, and in this and the following blocks, one in each, where it is 1.
+   */
+  eachRun(
+    position: number,
+    length: number,
+    visit: (from: number, to: number, block: number, step: 0 | 1) => void,
+  ): void {
     const { size, step } = this.#row;
     let row = Math.floor(position / size);
     let inRow = position - row * size;
-    for (let filled = 0; filled < into.length; row++) {
+    for (let at = 0; at < length; row++) {
       const base = this.#baseOf(row);
-      while (inRow < size && filled < into.length) {
+      while (inRow < size && at < length) {
         const block = Math.floor(inRow / step);
-        const end = Math.min((block + 1) * step, size, inRow + into.length - filled);
-        for (; inRow < end; inRow++) into[filled++] = base + block;
+        const end = step === 1 ? size : Math.min((block + 1) * step, size);
+        const to = Math.min(at + end - inRow, length);
+        visit(at, to, base + block, step === 1 ? 1 : 0);
+        inRow += to - at;
+        at = to;
       }
       inRow = 0;
     }

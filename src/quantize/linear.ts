@@ -1,10 +1,10 @@
 import { borrowBlock, returnBlocks } from '../io/block-pool.ts';
 import { blockConverter, float16Bits, float16Value } from '../weights/convert-dtype.ts';
 import { BlockIndex } from './block-index.ts';
-import { blockValues, MOST_VALUES } from './block-values.ts';
 import type { FloatTensor } from './float-tensor.ts';
 import type { WeightError } from './palette/palette.ts';
 import { notFinite } from './palette/palettized-weight.ts';
+import { MOST_VALUES, stretches } from './stretches.ts';
 
 /** Options of linear quantisation. */
 export interface LinearOptions {
@@ -62,16 +62,12 @@ export class LinearWeight {
     let half: number | undefined;
     try {
       for await (const { numbers } of this.#quantized()) {
-        let written = 0;
-        if (bits === 8)
-          for (; written < numbers.length; written++) into[written] = (numbers[written] ?? 0) + offset;
-        else
-          for (let i = 0; i < numbers.length; i++) {
-            const nibble = ((numbers[i] ?? 0) + offset) & 15;
-            if (half !== undefined) into[written++] = half | (nibble << 4);
-            half = half === undefined ? nibble : undefined;
-          }
-        yield into.subarray(0, written);
+        if (bits === 8) yield into.subarray(0, packBytes(numbers, offset, into));
+        else {
+          const packed = packNibbles(numbers, offset, into, half);
+          half = packed.half;
+          yield into.subarray(0, packed.written);
+        }
       }
       if (half !== undefined) yield Uint8Array.of(half);
     } finally {
@@ -114,8 +110,12 @@ export class LinearWeight {
     const least = new Float32Array(this.#index.total);
     const most = new Float32Array(this.#index.total);
     let nonFinite = 0;
-    for await (const { values, blocks } of blockValues(this.#tensor, this.#index)) {
-      nonFinite += widenRanges(values, blocks, least, most);
+    for await (const { values, position } of stretches(this.#tensor)) {
+      this.#index.eachRun(position, values.length, (from, to, block, step) => {
+        if (step === 0) widenRange(values, from, to, block, { least, most });
+        else widenRanges(values, from, to, block, { least, most });
+      });
+      nonFinite += countNonFinite(values);
     }
     if (nonFinite > 0) throw notFinite(this.#tensor.name, nonFinite);
     return this.#parametersOf(least, most);
@@ -145,10 +145,14 @@ export class LinearWeight {
     const [buffer, floats] = [new Int16Array(MOST_VALUES), new Float32Array(MOST_VALUES)];
     const roundAll = dtype === 'f16' ? float16Rounding() : () => {};
     const error = { squaredError: 0, energy: 0 };
-    for await (const { values, blocks } of blockValues(this.#tensor, this.#index)) {
+    for await (const { values, position } of stretches(this.#tensor)) {
       const numbers = buffer.subarray(0, values.length);
       const restored = floats.subarray(0, values.length);
-      roundToSteps(values, blocks, parameters, [least, most], { numbers, restored });
+      const rounding = { values, numbers, restored, least, most };
+      this.#index.eachRun(position, values.length, (from, to, block, step) => {
+        if (step === 0) roundInBlock(rounding, from, to, parameters, block);
+        else roundAcrossBlocks(rounding, from, to, parameters, block);
+      });
       roundAll(restored);
       addError(error, values, restored);
       yield { numbers, restored };
@@ -163,41 +167,119 @@ export class LinearWeight {
 
 // Loops over elements are functions of their own: inside a generator they would take twice the time.
 
-/** Widens the range of each block to its elements; gives how many are infinite or NaN. */
-function widenRanges(
-  values: Float32Array,
-  blocks: Uint32Array,
-  least: Float32Array,
-  most: Float32Array,
-): number {
-  let nonFinite = 0;
-  for (let i = 0; i < values.length; i++) {
-    const value = values[i] ?? 0;
-    const block = blocks[i] ?? 0;
-    if (value < (least[block] ?? 0)) least[block] = value;
-    else if (value > (most[block] ?? 0)) most[block] = value;
-    if (value - value !== 0) nonFinite++;
-  }
-  return nonFinite;
+interface Ranges {
+  /** Smallest and largest number of each block; 0 is in all of them. */
+  readonly least: Float32Array;
+  readonly most: Float32Array;
 }
 
-/** Finds each element's whole number in a range, and what that stands for. */
-function roundToSteps(
+/** Widens the range of one block to the elements of a run. */
+function widenRange(
   values: Float32Array,
-  blocks: Uint32Array,
-  { scales, zeros }: LinearParameters,
-  [least, most]: readonly [number, number],
-  { numbers, restored }: { readonly numbers: Int16Array; readonly restored: Float32Array },
+  from: number,
+  to: number,
+  block: number,
+  { least, most }: Ranges,
 ): void {
+  let [low, high] = [least[block] ?? 0, most[block] ?? 0];
+  for (let i = from; i < to; i++) {
+    const value = values[i] ?? 0;
+    if (value < low) low = value;
+    if (value > high) high = value;
+  }
+  least[block] = low;
+  most[block] = high;
+}
+
+/** Widens the ranges of the blocks from `block` on, each to one element of a run. */
+function widenRanges(
+  values: Float32Array,
+  from: number,
+  to: number,
+  block: number,
+  { least, most }: Ranges,
+): void {
+  const first = block - from;
+  for (let i = from; i < to; i++) {
+    const value = values[i] ?? 0;
+    if (value < (least[first + i] ?? 0)) least[first + i] = value;
+    if (value > (most[first + i] ?? 0)) most[first + i] = value;
+  }
+}
+
+/** How many numbers are infinite or NaN. */
+function countNonFinite(values: Float32Array): number {
+  let count = 0;
   for (let i = 0; i < values.length; i++) {
-    const block = blocks[i] ?? 0;
-    const scale = scales[block] ?? 1;
-    const zero = zeros[block] ?? 0;
+    const value = values[i] ?? 0;
+    if (value - value !== 0) count++;
+  }
+  return count;
+}
+
+interface Rounding {
+  readonly values: Float32Array;
+  /** Each element's whole number in the range, and what that stands for. */
+  readonly numbers: Int16Array;
+  readonly restored: Float32Array;
+  readonly least: number;
+  readonly most: number;
+}
+
+/** Rounds the elements of a run that share a scale. */
+function roundInBlock(
+  { values, numbers, restored, least, most }: Rounding,
+  from: number,
+  to: number,
+  { scales, zeros }: LinearParameters,
+  block: number,
+): void {
+  const [scale, zero] = [scales[block] ?? 1, zeros[block] ?? 0];
+  for (let i = from; i < to; i++) {
     const number = Math.round((values[i] ?? 0) / scale) + zero;
     const inRange = number > most ? most : number < least ? least : number;
     numbers[i] = inRange;
     restored[i] = (inRange - zero) * scale;
   }
+}
+
+/** Rounds the elements of a run that have a scale each, from that of `block` on. */
+function roundAcrossBlocks(
+  { values, numbers, restored, least, most }: Rounding,
+  from: number,
+  to: number,
+  { scales, zeros }: LinearParameters,
+  block: number,
+): void {
+  const first = block - from;
+  for (let i = from; i < to; i++) {
+    const [scale, zero] = [scales[first + i] ?? 1, zeros[first + i] ?? 0];
+    const number = Math.round((values[i] ?? 0) / scale) + zero;
+    const inRange = number > most ? most : number < least ? least : number;
+    numbers[i] = inRange;
+    restored[i] = (inRange - zero) * scale;
+  }
+}
+
+/** Writes each number as a byte; gives how many. */
+function packBytes(numbers: Int16Array, offset: number, into: Uint8Array): number {
+  for (let i = 0; i < numbers.length; i++) into[i] = (numbers[i] ?? 0) + offset;
+  return numbers.length;
+}
+
+/** Writes two numbers a byte, after the half of one that is left from before; gives the bytes written and the half that is left. */
+function packNibbles(
+  numbers: Int16Array,
+  offset: number,
+  into: Uint8Array,
+  before: number | undefined,
+): { readonly written: number; readonly half: number | undefined } {
+  let [written, at] = [0, 0];
+  const nibble = (i: number): number => ((numbers[i] ?? 0) + offset) & 15;
+  if (before !== undefined && numbers.length > 0) into[written++] = before | (nibble(at++) << 4);
+  for (; at + 1 < numbers.length; at += 2) into[written++] = nibble(at) | (nibble(at + 1) << 4);
+  const half = at < numbers.length ? nibble(at) : numbers.length > 0 ? undefined : before;
+  return { written, half };
 }
 
 function addError(

@@ -1,8 +1,8 @@
 import { float16Bits, float16Value } from '../../weights/convert-dtype.ts';
 import { byteSize } from '../../weights/dtype.ts';
 import { BlockIndex } from '../block-index.ts';
-import { blockValues, MOST_VALUES } from '../block-values.ts';
 import type { FloatTensor } from '../float-tensor.ts';
+import { MOST_VALUES, stretches } from '../stretches.ts';
 import { float16Values } from './float16-values.ts';
 import { type PaletteBits, paletteIndices, type WeightError } from './palette.ts';
 import { notFinite, PalettizedWeight } from './palettized-weight.ts';
@@ -58,13 +58,16 @@ export class ScaledPaletteWeight {
     if (!palette) throw new Error(`${this.#tensor.name} has no palette`);
     const [indices, numbers] = [paletteIndices(palette), float16Values()];
     const buffer = new Float32Array(MOST_VALUES);
-    for await (const { values, blocks } of blockValues(this.#tensor, this.#index)) {
+    for await (const { values, position } of stretches(this.#tensor)) {
       const restored = buffer.subarray(0, values.length);
-      for (let i = 0; i < values.length; i++) {
-        const [value, scale] = [values[i] ?? 0, scales[blocks[i] ?? 0] ?? 1];
-        const entry = palette.entries[indices[float16Bits(Math.fround(value / scale))] ?? 0] ?? 0;
-        restored[i] = numbers[float16Bits(entry * scale)] ?? 0;
-      }
+      this.#index.eachRun(position, values.length, (from, to, channel, step) => {
+        for (let i = from; i < to; i++) {
+          const scale = scales[channel + step * (i - from)] ?? 1;
+          const code = float16Bits(Math.fround((values[i] ?? 0) / scale));
+          const entry = palette.entries[indices[code] ?? 0] ?? 0;
+          restored[i] = numbers[float16Bits(entry * scale)] ?? 0;
+        }
+      });
       yield { values, restored };
     }
   }
@@ -72,12 +75,14 @@ export class ScaledPaletteWeight {
   async #largest(): Promise<Float32Array> {
     const largest = new Float32Array(this.#index.total);
     let nonFinite = 0;
-    for await (const { values, blocks } of blockValues(this.#tensor, this.#index)) {
-      for (let i = 0; i < values.length; i++) {
-        const [magnitude, channel] = [Math.abs(values[i] ?? 0), blocks[i] ?? 0];
-        if (magnitude > (largest[channel] ?? 0)) largest[channel] = magnitude;
-        if (!(magnitude <= LARGEST_FLOAT16)) nonFinite++;
-      }
+    for await (const { values, position } of stretches(this.#tensor)) {
+      this.#index.eachRun(position, values.length, (from, to, first, step) => {
+        for (let i = from; i < to; i++) {
+          const [magnitude, channel] = [Math.abs(values[i] ?? 0), first + step * (i - from)];
+          if (magnitude > (largest[channel] ?? 0)) largest[channel] = magnitude;
+          if (!(magnitude <= LARGEST_FLOAT16)) nonFinite++;
+        }
+      });
     }
     if (nonFinite > 0) throw notFinite(this.#tensor.name, nonFinite);
     return largest.map((each) => float16Value(float16Bits(each)) || 1);
@@ -85,8 +90,12 @@ export class ScaledPaletteWeight {
 
   async *#scaled(): AsyncGenerator<Uint8Array> {
     const scales = await this.scales();
-    for await (const { values, blocks } of blockValues(this.#tensor, this.#index)) {
-      const scaled = values.map((value, i) => value / (scales[blocks[i] ?? 0] ?? 1));
+    for await (const { values, position } of stretches(this.#tensor)) {
+      const scaled = new Float32Array(values.length);
+      this.#index.eachRun(position, values.length, (from, to, channel, step) => {
+        for (let i = from; i < to; i++)
+          scaled[i] = (values[i] ?? 0) / (scales[channel + step * (i - from)] ?? 1);
+      });
       yield new Uint8Array(scaled.buffer);
     }
   }
