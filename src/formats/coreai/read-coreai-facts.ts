@@ -66,6 +66,9 @@ function declared({ name, value: { type } }: Port, at: number): DeclaredValue {
 /** Most operations that are looked at: graphs that call each other could be listed without end. */
 const MOST_LISTED = 1 << 20;
 
+/** Graphs that call graphs: those of known programs make three. */
+const DEEPEST = 32;
+
 /** What is computed, constants left out: a declared graph that is called is one operation, any other that is called those in it. */
 function namesOfOperations({ graphs }: Program): string[] {
   const byName = new Map(graphs.map((graph) => [graph.name, graph]));
@@ -75,8 +78,9 @@ function namesOfOperations({ graphs }: Program): string[] {
     for (const operation of operations) {
       if (++seen > MOST_LISTED) return;
       const callee = byName.get(calleeOf(operation) ?? '');
+      const isListed = callee && !within.includes(callee.name) && within.length < DEEPEST;
       if (callee?.declaration) names.push(callee.declaration.name);
-      else if (callee && !within.includes(callee.name)) list(callee, [...within, callee.name]);
+      else if (isListed) list(callee, [...within, callee.name]);
       else if (plainName(operation.name) !== 'constant') names.push(plainName(operation.name));
     }
   };
@@ -85,8 +89,11 @@ function namesOfOperations({ graphs }: Program): string[] {
 }
 
 function countDeclared({ graphs }: Program, operations: readonly string[]): Record<string, number> {
-  const names = new Set(graphs.flatMap(({ declaration }) => declaration?.name ?? []));
-  return Object.fromEntries(
-    [...names].map((name) => [name, operations.filter((each) => each === name).length]),
-  );
+  const times = new Map<string, number>();
+  for (const { declaration } of graphs) if (declaration) times.set(declaration.name, 0);
+  for (const name of operations) {
+    const known = times.get(name);
+    if (known !== undefined) times.set(name, known + 1);
+  }
+  return Object.fromEntries(times);
 }

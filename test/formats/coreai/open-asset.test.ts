@@ -199,3 +199,29 @@ test('what was opened is written again as it was', async () => {
   for (const file of ['main.mlirb', 'main.hash', 'metadata.json'])
     expect(Buffer.compare(readFileSync(join(again, file)), readFileSync(join(first, file)))).toBe(0);
 });
+
+test('functions that are declared are counted by their calls', async () => {
+  const type = tensor('f32', 1);
+  const names = Array.from({ length: 30 }, (_, at) => `f${at}`);
+  const call = (name: string): Operation =>
+    operation('dataflow.invoke_v1', [], [{ type }], {
+      properties: [
+        { kind: 'array', items: [] },
+        { kind: 'parameter', value: { kind: 'symbol', path: [name] }, type: { kind: 'symbol' } },
+        { kind: 'array', items: [] },
+      ],
+    });
+  const main = givingLast(...names.map(call));
+  const declared = names.map((name) => ({
+    name,
+    isPublic: false,
+    declaration: { name: `d${name}`, inputNames: [], attributes: {}, outputNames: [] },
+    inputs: [],
+    outputs: [],
+    operations: [],
+  }));
+  await written({ ...main, graphs: [...declared, ...main.graphs] });
+  const facts = await inspect({ path: place });
+  if (facts.kind !== 'aimodel') throw new Error(`it is ${facts.kind}`);
+  expect(Object.values(facts.declared)).toEqual(names.map(() => 1));
+});

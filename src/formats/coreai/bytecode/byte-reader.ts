@@ -103,3 +103,12 @@ export function pick<T>(list: readonly T[], index: number, what: string): T {
 
 /** Bytes that are intact as far as can be told, but of a kind that is not read; completes "it has …". */
 export class NotReadError extends Error {}
+
+/** Longest name of anything, as it is stored: one name may be repeated for everything in a program. */
+const LONGEST_NAME = 256;
+
+/** A name. Throws `MalformedError` for one that is longer than any. */
+export function checkName(name: string): string {
+  if (name.length > LONGEST_NAME) throw new MalformedError(`a name in it has ${name.length} letters`);
+  return name;
+}

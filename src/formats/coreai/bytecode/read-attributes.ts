@@ -7,7 +7,7 @@ import {
   type TensorType,
   type Type,
 } from '../program.ts';
-import { ByteReader, MalformedError, NotReadError, pick } from './byte-reader.ts';
+import { ByteReader, checkName, MalformedError, NotReadError, pick } from './byte-reader.ts';
 import { attributeCodes, choiceCodes, elementCodes, FREE, typeCodes } from './codes.ts';
 import type { Container } from './read-container.ts';
 
@@ -89,7 +89,7 @@ export class Attributes {
       case attributeCodes.named:
         return { kind: 'named', name: text(), values: reader.list(attribute) };
       case attributeCodes.symbol:
-        return { kind: 'symbol', path: reader.list(text) };
+        return readSymbol(reader.list(text));
       case attributeCodes.parameter:
         return { kind: 'parameter', value: attribute(), type: this.type(reader.varint()) };
       case attributeCodes.dictionary:
@@ -128,6 +128,14 @@ export class Attributes {
     if (!element) throw new NotReadError(`elements of type ${code}`);
     return element;
   }
+}
+
+/** Parts of the name of a graph; known ones have one. */
+const MOST_PARTS = 4;
+
+function readSymbol(path: readonly string[]): Attribute {
+  if (path.length > MOST_PARTS) throw new MalformedError(`a name in it has ${path.length} parts`);
+  return { kind: 'symbol', path: path.map(checkName) };
 }
 
 /** Numbers of up to 8 bits are one byte as it is; those of one bit are truths. */

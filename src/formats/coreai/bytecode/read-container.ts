@@ -1,6 +1,6 @@
 import type { ByteSource } from '../../../io/bytes.ts';
 import { countBytes, quote } from '../../../io/error-text.ts';
-import { ByteReader, MalformedError, NotReadError, pick } from './byte-reader.ts';
+import { ByteReader, checkName, MalformedError, NotReadError, pick } from './byte-reader.ts';
 import { DIALECT, ENCODING, MAGIC, sectionIds } from './codes.ts';
 import { readResources } from './read-resources.ts';
 import type { StoredTensor } from './stored-tensor.ts';
@@ -168,7 +168,7 @@ function readDialects(section: ByteReader, strings: readonly string[]): string[]
   const operations: string[][] = [];
   while (section.left > 0) {
     pick(dialects, section.varint(), 'dialect');
-    operations.push(section.list(() => pick(strings, Math.floor(section.varint() / 2), 'text')));
+    operations.push(section.list(() => checkName(pick(strings, Math.floor(section.varint() / 2), 'text'))));
   }
   return operations.flat();
 }

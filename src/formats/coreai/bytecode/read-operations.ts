@@ -8,6 +8,9 @@ import type { Container } from './read-container.ts';
 /** Regions in regions: a graph, a composite operation, a reduction and what it sums with make four. */
 const DEEPEST = 16;
 
+/** More properties than any operation has: many operations may have the same ones. */
+const MOST_PROPERTIES = 16;
+
 /** Reads the operations of a program from its block, a value at a time. */
 export class OperationReader {
   readonly #container: Container;
@@ -86,6 +89,8 @@ export class OperationReader {
     const reader = new ByteReader(pick(this.#container.properties, index, 'properties'));
     const properties: (Attribute | undefined)[] = [];
     while (knownProperties.has(name) && reader.left > 0) {
+      if (properties.length === MOST_PROPERTIES)
+        throw new MalformedError('an operation in it has properties without end');
       const number = reader.varint();
       if (!isOptionalProperty(name, properties.length)) properties.push(this.#attributes.attribute(number));
       else properties.push(number === 0 ? undefined : this.#attributes.attribute(Math.floor(number / 2)));

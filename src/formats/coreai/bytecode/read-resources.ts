@@ -1,6 +1,6 @@
 import type { ByteSource } from '../../../io/bytes.ts';
 import { countBytes, quote } from '../../../io/error-text.ts';
-import { ByteReader, MalformedError, pick } from './byte-reader.ts';
+import { ByteReader, checkName, MalformedError, pick } from './byte-reader.ts';
 import { type StoredTensor, storedTensor } from './stored-tensor.ts';
 
 /** The kind of resources that hold bytes; the others hold a truth and a text. */
@@ -42,7 +42,7 @@ function readSizes(sizes: ByteReader, strings: readonly string[]) {
   while (sizes.left > 0) {
     sizes.varint(); // the dialect: there is one
     const group = sizes.list(() => {
-      const name = pick(strings, sizes.varint(), 'text');
+      const name = checkName(pick(strings, sizes.varint(), 'text'));
       const byteLength = sizes.varint();
       if (sizes.byte() !== BLOB) throw new MalformedError(`the resource ${quote(name)} is not of bytes`);
       return { name, byteLength };

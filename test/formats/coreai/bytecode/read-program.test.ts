@@ -110,3 +110,33 @@ test('an attribute that holds itself is refused', async () => {
   bytes[at + 2] = (bytes[at + 2] ?? 0) + 2;
   await expect(read(bytes)).rejects.toThrow('holds others without end');
 });
+
+test('functions that are declared alike share one declaration, of whatever length', async () => {
+  const { graphs, ...program } = programOf([], [], []);
+  const declaration = { name: 'd', inputNames: ['x'], attributes: {}, outputNames: ['y'] };
+  const alike = ['a', 'b'].map((name) => graphs.map((graph) => ({ ...graph, name, declaration })));
+  const found = await read(await encoded({ ...program, graphs: alike.flat() }));
+  expect(found.graphs[0]?.declaration).toEqual(declaration);
+  expect(found.graphs[1]?.declaration).toBe(found.graphs[0]?.declaration);
+});
+
+const long = 'x'.repeat(1000);
+
+test.each([
+  ['operation', programOf([operation(`primitive.${long}`, [], [])], [], [])],
+  ['weight', programOf([weight(long, tensor('u8', 1), new Uint8Array(1))], [], [])],
+  ['input', programOf([], [{ name: long, value: { type: tensor('f32', 1) } }], [])],
+])(
+  'the name of an %s that is longer than any is refused: it may be repeated everywhere',
+  async (_, program) => {
+    await expect(read(await encoded(program))).rejects.toThrow(/^a name in it has \d+ letters$/);
+  },
+);
+
+test('an operation with more properties than any is refused: all may have the same ones', async () => {
+  const properties = Array(20).fill({ kind: 'unit' });
+  const constant = operation('primitive.constant_v1', [], [{ type: tensor('f32') }], { properties });
+  await expect(read(await encoded(programOf([constant], [], [])))).rejects.toThrow(
+    'an operation in it has properties without end',
+  );
+});
