@@ -12,6 +12,7 @@ import {
   type TensorType,
   type Value,
 } from '../../../src/formats/coreai/program.ts';
+import { float16Value } from '../../../src/weights/convert-dtype.ts';
 import { memoryStream, readStream } from '../../../src/weights/tensor-stream.ts';
 
 /** The bytes of a program's file. */
@@ -62,11 +63,17 @@ const attributes: fc.Arbitrary<Attribute> = fc.oneof(
   fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }).map((value) => integer(64, false, value)),
   fc.integer({ min: -128, max: 127 }).map((value) => integer(8, false, BigInt(value))),
   fc.boolean().map((value) => integer(1, true, BigInt(value))),
-  fc.float({ noNaN: true }).map((value): Attribute => ({ kind: 'float', width: 32, value })),
+  fc.integer({ min: 0, max: 0x7bff }).map((bits) => fraction(16, float16Value(bits))),
+  fc.float({ noNaN: true }).map((value) => fraction(32, value)),
+  fc.double({ noNaN: true }).map((value) => fraction(64, value)),
 );
 
 function integer(width: number, unsigned: boolean, value: bigint): Attribute {
   return { kind: 'integer', width, unsigned, value };
+}
+
+function fraction(width: number, value: number): Attribute {
+  return { kind: 'float', width, value };
 }
 
 const names = fc.stringMatching(/^[a-z_.]{1,12}$/);

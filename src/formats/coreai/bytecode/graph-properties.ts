@@ -48,7 +48,16 @@ function portNames(ports: readonly Port[]): Attribute {
   return { kind: 'array', items };
 }
 
-function encodeDeclaration({ name, inputNames, attributes, outputNames }: Declaration): Attribute {
+/** Many graphs may be declared alike. */
+const encodedDeclarations = new WeakMap<Declaration, Attribute>();
+
+function encodeDeclaration(declaration: Declaration): Attribute {
+  const encoded = encodedDeclarations.get(declaration) ?? declared(declaration);
+  encodedDeclarations.set(declaration, encoded);
+  return encoded;
+}
+
+function declared({ name, inputNames, attributes, outputNames }: Declaration): Attribute {
   const texts = (all: readonly string[]): Attribute => ({
     kind: 'array',
     items: all.map((text) => ({ kind: 'string', text })),

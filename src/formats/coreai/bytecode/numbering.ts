@@ -1,3 +1,4 @@
+import { float16Bits } from '../../../weights/convert-dtype.ts';
 import type { TensorStream } from '../../../weights/tensor-stream.ts';
 import type { Attribute, Type } from '../program.ts';
 import { ByteWriter } from './byte-writer.ts';
@@ -18,6 +19,8 @@ export class Numbering {
   readonly attributes = new Interned();
   readonly types = new Interned();
   readonly properties = new Interned();
+  /** Numbers of what was met before: attributes hold others, which may stand in many places. */
+  readonly #known = new Map<Attribute | Type, number>();
   readonly #strings = new Map<string, number>();
   readonly #operations = new Map<string, number>();
   readonly #resources = new Map<TensorStream['stream'], number>();
@@ -63,6 +66,37 @@ export class Numbering {
   }
 
   type(type: Type): number {
+    return this.#remembered(type, () => this.types.add(this.#encodeType(type)));
+  }
+
+  attribute(attribute: Attribute): number {
+    return this.#remembered(attribute, () => {
+      const code = attribute.kind === 'choice' ? choiceCodes[attribute.of] : attributeCodes[attribute.kind];
+      const write = new ByteWriter().varint(code);
+      this.#encode(attribute, write);
+      return this.attributes.add(write.written);
+    });
+  }
+
+  /** The number of the one place in a source that everything in a program is from: programs without any are refused. */
+  location(): number {
+    const { file, position, location } = attributeCodes;
+    const write = new ByteWriter().varint(file);
+    for (const text of ['-', '', '']) write.varint(this.string(text));
+    const at = new ByteWriter().varint(position).varint(this.attributes.add(write.written));
+    for (let i = 0; i < 4; i++) at.varint(0);
+    const scope = this.attribute({ kind: 'unit' });
+    const whole = new ByteWriter().varint(location).varint(this.attributes.add(at.written)).varint(scope);
+    return this.attributes.add(whole.varint(0).varint(0).written);
+  }
+
+  #remembered(each: Attribute | Type, add: () => number): number {
+    const number = this.#known.get(each) ?? add();
+    this.#known.set(each, number);
+    return number;
+  }
+
+  #encodeType(type: Type): Uint8Array {
     const write = new ByteWriter().varint(typeCodes[type.kind]);
     switch (type.kind) {
       case 'tensor': {
@@ -78,26 +112,7 @@ export class Numbering {
         break;
       case 'symbol':
     }
-    return this.types.add(write.written);
-  }
-
-  attribute(attribute: Attribute): number {
-    const code = attribute.kind === 'choice' ? choiceCodes[attribute.of] : attributeCodes[attribute.kind];
-    const write = new ByteWriter().varint(code);
-    this.#encode(attribute, write);
-    return this.attributes.add(write.written);
-  }
-
-  /** The number of the one place in a source that everything in a program is from: programs without any are refused. */
-  location(): number {
-    const { file, position, location } = attributeCodes;
-    const write = new ByteWriter().varint(file);
-    for (const text of ['-', '', '']) write.varint(this.string(text));
-    const at = new ByteWriter().varint(position).varint(this.attributes.add(write.written));
-    for (let i = 0; i < 4; i++) at.varint(0);
-    const scope = this.attribute({ kind: 'unit' });
-    const whole = new ByteWriter().varint(location).varint(this.attributes.add(at.written)).varint(scope);
-    return this.attributes.add(whole.varint(0).varint(0).written);
+    return write.written;
   }
 
   #encode(attribute: Attribute, write: ByteWriter): ByteWriter {
@@ -159,7 +174,9 @@ function required(attribute: Attribute | undefined): Attribute {
   return attribute;
 }
 
-function floatBits({ width, value }: Extract<Attribute, { kind: 'float' }>): number {
-  if (width !== 32) throw new Error(`fractions of ${width} bits are not written`);
-  return new Int32Array(Float32Array.of(value).buffer)[0] ?? 0;
+/** The bits of a fraction as a whole number with its sign. */
+function floatBits({ width, value }: Extract<Attribute, { kind: 'float' }>): number | bigint {
+  if (width === 16) return Int16Array.of(float16Bits(value))[0] ?? 0;
+  if (width === 32) return new Int32Array(Float32Array.of(value).buffer)[0] ?? 0;
+  return new BigInt64Array(Float64Array.of(value).buffer)[0] ?? 0n;
 }

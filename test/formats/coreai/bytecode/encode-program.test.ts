@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { layOutProgram } from '../../../../src/formats/coreai/bytecode/encode-program.ts';
 import { OperationWriter, tensorType } from '../../../../src/formats/coreai/lower/operation-writer.ts';
-import type { Program } from '../../../../src/formats/coreai/program.ts';
+import type { Attribute, Program } from '../../../../src/formats/coreai/program.ts';
 import type { TensorStream } from '../../../../src/weights/tensor-stream.ts';
 
 const GIGABYTE = 1e9;
@@ -56,4 +56,19 @@ test('tensors of one name get different ones: runtimes would take the last for b
   const text = Buffer.concat([...last]).toString('latin1');
   expect(text).toContain('w\0');
   expect(text).toContain('w_2\0');
+});
+
+test('an attribute that stands in many others is encoded once, however often it is reached', () => {
+  let reads = 0;
+  let attribute: Attribute = {
+    get kind() {
+      reads++;
+      return 'unit' as const;
+    },
+  };
+  for (let depth = 0; depth < 18; depth++) attribute = { kind: 'array', items: [attribute, attribute] };
+  const declaration = { name: 'd', inputNames: [], attributes: { a: attribute }, outputNames: [] };
+  const { graphs, ...program } = programOf([]);
+  layOutProgram({ ...program, graphs: graphs.map((graph) => ({ ...graph, declaration })) });
+  expect(reads).toBeLessThan(10);
 });
