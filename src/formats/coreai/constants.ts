@@ -6,8 +6,8 @@ import type { Attribute, Element, Operation, TensorType } from './program.ts';
 /** Where the elements of a constant are: in the program itself, or among the weights. */
 export type Elements = Extract<Attribute, { kind: 'tensor' | 'resource' }>;
 
-/** Most elements that one stored element may stand for: more than any operation needs, and little to allocate. */
-const MOST_FILLED = 1 << 22;
+/** Most elements that one stored element may stand for: the largest known weight has half as many scales of 4 bits. */
+const MOST_FILLED = 1 << 21;
 
 /** The elements of a constant operation; `undefined` for other operations, and where they are nowhere. */
 export function elementsOf({ name, properties: [elements] }: Operation): Elements | undefined {
@@ -39,10 +39,9 @@ export function inlineNumbers(
   { bytes, splat }: Extract<Elements, { kind: 'tensor' }>,
 ): Numbers {
   const count = countOf(type);
-  const numbers = storedNumbers(inlineElement(type.element), bytes, splat ? 1 : count);
-  if (!splat) return numbers;
-  if (!(count <= MOST_FILLED)) throw new Error(`${count} elements stand for one number`);
-  return Float64Array.from({ length: count }, () => numbers[0] ?? 0);
+  if (splat && !(count <= MOST_FILLED)) throw new Error(`${count} elements stand for one number`);
+  const all = splat ? Buffer.alloc(count * bytes.length, bytes) : bytes;
+  return storedNumbers(inlineElement(type.element), all, count);
 }
 
 /** As what elements stand in the program: those of fewer than 8 bits one a byte, but for truths. */

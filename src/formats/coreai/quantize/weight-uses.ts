@@ -8,6 +8,9 @@ export interface WeightUse {
 
 const CONSTANT = 'primitive.constant_v1';
 
+/** Casts and transpositions on the way to a layer; networks have one of each. */
+const MOST_STEPS = 8;
+
 /** A place where a value is read. */
 interface Reading {
   readonly operation: Operation;
@@ -29,15 +32,17 @@ export function weightUses(graph: ProgramGraph): ReadonlyMap<Value, WeightUse> {
   }
   const outputs = new Set(graph.outputs.map(({ value }) => value));
 
-  const useOf = (value: Value): WeightUse | undefined => {
-    const uses = (readings.get(value) ?? []).map((reading) => useAt(reading, value.type.shape.length));
+  const useOf = (value: Value, steps = 0): WeightUse | undefined => {
+    if (steps > MOST_STEPS) return undefined;
+    const rank = value.type.shape.length;
+    const uses = (readings.get(value) ?? []).map((reading) => useAt(reading, rank, steps + 1));
     const [first] = uses;
     const isOne = uses.every(
       (use) => use && use.outputAxis === first?.outputAxis && use.inputAxis === first?.inputAxis,
     );
     return isOne && !outputs.has(value) ? first : undefined;
   };
-  const useAt = ({ operation, at }: Reading, rank: number): WeightUse | undefined => {
+  const useAt = ({ operation, at }: Reading, rank: number, steps: number): WeightUse | undefined => {
     const [result] = operation.results;
     switch (`${operation.name} ${at}`) {
       case 'primitive.conv2d_v1 1':
@@ -49,11 +54,11 @@ export function weightUses(graph: ProgramGraph): ReadonlyMap<Value, WeightUse> {
       case 'broadcasting_batch_matmul_v1 1':
         return { outputAxis: rank - 1, inputAxis: rank - 2 };
       case 'primitive.cast_v1 0':
-        return result && useOf(result);
+        return result && useOf(result, steps);
       case 'primitive.transpose_v1 0': {
-        const use = result && useOf(result);
+        const use = result && useOf(result, steps);
         const [, order] = operation.operands;
-        const perm = order && wholeNumbers(constants.get(order));
+        const perm = order && orderOf(constants.get(order));
         if (!use || !perm) return undefined;
         return { outputAxis: perm[use.outputAxis] ?? 0, inputAxis: perm[use.inputAxis] ?? 0 };
       }
@@ -70,10 +75,14 @@ export function weightUses(graph: ProgramGraph): ReadonlyMap<Value, WeightUse> {
   return found;
 }
 
-/** The numbers of a constant of 32-bit whole numbers that stands in the program. */
-function wholeNumbers(constant: Operation | undefined): readonly number[] | undefined {
+/** Most dimensions of a tensor, as the reader of programs has it. */
+const MOST_AXES = 16;
+
+/** The order of axes that a constant of 32-bit whole numbers gives, which stands in the program. */
+function orderOf(constant: Operation | undefined): readonly number[] | undefined {
   const [stored] = constant?.properties ?? [];
-  if (stored?.kind !== 'tensor' || stored.splat) return undefined;
-  const bytes = stored.bytes.slice();
-  return Array.from(new Uint32Array(bytes.buffer));
+  const element = constant?.results[0]?.type.element;
+  if (stored?.kind !== 'tensor' || stored.splat || (element !== 'u32' && element !== 'i32')) return undefined;
+  if (stored.bytes.length > 4 * MOST_AXES) return undefined;
+  return Array.from(new Uint32Array(stored.bytes.slice().buffer));
 }

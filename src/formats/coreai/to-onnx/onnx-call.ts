@@ -72,8 +72,15 @@ export class OnnxCall {
     return this.#fixed(this.resultType(), 'result');
   }
 
-  /** The numbers of a constant operand. Throws for one that is computed. */
+  /** The whole numbers of a constant operand. Throws for one that is computed, and for fractions. */
   numbers(at: number): readonly number[] {
+    const numbers = this.fractions(at);
+    if (!numbers.every(Number.isSafeInteger)) throw this.refuse(`operand ${at} is not of whole numbers`);
+    return numbers;
+  }
+
+  /** The numbers of a constant operand. Throws for one that is computed. */
+  fractions(at: number): readonly number[] {
     const numbers = this.#program.numbersOf(this.#name(at));
     if (!numbers) throw this.refuse(`operand ${at} is not a constant of the program`);
     return numbers;

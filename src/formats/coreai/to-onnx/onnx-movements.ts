@@ -54,7 +54,7 @@ export const movements: Readonly<Record<string, OnnxLowering>> = {
   'primitive.interpolate_v1'(op) {
     const sizes = op.resultShape();
     const scales = op.shapeOf(0).map((size, axis) => (sizes[axis] ?? 0) / size);
-    const isPlain = op.choice('interpolation') === NEAREST && op.numbers(3).every((offset) => offset === 0);
+    const isPlain = op.choice('interpolation') === NEAREST && op.fractions(3).every((offset) => offset === 0);
     if (!isPlain || !scales.every(Number.isInteger)) throw op.refuse('it does more than repeat elements');
     const attributes = {
       mode: 'nearest',

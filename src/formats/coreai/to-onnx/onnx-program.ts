@@ -7,7 +7,7 @@ import {
   valueInfo,
 } from '../../onnx/translated/translated-model.ts';
 import { isStored } from '../bytecode/stored-tensor.ts';
-import { countOf, elementsOf, inlineNumbers } from '../constants.ts';
+import { countOf, type Elements, elementsOf, inlineNumbers } from '../constants.ts';
 import type { Element, Operation, TensorType, Value } from '../program.ts';
 import { decodeConstant, isDecoder } from './decode-constant.ts';
 
@@ -16,6 +16,9 @@ export type Scope = Map<Value, string>;
 
 /** Most elements of a constant that an operation takes as parameters: more than two for each axis. */
 const MOST_PARAMETERS = 64;
+
+/** Most elements of all constants that stand in the program: many may be of the same bytes. Masks and times take a tenth. */
+const MOST_INLINE = 1 << 21;
 
 /**
  * A Core AI program on its way to ONNX: values get names, and a graph that is called often is written as often, its values
@@ -29,6 +32,7 @@ export class OnnxProgram extends TranslatedModel {
   readonly #constantNames = new Map<Value, string>();
   /** Names in ONNX of computed values and of constants that were read. */
   readonly #names = new Map<string, string>();
+  #inline = 0;
 
   constructor(path: string, folders: DataFolders) {
     super(
@@ -127,15 +131,34 @@ export class OnnxProgram extends TranslatedModel {
     const type = this.typeOf(name);
     const kind = this.kindOf(type.element);
     const elements = elementsOf(origin);
-    const dims = this.#fixedShape(name, type);
     if (!elements) throw this.unsupported(`the constant ${name} has no elements`);
-    if (elements.kind === 'tensor')
-      return this.initializer(`${name}/${kind}`, kind, dims, inlineNumbers(type, elements));
+    if (elements.kind === 'tensor') return this.#inlineConstant(name, kind, type, elements);
+    const dims = this.#fixedShape(name, type);
     const dtype = storedDTypes[type.element];
     const { tensor } = elements;
     if (!dtype || !isStored(tensor))
       throw this.unsupported(`${type.element} as the type of the constant ${name}`);
     return this.stored(name, kind, dtype, dims, tensor);
+  }
+
+  /** A number that stands for many stays one: it is spread out where it is computed with. */
+  #inlineConstant(
+    name: string,
+    kind: Kind,
+    type: TensorType,
+    elements: Extract<Elements, { kind: 'tensor' }>,
+  ): string {
+    const dims = this.#fixedShape(name, type);
+    const count = countOf(type);
+    if (elements.splat && count > MOST_PARAMETERS) {
+      const one = inlineNumbers({ ...type, shape: [] }, elements);
+      const scalar = this.initializer(`${name}/one`, kind, [], one);
+      return this.write.node1('Expand', [scalar, this.write.int64s(dims)], `${name}/${kind}`);
+    }
+    this.#inline += count;
+    if (this.#inline > MOST_INLINE)
+      throw this.unsupported(`its constants have more than ${MOST_INLINE.toLocaleString('en')} numbers`);
+    return this.initializer(`${name}/${kind}`, kind, dims, inlineNumbers(type, elements));
   }
 
   /** A compressed weight is decoded when the data file is written. */

@@ -44,8 +44,8 @@ export async function coreAiToOnnx(
 /** Graphs that call graphs: two text encoders in one call their norms, which makes three. */
 const DEEPEST = 16;
 
-/** Most operations that are written: a graph that is called is written for every call. */
-const MOST_OPERATIONS = 1 << 17;
+/** Most operations that are written, and values that they read: a graph that is called is written for every call. */
+const MOST_WRITTEN = 1 << 18;
 
 /** Writes operations, those of called graphs in their place. */
 class Translator {
@@ -63,7 +63,8 @@ class Translator {
   /** Throws `UnsupportedModelError` for operations that are not known, and for graphs that call each other without end. */
   operations(operations: readonly Operation[], scope: Scope, depth: number): void {
     for (const operation of operations) {
-      if (++this.#written > MOST_OPERATIONS || depth > DEEPEST)
+      this.#written += 1 + operation.operands.length;
+      if (this.#written > MOST_WRITTEN || depth > DEEPEST)
         throw this.#program.unsupported('its functions call each other too often');
       this.#operation(operation, scope, depth);
     }

@@ -24,6 +24,7 @@ import {
 } from '../../../quantize/small-network.ts';
 import { constantNumbers } from '../../../support/coreai-constants.ts';
 import { thrownBy } from '../../../support/thrown-by.ts';
+import { operation, programOf, tensor, weight } from '../small-programs.ts';
 
 const numbers = smallNumbers();
 
@@ -187,4 +188,35 @@ test.each([
   const error = thrownBy(() => quantized(options));
   expect(error).toBeInstanceOf(RequestError);
   expect(error.message).toContain(words);
+});
+
+/** A weight, and operations of Core AI on it, one after the other. */
+function chain(name: string, length: number, ...more: readonly Value[]): Program {
+  const type = tensor('f32', 64, 64);
+  const operations = [weight('w', type, new Uint8Array(4 * 64 * 64))];
+  for (let at = 0; at < length; at++)
+    operations.push(operation(name, [...(operations.at(-1)?.results ?? []), ...more], [{ type }]));
+  return programOf(operations, [], []);
+}
+
+test('a weight behind casts without number is left as it is', () => {
+  const { weights } = quantizeProgram(chain('primitive.cast_v1', 30_000), planQuantization({ bits: 4 }));
+  expect(weights).toEqual([]);
+});
+
+test('so is one that is transposed by what is no order of axes', () => {
+  const order = operation('primitive.constant_v1', [], [{ type: tensor('i8', 3) }], {
+    properties: [{ kind: 'tensor', bytes: Uint8Array.of(1, 0, 2), splat: false }],
+  });
+  const { graphs, ...program } = chain('primitive.transpose_v1', 1, ...order.results);
+  const layer = (operations: readonly Operation[]): Operation =>
+    operation('primitive.batch_matmul_v1', operations.at(-1)?.results ?? [], [
+      { type: tensor('f32', 64, 64) },
+    ]);
+  const withOrder = graphs.map((graph) => ({
+    ...graph,
+    operations: [order, ...graph.operations, layer(graph.operations)],
+  }));
+  const { weights } = quantizeProgram({ ...program, graphs: withOrder }, planQuantization({ bits: 4 }));
+  expect(weights).toEqual([]);
 });

@@ -1,11 +1,13 @@
 import { beforeEach, expect, test } from 'vitest';
+import { UnsupportedModelError } from '../../../../src/errors.ts';
 import { coreAiModel } from '../../../../src/formats/coreai/model.ts';
-import type { Operation, Program, Value } from '../../../../src/formats/coreai/program.ts';
+import type { Operation, Program, TensorType, Value } from '../../../../src/formats/coreai/program.ts';
 import type { NonFiniteValue, RunnerOptions } from '../../../../src/formats/runner.ts';
 import { writeFiles } from '../../../../src/formats/write-files.ts';
 import { openRunner } from '../../../../src/run/open-runner.ts';
 import { numbersOf } from '../../../../src/weights/tensor-values.ts';
 import { temporaryFolder } from '../../../support/temporary-folder.ts';
+import { rejectionOf } from '../../../support/thrown-by.ts';
 import { operation, programOf, tensor, weight } from '../small-programs.ts';
 
 const at = temporaryFolder();
@@ -145,4 +147,70 @@ test('an overflow of float16 is reported where it happens', async () => {
   const options = { roundToFloat16: true, onNonFinite: (value: NonFiniteValue) => found.push(value) };
   await run(ofX(x, [large, small, product, after]), [3], [1, 2, 3], options);
   expect(found).toMatchObject([{ path: place, operation: 'broadcasting_mul', value: 'broadcasting_mul' }]);
+});
+
+/** A constant whose number stands for all, or whose bytes are given. */
+function constantOf(type: TensorType, bytes: Uint8Array, splat = false): Operation {
+  const properties = [{ kind: 'tensor', bytes, splat } as const];
+  return operation('primitive.constant_v1', [], [{ type }], { properties });
+}
+
+test('a number that stands for many is spread out where it is computed with', async () => {
+  const type = tensor('f32', 100_000);
+  const many = constantOf(type, new Uint8Array(Float32Array.of(2).buffer), true);
+  const x = { type: tensor('f32', 1) };
+  const product = operation('broadcasting_mul_v1', [x, resultOf(many)], [{ type }]);
+  const found = await run(ofX(x, [many, product]), [1], [3]);
+  expect(found).toHaveLength(100_000);
+  expect(new Set(found)).toEqual(new Set([6]));
+});
+
+/** The refusal to run a program. */
+async function refusal(program: Program): Promise<Error> {
+  const error = await rejectionOf(run(program, [1], [1]));
+  expect(error).toBeInstanceOf(UnsupportedModelError);
+  return error;
+}
+
+test('an axis that is a fraction is refused', async () => {
+  const x = { type: tensor('f32', 1) };
+  const axis = numbers('f32', [1], 0.5);
+  const sum = operation('reduce_sum_v1', [x, resultOf(axis)], [{ type: x.type }]);
+  expect((await refusal(ofX(x, [axis, sum]))).message).toContain('operand 1 is not of whole numbers');
+});
+
+test('constants of the same bytes are not repeated without end', async () => {
+  const x = { type: tensor('f32', 1) };
+  const axis = numbers('i32', [], 0);
+  const bytes = new Uint8Array(10_000);
+  const all = Array.from({ length: 300 }, () => constantOf(tensor('i8', 10_000), bytes));
+  const joined = operation('primitive.concat_v1', [axis, ...all].map(resultOf), [
+    { type: tensor('i8', 3_000_000) },
+  ]);
+  const error = await refusal(ofX(x, [axis, ...all, joined]));
+  expect(error.message).toContain('its constants have more than 2,097,152 numbers');
+});
+
+test('functions that read much are not called without end', async () => {
+  const inner = { type: tensor('f32', 1) };
+  const sum = operation('primitive.add_v1', Array(5000).fill(inner), [{ type: tensor('f32', 5000) }]);
+  const x = { type: tensor('f32', 1) };
+  const call = () =>
+    operation('dataflow.invoke_v1', [x], [{ type: tensor('f32', 5000) }], {
+      properties: [
+        { kind: 'array', items: [] },
+        { kind: 'parameter', value: { kind: 'symbol', path: ['long'] }, type: { kind: 'symbol' } },
+        { kind: 'array', items: [] },
+      ],
+    });
+  const main = ofX(x, Array.from({ length: 100 }, call));
+  const long = {
+    name: 'long',
+    isPublic: false,
+    inputs: [{ value: inner }],
+    outputs: [{ value: resultOf(sum) }],
+    operations: [sum],
+  };
+  const error = await refusal({ ...main, graphs: [long, ...main.graphs] });
+  expect(error.message).toContain('call each other too often');
 });
