@@ -12,6 +12,22 @@ export function* jsonPieces(json: string): Generator<string> {
   yield json.slice(at);
 }
 
+/** Deeper than any data that is meant: much that walks through data takes a stack. */
+const DEEPEST = 200;
+
+/** Whether lists and objects of a JSON text, given in `jsonPieces`, stand deeper within each other than those of any data do. */
+export function nestsTooDeep(pieces: Iterable<string>): boolean {
+  let depth = 0;
+  for (const piece of pieces) {
+    if (piece.startsWith('"')) continue;
+    for (const [bracket] of piece.matchAll(/[[\]{}]/g)) {
+      depth += bracket === '[' || bracket === '{' ? 1 : -1;
+      if (depth > DEEPEST) return true;
+    }
+  }
+  return false;
+}
+
 /** A key that one object of a valid JSON text holds twice, which `JSON.parse` would hide; `undefined` if there is none. */
 export function duplicateKey(json: string): string | undefined {
   const open: Set<string>[] = []; // the keys of each object around the current place, the innermost last

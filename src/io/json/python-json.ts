@@ -1,6 +1,6 @@
 import { FileFormatError } from '../../errors.ts';
 import { readText } from '../disk.ts';
-import { jsonPieces } from './json-text.ts';
+import { jsonPieces, nestsTooDeep } from './json-text.ts';
 
 /** Any JSON object. */
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -17,7 +17,13 @@ export function isJsonObject(value: unknown): value is JsonObject {
 export function parsePythonJson(text: string, file: string): unknown {
   const notANumber = unusedString(text);
   let hasNaN = false;
-  const json = [...jsonPieces(text)]
+  const pieces = [...jsonPieces(text)];
+  if (nestsTooDeep(pieces))
+    throw new FileFormatError({
+      problem: `${file} nests lists and objects deeper than any data.`,
+      advice: 'It is damaged or not the file it should be: download it again.',
+    });
+  const json = pieces
     .map((piece) =>
       piece.startsWith('"')
         ? piece

@@ -2,6 +2,7 @@ import { FileFormatError } from '../../errors.ts';
 import { copyHashed } from '../copy-file.ts';
 import { readText } from '../disk.ts';
 import { type Hashed, writeHashed } from '../hashing/write-hashed.ts';
+import { jsonPieces, nestsTooDeep } from './json-text.ts';
 import { isJsonObject, parsePythonJson } from './python-json.ts';
 
 /**
@@ -68,10 +69,14 @@ function notFinite(file: string, key: string, value: number): FileFormatError {
   });
 }
 
-/** The value of a JSON file; `undefined` where it is not JSON, such as Python's with NaN and Infinity. Throws as `readText` does. */
+/**
+ * The value of a JSON file; `undefined` where it is not JSON, such as Python's with NaN and Infinity, or nests deeper than any data.
+ * Throws as `readText` does.
+ */
 export async function readStrictJson(path: string): Promise<unknown> {
   try {
-    return JSON.parse(await readText(path));
+    const text = await readText(path);
+    return nestsTooDeep(jsonPieces(text)) ? undefined : JSON.parse(text);
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
     throw error;

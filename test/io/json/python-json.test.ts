@@ -50,3 +50,12 @@ test('a file that must hold an object and holds something else is refused', asyn
   await expect(readJsonObject(at('null.json'))).rejects.toThrow('does not hold a JSON object');
   await expect(readJsonObject(at('none.json'))).rejects.toThrow(NotFoundError);
 });
+
+test('JSON that nests without end is refused before anybody walks through it', () => {
+  const nested = (depth: number) => `{"a": ${'['.repeat(depth)}${']'.repeat(depth)}}`;
+  expect(() => parsePythonJson(nested(50_000), 'unet/config.json')).toThrow(
+    'unet/config.json nests lists and objects deeper than any data.',
+  );
+  expect(parsePythonJson(nested(100), 'unet/config.json')).toHaveProperty('a');
+  expect(parsePythonJson('["[[[", "{{{"]'.replace('[[[', '['.repeat(1000)), 'f')).toHaveLength(2);
+});

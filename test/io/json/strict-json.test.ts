@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { FileFormatError } from '../../../src/errors.ts';
-import { copyConfigFile, strictJson, writeJson } from '../../../src/io/json/strict-json.ts';
+import { copyConfigFile, readStrictJson, strictJson, writeJson } from '../../../src/io/json/strict-json.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 import { rejectionOf } from '../../support/thrown-by.ts';
 
@@ -47,4 +47,9 @@ test('what is written has the size and hash that are given', async () => {
   expect(byteLength).toBe(readFileSync(at('a.json')).length);
   expect(sha256).toMatch(/^[0-9a-f]{64}$/);
   expect(() => strictJson([Number.NaN], 'a.json', 2)).toThrow(FileFormatError);
+});
+
+test('JSON that nests without end counts as none', async () => {
+  writeFileSync(at('nested.json'), '['.repeat(50_000) + ']'.repeat(50_000));
+  expect(await readStrictJson(at('nested.json'))).toBeUndefined();
 });
