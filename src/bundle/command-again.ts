@@ -6,6 +6,7 @@ import { type TargetName, targetOf } from '../formats/format.ts';
 import type { ArtifactRecord, Provenance } from '../formats/provenance.ts';
 import { targets as builders } from '../formats/targets.ts';
 import { nextCommand } from '../inspect/next-command.ts';
+import { shown } from '../io/error-text.ts';
 import { isJsonObject } from '../io/json/python-json.ts';
 import type { Precision } from '../quantize/precision.ts';
 import { usualClients } from './profiles/profiles.ts';
@@ -182,7 +183,7 @@ function clientsOf(made: readonly Made[]): readonly string[] {
 function attentionOf(made: readonly Made[]): string[] | undefined {
   const found = [...new Set(made.map(({ options }) => options.attention))];
   if (made.every(({ target, options }) => options.attention === builders[target].attention)) return [];
-  return found.length === 1 ? ['--attention', String(found[0])] : undefined;
+  return found.length === 1 ? ['--attention', argument(found[0])] : undefined;
 }
 
 function networkOptions(networks: ReadonlySet<NetworkName>): string[] {
@@ -218,13 +219,13 @@ function chunkOptions(bytes: unknown): string[] {
 
 function loraOptions(loras: unknown): string[] {
   if (!Array.isArray(loras) || loras.length === 0) return [];
-  const named = loras.filter(isJsonObject).map(({ name, scale }) => `${name}:${scale}`);
+  const named = loras.filter(isJsonObject).map(({ name, scale }) => `${argument(name)}:${argument(scale)}`);
   return ['--lora', ...named];
 }
 
 /** An option that is not at its default. */
 function option(name: string, value: unknown, usually?: unknown): string[] {
-  return value === undefined || value === null || value === usually ? [] : [name, String(value)];
+  return value === undefined || value === null || value === usually ? [] : [name, argument(value)];
 }
 
 /** How weights got fewer bits, where it is not the usual way; in words: `mode linear, groupSize 32`. */
@@ -234,7 +235,15 @@ function otherWay(quantization: unknown): string | undefined {
   const unusual = Object.entries(others).filter(
     ([key, value]) => !(key === 'mode' && value === 'palette') && value !== false,
   );
-  return unusual.length > 0 ? unusual.map(([key, value]) => `${key} ${String(value)}`).join(', ') : undefined;
+  return unusual.length > 0
+    ? unusual.map(([key, value]) => `${key} ${argument(value)}`).join(', ')
+    : undefined;
+}
+
+/** A value on record, which may come from anybody, as an argument. */
+function argument(value: unknown): string {
+  if (Array.isArray(value)) return value.map(argument).join();
+  return typeof value === 'string' ? value : shown(value);
 }
 
 function isInPlace(quantization: unknown): boolean {

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { NotFoundError, SdConvertError, UnsupportedModelError } from '../errors.ts';
 import { exists, pathKind } from '../io/disk.ts';
+import { asName } from '../io/error-text.ts';
 import { readJsonObject } from '../io/json/python-json.ts';
 import { notFound } from '../io/not-found.ts';
 import { openWeightFile } from '../weights/weight-file.ts';
@@ -80,7 +81,7 @@ export async function openComponent(given: string, options: ComponentOptions): P
       : `${path} is not a supported ${titles[as]}.`,
     details: {
       expected: componentClasses[as].join(' or '),
-      found: String(found ?? 'a config.json without _class_name'),
+      found: asName(found ?? 'a config.json without _class_name'),
     },
     advice: known?.kind === 'unsupported' ? known.advice : `Give the folder or file of a ${titles[as]}.`,
   });

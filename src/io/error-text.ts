@@ -32,7 +32,21 @@ export function shown(value: unknown, depth = 0): string {
   return size === 0 ? '{}' : excerpt(`{ ${inside.join(', ')} }`);
 }
 
+/** A value out of a file as a name in a sentence: a text as it is, anything else as `shown` writes it. */
+export function asName(value: unknown): string {
+  return typeof value === 'string' ? excerpt(value) : shown(value);
+}
+
 /** `1,234 bytes`. */
 export function countBytes(bytes: number): string {
   return `${bytes.toLocaleString('en-US')} bytes`;
+}
+
+/** Names that are named in a sentence, of however many. */
+const MOST_NAMED = 12;
+
+/** The first of foreign names: `a, b, …`. */
+export function firstOf(names: readonly string[]): string {
+  const first = names.slice(0, MOST_NAMED).map(excerpt);
+  return [...first, ...(names.length > MOST_NAMED ? ['…'] : [])].join(', ');
 }

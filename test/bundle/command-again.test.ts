@@ -138,3 +138,11 @@ test('where no single command makes it again, the card says why', () => {
     note: expect.stringContaining('several commands'),
   });
 });
+
+test('a record of somebody else may hold anything', () => {
+  const strange = { toString: 1 };
+  for (const key of ['attention', 'latentHeight', 'deployment', 'maxChunkBytes', 'quantization', 'client'])
+    expect(commandAgain(record(onnx, { [key]: strange }), 'out').note).not.toBe('');
+  const loras = [{ name: strange, scale: strange }];
+  expect(commandAgain(record(onnx, { loras }), 'out').command).toContain('{ toString: 1 }');
+});

@@ -99,6 +99,17 @@ const rules: readonly (readonly [what: string, change: (folder: string) => void,
     'metadata.json: assets.unet is 1, and coreai reads a text.',
   ],
   [
+    'an asset elsewhere',
+    metadata({ assets: { unet: '../Unet.aimodel' } }),
+    'metadata.json: assets.unet is "../Unet.aimodel", and coreai reads a name of a file beside it.',
+  ],
+  [
+    'what nests without end',
+    (folder) =>
+      writeFileSync(join(folder, 'metadata.json'), `{"kind": ${'['.repeat(50_000)}${']'.repeat(50_000)}}`),
+    'metadata.json is not strict JSON.',
+  ],
+  [
     'no UNet among the assets',
     metadata({ assets: { text_encoder: 'TextEncoder.aimodel', vae_decoder: 'VAEDecoder.aimodel' } }),
     'metadata.json names no unet in assets.',

@@ -4,7 +4,9 @@ import { SdConvertError } from '../../errors.ts';
 import { modelName } from '../../formats/format.ts';
 import { artifactsIn, withArtifact } from '../../formats/open.ts';
 import { readProvenance } from '../../formats/provenance.ts';
-import { exists, pathKind, readText } from '../../io/disk.ts';
+import { exists, pathKind } from '../../io/disk.ts';
+import { excerpt } from '../../io/error-text.ts';
+import { readStrictJson } from '../../io/json/strict-json.ts';
 import { modelsIn } from '../../run/find-models.ts';
 import { areOfXl } from '../../run/xl-models.ts';
 import type { ClientName, Profile } from './profile.ts';
@@ -91,17 +93,12 @@ async function presentUnets(folder: string): Promise<string[]> {
 async function readMetadata(folder: string, name: string): Promise<Metadata | string> {
   const file = `${name}.mlmodelc/metadata.json`;
   if ((await pathKind(join(folder, file))) !== 'file') return `${file} is missing.`;
-  try {
-    const { data, error } = metadataSchema.safeParse(JSON.parse(await readText(join(folder, file))));
-    const [issue] = error?.issues ?? [];
-    return (
-      data?.[0] ??
-      `${file} cannot be read: ${issue?.path.join('.') || 'it'}: ${issue?.message ?? 'of another kind'}.`
-    );
-  } catch (error) {
-    if (error instanceof SyntaxError) return `${file} is not strict JSON.`;
-    throw error;
-  }
+  const json = await readStrictJson(join(folder, file));
+  if (json === undefined) return `${file} is not strict JSON.`;
+  const { data, error } = metadataSchema.safeParse(json);
+  const [issue] = error?.issues ?? [];
+  const where = excerpt(issue?.path.join('.') || 'it');
+  return data?.[0] ?? `${file} cannot be read: ${where}: ${issue?.message ?? 'of another kind'}.`;
 }
 
 async function checkMetadata(

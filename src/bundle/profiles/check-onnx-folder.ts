@@ -6,6 +6,7 @@ import type { Port } from '../../formats/client-form.ts';
 import { fits, type Side, wantedPort } from '../../formats/onnx/edges/wanted-port.ts';
 import { readOnnxFacts } from '../../formats/onnx/read-onnx-facts.ts';
 import { pathKind } from '../../io/disk.ts';
+import { asName } from '../../io/error-text.ts';
 import { isJsonObject, type JsonObject } from '../../io/json/python-json.ts';
 import { readStrictJson } from '../../io/json/strict-json.ts';
 import { formatBytes } from '../../text.ts';
@@ -159,7 +160,7 @@ function checkJson(client: ClientName, profile: Profile, name: string, json: unk
   const { pipelines, components = {} } = profile;
   return [
     ...(pipelines && !pipelines.some((each) => each === own)
-      ? [`${name} names ${String(own)}, and ${client} takes ${pipelines.join(', ')}.`]
+      ? [`${name} names ${asName(own)}, and ${client} takes ${pipelines.join(', ')}.`]
       : []),
     ...Object.entries(components).flatMap(([key, [, className]]) => checkComponent(json, key, className)),
   ];

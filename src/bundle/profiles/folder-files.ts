@@ -45,7 +45,7 @@ function indexForClient({ pipelines, components = {}, schedulers }: Profile, ind
     if (key === '_class_name') return [key, pipelineFor(pipelines, index)];
     if (!isPresent(value)) return [key, value];
     const [library, className] = value;
-    if (key === 'scheduler' && schedulers && !schedulers.includes(String(className)))
+    if (key === 'scheduler' && schedulers && !schedulers.some((name) => name === className))
       return [key, [library, replacedScheduler({ schedulers }, { _class_name: className })?.to ?? className]];
     return [key, Object.hasOwn(components, key) ? components[key] : value];
   });
@@ -58,7 +58,7 @@ function pipelineFor(pipelines: Profile['pipelines'], index: JsonObject): unknow
   if (!pipelines || pipelines.some((name) => name === own)) return own;
   const wanted = isPresent(index.text_encoder_2)
     ? 'StableDiffusionXLPipeline'
-    : String(own).includes('LatentConsistency')
+    : typeof own === 'string' && own.includes('LatentConsistency')
       ? 'LatentConsistencyModelPipeline'
       : 'StableDiffusionPipeline';
   return pipelines.includes(wanted) ? wanted : own;

@@ -29,7 +29,8 @@ export function guernikaMetadata(
     const width = shapeOf(input, 'encoder_hidden_states')?.[1];
     const settings = schedulerSettings.flatMap((key) => {
       const value = scheduler?.[key];
-      return value === undefined || value === null ? [] : [[key, String(value)] as const];
+      const isPlain = ['string', 'number', 'boolean'].includes(typeof value);
+      return isPlain ? [[key, String(value)] as const] : [];
     });
     return {
       converter_version: `sdconvert ${version}`,

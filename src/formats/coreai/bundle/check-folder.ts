@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import { z } from 'zod';
+import { isPlainPath } from '../../../hub/hub-id.ts';
 import { exists, pathKind } from '../../../io/disk.ts';
+import { excerpt, shown } from '../../../io/error-text.ts';
 import { isJsonObject } from '../../../io/json/python-json.ts';
 import { readStrictJson } from '../../../io/json/strict-json.ts';
 import { checkAssets, type FolderPlace } from './check-assets.ts';
@@ -12,6 +14,7 @@ import { BETA_SCHEDULE, predictions } from './folder-metadata.ts';
  */
 
 const text = z.string({ error: 'a text' });
+const fileName = text.refine(isPlainPath, { error: 'a name of a file beside it' });
 const whole = z.int({ error: 'a whole number' });
 const number = z.number({ error: 'a number' });
 const oneOf = (...names: [string, ...string[]]) => z.enum(names, { error: names.join(', ') });
@@ -22,7 +25,7 @@ const metadataSchema = z.looseObject(
     metadata_version: z.literal('0.2', { error: '"0.2"' }),
     kind: z.literal('diffusion', { error: '"diffusion"' }),
     name: text,
-    assets: z.record(z.string(), text, { error: 'names of files' }),
+    assets: z.record(z.string(), fileName, { error: 'names of files' }),
     diffusion: z.looseObject(
       {
         type: oneOf('stable-diffusion', 'stable-diffusion-xl').nullish(),
@@ -82,13 +85,8 @@ function misfit(json: unknown, { path, message }: z.core.$ZodIssue): string {
     (inside, key) => (isJsonObject(inside) ? inside[String(key)] : undefined),
     json,
   );
-  const where = path.join('.');
+  const where = excerpt(path.join('.'));
   return value === undefined
     ? `metadata.json lacks ${where} (${message}).`
     : `metadata.json: ${where || 'it'} is ${shown(value)}, and coreai reads ${message}.`;
-}
-
-function shown(value: unknown): string {
-  const json = JSON.stringify(value);
-  return json.length > 60 ? `${json.slice(0, 60)}…` : json;
 }

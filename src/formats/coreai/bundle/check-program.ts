@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { exists, openFile } from '../../../io/disk.ts';
+import { firstOf } from '../../../io/error-text.ts';
 import { type HashOptions, hashStream } from '../../../io/hashing/hash-stream.ts';
 import { assetFileNames, HASH_BYTES } from '../asset.ts';
 import { unknownOperations } from '../known-operations.ts';
@@ -12,8 +13,8 @@ export function checkProgram(name: string, { program }: Pick<CoreAiAsset, 'progr
   return [
     ...(functions.includes('main')
       ? []
-      : [`${name} has no function main, which clients call: it has ${functions.join(', ') || 'none'}.`]),
-    ...(unknown.length > 0 ? [`${name} has operations that are unknown here: ${unknown.join(', ')}.`] : []),
+      : [`${name} has no function main, which clients call: it has ${firstOf(functions) || 'none'}.`]),
+    ...(unknown.length > 0 ? [`${name} has operations that are unknown here: ${firstOf(unknown)}.`] : []),
   ];
 }
 

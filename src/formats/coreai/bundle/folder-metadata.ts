@@ -5,6 +5,7 @@ import { ownSizes } from '../../../convert/networks/denoiser-sizes.ts';
 import { PIXELS } from '../../../convert/networks/latents.ts';
 import { type NetworkKind, networkKind } from '../../../convert/networks/networks.ts';
 import { traitsOf } from '../../../convert/traits.ts';
+import { asName } from '../../../io/error-text.ts';
 import type { JsonObject } from '../../../io/json/python-json.ts';
 import { parsePath } from '../../artifact-id.ts';
 import type { PipelineSettings } from '../../pipeline-settings.ts';
@@ -114,7 +115,7 @@ function schedulerNotes(scheduler: JsonObject): string[] {
       : []),
     ...(betas !== BETA_SCHEDULE
       ? [
-          `Apple’s Core AI pipelines have ${BETA_SCHEDULE} betas alone, not ${String(betas)}: their pictures differ.`,
+          `Apple’s Core AI pipelines have ${BETA_SCHEDULE} betas alone, not ${asName(betas)}: their pictures differ.`,
         ]
       : []),
     ...(rescale_betas_zero_snr === true
@@ -126,7 +127,7 @@ function schedulerNotes(scheduler: JsonObject): string[] {
         ]
       : []),
     ...(!predictions.some((known) => known === prediction)
-      ? [`Apple’s Core AI pipelines refuse models that predict ${String(prediction)}.`]
+      ? [`Apple’s Core AI pipelines refuse models that predict ${asName(prediction)}.`]
       : []),
   ];
 }
