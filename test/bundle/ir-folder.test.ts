@@ -1,6 +1,7 @@
 import { mkdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
+import { irFacts } from '../../src/bundle/profiles/ir-facts.ts';
 import { verify } from '../../src/commands/verify.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
@@ -97,4 +98,23 @@ test('the UNet of Stable Diffusion XL needs a second text encoder and tokenizer'
 test('what is no IR has none of the inputs', async () => {
   write('unet/openvino_model.xml', '<layer '.repeat(1e5));
   expect((await problems())[0]).toBe('openvino: unet has no input sample.');
+});
+
+test('an IR is read in a time that its length bounds, whatever is in it', () => {
+  expect(irFacts(`<layer ${'x'.repeat(200_000)}>`)).toEqual({ inputs: [], names: [], dataBytes: 0 });
+  const { names } = irFacts(layer(0, 'a', 'Add', '', ','.repeat(200_000)));
+  expect(names).toHaveLength(200_001);
+});
+
+test.each(['-1', 'NaN', '1e999', '9'.repeat(400)])('%s is no number of bytes', (offset) => {
+  const data = `<data offset="${offset}" size="16" />`;
+  expect(irFacts(layer(0, 'w', 'Const', data, '')).dataBytes).toBe(16);
+});
+
+test('what a client reads of a file may be of any kind', async () => {
+  write('scheduler/scheduler_config.json', '{"_class_name": {"toString": 1}}');
+  write('model_index.json', '{"_class_name": {"toString": 1}}');
+  expect(await problems()).toEqual([
+    expect.stringMatching(/^openvino: model_index\.json names \{ toString: 1 \}, and openvino takes /),
+  ]);
 });

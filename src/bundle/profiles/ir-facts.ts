@@ -20,7 +20,7 @@ export function irFacts(xml: string): IrFacts {
     const own = attributes(layer.slice(0, layer.indexOf('>')));
     const ports = layer.split('<port ').slice(1).map(attributesOfTag);
     const tensors = ports.flatMap((port) => port.get('names')?.split(',') ?? []);
-    names.push(...tensors);
+    for (const tensor of tensors) names.push(tensor);
     const data = attributesOfTag(layer.split('<data ', 2)[1] ?? '');
     if (own.get('type') === 'Parameter')
       inputs.push({
@@ -29,7 +29,7 @@ export function irFacts(xml: string): IrFacts {
         shape: shapeOf(data.get('shape') ?? ''),
       });
     if (own.get('type') === 'Const')
-      dataBytes = Math.max(dataBytes, Number(data.get('offset') ?? 0) + Number(data.get('size') ?? 0));
+      dataBytes = Math.max(dataBytes, countIn(data.get('offset')) + countIn(data.get('size')));
   }
   return { inputs, names, dataBytes };
 }
@@ -39,7 +39,16 @@ function attributesOfTag(text: string): ReadonlyMap<string, string> {
 }
 
 function attributes(tag: string): ReadonlyMap<string, string> {
-  return new Map([...tag.matchAll(/(\w+)="([^"]*)"/g)].map(([, name = '', value = '']) => [name, value]));
+  // From the beginning of a word on: within one, a long word would be read again and again.
+  return new Map(
+    [...tag.matchAll(/(?<!\w)(\w+)="([^"]*)"/g)].map(([, name = '', value = '']) => [name, value]),
+  );
+}
+
+/** A number of bytes; 0 for what is none. */
+function countIn(text = ''): number {
+  const count = /^\d+$/.test(text) ? Number(text) : 0;
+  return Number.isSafeInteger(count) ? count : 0;
 }
 
 function dtypeOf(elementType: string): string {
