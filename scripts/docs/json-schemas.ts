@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { manifestSchema } from '../../src/fleet/manifest.ts';
 import { itemStates } from '../../src/fleet/queue/list-jobs.ts';
+import { findingSchema } from '../../src/formats/finding-schema.ts';
 import { targetNames } from '../../src/formats/format.ts';
-import { findingSchema, provenanceSchema } from '../../src/formats/provenance.ts';
+import { provenanceSchema } from '../../src/formats/provenance.ts';
 import { cardSchema } from '../../src/report/card.ts';
 import {
   count,

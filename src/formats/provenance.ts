@@ -1,6 +1,7 @@
 import { join, resolve, sep } from 'node:path';
 import { z } from 'zod';
 import { FileFormatError, OutputExistsError } from '../errors.ts';
+import { isPlainPath } from '../hub/hub-id.ts';
 import { exists, lookAtFile, pathKind, removePath } from '../io/disk.ts';
 import { readJsonObject } from '../io/json/python-json.ts';
 import { writeJson } from '../io/json/strict-json.ts';
@@ -8,6 +9,7 @@ import { inWords } from '../text.ts';
 import { version } from '../version.ts';
 import type { WeightFinding } from '../weights/examined-weight.ts';
 import type { WrittenFile } from './artifact.ts';
+import { amount, findingSchema } from './finding-schema.ts';
 import { type PipelineSettings, pipelineSettings } from './pipeline-settings.ts';
 
 /**
@@ -64,29 +66,8 @@ export interface ArtifactRecord {
 
 const FILE = 'sdconvert.json';
 
-/** Schema of a finding, as it is on record. */
-export const findingSchema = z.discriminatedUnion('problem', [
-  z.object({
-    problem: z.literal('non-finite'),
-    weight: z.string(),
-    elements: z.number(),
-    nan: z.number(),
-    infinite: z.number(),
-    overflowing: z.number(),
-    first: z.number(),
-  }),
-  z.object({
-    problem: z.enum(['constant', 'huge']),
-    weight: z.string(),
-    elements: z.number(),
-    value: z.number(),
-  }),
-]);
-
-/** A path that leads nowhere else: records are files, and may come from anybody. */
-const place = z
-  .string()
-  .refine((text) => !/^[/\\]|(^|[/\\])\.\.([/\\]|$)|\0/.test(text), 'a path inside the folder');
+/** A path that leads nowhere else, and names something: records are files, and may come from anybody. */
+const place = z.string().refine(isPlainPath, 'a path inside the folder');
 
 const itemSchema = z.object({
   id: z.string().describe('SHA-256 of the models, their names, the options and the version'),
@@ -115,7 +96,7 @@ export const provenanceSchema = z.object({
       version: z.string().optional(), // absent: that of the file
       source: z.record(z.string(), z.string()),
       options: z.record(z.string(), z.unknown()),
-      files: z.array(z.object({ name: place, byteLength: z.number(), sha256: z.string() })),
+      files: z.array(z.object({ name: place, byteLength: amount, sha256: z.string() })),
       findings: z.array(findingSchema).optional(),
     }),
   ),
@@ -175,7 +156,7 @@ export async function updateProvenance(
   const checkpoint = change.checkpoint ?? found?.checkpoint;
   const hub = change.hub ?? found?.hub;
   const pipeline = change.pipeline ?? found?.pipeline;
-  const pending = (change.pending ?? found?.pending ?? []).filter((path) => !(path in written));
+  const pending = (change.pending ?? found?.pending ?? []).filter((path) => !Object.hasOwn(written, path));
   await writeJson(join(output, FILE), {
     sdconvert: version,
     ...(checkpoint && { checkpoint }),
@@ -305,7 +286,7 @@ async function differenceTo(
     if (now !== sha256)
       return `it was made from ${file.endsWith('.json') ? `another ${file}` : 'other weights'}`;
   }
-  const added = Object.keys(wanted.source).find((file) => !(file in record.source));
+  const added = Object.keys(wanted.source).find((file) => !Object.hasOwn(record.source, file));
   return added && `it was made without ${added}`;
 }
 

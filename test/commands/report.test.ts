@@ -162,3 +162,9 @@ test('a folder without models, somebody’s README.md and pictures of nothing ar
   await report({ folder: at('out'), output: own, force: true });
   rmSync(own, { recursive: true });
 });
+
+test('a model in a folder of any name is reported on', { timeout }, async () => {
+  cpSync(at('out/onnx/vae_encoder'), at('odd/constructor'), { recursive: true });
+  const { card } = await report({ folder: at('odd') });
+  expect(card.files.map(({ path, files }) => [path, files])).toEqual([['constructor', []]]);
+});

@@ -176,3 +176,14 @@ test('what a folder is the whole result of is forgotten with the next change, wh
     expect((await readProvenance(output()))?.item).toBeUndefined();
   }
 });
+
+test.each(['', '.', './onnx', 'onnx/../..', '/onnx', 'onnx//unet', 'C:/onnx', 'a\\b', 'a\0b'])(
+  'a record that names %j is refused: --force would remove what lies there',
+  async (path) => {
+    writeFileSync(
+      at('out/sdconvert.json'),
+      JSON.stringify({ sdconvert: '0', artifacts: { [path]: record() } }),
+    );
+    expect(await rejectionOf(readProvenance(output()))).toBeInstanceOf(FileFormatError);
+  },
+);

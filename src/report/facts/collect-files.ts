@@ -45,12 +45,14 @@ async function collect(
   { path, format, byteLength }: FoundArtifact,
   records: Provenance['artifacts'],
 ): Promise<CollectedFile> {
-  const options = records[path]?.options ?? {};
+  // A folder may be called like something that every object has.
+  const own = Object.hasOwn(records, path) ? records[path] : undefined;
+  const options = own?.options ?? {};
   const text = (value: unknown) => (typeof value === 'string' ? value : null);
   const { network = null, chunk } = parsePath(path);
   const known = {
     ...{ path, format, network, byteLength, chunk: chunk?.index ?? null },
-    files: hashedFiles(path, records),
+    files: own ? own.files.map((file) => ({ ...file })) : filesOfClient(path, records),
     precision: text(options.precision),
     attention: text(options.attention),
   };
@@ -65,10 +67,8 @@ async function collect(
   }
 }
 
-/** The files of an artifact as they are on record: under its own path, or under that of the folder of a client. */
-function hashedFiles(path: string, records: Provenance['artifacts']): CardFile['files'] {
-  const own = records[path];
-  if (own) return own.files.map((file) => ({ ...file }));
+/** The files of an artifact as they are on record under the path of the folder of a client. */
+function filesOfClient(path: string, records: Provenance['artifacts']): CardFile['files'] {
   for (const [folder, { files }] of Object.entries(records)) {
     if (!path.startsWith(`${folder}/`)) continue;
     const within = `${path.slice(folder.length + 1)}/`;
