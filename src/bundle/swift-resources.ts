@@ -9,8 +9,8 @@ import { type Compiler, compileWith } from '../formats/coreml/compiled/compilers
 import type { ModelDescription } from '../formats/coreml/mil/mil-schema.ts';
 import { formatOfEnding, modelName } from '../formats/format.ts';
 import { forgetProvenance } from '../formats/provenance.ts';
-import { listFolder, pathKind, removePath } from '../io/disk.ts';
-import { sizeOfFile } from '../io/file-sizes.ts';
+import { listFolder, removePath } from '../io/disk.ts';
+import { filesBelow, sizeOfFile } from '../io/file-sizes.ts';
 import { hashStream } from '../io/hashing/hash-stream.ts';
 import type { Hashed } from '../io/hashing/write-hashed.ts';
 
@@ -91,7 +91,7 @@ export async function compileBundles(
     await forgetProvenance(join(folder, bundle));
     const added = metadata && ((description: ModelDescription) => metadata(id, description));
     await compileWith(compiler, path, join(folder, bundle), { signal, metadata: added });
-    for (const file of await filesBelow(join(folder, bundle))) {
+    for await (const { name: file } of filesBelow(join(folder, bundle))) {
       const hashed = knownWeights(file, files) ?? (await hash(join(folder, bundle, file), signal));
       written.push({ name: `${bundle}/${file}`, ...hashed });
     }
@@ -123,17 +123,6 @@ function isReplaced(name: string, packages: readonly SwiftPackage[]): boolean {
   // Only what apps load: what else is called like the network is somebody's own.
   const isSwift = network && nameOf({ network, chunk }, { by: 'swift', origin: '' }) === modelName(name);
   return isSwift === true && packages.some(({ id }) => id.network === network);
-}
-
-/** The files in a folder and its folders, by path below it, sorted. */
-async function filesBelow(folder: string, path = ''): Promise<string[]> {
-  const files: string[] = [];
-  for (const name of await listFolder(join(folder, path))) {
-    const below = path === '' ? name : `${path}/${name}`;
-    if ((await pathKind(join(folder, below))) === 'folder') files.push(...(await filesBelow(folder, below)));
-    else files.push(below);
-  }
-  return files;
 }
 
 /** Hash of a bundle's file if it is known from its package: weights are the same file in both. */

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { RequestError } from '../errors.ts';
-import { listFolder, lookAtFile, pathKind, pointTo, readText, writeText } from '../io/disk.ts';
+import { lookAtFile, pathKind, pointTo, readText, writeText } from '../io/disk.ts';
+import { filesBelow } from '../io/file-sizes.ts';
 import { isCommit } from './hub-client.ts';
 import { isPlainPath } from './hub-id.ts';
 
@@ -63,7 +64,7 @@ export function repositoryCache(cacheDir: string, repo: string): RepositoryCache
     point: (commit, path, oid) => pointTo(blob(oid), join(snapshot(commit), path)),
     async files(commit) {
       const top = snapshot(commit);
-      return (await pathKind(top)) === 'folder' ? filesBelow(top) : [];
+      return (await pathKind(top)) === 'folder' ? filesOf(top) : [];
     },
   };
 }
@@ -74,15 +75,10 @@ export async function sizeOf(path: string): Promise<number | undefined> {
 }
 
 /** Links that lead nowhere are left out: their contents are not there. */
-async function filesBelow(folder: string, prefix = ''): Promise<string[]> {
-  const files: string[] = [];
-  for (const name of await listFolder(folder)) {
-    const path = join(folder, name);
-    const kind = await pathKind(path);
-    if (kind === 'file') files.push(prefix + name);
-    else if (kind === 'folder') files.push(...(await filesBelow(path, `${prefix}${name}/`)));
-  }
-  return files;
+async function filesOf(folder: string): Promise<string[]> {
+  const names: string[] = [];
+  for await (const { name, isThere } of filesBelow(folder)) if (isThere) names.push(name);
+  return names;
 }
 
 /** A revision becomes the name of a file. */
