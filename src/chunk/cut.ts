@@ -1,3 +1,4 @@
+import { UnsupportedModelError } from '../errors.ts';
 import { type CrossingValue, planChunks } from './plan.ts';
 
 /**
@@ -60,33 +61,40 @@ export function cutModel<Operation extends CutOperation>(
     const kept = new Set([...givens.needed(own.flatMap(({ reads }) => reads)), ...own]);
     const read = new Set([...kept].flatMap(({ reads }) => reads));
     const readLater = new Set(work.slice(to).flatMap(({ reads }) => reads));
-    const made = own.flatMap(({ writes }) => writes);
+    const made = new Set(own.flatMap(({ writes }) => writes));
     const madeEarlier = work.slice(0, from).flatMap(({ writes }) => writes);
     return {
       operations: model.operations.filter((operation) => kept.has(operation)),
       inputs: model.inputs.filter((name) => read.has(name)),
       entering: madeEarlier.filter((name) => read.has(name)),
-      leaving: made.filter((name) => readLater.has(name)),
-      outputs: model.outputs.filter((name) => made.includes(name)),
+      leaving: [...made].filter((name) => readLater.has(name)),
+      outputs: model.outputs.filter((name) => made.has(name)),
     };
   });
 }
+
+/** Values that each operation reads that are given, on average; those of known models have a tenth. */
+const MOST_GIVENS = 100;
 
 /** Values that every chunk can compute for itself, from inputs and constants. */
 class Givens<Operation extends CutOperation> {
   readonly #known: Set<string>;
   /** The operation that makes each value that is not an input. */
   readonly #makers = new Map<string, Operation>();
+  /** Values that may still be looked at: what is made of much must not be so for each of its readers. */
+  #left: number;
 
   constructor({ operations, inputs, outputs }: CutModel<Operation>) {
+    const given = new Set(outputs);
     const constant = new Set<string>();
     this.#known = new Set(inputs);
+    this.#left = 1e5 + MOST_GIVENS * operations.length;
     for (const operation of operations) {
       const { reads, writes, repeatable } = operation;
       const isConstant = repeatable !== 'never' && reads.every((name) => constant.has(name));
       const isLaidOut = repeatable === 'on inputs' && reads.every((name) => this.#known.has(name));
       // An output has to be computed by one chunk only.
-      if (!(isConstant || isLaidOut) || writes.some((name) => outputs.includes(name))) continue;
+      if (!(isConstant || isLaidOut) || writes.some((name) => given.has(name))) continue;
       for (const name of writes) {
         if (isConstant) constant.add(name);
         this.#known.add(name);
@@ -105,11 +113,21 @@ class Givens<Operation extends CutOperation> {
     return writes.some((name) => this.#makers.has(name));
   }
 
-  /** The operations that make these values, as far as they are given. */
+  /** The operations that make these values, as far as they are given. Throws `UnsupportedModelError` where those of all operations together are far too many. */
   needed(names: readonly string[]): Operation[] {
     const wanted = new Set(names);
     // Iterating over a set includes what is added meanwhile.
-    for (const name of wanted) for (const read of this.#makers.get(name)?.reads ?? []) wanted.add(read);
+    for (const name of wanted) {
+      if (--this.#left < 0) throw tooManyGivens();
+      for (const read of this.#makers.get(name)?.reads ?? []) wanted.add(read);
+    }
     return [...new Set([...wanted].flatMap((name) => this.#makers.get(name) ?? []))];
   }
+}
+
+function tooManyGivens(): UnsupportedModelError {
+  return new UnsupportedModelError({
+    problem: 'the model cannot be cut: its operations read constants that are each made of very many others.',
+    advice: 'Let its exporter fold constants, or quantise and run it whole.',
+  });
 }

@@ -187,15 +187,28 @@ function crossingBytes(
     for (const name of reads) lastRead.set(name, position);
   });
   const alive = new Map<string, number | undefined>();
+  let [sum, unknown] = [0, 0];
+  const count = (bytes: number | undefined, sign: 1 | -1): void => {
+    if (bytes === undefined) unknown += sign;
+    else sum += sign * bytes;
+  };
+  const end = (name: string): void => {
+    if (alive.has(name)) count(alive.get(name), -1);
+    alive.delete(name);
+  };
   const crossing: (number | undefined)[] = [undefined];
   operations.forEach(({ reads, writes }, position) => {
-    for (const name of writes)
-      if ((lastRead.get(name) ?? -1) > position) alive.set(name, values.get(name)?.byteLength);
-    for (const name of reads) if (lastRead.get(name) === position) alive.delete(name);
-    let sum: number | undefined = 0;
-    for (const bytes of alive.values())
-      sum = sum === undefined || bytes === undefined ? undefined : sum + bytes;
-    crossing.push(sum);
+    for (const name of writes) {
+      if ((lastRead.get(name) ?? -1) <= position) continue;
+      end(name); // one that is written twice
+      const { byteLength } = values.get(name) ?? {};
+      // Sums of larger ones would not be exact: such values are none.
+      const bytes = Math.abs(byteLength ?? 0) <= Number.MAX_SAFE_INTEGER ? byteLength : undefined;
+      count(bytes, 1);
+      alive.set(name, bytes);
+    }
+    for (const name of reads) if (lastRead.get(name) === position) end(name);
+    crossing.push(unknown > 0 ? undefined : sum);
   });
   return crossing.slice(0, -1);
 }

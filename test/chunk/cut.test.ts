@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
 import { type CutModel, type CutOperation, cutModel } from '../../src/chunk/cut.ts';
+import { UnsupportedModelError } from '../../src/errors.ts';
+import { thrownBy } from '../support/thrown-by.ts';
 
 /** `c = add(a, b)` is an operation; what is written `c := …` may be done again on inputs, `c ~= …` never. */
 function modelOf(
@@ -124,4 +126,16 @@ test('what a skip over a whole chunk needs is taken from the chunk that made it'
   expect(first?.leaving).toEqual(['a']);
   expect(second).toMatchObject({ entering: ['a'], leaving: ['b'] });
   expect(third?.entering).toEqual(['a', 'b']);
+});
+
+test('a chain of constants that every operation reads is refused: its cost would be the square of its length', () => {
+  const long = 3000;
+  const constants = Array.from({ length: long }, (_, at) => `c${at + 1} = cast(${at === 0 ? '' : `c${at}`})`);
+  const layers = Array.from(
+    { length: long },
+    (_, at) => `h${at + 1} = add(${at === 0 ? 'x' : `h${at}`}, c${long})`,
+  );
+  const error = thrownBy(() => cut([...constants, ...layers, `y = cast(h${long})`], {}));
+  expect(error).toBeInstanceOf(UnsupportedModelError);
+  expect(error.problem).toContain('the model cannot be cut');
 });

@@ -201,3 +201,13 @@ function orUndefined<T>(make: () => T): T | undefined {
     throw error;
   }
 }
+
+test('values whose sizes no number holds do not cross', () => {
+  const operations = ['a', 'b', 'c', 'd'].map((name, at, all) => ({
+    reads: all.slice(Math.max(0, at - 1), at),
+    writes: [name],
+    weightBytes: 10,
+  }));
+  const values = new Map(['a', 'b', 'c'].map((name) => [name, { byteLength: name === 'b' ? 1e300 : 1 }]));
+  expect(planChunks(operations, values, 30).map(({ to }) => to)).not.toContain(2);
+});

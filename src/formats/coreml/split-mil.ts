@@ -113,10 +113,11 @@ class Cuttable {
     leaving: readonly Crossing[],
   ): Model {
     const { name, function: fn, block, program, description } = this.#main;
+    const [taken, given] = [new Set(chunk.inputs), new Set(chunk.outputs)];
     // A float32 output that a later chunk reads is listed once.
-    const handedOn = leaving.filter(({ outside }) => !chunk.outputs.includes(outside));
+    const handedOn = leaving.filter(({ outside }) => !given.has(outside));
     const inputs = [
-      ...fn.inputs.filter((input) => chunk.inputs.includes(input.name)),
+      ...fn.inputs.filter((input) => taken.has(input.name)),
       ...entering.map(({ outside, outsideDtype, shape }) => namedType(outside, outsideDtype, shape)),
     ];
     const outputs = [...handedOn.map(({ outside }) => outside), ...chunk.outputs];
@@ -126,14 +127,8 @@ class Cuttable {
       ...this.#model,
       description: {
         ...description,
-        input: [
-          ...description.input.filter((input) => chunk.inputs.includes(input.name)),
-          ...entering.map(feature),
-        ],
-        output: [
-          ...handedOn.map(feature),
-          ...description.output.filter((output) => chunk.outputs.includes(output.name)),
-        ],
+        input: [...description.input.filter((input) => taken.has(input.name)), ...entering.map(feature)],
+        output: [...handedOn.map(feature), ...description.output.filter((output) => given.has(output.name))],
       },
       mlProgram: { ...program, functions: { [name]: cutFunction } },
     };

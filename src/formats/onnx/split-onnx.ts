@@ -93,8 +93,8 @@ export class CuttableOnnx {
     const leaving = chunk.leaving.map((name) => this.#crossing(name));
     const inputs = new Set(chunk.inputs);
     const outputs = new Map(leaving.map(({ info }) => [nameOf(info), info]));
-    for (const info of graph?.output ?? [])
-      if (chunk.outputs.includes(nameOf(info))) outputs.set(nameOf(info), info);
+    const given = new Set(chunk.outputs);
+    for (const info of graph?.output ?? []) if (given.has(nameOf(info))) outputs.set(nameOf(info), info);
     const made = new Set(chunk.operations.flatMap(({ writes }) => writes));
     const dataFiles = layOutTensors(
       chunk.operations.flatMap(({ stored }) => stored ?? []),

@@ -26,6 +26,7 @@ export function weightUses(graph: GraphProto): ReadonlyMap<string, WeightUse> {
     }
   }
   const elsewhere = new Set([
+    ...namesGivenTwice(graph),
     ...(graph.output ?? []).map(({ name }) => name ?? ''),
     ...namesInSubgraphs(graph),
   ]);
@@ -36,7 +37,8 @@ export function weightUses(graph: GraphProto): ReadonlyMap<string, WeightUse> {
     if (elsewhere.has(value) || reading.length === 0 || casts > MOST_CASTS) return undefined;
     const uses: WeightUse[] = [];
     for (const { node, at } of reading) {
-      const use = node.opType === 'Cast' ? throughCast(node, casts + 1) : layerUse(node, at, dataType);
+      const isCast = node.opType === 'Cast' && at === 0;
+      const use = isCast ? throughCast(node, casts + 1) : layerUse(node, at, dataType);
       if (!use) return undefined;
       uses.push(use);
     }
@@ -122,6 +124,17 @@ function layerUse(node: NodeProto, at: number, dataType: number): WeightUse | un
 function layersOf(node: NodeProto, dataType: number): MatrixLayer[] | undefined {
   if (dataType === dataTypes.f16) return [{ node, dtype: 'f16' }];
   return dataType === dataTypes.f32 ? [{ node, dtype: 'f32' }] : undefined;
+}
+
+/** Names that several nodes give, which no valid model has: what is followed from one to the next would branch without end. */
+function namesGivenTwice({ node: nodes }: GraphProto): string[] {
+  const given = new Set<string>();
+  const twice: string[] = [];
+  for (const { output } of nodes ?? [])
+    for (const name of output ?? [])
+      if (given.has(name)) twice.push(name);
+      else given.add(name);
+  return twice;
 }
 
 /** Names that the subgraphs of a graph's nodes (If, Loop) read. */
