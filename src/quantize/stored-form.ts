@@ -2,7 +2,7 @@ import type { Graph } from '../graph/graph.ts';
 import { copyInto, rewrite } from '../graph/rewrite.ts';
 import { borrowBlock, returnBlocks } from '../io/block-pool.ts';
 import { blockConverter } from '../weights/convert-dtype.ts';
-import { byteSize, byteWidth } from '../weights/dtype.ts';
+import { byteSize, byteWidth, elementCount } from '../weights/dtype.ts';
 import type { Weight } from '../weights/weight.ts';
 import type { FloatTensor } from './float-tensor.ts';
 import { LinearWeight } from './linear.ts';
@@ -57,11 +57,18 @@ export function withStoredForms(graph: Graph, forms: StoredForms): Graph | undef
   return found === forms.size ? restoring : undefined;
 }
 
-/** A convolution of 1×1 may be stored for a matrix. */
+/**
+ * Whether a form, which may be read from anybody's file, can be that of a weight. A convolution of 1×1 may be stored for a
+ * matrix.
+ */
 function fits({ shape }: Weight, form: StoredForm): boolean {
-  const stored = form.kind === 'linear' ? form.shape : form.scaled?.shape;
+  const isWhole = (size: number): boolean => Number.isInteger(size) && size > 0;
   const squeezed = (sizes: readonly number[]) => sizes.filter((size) => size !== 1).join();
-  return !stored || squeezed(shape) === squeezed(stored);
+  if (form.kind === 'linear')
+    return form.blockShape.every(isWhole) && squeezed(shape) === squeezed(form.shape);
+  const { groups, scaled } = form;
+  const isCut = isWhole(groups) && elementCount(shape) % groups === 0;
+  return isCut && (!scaled || squeezed(shape) === squeezed(scaled.shape));
 }
 
 /** A weight as it comes back from a form: what quantising it gives, as float32. Throws as quantising does. */
@@ -87,9 +94,9 @@ function restored(weight: Weight, form: StoredForm): Weight {
   };
 }
 
-/** What a weight loses in a form: Σ(w − ŵ)² and Σw² of its elements. Throws as quantising does. */
-export function errorIn(weight: Weight, form: StoredForm): Promise<WeightError> {
-  return quantized(weight, form).error();
+/** What a weight loses in a form: Σ(w − ŵ)² and Σw² of its elements; `undefined` for a form of another weight. Throws as quantising does. */
+export async function errorIn(weight: Weight, form: StoredForm): Promise<WeightError | undefined> {
+  return fits(weight, form) ? quantized(weight, form).error() : undefined;
 }
 
 function quantized(

@@ -64,9 +64,10 @@ async function describeWeight(
 ): Promise<Layers['weights'][number]> {
   const { kind, bits } = form;
   const described = { name, form: kind, bits };
-  if (!original) return { ...described, elements: null, byteLength: null, decibels: null };
+  const error = original && (await errorIn(original, form));
+  if (!error) return { ...described, elements: null, byteLength: null, decibels: null };
   const elements = elementCount(original.shape);
-  const { squaredError, energy } = await errorIn(original, form);
+  const { squaredError, energy } = error;
   const decibels = asDecibels(10 * Math.log10(energy / squaredError));
   return {
     ...described,
