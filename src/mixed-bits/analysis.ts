@@ -47,19 +47,33 @@ export interface WeightAnalysis {
   readonly errors: ReadonlyMap<number, number>;
 }
 
+/** Bits of a weight, of which there are few. */
+const bits = z.int().min(1).max(16);
+
+/** Bytes or elements. */
+const amount = z.int().min(0);
+
+/** More whole models than anybody measures. */
+const MOST_POINTS = 10_000;
+
 const schema = z.object({
   measured: z.object({
     model: z.record(z.string(), z.string()),
     inputs: z.array(z.string()),
-    bits: z.array(z.number()),
-    peak: z.number(),
+    bits: z.array(bits).max(16),
+    peak: z.number().min(0),
   }),
   weights: z.record(
     z.string(),
-    z.object({ elements: z.int(), bytes: z.int(), errors: z.record(z.string(), z.number()) }),
+    z.object({
+      elements: amount,
+      bytes: amount,
+      errors: z.record(z.string().regex(/^([1-9]|1[0-6])$/, 'bits from 1 to 16'), z.number().min(0)),
+    }),
   ),
   points: z
-    .array(z.object({ bits: z.union([z.number(), z.literal('mixed')]), bytes: z.int(), psnr: z.number() }))
+    .array(z.object({ bits: z.union([bits, z.literal('mixed')]), bytes: amount, psnr: z.number() }))
+    .max(MOST_POINTS)
     .optional(),
 });
 

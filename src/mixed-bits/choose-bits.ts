@@ -38,15 +38,26 @@ export interface Allocation {
  */
 export function* allocations(weights: readonly WeightChoices[]): Generator<Allocation> {
   const hulls = weights.map(({ name, choices }) => ({ name, hull: lowerHull(choices) }));
-  const bits = new Map(hulls.map(({ name, hull }) => [name, hull[0]?.bits ?? 0]));
+  const steps = stepsInOrder(hulls);
+  /** The bits after so many steps: made when they are asked for, since of all allocations few are. */
+  const bitsAfter = (taken: number): ReadonlyMap<string, number> => {
+    const bits = new Map(hulls.map(({ name, hull }) => [name, hull[0]?.bits ?? 0]));
+    for (const { name, to } of steps.slice(0, taken)) bits.set(name, to.bits);
+    return bits;
+  };
   let bytes = sum(hulls, (choice) => choice.bytes);
   let error = sum(hulls, (choice) => choice.error);
-  yield { bits: new Map(bits), bytes, error };
-  for (const { name, from, to } of stepsInOrder(hulls)) {
-    bits.set(name, to.bits);
+  yield { bits: bitsAfter(0), bytes, error };
+  for (const [before, { from, to }] of steps.entries()) {
     bytes += to.bytes - from.bytes;
     error += to.error - from.error;
-    yield { bits: new Map(bits), bytes, error };
+    yield {
+      get bits() {
+        return bitsAfter(before + 1);
+      },
+      bytes,
+      error,
+    };
   }
 }
 

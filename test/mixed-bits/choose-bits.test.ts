@@ -99,3 +99,12 @@ function mixtures([first, ...others]: readonly WeightChoices[]): Pick<Allocation
     rest.map((other) => ({ bytes: other.bytes + bytes, error: other.error + error })),
   );
 }
+
+test('the ways to store thousands of weights take little memory together', () => {
+  const choices = [16, 8, 6, 4, 3, 2].map((bits) => ({ bits, bytes: bits * 100, error: 1 / bits - 1 / 16 }));
+  const many = Array.from({ length: 1500 }, (_, at) => ({ name: `w${at}`, choices }));
+  const before = process.memoryUsage().heapUsed;
+  const all = [...allocations(many)];
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(100e6);
+  expect([...(all.at(-1)?.bits.values() ?? [])]).toEqual(many.map(() => 2));
+});
