@@ -23,7 +23,7 @@ const LEVELS = 3;
 export async function findArtifacts(folder: string, within = '', levels = LEVELS): Promise<FoundArtifact[]> {
   const names = await listFolder(folder);
   const found: FoundArtifact[] = [];
-  for (const name of names) {
+  for (const [at, name] of names.entries()) {
     const place = join(folder, name);
     const path = within + name;
     const kind = await pathKind(place);
@@ -31,8 +31,10 @@ export async function findArtifacts(folder: string, within = '', levels = LEVELS
     if (kind === 'file') {
       const format = formatOfEnding(name);
       if (format === undefined) continue;
-      // Its data files are called like it, with something behind.
-      const own = names.filter((each) => each.startsWith(name)).map((each) => sizeOfFile(join(folder, each)));
+      // Its data files are called like it, with something behind: in order, they follow it.
+      let end = at;
+      while (names[end]?.startsWith(name)) end++;
+      const own = names.slice(at, end).map((each) => sizeOfFile(join(folder, each)));
       const byteLength = (await Promise.all(own)).reduce((sum, size) => sum + size, 0);
       found.push({ path, format, byteLength });
       continue;

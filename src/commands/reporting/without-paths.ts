@@ -7,6 +7,7 @@ export function withoutPaths<T>(value: T, places: readonly string[]): T {
   // The longest first: one place may be within another.
   const sorted = names.toSorted(([a], [b]) => b.length - a.length);
   return mapTexts(value, (text) =>
-    sorted.reduce((result, [path, name]) => result.replaceAll(path, name), text),
+    // A name may hold what stands for something in replacements: $&.
+    sorted.reduce((result, [path, name]) => result.replaceAll(path, () => name), text),
   );
 }

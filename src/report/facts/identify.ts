@@ -114,18 +114,22 @@ function recipeOf(records: Records): Card['identity']['recipe'] {
       const key = JSON.stringify([option, typeof value === 'string' ? value : JSON.stringify(value)]);
       values.set(key, (values.get(key) ?? new Set()).add(path));
     }
+  const packages = made.filter(([path]) => isPackage(path)).length;
   return [...values].map(([key, paths]) => {
     const [option, value]: [string, string] = JSON.parse(key);
-    return { option, value, of: ownersOf(paths, new Set(made.map(([path]) => path))) };
+    return { option, value, of: ownersOf([...paths], { all: made.length, packages }) };
   });
 }
 
 /** Which models an option is of, in short. */
-function ownersOf(paths: ReadonlySet<string>, all: ReadonlySet<string>): string {
-  if (paths.size === all.size) return 'all models';
-  const isPackage = (path: string) => formatOfEnding(path) === 'mlpackage';
-  const packages = [...all].filter(isPackage);
-  if (packages.every((path) => paths.has(path)) && packages.length === paths.size) return 'Core ML packages';
-  if (![...paths].some(isPackage) && paths.size === all.size - packages.length) return 'ONNX models';
-  return [...new Set([...paths].map((path) => parsePath(path).network ?? path))].join(', ');
+function ownersOf(paths: readonly string[], of: { readonly all: number; readonly packages: number }): string {
+  if (paths.length === of.all) return 'all models';
+  const packages = paths.filter(isPackage).length;
+  if (packages === of.packages && packages === paths.length) return 'Core ML packages';
+  if (packages === 0 && paths.length === of.all - of.packages) return 'ONNX models';
+  return [...new Set(paths.map((path) => parsePath(path).network ?? path))].join(', ');
+}
+
+function isPackage(path: string): boolean {
+  return formatOfEnding(path) === 'mlpackage';
 }

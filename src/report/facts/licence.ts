@@ -11,6 +11,9 @@ const LARGEST_CARD = 4e6;
 
 const MOST_ALIASES = 10;
 
+/** Longer than the front matter of any card: what is longer is not read. */
+const LONGEST_MATTER = 64_000;
+
 /** The front matter of a model card, as far as it speaks of the licence. */
 const frontMatter = z.looseObject({
   license: z.string(),
@@ -23,7 +26,8 @@ export async function licenceIn(folder: string): Promise<Licence | undefined> {
   const file = join(folder, 'README.md');
   if ((await pathKind(file)) !== 'file') return undefined;
   const [, yaml] = /^\uFEFF?---\r?\n([\s\S]*?)\r?\n---/.exec(await readText(file, LARGEST_CARD)) ?? [];
-  const { data } = frontMatter.safeParse(yaml === undefined ? undefined : parsed(yaml));
+  if (yaml === undefined || yaml.length > LONGEST_MATTER) return undefined;
+  const { data } = frontMatter.safeParse(parsed(yaml));
   if (!data) return undefined;
   const { license: id, license_name: name = null, license_link: link = null } = data;
   return { id, name, link, from: 'the model card of the checkpoint' };
