@@ -21,16 +21,15 @@ export const plainName = z
 
 const decibels = z.number().describe('dB');
 
+/** One or more of a few words, each of which need stand there once. */
+const some = <const T extends readonly string[]>(words: T) => z.array(z.enum(words)).min(1).max(64);
+
 /** Options of a conversion, with the names and values that the library has for them; those of bits stand by themselves. */
 const options = {
-  targets: z
-    .array(z.enum(targetNames))
-    .min(1)
-    .optional()
-    .describe('what to write; onnx and coreml when left out'),
-  clients: z.array(z.enum(clientNames)).min(1).optional().describe('programs to write for, as --for'),
-  models: z.array(z.enum(networkKinds)).min(1).optional().describe('networks to convert; all when left out'),
-  without: z.array(z.enum(networkKinds)).min(1).optional().describe('networks to leave out'),
+  targets: some(targetNames).optional().describe('what to write; onnx and coreml when left out'),
+  clients: some(clientNames).optional().describe('programs to write for, as --for'),
+  models: some(networkKinds).optional().describe('networks to convert; all when left out'),
+  without: some(networkKinds).optional().describe('networks to leave out'),
   precision: z.enum(precisions).optional(),
   attention: z.enum(attentionImplementations).optional(),
   bits: wholeNumber

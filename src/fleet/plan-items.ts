@@ -1,4 +1,5 @@
-import { dirname, isAbsolute, relative, resolve, sep } from 'node:path';
+import { dirname, resolve } from 'node:path';
+import type { RequestError } from '../errors.ts';
 import { nearestOf } from '../text.ts';
 import type { Item, ItemModels } from './item.ts';
 import { type ManifestSource, plainName } from './manifest.ts';
@@ -13,6 +14,15 @@ import { isService } from './store/open-store.ts';
 export interface PlannedItems {
   readonly output: string;
   readonly items: readonly Item[];
+}
+
+/** More than anybody converts by one manifest: few lines of variants and sources would make items without end. */
+const MOST_ITEMS = 100_000;
+
+/** All variants of a manifest. */
+interface Variants {
+  readonly all: readonly Variant[];
+  readonly byName: ReadonlyMap<string, Variant>;
 }
 
 /** A checkpoint whose models are found. */
@@ -40,11 +50,16 @@ export async function planItems(read: ReadManifest): Promise<PlannedItems> {
       'Only sdconvert submit puts results elsewhere: --results.',
     );
   const output = resolve(dirname(path), manifest.output ?? 'converted');
-  const variants = await planVariants(read);
+  const all = await planVariants(read);
+  const variants = { all, byName: new Map(all.map((each) => [each.name, each])) };
   const sources: Source[] = [];
+  let planned = 0;
   for (const [index, each] of manifest.sources.entries()) {
     const source = typeof each === 'string' ? { source: each } : each;
-    sources.push(await planSource(read, source, ['sources', index], variants));
+    const found = await planSource(read, source, ['sources', index], variants);
+    sources.push(found);
+    planned += found.variants.length;
+    if (planned > MOST_ITEMS) throw tooMany(read);
   }
   refuseTwins(read, sources);
   const items = sources.flatMap((source) =>
@@ -58,7 +73,7 @@ async function planSource(
   read: ReadManifest,
   given: ManifestSource,
   place: Place,
-  variants: readonly Variant[],
+  variants: Variants,
 ): Promise<Source> {
   const models = await modelsOfSource(read, given, place);
   const name = given.name ?? nameOfModel(models.modelVersion);
@@ -69,7 +84,9 @@ async function planSource(
     models,
     sha256: typeof given.sha256 === 'string' ? { '': given.sha256 } : given.sha256,
     reference: await locateReference(read, given.reference, [...place, 'reference']),
-    variants: given.variants ? chosen(read, given.variants, variants, [...place, 'variants']) : variants,
+    variants: given.variants
+      ? chosen(read, given.variants, variants.byName, [...place, 'variants'])
+      : variants.all,
     place,
   };
 }
@@ -78,11 +95,11 @@ async function planSource(
 function chosen(
   read: ReadManifest,
   names: readonly string[],
-  variants: readonly Variant[],
+  variants: Variants['byName'],
   place: Place,
 ): readonly Variant[] {
   return [...new Set(names)].map((name) => {
-    const variant = variants.find((each) => each.name === name);
+    const variant = variants.get(name);
     if (variant) return variant;
     const known = Object.keys(read.manifest.variants ?? {});
     const nearest = nearestOf(name, known);
@@ -147,8 +164,12 @@ function refuseTwins(read: ReadManifest, sources: readonly Source[]): void {
 
 /** Throws `RequestError` for results inside a checkpoint's folder: they would be read as parts of it, and change what it is. */
 function refuseInside(read: ReadManifest, sources: readonly Source[], items: readonly Item[]): void {
+  /** The first item within each folder above results. */
+  const within = new Map<string, Item>();
+  for (const item of items)
+    for (let folder = item.output; !within.has(folder); folder = dirname(folder)) within.set(folder, item);
   for (const { place, models } of sources) {
-    const item = items.find(({ output }) => isInside(models.modelVersion, output));
+    const item = within.get(resolve(models.modelVersion));
     if (item)
       throw refused(
         read,
@@ -159,7 +180,7 @@ function refuseInside(read: ReadManifest, sources: readonly Source[], items: rea
   }
 }
 
-function isInside(folder: string, path: string): boolean {
-  const way = relative(folder, path);
-  return !isAbsolute(way) && way.split(sep)[0] !== '..';
+function tooMany(read: ReadManifest): RequestError {
+  const problem = `make more than ${MOST_ITEMS.toLocaleString('en')} items with their variants`;
+  return refused(read, ['sources'], problem, 'Write several manifests.');
 }

@@ -7,7 +7,9 @@ export type ItemVerdict = 'pass' | 'below the floor' | 'not checked' | 'failed';
 /** The lowest PSNR in dB of all models; `undefined` where none was measured. */
 export function lowest(quality: Quality | undefined): Decibels | undefined {
   const numbers = Object.values(quality?.psnr ?? {}).map(Number); // of the text Infinity, too
-  return numbers.length === 0 ? undefined : asDecibels(Math.min(...numbers));
+  return numbers.length === 0
+    ? undefined
+    : asDecibels(numbers.reduce((least, each) => Math.min(least, each)));
 }
 
 /** Whether an item's models are as near to its reference as its floor asks. */

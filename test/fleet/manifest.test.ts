@@ -265,3 +265,24 @@ describe('refused with the line', () => {
     await expect(readManifest(at('a'))).rejects.toThrow(/is a folder/);
   });
 });
+
+test('items without end, which few lines would make, are refused', async () => {
+  const variants = Object.fromEntries(Array.from({ length: 400 }, (_, at) => [`v${at}`, null]));
+  const sources = Array.from({ length: 300 }, (_, at) => `org/n${at}`);
+  expect(await refusal(JSON.stringify({ variants, sources }))).toContain(
+    'sources make more than 100,000 items with their variants.',
+  );
+});
+
+test('thousands of checkpoints are planned as soon as few', { timeout: 10_000 }, async () => {
+  const sources = Array.from({ length: 5000 }, (_, at) => `org/n${at}`);
+  const { items } = await plan(JSON.stringify({ variants: { a: null, b: null }, sources }));
+  expect(items).toHaveLength(10_000);
+});
+
+test('a word need not stand in a list again and again', async () => {
+  const models = Array(100).fill('unet');
+  expect(await refusal(JSON.stringify({ options: { models }, sources: ['a'] }))).toContain(
+    'options.models is',
+  );
+});
