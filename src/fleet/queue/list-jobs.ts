@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { checkCall, text } from '../../io/check-call.ts';
 import { verdictAt } from '../verdict.ts';
 import { connectTo, loadBullMq } from './connection.ts';
+import { versionOfJob } from './read-step-job.ts';
 import type { StepResult } from './run-step.ts';
 import { placeOf, QUEUE, type QueueStep, type StepJob, stepsOf } from './step-job.ts';
 
@@ -59,6 +60,7 @@ export async function listJobs(request: JobsRequest): Promise<QueuedItem[]> {
     const queue = new Queue<StepJob, StepResult, QueueStep>(QUEUE, { connection: redis });
     // One question, in which no job is between two states; those that go while they are read are done.
     const jobs = (await queue.getJobs(everyState, 0, -1)).filter((job) => job !== undefined);
+    for (const job of jobs) versionOfJob(job);
     const ids = async (state: JobType) =>
       new Set((await queue.getJobs([state], 0, -1)).map((job) => job?.id));
     const [running, delayed] = await Promise.all([ids('active'), ids('delayed')]);
@@ -68,7 +70,8 @@ export async function listJobs(request: JobsRequest): Promise<QueuedItem[]> {
     };
     const order = ({ state }: QueuedItem): number => itemStates.indexOf(state);
     return [...Map.groupBy(jobs, ({ data }) => data.item.id).values()]
-      .map((own) => rowOf(currentOf(own), stateOf))
+      .flatMap((own) => currentOf(own) ?? [])
+      .map((job) => rowOf(job, stateOf))
       .sort((a, b) => order(a) - order(b) || (a.item < b.item ? -1 : 1));
   } finally {
     redis.disconnect();
@@ -76,13 +79,11 @@ export async function listJobs(request: JobsRequest): Promise<QueuedItem[]> {
 }
 
 /** The job of the step that an item is at: the first that is not done, or else the last. */
-function currentOf(jobs: readonly StepQueueJob[]): StepQueueJob {
-  const [any] = jobs;
-  if (!any) throw new Error('an item has a job');
+function currentOf(jobs: readonly StepQueueJob[]): StepQueueJob | undefined {
   const inOrder = stepsOf({ publish: jobs.find(({ data }) => data.publish)?.data.publish }).flatMap((step) =>
     jobs.filter(({ name }) => name === step),
   );
-  return inOrder.find((job) => !job.finishedOn || job.failedReason) ?? inOrder.at(-1) ?? any;
+  return inOrder.find((job) => !job.finishedOn || job.failedReason) ?? inOrder.at(-1) ?? jobs[0];
 }
 
 function rowOf(job: StepQueueJob, stateOf: (job: StepQueueJob) => ItemState): QueuedItem {
@@ -91,7 +92,7 @@ function rowOf(job: StepQueueJob, stateOf: (job: StepQueueJob) => ItemState): Qu
   const state = stateOf(job);
   const row = { item: item.name, id: item.id, state, step, attempts, place: placeOf(data) };
   if (state !== 'done') return { ...row, reason: failedReason || undefined };
-  const { returnvalue } = job;
+  const returnvalue: StepResult = job.returnvalue ?? {};
   // Of the floor that was submitted last.
   const verdict = verdictAt(item.floor, returnvalue.psnr);
   return { ...row, ...returnvalue, verdict, ...(finishedOn && { seconds: (finishedOn - timestamp) / 1000 }) };

@@ -2,6 +2,7 @@ import type { Queue } from 'bullmq';
 import { RequestError } from '../../errors.ts';
 import { version } from '../../version.ts';
 import { withoutPassword } from './connection.ts';
+import { versionOfJob } from './read-step-job.ts';
 import type { StepJob } from './step-job.ts';
 
 /**
@@ -10,11 +11,14 @@ import type { StepJob } from './step-job.ts';
  */
 const unfinished = ['active', 'waiting', 'delayed', 'prioritized'] as const;
 
-/** Throws `RequestError` where the queue has unfinished jobs of another version, whose files would be others. */
+/** Throws `RequestError` where the queue has unfinished jobs of another version, whose files would be others, and as `versionOfJob`. */
 export async function refuseOtherVersion(queue: Queue<StepJob>, address: string): Promise<void> {
   const jobs = await queue.getJobs([...unfinished], 0, 0);
-  const other = jobs.find((job) => job && job.data.version !== version);
-  if (other) throw ofAnotherVersion(address, other.data.version);
+  const other = jobs
+    .filter((job) => job !== undefined)
+    .map(versionOfJob)
+    .find((found) => found !== version);
+  if (other !== undefined) throw ofAnotherVersion(address, other);
 }
 
 /** This version must not touch a queue. */

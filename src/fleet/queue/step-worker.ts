@@ -13,8 +13,9 @@ import { throughProxy } from '../../hub/proxy.ts';
 import { readText } from '../../io/disk.ts';
 import { version } from '../../version.ts';
 import { connectTo } from './connection.ts';
+import { readStepJob, versionOfJob } from './read-step-job.ts';
 import { runStep, type StepResult } from './run-step.ts';
-import type { QueueStep, StepJob } from './step-job.ts';
+import type { StepJob } from './step-job.ts';
 import { SITE_FILE, type StepProgress, type StepSite } from './step-site.ts';
 import { takeTurn } from './turns.ts';
 
@@ -38,20 +39,28 @@ process.once('disconnect', () => process.kill(process.pid, 'SIGKILL'));
 type Job = SandboxedJob<StepJob, StepResult>;
 
 async function runJob(job: Job, token?: string): Promise<StepResult> {
-  const { data } = job;
-  if (data.version !== version) {
+  const found = understood(job);
+  if (!found) {
     await job.updateProgress({ refused: true } satisfies StepProgress);
-    await giveBack(job, NEXT_OFFER, token);
+    return giveBack(job, NEXT_OFFER, token);
   }
+  const { step, job: data } = found;
   const site = await readSite();
-  // as: jobs are named by their steps.
-  const step = job.name as QueueStep;
   if (step === 'fetch' && (await modelsOnHub(data.item.models)).length > 0) {
     const wait = await turnOf(site);
     if (wait > 0) await giveBack(job, wait, token);
   }
   try {
     return await runStep(step, data, site, contextOf(job));
+  } catch (error) {
+    throw forQueue(error);
+  }
+}
+
+/** What a job says; `undefined` for one of another version. */
+function understood(job: Job): ReturnType<typeof readStepJob> | undefined {
+  try {
+    return versionOfJob(job) === version ? readStepJob(job) : undefined;
   } catch (error) {
     throw forQueue(error);
   }

@@ -14,6 +14,7 @@ import type { RunBounds } from '../../validate/bounded-runs.ts';
 import type { StoreOptions } from '../store/open-store.ts';
 import { connectTo, loadBullMq, withoutPassword } from './connection.ts';
 import { ofAnotherVersion, refuseOtherVersion } from './other-version.ts';
+import { jobTitle } from './read-step-job.ts';
 import type { StepResult } from './run-step.ts';
 import { QUEUE, type QueueStep, type StepJob } from './step-job.ts';
 import { SITE_FILE, type StageProgress, type StepProgress, type StepSite } from './step-site.ts';
@@ -119,8 +120,8 @@ async function runUntilStopped(
   const refused = new AbortController();
   const result = { done: 0, failed: 0 };
   const note = (message: string): void => context.onProgress?.({ type: 'note', message });
-  const progress = ({ name, data }: StepQueueJob, { stage, done, total, unit }: StageProgress): void => {
-    const what = `${name} ${data.item.name}${stage === undefined ? '' : `: ${stage}`}`;
+  const progress = (job: StepQueueJob, { stage, done, total, unit }: StageProgress): void => {
+    const what = `${jobTitle(job)}${stage === undefined ? '' : `: ${stage}`}`;
     context.onProgress?.({ type: 'progress', stage: 'work', what, done, total, ...(unit && { unit }) });
   };
   const complaints = new Set<string>();
@@ -132,7 +133,7 @@ async function runUntilStopped(
     })
     .on('failed', (job, error) => {
       result.failed++;
-      if (job) note(`${job.name} ${job.data.item.name} failed: ${error.message}`);
+      if (job) note(`${jobTitle(job)} failed: ${error.message}`);
     })
     .on('progress', (job, data) => {
       // as: our own process told it.
@@ -163,5 +164,5 @@ function described(job: StepQueueJob, { bytes, psnr, verdict, published }: StepR
     verdict,
     published && `published in ${published}`,
   ].filter((fact) => fact !== undefined);
-  return `${job.name} ${job.data.item.name}${facts.length > 0 ? `: ${facts.join(', ')}` : ''}`;
+  return `${jobTitle(job)}${facts.length > 0 ? `: ${facts.join(', ')}` : ''}`;
 }

@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest';
+import { FileFormatError } from '../../../src/errors.ts';
 import type { IdentifiedItem } from '../../../src/fleet/item.ts';
 import { connectTo, withoutPassword } from '../../../src/fleet/queue/connection.ts';
 import { publishTarget } from '../../../src/fleet/queue/publish-target.ts';
+import { jobTitle, readStepJob } from '../../../src/fleet/queue/read-step-job.ts';
 import { flowOf, type StepNode, stepsOf } from '../../../src/fleet/queue/step-job.ts';
 import { takeTurn } from '../../../src/fleet/queue/turns.ts';
 import { rejectionOf, thrownBy } from '../../support/thrown-by.ts';
@@ -73,4 +75,30 @@ test('an address that is none is refused in a sentence, and no message shows a p
   );
   expect(withoutPassword('redis://me:secret@host:1/2')).toBe('redis://me:…@host:1/2');
   expect(withoutPassword('redis://host:1')).toBe('redis://host:1');
+});
+
+const job = { version: '1', item, results: '/out' };
+
+test('a job is read as it was submitted', () => {
+  const data = JSON.parse(JSON.stringify({ ...job, publish: { repo: 'org/name', path: '' } }));
+  expect(readStepJob({ name: 'convert', data })).toEqual({ step: 'convert', job: data });
+});
+
+test.each<[string, string, unknown]>([
+  ['nothing', 'fetch', null],
+  ['another program’s data', 'fetch', { url: 'x' }],
+  ['a step that is none', 'constructor', job],
+  ['an item whose name leads out of the store', 'check', { ...job, item: { ...item, name: '../../x' } }],
+  ['an item whose id leads out of the worker’s folder', 'check', { ...job, item: { ...item, id: '../..' } }],
+  ['a folder elsewhere on the Hub', 'publish', { ...job, publish: { repo: 'a/b', path: '../x' } }],
+  ['models that are none', 'fetch', { ...job, item: { ...item, models: [] } }],
+])('a job that is %s is refused', (_, name, data) => {
+  const error = thrownBy(() => readStepJob({ name, data }));
+  expect(error).toBeInstanceOf(FileFormatError);
+  expect(error.problem).toBe('the queue holds a job that sdconvert submit did not put there.');
+});
+
+test('a job of another program has a title, too', () => {
+  expect(jobTitle({ name: 'fetch', data: job })).toBe('fetch a/b');
+  expect(jobTitle({ name: 'mail', data: {} })).toBe('mail, a job of another program');
 });

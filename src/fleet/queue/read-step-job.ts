@@ -1,0 +1,71 @@
+import { z } from 'zod';
+import { FileFormatError } from '../../errors.ts';
+import { isPlainPath } from '../../hub/hub-id.ts';
+import { stepNames } from '../steps.ts';
+import type { QueueStep, StepJob } from './step-job.ts';
+
+/**
+ * Whoever reaches a queue can put jobs into it: what becomes a path must be a plain one, and all that a step takes for granted
+ * must be there. Options are those of a conversion, which judges them itself.
+ */
+const text = z.string().min(1);
+const place = text.refine(isPlainPath);
+
+const schema = z.looseObject({
+  version: text,
+  item: z.looseObject({
+    id: z.string().regex(/^[0-9a-f]+$/),
+    name: place,
+    models: z.looseObject({ modelVersion: text }),
+    options: z.looseObject({}),
+    output: text,
+    reference: text.optional(),
+    referenceIdentity: text.optional(),
+    floor: z.number().optional(),
+  }),
+  contents: text.optional(),
+  results: text,
+  publish: z.looseObject({ repo: text, path: place.or(z.literal('')) }).optional(),
+});
+
+/** The names of the steps, as jobs have them. */
+const stepSchema = z.enum([...stepNames, 'publish']);
+
+/** A job as it is in the queue, whoever put it there. */
+export interface FoundJob {
+  readonly name: string;
+  readonly data: unknown;
+}
+
+/** What a job of this version says. Throws `FileFormatError` for one that `submit` did not put there. */
+export function readStepJob({ name, data }: FoundJob): { readonly step: QueueStep; readonly job: StepJob } {
+  const [step, job] = [stepSchema.safeParse(name), schema.safeParse(data)];
+  if (!step.success || !job.success) throw strangeJob();
+  // as: the conversion judges the options.
+  return { step: step.data, job: job.data as StepJob };
+}
+
+const anyVersion = z.looseObject({
+  version: text,
+  item: z.looseObject({ id: text, name: text }),
+});
+
+/** The version of sdconvert that put a job into the queue. Throws `FileFormatError` for one that none did. */
+export function versionOfJob({ data }: Pick<FoundJob, 'data'>): string {
+  const found = anyVersion.safeParse(data);
+  if (!found.success) throw strangeJob();
+  return found.data.version;
+}
+
+/** What a job is called in notes: `convert dreamshaper/palette-6`. */
+export function jobTitle({ name, data }: FoundJob): string {
+  const { item } = anyVersion.safeParse(data).data ?? {};
+  return item ? `${name} ${item.name}` : `${name}, a job of another program`;
+}
+
+function strangeJob(): FileFormatError {
+  return new FileFormatError({
+    problem: 'the queue holds a job that sdconvert submit did not put there.',
+    advice: 'Remove it, or name another Redis, or another of its databases: redis://HOST:PORT/1.',
+  });
+}
