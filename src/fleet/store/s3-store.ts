@@ -30,6 +30,15 @@ export interface S3Place {
 /** Bytes of one part of an upload: with the 10,000 that there may be, files of up to 168 GB. */
 const PART_BYTES = 16 * 2 ** 20;
 
+/** Milliseconds without a byte after which a connection counts as broken. */
+const PATIENCE = 60_000;
+
+/** Bytes of the largest record that is read, as of one on the disk. */
+const LARGEST_RECORD = 4 << 20;
+
+/** More files than a result has. */
+const MOST_FILES = 10_000;
+
 const packages = {
   purpose: 'A store in S3',
   packages: ['@aws-sdk/client-s3@3.1175.0', '@aws-sdk/lib-storage@3.1175.0'],
@@ -105,6 +114,7 @@ class S3Bucket {
       // A bucket that is part of the host's name needs a name of its own for each, which only Amazon has.
       ...(endpoint !== undefined && { endpoint, forcePathStyle: true, region: 'us-east-1' }),
       ...(region !== undefined && { region }),
+      requestHandler: { connectionTimeout: PATIENCE, socketTimeout: PATIENCE },
     });
   }
 
@@ -112,27 +122,30 @@ class S3Bucket {
     return new S3Bucket(await loadSdk(), place);
   }
 
-  /** A small object as text; `undefined` where there is none. */
+  /** A record as text; `undefined` where there is none. Throws `FileFormatError` for what is too large for one. */
   async readText(name: string): Promise<string | undefined> {
     try {
       const { Body } = await this.#client.send(new this.#sdk.GetObjectCommand(this.#object(name)));
-      return await Body?.transformToString();
+      return Body && (await textOf(bytesOf(Body), `${this.address}/${name}`));
     } catch (error) {
       if (isAbsentObject(error)) return undefined;
       throw s3Failure(this.address, error);
     }
   }
 
-  /** The names of the objects below `prefix`, relative to it. Throws `FileFormatError` for one that leads elsewhere. */
+  /** The names of the objects below `prefix`, relative to it. Throws `FileFormatError` for one that leads elsewhere, and for too many. */
   async list(prefix: string): Promise<string[]> {
     const { Bucket, Key: Prefix } = this.#object(prefix);
     const names: string[] = [];
+    let pages = 0;
     try {
       for await (const { Contents = [] } of this.#sdk.paginateListObjectsV2(
         { client: this.#client },
         { Bucket, Prefix },
-      ))
-        names.push(...Contents.map(({ Key = '' }) => Key.slice(Prefix.length)));
+      )) {
+        for (const { Key = '' } of Contents) names.push(Key.slice(Prefix.length));
+        if (++pages + names.length > MOST_FILES) throw withoutEnd(`${this.address}/${prefix}`);
+      }
     } catch (error) {
       throw s3Failure(this.address, error);
     }
@@ -151,8 +164,7 @@ class S3Bucket {
       const { Body, Metadata } = await this.#client.send(new this.#sdk.GetObjectCommand(this.#object(name)));
       const { sha256 } = await writeHashed(path, async (write) => {
         let offset = 0;
-        // as: in Node, a body is a stream of bytes.
-        for await (const bytes of Body as unknown as AsyncIterable<Uint8Array>) {
+        for await (const bytes of bytesOf(Body)) {
           await write(bytes, offset);
           offset += bytes.length;
         }
@@ -218,6 +230,34 @@ class S3Bucket {
   #object(name: string): { readonly Bucket: string; readonly Key: string } {
     return { Bucket: this.#place.bucket, Key: posix.join(this.#place.prefix, name) };
   }
+}
+
+/** The bytes of an answer, as they come. */
+function bytesOf(body: unknown): AsyncIterable<Uint8Array> {
+  // as: in Node, a body is a stream of bytes.
+  return body as AsyncIterable<Uint8Array>;
+}
+
+async function textOf(body: AsyncIterable<Uint8Array>, name: string): Promise<string> {
+  const blocks: Uint8Array[] = [];
+  let length = 0;
+  for await (const bytes of body) {
+    length += bytes.length;
+    if (length > LARGEST_RECORD)
+      throw new FileFormatError({
+        problem: `${name} is not as sdconvert writes it: it is too large.`,
+        advice: 'Remove that result, and submit it again.',
+      });
+    blocks.push(bytes);
+  }
+  return new TextDecoder().decode(Buffer.concat(blocks));
+}
+
+function withoutEnd(place: string): FileFormatError {
+  return new FileFormatError({
+    problem: `${place} has more than ${MOST_FILES.toLocaleString('en')} objects, which no result has.`,
+    advice: 'Check the address of the store, and AWS_ENDPOINT_URL_S3.',
+  });
 }
 
 type Sdk = Awaited<ReturnType<typeof loadSdk>>;

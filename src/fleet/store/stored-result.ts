@@ -8,7 +8,10 @@ import { RECORD, type Store } from './store.ts';
  * An item's whole result in a store, measured where the item has a reference; `undefined` where it is not there, or another one is. Throws `FileFormatError` for a record that
  * is not ours.
  */
-export async function storedResult(store: Store, item: IdentifiedItem): Promise<Finished | undefined> {
+export async function storedResult(
+  store: Pick<Store, 'address' | 'recordOf'>,
+  item: IdentifiedItem,
+): Promise<Finished | undefined> {
   const text = await store.recordOf(item.name);
   if (text === undefined) return undefined;
   const { data } = provenanceSchema.safeParse(parsed(text));

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -6,6 +6,7 @@ import { CreateBucketCommand, DeleteObjectCommand, S3Client } from '@aws-sdk/cli
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   DiskSpaceError,
+  FileFormatError,
   NotFoundError,
   OutputExistsError,
   RequestError,
@@ -157,5 +158,45 @@ describe('a service that refuses', () => {
   test('nothing that answers is an error that may pass', async () => {
     const store = await openStore('s3://models/x', { s3Endpoint: 'http://127.0.0.1:9' });
     expect(await rejectionOf(store.recordOf('a'))).toBeInstanceOf(UploadError);
+  });
+});
+
+describe('a service that answers without end', () => {
+  let answer: (url: URL) => string = () => '';
+  let server: Server;
+  beforeAll(async () => {
+    server = createServer((request, response) => {
+      request.resume();
+      response.end(answer(new URL(request.url ?? '', 'http://localhost')));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  });
+  afterAll(() => server.close());
+
+  const open = () => {
+    const { port } = server.address() as AddressInfo;
+    return openStore('s3://models/x', { s3Endpoint: `http://127.0.0.1:${port}` });
+  };
+
+  test('with a record is refused', async () => {
+    answer = () => 'x'.repeat(5 << 20);
+    const error = await rejectionOf((await open()).recordOf('a'));
+    expect(error).toBeInstanceOf(FileFormatError);
+    expect(error.problem).toBe(
+      's3://models/x/a/sdconvert.json is not as sdconvert writes it: it is too large.',
+    );
+  });
+
+  test('with a list whose next page is itself is refused', async () => {
+    const keys = Array.from({ length: 1000 }, (_, at) => `<Contents><Key>x/a/${at}</Key></Contents>`).join(
+      '',
+    );
+    const page = `<IsTruncated>true</IsTruncated><NextContinuationToken>again</NextContinuationToken>${keys}`;
+    answer = ({ searchParams }) =>
+      searchParams.has('list-type') ? `<ListBucketResult>${page}</ListBucketResult>` : record();
+    const error = await rejectionOf((await open()).get('a', at('endless'), {}));
+    expect(error).toBeInstanceOf(FileFormatError);
+    expect(error.problem).toBe('s3://models/x/a/ has more than 10,000 objects, which no result has.');
+    expect(existsSync(at('endless'))).toBe(false);
   });
 });
