@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { LARGEST_SCALE } from '../convert/networks/vae-variant.ts';
 
 /**
  * What drawing needs to know beside the models, as `sdconvert.json` keeps it: packages and compiled models do not say it
@@ -8,7 +9,12 @@ export const pipelineSettings = z.object({
   /** The `scheduler_config.json`. */
   scheduler: z.record(z.string(), z.unknown()).optional(),
   /** The UNet's latents are (the VAE's − shift) · factor. */
-  latentScale: z.object({ factor: z.number(), shift: z.number() }).optional(),
+  latentScale: z
+    .object({
+      factor: z.number().gt(0).max(LARGEST_SCALE),
+      shift: z.number().min(-LARGEST_SCALE).max(LARGEST_SCALE),
+    })
+    .optional(),
   /** What each tokenizer fills a prompt up with, by its folder. */
   padding: z.record(z.string(), z.string()).optional(),
   /** Whether an empty negative prompt is zeros instead of what the text encoders make of it (Stable Diffusion XL). */

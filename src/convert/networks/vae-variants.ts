@@ -1,8 +1,9 @@
 import type { Component } from '../../checkpoint/checkpoint.ts';
+import { ConfigError } from '../../errors.ts';
 import { asymmetricAutoencoderKl } from './asymmetric-autoencoder-kl.ts';
 import { autoencoderKl } from './autoencoder-kl.ts';
 import { autoencoderTiny } from './autoencoder-tiny.ts';
-import type { VaeVariant } from './vae-variant.ts';
+import { LARGEST_SCALE, type VaeVariant } from './vae-variant.ts';
 
 /** The kinds of VAE, by their classes in diffusers. */
 const variants: ReadonlyMap<unknown, VaeVariant> = new Map([
@@ -25,11 +26,25 @@ export interface LatentScale {
   readonly shift: number;
 }
 
-/** Scaling of a VAE's latents, from its config or from diffusers' defaults for its class. */
+/** Scaling of a VAE's latents, from its config or from diffusers' defaults for its class. Throws `ConfigError` for impossible numbers. */
 export function latentScaleOf(vae: VaeFacts): LatentScale {
   const { scaling_factor: factor, shift_factor: shift } = vae.config;
-  return {
+  const scale = {
     factor: typeof factor === 'number' ? factor : vaeVariant(vae).defaultFactor,
     shift: typeof shift === 'number' ? shift : 0,
   };
+  const most = LARGEST_SCALE.toLocaleString('en');
+  if (!(scale.factor > 0 && scale.factor <= LARGEST_SCALE))
+    throw impossible('scaling_factor', scale.factor, `more than 0, at most ${most}`);
+  if (!(Math.abs(scale.shift) <= LARGEST_SCALE))
+    throw impossible('shift_factor', scale.shift, `from −${most} to ${most}`);
+  return scale;
+}
+
+function impossible(key: string, found: number, expected: string): ConfigError {
+  return new ConfigError({
+    problem: `the config of the VAE sets ${key} to ${found}, which is that of no latents.`,
+    details: { expected },
+    advice: 'The config is damaged: download it again.',
+  });
 }
