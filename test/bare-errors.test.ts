@@ -25,8 +25,25 @@ const allowed: Readonly<Record<string, readonly [count: number, reason: string]>
   'src/checkpoint/lora/summed-weight.ts': [1, checked],
   'src/commands/conversion/artifact-writer.ts': [2, impossible],
   'src/commands/drawing/draw-all.ts': [1, impossible],
+  'src/commands/reporting/draw-swapped.ts': [3, impossible],
   'src/commands/web.ts': [1, impossible],
   'src/convert/networks/text-encoder.ts': [1, checked],
+  'src/fleet/queue/step-worker.ts': [2, 'errors as the engine of the queue takes them'],
+  'src/fleet/read-manifest.ts': [1, impossible],
+  'src/fleet/store/s3-errors.ts': [1, 'wraps what is thrown, to be told as what it means'],
+  'src/formats/coreai/asset.ts': [1, impossible],
+  'src/formats/coreai/bytecode/encode-program.ts': [2, checked],
+  'src/formats/coreai/bytecode/numbering.ts': [1, checked],
+  'src/formats/coreai/constants.ts': [1, caught],
+  'src/formats/coreai/contract/record-graph.ts': [1, ownMaking],
+  'src/formats/coreai/contract/text-encoders.ts': [2, ownMaking],
+  'src/formats/coreai/lower/composites.ts': [4, ownMaking],
+  'src/formats/coreai/lower/declared-graphs.ts': [3, ownMaking],
+  'src/formats/coreai/lower/lower.ts': [6, ownMaking],
+  'src/formats/coreai/lower/operation-writer.ts': [1, ownMaking],
+  'src/formats/coreai/lower/tokens-last.ts': [1, ownMaking],
+  'src/formats/coreai/to-onnx/decode-constant.ts': [7, caught],
+  'src/formats/coreai/to-onnx/onnx-program.ts': [2, checked],
   'src/formats/coreml/build/build-model.ts': [1, ownMaking],
   'src/formats/coreml/build/mil-writer.ts': [2, ownMaking],
   'src/formats/coreml/compiled/compiled-metadata.ts': [1, checked],
@@ -85,9 +102,6 @@ const allowed: Readonly<Record<string, readonly [count: number, reason: string]>
   'src/weights/tensor-stream.ts': [1, checked],
 };
 
-/** Folders that are new: nobody has followed their errors yet, and no hunt goes there. */
-const notJudged = ['src/fleet/', 'src/formats/coreai/', 'src/commands/reporting/', 'src/report/'];
-
 /** Errors of the language that are made, with or without `new`, and values that are thrown as they are. */
 const bare =
   /(?<![\w.])(?:Error|TypeError|RangeError|SyntaxError|EvalError|AggregateError)\(|\bthrow\s+["'`{[\d]/g;
@@ -97,7 +111,7 @@ test('an error that no user can act on is thrown only where no input leads', () 
   for (const file of globSync('{src,cli}/**/*.ts', { cwd: root }).sort()) {
     const count = [...readFileSync(join(root, file), 'utf8').matchAll(bare)].length;
     const path = file.replaceAll('\\', '/');
-    if (count > 0 && !notJudged.some((folder) => path.startsWith(folder))) found[path] = count;
+    if (count > 0) found[path] = count;
   }
   const expected = Object.fromEntries(Object.entries(allowed).map(([file, [count]]) => [file, count]));
   expect(
