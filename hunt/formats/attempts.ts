@@ -55,3 +55,12 @@ export async function drainStreams(streams: Iterable<TensorStream>): Promise<voi
     }
   }
 }
+
+/** Sentences that are told as a result must be as good as those of errors. */
+export function checkSentences(sentences: Iterable<string>): void {
+  for (const sentence of sentences)
+    if (/\[object |\bundefined\b/.test(sentence) || sentence.length > LONGEST_SENTENCE)
+      throw new Error(`a sentence that does not say what is wrong: ${sentence.slice(0, 400)}`);
+}
+
+const LONGEST_SENTENCE = 20_000;

@@ -15,8 +15,11 @@ import {
 } from './artifacts.ts';
 import { batchManifests } from './batch-manifests.ts';
 import { configs, lora, schedulers, shards, tokenizers } from './checkpoints.ts';
+import { assetFolders, compiledFolders, irFolders, onnxFolders } from './clients.ts';
+import { knownHashes, queueJobs, storedResults } from './fleet.ts';
 import { hubAnswers } from './hub.ts';
 import { hubFaults } from './hub-faults.ts';
+import { modelCards, reports, servedAddresses, webPages } from './reports.ts';
 import { analyses, originalConfigs, png, provenance, recipes, textualInversions } from './small-files.ts';
 import { gguf, pickle, safetensors, torchLegacy, torchZip } from './weights.ts';
 
@@ -52,5 +55,16 @@ export const formats: readonly Format[] = [
   hubAnswers,
   hubFaults,
   png,
+  irFolders,
+  onnxFolders,
+  compiledFolders,
+  assetFolders,
+  modelCards,
+  reports,
+  webPages,
+  servedAddresses,
   batchManifests,
+  queueJobs,
+  storedResults,
+  knownHashes,
 ];

@@ -8,6 +8,7 @@ import { encodePng } from '../../src/generate/png.ts';
 import { readTextualInversion } from '../../src/generate/prompt/read-textual-inversion.ts';
 import { choicesOf, readAnalysis } from '../../src/mixed-bits/analysis.ts';
 import { planRecipe, readRecipe } from '../../src/mixed-bits/recipe.ts';
+import { curveOf } from '../../src/report/facts/curve.ts';
 import type { Files, Format } from '../format.ts';
 import { mutateBytes } from '../mutate-bytes.ts';
 import { mutateJson } from '../mutate-json.ts';
@@ -93,7 +94,9 @@ export const analyses: Format = {
   parts: [{ files: /./, mutators: json }],
   async read(folder) {
     const analysis = await readAnalysis(join(folder, 'analysis.json'), measured);
-    if (analysis) choicesOf(analysis, (_, bits) => bits * 10);
+    if (!analysis) return;
+    choicesOf(analysis, (_, bits) => bits * 10);
+    curveOf(analysis, undefined);
   },
 };
 

@@ -7,7 +7,8 @@ import { Random } from '../random.ts';
 import { emptyTally, type Keep, type Tally } from '../tally.ts';
 import { prepareProcess, sdconvertHere } from './in-process.ts';
 import { copyOf, hubRepositories, type Scenario, scenarios } from './scenarios.ts';
-import { artifactsOf, differences, leftovers, type Tree, treeOf } from './tree.ts';
+import { sdconvertAround } from './sdconvert-process.ts';
+import { artifactsOf, differences, leftovers, sameWhereVaries, type Tree, treeOf } from './tree.ts';
 
 /** How to kill. */
 export interface KillOptions {
@@ -60,7 +61,7 @@ interface Place {
 }
 
 async function killScenario(
-  { prepare, args, name, together = /_chunk\d/ }: Scenario,
+  { prepare, args, name, inside, together = /_chunk\d/, varies = /^$/ }: Scenario,
   { folder, random, kills }: Place,
 ): Promise<Tally> {
   let places = 0;
@@ -72,17 +73,20 @@ async function killScenario(
     const { code, output } = await sdconvertHere(own, { cwd: base });
     if (code !== 0) throw new Error(`${name} cannot be prepared: ${output}`);
   });
-  const old = treeOf(base);
+  const run: typeof sdconvertHere = (own, options) =>
+    inside === undefined ? sdconvertHere(own, options) : sdconvertAround(own, { inside, ...options });
+  const seen = (place: string): Tree => sameWhereVaries(treeOf(place), varies);
+  const old = seen(base);
   const whole = copyOf(base, newPlace());
-  const { code, output, calls } = await sdconvertHere(args, { cwd: whole });
+  const { code, output, calls } = await run(args, { cwd: whole });
   if (code !== 0) throw new Error(`${name} does not work without a kill: ${output}`);
-  const fresh = treeOf(whole);
+  const fresh = seen(whole);
   rmSync(whole, { recursive: true });
 
   const tally = emptyTally();
   for (const call of chosenCalls(calls, kills, random)) {
     const before = copyOf(base, newPlace());
-    const killed = await sdconvertHere(args, { cwd: before, killAt: call });
+    const killed = await run(args, { cwd: before, killAt: call });
     const place = newPlace();
     renameSync(before, place);
     tally.inputs++;
@@ -90,8 +94,8 @@ async function killScenario(
       (killed.code === 'SIGKILL'
         ? undefined
         : `it ended with ${killed.code} before its call: ${killed.output}`) ??
-      (await wrongAfterKill(place, { old, fresh, together })) ??
-      (await wrongAfterRerun({ args, place, next: newPlace(), fresh })) ??
+      (await wrongAfterKill(place, { old, fresh, together, seen })) ??
+      (await wrongAfterRerun({ args, place, next: newPlace(), fresh, seen })) ??
       (readdirSync(folder).length > 2 ? `something lies beside it: ${readdirSync(folder)}` : undefined);
     if (wrong === undefined) tally.accepted++;
     else tally.findings.push({ input: call, what: wrong });
@@ -117,12 +121,17 @@ interface States {
   readonly old: Tree;
   readonly fresh: Tree;
   readonly together: RegExp;
+  /** What lies in a folder, for comparison. */
+  readonly seen: (folder: string) => Tree;
 }
 
-async function wrongAfterKill(place: string, { old, fresh, together }: States): Promise<string | undefined> {
+async function wrongAfterKill(
+  place: string,
+  { old, fresh, together, seen }: States,
+): Promise<string | undefined> {
   await lookAround(place);
   const [before, after] = [artifactsOf(old), artifactsOf(fresh)];
-  const found = artifactsOf(treeOf(place));
+  const found = artifactsOf(seen(place));
   const isVersion = (files: Tree | undefined, version: Tree | undefined): boolean =>
     differences(files ?? new Map(), version ?? new Map()).length === 0;
   for (const artifact of new Set([...before.keys(), ...after.keys(), ...found.keys()])) {
@@ -156,15 +165,16 @@ interface Rerun {
   /** Another name for it, which the process does not know yet. */
   readonly next: string;
   readonly fresh: Tree;
+  readonly seen: States['seen'];
 }
 
-async function wrongAfterRerun({ args, place, next, fresh }: Rerun): Promise<string | undefined> {
-  const wasDone = differences(treeOf(place), fresh).length === 0;
+async function wrongAfterRerun({ args, place, next, fresh, seen }: Rerun): Promise<string | undefined> {
+  const wasDone = differences(seen(place), fresh).length === 0;
   renameSync(place, next);
   const { code, output } = await sdconvertHere(args, { cwd: next });
   // What is done already may be refused: the original is gone, or the result exists.
   if (code !== 0 && !(wasDone && code === 1)) return `the same command again ends with ${code}: ${output}`;
-  const tree = treeOf(next);
+  const tree = seen(next);
   const rest = leftovers(tree);
   if (rest.length > 0) return `it leaves ${rest.join(', ')}`;
   const different = differences(tree, fresh);

@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync } from 'node:fs';
+import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeSafetensors } from '../../src/weights/safetensors-writer.ts';
 import { smallFeeds } from '../../test/quantize/small-network.ts';
@@ -17,6 +17,10 @@ export interface Scenario {
   readonly args: readonly string[];
   /** Artifacts that appear together: all old or all new, whenever it is killed; chunks when left out. */
   readonly together?: RegExp;
+  /** Files that tell of the time that passed, or of the places of files: their bytes differ in each run. */
+  readonly varies?: RegExp;
+  /** The program, by its name, of the process that the command starts for its work, and that is killed instead of it. */
+  readonly inside?: string;
   /** What must have been built: it is left out where this is missing. */
   readonly needs?: string;
   /** Left out of short hunts, unless it is named. */
@@ -36,9 +40,8 @@ const anyUnet = /onnx\/unet/;
 const draw = ['text-encoder', 'unet', 'vae-decoder'].map((name) => `--convert-${name}`);
 /** The one weight that is measured. */
 const LARGEST = 'mid_block.resnets.0.conv1.weight';
-const convertToDraw = [
-  ...['convert', '--model-version', inProject('models/sd-shapes'), '-o', 'out', '--target', 'onnx', ...draw],
-];
+const toDraw = ['convert', '--model-version', inProject('models/sd-shapes'), '-o', 'out', ...draw];
+const convertToDraw = [...toDraw, '--target', 'onnx'];
 
 async function onnxModel(folder: string): Promise<void> {
   layOut(largest(await onnxSeeds()), join(folder, 'unet'));
@@ -58,6 +61,17 @@ function largest(seeds: readonly Files[]): Files {
 function totalBytes(files: Files): number {
   return [...files.values()].reduce((sum, bytes) => sum + bytes.length, 0);
 }
+
+/** A batch of one item, which nothing is measured of. */
+async function manifest(folder: string): Promise<void> {
+  await makeRandomWeights();
+  const options = { targets: ['onnx'], sizes: { latentHeight: 8, latentWidth: 8 } };
+  const text = JSON.stringify({ output: 'out', options, sources: [checkpoint] });
+  writeFileSync(join(folder, 'batch.json'), text);
+}
+
+/** Hashes that a batch remembers, by the paths and inodes of files. */
+const hashes = /\.sdconvert-hashes\.json$/;
 
 export const scenarios: readonly Scenario[] = [
   {
@@ -133,6 +147,40 @@ export const scenarios: readonly Scenario[] = [
       await sdconvert(...convert, '--target', 'coreml', '--no-bundle');
     },
     args: ['bundle', 'out'],
+  },
+  {
+    name: 'bundle --for openvino',
+    prepare: (_, sdconvert) => sdconvert(...convertToDraw),
+    args: ['bundle', 'out', '--for', 'openvino'],
+  },
+  {
+    name: 'bundle --for guernika',
+    prepare: (_, sdconvert) => sdconvert(...toDraw, '--target', 'coreml', '--no-bundle'),
+    args: ['bundle', 'out', '--for', 'guernika'],
+    takesLong: true,
+  },
+  {
+    name: 'report',
+    async prepare(_, sdconvert) {
+      await makeRandomWeights();
+      await sdconvert(...convert, '--target', 'onnx');
+    },
+    args: ['report', 'out'],
+    varies: /report\.(html|json)$/,
+  },
+  {
+    name: 'batch',
+    prepare: manifest,
+    args: ['batch', 'batch.json'],
+    varies: hashes,
+  },
+  {
+    name: 'batch item',
+    prepare: manifest,
+    args: ['batch', 'batch.json'],
+    varies: hashes,
+    inside: 'run-item-worker',
+    takesLong: true,
   },
   {
     name: 'run',
