@@ -160,7 +160,9 @@ function checkJson(client: ClientName, profile: Profile, name: string, json: unk
   const { pipelines, components = {} } = profile;
   return [
     ...(pipelines && !pipelines.some((each) => each === own)
-      ? [`${name} names ${asName(own)}, and ${client} takes ${pipelines.join(', ')}.`]
+      ? [
+          `${name} names ${own === undefined ? 'no pipeline' : asName(own)}, and ${client} takes ${pipelines.join(', ')}.`,
+        ]
       : []),
     ...Object.entries(components).flatMap(([key, [, className]]) => checkComponent(json, key, className)),
   ];
