@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { fileForClient } from '../../src/bundle/profiles/folder-files.ts';
 import { guernikaMetadata } from '../../src/bundle/profiles/guernika-metadata.ts';
 import { profiles } from '../../src/bundle/profiles/profiles.ts';
+import type { ModelDescription } from '../../src/formats/coreml/mil/mil-schema.ts';
 
 /** Has no text: what takes it for one throws. */
 const strange = { toString: 1 };
@@ -15,7 +16,9 @@ test('a model_index.json whose classes are no names is for a client what it was'
 
 test('settings of a scheduler that are no texts or numbers do not become metadata', () => {
   const scheduler = { prediction_type: strange, timestep_spacing: 'leading', steps_offset: 1 };
-  const metadata = guernikaMetadata(scheduler)({ network: 'unet' }, { input: [], output: [] });
+  // as: nothing else of a description is read.
+  const description = { input: [], output: [] } as unknown as ModelDescription;
+  const metadata = guernikaMetadata(scheduler)({ network: 'unet' }, description);
   expect(metadata).toMatchObject({ timestep_spacing: 'leading', steps_offset: '1' });
   expect(metadata).not.toHaveProperty('prediction_type');
 });
