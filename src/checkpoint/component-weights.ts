@@ -45,17 +45,21 @@ export function findWeightFile(names: readonly string[], variant?: Variant): str
   return wanted.find((name) => names.includes(name));
 }
 
-/** Lists the variants that a folder has, by its file names. */
+/** Lists the variants that a folder has, by its file names; those of shards are in the name of their index. */
 export function variantsAmong(names: readonly string[]): readonly Variant[] {
-  const found = names.flatMap(
-    (name) =>
-      variantName
-        .exec(name)
-        ?.slice(1)
-        .find((each) => each !== undefined) ?? [],
-  );
+  const found = names
+    .filter((name) => !shardNumbers.test(name))
+    .flatMap(
+      (name) =>
+        variantName
+          .exec(name)
+          ?.slice(1)
+          .find((each) => each !== undefined) ?? [],
+    );
   return [...new Set(found)].filter((variant) => findWeightFile(names, variant)).sort();
 }
+
+const shardNumbers = /-\d{5}-of-\d{5}\./;
 
 const variantName =
   /^(?:diffusion_pytorch_model|pytorch_model|model)\.(?:([\w-]+)\.(?:safetensors|bin)|(?:safetensors|bin)\.index\.([\w-]+)\.json)$/;

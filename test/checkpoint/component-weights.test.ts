@@ -1,6 +1,10 @@
 import { promises as fs } from 'node:fs';
 import { expect, test } from 'vitest';
-import { type ComponentWeights, openComponentWeights } from '../../src/checkpoint/component-weights.ts';
+import {
+  type ComponentWeights,
+  openComponentWeights,
+  variantsAmong,
+} from '../../src/checkpoint/component-weights.ts';
 import { FileFormatError, NotFoundError } from '../../src/errors.ts';
 import { writeSafetensors } from '../../src/weights/safetensors-writer.ts';
 import { drain } from '../support/drain.ts';
@@ -94,6 +98,20 @@ test('shards of .bin are read together', async () => {
   const opened = await openComponentWeights(folder);
   expect(opened.files).toEqual([at('shards', shards.a), at('shards', shards.b)]);
   expect(await scalarIn(opened, 'b')).toBe(2);
+  await opened.close();
+});
+
+test('shards of the only variant are read without its name', async () => {
+  const [a, b] = ['model.bf16-00001-of-00002.safetensors', 'model.bf16-00002-of-00002.safetensors'] as const;
+  const folder = await folderOf('only-variant', {
+    'model.safetensors.index.bf16.json': JSON.stringify({ weight_map: { w: a, v: b } }),
+    [a]: 1,
+  });
+  const v = { name: 'v', dtype: 'f32', shape: [], data: Float32Array.of(2) } as const;
+  await writeSafetensors(at('only-variant', b), [v]);
+  expect(variantsAmong(await fs.readdir(folder))).toEqual(['bf16']);
+  const opened = await openComponentWeights(folder);
+  expect(await scalarIn(opened, 'v')).toBe(2);
   await opened.close();
 });
 
