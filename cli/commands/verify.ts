@@ -1,4 +1,5 @@
 import type { Argv } from 'yargs';
+import type { ClientCheck } from '../../src/bundle/check-clients.ts';
 import type { VerifyResult } from '../../src/commands/verify.ts';
 import { ValidationError } from '../../src/errors.ts';
 import { count } from '../../src/text.ts';
@@ -42,11 +43,20 @@ function describe({ path, files, clients }: VerifyResult): string {
   return `${all}, ${files === 1 ? 'unchanged' : 'all unchanged'}`;
 }
 
-function wouldRefuse({ path, problems, clients = [] }: VerifyResult): ValidationError {
+/** The error for what clients would refuse, with the commands that mend it; there may be none. */
+export function wouldRefuse({ path, problems, clients = [] }: VerifyResult): ValidationError {
   const refusing = clients.filter((each) => each.problems.length > 0);
+  const names = (some: readonly ClientCheck[]) => some.map(({ client }) => client).join(', ');
+  const commands = refusing.flatMap(({ mend }) => mend ?? []);
+  const unmended = refusing.filter(({ mend }) => mend === undefined);
   return new ValidationError({
-    problem: `${refusing.map(({ client }) => client).join(', ')} would refuse ${path}: ${count(problems.length, 'problem')}.`,
-    advice: `To mend it: ${refusing.map(({ mend }) => mend).join('; ')}`,
+    problem: `${names(refusing)} would refuse ${path}: ${count(problems.length, 'problem')}.`,
+    advice: [
+      ...(unmended.length > 0
+        ? [`What ${names(unmended)} would refuse is the checkpoint’s own: no conversion mends it.`]
+        : []),
+      ...(commands.length > 0 ? [`To mend it: ${commands.join('; ')}`] : []),
+    ].join(' '),
   });
 }
 
