@@ -1,6 +1,6 @@
 import { OutputExistsError } from '../errors.ts';
 import { locateArtifact } from '../formats/open.ts';
-import { exists, listFolder, pathKind } from '../io/disk.ts';
+import { exists, listFolder, lookAtFile, pathKind } from '../io/disk.ts';
 import { openSafetensors } from '../weights/safetensors-file.ts';
 
 /**
@@ -28,9 +28,10 @@ export async function refuseExisting(path: string, { force }: { readonly force: 
 /** More tensors than are recorded of a model's inputs and outputs. */
 const MOST_RECORDED = 64;
 
-/** Throws `OutputExistsError` for a file that is something else than recorded tensors, which are replaced. */
+/** Throws `OutputExistsError` for a file that is something else than recorded tensors, which are replaced, as an empty one is. */
 export async function refuseOtherFile(path: string): Promise<void> {
-  if ((await pathKind(path)) !== 'file' || (await isRecording(path))) return;
+  if ((await pathKind(path)) !== 'file' || (await lookAtFile(path))?.size === 0 || (await isRecording(path)))
+    return;
   throw new OutputExistsError({
     problem: `${path} is there already, and holds something else than recorded tensors.`,
     advice: 'Name another file.',

@@ -51,6 +51,8 @@ test('run writes its tensors over those of an earlier run, not over other files'
   const artifacts = [at('out/onnx/vae_encoder')];
   for (let run = 0; run < 2; run++) await runArtifacts({ artifacts, inputs, record: at('r.safetensors') });
   await expect(refuseOtherFile(at('r.safetensors'))).resolves.toBeUndefined();
+  writeFileSync(at('made-by-mktemp'), '');
+  await expect(refuseOtherFile(at('made-by-mktemp'))).resolves.toBeUndefined();
   const record = at('thesis/chapters/1.txt');
   await expect(runArtifacts({ artifacts, inputs, record })).rejects.toThrow(OutputExistsError);
   const weights = Array.from({ length: 65 }, (_, i) => {
