@@ -17,7 +17,7 @@ export interface RunPlan {
   readonly passes: readonly TensorMap[];
   /** Number of passes that a case of inputs takes, a row each; 1 where its rows are computed together. */
   readonly rows: number;
-  /** Memory that it takes at its peak, in bytes, the process included. */
+  /** Memory that it takes at its peak, in bytes, the process included; a limit of about so much is kept to. */
   readonly bytes: number;
   /** Bytes of values that wait in memory at most; the others wait in files. */
   readonly waitingBytes: number;
@@ -62,6 +62,9 @@ const WAITING_SHARE = 1 / 16;
  */
 const KEPT_SHARE = 1 / 10;
 
+/** Share of the limit that no part gets, where there are several. */
+const BESIDE_SHARE = WAITING_SHARE + KEPT_SHARE;
+
 /**
  * Plans to run a chain of models on cases of inputs of the same shapes in at most `maxBytes` of memory, the process included.
  * Where an operation alone takes more, a case is computed row by row, if the model takes any number of rows; what is still
@@ -90,19 +93,20 @@ async function planPasses(
 ): Promise<RunPlan> {
   const [first] = passes;
   const shapes = new Map([...(first ?? [])].map(([name, { shape }]) => [name, shape]));
-  const waitingBytes = maxBytes * WAITING_SHARE;
-  const besideParts = waitingBytes + maxBytes * KEPT_SHARE;
+  const besideParts = maxBytes * BESIDE_SHARE;
   const parts = await planParts(chain, shapes, maxBytes - PROCESS_BYTES - besideParts, scratch);
   const segments = parts.map(({ segment }) => segment);
   const largest = Math.max(...segments.map(({ bytes }) => bytes));
   const weights = Math.max(...segments.map(({ model }) => bytesOf(model.dataFiles)));
+  const peak = peakBytes(largest);
   return {
     chain,
     parts,
     passes,
     rows,
-    bytes: peakBytes(largest) + (parts.length > 1 ? besideParts : 0),
-    waitingBytes,
+    // What does not fit fits into the limit of which this part is left to it.
+    bytes: parts.length > 1 ? Math.max(peak + besideParts, peak / (1 - BESIDE_SHARE)) : peak,
+    waitingBytes: maxBytes * WAITING_SHARE,
     temporaryBytes: weights + passes.length * mostWaiting(parts),
     products: passes.length * segments.reduce((sum, { products }) => sum + products, 0),
   };

@@ -119,6 +119,22 @@ describe('a model in parts gives the bits of the whole, its files gone in the en
   });
 });
 
+test('what a plan needs is a limit that it keeps to', { timeout: 300_000 }, async () => {
+  const scratch = await openScratch(at());
+  const chain = await openRunnableChain(await modelIn('float32/unet'), {});
+  try {
+    const feeds = (await step()).map((each) => feedsFor(chain, each));
+    const tooLittle = 210e6;
+    const { bytes } = await planRun(chain, feeds, tooLittle, scratch);
+    expect(bytes).toBeGreaterThan(tooLittle);
+    const enough = 1.01 * bytes; // other cuts have other values that cross
+    expect((await planRun(chain, feeds, enough, scratch)).bytes).toBeLessThanOrEqual(enough);
+  } finally {
+    await chain.close();
+    await scratch.close();
+  }
+});
+
 test('where an operation alone is too large, each row gives the bits of that row alone', {
   timeout: 300_000,
 }, async () => {
