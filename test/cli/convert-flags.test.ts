@@ -39,7 +39,8 @@ test.each([
 });
 
 test('what Core ML has instead of float16-weights is said once', async () => {
-  const message = '--precision float16-weights applies to ONNX only: Core ML stores and computes in float16.';
+  const message =
+    '--precision float16-weights is float16 for Core ML, which computes in float16 wherever weights are stored so.';
   const { notes } = await plan(
     '--precision',
     'float16-weights',

@@ -44,7 +44,7 @@ export function precisionStage({ precision: asked }: ConvertRequest): Stage<Buil
       if (models.some(({ target }) => targets[target].precision(asked) !== asked))
         onProgress?.({
           type: 'note',
-          message: `--precision ${asked} applies to ONNX only: Core ML stores and computes in float16.`,
+          message: `--precision ${asked} is float16 for Core ML, which computes in float16 wherever weights are stored so.`,
         });
       for (const [reason, names] of wide)
         onProgress?.({ type: 'note', message: `${[...new Set(names)].join(' and ')} in float32: ${reason}` });
