@@ -28,6 +28,7 @@ export function buildStage(request: ConvertRequest): Stage<Checkpoint, Built> {
   return {
     name: 'build',
     async run(checkpoint, { onProgress }) {
+      const converted = new Set<NetworkName>(); // of which a target makes its models
       const models = request.targets.flatMap((target) => {
         const attention = request.attention ?? targets[target].attention;
         const options = {
@@ -36,10 +37,12 @@ export function buildStage(request: ConvertRequest): Stage<Checkpoint, Built> {
           sizes: request.sizes,
           models: namedModels(request, checkpoint),
         };
-        const arranged = targets[target].arrange(checkpoint, convert(checkpoint, options));
+        const networks = convert(checkpoint, options);
+        for (const { name } of networks) converted.add(name);
+        const arranged = targets[target].arrange(checkpoint, networks);
         return arranged.map((model) => ({ model, target, attention }));
       });
-      const names = models.map(({ model }) => model.name);
+      const names = [...converted];
       const coreMl = request.targets.includes('coreml');
       const notes = [...uselessNotes(request, checkpoint, names), ...notesOn(checkpoint, names, { coreMl })];
       for (const message of notes) onProgress?.({ type: 'note', message });

@@ -1,9 +1,11 @@
 import { expect, test } from 'vitest';
 import type { ConvertOptions } from '../../../src/commands/conversion/request.ts';
 import { convertCheckpoint } from '../../../src/commands/convert.ts';
+import { type NamedTensor, writeSafetensors } from '../../../src/weights/safetensors-writer.ts';
 import { sdShapes } from '../../support/sd-shapes.ts';
 import { writeSmallLora } from '../../support/small-lora.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
+import { writeXlCheckpoint } from '../../support/xl-checkpoint.ts';
 
 const at = temporaryFolder();
 
@@ -43,4 +45,26 @@ test('a note says where none of the networks is converted that a LoRA changes', 
   );
   expect(await notes({ models: ['text_encoder'], loras })).toEqual([]);
   expect(await notes({ models: ['vae_decoder'], loras: [{ path, scale: 0 }] })).toEqual([]); // off by itself
+});
+
+test('a LoRA of the second text encoder changes the one model that Core AI has of both', async () => {
+  const layer = 'text_encoder_2.text_model.encoder.layers.0.self_attn.q_proj';
+  const matrix = (name: string, shape: readonly number[]): NamedTensor => ({
+    name: `${layer}.${name}.weight`,
+    dtype: 'f32',
+    shape,
+    data: new Float32Array(64),
+  });
+  const path = at('second.safetensors');
+  await writeSafetensors(path, [matrix('lora_A', [1, 64]), matrix('lora_B', [64, 1])]);
+  const loras = [{ path, scale: 1 }];
+  const request: Partial<ConvertOptions> = {
+    modelVersion: writeXlCheckpoint(at('xl')),
+    targets: ['coreai'],
+    loras,
+  };
+  expect(await notes({ ...request, models: ['text_encoder'] })).toEqual([]);
+  expect(await notes({ ...request, models: ['unet'] })).toEqual([
+    'the LoRA second.safetensors changes nothing here: it concerns the text_encoder_2, and none is converted.',
+  ]);
 });
