@@ -1,6 +1,7 @@
 import type { Argv } from 'yargs';
 import { RequestError } from '../../src/errors.ts';
 import type { ItemResult } from '../../src/fleet/batch.ts';
+import { nextCommand } from '../../src/inspect/next-command.ts';
 import { alignColumns, count, formatBytes } from '../../src/text.ts';
 import { declareHubOptions, hubOptions } from '../hub-options.ts';
 import { psnrCell } from '../item-cells.ts';
@@ -43,7 +44,7 @@ export const batchCommand: Command = {
 async function writeExample(path: string, report: Parameters<Command['run']>[1]): Promise<number> {
   const { writeExampleManifest } = await import('../../src/fleet/example-manifest.ts');
   await writeExampleManifest(path);
-  report.result({ path }, `Written to ${path}. Edit it, then run: sdconvert batch ${path}`);
+  report.result({ path }, `Written to ${path}. Edit it, then run: ${nextCommand('batch', path).command}`);
   return 0;
 }
 

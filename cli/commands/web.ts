@@ -1,5 +1,6 @@
 import type { Argv } from 'yargs';
 import type { webDefaults } from '../../src/commands/web.ts';
+import { nextCommand } from '../../src/inspect/next-command.ts';
 import { formatBytes } from '../../src/text.ts';
 import { drawnNeeds, drawnOptions, drawnSettings } from '../drawn-options.ts';
 import { declareHubOptions, hubOptions, withDownload } from '../hub-options.ts';
@@ -44,7 +45,7 @@ export const webCommand: Command = {
       [
         `Written to ${result.folder}: ${formatBytes(result.bytes)}, for any static web server.`,
         `A browser needs about ${formatBytes(webGpu)} of memory with WebGPU, ${formatBytes(wasm)} without.`,
-        `See it: sdconvert serve ${result.folder}`,
+        `See it: ${nextCommand('serve', result.folder).command}`,
       ].join('\n'),
     );
     return 0;

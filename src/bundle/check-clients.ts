@@ -11,7 +11,7 @@ import { nextCommand } from '../inspect/next-command.ts';
 import { exists, pathKind } from '../io/disk.ts';
 import type { HashOptions } from '../io/hashing/hash-stream.ts';
 import { type FoundModel, modelsIn } from '../run/find-models.ts';
-import { coreAiOptions, nameOnHub } from './command-again.ts';
+import { convertFor } from './command-again.ts';
 import { networksNeeded } from './models-for-client.ts';
 import { checkCoreMlFolder, olderSystem } from './profiles/check-core-ml-folder.ts';
 import { checkIrFolder, isIrFolder } from './profiles/check-ir-folder.ts';
@@ -100,29 +100,27 @@ async function mending(
   const needed = await networksNeeded(client, models);
   const hasAll = needed.every((wanted) => models.some(({ network }) => network === wanted));
   const isTooNew = problems.some((problem) => problem.includes(olderSystem));
-  const place = hub === undefined ? output : 'OUT';
   if (hasAll && !isTooNew && !isWhatConvertWrites(client) && (await areWhole(models)))
     return hub === undefined
-      ? `sdconvert bundle ${output} --for ${client}`
-      : `sdconvert bundle ${hub} --for ${client} -o ${place}`;
+      ? nextCommand('bundle', output, '--for', client).command
+      : nextCommand('bundle', hub, '--for', client, '-o', 'OUT').command;
   const record = await readProvenance(output);
-  // On a disk it may lie anywhere.
-  const checkpoint = ['--model-version', ...((record && nameOnHub(record)) ?? ['CHECKPOINT'])];
   const scheduler = record?.pipeline?.scheduler;
-  if (target !== 'coreai') return nextCommand('convert', ...checkpoint, '--for', client, '-o', place).command;
   if (problems.every((problem) => isOfScheduler.test(problem)) && scheduler && isRefused(scheduler))
     return undefined;
-  const options = record ? coreAiOptions(record) : [];
-  const force = !options || problems.some((problem) => !isBeside.test(problem)) ? ['--force'] : [];
-  const how = [...checkpoint, '--for', client, ...(options ?? []), '-o', place, ...force];
-  return nextCommand('convert', ...how).command;
+  return convertFor(client, record, {
+    // Into a folder that is no conversion, nothing is converted.
+    output: hub === undefined && record ? output : undefined,
+    replaces: problems.some((problem) => !isBeside.test(problem)),
+    without: isTooNew ? ['deployment'] : [],
+  });
 }
 
 /** What is the checkpoint's own: it is converted alike again. */
 const isOfScheduler = /^metadata\.json: diffusion\.(prediction_type|scheduler\.beta_schedule) is\b/;
 
-/** What is said of the files beside assets, which every conversion writes anew. */
-const isBeside = /^(metadata\.json|vocab\.json|merges\.txt)\b/;
+/** What is said of the files beside models, which every conversion writes anew. */
+const isBeside = /^((metadata|model_index|vocab)\.json|merges\.txt|(scheduler|tokenizer(_2)?)\/)/;
 
 /** Whether nothing is missing of models: what is made of them would lack it, too. */
 async function areWhole(models: readonly FoundModel[]): Promise<boolean> {

@@ -9,7 +9,8 @@ import { nextCommand } from '../inspect/next-command.ts';
 import { shown } from '../io/error-text.ts';
 import { isJsonObject } from '../io/json/python-json.ts';
 import type { Precision } from '../quantize/precision.ts';
-import { usualClients } from './profiles/profiles.ts';
+import type { ClientName } from './profiles/profile.ts';
+import { profiles, usualClients } from './profiles/profiles.ts';
 
 /** The command that makes a conversion again, and what is to be known before it is run. */
 export interface CommandAgain {
@@ -49,7 +50,7 @@ export function commandAgain(
   if (way !== undefined)
     return {
       command: null,
-      note: `Weights have fewer bits in a way that convert has no options for (${way}): a manifest of sdconvert batch has, and the library.`,
+      note: `Weights have fewer bits in a way that convert has no options for: ${way}. The library has.`,
     };
   const options = optionsOf(made, isXlOf(pipeline));
   if (!options)
@@ -72,16 +73,62 @@ export function commandAgain(
   return { command, note };
 }
 
+/** Where a client's models are converted again. */
+interface Place {
+  /** The output folder; OUT, which is another one, when left out. */
+  readonly output?: string | undefined;
+  /** Whether models that are there are to be replaced. */
+  readonly replaces: boolean;
+  /** Options on record that are not to be taken again. */
+  readonly without?: readonly string[];
+}
+
 /**
- * The options that a Core AI folder was made with, without those that Apple's pipelines refuse; `undefined` where no single
- * command line has them.
+ * The command that converts for a client, with the options that are on record of its models, as far as it loads what they make.
+ * Where no single command line has them, what is there is replaced by what the usual ones make.
  */
-export function coreAiOptions({ artifacts, pipeline }: Provenance): readonly string[] | undefined {
-  const made = madeOf(artifacts).filter(({ target }) => target === 'coreai');
+export function convertFor(
+  client: ClientName,
+  record: Provenance | undefined,
+  { output, replaces, without = [] }: Place,
+): string {
+  // On a disk the checkpoint may lie anywhere.
+  const checkpoint = (record && nameOnHub(record)) ?? ['CHECKPOINT'];
+  const options = record && optionsFor(client, record, without);
+  const isForced = output !== undefined && (replaces || options === undefined);
+  return nextCommand(
+    'convert',
+    '--model-version',
+    ...checkpoint,
+    '--for',
+    client,
+    ...(options ?? []),
+    ...predictionOptions(record?.pipeline),
+    '-o',
+    output ?? 'OUT',
+    ...(isForced ? ['--force'] : []),
+  ).command;
+}
+
+/** `undefined` where no single command line has the options that are on record. */
+function optionsFor(
+  client: ClientName,
+  { artifacts, pipeline }: Provenance,
+  without: readonly string[],
+): readonly string[] | undefined {
+  const { target, takesChunks } = profiles[client];
+  const made = madeOf(artifacts).filter((each) => each.target === target);
   if (made.some(({ options }) => isInPlace(options.quantization))) return undefined;
-  const taken = made.map(({ options: { unetBatch: _, textTokens: __, ...options }, ...each }) => {
-    const { latentHeight, latentWidth, ...rest } = options;
-    return { ...each, options: latentHeight === latentWidth ? options : rest };
+  const always = [...without, ...(takesChunks ? [] : ['maxChunkBytes'])];
+  const taken = made.map(({ options, ...each }) => {
+    const isOblong = options.latentHeight !== options.latentWidth;
+    // Apple's pipelines draw squares, of one prompt and 77 tokens.
+    const refused = ['unetBatch', 'textTokens', ...(isOblong ? ['latentHeight', 'latentWidth'] : [])];
+    const left = new Set([...always, ...(target === 'coreai' ? refused : [])]);
+    return {
+      ...each,
+      options: Object.fromEntries(Object.entries(options).filter(([key]) => !left.has(key))),
+    };
   });
   return wayOf(taken, isXlOf(pipeline));
 }
@@ -90,9 +137,16 @@ function madeOf(artifacts: Provenance['artifacts']): Made[] {
   return Object.entries(artifacts).flatMap(([path, { options, source }]): Made[] => {
     const { network } = parsePath(path);
     const target = targetOf(path);
-    const [variant] = variantsAmong(Object.keys(source));
-    return network && 'precision' in options ? [{ target, network, options, variant }] : [];
+    return network && 'precision' in options
+      ? [{ target, network, options, variant: variantOf(Object.keys(source)) }]
+      : [];
   });
+}
+
+/** The variant of a checkpoint's weights by the files on record. What is in no folder of it is another model's, or all of it. */
+function variantOf(files: readonly string[]): Variant | undefined {
+  const inFolders = files.flatMap((file) => /[/\\]([^/\\]+)$/.exec(file)?.[1] ?? []);
+  return variantsAmong(inFolders.map((name) => name.replace(/-\d{5}-of-\d{5}(?=\.)/, '')))[0];
 }
 
 function isXlOf(pipeline: Provenance['pipeline']): boolean {
@@ -100,10 +154,7 @@ function isXlOf(pipeline: Provenance['pipeline']): boolean {
 }
 
 /** The name of a checkpoint that came from the Hub, and its revision there, as `--model-version` and what follows. */
-export function nameOnHub({
-  checkpoint,
-  hub = [],
-}: Pick<Provenance, 'checkpoint' | 'hub'>): string[] | undefined {
+function nameOnHub({ checkpoint, hub = [] }: Pick<Provenance, 'checkpoint' | 'hub'>): string[] | undefined {
   const [source] = hub;
   if (!source || hub.length > 1 || !checkpoint?.name.startsWith(source.repo)) return undefined;
   return [checkpoint.name, '--revision', source.commit];
@@ -187,9 +238,11 @@ function attentionOf(made: readonly Made[]): string[] | undefined {
 }
 
 function networkOptions(networks: ReadonlySet<NetworkName>): string[] {
-  const kinds = new Set([...networks].map(networkKind));
-  const options = kinds.has('control-unet') ? ['--unet-support-controlnet'] : [];
-  const isWhole = usual.every((kind) => kinds.has(kind) || (kind === 'unet' && kinds.has('control-unet')));
+  const all = new Set([...networks].map(networkKind));
+  const options = all.has('control-unet') ? ['--unet-support-controlnet'] : [];
+  const kinds = new Set<NetworkKind>([...all].map((kind) => (kind === 'control-unet' ? 'unet' : kind)));
+  // Beside ControlNets that are named, convert makes only what is named, too.
+  const isWhole = usual.every((kind) => kinds.has(kind)) && !kinds.has('controlnet');
   const named = isWhole ? [] : [...kinds].filter((kind) => parts.includes(kind));
   const more = [
     ...(kinds.has('refiner') ? ['--refiner-version', 'REFINER'] : []),

@@ -2,8 +2,10 @@ import type { Context } from '../context.ts';
 import { type NetworkKind, networkKind } from '../convert/networks/networks.ts';
 import { NotFoundError, RequestError } from '../errors.ts';
 import { type ArtifactId, parsePath, wholePath } from '../formats/artifact-id.ts';
+import { readProvenance } from '../formats/provenance.ts';
 import { type ModelInFolder, modelsIn } from '../run/find-models.ts';
 import { areOfXl } from '../run/xl-models.ts';
+import { convertFor } from './command-again.ts';
 import type { ClientName } from './profiles/profile.ts';
 import { profiles } from './profiles/profiles.ts';
 import { refuseUnserved } from './profiles/refusals.ts';
@@ -85,9 +87,11 @@ export async function requireDrawable(
   for (const wanted of await networksNeeded(client, named)) {
     const standIn = target === 'coreml' ? standIns[wanted] : undefined;
     if (kinds.has(wanted) || (standIn && kinds.has(standIn))) continue;
+    const record = await readProvenance(output);
+    const command = convertFor(client, record, { output: record && output, replaces: false });
     throw new NotFoundError({
       problem: `${source} has no ${wanted}, without which ${client} cannot draw.`,
-      advice: `Convert the checkpoint again: sdconvert convert --model-version CHECKPOINT --for ${client} -o ${output}`,
+      advice: `Convert the checkpoint again: ${command}`,
     });
   }
 }

@@ -3,6 +3,7 @@ import type { Context } from '../context.ts';
 import { InterruptedError, SdConvertError } from '../errors.ts';
 import type { WrittenFile } from '../formats/artifact.ts';
 import { readProvenance, recordBundle } from '../formats/provenance.ts';
+import { nextCommand } from '../inspect/next-command.ts';
 import { exists } from '../io/disk.ts';
 import { bundleFolder, compileBundles, type SwiftPackage } from './swift-resources.ts';
 
@@ -55,6 +56,7 @@ function isOfItsWeights(swiftPackage: SwiftPackage, recorded: readonly WrittenFi
 
 function tellStale(folder: string, bundle: string, { onProgress }: Context, because?: string): void {
   const why = because === undefined ? '' : ` (${because.replace(/\.$/, '')})`;
-  const message = `${join(folder, RESOURCES, bundle)} is still what was compiled before${why}: sdconvert bundle ${folder} compiles it again.`;
+  const { command } = nextCommand('bundle', folder);
+  const message = `${join(folder, RESOURCES, bundle)} is still what was compiled before${why}: ${command} compiles it again.`;
   onProgress?.({ type: 'note', message });
 }

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Context } from '../context.ts';
 import { targetOf } from '../formats/format.ts';
 import { type PlaceInOutput, readProvenance } from '../formats/provenance.ts';
+import { nextCommand } from '../inspect/next-command.ts';
 import { clientNames } from './profiles/profile.ts';
 import { profiles, usualClients } from './profiles/profiles.ts';
 
@@ -20,7 +21,8 @@ export async function noteStaleClients(
     const isIn = (each: string) => each === folder || each.startsWith(`${folder}/`);
     const isUsual = folder === profiles[usualClients[target]].folder;
     if (loaded !== target || isUsual || isIn(path) || !recorded.some(isIn)) continue;
-    const message = `${join(output, folder)} still holds the model as it was: sdconvert bundle ${output} --for ${client} makes it again.`;
+    const { command } = nextCommand('bundle', output, '--for', client);
+    const message = `${join(output, folder)} still holds the model as it was: ${command} makes it again.`;
     onProgress?.({ type: 'note', message });
   }
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { NotFoundError } from '../errors.ts';
+import { nextCommand } from '../inspect/next-command.ts';
 import { exists, pathKind } from '../io/disk.ts';
 import { notFound } from '../io/not-found.ts';
 import { type RunningServer, type ServerAddress, serveFolder } from '../web/serve-folder.ts';
@@ -37,6 +38,6 @@ async function pageFolder(folder: string): Promise<string> {
     if (await exists(join(each, 'index.html'))) return each;
   throw new NotFoundError({
     problem: `${folder} has no page to serve.`,
-    advice: `Make one first: sdconvert web ${folder}`,
+    advice: `Make one first: ${nextCommand('web', folder).command}`,
   });
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { commandAgain } from '../../src/bundle/command-again.ts';
+import { commandAgain, convertFor } from '../../src/bundle/command-again.ts';
 import type { Provenance } from '../../src/formats/provenance.ts';
 
 /** A record of these artifacts, all with these options. */
@@ -94,8 +94,48 @@ test('a variant of the weights is named, by the files that were read', () => {
     Object.entries(artifacts).map(([path, each]) => [path, { ...each, source: { [name]: 'ab' } }] as const);
   const of = (name: string) =>
     commandAgain({ ...rest, artifacts: Object.fromEntries(read(name)) }, 'out').command;
-  expect(of('diffusion_pytorch_model.fp16.safetensors')).toContain(' --variant fp16 ');
-  expect(of('diffusion_pytorch_model.safetensors')).not.toContain('--variant');
+  for (const name of [
+    'unet/diffusion_pytorch_model.fp16.safetensors',
+    'unet/diffusion_pytorch_model.fp16-00001-of-00002.safetensors',
+    'unet/diffusion_pytorch_model-00001-of-00002.fp16.safetensors',
+  ])
+    expect(of(name)).toContain(' --variant fp16 ');
+  for (const name of [
+    'unet/diffusion_pytorch_model.safetensors',
+    'unet/diffusion_pytorch_model-00001-of-00002.safetensors',
+    'diffusion_pytorch_model.fp16.safetensors', // of another VAE, or a checkpoint in one file
+  ])
+    expect(of(name)).not.toContain('--variant');
+});
+
+test('a client is converted for with the options on record, but those that it does not load', () => {
+  const chunks = record(['onnx/unet_chunk1', 'onnx/unet_chunk2'], {
+    precision: 'float32',
+    maxChunkBytes: 1e9,
+  });
+  expect(convertFor('optimum', chunks, { output: 'out', replaces: true })).toBe(
+    'sdconvert convert --model-version CHECKPOINT --for optimum --precision float32 -o out --force',
+  );
+  const newer = record(packages, { deployment: 'macOS15', quantization: { bits: 6 } });
+  expect(convertFor('swift', newer, { output: 'out', replaces: false })).toBe(
+    'sdconvert convert --model-version CHECKPOINT --for swift --min-deployment-target macOS15 --quantize-nbits 6 -o out',
+  );
+  expect(convertFor('swift', newer, { output: 'out', replaces: true, without: ['deployment'] })).toBe(
+    'sdconvert convert --model-version CHECKPOINT --for swift --quantize-nbits 6 -o out --force',
+  );
+  expect(convertFor('swift', undefined, { replaces: true })).toBe(
+    'sdconvert convert --model-version CHECKPOINT --for swift -o OUT',
+  );
+});
+
+test('a ControlNet beside other networks has them named, for convert would leave them out', () => {
+  const commandFor = (...more: readonly string[]) =>
+    commandAgain(record([...onnx, ...more], {}), 'out').command;
+  expect(commandFor('onnx/controlnet')).toBe(
+    'sdconvert convert --model-version sd15 --convert-text-encoder --convert-unet --convert-vae-decoder --convert-vae-encoder --convert-controlnet CONTROLNET --target onnx -o out',
+  );
+  const alone = commandAgain(record(['onnx/control-unet'], {}), 'out').command;
+  expect(alone).toContain(' --convert-unet --unet-support-controlnet ');
 });
 
 test.each([

@@ -120,7 +120,7 @@ async function mend(client: ClientName, path: string): Promise<string | undefine
 }
 
 const converting = (client: ClientName) =>
-  `sdconvert convert --model-version CHECKPOINT --for ${client} -o out`;
+  `sdconvert convert --model-version CHECKPOINT --for ${client} -o out --force`;
 
 describe('verify names a command that mends:', () => {
   test('of the output, though the folder in it is verified', async () => {
@@ -146,6 +146,20 @@ describe('verify names a command that mends:', () => {
     cut(at('out/onnx/unet/model.onnx_data'));
     expect(await mend('openvino', 'out')).toBe(converting('openvino'));
   });
+
+  test('a conversion with options of its own, which are named', async () => {
+    const output = at('exact');
+    const models = ['text_encoder', 'unet', 'vae_decoder'] as const;
+    const precision = 'float32';
+    await convertCheckpoint({ modelVersion, output, models, targets: ['onnx'], precision });
+    rmSync(at('exact/onnx/unet/model.onnx_data'));
+    const check = async () => (await verify({ path: output, clients: ['optimum'] })).clients?.[0];
+    expect((await check())?.mend).toBe(
+      `sdconvert convert --model-version CHECKPOINT --for optimum --precision float32 -o ${output} --force`,
+    );
+    await convertCheckpoint({ modelVersion, output, clients: ['optimum'], precision, force: true });
+    expect((await check())?.problems).toEqual([]);
+  }, 120_000);
 
   test('a conversion where operations are of a newer system, which a bundle has, too', async () => {
     await bundlePackages({ folder: at('out') });
