@@ -87,7 +87,7 @@ const componentAdvice: ReadonlyMap<string, string> = new Map([
 async function noModelIndex(path: string): Promise<Error> {
   const names = await listFolder(path);
   const artifact = [basename(resolve(path)), ...names].find((name) =>
-    /\.(mlpackage|mlmodelc|onnx)$/.test(name),
+    /\.(mlpackage|mlmodelc|aimodel|onnx)$/.test(name),
   );
   if (artifact) {
     return new UnsupportedModelError({

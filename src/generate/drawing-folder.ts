@@ -1,6 +1,7 @@
 import { basename, dirname, join, resolve } from 'node:path';
 import type { NetworkName } from '../convert/networks/networks.ts';
 import { NotFoundError } from '../errors.ts';
+import { formatOfEnding } from '../formats/format.ts';
 import { isConversion } from '../formats/provenance.ts';
 import { listFolder, pathKind } from '../io/disk.ts';
 import { notFound } from '../io/not-found.ts';
@@ -25,12 +26,13 @@ const LEVELS = 2;
 /**
  * Finds the folder of models for an input: the input itself, the `onnx` or `Resources` of a conversion, or a folder of
  * a client or a ready-made repository. The first with one of the `wanted` UNets is taken, ONNX before Core ML because it runs without
- * translation; one whose UNet does not suit only where there is no other. Throws `NotFoundError` when there is none.
+ * translation. One whose UNet does not suit is taken only where there is no other: by default Core AI's, for XL's are arranged
+ * for Apple's pipelines alone. Throws `NotFoundError` when there is none.
  */
 export async function findDrawingFolder(
   input: string,
   wanted: readonly DrawingUnet[],
-  suits: (unet: ModelInFolder) => boolean = () => true,
+  suits: (unet: ModelInFolder) => boolean = ({ format }) => format !== 'aimodel',
 ): Promise<DrawingFolder> {
   const kind = await pathKind(input);
   if (kind === undefined) throw notFound(input, 'Name the output folder of a conversion.');
@@ -68,7 +70,7 @@ async function* candidates(input: string): AsyncGenerator<string> {
         if (!name.startsWith('.') && (await pathKind(join(folder, name))) === 'folder')
           below.push(join(folder, name));
     yield* below;
-    folders = below.filter((folder) => !/\.ml(package|modelc)$/.test(folder));
+    folders = below.filter((folder) => formatOfEnding(folder) === undefined);
   }
 }
 

@@ -101,7 +101,7 @@ export function isAddress(text: string): boolean {
 
 /** Whether a file holds weights, by its name. */
 export function isWeightFile(name: string): boolean {
-  return modelFile.test(name) || /\.(onnx_data(_\d+)?|mlmodel|h5|msgpack|pb)$/.test(name);
+  return modelFile.test(name) || /\.(onnx_data(_\d+)?|mlmodel|mlirb|h5|msgpack|pb)$/.test(name);
 }
 
 /**

@@ -6,7 +6,7 @@ import type { OtherInspection } from './inspection.ts';
 import { nextCommand } from './next-command.ts';
 
 const whatIsInspected =
-  'Give a checkpoint (the folder with model_index.json), a .safetensors, an .onnx, a .mlpackage or a .mlmodelc.';
+  'Give a checkpoint (the folder with model_index.json), a .safetensors, an .onnx, a .mlpackage, a .mlmodelc or an .aimodel.';
 
 /** Parts of models, by name: people point at them when they mean the whole. */
 const parts: readonly {
@@ -28,6 +28,12 @@ const parts: readonly {
     what: 'a part of a Core ML model',
     advice: 'Give the folder whose name ends in .mlpackage or .mlmodelc.',
     whole: (path) => /^.*\.(mlpackage|mlmodelc)(?=[/\\])/.exec(path)?.[0],
+  },
+  {
+    name: /^main\.(mlirb|hash)$/,
+    what: 'a part of a Core AI asset',
+    advice: 'Give the folder whose name ends in .aimodel.',
+    whole: (path) => /^.*\.aimodel(?=[/\\])/.exec(path)?.[0],
   },
   {
     name: /^(model_index|config|(scheduler|tokenizer|preprocessor)_config|tokenizer|vocab|Manifest|metadata|sdconvert)\.json$|^merges\.txt$/,

@@ -32,6 +32,7 @@ test.for([
   ['not an ONNX model', 'model.onnx', 'this is no protobuf message', 'download it again'],
   ['weights of an ONNX model', 'alone.onnx_data', Uint8Array.of(1, 2, 3), '.onnx file'],
   ['part of a Core ML model', 'model.mlmodel', Uint8Array.of(8, 7, 18, 0), '.mlpackage'],
+  ['part of a Core AI asset', 'main.hash', Uint8Array.of(1, 2, 3), '.aimodel'],
   ['kind that is not known', 'picture.png', Uint8Array.of(0x89, 0x50, 0x4e, 0x47), '.mlpackage'],
 ] as const)(
   'a file that is “%s” is described as that, with what to do',

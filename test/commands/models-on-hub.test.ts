@@ -162,6 +162,20 @@ test('weights in several files come all', async () => {
   expect(filesBelow(path)).toEqual(Object.keys(files));
 });
 
+test('Core AI assets on the Hub are read by their headers, and come whole', async () => {
+  const models = ['vae_encoder'] as const;
+  await convertCheckpoint({ modelVersion: sdShapes, targets: ['coreai'], models, output: at('assets') });
+  const isLfs = (name: string) => name.endsWith('.mlirb');
+  hub.server.repositories.set('org/assets', repository(filesIn(at('assets')), { isLfs }));
+  const path = 'hf://org/assets/CoreAI/VAEEncoder.aimodel';
+  expect(await inspect({ path, hub: hub.options })).toMatchObject({ kind: 'aimodel', path });
+  const { clients } = await verify({ path: 'org/assets', clients: ['coreai'], hub: hub.options });
+  expect(clients?.[0]?.problems.filter((problem) => problem.includes('VAEEncoder'))).toEqual([]);
+  expect(clients?.[0]?.mend).toMatch(/--for coreai -o OUT$/);
+  const whole = await resolveModel('org/assets', { ...hub.options, purpose: 'models' });
+  expect(filesBelow(whole.path)).toContain('CoreAI/VAEEncoder.aimodel/main.mlirb');
+});
+
 test('a revision is refused where nothing is on the Hub, by every command', async () => {
   const pinned = { ...hub.options, revision: 'v1.0' };
   const path = at('made/onnx/vae_encoder');

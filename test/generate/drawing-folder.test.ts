@@ -30,6 +30,15 @@ test('a conversion within the folder of another one keeps its own record', async
   expect((await settingsOf(inner)).scheduler).toEqual(scheduler);
 });
 
+test('Core AI assets are drawn with only where there are no other models', async () => {
+  const output = temporary('assets');
+  mkdirSync(join(output, 'CoreAI/Unet.aimodel'), { recursive: true });
+  expect((await findDrawingFolder(output, ['unet'])).path).toBe(join(output, 'CoreAI'));
+  mkdirSync(join(output, 'onnx-openvino/unet'), { recursive: true });
+  writeFileSync(join(output, 'onnx-openvino/unet/model.onnx'), '');
+  expect((await findDrawingFolder(output, ['unet'])).path).toBe(join(output, 'onnx-openvino'));
+});
+
 test.each([
   [0, 512],
   [8, 512],

@@ -123,30 +123,35 @@ function chooseModels(snapshot: Snapshot, id: HubId, isWanted = isInModel): Choi
       advice: `Write it after the repository: hf://${repo}/${variants[0]}`,
     });
   }
-  const inModels = names.filter((name) => isWanted(name) || (isText(name) && !isInPackage(name)));
-  if (isPackage(id.folder) || inModels.some(isWanted))
-    return { names: isPackage(id.folder) ? names : inModels };
+  const inModels = names.filter((name) => isWanted(name) || (isText(name) && !isInFolder(name)));
+  if (isModelFolder(id.folder) || inModels.some(isWanted))
+    return { names: isModelFolder(id.folder) ? names : inModels };
   throw new NotFoundError({
-    problem: `${repo} has no model that can be run: neither ONNX nor Core ML.`,
+    problem: `${repo} has no model that can be run, of ONNX, Core ML or Core AI.`,
     details: { 'it has': names.length > 0 ? shortList(names) : 'no files' },
     advice: names.some(isOfCheckpoint)
       ? `Convert it first: sdconvert ${repo}`
-      : 'Choose a repository that has ONNX or Core ML models.',
+      : 'Choose a repository that has such models.',
   });
 }
 
 /** Whether what is named are ready-made models and not a checkpoint. */
 function isOfModels({ names }: Snapshot, { file, folder }: HubId): boolean {
   if (file !== undefined) return file.endsWith('.onnx');
-  return isPackage(folder) || (!names.some(isOfCheckpoint) && names.some(isInModel));
+  return isModelFolder(folder) || (!names.some(isOfCheckpoint) && names.some(isInModel));
 }
 
-function isPackage(folder = ''): boolean {
-  return /\.(mlpackage|mlmodelc)$/.test(folder);
+function isModelFolder(folder = ''): boolean {
+  return isInFolder(`${folder}/`);
 }
 
 function isInModel(name: string): boolean {
-  return isInPackage(name) || isOfOnnx(name);
+  return isInFolder(name) || isOfOnnx(name);
+}
+
+/** Whether a file is of a model that is a folder, in any format. */
+function isInFolder(name: string): boolean {
+  return isInPackage(name) || /\.aimodel\//.test(name);
 }
 
 function isInPackage(name: string): boolean {
@@ -154,7 +159,7 @@ function isInPackage(name: string): boolean {
 }
 
 function isOfOnnx(name: string): boolean {
-  return !isInPackage(name) && /\.(onnx|onnx_data(_\d+)?|data|pb)$/.test(name);
+  return !isInFolder(name) && /\.(onnx|onnx_data(_\d+)?|data|pb)$/.test(name);
 }
 
 function isOfCheckpoint(name: string): boolean {

@@ -6,7 +6,7 @@ import { type HubOptions, ownHubOptions } from '../../hub/hub-options.ts';
 import { pathKind } from '../../io/disk.ts';
 import type { Purpose } from './choosers.ts';
 import { revisionOnDisk } from './locate-models.ts';
-import { type ResolvedModel, resolveModel } from './resolve-model.ts';
+import { type ResolvedModel, type Resolving, resolveModel } from './resolve-model.ts';
 
 /** What a request has whose models may be on the Hub. */
 export interface FromHub {
@@ -19,7 +19,8 @@ export async function isOnHub(name: string): Promise<boolean> {
   if (isAddress(name)) return true;
   if (!(await isHubId(name)) || (await pathKind(name)) !== undefined) return false;
   const [org = '', ...rest] = name.split('/');
-  return rest.length > 0 && !/\.(onnx|mlpackage|mlmodelc)$/.test(name) && (await pathKind(org)) === undefined;
+  const isPath = /\.(onnx|mlpackage|mlmodelc|aimodel)$/.test(name);
+  return rest.length > 0 && !isPath && (await pathKind(org)) === undefined;
 }
 
 /**
@@ -65,7 +66,7 @@ export async function refuseRevisionOnDisk({ hub }: FromHub, names: readonly str
 export async function resolveRequested(
   name: string,
   { hub }: FromHub,
-  how: { readonly purpose: Purpose; readonly show?: boolean },
+  how: Pick<Resolving, 'show' | 'variant' | 'isNeeded'> & { readonly purpose: Purpose },
   context: Context,
 ): Promise<ResolvedModel | undefined> {
   if (!(await isOnHub(name))) return undefined;
