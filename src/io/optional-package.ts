@@ -1,4 +1,5 @@
 import { NotFoundError } from '../errors.ts';
+import { installCommand } from './install-command.ts';
 
 /** Packages that only some commands use: an installation of sdconvert has none of them. */
 export interface OptionalPackages {
@@ -25,7 +26,7 @@ export async function loadOptional<T>(
     throw new NotFoundError(
       {
         problem: `${purpose} needs ${missing}, which is not installed.`,
-        advice: `Install it beside sdconvert: npm install ${packages.join(' ')}`,
+        advice: `Install it beside sdconvert: ${await installCommand(packages)}`,
       },
       { cause: error },
     );

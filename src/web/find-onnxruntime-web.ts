@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { NotFoundError } from '../errors.ts';
+import { installCommand } from '../io/install-command.ts';
 import { readJsonObject } from '../io/json/python-json.ts';
 
 /** The version that the page is made for and tested with. */
@@ -38,7 +39,7 @@ export async function findOnnxruntimeWeb(origins: readonly string[]): Promise<st
         ? `the page runs models with onnxruntime-web ${ORT_WEB_VERSION}, and another version is installed.`
         : 'the page runs models with onnxruntime-web, which is not installed: it is as large as everything else together.',
     details: found.length > 0 ? { found: found.join(', ') } : {},
-    advice: `Install it beside sdconvert: npm install onnxruntime-web@${ORT_WEB_VERSION}`,
+    advice: `Install it beside sdconvert: ${await installCommand([`onnxruntime-web@${ORT_WEB_VERSION}`])}`,
   });
 }
 

@@ -47,7 +47,7 @@ export async function openOnnxSession(
   const opened = await thread.nextReply();
   if (opened.kind !== 'opened') {
     await thread.close();
-    throw failure(path, opened, typeof stored !== 'string' && stored.isTranslation);
+    throw await failure(path, opened, typeof stored !== 'string' && stored.isTranslation);
   }
   const { inputs, outputs } = opened;
   return {
@@ -56,7 +56,7 @@ export async function openOnnxSession(
     outputs,
     async run(feeds) {
       const reply = await thread.run(takesFeeds ? [...feeds] : copied(feeds));
-      if (reply.kind !== 'ran') throw failure(path, reply);
+      if (reply.kind !== 'ran') throw await failure(path, reply);
       return new Map(reply.outputs);
     },
     close: () => thread.close(),
@@ -84,7 +84,7 @@ export async function requireOnnxruntime(): Promise<void> {
   const thread = new OrtThread('load only');
   const reply = await thread.nextReply();
   await thread.close();
-  if (reply.kind !== 'loaded') throw failure('no model', reply);
+  if (reply.kind !== 'loaded') throw await failure('no model', reply);
   hasLoaded = true;
 }
 
@@ -144,7 +144,7 @@ function copied(feeds: TensorMap): (readonly [string, TensorData])[] {
   return [...feeds].map(([name, tensor]) => [name, copyOf(tensor)] as const);
 }
 
-function failure(path: string, reply: OrtReply, isTranslation = false): SdConvertError {
+async function failure(path: string, reply: OrtReply, isTranslation = false): Promise<SdConvertError> {
   const { at, message } = reply.kind === 'failed' ? reply : unexpected(reply);
   const found = message.split('\n', 1)[0] ?? '';
   switch (at) {

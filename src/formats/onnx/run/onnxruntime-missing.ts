@@ -1,6 +1,10 @@
 import { NotFoundError, type SdConvertError, UnsupportedModelError } from '../../../errors.ts';
+import { installCommand } from '../../../io/install-command.ts';
 
-/** The systems that onnxruntime-node 1.30 holds binaries for, as Node names them. */
+/** The version that models are run with. */
+export const ORT_NODE_VERSION = '1.30.0';
+
+/** The systems that it holds binaries for, as Node names them. */
 const withBinaries = ['darwin-arm64', 'linux-arm64', 'linux-x64', 'win32-arm64', 'win32-x64'];
 
 const elsewhere = 'Conversion works without it; run, validate and draw on another machine.';
@@ -15,14 +19,14 @@ interface Machine {
  * Why models cannot be run on this machine, from what Node said when it was to load onnxruntime-node: `NotFoundError`
  * where an installation helps, `UnsupportedModelError` where none does.
  */
-export function onnxruntimeMissing(found: string, machine: Machine): SdConvertError {
+export async function onnxruntimeMissing(found: string, machine: Machine): Promise<SdConvertError> {
   const system = `${machine.platform}-${machine.arch}`;
   if (!withBinaries.includes(system))
     return new UnsupportedModelError({
       problem: `Models cannot be run on this machine: onnxruntime-node has no build for ${system}.`,
       advice: elsewhere,
     });
-  const install = `Install it beside sdconvert: ${installCommand(system)}`;
+  const install = `Install it beside sdconvert: ${await installing(system)}`;
   if (found.startsWith("Cannot find package 'onnxruntime-node'"))
     return new NotFoundError({
       problem: 'onnxruntime-node, which runs the models, is not installed.',
@@ -36,7 +40,7 @@ export function onnxruntimeMissing(found: string, machine: Machine): SdConvertEr
 }
 
 /** On Linux with x64, its install script would fetch CUDA's libraries from NuGet, and npm removes it where that fails. */
-function installCommand(system: string): string {
+async function installing(system: string): Promise<string> {
   const skip = system === 'linux-x64' ? 'ONNXRUNTIME_NODE_INSTALL=skip ' : '';
-  return `${skip}npm install onnxruntime-node`;
+  return `${skip}${await installCommand([`onnxruntime-node@${ORT_NODE_VERSION}`])}`;
 }
