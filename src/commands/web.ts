@@ -2,6 +2,7 @@ import { join, resolve } from 'node:path';
 import { type FromHub, locateRequested, refuseInCache } from '../checkpoint/from-hub/locate-requested.ts';
 import { type Context, inStage } from '../context.ts';
 import { OutputExistsError } from '../errors.ts';
+import { requireOnnxruntime } from '../formats/onnx/run/onnx-session.ts';
 import { exists, listFolder, makeTemporaryFolder } from '../io/disk.ts';
 import { count, formatBytes } from '../text.ts';
 import { findOnnxruntimeWeb } from '../web/find-onnxruntime-web.ts';
@@ -64,12 +65,14 @@ export async function web(options: WebOptions, context: Context = {}): Promise<W
   checkRequest('web', options);
   const given = withDefaults<WebRequest, typeof webDefaults>(webDefaults, options);
   if (given.output === undefined) await refuseInCache(given.folder);
+  // Before anything is downloaded.
+  const onnxruntime = await findOnnxruntimeWeb([import.meta.url, resolve(given.installedIn, 'page.js')]);
+  if (given.steps > 0) await requireOnnxruntime();
   const request = await locateRequested(given, { folder: 'onnx' }, context);
   const folder = request.output ?? join(request.folder, WEB_FOLDER);
   await checkOutput(folder, request);
   const planned = await inStage('plan', context, async () => {
     const page = await pageFiles();
-    const onnxruntime = await findOnnxruntimeWeb([import.meta.url, resolve(request.installedIn, 'page.js')]);
     const models = await planWeb(request.folder, context);
     const { wasm, webGpu } = models.memory;
     const detail = `${models.title}: the browser needs about ${formatBytes(webGpu)} with WebGPU, ${formatBytes(wasm)} without`;

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { type OptionsOf, withDefaults } from '../commands/options.ts';
 import { type Context, inStage, type ProgressEvent, throwIfInterrupted } from '../context.ts';
 import { InterruptedError } from '../errors.ts';
+import { requireOnnxruntime } from '../formats/onnx/run/onnx-session.ts';
 import { type HubOptions, hubOptionsFrom } from '../hub/hub-options.ts';
 import { type CarriedError, carried } from '../io/carried-error.ts';
 import { checkCall, text } from '../io/check-call.ts';
@@ -69,7 +70,7 @@ export interface ItemResult {
 /**
  * Converts the items of a manifest, several at once, each in a process of its own; items that are finished are left as they
  * are. An item that fails stops no other. Gives the results in the order of the manifest. Throws as `readManifest` and `planItems`
- * do, and `InterruptedError`.
+ * do, `requireOnnxruntime` where items are compared, and `InterruptedError`.
  *
  * @example await batch({ manifest: 'batch.yaml', jobs: 2 }) // [{ item: 'dreamshaper/float16', verdict: 'pass', psnr: 63.81, … }, …]
  */
@@ -77,6 +78,7 @@ export async function batch(options: BatchOptions, context: Context = {}): Promi
   checkCall('batch', z.looseObject({ manifest: text, jobs: z.int().min(1).optional() }), options);
   const request = withDefaults<BatchRequest, typeof batchDefaults>(batchDefaults, options);
   const { output, items } = await planItems(await readManifest(request.manifest));
+  if (items.some(({ reference }) => reference !== undefined)) await requireOnnxruntime();
   return inStage(STAGE, context, async () => {
     const hashes = await KnownHashes.open(join(output, HASHES_FILE));
     try {

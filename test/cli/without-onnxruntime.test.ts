@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { hideOnnxruntime } from '../support/hide-onnxruntime.ts';
@@ -9,6 +9,14 @@ const root = join(import.meta.dirname, '../..');
 const model = join(root, 'models/sd-shapes');
 const weights = join(model, 'vae/diffusion_pytorch_model.safetensors');
 const temporary = temporaryFolder();
+const elsewhere = temporaryFolder();
+
+function manifest(): string {
+  const path = elsewhere('batch.yaml');
+  const items = { output: temporary('batch'), options: { floor: 40 }, sources: [model] };
+  writeFileSync(path, JSON.stringify(items));
+  return path;
+}
 
 /** What each command is asked: the folder is there only while tests run, so it is named then. */
 const lines = {
@@ -17,6 +25,10 @@ const lines = {
   run: () => [temporary('out'), '--inputs', weights, '--outputs', temporary('out.safetensors')],
   generate: () => ['-i', temporary('out'), '-o', temporary('pictures'), '--prompt', 'a lighthouse'],
   analyze: () => [temporary('out')],
+  report: () => [temporary('out'), '--reference', model],
+  web: () => [temporary('out')],
+  batch: () => [manifest()],
+  worker: () => ['--queue', 'redis://127.0.0.1:1'],
 };
 
 test.each(Object.entries(lines))(

@@ -6,6 +6,7 @@ import { z } from 'zod';
 
 import { type OptionsOf, withDefaults } from '../../commands/options.ts';
 import type { Context } from '../../context.ts';
+import { requireOnnxruntime } from '../../formats/onnx/run/onnx-session.ts';
 import { type HubOptions, hubOptionsFrom } from '../../hub/hub-options.ts';
 import { checkCall, text } from '../../io/check-call.ts';
 import { makeTemporaryFolder, writeText } from '../../io/disk.ts';
@@ -68,6 +69,7 @@ type StepQueueJob = Job<StepJob, StepResult, QueueStep>;
 export async function work(options: WorkOptions, context: Context = {}): Promise<WorkResult> {
   checkCall('work', z.looseObject({ queue: text, hubRate: z.int().min(1).optional() }), options);
   const request = withDefaults<WorkRequest, typeof workDefaults>(workDefaults, options);
+  await requireOnnxruntime(); // any step may be a check
   const redis = await connectTo(request.queue, { lasting: true });
   const folder = await makeTemporaryFolder(request.tmpDir ?? tmpdir());
   try {
