@@ -1,6 +1,7 @@
 import { NonFiniteWeightError } from '../../errors.ts';
 import { borrowBlock, returnBlocks } from '../../io/block-pool.ts';
 import { BLOCK_BYTES } from '../../io/bytes.ts';
+import { shellWord } from '../../io/shell-word.ts';
 import { count } from '../../text.ts';
 import { elementCount } from '../../weights/dtype.ts';
 import { type FloatTensor, float16Codes } from '../float-tensor.ts';
@@ -159,6 +160,6 @@ function entryOfCode(palette: Palette): Float32Array {
 export function notFinite(name: string, found: number): NonFiniteWeightError {
   return new NonFiniteWeightError({
     problem: `${name} cannot be quantised: ${count(found, 'element')} of it ${found === 1 ? 'is' : 'are'} infinite or NaN in float16.`,
-    advice: `The model may be damaged. To keep this weight as it is: sdconvert quantize … --skip-weights "${name}"`,
+    advice: `The model may be damaged. To keep this weight as it is: sdconvert quantize … --skip-weights ${shellWord(name)}`,
   });
 }
