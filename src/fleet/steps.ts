@@ -1,4 +1,3 @@
-import { relative } from 'node:path';
 import { closeLocated, locateModels } from '../checkpoint/from-hub/locate-models.ts';
 import type { ConvertOptions } from '../commands/conversion/request.ts';
 import { convertCheckpoint } from '../commands/convert.ts';
@@ -6,6 +5,7 @@ import { validate } from '../commands/validate.ts';
 import type { Context } from '../context.ts';
 import { NotFoundError, ValidationError } from '../errors.ts';
 import type { HubOptions } from '../hub/hub-options.ts';
+import { pathFrom } from '../io/path-from.ts';
 import { DEFAULT_MAX_BYTES, type RunBounds } from '../validate/bounded-runs.ts';
 import type { Verdict } from '../validate/verdict.ts';
 import {
@@ -83,7 +83,7 @@ export async function checkItem(
   const verdicts = await judged(item, reference, site, context);
   for (const { pass, paths } of verdicts) if (!pass) throw notFinite(paths.join(', '), reference);
   const psnr = verdicts.map((verdict): [string, Decibels] => [
-    relative(output, verdict.paths[0] ?? '').replaceAll('\\', '/'),
+    pathFrom(output, verdict.paths[0] ?? ''),
     lowestOf(verdict),
   ]);
   const quality = { reference: referenceIdentity, psnr: Object.fromEntries(psnr) };

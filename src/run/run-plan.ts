@@ -1,10 +1,11 @@
-import { join, relative, sep } from 'node:path';
+import { join } from 'node:path';
 import { declaredShapes, mostBytes } from '../formats/onnx/edges/declared-sizes.ts';
 import { bordersOf } from '../formats/onnx/edges/onnx-borders.ts';
 import type { DataFile } from '../formats/onnx/external-data.ts';
 import { executedModel, type InputShapes } from '../formats/onnx/run/executed-model.ts';
 import { type Segment, segmentsOf, wholeSegment } from '../formats/onnx/run/segments.ts';
 import type { DeclaredDim, Runnable, TensorMap, ValueInfo } from '../formats/runner.ts';
+import { pathFrom } from '../io/path-from.ts';
 import type { Scratch } from '../io/stages/scratch.ts';
 import { pickRows } from '../weights/tensor-data.ts';
 import type { RunnableChain } from './chain.ts';
@@ -122,7 +123,7 @@ async function planParts(
   const parts: Omit<Part, 'readsLast'>[] = [];
   for (const [index, runnable] of models.entries()) {
     const { dataFolder = folder } = runnable;
-    const location = relative(dataFolder, join(folder, 'weights')).split(sep).join('/');
+    const location = pathFrom(dataFolder, join(folder, 'weights'));
     const { segments, outputs } = await segmentModel(runnable, shapes, { maxBytes, location, folder });
     // Models may use a name for different values inside.
     const inputs = new Set(runnable.inputs.map(({ name }) => name));

@@ -1,6 +1,7 @@
 import { RequestError } from '../errors.ts';
 import type { Format } from '../formats/format.ts';
 import type { TensorMap } from '../formats/runner.ts';
+import { count } from '../text.ts';
 import { type Comparison, compare } from './psnr.ts';
 
 /** Result of validating one model. */
@@ -64,4 +65,13 @@ export function judge(
     const loss = exact ? { float32Psnr: compare(exact, found).psnr } : {};
     return { name, inputs, ...comparison, ...loss, pass };
   });
+}
+
+/** Verdicts in a few words: how many models, and the lowest PSNR of any output beside the floor. */
+export function inBrief(verdicts: readonly Verdict[], minPsnr: number): string {
+  const outputs = verdicts.flatMap((verdict) => verdict.outputs);
+  const lowest = Math.min(...outputs.map(({ psnr }) => psnr));
+  const losses = outputs.flatMap(({ float32Psnr }) => float32Psnr ?? []);
+  const loss = losses.length > 0 ? `; with fewer bits ${Math.min(...losses).toFixed(1)} dB from float32` : '';
+  return `${count(verdicts.length, 'model')}, lowest PSNR ${lowest.toFixed(1)} dB (floor ${minPsnr})${loss}`;
 }

@@ -1,4 +1,4 @@
-import { basename, dirname, join, relative } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { RequestError } from '../errors.ts';
 import { type OnnxModel, relocated } from '../formats/onnx/build-model.ts';
 import { layOutTensors, MAX_DATA_FILE_BYTES, placements } from '../formats/onnx/external-data.ts';
@@ -6,6 +6,7 @@ import { openOnnx } from '../formats/onnx/read-onnx.ts';
 import { writeOnnx } from '../formats/onnx/write-onnx.ts';
 import { linkFile, lookAtFile } from '../io/disk.ts';
 import { hashStream } from '../io/hashing/hash-stream.ts';
+import { pathFrom } from '../io/path-from.ts';
 import { formatBytes } from '../text.ts';
 import type { WebFile, WebModel } from './web-plan.ts';
 
@@ -82,7 +83,7 @@ export async function describeFile(
   { folder, signal, onBytes }: Pick<Placing, 'folder' | 'signal' | 'onBytes'>,
 ): Promise<WebFile> {
   const sha256 = await hashStream(path, { signal, onBytes });
-  return { path: relative(folder, path).replaceAll('\\', '/'), byteLength: await sizeOf(path), sha256 };
+  return { path: pathFrom(folder, path), byteLength: await sizeOf(path), sha256 };
 }
 
 async function sizeOf(path: string): Promise<number> {

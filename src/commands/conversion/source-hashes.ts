@@ -1,8 +1,9 @@
-import { basename, isAbsolute, relative } from 'node:path';
+import { basename, isAbsolute } from 'node:path';
 import type { Component } from '../../checkpoint/checkpoint.ts';
 import { FileFormatError } from '../../errors.ts';
 import { hashFile } from '../../io/hashing/hash-file.ts';
 import { isReplaced } from '../../io/opened-files.ts';
+import { pathFrom } from '../../io/path-from.ts';
 import type { Resource } from '../../pipeline.ts';
 
 /** SHA-256 of a checkpoint's files, each computed once, on first use, in its own thread. */
@@ -26,7 +27,7 @@ export class SourceHashes implements Resource {
     // A config that was adapted follows from the weights, so it is not a source.
     const sources = adapted ? files : [...files, configFile];
     const hashes = sources.map(async (file): Promise<[string, string]> => {
-      const path = relative(this.#folder, file);
+      const path = pathFrom(this.#folder, file);
       const isInside = path !== '' && !path.startsWith('..') && !isAbsolute(path);
       return [isInside ? path : basename(file), await this.hash(file)];
     });

@@ -1,10 +1,11 @@
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import { ValidationError } from '../../errors.ts';
+import { pathFrom } from '../../io/path-from.ts';
 import type { Stage } from '../../pipeline.ts';
 import type { FoundModel } from '../../run/find-models.ts';
 import { count } from '../../text.ts';
 import { checkpointReference } from '../../validate/reference.ts';
-import type { Verdict } from '../../validate/verdict.ts';
+import { inBrief, type Verdict } from '../../validate/verdict.ts';
 import { type Floor, validateModels } from '../validate.ts';
 import type { Written } from './write.ts';
 
@@ -17,7 +18,7 @@ export function validateStage(floor: Floor): Stage<Written, Written> {
       const verdicts = await validateModels(foundModels(written), reference, floor, context);
       const failed = verdicts.filter(({ pass }) => !pass);
       if (failed.length > 0) throw tooFar(verdicts, written.output);
-      return { output: { ...written, verdicts }, detail: describe(verdicts, floor.minPsnr) };
+      return { output: { ...written, verdicts }, detail: inBrief(verdicts, floor.minPsnr) };
     },
   };
 }
@@ -35,19 +36,11 @@ function foundModels({ output, artifacts }: Written): FoundModel[] {
   });
 }
 
-function describe(verdicts: readonly Verdict[], minPsnr: number): string {
-  const outputs = verdicts.flatMap((verdict) => verdict.outputs);
-  const lowest = Math.min(...outputs.map(({ psnr }) => psnr));
-  const losses = outputs.flatMap(({ float32Psnr }) => float32Psnr ?? []);
-  const loss = losses.length > 0 ? `; with fewer bits ${Math.min(...losses).toFixed(1)} dB from float32` : '';
-  return `${count(verdicts.length, 'model')}, lowest PSNR ${lowest.toFixed(1)} dB (floor ${minPsnr})${loss}`;
-}
-
 /** The error lists every model by path, including those that passed. */
 function tooFar(verdicts: readonly Verdict[], output: string): ValidationError {
   const failed = verdicts.filter(({ pass }) => !pass).length;
   const rows = verdicts.map(({ paths, format, outputs, floor, pass }): [string, string] => [
-    relative(output, paths[0] ?? ''),
+    pathFrom(output, paths[0] ?? ''),
     `${format}, ${outputs.map(({ name, psnr }) => `${name} ${psnr.toFixed(1)}`).join(', ')} dB, floor ${floor}${pass ? '' : ': too far'}`,
   ]);
   return new ValidationError({

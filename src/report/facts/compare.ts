@@ -1,4 +1,5 @@
-import { basename, relative } from 'node:path';
+import { basename } from 'node:path';
+import { pathFrom } from '../../io/path-from.ts';
 import type { OutputVerdict, Verdict } from '../../validate/verdict.ts';
 import type { Card, CardFile } from '../card.ts';
 import { asDecibels } from '../decibels.ts';
@@ -23,7 +24,7 @@ export function parityOf(
   if (!first) return null;
   const models = measured.flatMap(({ arithmetic, verdicts }) =>
     verdicts.map((verdict) => {
-      const paths = verdict.paths.map((path) => relative(folder, path).replaceAll('\\', '/'));
+      const paths = verdict.paths.map((path) => pathFrom(folder, path));
       const precision = files.find(({ path }) => path === paths[0])?.precision ?? null;
       return {
         network: verdict.model,

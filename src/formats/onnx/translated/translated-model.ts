@@ -1,6 +1,7 @@
-import { join, relative, resolve, sep } from 'node:path';
+import { join, resolve } from 'node:path';
 import { FileFormatError, SdConvertError, UnsupportedModelError } from '../../../errors.ts';
 import type { ByteSource } from '../../../io/bytes.ts';
+import { pathFrom } from '../../../io/path-from.ts';
 import { byteSize, type DType } from '../../../weights/dtype.ts';
 import { bytesOf, type TensorData } from '../../../weights/tensor-data.ts';
 import type { TensorStream } from '../../../weights/tensor-stream.ts';
@@ -127,7 +128,7 @@ export class TranslatedModel {
 
   /** A path as ONNX writes it. */
   #locate(path: string): string {
-    return relative(this.#folders.dataFolder, resolve(path)).split(sep).join('/');
+    return pathFrom(this.#folders.dataFolder, resolve(path));
   }
 
   #asKind(kind: Kind, raw: string, stored: DType, name: string): string {
