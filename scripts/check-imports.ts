@@ -5,7 +5,7 @@
  * for each violation and exits 1 if there is any.
  */
 import { globSync, readFileSync } from 'node:fs';
-import { posix } from 'node:path';
+import { join, posix } from 'node:path';
 
 /** The folders of src/ that do the work. */
 const order = [
@@ -183,7 +183,7 @@ function lineAt(text: string, index: number): number {
 }
 
 if (import.meta.main) {
-  process.chdir(new URL('..', import.meta.url).pathname);
+  process.chdir(join(import.meta.dirname, '..'));
   const files = globSync('{src,cli}/**/*.ts').sort();
   const violations = importViolations(new Map(files.map((file) => [file, readFileSync(file, 'utf8')])));
   for (const violation of violations) console.error(violation);

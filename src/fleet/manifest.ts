@@ -3,6 +3,7 @@ import { clientNames } from '../bundle/profiles/profile.ts';
 import { attentionImplementations } from '../convert/blocks/attention.ts';
 import { networkKinds } from '../convert/networks/networks.ts';
 import { targetNames } from '../formats/format.ts';
+import { isDeviceName } from '../io/device-name.ts';
 import { quantizationModes } from '../quantize/plan.ts';
 import { precisions } from '../quantize/precision.ts';
 
@@ -17,7 +18,8 @@ const wholeNumber = z.int().min(1);
 /** A name that is a folder's, too, on every system. */
 export const plainName = z
   .string()
-  .regex(/^[A-Za-z0-9][\w.+-]*(?<!\.)$/, 'expected letters, digits and . + - _, and a letter or digit first');
+  .regex(/^[A-Za-z0-9][\w.+-]*(?<!\.)$/, 'expected letters, digits and . + - _, and a letter or digit first')
+  .refine((name) => !isDeviceName(name), 'expected a name that Windows allows, too');
 
 const decibels = z.number().describe('dB');
 

@@ -1,4 +1,5 @@
 import { checkArguments } from '../io/check-call.ts';
+import { isDeviceName } from '../io/device-name.ts';
 import { pictureFacts } from './call-schemas.ts';
 /** What a picture's file name tells. */
 export interface PictureFacts {
@@ -16,9 +17,6 @@ export interface PictureFacts {
 
 /** So much of a prompt is in a name. */
 const [CHARACTERS, BYTES] = [75, 180];
-
-/** Devices of Windows, which cannot be names of files, whatever follows the first dot. */
-const DEVICES = /^(con|prn|aux|nul|com\d|lpt\d)$/i;
 
 /**
  * The file name that Apple's StableDiffusionSample gives a picture: the prompt's first 75 characters, index, strength, seed,
@@ -49,5 +47,5 @@ function wordsOf(prompt: string): string {
   for (const sign of legal) if (new TextEncoder().encode(words + sign).length <= BYTES) words += sign;
   // A name that begins with a dot is hidden.
   const named = words.replace(/^\.+/, (dots) => '_'.repeat(dots.length)) || '_';
-  return DEVICES.test(named.split('.')[0] ?? '') ? `_${named}` : named;
+  return isDeviceName(named) ? `_${named}` : named;
 }

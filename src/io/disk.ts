@@ -296,7 +296,8 @@ export async function whileLocked<T>(folder: string, work: () => Promise<T>): Pr
 /** Bytes that can still be written where `path` is or will be. */
 export async function freeBytes(path: string): Promise<number> {
   const absolute = resolve(path);
-  if (!(await exists(absolute))) return freeBytes(dirname(absolute));
+  const parent = dirname(absolute);
+  if (parent !== absolute && !(await exists(absolute))) return freeBytes(parent);
   const disk = await fs.statfs(absolute).catch(rethrow('read', path));
   return disk.bavail * disk.bsize;
 }

@@ -10,13 +10,15 @@ import { isAbsent } from './disk-errors.ts';
 export async function makeMissing(path: string): Promise<string | undefined> {
   if ((await kindOf(path)) === 'folder') return undefined;
   const parent = dirname(path);
-  const first = (await kindOf(parent)) === undefined ? await makeMissing(parent) : undefined;
+  // A drive of Windows that is not there has no parent.
+  const lacksParent = async () => parent !== path && (await kindOf(parent)) === undefined;
+  const first = (await lacksParent()) ? await makeMissing(parent) : undefined;
   try {
     await fs.mkdir(path);
     return first ?? path;
   } catch (error) {
     if ((await kindOf(path)) === 'folder') return first; // another was faster
-    if (isAbsent(error) && (await kindOf(parent)) === undefined) return makeMissing(path); // another removed the parent
+    if (isAbsent(error) && (await lacksParent())) return makeMissing(path); // another removed the parent
     throw error;
   }
 }

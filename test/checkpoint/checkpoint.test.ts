@@ -1,5 +1,6 @@
 import { promises as fs } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, test, vi } from 'vitest';
 import { requireComponent } from '../../src/checkpoint/checkpoint.ts';
 import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
@@ -17,7 +18,7 @@ import { readTensor } from '../../src/weights/tensor-data.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const at = temporaryFolder();
-const shapes = new URL('../../models/sd-shapes', import.meta.url).pathname;
+const shapes = fileURLToPath(new URL('../../models/sd-shapes', import.meta.url));
 const weightName = 'diffusion_pytorch_model';
 
 /** A tensor of one element. */

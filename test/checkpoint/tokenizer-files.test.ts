@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { readSideText, sideFileName } from '../../src/checkpoint/side-file.ts';
 import { swiftVocabulary } from '../../src/checkpoint/swift-vocabulary.ts';
@@ -111,7 +112,7 @@ describe('Apple’s Swift package merges an added token letter by letter', () =>
   });
 
   test('and without added tokens the files are the checkpoint’s own', async () => {
-    const files = ['vocab.json', 'merges.txt'].map((name) => new URL(name, folder).pathname);
+    const files = ['vocab.json', 'merges.txt'].map((name) => fileURLToPath(new URL(name, folder)));
     expect(await swiftVocabulary(files)).toEqual(files);
   });
 });

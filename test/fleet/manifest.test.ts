@@ -136,6 +136,11 @@ describe('refused with the line', () => {
       'sources: [{source: a, name: ..}]',
       /^fleet\.yaml:1: sources\[0\]\.name is "\.\.": expected letters/,
     ],
+    [
+      'a name that is a device of Windows',
+      'sources: [{source: a, name: nul}]',
+      /^fleet\.yaml:1: sources\[0\]\.name is "nul": expected a name that Windows allows/,
+    ],
     ['a list', '- a\n- b', /^fleet\.yaml(:1)?: a manifest is a list of keys and values, and this is not\./],
     ['nothing at all', '', /^fleet\.yaml(:1)?: a manifest is a list of keys and values, and this is not\./],
     [
@@ -229,7 +234,7 @@ describe('refused with the line', () => {
     [
       'a value that no other is near to, with where all are',
       'sources: [a]\noptions: {precision: zzzzzzzz}',
-      /^fleet\.yaml:2: options\.precision is .* docs\/batch\.md has all keys and their values\./,
+      /^fleet\.yaml:2: options\.precision is .* All keys and their values: https:\/\/.*\/docs\/batch\.md$/,
     ],
     [
       'a service with a slash too few',

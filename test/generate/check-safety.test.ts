@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { clipInput } from '../../src/generate/check-safety.ts';
 import { readSafetensors } from '../../src/index.ts';
@@ -7,7 +8,7 @@ const SIDE = 32;
 test.each(['64x64', '75x40', '24x31'])(
   'what CLIP sees of a picture of %s is what transformers makes of it',
   async (size) => {
-    const file = new URL(`../goldens/pictures/clip_${size}.safetensors`, import.meta.url).pathname;
+    const file = fileURLToPath(new URL(`../goldens/pictures/clip_${size}.safetensors`, import.meta.url));
     const tensors = await readSafetensors(file);
     const [picture, seen] = [tensors.get('picture'), tensors.get('clip_input')];
     if (picture?.dtype !== 'u8' || seen?.dtype !== 'u8') throw new Error('not recorded');

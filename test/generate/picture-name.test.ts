@@ -15,6 +15,7 @@ test.each([
   ['a/b: "c"\\d?*|<e>\n', 'a_b___c__d____e__'],
   ['', '_'],
   ['con', '_con'],
+  ['COM¹', '_COM¹'],
   ['NUL. and more', '_NUL._and_more'],
   ['console', 'console'],
   ['..', '__'],

@@ -1,5 +1,6 @@
 import { cpSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { inspect } from '../../src/commands/inspect.ts';
 import type { CheckpointInspection } from '../../src/inspect/inspection.ts';
@@ -8,7 +9,7 @@ import { fullSizeCheckpoint } from '../support/full-size.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const at = temporaryFolder();
-const fixture = new URL('../fixtures/sd21', import.meta.url).pathname;
+const fixture = fileURLToPath(new URL('../fixtures/sd21', import.meta.url));
 
 async function inspectCheckpoint(path: string): Promise<CheckpointInspection> {
   const inspection = await inspect({ path });

@@ -1,4 +1,5 @@
 import { rmSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { beforeAll, expect, test } from 'vitest';
 import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
 import { inspect } from '../../src/commands/inspect.ts';
@@ -15,7 +16,7 @@ import { smallModel, smallText, smallWeights, writeSmallPackage } from '../forma
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const at = temporaryFolder();
-const fixture = new URL('../fixtures/sd21', import.meta.url).pathname;
+const fixture = fileURLToPath(new URL('../fixtures/sd21', import.meta.url));
 const name = 'Stable_Diffusion_version_sd21_unet.mlpackage';
 
 beforeAll(async () => {

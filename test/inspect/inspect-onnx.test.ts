@@ -1,4 +1,5 @@
 import { cpSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { beforeAll, expect, test } from 'vitest';
 import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
 import { inspect } from '../../src/commands/inspect.ts';
@@ -18,7 +19,7 @@ import { smallNetwork, smallNumbers } from '../quantize/small-network.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const at = temporaryFolder();
-const fixture = new URL('../fixtures/sd21', import.meta.url).pathname;
+const fixture = fileURLToPath(new URL('../fixtures/sd21', import.meta.url));
 
 beforeAll(async () => {
   const checkpoint = await openCheckpoint(fixture);

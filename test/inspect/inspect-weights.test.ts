@@ -1,4 +1,5 @@
 import { cpSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { readSingleFile } from '../../src/checkpoint/single-file/open-single-file.ts';
 import { inspect } from '../../src/commands/inspect.ts';
@@ -13,8 +14,8 @@ import { temporaryFolder } from '../support/temporary-folder.ts';
 import { rejectionOf } from '../support/thrown-by.ts';
 
 const at = temporaryFolder();
-const fixture = new URL('../fixtures/sd21', import.meta.url).pathname;
-const goldens = new URL('../goldens/sd21', import.meta.url).pathname;
+const fixture = fileURLToPath(new URL('../fixtures/sd21', import.meta.url));
+const goldens = fileURLToPath(new URL('../goldens/sd21', import.meta.url));
 
 async function inspectWeights(path: string): Promise<WeightsInspection> {
   const inspection = await inspect({ path });

@@ -215,6 +215,12 @@ describe('looking around', () => {
     expect(await freeBytes(at('not', 'yet', 'there'))).toBeGreaterThan(0);
   });
 
+  test('of a drive that is not there, which has no parent either, no free space is known', async () => {
+    vi.spyOn(fs, 'stat').mockRejectedValue(systemError('ENOENT'));
+    vi.spyOn(fs, 'statfs').mockRejectedValue(systemError('ENOENT'));
+    await expect(freeBytes(at('not', 'there'))).rejects.toThrow(NotFoundError);
+  });
+
   test('to remove what is not there is fine', async () => {
     await writeText(at('old', 'below', 'file'), '');
     await removePath(at('old'));

@@ -1,11 +1,13 @@
-import { statSync } from 'node:fs';
+import { promises as fs, statSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { join, resolve } from 'node:path';
+import { afterEach, expect, test, vi } from 'vitest';
 import { makeMissing } from '../../src/io/make-missing.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const at = temporaryFolder();
+
+afterEach(() => vi.restoreAllMocks());
 
 test('many make their folders below the same missing parents at the same time', async () => {
   for (let round = 0; round < 20; round++) {
@@ -20,4 +22,11 @@ test('the first folder that was made is told, or none', async () => {
   expect(await makeMissing(at(join('x', 'y', 'z')))).toBeUndefined();
   await rm(at(join('x', 'y')), { recursive: true });
   expect(await makeMissing(at(join('x', 'y', 'z')))).toBe(at(join('x', 'y')));
+});
+
+test('where not even the root is there, as with a drive of Windows that is not plugged in, it ends', async () => {
+  const gone = Object.assign(new Error('gone'), { code: 'ENOENT' });
+  vi.spyOn(fs, 'stat').mockRejectedValue(gone);
+  vi.spyOn(fs, 'mkdir').mockRejectedValue(gone);
+  await expect(makeMissing(resolve('/models/out'))).rejects.toBe(gone);
 });

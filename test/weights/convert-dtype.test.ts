@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { BlockConverter } from '../../src/weights/convert-dtype.ts';
 import { blockConverter, float16Bits, float16Value } from '../../src/weights/convert-dtype.ts';
@@ -142,7 +143,7 @@ test('a copy keeps every bit, also of a NaN', () => {
 
 test.each(['e4m3', 'e5m2'])('every 8-bit float %s is the number that torch makes of it', async (name) => {
   // Written by test/python/make_torch_files.py.
-  const path = new URL('../fixtures/torch/float8-values.safetensors', import.meta.url).pathname;
+  const path = fileURLToPath(new URL('../fixtures/torch/float8-values.safetensors', import.meta.url));
   const file = await openSafetensors(path);
   const [codes, f32, f16] = [name, `${name}.f32`, `${name}.f16`].map((key) => file.weights.get(key));
   if (!codes || !f32 || !f16) throw new Error(`no ${name}`);

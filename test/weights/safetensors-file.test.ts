@@ -1,4 +1,5 @@
 import { promises as fs } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { expect, test, vi } from 'vitest';
 import { FileFormatError, NotFoundError, UnsupportedModelError } from '../../src/errors.ts';
 import { BLOCK_BYTES } from '../../src/io/bytes.ts';
@@ -11,8 +12,9 @@ import type { Weight } from '../../src/weights/weight.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const at = temporaryFolder();
-const vae = new URL('../../models/sd-shapes/vae/diffusion_pytorch_model.safetensors', import.meta.url)
-  .pathname;
+const vae = fileURLToPath(
+  new URL('../../models/sd-shapes/vae/diffusion_pytorch_model.safetensors', import.meta.url),
+);
 
 async function fileOf(name: string, ...tensors: NamedTensor[]): Promise<WeightFile> {
   await writeSafetensors(at(name), tensors);

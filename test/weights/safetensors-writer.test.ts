@@ -1,4 +1,5 @@
 import { promises as fs } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import safetensors from 'safetensors';
 import { expect, test } from 'vitest';
 import { RequestError } from '../../src/errors.ts';
@@ -59,7 +60,7 @@ test('what we write, we read', async () => {
 test.each(['text_encoder/model', 'unet/diffusion_pytorch_model', 'vae/diffusion_pytorch_model'])(
   'a file of the reference implementation, read and written again in any order, has the same bytes: %s',
   async (name) => {
-    const path = new URL(`../../models/sd-shapes/${name}.safetensors`, import.meta.url).pathname;
+    const path = fileURLToPath(new URL(`../../models/sd-shapes/${name}.safetensors`, import.meta.url));
     const file = await openSafetensors(path);
     await writeSafetensors(at('again'), [...file.weights.values()].reverse(), file.metadata);
     await file.close();

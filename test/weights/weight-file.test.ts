@@ -1,4 +1,5 @@
 import { promises as fs } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { UnsupportedModelError } from '../../src/errors.ts';
 import { byteSize } from '../../src/weights/dtype.ts';
@@ -15,7 +16,7 @@ import { temporaryFolder } from '../support/temporary-folder.ts';
 const at = temporaryFolder();
 
 function fixture(name: string): string {
-  return new URL(`../fixtures/torch/${name}`, import.meta.url).pathname;
+  return fileURLToPath(new URL(`../fixtures/torch/${name}`, import.meta.url));
 }
 
 async function contents(file: WeightFile) {

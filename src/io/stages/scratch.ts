@@ -4,6 +4,7 @@ import type { ByteSink } from '../bytes.ts';
 import { makeTemporaryFolder, pathKind, readBytes, writeAll } from '../disk.ts';
 import { rethrow } from '../disk-errors.ts';
 import { notFound } from '../not-found.ts';
+import { remove } from '../patient.ts';
 
 /**
  * A folder of files that only this process reads, and that are gone in the end. They are written without the care that
@@ -25,7 +26,7 @@ export async function openScratch(base?: string): Promise<Scratch> {
   if (base !== undefined && (await pathKind(base)) !== 'folder')
     throw notFound(base, 'Make the folder for temporary files, or name another with --tmp-dir.');
   const folder = await makeTemporaryFolder(base && resolve(base));
-  const remove = (name: string) => fs.rm(join(folder.path, name), { force: true });
+  const removeFile = (name: string) => remove(join(folder.path, name));
   return {
     path: folder.path,
     async create(name) {
@@ -38,12 +39,12 @@ export async function openScratch(base?: string): Promise<Scratch> {
         close,
         async discard() {
           await close();
-          await remove(name);
+          await removeFile(name);
         },
       };
     },
     read: (name) => readBytes(join(folder.path, name)),
-    remove,
+    remove: removeFile,
     close: () => folder.remove(),
   };
 }

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { FileFormatError, SdConvertError, UnsupportedModelError } from '../../../src/errors.ts';
@@ -11,7 +12,7 @@ import { type GgufParts, ggufFile, joined, text, u32, u64, value } from '../../s
 import { memorySource } from '../../support/memory-source.ts';
 import { rejectionOf } from '../../support/thrown-by.ts';
 
-const fixture = (name: string) => new URL(`../../fixtures/gguf/${name}`, import.meta.url).pathname;
+const fixture = (name: string) => fileURLToPath(new URL(`../../fixtures/gguf/${name}`, import.meta.url));
 const types = new Uint8Array(readFileSync(fixture('types.gguf')));
 const expected = await readTensors(fixture('types.safetensors'));
 const codings = [

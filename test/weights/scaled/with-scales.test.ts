@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import { FileFormatError, SdConvertError, UnsupportedModelError } from '../../../src/errors.ts';
@@ -12,7 +13,7 @@ import { bytesWeight, unreadWeight } from '../../support/memory-weight.ts';
 import { rejectionOf } from '../../support/thrown-by.ts';
 
 const fixture = (name: string) =>
-  new URL(`../../fixtures/scaled/${name}.safetensors`, import.meta.url).pathname;
+  fileURLToPath(new URL(`../../fixtures/scaled/${name}.safetensors`, import.meta.url));
 
 describe.each(['comfy-first', 'by-channel', 'int8', 'nvfp4-diffusers', 'nvfp4-comfy'])('%s', async (name) => {
   const expected = await readTensors(fixture(`${name}.values`));

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { compileMlPackage } from '../../../../src/formats/coreml/compiled/compile.ts';
 import { readContainer } from '../../../../src/formats/coreml/compiled/compiled-container.ts';
@@ -12,7 +13,7 @@ import { temporaryFolder } from '../../../support/temporary-folder.ts';
  * too large for this repository; where they lie beside it they are compared with. What needs no such files is compared
  * by SHA-256 in apple-hashes.test.ts.
  */
-const goldens = new URL('../../../../../shared/goldens/', import.meta.url).pathname;
+const goldens = fileURLToPath(new URL('../../../../../shared/goldens/', import.meta.url));
 const compiled = namesIn('mlmodelc', '.mlmodelc');
 const converted = namesIn('apple-packages', '.mlpackage');
 const at = temporaryFolder();
