@@ -46,7 +46,8 @@ export async function hubRequest(
     signal,
     patience,
   }).catch((error: unknown) => {
-    throw proxy && wantsLogin(error) ? proxyLogin(proxy, { cause: error }) : error;
+    if (proxy && wantsLogin(error)) throw proxyLogin(proxy, { cause: error });
+    throw isOfCertificate(error) ? untrusted(way, error) : error;
   });
   if (proxy && response.status === 407) throw proxyLogin(proxy);
   const isPage = response.headers.get('content-type')?.startsWith('text/html');
@@ -60,6 +61,24 @@ export async function hubRequest(
 /** Whether a proxy refused to connect until somebody logs in (407). */
 function wantsLogin(error: unknown): boolean {
   return error instanceof PassingError && /\b407\b/.test(error.message);
+}
+
+/** Whether a connection was refused here, for the certificate that it showed: OpenSSL's names of what was wrong with it. */
+function isOfCertificate(error: unknown): boolean {
+  const { code, cause } = Object(error) as { readonly code?: unknown; readonly cause?: unknown };
+  return /CERT|VERIFY_LEAF_SIGNATURE/.test(String(code)) || (cause !== undefined && isOfCertificate(cause));
+}
+
+function untrusted(way: string, error: unknown): DownloadError {
+  return new DownloadError(
+    {
+      problem: `${way} shows a certificate that is not trusted here.`,
+      details: { found: error instanceof Error ? error.message : String(error) },
+      advice:
+        'A proxy that reads along signs with one of its own: give it to Node with NODE_EXTRA_CA_CERTS=FILE.pem, or, where the system trusts it, NODE_OPTIONS=--use-system-ca.',
+    },
+    { cause: error },
+  );
 }
 
 function proxyLogin(proxy: string, options?: ErrorOptions): DownloadError {

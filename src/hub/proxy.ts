@@ -7,7 +7,7 @@ export interface ProxySettings {
   readonly http?: string | undefined;
   /** For `https:` addresses. */
   readonly https?: string | undefined;
-  /** Hosts that are asked directly, comma-separated; `*` stands for all. */
+  /** Hosts and domains that are asked directly, comma-separated; `*` stands for all. */
   readonly except?: string | undefined;
 }
 
@@ -31,16 +31,35 @@ export function throughProxy(proxies: ProxySettings): typeof fetch {
   };
 }
 
-async function connected({ http, https, except }: ProxySettings): Promise<typeof fetch> {
-  const { EnvHttpProxyAgent, fetch: request } = await import('undici');
-  const dispatcher = new EnvHttpProxyAgent({
-    ...(http && { httpProxy: withScheme(http) }),
-    ...(https && { httpsProxy: withScheme(https) }),
-    noProxy: except ?? '',
+async function connected(proxies: ProxySettings): Promise<typeof fetch> {
+  const { Agent, Pool, ProxyAgent, fetch: request } = await import('undici');
+  const dispatcher = new Agent({
+    factory(origin, options) {
+      const proxy = proxyFor(new URL(origin), proxies);
+      return proxy === undefined ? new Pool(origin, options) : new ProxyAgent(proxy);
+    },
   });
   // as: the platform's fetch is undici's; only their types are declared twice.
   const fetchThrough: unknown = (input: string, init: object) => request(input, { ...init, dispatcher });
   return fetchThrough as typeof fetch;
+}
+
+/** The proxy for an address; `undefined` for one that is asked directly. */
+function proxyFor(url: URL, { http, https, except = '' }: ProxySettings): string | undefined {
+  const proxy = url.protocol === 'https:' ? https : http;
+  const isDirect = except.split(/[\s,]+/).some((entry) => isMeant(entry.toLowerCase(), url));
+  return proxy && !isDirect ? withScheme(proxy) : undefined;
+}
+
+/** Whether an entry of `NO_PROXY` means a host: itself or a domain above it, on any port or on that of the entry; `*` means all. */
+function isMeant(entry: string, { hostname, port, protocol }: URL): boolean {
+  if (entry === '*') return true;
+  // An IPv6 address has colons of its own.
+  const [, named = entry, only] = /^([^:]+|\[.+\]):(\d+)$/.exec(entry) ?? [];
+  const name = /^[^[]*:/.test(named) ? `[${named}]` : named.replace(/^\*?\./, '');
+  const own = port || (protocol === 'https:' ? '443' : '80');
+  const isHost = hostname === name || hostname.endsWith(`.${name}`);
+  return name !== '' && isHost && (only === undefined || only === own);
 }
 
 /** Throws `RequestError` for an address that is none of a proxy; only who asks the Hub needs one. */
@@ -59,10 +78,10 @@ function withScheme(proxy: string): string {
   return /^[a-z][a-z\d+.-]*:\/\//i.test(proxy) ? proxy : `http://${proxy}`;
 }
 
-/** The proxy for an address as an error may name it: without its password. */
-export function proxyOf(url: URL, { http, https }: ProxySettings): string {
-  const proxy = (url.protocol === 'https:' ? https : http) ?? '';
-  return withoutPassword(withScheme(proxy));
+/** The proxy for an address as an error may name it: without its password; `undefined` for one that is asked directly. */
+export function proxyOf(url: URL, proxies: ProxySettings): string | undefined {
+  const proxy = proxyFor(url, proxies);
+  return proxy && withoutPassword(proxy);
 }
 
 function withoutPassword(proxy: string): string {

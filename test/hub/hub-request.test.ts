@@ -45,6 +45,21 @@ describe('a refusal is explained', () => {
     }
   });
 
+  test('a certificate that is not trusted here, as of a proxy that reads along, at once and with what helps', async () => {
+    const cause = Object.assign(new Error('self-signed certificate in certificate chain'), {
+      code: 'SELF_SIGNED_CERT_IN_CHAIN',
+    });
+    const refusing = async () => Promise.reject(new TypeError('fetch failed', { cause }));
+    const error = await rejectionOf(resolveModel('org/model', { ...hub.options, fetch: refusing }));
+    expect(error).toBeInstanceOf(DownloadError);
+    expect(error.problem).toBe(
+      `${new URL(hub.server.url).host} shows a certificate that is not trusted here.`,
+    );
+    expect(error.message).toContain('self-signed certificate in certificate chain');
+    expect(error.advice).toContain('NODE_EXTRA_CA_CERTS');
+    expect(hub.waits).toEqual([]);
+  });
+
   test('a private repository, which a token opens', async () => {
     hub.server.repositories.set('org/secret', repository(checkpointFiles, { privateTo: 'hf_me' }));
     const error = await rejectionOf(resolveModel('org/secret', { ...hub.options, token: 'hf_other' }));

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { resolveModel } from '../../src/checkpoint/from-hub/resolve-model.ts';
 import { DownloadError, RequestError } from '../../src/errors.ts';
 import { hubOptionsFrom } from '../../src/hub/hub-options.ts';
-import { proxyFrom } from '../../src/hub/proxy.ts';
+import { proxyFrom, proxyOf } from '../../src/hub/proxy.ts';
 import { checkpointFiles, repository } from '../support/hub-checkpoint.ts';
 import { hubFixture } from '../support/hub-fixture.ts';
 import { rejectionOf } from '../support/thrown-by.ts';
@@ -60,6 +60,12 @@ describe('a proxy that the environment names', () => {
     expect(connected).toEqual([]);
   });
 
+  test('is not blamed for hosts in NO_PROXY', async () => {
+    const env = { HTTP_PROXY: 'http://127.0.0.1:2', NO_PROXY: '127.0.0.1' };
+    hub.options = { ...hub.options, endpoint: 'http://127.0.0.1:1' };
+    expect((await rejectionOf(through(env))).problem).toContain('the connection to 127.0.0.1:1 failed');
+  });
+
   test('gets the name and the password of its address, and no error shows them', async () => {
     password = 'secret';
     const refused = await rejectionOf(through({ HTTP_PROXY: `http://me:wrong@${address}` }));
@@ -92,5 +98,39 @@ test('proxies are read as curl reads them', () => {
   expect(proxyFrom({ HTTPS_PROXY: 'a:1', https_proxy: 'b:2', NO_PROXY: '*' })).toMatchObject({
     https: 'b:2',
     except: '*',
+  });
+});
+
+describe('NO_PROXY is read as curl reads it', () => {
+  const isDirect = (except: string, address: string) =>
+    proxyOf(new URL(address), { http: 'p:1', https: 'p:1', except }) === undefined;
+
+  test.each([
+    ['huggingface.co', 'https://huggingface.co/org/name'],
+    ['huggingface.co', 'https://cdn-lfs.huggingface.co/file'],
+    ['.example.com', 'https://example.com/'],
+    ['*.example.com', 'https://hub.example.com/'],
+    ['a.b, HUB.Example.com', 'https://hub.example.com/'],
+    ['localhost:8080', 'http://localhost:8080/'],
+    ['hub.example.com:443', 'https://hub.example.com/'],
+    ['::1', 'http://[::1]:8080/'],
+    ['[::1]:8080', 'http://[::1]:8080/'],
+    ['*', 'https://anything/'],
+  ])('%s is for %s', (except, address) => {
+    expect(isDirect(except, address)).toBe(true);
+  });
+
+  test.each([
+    ['', 'https://huggingface.co/'],
+    [',', 'https://huggingface.co/'],
+    ['face.co', 'https://huggingface.co/'],
+    ['localhost:8081', 'http://localhost:8080/'],
+    ['cdn.huggingface.co', 'https://huggingface.co/'],
+  ])('%s is not for %s', (except, address) => {
+    expect(isDirect(except, address)).toBe(false);
+  });
+
+  test('an address of a kind for which no proxy is named is asked directly', () => {
+    expect(proxyOf(new URL('http://hub'), { https: 'p:1' })).toBeUndefined();
   });
 });
