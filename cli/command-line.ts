@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs';
 import { RequestError } from '../src/errors.ts';
+import { shellWord } from '../src/io/shell-word.ts';
 import { nearestOf } from '../src/text.ts';
+import { fromApplesOptions } from './apple-options.ts';
 import { commandNames } from './commands.ts';
 import { kebab } from './kebab.ts';
 
@@ -22,26 +24,25 @@ const appleOnly: Readonly<Record<string, string>> = {
 };
 
 /**
- * Rewrites a command line for yargs: `help` and short forms become options, a model gets its `--model-version`, and Apple's
- * tools become commands. Throws `RequestError` for a first word that is neither a command nor a model, and suggests the
- * nearest command.
+ * Rewrites a command line for yargs: `help` becomes an option, a model is one to convert, and Apple's tools become commands.
+ * Throws `RequestError` for a first word that is neither a command nor a model, and suggests the nearest command.
  */
 export function readCommandLine(args: readonly string[]): readonly string[] {
   const [given, ...rest] = args;
   if (given === undefined) return ['--help'];
   if (given === 'help') return rest[0] === undefined ? ['--help'] : [commandCalled(rest[0]), '--help'];
+  // As Python runs Apple's tools: -m python_coreml_stable_diffusion.torch2coreml.
+  if (given === '-m' && rest.length > 0) return readCommandLine(rest);
   const word = given.replace(/^python_coreml_stable_diffusion\./, '');
-  if (word === 'convert' && rest[0] !== undefined && !rest[0].startsWith('-'))
-    return [word, '--model-version', ...rest];
-  if (takesPackage.has(word)) return [word, ...withPackageFirst(rest)];
-  if (given.startsWith('-') || commandNames.includes(word)) return args;
+  if (given.startsWith('-') || commandNames.includes(word)) return fromApplesOptions(args);
   const command = appleTools[word];
   if (command !== undefined) return readCommandLine([command, ...rest]);
   const instead = appleOnly[word];
   if (instead !== undefined)
     throw new RequestError({ problem: `Apple’s ${word} has no counterpart here.`, advice: instead });
-  if (isModel(given)) return ['convert', '--model-version', ...args];
-  throw noSuchCommand(word, `To convert a checkpoint of that name: sdconvert ./${word}`);
+  // An empty one is told as such: a variable of the shell is unset.
+  if (isModel(given) || given === '') return ['convert', ...args];
+  throw noSuchCommand(word, `To convert a checkpoint of that name: sdconvert ${shellWord(`./${word}`)}`);
 }
 
 /** The command that a word means, which may be a tool of Apple's. Throws `RequestError`. */
@@ -60,34 +61,28 @@ function noSuchCommand(word: string, advice: string): RequestError {
   });
 }
 
-/** Commands whose artifact Apple's tools call `--mlpackage-path`. */
-const takesPackage: ReadonlySet<string> = new Set(['chunk', 'quantize']);
-
-/** `--mlpackage-path X -o out` → `X -o out`. */
-function withPackageFirst(args: readonly string[]): readonly string[] {
-  const name = '--mlpackage-path';
-  const at = args.findIndex((arg) => arg === name || arg.startsWith(`${name}=`));
-  const option = args[at];
-  if (option === undefined) return args;
-  const [value, taken] = option === name ? [args[at + 1], 2] : [option.slice(name.length + 1), 1];
-  return value === undefined ? args : [value, ...args.slice(0, at), ...args.slice(at + taken)];
-}
-
 /** Whether a word is a path or an id, which contain characters that no command has, or an existing folder. */
 function isModel(word: string): boolean {
   return /[/\\.:~]/.test(word) || existsSync(word);
 }
 
-/** Option names that are not declared, each once, in the order given. `known`: all declared names and aliases. */
+/** Options that are not declared, as they were given, each once. `known`: all declared names and aliases. */
 export function unknownOptions(args: readonly string[], known: ReadonlySet<string>): string[] {
   const end = args.indexOf('--');
   const names = args.slice(0, end < 0 ? args.length : end).flatMap((arg) => {
-    const [, name] = /^--([^=]+)/.exec(arg) ?? [];
+    // After one dash a single letter is an option: in -seed, yargs would see five.
+    const [, name] = /^(--[^=]+|-[a-z][a-z_-][\w-]*)/i.exec(arg) ?? [];
     return name === undefined ? [] : [name];
   });
   // yargs takes camel case, but no underscores.
-  const isKnown = (name: string): boolean =>
-    known.has(name) || (!name.includes('_') && known.has(kebab(name))) || known.has(name.replace(/^no-/, ''));
+  const isKnown = (option: string): boolean => {
+    const name = option.slice(2);
+    const isSpelled =
+      known.has(name) ||
+      (!name.includes('_') && known.has(kebab(name))) ||
+      known.has(name.replace(/^no-/, ''));
+    return option.startsWith('--') && isSpelled;
+  };
   return [...new Set(names)].filter((name) => !isKnown(name));
 }
 
@@ -98,8 +93,8 @@ export function noSuchOptions(
   help: string,
 ): RequestError {
   const [first = ''] = unknown;
-  const nearest = nearestOf(kebab(first), [...known]);
-  const names = unknown.map((name) => `--${name}`).join(', ');
+  const nearest = nearestOf(kebab(first.replace(/^-+/, '')), [...known]);
+  const names = unknown.join(', ');
   return new RequestError({
     problem:
       unknown.length === 1 ? `there is no option ${names} here.` : `there are no options ${names} here.`,

@@ -14,7 +14,7 @@ export interface ListedCommand {
 export const commands: readonly [ListedCommand, ...ListedCommand[]] = [
   {
     name: 'convert',
-    usage: ['convert', '$0'],
+    usage: ['convert [checkpoint]', '$0'],
     summary: 'Convert a checkpoint (the default command)',
     load: async () => (await import('./commands/convert.ts')).convertCommand,
   },

@@ -45,8 +45,7 @@ const deploymentNames = Object.keys(deployments) as (keyof typeof deployments)[]
 export const essentialOptions = {
   'model-version': {
     type: 'string',
-    describe:
-      'Checkpoint: a diffusers folder, a .safetensors, .ckpt or .gguf file, or org/name on the Hub; may be given without --model-version',
+    describe: 'Checkpoint: a diffusers folder, a .safetensors, .ckpt or .gguf file, or org/name on the Hub',
   },
   output: {
     alias: 'o',

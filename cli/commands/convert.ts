@@ -66,6 +66,7 @@ async function withReport(options: ConvertOptions, report: Report): Promise<numb
 function declare(yargs: Argv, { all }: { readonly all: boolean }) {
   const declared = declareHubOptions(
     yargs
+      .positional('checkpoint', { type: 'string', describe: 'The checkpoint to convert, as --model-version' })
       .options(essentialOptions)
       .group(Object.keys(essentialOptions), 'What most conversions need (--all shows the rest):')
       .options(modelOptions)
@@ -90,7 +91,7 @@ function declare(yargs: Argv, { all }: { readonly all: boolean }) {
       '$0 --model-version ./sd15 --convert-unet --precision float16-weights',
       'one model: half the size, full accuracy on a CPU',
     );
-  const known = new Set<string>(Object.keys(essentialOptions));
+  const known = new Set<string>(['checkpoint', ...Object.keys(essentialOptions)]);
   const shown = (name: string) => known.has(name) || everywhere.has(name);
   if (!all) for (const name of declaredOptions(declared)) if (!shown(name)) declared.hide(name);
   return declared;
@@ -107,20 +108,21 @@ function withoutEffect(argv: Arguments): string[] {
 }
 
 function request(argv: Arguments): ConvertOptions {
-  const { 'model-version': modelVersion } = argv;
+  const { checkpoint, 'model-version': modelVersion = checkpoint } = argv;
   if (modelVersion === undefined) {
     throw new RequestError({
       problem: 'no checkpoint to convert is given.',
-      advice: 'Name a folder, a file or an id on the Hub: sdconvert ./stable-diffusion-v1-5',
+      advice:
+        argv.lora || argv['convert-controlnet']
+          ? 'Name it first: --lora and --convert-controlnet take all that follows them.'
+          : 'Name a folder, a file or an id on the Hub: sdconvert ./stable-diffusion-v1-5',
     });
   }
-  for (const name of ['model-version', 'refiner-version', 'custom-vae-version'] as const) {
-    if (argv[name] !== '') continue;
+  if (checkpoint !== undefined && checkpoint !== modelVersion)
     throw new RequestError({
-      problem: `--${name} is empty.`,
-      advice: 'Name a folder, a file or an id on the Hub.',
+      problem: `two checkpoints are given: ${checkpoint} and ${modelVersion}.`,
+      advice: 'Convert one at a time; sdconvert batch converts many.',
     });
-  }
   const flag = (name: string) => argv[`convert-${name.replaceAll('_', '-')}`];
   const models = parts.filter((name) => flag(name) === true);
   if (models.length === 0 && argv['convert-controlnet'] && argv['unet-support-controlnet'])

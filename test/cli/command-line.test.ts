@@ -11,13 +11,15 @@ describe('a command line is read as people write it', () => {
     ['help torch2coreml', 'convert --help'],
     ['-h', '-h'],
     ['--model-version x', '--model-version x'],
-    ['./sd15', 'convert --model-version ./sd15'],
-    ['model.safetensors --dry-run', 'convert --model-version model.safetensors --dry-run'],
-    ['org/name -o out', 'convert --model-version org/name -o out'],
-    ['models', 'convert --model-version models'], // a folder that is here
-    ['convert ./sd15 -o out', 'convert --model-version ./sd15 -o out'],
+    ['./sd15', 'convert ./sd15'],
+    ['model.safetensors --dry-run', 'convert model.safetensors --dry-run'],
+    ['org/name -o out', 'convert org/name -o out'],
+    ['models', 'convert models'], // a folder that is here
+    ['-o out ./sd15', '-o out ./sd15'],
+    ['convert ./sd15 -o out', 'convert ./sd15 -o out'],
     ['inspect ./sd15', 'inspect ./sd15'],
     ['torch2coreml --convert-unet', 'convert --convert-unet'],
+    ['-m python_coreml_stable_diffusion.torch2coreml -o out', 'convert -o out'],
     ['python_coreml_stable_diffusion.torch2coreml -o out', 'convert -o out'],
     ['python_coreml_stable_diffusion.pipeline --prompt x', 'generate --prompt x'],
     ['StableDiffusionSample --prompt x', 'generate --prompt x'],
@@ -27,6 +29,11 @@ describe('a command line is read as people write it', () => {
       'chunk X.mlpackage --remove-original -o o',
     ],
     ['chunk --mlpackage-path=X.mlpackage', 'chunk X.mlpackage'],
+    [
+      'mixed_bit_compression_apply --mlpackage-path X.mlpackage --pre-analysis-json-path r.json --selected-recipe r4 -o Y.mlpackage',
+      'quantize X.mlpackage -o Y.mlpackage --recipe r.json#r4',
+    ],
+    ['quantize X.mlpackage --pre-analysis-json-path=r.json', 'quantize X.mlpackage --recipe r.json'],
   ])('sdconvert %s → %s', (given, read) => {
     expect(readCommandLine(given.split(' ').filter(Boolean)).join(' ')).toBe(read);
   });
@@ -47,6 +54,15 @@ describe('a command line is read as people write it', () => {
     expect(() => readCommandLine(['help', 'validade'])).toThrow('Did you mean sdconvert validate?');
   });
 
+  test('an option that takes a package needs one', () => {
+    for (const line of [
+      'chunk --mlpackage-path',
+      'chunk --mlpackage-path --remove-original',
+      'chunk --mlpackage-path=',
+    ])
+      expect(() => readCommandLine(line.split(' '))).toThrow('--mlpackage-path needs a value.');
+  });
+
   test('every command is read as itself', () => {
     for (const name of commandNames) expect(readCommandLine([name, '--help'])).toEqual([name, '--help']);
   });
@@ -65,17 +81,27 @@ describe('an option that there is not', () => {
       '--convertUnet',
       '-o',
     ];
-    expect(unknownOptions(args, known)).toEqual(['quantise-nbits']);
+    expect(unknownOptions(args, known)).toEqual(['--quantise-nbits']);
     expect(unknownOptions(['--', '--not-an-option'], known)).toEqual([]);
-    expect(unknownOptions(['--quantize_nbits', '6'], known)).toEqual(['quantize_nbits']);
-    expect(noSuchOptions(['quantize_nbits'], known, '').advice).toContain('Did you mean --quantize-nbits?');
+    expect(unknownOptions(['--quantize_nbits', '6'], known)).toEqual(['--quantize_nbits']);
+    expect(noSuchOptions(['--quantize_nbits'], known, '').advice).toContain('Did you mean --quantize-nbits?');
+  });
+
+  test('with one dash before its name is found, too; single letters with a value are none', () => {
+    expect(unknownOptions(['-output', 'out', '-o=x', '-o./x', '-o7', '-5', '-o'], known)).toEqual([
+      '-output',
+    ]);
+    expect(noSuchOptions(['-output'], known, '')).toMatchObject({
+      problem: 'there is no option -output here.',
+      advice: 'Did you mean --output? ',
+    });
   });
 
   test('is named with the nearest that there is', () => {
-    const { problem, advice } = noSuchOptions(['quantise-nbits'], known, 'See help.');
+    const { problem, advice } = noSuchOptions(['--quantise-nbits'], known, 'See help.');
     expect(problem).toBe('there is no option --quantise-nbits here.');
     expect(advice).toBe('Did you mean --quantize-nbits? See help.');
-    expect(noSuchOptions(['xyzzy', 'plugh'], known, 'See help.')).toMatchObject({
+    expect(noSuchOptions(['--xyzzy', '--plugh'], known, 'See help.')).toMatchObject({
       problem: 'there are no options --xyzzy, --plugh here.',
       advice: 'See help.',
     });
