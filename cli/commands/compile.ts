@@ -43,8 +43,5 @@ function declare(yargs: Argv, how: { readonly all: boolean }) {
     })
     .option('compiler', compilerOption)
     .option('force', { type: 'boolean', default: false, describe: 'Replace an existing .mlmodelc' })
-    .example(
-      '$0 compile Unet.mlpackage',
-      'writes Unet.mlmodelc; on a Mac, examples/compare-with-apple.sh compares it with Apple’s',
-    );
+    .example('$0 compile Unet.mlpackage', 'writes Unet.mlmodelc');
 }

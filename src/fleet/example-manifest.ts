@@ -1,17 +1,18 @@
 import { OutputExistsError } from '../errors.ts';
 import { exists, writeText } from '../io/disk.ts';
+import { inRepository } from '../version.ts';
 
 /** A manifest that shows what there is; what is commented out shows the rest. */
 export const exampleManifest = `# What sdconvert batch converts. Paths start from the folder of this file.
 # Run it:      sdconvert batch batch.yaml
-# Every key:   docs/batch.md
+# Every key:   ${inRepository('docs/batch.md')}
 
 # Where results go: converted/<checkpoint>/<variant>.
 output: converted
 
 # Options of all variants.
 options:
-  targets: [onnx]                 # onnx, coreml; both when left out
+  targets: [onnx]                 # onnx, coreml, coreai; the first two when left out
   # clients: [optimum, openvino]  # programs to write for; alone, they choose the targets
   # precision: float16            # float32, float16, float16-weights
   # reference: float32            # what results are compared with: the checkpoint itself in float32,

@@ -5,6 +5,7 @@ import { readText } from '../io/disk.ts';
 import { shown } from '../io/error-text.ts';
 import { parseYaml, type YamlDocument, YamlProblem } from '../io/yaml.ts';
 import { nearestOf } from '../text.ts';
+import { inRepository } from '../version.ts';
 import { type Manifest, manifestSchema } from './manifest.ts';
 
 /** Where a value is in a manifest: `['sources', 2, 'name']`. */
@@ -18,7 +19,7 @@ export interface ReadManifest {
   at(place: Place): string;
 }
 
-const KEYS = 'docs/batch.md has all keys and their values.';
+const KEYS = `All keys and their values: ${inRepository('docs/batch.md')}`;
 
 /** A hundred thousand sources by their paths take less. */
 const MOST_BYTES = 1 << 24;

@@ -1,6 +1,7 @@
 import { replacedScheduler } from '../../bundle/profiles/folder-files.ts';
 import { profiles } from '../../bundle/profiles/profiles.ts';
 import type { PipelineSettings } from '../../formats/pipeline-settings.ts';
+import { inRepository } from '../../version.ts';
 import { type CardFile, isCoreMl, isUNet, type Lint } from '../card.ts';
 
 /** What rules look at. */
@@ -139,7 +140,7 @@ function schedulers({ files, scheduler }: Linted): Lint[] {
         problem: `${client} has no ${replaced.from}: its folder names ${replaced.to}, with the same settings.`,
         where: profile.folder,
         since: null,
-        source: 'docs/clients.md',
+        source: inRepository('docs/clients.md'),
         mend: null,
       },
     ];

@@ -7,6 +7,7 @@ import { type NetworkKind, networkKind } from '../../../convert/networks/network
 import { traitsOf } from '../../../convert/traits.ts';
 import { asName } from '../../../io/error-text.ts';
 import type { JsonObject } from '../../../io/json/python-json.ts';
+import { inRepository } from '../../../version.ts';
 import { parsePath } from '../../artifact-id.ts';
 import type { PipelineSettings } from '../../pipeline-settings.ts';
 import { coreAiSchedulers } from '../apple-folder.ts';
@@ -100,7 +101,7 @@ export function folderNotes({ checkpoint, assets, settings, sizes }: CoreAiFolde
       : []),
     ...(own.length > 0
       ? [
-          `Apple’s Core AI pipelines do not draw with ${own.join(', ')}: docs/core-ai.md says what Swift of your own passes in.`,
+          `Apple’s Core AI pipelines do not draw with ${own.join(', ')}; what Swift of your own passes in: ${inRepository('docs/core-ai.md')}`,
         ]
       : []),
   ];

@@ -39,7 +39,7 @@ test('Stable Diffusion XL has its own type, size and scale', () => {
 
 test('a refiner alone is an asset of a UNet, of which no pipeline of Apple’s makes a picture', () => {
   expect(folderNotes(folder('sdxl-refiner'))).toContainEqual(
-    expect.stringContaining('do not draw with a refiner:'),
+    expect.stringContaining('do not draw with a refiner;'),
   );
 });
 
@@ -90,7 +90,7 @@ test('what needs Swift of one’s own is noted', () => {
   expect(
     folderNotes(folder('sd15-inpainting', { assets: ['Unet.aimodel', 'ControlNet_x.aimodel'] })),
   ).toEqual([
-    'Apple’s Core AI pipelines do not draw with a UNet for inpainting, ControlNets: docs/core-ai.md says what Swift of your own passes in.',
+    'Apple’s Core AI pipelines do not draw with a UNet for inpainting, ControlNets; what Swift of your own passes in: https://github.com/sdconvert/sdconvert/blob/main/docs/core-ai.md',
   ]);
   const [note] = folderNotes(folder('sd15', { settings: { latentScale: { factor: 1, shift: 0.1 } } }));
   expect(note).toContain('do not shift latents');
