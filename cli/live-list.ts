@@ -1,6 +1,7 @@
 import { styleText } from 'node:util';
 import type { DefaultRenderer, ListrTaskWrapper, SimpleRenderer } from 'listr2';
 import type { Context, ProgressEvent } from '../src/context.ts';
+import { STOPPING } from './log-lines.ts';
 import { Pace, progressText } from './progress-text.ts';
 import { throttled } from './throttled.ts';
 import { visibleEvent } from './visible.ts';
@@ -41,8 +42,9 @@ export async function followLive<T>(
         line.task = task;
         task.title = line.title;
         for (const note of line.notes) task.output = note;
-        // A stage that never starts must not keep the list waiting when the work is over.
-        return Promise.race([line.ended.promise, done.then(() => undefined)]);
+        // A stage that never starts must not keep the list waiting when the work is over; notes may come until then.
+        const over = done.then(() => undefined);
+        return stage === stages.at(-1) ? over : Promise.race([line.ended.promise, over]);
       },
       rendererOptions: { outputBar: Number.POSITIVE_INFINITY, persistentOutput: true },
     })),
@@ -55,7 +57,7 @@ export async function followLive<T>(
       },
     },
   );
-  const stopping = () => current && note(current, 'stopping … (press Ctrl-C again to quit at once)');
+  const stopping = () => current && note(current, STOPPING);
   signal.addEventListener('abort', stopping, { once: true });
   // The list fails when the work does; the work's own error is the one to throw.
   await list.run().catch(() => {});

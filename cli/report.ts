@@ -1,18 +1,20 @@
 import { styleText } from 'node:util';
-import type { Context, ProgressEvent } from '../src/context.ts';
+import type { Context } from '../src/context.ts';
 import type { SdConvertError } from '../src/errors.ts';
 import { followLive } from './live-list.ts';
-import { Pace, progressText } from './progress-text.ts';
+import { followLog, noteLine, plainLines } from './log-lines.ts';
 import { throttled } from './throttled.ts';
-import { visible, visibleEvent } from './visible.ts';
+import { visible } from './visible.ts';
 
 /**
- * Output of a command. Progress is a live list on a terminal, plain lines elsewhere (both on stderr), and nothing with
- * --quiet. With --json, stdout has one JSON object per line and nothing else.
+ * Output of a command. Progress is live on a terminal, plain lines elsewhere (both on stderr), and nothing with --quiet. With
+ * --json, stdout has one JSON object per line and nothing else.
  */
 export interface Report {
   /** Runs work and shows its stages as they progress. */
   follow<T>(stages: readonly string[], work: (context: Context) => Promise<T>): Promise<T>;
+  /** Runs work of which stages and notes may be any number, and shows them as they come. */
+  followLog<T>(work: (context: Context) => Promise<T>): Promise<T>;
   /** Prints a note of one sentence. */
   note(message: string): void;
   /** Prints the command's result: `value` with --json, else `text`. */
@@ -32,13 +34,14 @@ export interface ReportOptions {
 /** Creates the report for this terminal. `signal` stops the work. */
 export function createReport({ json, quiet }: ReportOptions, signal: AbortSignal): Report {
   if (json) return jsonReport(signal);
-  const live = process.stderr.isTTY && !quiet;
+  const isLive = process.stderr.isTTY && !quiet;
+  const inLines: Report['followLog'] = (work) =>
+    work(quiet ? { signal } : { signal, onProgress: plainLines() });
   return {
-    follow: (stages, work) => {
-      if (quiet) return work({ signal });
-      return live ? followLive(stages, work, signal) : work({ signal, onProgress: plainLines() });
-    },
-    note: (message) => void (quiet || process.stderr.write(describeNote(message))),
+    follow: (stages, work) => (isLive ? followLive(stages, work, signal) : inLines(work)),
+    followLog: (work) =>
+      isLive ? followLog((onProgress) => work({ signal, onProgress }), signal) : inLines(work),
+    note: (message) => void (quiet || process.stderr.write(`${noteLine(message)}\n`)),
     result: (_, text) => void process.stdout.write(`${visible(text)}\n`),
     results: (_, text) => void process.stdout.write(`${visible(text)}\n`),
     failure: (error) => void process.stderr.write(`${describeFailure(error)}\n`),
@@ -49,12 +52,14 @@ function jsonReport(signal: AbortSignal): Report {
   // An escape in JSON is what it stands for.
   const print = (object: object): void =>
     void process.stdout.write(`${visible(JSON.stringify(object, finite))}\n`);
+  const followLog: Report['followLog'] = (work) =>
+    work({
+      signal,
+      onProgress: throttled((event) => print({ event: event.type, ...event, type: undefined })),
+    });
   return {
-    follow: (_, work) =>
-      work({
-        signal,
-        onProgress: throttled((event) => print({ event: event.type, ...event, type: undefined })),
-      }),
+    follow: (_, work) => followLog(work),
+    followLog,
     note: (message) => print({ event: 'note', message }),
     result: (result) => print({ event: 'result', result }),
     results: (results) => {
@@ -70,30 +75,7 @@ function finite(_: string, value: unknown): unknown {
   return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value;
 }
 
-function describeNote(message: string): string {
-  return `note       ${visible(message)}\n`;
-}
-
 /** Formats an error, with its name in red. */
 function describeFailure(error: SdConvertError): string {
   return `${styleText('red', `${error.name}:`, { stream: process.stderr })} ${visible(error.message)}`;
-}
-
-/** Line width of logs, which are read in wide windows. */
-const LOG_COLUMNS = 140;
-
-/** Prints a line when a stage ends, one for each note, and one every few seconds during a long stage. */
-function plainLines(): (event: ProgressEvent) => void {
-  const pace = new Pace();
-  const print = (line: string): void => void process.stderr.write(`${line}\n`);
-  return throttled((given) => {
-    const event = visibleEvent(given);
-    if (event.type === 'note') process.stderr.write(describeNote(event.message));
-    if (event.type === 'progress') {
-      const text = progressText(event, pace.of(event, performance.now() / 1000), LOG_COLUMNS);
-      print(`${event.stage.padEnd(9)}  ${text}`);
-    }
-    if (event.type === 'stage' && event.state === 'finished')
-      print(`${event.stage.padEnd(9)}  ${event.detail}  (${event.seconds.toFixed(1)} s)`);
-  }, 5000);
 }

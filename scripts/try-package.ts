@@ -1,7 +1,8 @@
 /**
  * Tries the package as a stranger would: packs it, installs the tarball into an empty folder with the documented switch for
- * onnxruntime, runs the command, converts the demo's model, and type-checks and runs a program that imports the library.
- * Prints what an installation takes; ends with exit code 1 where anything fails or npm warns.
+ * onnxruntime, and there, on this Node and on the oldest that the package names, runs the command, converts the demo's model, draws
+ * with it, and runs a program that imports the library, which is type-checked, too. Prints what an installation takes; ends with
+ * exit code 1 where anything fails or npm warns.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,13 +11,9 @@ import { delimiter, dirname, join } from 'node:path';
 
 const root = join(import.meta.dirname, '..');
 const model = join(root, 'models/sd-shapes');
-const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-/** npm and the command run on the Node that runs this, whatever the machine has. */
-const env = {
-  ...process.env,
-  PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH ?? ''}`,
-  ONNXRUNTIME_NODE_INSTALL: 'skip',
-};
+const { version, engines } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+/** npm runs on the Node that runs this, whatever the machine has. */
+const env = { ...process.env, ONNXRUNTIME_NODE_INSTALL: 'skip', PATH: pathTo(dirname(process.execPath)) };
 /** On the disk, without onnxruntime's packages. */
 const MOST_BYTES = 45e6;
 
@@ -44,8 +41,12 @@ try {
   const folder = join(work, 'stranger');
   mkdirSync(folder);
   install(folder, tarball);
-  tryCommand(folder);
-  tryLibrary(folder);
+  checkTypes(folder);
+  for (const node of [dirname(process.execPath), installOldestNode()]) {
+    env.PATH = pathTo(node);
+    tryCommand(folder);
+    tryLibrary(folder);
+  }
 } finally {
   rmSync(work, { recursive: true, force: true, maxRetries: 3 });
 }
@@ -74,16 +75,35 @@ function install(folder: string, tarball: string): void {
   check(bytes <= MOST_BYTES, `an installation takes more than ${megabytes(MOST_BYTES)}`);
 }
 
+/** The oldest Node that the package is for, from the npm packages of its builds, which need no install script. */
+function installOldestNode(): string {
+  const [oldest = ''] = /\d+\.\d+/.exec(engines.node) ?? [];
+  const name = `node-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`;
+  const folder = join(work, 'oldest');
+  execFileSync('npm', ['install', '--silent', '--prefix', folder, `${name}@${oldest}.0`], {
+    stdio: 'pipe',
+    env,
+  });
+  return join(folder, 'node_modules', name, 'bin');
+}
+
+function pathTo(node: string): string {
+  return `${node}${delimiter}${process.env.PATH ?? ''}`;
+}
+
 function tryCommand(folder: string): void {
+  say(`Node       ${execute(folder, 'node', ['--version']).trim()}`);
   check(run(folder, 'sdconvert', '--version').trim() === version, 'the command has another version');
-  const line = ['--model-version', model, '--target', 'onnx', '--convert-vae-encoder'];
-  run(folder, 'sdconvert', ...line, '-o', 'out', '--quiet');
-  check(readdirSync(join(folder, 'out/onnx/vae_encoder')).includes('model.onnx'), 'nothing was converted');
-  say('converted  out/onnx/vae_encoder');
+  const start = performance.now();
+  run(folder, 'sdconvert', model, '-o', 'out', '--force', '--quiet');
+  const line = ['-i', 'out', '--prompt', 'a red circle', '--seed', '7', '--num-inference-steps', '2'];
+  const drawn = run(folder, 'sdconvert', 'generate', ...line, '--quiet');
+  check(drawn.includes('a_red_circle.7.final.png'), `nothing was drawn: ${drawn}`);
+  say(`drawn      ${((performance.now() - start) / 1000).toFixed(1)} s after the conversion began`);
 }
 
 /** Type-checks the library's declarations, too (`skipLibCheck` is off). */
-function tryLibrary(folder: string): void {
+function checkTypes(folder: string): void {
   writeFileSync(join(folder, 'program.ts'), program);
   for (const [resolution, module] of [
     ['nodenext', 'nodenext'],
@@ -96,16 +116,20 @@ function tryLibrary(folder: string): void {
     execute(folder, process.execPath, [tsc, ...settings, ...modules, 'program.ts']);
     say(`types      ${resolution}`);
   }
-  say(`program    ${execute(folder, process.execPath, ['program.ts'])}`);
+}
+
+function tryLibrary(folder: string): void {
+  say(`program    ${execute(folder, 'node', ['--disable-warning=ExperimentalWarning', 'program.ts'])}`);
 }
 
 function run(folder: string, command: string, ...args: readonly string[]): string {
   return execute(folder, join(folder, 'node_modules/.bin', command), args);
 }
 
+/** What a program prints; none of them may warn. */
 function execute(folder: string, file: string, args: readonly string[]): string {
   const { status, stdout, stderr } = spawnSync(file, args, { cwd: folder, encoding: 'utf8', env });
-  check(status === 0, `${[file, ...args].join(' ')}: ${status}\n${stdout}${stderr}`);
+  check(status === 0 && stderr === '', `${[file, ...args].join(' ')}: ${status}\n${stdout}${stderr}`);
   return stdout;
 }
 

@@ -3,6 +3,7 @@ import { RequestError } from '../../src/errors.ts';
 import type { ItemResult } from '../../src/fleet/batch.ts';
 import { nextCommand } from '../../src/inspect/next-command.ts';
 import { alignColumns, count, formatBytes } from '../../src/text.ts';
+import { inRepository } from '../../src/version.ts';
 import { declareHubOptions, hubOptions } from '../hub-options.ts';
 import { psnrCell } from '../item-cells.ts';
 import { parseBytes, wholeNumber } from '../options.ts';
@@ -35,7 +36,7 @@ export const batchCommand: Command = {
       maxMemoryBytes: memory === undefined ? undefined : parseBytes(memory, '--max-memory'),
       hub: await hubOptions(argv as Arguments),
     };
-    const results = await report.follow(['batch'], (context) => batch(request, context));
+    const results = await report.followLog((context) => batch(request, context));
     report.results(results, describeBatch(results));
     return results.every(({ verdict }) => verdict === 'pass' || verdict === 'not checked') ? 0 : 1;
   },
@@ -104,7 +105,7 @@ function declare(yargs: Argv, how: { readonly all: boolean }) {
   return declareHubOptions(yargs, how)
     .positional('manifest', {
       type: 'string',
-      describe: 'YAML or JSON: checkpoints, variants, floors, where results go (docs/batch.md)',
+      describe: `YAML or JSON: checkpoints, variants, floors, where results go (${inRepository('docs/batch.md')})`,
     })
     .option('init', {
       type: 'boolean',

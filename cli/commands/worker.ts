@@ -31,7 +31,7 @@ export const workerCommand: Command = {
       hub: await hubOptions(given),
       store: storeOptionsFrom(process.env),
     };
-    const done = await report.follow(['work'], (context) => work(request, context));
+    const done = await report.followLog((context) => work(request, context));
     report.result(done, `${count(done.done, 'step')} done, ${done.failed} failed.`);
     return 0;
   },

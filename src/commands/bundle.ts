@@ -8,7 +8,7 @@ import type { ClientName } from '../bundle/profiles/profile.ts';
 import { isWhatConvertWrites, profiles, usualClients } from '../bundle/profiles/profiles.ts';
 import { bundleSwiftResources } from '../bundle/swift-resources.ts';
 import { type FromHub, locateRequested, refuseInCache } from '../checkpoint/from-hub/locate-requested.ts';
-import type { Context } from '../context.ts';
+import { type Context, inStage } from '../context.ts';
 import { NotFoundError, RequestError } from '../errors.ts';
 import type { WrittenFile } from '../formats/artifact.ts';
 import type { Compiler } from '../formats/coreml/compiled/compilers.ts';
@@ -83,8 +83,11 @@ export async function bundlePackages(
     }
     return bundles;
   };
-  // A record is read, changed and written again.
-  const bundles = (await isConversion(output)) ? await whileLocked(output, bundleAll) : await bundleAll();
+  const bundles = await inStage('bundle', context, async () => {
+    // A record is read, changed and written again.
+    const made = (await isConversion(output)) ? await whileLocked(output, bundleAll) : await bundleAll();
+    return { output: made, detail: made.map((each) => each.folder).join(', ') };
+  });
   const [first] = bundles;
   if (!first) throw new RequestError({ problem: 'there is no client to bundle for.' });
   return { folder: first.folder, files: first.files, bundles };

@@ -1,6 +1,6 @@
 import { basename, dirname, join, resolve } from 'node:path';
 import { type FromHub, locateRequested, refuseInCache } from '../checkpoint/from-hub/locate-requested.ts';
-import { type Context, throwIfInterrupted } from '../context.ts';
+import { type Context, inStage, throwIfInterrupted } from '../context.ts';
 import { RequestError } from '../errors.ts';
 import { type Artifact, type StoredArtifact, totalBytes, type WrittenFile } from '../formats/artifact.ts';
 import { parsePath } from '../formats/artifact-id.ts';
@@ -9,6 +9,7 @@ import { forgetProvenance } from '../formats/provenance.ts';
 import { writeFiles } from '../formats/write-files.ts';
 import { createFolders } from '../io/create-folders.ts';
 import { listFolder, lookAtFile, pathKind, removePath } from '../io/disk.ts';
+import { count, formatBytes } from '../text.ts';
 import { checkRequest } from './check-request.ts';
 import { recordOfWhole } from './chunked-record.ts';
 import { whileOutputsLocked } from './in-output.ts';
@@ -62,7 +63,13 @@ export async function chunkArtifact(options: ChunkOptions, context: Context = {}
     const whole = artifact.format === 'onnx' ? dirname(resolve(artifact.path)) : resolve(artifact.path);
     const place = (index: number) => chunkPlace(artifact, request.output, index);
     const paths = request.removeOriginal ? [whole, place(1)] : [place(1)];
-    return whileOutputsLocked(paths, () => cutInto(place, whole, artifact, request, context));
+    return whileOutputsLocked(paths, () =>
+      inStage('chunk', context, async () => {
+        const output = await cutInto(place, whole, artifact, request, context);
+        const bytes = output.reduce((sum, { byteLength }) => sum + byteLength, 0);
+        return { output, detail: `${count(output.length, 'chunk')}, ${formatBytes(bytes)}` };
+      }),
+    );
   });
 }
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { type FromHub, locateRequested, refuseInCache } from '../checkpoint/from-hub/locate-requested.ts';
-import type { Context } from '../context.ts';
+import { type Context, inStage } from '../context.ts';
 import { RequestError } from '../errors.ts';
 import { type Compiler, compileWith } from '../formats/coreml/compiled/compilers.ts';
 import { endings, modelName } from '../formats/format.ts';
@@ -48,7 +48,9 @@ export async function compilePackage(
     });
   const bundle = output ?? join(path, '..', `${modelName(path)}${endings.mlmodelc}`);
   await refuseExisting(bundle, { force });
-  await forgetProvenance(bundle);
-  await compileWith(compiler, path, bundle, { signal: context.signal });
-  return { path: bundle };
+  return inStage('compile', context, async () => {
+    await forgetProvenance(bundle);
+    await compileWith(compiler, path, bundle, { signal: context.signal });
+    return { output: { path: bundle }, detail: bundle };
+  });
 }

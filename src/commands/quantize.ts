@@ -1,6 +1,6 @@
 import { basename, dirname, resolve } from 'node:path';
 import { type FromHub, locateRequested, refuseInCache } from '../checkpoint/from-hub/locate-requested.ts';
-import { type Context, throwIfInterrupted } from '../context.ts';
+import { type Context, inStage, throwIfInterrupted } from '../context.ts';
 import { RequestError } from '../errors.ts';
 import { type OnBytes, type StoredArtifact, totalBytes } from '../formats/artifact.ts';
 import { withArtifact } from '../formats/open.ts';
@@ -9,6 +9,7 @@ import { writeFiles } from '../formats/write-files.ts';
 import { createFolder } from '../io/create-folders.ts';
 import type { QuantizationPlan } from '../quantize/plan.ts';
 import { reportWeight, type WeightReport } from '../quantize/quantized-weight.ts';
+import { formatBytes } from '../text.ts';
 import { checkRequest } from './check-request.ts';
 import { whileOutputsLocked } from './in-output.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
@@ -68,7 +69,13 @@ export async function quantizeArtifact(
       refuseItself(stored, path);
       await refuseExisting(path, request);
     }
-    return whileOutputsLocked([path], () => quantizeInto(path, stored, request, context));
+    return whileOutputsLocked([path], () =>
+      inStage('quantize', context, async () => {
+        const output = await quantizeInto(path, stored, request, context);
+        const { bytesBefore, bytesAfter } = output;
+        return { output, detail: `${path}, ${formatBytes(bytesBefore)} → ${formatBytes(bytesAfter)}` };
+      }),
+    );
   });
 }
 

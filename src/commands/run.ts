@@ -1,9 +1,10 @@
 import { type FromHub, locateRequested } from '../checkpoint/from-hub/locate-requested.ts';
-import { type Context, throwIfInterrupted } from '../context.ts';
+import { type Context, inStage, throwIfInterrupted } from '../context.ts';
 import { requireOnnxruntime } from '../formats/onnx/run/onnx-session.ts';
 import { noteNonFinite, type TensorMap } from '../formats/runner.ts';
 import { openChain } from '../run/chain.ts';
 import { feedsFor } from '../run/feeds.ts';
+import { count } from '../text.ts';
 import { type NamedTensor, writeSafetensors } from '../weights/safetensors-writer.ts';
 import { checkRequest } from './check-request.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
@@ -49,17 +50,19 @@ export async function runArtifacts(options: RunOptions, context: Context = {}): 
   throwIfInterrupted(signal);
   await refuseRounding(request, artifacts);
   const how = { optimize, roundToFloat16, onNonFinite: noteNonFinite(context) };
-  const model = await openChain(artifacts, how);
-  try {
-    const feeds = feedsFor(model, inputs);
-    throwIfInterrupted(signal);
-    onProgress?.({ type: 'progress', stage: 'run', what: model.path, done: 0, total: 1 });
-    const outputs = await model.run(feeds);
-    if (record !== undefined) await writeSafetensors(record, named(feeds, outputs));
-    return outputs;
-  } finally {
-    await model.close();
-  }
+  return inStage('run', context, async () => {
+    const model = await openChain(artifacts, how);
+    try {
+      const feeds = feedsFor(model, inputs);
+      throwIfInterrupted(signal);
+      onProgress?.({ type: 'progress', stage: 'run', what: model.path, done: 0, total: 1 });
+      const output = await model.run(feeds);
+      if (record !== undefined) await writeSafetensors(record, named(feeds, output));
+      return { output, detail: `${model.path}: ${count(output.size, 'output')}` };
+    } finally {
+      await model.close();
+    }
+  });
 }
 
 /** Tensors under their names, to be written into one file. */

@@ -1,5 +1,5 @@
 import { type FromHub, locateRequested } from '../checkpoint/from-hub/locate-requested.ts';
-import type { Context } from '../context.ts';
+import { type Context, inStage } from '../context.ts';
 import { RequestError } from '../errors.ts';
 import type { Format } from '../formats/format.ts';
 import { requireOnnxruntime } from '../formats/onnx/run/onnx-session.ts';
@@ -16,7 +16,7 @@ import {
   recordedExpectations,
 } from '../validate/expectations.ts';
 import { openReference, type RecordedReference, type Reference } from '../validate/reference.ts';
-import { judge, type OutputVerdict, type Verdict } from '../validate/verdict.ts';
+import { inBrief, judge, type OutputVerdict, type Verdict } from '../validate/verdict.ts';
 import { checkRequest } from './check-request.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 import { refuseRounding } from './refuse-rounding.ts';
@@ -68,7 +68,10 @@ export async function validate(options: ValidateOptions, context: Context = {}):
   const reference = await openReference(request.reference);
   try {
     if (reference.kind === 'recorded' && models.length > 1) throw whichModel(request, models);
-    return await validateModels(models, reference, request, context);
+    return await inStage('validate', context, async () => {
+      const output = await validateModels(models, reference, request, context);
+      return { output, detail: inBrief(output, request.minPsnr) };
+    });
   } finally {
     await reference.close();
   }

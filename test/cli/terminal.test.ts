@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, test } from 'vitest';
@@ -86,6 +86,22 @@ describe.skipIf(!hasPython)('in a terminal', () => {
     ]);
     const left = existsSync(out) ? readdirSync(out, { recursive: true, encoding: 'utf8' }) : [];
     expect(left.filter((path) => path.includes('.sdc-'))).toEqual([]);
+  });
+
+  test('a batch shows each item as it ends, and keeps it', () => {
+    // More than the terminal has rows; each fails at once, for its hash.
+    const sources = Array.from({ length: 60 }, (_, index) => {
+      const source = temporary(`model-${index}.safetensors`);
+      writeFileSync(source, 'x');
+      return { source, sha256: '0'.repeat(64) };
+    });
+    const manifest = temporary('batch.json');
+    writeFileSync(manifest, JSON.stringify({ sources, output: temporary('converted') }));
+    const { code, shown } = inTerminal(80, [], 'batch', manifest);
+    expect(code).toBe(1);
+    const noted = stripVTControlCharacters(shown).match(/^\r?note +\S+ failed: /gm) ?? [];
+    expect(noted).toHaveLength(60);
+    expect(shown).not.toContain('\x1b[1A'); // nothing above is written again
   });
 
   test('Ctrl-C while a model is run ends with 130, and a second one at once, without a crash', () => {

@@ -3,7 +3,7 @@ import { rename, rm } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import { type ChunkRequest, chunkArtifact } from '../../src/commands/chunk.ts';
-import type { Context } from '../../src/context.ts';
+import type { Context, ProgressEvent } from '../../src/context.ts';
 import {
   ChunkBudgetError,
   InterruptedError,
@@ -110,7 +110,8 @@ test('what a cut that was killed left behind is no chain, and is replaced withou
 
 test('no chunk is there before all are complete, and an earlier cut stays until then', async () => {
   const seen = new Set<string>();
-  const onProgress = () => void seen.add(readdirSync(inFolder()).filter(isShown).join());
+  const onProgress = ({ type }: ProgressEvent) =>
+    type === 'progress' && void seen.add(readdirSync(inFolder()).filter(isShown).join());
   await cut(50_000, {}, { onProgress });
   expect([...seen]).toEqual(['unet']);
   const before = readdirSync(inFolder());

@@ -135,7 +135,9 @@ test('a package is quantised in its place, and again gives the same bytes', asyn
   const again = await quantize(path, {}, {}, { onProgress: (event) => events.push(event) });
   expect(again.weights).toEqual([]);
   expect(contentsOf(path)).toEqual(once);
-  expect(events).toEqual([{ type: 'note', message: expect.stringContaining('no weights left to quantise') }]);
+  expect(events.filter(({ type }) => type !== 'stage')).toEqual([
+    { type: 'note', message: expect.stringContaining('no weights left to quantise') },
+  ]);
 });
 
 test('a compiled model becomes a package', async () => {
