@@ -1,11 +1,11 @@
-import { availableParallelism, homedir } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type OptionsOf, withDefaults } from '../commands/options.ts';
 import { type Context, inStage, type ProgressEvent, throwIfInterrupted } from '../context.ts';
 import { InterruptedError } from '../errors.ts';
 import { requireOnnxruntime } from '../formats/onnx/run/onnx-session.ts';
-import { type HubOptions, hubOptionsFrom } from '../hub/hub-options.ts';
+import { type HubOptions, ownHubOptions } from '../hub/hub-options.ts';
 import { type CarriedError, carried } from '../io/carried-error.ts';
 import { checkCall, text } from '../io/check-call.ts';
 import { exists, freeBytes } from '../io/disk.ts';
@@ -82,7 +82,7 @@ export async function batch(options: BatchOptions, context: Context = {}): Promi
   return inStage(STAGE, context, async () => {
     const hashes = await KnownHashes.open(join(output, HASHES_FILE));
     try {
-      const hub = request.hub ?? (await hubOptionsFrom({}, homedir()));
+      const hub = request.hub ?? (await ownHubOptions());
       const results = await new Batch({ ...request, hub }, output, items, hashes, context).run();
       return { output: results, detail: summary(results) };
     } finally {

@@ -1,12 +1,10 @@
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { FlowProducer, Queue } from 'bullmq';
 import { z } from 'zod';
-
 import { type OptionsOf, withDefaults } from '../../commands/options.ts';
 import { type Context, inStage, throwIfInterrupted } from '../../context.ts';
 import { RequestError } from '../../errors.ts';
-import { type HubOptions, hubOptionsFrom } from '../../hub/hub-options.ts';
+import { type HubOptions, ownHubOptions } from '../../hub/hub-options.ts';
 import { checkCall, text } from '../../io/check-call.ts';
 import { exists } from '../../io/disk.ts';
 import { count } from '../../text.ts';
@@ -97,7 +95,7 @@ async function plannedJobs(
   if (publish !== undefined) for (const item of items) refuseWithoutFloor(item);
   const address = storeAddress(results ?? output);
   const hashes = await KnownHashes.open(isService(address) ? undefined : join(address, HASHES_FILE));
-  const identities = new Identities(hub ?? (await hubOptionsFrom({}, homedir())), hashes, context);
+  const identities = new Identities(hub ?? (await ownHubOptions()), hashes, context);
   return inStage('identify', context, async () => {
     const jobs: StepJob[] = [];
     for (const [index, item] of items.entries()) {

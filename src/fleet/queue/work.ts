@@ -1,13 +1,12 @@
 import { once } from 'node:events';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
 import type { Job, Worker } from 'bullmq';
 import { z } from 'zod';
-
 import { type OptionsOf, withDefaults } from '../../commands/options.ts';
 import type { Context } from '../../context.ts';
 import { requireOnnxruntime } from '../../formats/onnx/run/onnx-session.ts';
-import { type HubOptions, hubOptionsFrom } from '../../hub/hub-options.ts';
+import { type HubOptions, ownHubOptions } from '../../hub/hub-options.ts';
 import { checkCall, text } from '../../io/check-call.ts';
 import { makeTemporaryFolder, writeText } from '../../io/disk.ts';
 import { formatBytes } from '../../text.ts';
@@ -98,7 +97,7 @@ export async function work(options: WorkOptions, context: Context = {}): Promise
 
 async function siteOf(request: WorkRequest, folder: string): Promise<StepSite> {
   const { maxDiskBytes, maxMemoryBytes, queue, hubRate, store } = request;
-  const hub = request.hub ?? (await hubOptionsFrom({}, homedir()));
+  const hub = request.hub ?? (await ownHubOptions());
   // What counts must be the worker's own.
   const cacheDir = maxDiskBytes === undefined ? hub.cacheDir : WorkerFolder.cacheIn(folder);
   return {
