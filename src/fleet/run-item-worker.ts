@@ -1,5 +1,5 @@
 import { type Context, type Need, type ProgressEvent, throwIfInterrupted } from '../context.ts';
-import { throughProxy } from '../hub/proxy.ts';
+import { withFetch } from '../hub/hub-options.ts';
 import { carried } from '../io/carried-error.ts';
 import type { IdentifiedItem } from './item.ts';
 import type { Order, Outcome, Report } from './run-item.ts';
@@ -31,8 +31,7 @@ process.on('message', (order: Order) => {
 });
 
 async function run(item: IdentifiedItem, given: Site): Promise<Outcome> {
-  const { proxy } = given.hub;
-  const site = { ...given, hub: { ...given.hub, fetch: proxy && throughProxy(proxy) } };
+  const site = { ...given, hub: withFetch(given.hub) };
   const start = performance.now();
   let waited = 0;
   const admit = async (need: Need): Promise<void> => {

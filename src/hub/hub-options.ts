@@ -41,16 +41,20 @@ export async function hubOptionsFrom(env: HubEnvironment, home: string): Promise
   const folder = (path: string): string => resolve(path.replace(/^~(?=$|[/\\])/, home));
   const cacheHome = env.XDG_CACHE_HOME || join(home, '.cache');
   const hfHome = folder(env.HF_HOME || join(cacheHome, 'huggingface'));
-  const proxy = proxyFrom(env);
   const given = env.HF_TOKEN?.trim() || env.HUGGING_FACE_HUB_TOKEN?.trim();
-  return {
-    proxy,
-    fetch: proxy && throughProxy(proxy),
+  return withFetch({
+    proxy: proxyFrom(env),
     endpoint: env.HF_ENDPOINT || 'https://huggingface.co',
     cacheDir: folder(env.HF_HUB_CACHE || env.HUGGINGFACE_HUB_CACHE || join(hfHome, 'hub')),
     ...(given ? { token: given } : await tokenIn(join(hfHome, 'token'))),
     offline: /^(1|true|yes|on)$/i.test(env.HF_HUB_OFFLINE ?? ''),
-  };
+  });
+}
+
+/** Settings whose requests go through their proxy, if they have one; functions do not survive the way into another process. */
+export function withFetch(options: Omit<HubOptions, 'fetch' | 'wait'>): HubOptions {
+  const { proxy } = options;
+  return { ...options, fetch: proxy && throughProxy(proxy) };
 }
 
 /** The settings of who runs this. */

@@ -9,7 +9,7 @@ import {
   SdConvertError,
   UploadError,
 } from '../../errors.ts';
-import { throughProxy } from '../../hub/proxy.ts';
+import { withFetch } from '../../hub/hub-options.ts';
 import { readText } from '../../io/disk.ts';
 import { version } from '../../version.ts';
 import { connectTo } from './connection.ts';
@@ -73,8 +73,7 @@ export default runJob;
 async function readSite(): Promise<StepSite> {
   // as: the worker wrote it.
   const site = JSON.parse(await readText(join(process.cwd(), SITE_FILE))) as StepSite;
-  const { proxy } = site.hub;
-  return { ...site, hub: { ...site.hub, fetch: proxy && throughProxy(proxy) } };
+  return { ...site, hub: withFetch(site.hub) };
 }
 
 async function turnOf({ queue, hubRate }: StepSite): Promise<number> {
