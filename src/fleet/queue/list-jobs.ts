@@ -5,7 +5,7 @@ import { verdictAt } from '../verdict.ts';
 import { connectTo, loadBullMq } from './connection.ts';
 import { versionOfJob } from './read-step-job.ts';
 import type { StepResult } from './run-step.ts';
-import { placeOf, QUEUE, type QueueStep, type StepJob, stepsOf } from './step-job.ts';
+import { placeOf, QUEUE, type QueueStep, queueSteps, type StepJob } from './step-job.ts';
 
 /** The queue whose jobs are listed. */
 export interface JobsRequest {
@@ -80,10 +80,9 @@ export async function listJobs(request: JobsRequest): Promise<QueuedItem[]> {
 
 /** The job of the step that an item is at: the first that is not done, or else the last. */
 function currentOf(jobs: readonly StepQueueJob[]): StepQueueJob | undefined {
-  const inOrder = stepsOf({ publish: jobs.find(({ data }) => data.publish)?.data.publish }).flatMap((step) =>
-    jobs.filter(({ name }) => name === step),
-  );
-  return inOrder.find((job) => !job.finishedOn || job.failedReason) ?? inOrder.at(-1) ?? jobs[0];
+  const order = ({ name }: StepQueueJob): number => queueSteps.indexOf(name);
+  const inOrder = jobs.toSorted((a, b) => order(a) - order(b));
+  return inOrder.find((job) => !job.finishedOn || job.failedReason) ?? inOrder.at(-1);
 }
 
 function rowOf(job: StepQueueJob, stateOf: (job: StepQueueJob) => ItemState): QueuedItem {

@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { FileFormatError } from '../../errors.ts';
 import { isPlainPath } from '../../hub/hub-id.ts';
-import { stepNames } from '../steps.ts';
-import type { QueueStep, StepJob } from './step-job.ts';
+import { type QueueStep, queueSteps, type StepJob } from './step-job.ts';
 
 /**
  * Whoever reaches a queue can put jobs into it: what becomes a path must be a plain one, and all that a step takes for granted
@@ -29,7 +28,7 @@ const schema = z.looseObject({
 });
 
 /** The names of the steps, as jobs have them. */
-const stepSchema = z.enum([...stepNames, 'publish']);
+const stepSchema = z.enum(queueSteps);
 
 /** A job as it is in the queue, whoever put it there. */
 export interface FoundJob {

@@ -1,12 +1,14 @@
 import type { IdentifiedItem } from '../item.ts';
-import { type StepName, stepNames } from '../steps.ts';
+import { stepNames } from '../steps.ts';
 import type { PublishTarget } from './publish-target.ts';
 
 /** The name of the queue, as it stands in Redis and as a scaler finds it: `bull:sdconvert:wait`. */
 export const QUEUE = 'sdconvert';
 
-/** A step that the queue has a job for. */
-export type QueueStep = StepName | 'publish';
+/** The steps that the queue has jobs for, in order. */
+export const queueSteps = [...stepNames, 'publish'] as const;
+
+export type QueueStep = (typeof queueSteps)[number];
 
 /** What a worker is told of a step: the whole item, so that any worker can do any step. */
 export interface StepJob {
@@ -48,7 +50,13 @@ const FIRST_WAIT = 10_000;
 
 /** The steps of a job, in order; the last one's job is the item's, and its result the item's. */
 export function stepsOf({ publish }: Pick<StepJob, 'publish'>): readonly [QueueStep, ...QueueStep[]] {
-  return publish ? [...stepNames, 'publish'] : stepNames;
+  return publish ? queueSteps : stepNames;
+}
+
+/** The last step of a job. */
+export function lastStepOf(job: Pick<StepJob, 'publish'>): QueueStep {
+  const [first, ...later] = stepsOf(job);
+  return later.at(-1) ?? first;
 }
 
 /** The id of a step's job: of the same models, options and version there is one. */
@@ -67,7 +75,7 @@ export function flowOf(job: StepJob): StepNode {
       jobId: jobIdOf(job.item, name),
       attempts: ATTEMPTS,
       backoff: { type: 'exponential', delay: FIRST_WAIT, jitter: 0.5 },
-      removeOnComplete: name !== later.at(-1),
+      removeOnComplete: name !== lastStepOf(job),
     },
     ...(children && { children }),
   });

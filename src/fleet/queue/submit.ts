@@ -20,7 +20,16 @@ import { connectTo, loadBullMq } from './connection.ts';
 import { refuseOtherVersion } from './other-version.ts';
 import { publishTarget } from './publish-target.ts';
 import type { StepResult } from './run-step.ts';
-import { flowOf, jobIdOf, placeOf, QUEUE, type QueueStep, type StepJob, stepsOf } from './step-job.ts';
+import {
+  flowOf,
+  jobIdOf,
+  lastStepOf,
+  placeOf,
+  QUEUE,
+  type QueueStep,
+  type StepJob,
+  stepsOf,
+} from './step-job.ts';
 
 /** The manifest to submit, and where to. */
 export interface SubmitRequest {
@@ -135,10 +144,10 @@ async function addAll(jobs: readonly StepJob[], adding: Adding, context: Context
 async function dropSuperseded(jobs: readonly StepJob[], { queue }: Adding): Promise<void> {
   const ids = new Map(jobs.map((job) => [placeOf(job), job.item.id]));
   for (const failed of await queue.getJobs(['failed'], 0, -1)) {
-    const { item, publish } = failed.data;
+    const { item } = failed.data;
     const id = ids.get(placeOf(failed.data));
     if (id === undefined || id === item.id) continue;
-    const last = await queue.getJob(jobIdOf(item, publish ? 'publish' : 'check'));
+    const last = await queue.getJob(jobIdOf(item, lastStepOf(failed.data)));
     await (last ?? failed).remove(); // with the steps before it
   }
 }
