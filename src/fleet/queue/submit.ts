@@ -68,8 +68,8 @@ const BULK = 200;
 
 /**
  * Submits the items of a manifest to a queue. The same models, options and version are one job: where it is done its result
- * is the answer, where it failed it is tried again. Throws `RequestError` for an item without a floor that is to be published and
- * where the queue holds jobs of another version, `NotFoundError` where there is no queue, and what reading the manifest, asking
+ * is the answer, where it failed it is tried again. Throws `RequestError` for an item without a floor that is to be published, for
+ * two items that are one job, and where the queue holds jobs of another version, `NotFoundError` where there is no queue, and what reading the manifest, asking
  * the Hub and hashing files throw.
  */
 export async function submit(options: SubmitOptions, context: Context = {}): Promise<SubmittedItem[]> {
@@ -117,6 +117,7 @@ async function plannedJobs(
       context.onProgress?.({ type: 'progress', stage: 'identify', what: item.name, done, total });
     }
     if (await exists(address)) await hashes.save(context);
+    refuseTwins(jobs);
     return { output: jobs, detail: count(jobs.length, 'item') };
   });
 }
@@ -193,6 +194,20 @@ function refuseOtherResult(job: StepJob, done: StepJob): void {
       problem: `${name} is done already, and was not compared with ${reference}.`,
       advice: `Remove ${placeOf(done)} and pass --force, which makes and measures it again, or pass --force with another --results.`,
     });
+}
+
+/** Throws `RequestError` for two items with one id, whose one job would leave the place of the second empty. */
+function refuseTwins(jobs: readonly StepJob[]): void {
+  const known = new Map<string, string>();
+  for (const { item } of jobs) {
+    const same = known.get(item.id);
+    if (same !== undefined)
+      throw new RequestError({
+        problem: `${item.name} is ${same} again: of the same models and options, which a queue converts once.`,
+        advice: 'Leave one of them out; sdconvert batch makes both.',
+      });
+    known.set(item.id, item.name);
+  }
 }
 
 function refuseWithoutFloor({ name, floor }: Item): void {

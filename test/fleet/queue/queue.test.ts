@@ -127,6 +127,16 @@ describe.skipIf(!redisProgram)('a queue', () => {
     expect(existsSync(join(folder, 'other/one/sdconvert.json'))).toBe(true);
   });
 
+  test('refuses two items that would be one job, of which the second would have no result', async () => {
+    const path = manifest({}, [at('one')]);
+    const variants = { a: { floor: 20 }, b: { floor: 30 } };
+    writeFileSync(path, JSON.stringify({ output: 'out', variants, sources: [at('one')] }));
+    expect((await rejectionOf(give(path))).problem).toBe(
+      'one/b is one/a again: of the same models and options, which a queue converts once.',
+    );
+    expect(await rows()).toEqual([]);
+  });
+
   test('goes on without what fails for good, says why, and tries it again when it is submitted again', async () => {
     cpSync(at('two'), join(folder, 'broken'), { recursive: true });
     const unet = join(folder, 'broken/unet/diffusion_pytorch_model.safetensors');
