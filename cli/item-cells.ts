@@ -1,4 +1,5 @@
 import type { StepResult } from '../src/fleet/queue/run-step.ts';
+import type { ItemVerdict } from '../src/fleet/verdict.ts';
 import { formatBytes } from '../src/text.ts';
 
 /** The headings of `resultCells`. */
@@ -6,8 +7,7 @@ export const resultHeading = ['size', 'dB', 'verdict'];
 
 /** An item's result as cells of a table; empty ones for what is not known. */
 export function resultCells({ bytes, psnr, verdict, published }: StepResult = {}): string[] {
-  const isBad = verdict === 'below the floor';
-  const shown = isBad ? verdict.toUpperCase() : (verdict ?? '');
+  const shown = verdict === undefined ? '' : verdictCell(verdict);
   return [
     bytes === undefined ? '' : formatBytes(bytes),
     psnrCell(psnr),
@@ -15,7 +15,17 @@ export function resultCells({ bytes, psnr, verdict, published }: StepResult = {}
   ];
 }
 
-/** A PSNR in dB as a cell; an empty one where it was not measured. */
+/** PSNR in dB; empty where it was not measured. */
 export function psnrCell(psnr: StepResult['psnr']): string {
   return psnr === undefined ? '' : String(psnr).replace('Infinity', '∞');
+}
+
+/** A verdict; one that asks for somebody stands out. */
+export function verdictCell(verdict: ItemVerdict): string {
+  return isBad(verdict) ? verdict.toUpperCase() : verdict;
+}
+
+/** Whether a verdict makes a run fail. */
+export function isBad(verdict: ItemVerdict | undefined): boolean {
+  return verdict === 'below the floor' || verdict === 'failed';
 }

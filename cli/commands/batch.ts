@@ -5,7 +5,7 @@ import { nextCommand } from '../../src/inspect/next-command.ts';
 import { alignColumns, count, formatBytes } from '../../src/text.ts';
 import { inRepository } from '../../src/version.ts';
 import { declareHubOptions, hubOptions } from '../hub-options.ts';
-import { psnrCell } from '../item-cells.ts';
+import { isBad, psnrCell, verdictCell } from '../item-cells.ts';
 import { parseBytes, wholeNumber } from '../options.ts';
 import type { Command } from './command.ts';
 
@@ -38,7 +38,7 @@ export const batchCommand: Command = {
     };
     const results = await report.followLog((context) => batch(request, context));
     report.results(results, describeBatch(results));
-    return results.every(({ verdict }) => verdict === 'pass' || verdict === 'not checked') ? 0 : 1;
+    return results.some(({ verdict }) => isBad(verdict)) ? 1 : 0;
   },
 };
 
@@ -57,7 +57,7 @@ function describeBatch(results: readonly ItemResult[]): string {
     verdict === 'failed' ? '' : formatBytes(bytes),
     psnrCell(psnr),
     floor === undefined ? '' : String(floor),
-    `${verdict === 'pass' || verdict === 'not checked' ? verdict : verdict.toUpperCase()}${reused ? ', there already' : ''}`,
+    `${verdictCell(verdict)}${reused ? ', there already' : ''}`,
   ]);
   const failed = results.flatMap(({ item, error }) => (error ? [describeFailure(item, error)] : []));
   return [

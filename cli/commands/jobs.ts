@@ -1,7 +1,7 @@
 import type { Argv } from 'yargs';
 import type { QueuedItem } from '../../src/fleet/queue/list-jobs.ts';
 import { alignColumns, count } from '../../src/text.ts';
-import { resultCells, resultHeading } from '../item-cells.ts';
+import { isBad, resultCells, resultHeading } from '../item-cells.ts';
 import { declareQueue } from '../queue-option.ts';
 import type { Command } from './command.ts';
 
@@ -16,7 +16,7 @@ export const jobsCommand: Command = {
     const { listJobs } = await import('../../src/fleet/queue/list-jobs.ts');
     const items = await listJobs({ queue });
     report.results(items, describe(items));
-    return items.some(({ state, verdict }) => state === 'failed' || verdict === 'below the floor') ? 1 : 0;
+    return items.some(({ state, verdict }) => state === 'failed' || isBad(verdict)) ? 1 : 0;
   },
 };
 

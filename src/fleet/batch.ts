@@ -84,7 +84,7 @@ export async function batch(options: BatchOptions, context: Context = {}): Promi
     try {
       const hub = request.hub ?? (await ownHubOptions());
       const results = await new Batch({ ...request, hub }, output, items, hashes, context).run();
-      return { output: results, detail: summary(results) };
+      return { output: results, detail: counted(results) };
     } finally {
       if (await exists(output)) await hashes.save(context);
     }
@@ -226,8 +226,8 @@ function detailOf({
   ].join(', ');
 }
 
-/** `98 of 100 items are good; 1 is below the floor, 1 failed`. */
-function summary(results: readonly ItemResult[]): string {
+/** `100 items, 90 there already, 1 below the floor, 1 failed`. */
+function counted(results: readonly ItemResult[]): string {
   const those = (verdict: ItemVerdict): number => results.filter((each) => each.verdict === verdict).length;
   const bad = (['below the floor', 'failed'] as const).flatMap((verdict) =>
     those(verdict) > 0 ? [`${those(verdict)} ${verdict}`] : [],
