@@ -1,5 +1,6 @@
 import { dirname, resolve } from 'node:path';
 import type { RequestError } from '../errors.ts';
+import { sameNamed } from '../io/same-name.ts';
 import { nearestOf } from '../text.ts';
 import type { Item, ItemModels } from './item.ts';
 import { type ManifestSource, plainName } from './manifest.ts';
@@ -7,7 +8,6 @@ import { modelsOfSource, nameOfModel } from './models-of-source.ts';
 import { FLOAT32, locateReference, NONE, planVariants, type Variant } from './plan-variants.ts';
 import { type Place, placeName, type ReadManifest } from './read-manifest.ts';
 import { refused } from './refused.ts';
-import { sameKey } from './same-key.ts';
 import { isService } from './store/open-store.ts';
 
 /** The items of a manifest, and the folder of all results. */
@@ -151,7 +151,7 @@ function refuseTwins(read: ReadManifest, sources: readonly Source[]): void {
       );
     known.set(key, source);
   }
-  const same = sameKey(sources);
+  const same = sameNamed(sources, ({ name }) => name);
   if (!same) return;
   const [first, second] = same;
   throw refused(

@@ -2,13 +2,13 @@ import { refuseChunks } from '../bundle/profiles/refusals.ts';
 import { targetsFor } from '../commands/conversion/clients.ts';
 import { networkKinds } from '../convert/networks/networks.ts';
 import { RequestError } from '../errors.ts';
+import { sameNamed } from '../io/same-name.ts';
 import { planQuantization } from '../quantize/plan.ts';
 import type { ItemOptions } from './item.ts';
 import type { VariantOptions } from './manifest.ts';
 import { locate } from './models-of-source.ts';
 import { type Place, placeName, type ReadManifest } from './read-manifest.ts';
 import { refused } from './refused.ts';
-import { sameKey } from './same-key.ts';
 
 /** What is made of each checkpoint. */
 export interface Variant {
@@ -34,7 +34,7 @@ export async function planVariants(read: ReadManifest): Promise<readonly Variant
   for (const [name, own] of Object.entries(variants))
     planned.push(await planVariant(read, name, { ...options, ...own }, ['variants', name]));
   if (planned.length === 0) throw refused(read, ['variants'], 'is empty', 'Leave it out, or name a variant.');
-  const same = sameKey(planned);
+  const same = sameNamed(planned, ({ name }) => name);
   if (!same) return planned;
   const [first, second] = same;
   throw refused(

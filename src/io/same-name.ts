@@ -3,14 +3,19 @@ export function keyOf(name: string): string {
   return name.normalize('NFC').toLowerCase();
 }
 
-/** Two of these names whose keys are one; `undefined` when there are none. */
-export function sameButForCase(names: Iterable<string>): readonly [string, string] | undefined {
-  const known = new Map<string, string>();
-  for (const name of names) {
-    const key = keyOf(name);
+/** Two whose names have one key; `undefined` when there are none. */
+export function sameNamed<T>(all: Iterable<T>, nameOf: (each: T) => string): readonly [T, T] | undefined {
+  const known = new Map<string, T>();
+  for (const each of all) {
+    const key = keyOf(nameOf(each));
     const other = known.get(key);
-    if (other !== undefined && other !== name) return [other, name];
-    known.set(key, name);
+    if (other !== undefined) return [other, each];
+    known.set(key, each);
   }
   return undefined;
+}
+
+/** Two of these names that are different and have one key; `undefined` when there are none. */
+export function sameButForCase(names: Iterable<string>): readonly [string, string] | undefined {
+  return sameNamed(new Set(names), (name) => name);
 }
