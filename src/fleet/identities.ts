@@ -62,7 +62,8 @@ export class Identities {
    */
   async contentsOf({ models, reference }: Item): Promise<string | undefined> {
     const { modelVersion, refinerVersion, customVaeVersion, controlnets = [], loras = [] } = models;
-    const others = [
+    const names = [
+      modelVersion,
       refinerVersion,
       customVaeVersion,
       ...controlnets,
@@ -70,7 +71,7 @@ export class Identities {
       reference,
     ];
     const hashes: string[] = [];
-    for (const name of [modelVersion, ...others])
+    for (const name of names)
       if (name !== undefined && name !== FLOAT32 && !(await isHubId(name)))
         hashes.push(await this.#hashOf(name));
     return hashes.length === 0 ? undefined : digest(hashes.join('\n'));

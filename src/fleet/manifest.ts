@@ -3,6 +3,7 @@ import { clientNames } from '../bundle/profiles/profile.ts';
 import { attentionImplementations } from '../convert/blocks/attention.ts';
 import { networkKinds } from '../convert/networks/networks.ts';
 import { targetNames } from '../formats/format.ts';
+import { text } from '../io/check-call.ts';
 import { isDeviceName } from '../io/device-name.ts';
 import { quantizationModes } from '../quantize/plan.ts';
 import { precisions } from '../quantize/precision.ts';
@@ -12,7 +13,6 @@ import { precisions } from '../quantize/precision.ts';
  * strict: a key that it does not know is a mistake, not an option of a later version.
  */
 
-const text = z.string().min(1, 'expected a text, and this is empty');
 const wholeNumber = z.int().min(1);
 
 /** A name that is a folder's, too, on every system. */
