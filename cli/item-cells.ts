@@ -1,5 +1,5 @@
 import type { StepResult } from '../src/fleet/queue/run-step.ts';
-import type { ItemVerdict } from '../src/fleet/verdict.ts';
+import { type ItemVerdict, isBad } from '../src/fleet/verdict-words.ts';
 import { formatBytes } from '../src/text.ts';
 
 /** The headings of `resultCells`. */
@@ -23,9 +23,4 @@ export function psnrCell(psnr: StepResult['psnr']): string {
 /** A verdict; one that asks for somebody stands out. */
 export function verdictCell(verdict: ItemVerdict): string {
   return isBad(verdict) ? verdict.toUpperCase() : verdict;
-}
-
-/** Whether a verdict makes a run fail. */
-export function isBad(verdict: ItemVerdict | undefined): boolean {
-  return verdict === 'below the floor' || verdict === 'failed';
 }

@@ -1,11 +1,12 @@
 import type { Argv } from 'yargs';
 import { RequestError } from '../../src/errors.ts';
 import type { ItemResult } from '../../src/fleet/batch.ts';
+import { countBad, isBad } from '../../src/fleet/verdict-words.ts';
 import { nextCommand } from '../../src/inspect/next-command.ts';
 import { alignColumns, count, formatBytes } from '../../src/text.ts';
 import { inRepository } from '../../src/version.ts';
 import { declareHubOptions, hubOptions } from '../hub-options.ts';
-import { isBad, psnrCell, verdictCell } from '../item-cells.ts';
+import { psnrCell, verdictCell } from '../item-cells.ts';
 import { parseBytes, wholeNumber } from '../options.ts';
 import type { Command } from './command.ts';
 
@@ -86,19 +87,15 @@ function describeNotes(results: readonly ItemResult[]): string[] {
 }
 
 function summary(results: readonly ItemResult[]): string {
-  const number = (wanted: ItemResult['verdict']) =>
-    results.filter(({ verdict }) => verdict === wanted).length;
-  const [failed, low] = [number('failed'), number('below the floor')];
+  const bad = countBad(results.map(({ verdict }) => verdict));
   const be = results.length === 1 ? 'is' : 'are';
-  if (failed + low === 0)
+  if (bad.length === 0)
     return `${results.length === 1 ? '' : 'All '}${count(results.length, 'item')} ${be} done.`;
-  const bad = [
-    ...(low > 0 ? [`${low} below the floor`] : []),
-    ...(failed > 0 ? [`${failed} failed`] : []),
-  ].join(', ');
-  const again =
-    failed > 0 ? ' Mend what failed, and run this again: nothing that is done is done again.' : '';
-  return `${results.length - failed - low} of ${count(results.length, 'item')} ${be} good; ${bad}.${again}`;
+  const good = results.filter(({ verdict }) => !isBad(verdict)).length;
+  const again = results.some(({ verdict }) => verdict === 'failed')
+    ? ' Mend what failed, and run this again: nothing that is done is done again.'
+    : '';
+  return `${good} of ${count(results.length, 'item')} ${be} good; ${bad.join(', ')}.${again}`;
 }
 
 function declare(yargs: Argv, how: { readonly all: boolean }) {

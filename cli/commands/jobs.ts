@@ -1,7 +1,8 @@
 import type { Argv } from 'yargs';
 import type { QueuedItem } from '../../src/fleet/queue/list-jobs.ts';
+import { isBad } from '../../src/fleet/verdict-words.ts';
 import { alignColumns, count } from '../../src/text.ts';
-import { isBad, resultCells, resultHeading } from '../item-cells.ts';
+import { resultCells, resultHeading } from '../item-cells.ts';
 import { declareQueue } from '../queue-option.ts';
 import type { Command } from './command.ts';
 

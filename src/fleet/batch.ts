@@ -10,7 +10,7 @@ import { type CarriedError, carried } from '../io/carried-error.ts';
 import { checkCall, text } from '../io/check-call.ts';
 import { exists, freeBytes } from '../io/disk.ts';
 import { count, formatBytes } from '../text.ts';
-import { type Decibels, finishedResult } from './finished.ts';
+import { type Decibels, finishedResult, isMeasured } from './finished.ts';
 import { Identities } from './identities.ts';
 import type { IdentifiedItem, Item } from './item.ts';
 import { HASHES_FILE, KnownHashes } from './known-hashes.ts';
@@ -18,7 +18,8 @@ import { planItems } from './plan-items.ts';
 import { readManifest } from './read-manifest.ts';
 import { Room } from './room.ts';
 import { type Outcome, runItem } from './run-item.ts';
-import { type ItemVerdict, lowest, verdictOf } from './verdict.ts';
+import { lowest, verdictOf } from './verdict.ts';
+import { countBad, type ItemVerdict } from './verdict-words.ts';
 
 /** The manifest to convert, and how much at once. */
 export interface BatchRequest {
@@ -174,8 +175,7 @@ class Batch {
   /** An item that is there, and measured if it is to be. */
   async #finished(item: IdentifiedItem) {
     const found = await finishedResult(item);
-    const isWhole = found && (item.reference === undefined || found.quality !== undefined);
-    return isWhole ? { ...found, reused: true, seconds: 0 } : undefined;
+    return found && isMeasured(item, found) ? { ...found, reused: true, seconds: 0 } : undefined;
   }
 
   async #run(item: IdentifiedItem, notes: string[]): Promise<Outcome & { readonly reused: false }> {
@@ -228,12 +228,10 @@ function detailOf({
 
 /** `100 items, 90 there already, 1 below the floor, 1 failed`. */
 function counted(results: readonly ItemResult[]): string {
-  const those = (verdict: ItemVerdict): number => results.filter((each) => each.verdict === verdict).length;
-  const bad = (['below the floor', 'failed'] as const).flatMap((verdict) =>
-    those(verdict) > 0 ? [`${those(verdict)} ${verdict}`] : [],
-  );
   const reused = results.filter((each) => each.reused).length;
-  return [count(results.length, 'item'), ...(reused > 0 ? [`${reused} there already`] : []), ...bad].join(
-    ', ',
-  );
+  return [
+    count(results.length, 'item'),
+    ...(reused > 0 ? [`${reused} there already`] : []),
+    ...countBad(results.map(({ verdict }) => verdict)),
+  ].join(', ');
 }

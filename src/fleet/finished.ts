@@ -54,6 +54,14 @@ export function finishedIn(
   };
 }
 
+/** Whether what is there of an item was compared with its reference, if it has one. */
+export function isMeasured(
+  { referenceIdentity }: Pick<IdentifiedItem, 'referenceIdentity'>,
+  { quality }: Finished,
+): boolean {
+  return referenceIdentity === undefined || quality !== undefined;
+}
+
 /** Records that a folder is the whole result of an item. Throws as `whileLocked`. */
 export async function recordFinished({ id, output }: IdentifiedItem, quality?: Quality): Promise<void> {
   await whileLocked(output, () => updateProvenance(output, { item: { id, ...(quality && { quality }) } }));

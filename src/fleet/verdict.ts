@@ -1,8 +1,6 @@
 import { asDecibels, type Decibels, type Quality } from './finished.ts';
 import type { Item } from './item.ts';
-
-/** What came of an item: good enough, too far from its reference, not measured, or not made at all. */
-export type ItemVerdict = 'pass' | 'below the floor' | 'not checked' | 'failed';
+import type { ItemVerdict } from './verdict-words.ts';
 
 /** The lowest PSNR in dB of all models; `undefined` where none was measured. */
 export function lowest(quality: Quality | undefined): Decibels | undefined {
