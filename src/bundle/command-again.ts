@@ -3,7 +3,7 @@ import { type NetworkKind, type NetworkName, networkKind } from '../convert/netw
 import { trainedFactors } from '../convert/networks/vae-variant.ts';
 import { parsePath } from '../formats/artifact-id.ts';
 import { type TargetName, targetOf } from '../formats/format.ts';
-import type { ArtifactRecord, Provenance } from '../formats/provenance.ts';
+import type { ArtifactRecord, HubRecord, Provenance } from '../formats/provenance.ts';
 import { targets as builders } from '../formats/targets.ts';
 import { nextCommand } from '../inspect/next-command.ts';
 import { shown } from '../io/error-text.ts';
@@ -18,10 +18,20 @@ export interface CommandAgain {
   readonly note: string | null;
 }
 
+/** A LoRA as commands name it. */
+interface Lora {
+  readonly path: string;
+  readonly scale: string;
+}
+
 /** An artifact of a target on record. */
 interface Made {
   readonly target: TargetName;
   readonly network: NetworkName;
+  /** Another model than the checkpoint that it was made of, as commands name it: a VAE, a ControlNet, a refiner. */
+  readonly origin: string | undefined;
+  /** LoRAs that were merged into it, as commands name them. */
+  readonly loras: readonly Lora[];
   readonly options: ArtifactRecord['options'];
   /** Of the weights that it was made of. */
   readonly variant: Variant | undefined;
@@ -38,7 +48,7 @@ export function commandAgain(
   { artifacts, checkpoint, pipeline, hub = [] }: Provenance,
   folder: string,
 ): CommandAgain {
-  const made = madeOf(artifacts);
+  const made = madeOf(artifacts, hub);
   if (!checkpoint || made.length === 0)
     return { command: null, note: 'The record does not say what it was made of.' };
   if (made.some(({ options }) => isInPlace(options.quantization)))
@@ -66,11 +76,11 @@ export function commandAgain(
     '-o',
     folder,
   );
-  const lacks = made.some(({ network }) => networkKind(network).startsWith('vae'))
-    ? ' The record does not tell whether another VAE replaced its own (--custom-vae-version).'
-    : '';
-  const note = onHub ? null : `${name} is the checkpoint that was converted, wherever it lies.${lacks}`;
-  return { command, note };
+  const beside = [
+    made.flatMap(({ origin }) => origin ?? []),
+    made.flatMap(({ loras }) => loras.map(({ path }) => path)),
+  ];
+  return { command, note: placesNote([...(onHub ? [] : [name]), ...beside.flat()]) };
 }
 
 /** Where a client's models are converted again. */
@@ -113,11 +123,11 @@ export function convertFor(
 /** `undefined` where no single command line has the options that are on record. */
 function optionsFor(
   client: ClientName,
-  { artifacts, pipeline }: Provenance,
+  { artifacts, pipeline, hub }: Provenance,
   without: readonly string[],
 ): readonly string[] | undefined {
   const { target, takesChunks } = profiles[client];
-  const made = madeOf(artifacts).filter((each) => each.target === target);
+  const made = madeOf(artifacts, hub).filter((each) => each.target === target);
   if (made.some(({ options }) => isInPlace(options.quantization))) return undefined;
   const always = [...without, ...(takesChunks ? [] : ['maxChunkBytes'])];
   const taken = made.map(({ options, ...each }) => {
@@ -133,13 +143,14 @@ function optionsFor(
   return wayOf(taken, isXlOf(pipeline));
 }
 
-function madeOf(artifacts: Provenance['artifacts']): Made[] {
+function madeOf(artifacts: Provenance['artifacts'], hub: readonly HubRecord[] = []): Made[] {
   return Object.entries(artifacts).flatMap(([path, { options, source }]): Made[] => {
     const { network } = parsePath(path);
     const target = targetOf(path);
-    return network && 'precision' in options
-      ? [{ target, network, options, variant: variantOf(Object.keys(source)) }]
-      : [];
+    const variant = variantOf(Object.keys(source));
+    const origin = typeof options.origin === 'string' ? pinned(options.origin, hub) : undefined;
+    const loras = lorasOf(options.loras).map((each) => ({ ...each, path: pinned(each.path, hub) }));
+    return network && 'precision' in options ? [{ target, network, origin, loras, options, variant }] : [];
   });
 }
 
@@ -154,10 +165,37 @@ function isXlOf(pipeline: Provenance['pipeline']): boolean {
 }
 
 /** The name of a checkpoint that came from the Hub, and its revision there, as `--model-version` and what follows. */
-function nameOnHub({ checkpoint, hub = [] }: Pick<Provenance, 'checkpoint' | 'hub'>): string[] | undefined {
-  const [source] = hub;
-  if (!source || hub.length > 1 || !checkpoint?.name.startsWith(source.repo)) return undefined;
-  return [checkpoint.name, '--revision', source.commit];
+export function nameOnHub({
+  checkpoint,
+  hub = [],
+}: Pick<Provenance, 'checkpoint' | 'hub'>): string[] | undefined {
+  const source = checkpoint && sourceOf(checkpoint.name, hub);
+  return checkpoint && source && [whole(checkpoint.name, source), '--revision', source.commit];
+}
+
+function sourceOf(name: string, hub: readonly HubRecord[]): HubRecord | undefined {
+  return hub.find(({ repo }) => name === repo || name.startsWith(`${repo}/`));
+}
+
+/** A model that came from the Hub with its commit: `hf://org/name@commit`; any other by its name. */
+function pinned(name: string, hub: readonly HubRecord[]): string {
+  const source = sourceOf(name, hub);
+  // The oldest repositories have no organisation, and such a name cannot hold a commit.
+  if (!source?.repo.includes('/')) return name;
+  return `hf://${source.repo}@${source.commit}${whole(name, source).slice(source.repo.length)}`;
+}
+
+/** The name with the ending of its file, which titles lack; that of a folder or a repository as it is. */
+function whole(name: string, { repo, files }: HubRecord): string {
+  const file = files.map((each) => `${repo}/${each}`).find((each) => each.replace(/\.[^./]+$/, '') === name);
+  return file ?? name;
+}
+
+/** Says which models are named without their folders. */
+function placesNote(names: readonly string[]): string | null {
+  const own = [...new Set(names)].filter((name) => !name.startsWith('hf://'));
+  if (own.length === 0) return null;
+  return `Put in where ${own.join(', ')} ${own.length === 1 ? 'lies' : 'lie'}.`;
 }
 
 /** Options of the command line that all of them were made with; `undefined` where no single command line has them. */
@@ -168,7 +206,7 @@ function optionsOf(made: readonly Made[], isXl: boolean): string[] | undefined {
   const clients = clientsOf(made);
   return (
     way && [
-      ...networkOptions(new Set(made.map(({ network }) => network))),
+      ...networkOptions(made),
       ...(clients.length > 0 ? ['--for', clients.join(',')] : []),
       ...(isUsual || clients.length > 0 ? [] : ['--target', targets.join(',')]),
       ...way,
@@ -182,15 +220,15 @@ function wayOf(made: readonly Made[], isXl: boolean): string[] | undefined {
     new Set(made.map(({ options }) => JSON.stringify(options[key])).filter((value) => value !== undefined));
   for (const key of ['loras', 'quantization', 'maxChunkBytes', 'latentHeight', 'latentWidth'])
     if (all(key).size > 1) return undefined;
-  const attention = attentionOf(made);
-  const precision = precisionOf(made, isXl);
-  if (attention === undefined || precision === undefined) return undefined;
+  const [attention, vae, precision] = [attentionOf(made), vaeOptions(made), precisionOf(made, isXl)];
+  if (attention === undefined || vae === undefined || precision === undefined) return undefined;
   const variants = [...new Set(made.flatMap(({ variant }) => variant ?? []))];
   if (variants.length > 1 || made.some(({ options }) => otherWay(options.quantization))) return undefined;
   const one = (key: string): unknown => [...all(key)].map((value) => JSON.parse(value))[0];
   const deployment = one('deployment');
   return [
     ...option('--variant', variants[0]),
+    ...vae,
     ...attention,
     ...option('--precision', precision, 'float16'),
     ...option('--min-deployment-target', deployment, 'macOS13'),
@@ -200,7 +238,7 @@ function wayOf(made: readonly Made[], isXl: boolean): string[] | undefined {
     ...option('--latent-w', one('latentWidth')),
     ...option('--text-token-sequence-length', one('textTokens')),
     ...(one('unetBatch') === 1 ? ['--unet-batch-one'] : []),
-    ...loraOptions(one('loras')),
+    ...loraOptions(made),
   ];
 }
 
@@ -237,18 +275,31 @@ function attentionOf(made: readonly Made[]): string[] | undefined {
   return found.length === 1 ? ['--attention', argument(found[0])] : undefined;
 }
 
-function networkOptions(networks: ReadonlySet<NetworkName>): string[] {
-  const all = new Set([...networks].map(networkKind));
+function networkOptions(made: readonly Made[]): string[] {
+  const all = new Set(made.map(({ network }) => networkKind(network)));
   const options = all.has('control-unet') ? ['--unet-support-controlnet'] : [];
   const kinds = new Set<NetworkKind>([...all].map((kind) => (kind === 'control-unet' ? 'unet' : kind)));
   // Beside ControlNets that are named, convert makes only what is named, too.
   const isWhole = usual.every((kind) => kinds.has(kind)) && !kinds.has('controlnet');
   const named = isWhole ? [] : [...kinds].filter((kind) => parts.includes(kind));
   const more = [
-    ...(kinds.has('refiner') ? ['--refiner-version', 'REFINER'] : []),
-    ...(kinds.has('controlnet') ? ['--convert-controlnet', 'CONTROLNET'] : []),
+    ...(kinds.has('refiner') ? ['--refiner-version', ...originsOf(made, 'refiner')] : []),
+    ...(kinds.has('controlnet') ? ['--convert-controlnet', ...originsOf(made, 'controlnet')] : []),
   ];
   return [...named.map((kind) => `--convert-${kind.replaceAll('_', '-')}`), ...options, ...more];
+}
+
+/** The models that networks of a kind were made of; a placeholder for one that is not on record. */
+function originsOf(made: readonly Made[], kind: NetworkKind): string[] {
+  const own = made.filter(({ network }) => networkKind(network) === kind);
+  return [...new Set(own.map(({ origin = kind.toUpperCase() }) => origin))];
+}
+
+/** The VAE that replaced the checkpoint's own: none, or `undefined` where networks were made of several. */
+function vaeOptions(made: readonly Made[]): string[] | undefined {
+  const vaes = made.filter(({ network }) => networkKind(network).startsWith('vae'));
+  const origins = new Set(vaes.map(({ origin }) => origin));
+  return origins.size > 1 ? undefined : option('--custom-vae-version', [...origins][0]);
 }
 
 /** Networks with an option of their own. */
@@ -270,10 +321,18 @@ function chunkOptions(bytes: unknown): string[] {
   return ['--chunk-unet', ...option('--max-chunk-size', bytes, 1e9)];
 }
 
-function loraOptions(loras: unknown): string[] {
-  if (!Array.isArray(loras) || loras.length === 0) return [];
-  const named = loras.filter(isJsonObject).map(({ name, scale }) => `${argument(name)}:${argument(scale)}`);
-  return ['--lora', ...named];
+function loraOptions(made: readonly Made[]): string[] {
+  const loras = made.map((each) => each.loras).find(({ length }) => length > 0);
+  return loras ? ['--lora', ...loras.map(({ path, scale }) => `${path}:${scale}`)] : [];
+}
+
+/** LoRAs on record, which may come from anybody. */
+function lorasOf(value: unknown): Lora[] {
+  return [value]
+    .flat()
+    .flatMap((each) =>
+      isJsonObject(each) ? [{ path: argument(each.name), scale: argument(each.scale) }] : [],
+    );
 }
 
 /** An option that is not at its default. */

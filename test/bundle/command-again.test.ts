@@ -52,7 +52,7 @@ test('options that are not the usual ones, LoRAs and a revision of the Hub are n
   expect(command).toBe(
     'sdconvert convert --model-version org/name --revision abc --target onnx --attention SPLIT_EINSUM --precision float16-weights --quantize-nbits 6 --chunk-unet --max-chunk-size 500000000 --latent-h 96 --lora style.safetensors:0.7 -o out',
   );
-  expect(note).toBeNull();
+  expect(note).toBe('Put in where style.safetensors lies.');
 });
 
 test('some networks are named, each once for its chunks', () => {
@@ -80,12 +80,44 @@ test('a precision that a target or a VAE does not have is that which was asked f
   expect(precisions(() => 'float32')).toContain('--precision float32');
 });
 
-test('what the UNet predicts is named where it is not noise, and that another VAE would not be on record', () => {
+test('what the UNet predicts is named where it is not noise', () => {
   const of = (prediction_type: string) =>
     commandAgain(record(onnx, {}, { pipeline: { scheduler: { prediction_type } } }), 'out');
   expect(of('v_prediction').command).toContain(' --prediction-type v_prediction ');
   expect(of('epsilon').command).not.toContain('--prediction-type');
-  expect(of('epsilon').note).toContain('--custom-vae-version');
+});
+
+test('other models that it was made of are named, those of the Hub by their commits', () => {
+  const hub = [
+    { repo: 'org/name', commit: 'abc', files: ['sd.safetensors'] },
+    { repo: 'org/vae', commit: 'def', files: ['vae.safetensors'] },
+  ];
+  const checkpoint = { name: 'org/name/sd', components: {} };
+  const made = (origins: Readonly<Record<string, string>>, loras?: object) => {
+    const { artifacts, ...rest } = record([...onnx, ...Object.keys(origins)], { loras }, { hub, checkpoint });
+    const own = Object.entries(artifacts).map(([path, each]) => [
+      path,
+      { ...each, options: { ...each.options, origin: origins[path] } },
+    ]);
+    return commandAgain({ ...rest, artifacts: Object.fromEntries(own) }, 'out');
+  };
+  const vae = (name: string) => ({ 'onnx/vae_decoder': name, 'onnx/vae_encoder': name });
+  expect(made(vae('org/vae/vae'))).toEqual({
+    command:
+      'sdconvert convert --model-version org/name/sd.safetensors --revision abc --target onnx --custom-vae-version hf://org/vae@def/vae.safetensors -o out',
+    note: null,
+  });
+  const local = made({ ...vae('my-vae'), 'onnx/controlnet': 'canny', 'onnx/controlnet_1': 'depth' }, [
+    { name: 'style.safetensors', scale: 0.7, sha256: 'ab' },
+  ]);
+  expect(local.command).toContain(
+    '--convert-controlnet canny depth --target onnx --custom-vae-version my-vae ',
+  );
+  expect(local.note).toBe('Put in where my-vae, canny, depth, style.safetensors lie.');
+  expect(made({ 'onnx/vae_decoder': 'my-vae' })).toMatchObject({
+    command: null,
+    note: expect.stringContaining('several commands'),
+  });
 });
 
 test('a variant of the weights is named, by the files that were read', () => {

@@ -156,6 +156,7 @@ function planModel(
       ...own,
       client: form?.client,
       loras,
+      origin: model.component.id, // the checkpoint itself where there is none
       ...(target === 'coreml' ? { deployment } : {}),
       ...sizes,
     },
