@@ -28,6 +28,7 @@ const meanings: Readonly<Record<SubmittedItem['state'], string>> = {
   new: 'new',
   waiting: 'in the queue already',
   done: 'done already',
+  measure: 'done, to be compared with another reference',
   again: 'failed, tried again',
 };
 
@@ -63,8 +64,7 @@ function declare(yargs: Argv, how: { readonly all: boolean }) {
     .option('force', {
       type: 'boolean',
       default: false,
-      describe:
-        'Queue again what is done already; a result that is in the store is not replaced: remove it to have it made again',
+      describe: 'Make again what is done already, and replace what is in its place, whatever it was made of',
     })
     .example('$0 submit batch.yaml --queue redis://10.0.0.5:6379', 'a job for each item; each is done once')
     .example(

@@ -260,6 +260,7 @@ const item = z.strictObject({
 const outcome = {
   bytes: count.optional().describe('of its files'),
   psnr: decibels.optional().describe('dB: the lowest of its models, against its reference'),
+  reference: z.string().optional().describe('what it was compared with: float32, or a SHA-256'),
   verdict: z.enum(['pass', 'below the floor', 'not checked', 'failed']).optional(),
   published: z.string().optional().describe('where it is on the Hub'),
 };
@@ -277,7 +278,7 @@ export const resultSchemas = {
   batch: z.union([item, z.strictObject({ path: z.string().describe('of the example that --init wrote') })]),
   submit: z.strictObject({
     ...queued,
-    state: z.enum(['new', 'waiting', 'done', 'again']),
+    state: z.enum(['new', 'waiting', 'done', 'measure', 'again']),
     result: z.strictObject(outcome).optional(),
   }),
   worker: z.strictObject({

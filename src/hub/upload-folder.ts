@@ -18,6 +18,8 @@ export interface Upload {
   readonly folder: string;
   /** The file of the folder that tells whether the same is there already. */
   readonly record: string;
+  /** What the folder's record is to the one that is there: `newer` ones replace it. */
+  readonly compare: (there: string, own: string) => 'same' | 'newer' | 'other';
   /** The commit's title. */
   readonly title: string;
 }
@@ -32,13 +34,14 @@ export async function uploadFolder(
   options: HubOptions,
   { signal }: Context,
 ): Promise<'uploaded' | 'there'> {
-  const { repo, path, folder, record, title } = upload;
+  const { repo, path, folder, record, compare, title } = upload;
   const { token: accessToken, endpoint: hubUrl } = options;
   if (!accessToken) throw needsToken(repo, options);
   const inRepository = (name: string): string => (path === '' ? name : `${path}/${name}`);
   const there = await readThere(upload, inRepository(record), options, signal);
-  if (there === (await readText(join(folder, record)))) return 'there';
-  if (there !== undefined) throw anotherIsThere(upload, options);
+  const standing = there === undefined ? 'newer' : compare(there, await readText(join(folder, record)));
+  if (standing === 'same') return 'there';
+  if (standing === 'other') throw anotherIsThere(upload, options);
 
   const hub = await import('@huggingface/hub');
   const how = { repo, hubUrl, accessToken, ...(options.fetch && { fetch: options.fetch }) };

@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import { OutputExistsError, RequestError, UploadError } from '../../src/errors.ts';
+import { compareRecords } from '../../src/fleet/store/store.ts';
 import { uploadFolder } from '../../src/hub/upload-folder.ts';
 import { scrambled } from '../support/hub-checkpoint.ts';
 import { hubFixture } from '../support/hub-fixture.ts';
@@ -28,12 +29,10 @@ function folderOf(contents: Readonly<Record<string, Uint8Array>>): string {
   return folder;
 }
 
+const how = { repo: 'org/made', record: 'sdconvert.json', compare: compareRecords, title: 'Add' };
+
 const upload = (folder: string, token: string | undefined = 'hf_writer', path = '') =>
-  uploadFolder(
-    { repo: 'org/made', path, folder, record: 'sdconvert.json', title: 'Add' },
-    { ...hub.options, token },
-    {},
-  );
+  uploadFolder({ ...how, path, folder }, { ...hub.options, token }, {});
 
 let folder = '';
 beforeEach(() => {
@@ -74,6 +73,15 @@ test('another result is not overwritten', async () => {
   expect(hub.server.commits).toHaveLength(1);
 });
 
+test('a result that was only measured since takes the place of its record', async () => {
+  const measured = (quality?: object) =>
+    folderOf({ ...files, 'sdconvert.json': Buffer.from(JSON.stringify({ item: { id: 'a', quality } })) });
+  await upload(measured());
+  expect(await upload(measured({ reference: 'float32' }))).toBe('uploaded');
+  expect(Buffer.from(filesThere()['sdconvert.json'] ?? []).toString()).toContain('float32');
+  expect(await upload(measured())).toBe('there');
+});
+
 test('a token without the right to write is refused in a sentence', async () => {
   const error = await rejectionOf(upload(folder, 'hf_reader'));
   expect(error).toBeInstanceOf(RequestError);
@@ -91,6 +99,6 @@ test('without a token, the sentence says where to make one', async () => {
 
 test('a Hub that does not answer is an error that may pass', async () => {
   const options = { ...hub.options, endpoint: 'http://127.0.0.1:9', token: 'hf_writer' };
-  const to = { repo: 'org/made', path: '', folder, record: 'sdconvert.json', title: 'Add' };
+  const to = { ...how, path: '', folder };
   expect(await rejectionOf(uploadFolder(to, options, {}))).toBeInstanceOf(UploadError);
 });

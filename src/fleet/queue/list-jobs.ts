@@ -1,11 +1,12 @@
-import type { Job, JobType } from 'bullmq';
+import type { JobType } from 'bullmq';
 import { z } from 'zod';
 import { checkCall, text } from '../../io/check-call.ts';
 import { verdictAt } from '../verdict.ts';
-import { connectTo, loadBullMq } from './connection.ts';
+import { connectTo } from './connection.ts';
 import { versionOfJob } from './read-step-job.ts';
 import type { StepResult } from './run-step.ts';
-import { placeOf, QUEUE, type QueueStep, queueSteps, type StepJob } from './step-job.ts';
+import { placeOf, type QueueStep, queueSteps } from './step-job.ts';
+import { openQueue, type StepQueueJob } from './step-queue.ts';
 
 /** The queue whose jobs are listed. */
 export interface JobsRequest {
@@ -35,8 +36,6 @@ export interface QueuedItem extends StepResult {
   readonly seconds?: number | undefined;
 }
 
-type StepQueueJob = Job<StepJob, StepResult, QueueStep>;
-
 /** Every state of BullMQ that a job may be in. */
 const everyState: JobType[] = [
   'active',
@@ -56,8 +55,7 @@ export async function listJobs(request: JobsRequest): Promise<QueuedItem[]> {
   checkCall('jobs', z.looseObject({ queue: text }), request);
   const redis = await connectTo(request.queue, { lasting: false });
   try {
-    const { Queue } = await loadBullMq();
-    const queue = new Queue<StepJob, StepResult, QueueStep>(QUEUE, { connection: redis });
+    const queue = await openQueue(redis);
     // One question, in which no job is between two states; those that go while they are read are done.
     const jobs = (await queue.getJobs(everyState, 0, -1)).filter((job) => job !== undefined);
     for (const job of jobs) versionOfJob(job);

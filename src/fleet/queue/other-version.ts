@@ -1,9 +1,8 @@
-import type { Queue } from 'bullmq';
 import { RequestError } from '../../errors.ts';
 import { version } from '../../version.ts';
 import { withoutPassword } from './connection.ts';
 import { versionOfJob } from './read-step-job.ts';
-import type { StepJob } from './step-job.ts';
+import type { StepQueue } from './step-queue.ts';
 
 /**
  * States of jobs that are still to be done. One that waits for the steps before it is not: one of those is in these states, or has
@@ -12,7 +11,7 @@ import type { StepJob } from './step-job.ts';
 const unfinished = ['active', 'waiting', 'delayed', 'prioritized'] as const;
 
 /** Throws `RequestError` where the queue has unfinished jobs of another version, whose files would be others, and as `versionOfJob`. */
-export async function refuseOtherVersion(queue: Queue<StepJob>, address: string): Promise<void> {
+export async function refuseOtherVersion(queue: StepQueue, address: string): Promise<void> {
   const jobs = await queue.getJobs([...unfinished], 0, 0);
   const other = jobs
     .filter((job) => job !== undefined)

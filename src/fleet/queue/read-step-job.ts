@@ -25,6 +25,7 @@ const schema = z.looseObject({
   contents: text.optional(),
   results: text,
   publish: z.looseObject({ repo: text, path: place.or(z.literal('')) }).optional(),
+  again: z.boolean().optional(),
 });
 
 /** The names of the steps, as jobs have them. */

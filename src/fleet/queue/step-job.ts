@@ -21,6 +21,8 @@ export interface StepJob {
   readonly results: string;
   /** Where results that pass go on the Hub; nowhere when left out. */
   readonly publish?: PublishTarget | undefined;
+  /** Whether what is in the store is made again, and replaced by that. */
+  readonly again?: boolean | undefined;
 }
 
 /** A job of a flow: it runs once its children are done. */

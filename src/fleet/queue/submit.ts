@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { FlowProducer, Queue } from 'bullmq';
+import type { FlowProducer, JobType } from 'bullmq';
 import { z } from 'zod';
 import { type OptionsOf, withDefaults } from '../../commands/options.ts';
 import { type Context, inStage, throwIfInterrupted } from '../../context.ts';
@@ -20,16 +20,8 @@ import { connectTo, loadBullMq } from './connection.ts';
 import { refuseOtherVersion } from './other-version.ts';
 import { publishTarget } from './publish-target.ts';
 import type { StepResult } from './run-step.ts';
-import {
-  flowOf,
-  jobIdOf,
-  lastStepOf,
-  placeOf,
-  QUEUE,
-  type QueueStep,
-  type StepJob,
-  stepsOf,
-} from './step-job.ts';
+import { flowOf, jobIdOf, lastStepOf, placeOf, type StepJob, stepsOf } from './step-job.ts';
+import { openQueue, type StepQueue, type StepQueueJob } from './step-queue.ts';
 
 /** The manifest to submit, and where to. */
 export interface SubmitRequest {
@@ -41,7 +33,7 @@ export interface SubmitRequest {
   readonly results?: string | undefined;
   /** `org/name` or `org/{item}` on the Hub, for items that reach their floors; nothing is published when left out. */
   readonly publish?: string | undefined;
-  /** Whether items that are done are queued again; what is in the store is found there, and made again only once it is removed. */
+  /** Whether items that are done are made again, and replace what is in their places in the store. */
   readonly force: boolean;
   readonly hub?: HubOptions | undefined;
 }
@@ -56,8 +48,11 @@ export type SubmitOptions = OptionsOf<SubmitRequest, typeof submitDefaults>;
 export interface SubmittedItem {
   readonly item: string;
   readonly id: string;
-  /** `new`; `waiting` for what is in the queue already; `done`, with its result; `again` for what had failed. */
-  readonly state: 'new' | 'waiting' | 'done' | 'again';
+  /**
+   * `new`; `waiting` for what is in the queue already; `done`, with its result; `measure` for what is done and will be compared with
+   * another reference; `again` for what had failed.
+   */
+  readonly state: 'new' | 'waiting' | 'done' | 'measure' | 'again';
   /** Where its result is, or will be: its folder in the store. */
   readonly place: string;
   readonly result?: StepResult | undefined;
@@ -68,25 +63,23 @@ const BULK = 200;
 
 /**
  * Submits the items of a manifest to a queue. The same models, options and version are one job: where it is done its result
- * is the answer, where it failed it is tried again. Throws `RequestError` for an item without a floor that is to be published, for
- * two items that are one job, and where the queue holds jobs of another version, `NotFoundError` where there is no queue, and what reading the manifest, asking
- * the Hub and hashing files throw.
+ * is the answer, judged by the floor of this manifest, and measured again where its reference is another; where it failed it is
+ * tried again. Throws `RequestError` for an item without a floor that is to be published, for two items that are one job, for one
+ * whose result is in another place, and where the queue holds jobs of another version, `NotFoundError` where there is no queue,
+ * and what reading the manifest, asking the Hub and hashing files throw.
  */
 export async function submit(options: SubmitOptions, context: Context = {}): Promise<SubmittedItem[]> {
   checkCall('submit', z.looseObject({ manifest: text, queue: text, results: text.optional() }), options);
   const request = withDefaults<SubmitRequest, typeof submitDefaults>(submitDefaults, options);
   const redis = await connectTo(request.queue, { lasting: false });
   try {
-    const { FlowProducer, Queue } = await loadBullMq();
-    const queue = new Queue<StepJob, StepResult, QueueStep>(QUEUE, { connection: redis });
+    const { FlowProducer } = await loadBullMq();
+    const queue = await openQueue(redis);
     await refuseOtherVersion(queue, request.queue);
     const jobs = await plannedJobs(request, context);
     return await inStage('submit', context, async () => {
-      const output = await addAll(
-        jobs,
-        { queue, flows: new FlowProducer({ connection: redis }), request },
-        context,
-      );
+      const flows = new FlowProducer({ connection: redis });
+      const output = await addAll(jobs, { queue, flows }, context);
       const isNew = output.filter(({ state }) => state === 'new').length;
       return { output, detail: `${count(isNew, 'new item')} of ${output.length}` };
     });
@@ -97,7 +90,7 @@ export async function submit(options: SubmitOptions, context: Context = {}): Pro
 
 /** The jobs of a manifest's items, with all that can be wrong with them found before anything is added. */
 async function plannedJobs(
-  { manifest, results, publish, hub }: SubmitRequest,
+  { manifest, results, publish, force, hub }: SubmitRequest,
   context: Context,
 ): Promise<StepJob[]> {
   const { output, items } = await planItems(await readManifest(manifest));
@@ -110,9 +103,10 @@ async function plannedJobs(
     for (const [index, item] of items.entries()) {
       throwIfInterrupted(context.signal);
       const identified = await identities.identify(item);
-      const target = publish === undefined ? {} : { publish: publishTarget(publish, item.name) };
+      const target = publish === undefined ? undefined : publishTarget(publish, item.name);
       const contents = await identities.contentsOf(identified);
-      jobs.push({ version, item: identified, contents, results: address, ...target });
+      const how = { ...(target && { publish: target }), ...(force && { again: true }) };
+      jobs.push({ version, item: identified, contents, results: address, ...how });
       const [done, total] = [index + 1, items.length];
       context.onProgress?.({ type: 'progress', stage: 'identify', what: item.name, done, total });
     }
@@ -123,9 +117,15 @@ async function plannedJobs(
 }
 
 interface Adding {
-  readonly queue: Queue<StepJob, StepResult, QueueStep>;
+  readonly queue: StepQueue;
   readonly flows: FlowProducer;
-  readonly request: SubmitRequest;
+}
+
+/** What is to be done with an item that was looked up. */
+interface Plan {
+  readonly submitted: SubmittedItem;
+  /** Changes what the queue has of it; nothing when left out. */
+  readonly change?: () => Promise<unknown>;
 }
 
 async function addAll(jobs: readonly StepJob[], adding: Adding, context: Context): Promise<SubmittedItem[]> {
@@ -134,66 +134,93 @@ async function addAll(jobs: readonly StepJob[], adding: Adding, context: Context
   for (let at = 0; at < jobs.length; at += BULK) {
     throwIfInterrupted(context.signal);
     const bulk = jobs.slice(at, at + BULK);
-    const found = await Promise.all(bulk.map((job) => findJob(job, adding)));
-    await adding.flows.addBulk(bulk.filter((_, index) => found[index]?.state === 'new').map(flowOf));
-    submitted.push(...found);
+    // All are looked up before any is changed: what is refused leaves the others as they were.
+    const plans = await Promise.all(bulk.map((job) => planFor(job, adding)));
+    await Promise.all(plans.map(({ change }) => change?.()));
+    const isAdded = (index: number) => added.some((state) => state === plans[index]?.submitted.state);
+    await adding.flows.addBulk(bulk.filter((_, index) => isAdded(index)).map(flowOf));
+    submitted.push(...plans.map((plan) => plan.submitted));
   }
   return submitted;
 }
 
-/** Removes items that failed and whose place is now another one's: their checkpoint or their options were changed since. */
+/** States of items whose flows are added. */
+const added = ['new', 'measure'] as const satisfies readonly SubmittedItem['state'][];
+
+/**
+ * Removes items whose place is now another one's, because their checkpoint or their options were changed since: those that failed, and
+ * those that are done where they may be replaced.
+ */
 async function dropSuperseded(jobs: readonly StepJob[], { queue }: Adding): Promise<void> {
   const ids = new Map(jobs.map((job) => [placeOf(job), job.item.id]));
-  for (const failed of await queue.getJobs(['failed'], 0, -1)) {
-    const { item } = failed.data;
-    const id = ids.get(placeOf(failed.data));
+  const states: JobType[] = jobs.some(({ again }) => again) ? ['failed', 'completed'] : ['failed'];
+  for (const ended of await queue.getJobs(states, 0, -1)) {
+    const { item } = ended.data;
+    const id = ids.get(placeOf(ended.data));
     if (id === undefined || id === item.id) continue;
-    const last = await queue.getJob(jobIdOf(item, lastStepOf(failed.data)));
-    await (last ?? failed).remove(); // with the steps before it
+    const last = await queue.getJob(jobIdOf(item, lastStepOf(ended.data)));
+    await (last ?? ended).remove(); // with the steps before it
   }
 }
 
-/** What the queue knows of an item. Throws `RequestError` where its result is not the one that is asked for now. */
-async function findJob(job: StepJob, { queue, request }: Adding): Promise<SubmittedItem> {
+/** Looks for an item in the queue. Throws as `refuseOtherPlace`. */
+async function planFor(job: StepJob, { queue }: Adding): Promise<Plan> {
   const { item } = job;
   const row = { item: item.name, id: item.id, place: placeOf(job) };
-  const found = await Promise.all(stepsOf(job).map((step) => queue.getJob(jobIdOf(item, step))));
-  const last = found.at(-1);
+  const steps = await Promise.all(stepsOf(job).map((step) => queue.getJob(jobIdOf(item, step))));
+  const [last, found] = [steps.at(-1), steps.filter((step) => step !== undefined)];
+  const afresh = (state: (typeof added)[number]): Plan => ({
+    submitted: { ...row, state },
+    // A step that is done would not be done again.
+    async change() {
+      for (const step of found) if (await step.isCompleted()) await queue.remove(jobIdOf(item, step.name));
+    },
+  });
   if (last && (await last.isCompleted())) {
-    if (!request.force) refuseOtherResult(job, last.data);
-    // A floor is not of the id: the result is judged by the one that the manifest has now.
-    const { floor } = item;
-    const result = { ...last.returnvalue, verdict: verdictAt(floor, last.returnvalue.psnr) };
-    const isUnpublished = job.publish && result.verdict === 'pass' && result.published === undefined;
-    if (request.force || isUnpublished) {
-      await last.remove();
-      return { ...row, state: 'new' };
-    }
-    await last.updateData({ ...last.data, item: { ...last.data.item, floor } });
-    return { ...row, state: 'done', result };
+    const answer = answerOf(last, job);
+    if (typeof answer === 'string') return afresh(answer);
+    return { submitted: { ...row, state: 'done', result: answer }, change: () => judgeAs(job, [last]) };
   }
-  for (const each of found) {
-    if (!each || !(await each.isFailed())) continue;
-    await each.retry('failed', { resetAttemptsMade: true });
-    return { ...row, state: 'again' };
-  }
-  return last ? { ...row, state: 'waiting', place: placeOf(last.data) } : { ...row, state: 'new' };
+  for (const each of found)
+    if (await each.isFailed())
+      return {
+        submitted: { ...row, state: 'again' },
+        async change() {
+          for (const step of found) await step.updateData(job);
+          await each.retry('failed', { resetAttemptsMade: true });
+        },
+      };
+  if (!last) return afresh('new');
+  refuseOtherPlace(job, last.data, 'is in the queue already, and its result will be');
+  return { submitted: { ...row, state: 'waiting' }, change: () => judgeAs(job, found) };
 }
 
-/** Throws `RequestError` for an item that is done in another place, or was compared with something else. */
-function refuseOtherResult(job: StepJob, done: StepJob): void {
-  const advice = 'Copy it from there, or pass --force to make it again here.';
-  const { name, referenceIdentity, reference } = job.item;
-  if (placeOf(done) !== placeOf(job))
-    throw new RequestError({
-      problem: `${name} is done already, and its result is not in ${placeOf(job)} but in ${placeOf(done)}.`,
-      advice,
-    });
-  if (referenceIdentity !== undefined && referenceIdentity !== done.item.referenceIdentity)
-    throw new RequestError({
-      problem: `${name} is done already, and was not compared with ${reference}.`,
-      advice: `Remove ${placeOf(done)} and pass --force, which makes and measures it again, or pass --force with another --results.`,
-    });
+/** Whether an item that is done is made or measured again; else what it answers. Throws as `refuseOtherPlace`. */
+function answerOf({ data, returnvalue }: StepQueueJob, job: StepJob): (typeof added)[number] | StepResult {
+  const { floor, referenceIdentity } = job.item;
+  if (job.again) return 'new';
+  refuseOtherPlace(job, data, 'is done already, and its result is');
+  if (referenceIdentity !== undefined && returnvalue.reference !== referenceIdentity) return 'measure';
+  const result = { ...returnvalue, verdict: verdictAt(floor, returnvalue.psnr) };
+  return job.publish && result.verdict === 'pass' && result.published === undefined ? 'new' : result;
+}
+
+/** Has steps judge an item as is asked now: floor and reference are not of its id. A step that runs goes on as it began. */
+async function judgeAs({ item, contents }: StepJob, steps: readonly StepQueueJob[]): Promise<void> {
+  const { floor, reference, referenceIdentity } = item;
+  for (const step of steps) {
+    const judged = { ...step.data.item, floor, reference, referenceIdentity };
+    await step.updateData({ ...step.data, contents, item: judged });
+  }
+}
+
+/** Throws `RequestError` for an item whose result is, or will be, in another place. */
+function refuseOtherPlace(job: StepJob, known: StepJob, standing: string): void {
+  if (placeOf(known) === placeOf(job)) return;
+  throw new RequestError({
+    problem: `${job.item.name} ${standing} not in ${placeOf(job)} but in ${placeOf(known)}.`,
+    advice: 'Copy it from there when it is done, or pass --force then to have it made here, too.',
+  });
 }
 
 /** Throws `RequestError` for two items with one id, whose one job would leave the place of the second empty. */

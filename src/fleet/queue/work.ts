@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
-import type { Job, Worker } from 'bullmq';
+import type { Worker } from 'bullmq';
 import { z } from 'zod';
 import { type OptionsOf, withDefaults } from '../../commands/options.ts';
 import type { Context } from '../../context.ts';
@@ -17,6 +17,7 @@ import { ofAnotherVersion, refuseOtherVersion } from './other-version.ts';
 import { jobTitle } from './read-step-job.ts';
 import type { StepResult } from './run-step.ts';
 import { QUEUE, type QueueStep, type StepJob } from './step-job.ts';
+import { openQueue, type StepQueueJob } from './step-queue.ts';
 import { SITE_FILE, type StageProgress, type StepProgress, type StepSite } from './step-site.ts';
 import { WorkerFolder } from './worker-folder.ts';
 
@@ -58,8 +59,6 @@ const MOST_LOST = 10;
 
 type StepWorker = Worker<StepJob, StepResult, QueueStep>;
 
-type StepQueueJob = Job<StepJob, StepResult, QueueStep>;
-
 /**
  * Does steps of a queue's jobs, one at a time, each in a process of its own, until the signal aborts; the step that runs then is
  * finished first. What the worker wrote to its own disk goes with it. Throws `RequestError` where the queue holds jobs of
@@ -72,8 +71,8 @@ export async function work(options: WorkOptions, context: Context = {}): Promise
   const redis = await connectTo(request.queue, { lasting: true });
   const folder = await makeTemporaryFolder(request.tmpDir ?? tmpdir());
   try {
-    const { Queue, Worker } = await loadBullMq();
-    await refuseOtherVersion(new Queue<StepJob>(QUEUE, { connection: redis }), request.queue);
+    const { Worker } = await loadBullMq();
+    await refuseOtherVersion(await openQueue(redis), request.queue);
     await writeText(join(folder.path, SITE_FILE), JSON.stringify(await siteOf(request, folder.path)));
     const worker: StepWorker = new Worker(
       QUEUE,

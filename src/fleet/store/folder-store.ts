@@ -1,10 +1,11 @@
 import { join } from 'node:path';
 import { throwIfInterrupted } from '../../context.ts';
 import { createFolderOnce } from '../../io/create-folders.ts';
-import { exists, readText } from '../../io/disk.ts';
+import { exists, readText, removePath, writeText } from '../../io/disk.ts';
+import { filesIn } from '../../io/file-sizes.ts';
 import { linkFolder } from '../../io/link-folder.ts';
 import { notFound } from '../../io/not-found.ts';
-import { otherResult, RECORD, type Store } from './store.ts';
+import { compareRecords, otherResult, RECORD, refuseOthersWithin, type Store } from './store.ts';
 
 /** A folder that all workers see: a disk of this machine, or one of a network. */
 export function openFolderStore(root: string): Store {
@@ -23,12 +24,22 @@ export function openFolderStore(root: string): Store {
         (await createFolderOnce(placeOf(name), (growing) => linkFolder(folder, growing)));
       if (isFirst) return 'put';
       // The record has the SHA-256 of every file.
-      if ((await recordOf(name)) === (await readText(join(folder, RECORD)))) return 'there';
-      throw otherResult(root, name, `its ${RECORD} differs`);
+      const own = await readText(join(folder, RECORD));
+      const standing = compareRecords((await recordOf(name)) ?? '', own);
+      if (standing === 'other') throw otherResult(root, name, `its ${RECORD} differs`);
+      if (standing === 'same') return 'there';
+      await writeText(join(placeOf(name), RECORD), own);
+      return 'put';
     },
     async get(name) {
       if ((await recordOf(name)) === undefined) throw notFound(placeOf(name));
       return placeOf(name);
+    },
+    async remove(name) {
+      if ((await recordOf(name)) === undefined) return;
+      const files = (await filesIn(placeOf(name))).map((file) => file.name);
+      refuseOthersWithin(root, name, files);
+      await removePath(placeOf(name));
     },
     async close() {},
   };

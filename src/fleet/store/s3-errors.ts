@@ -61,7 +61,7 @@ function meaning(address: string, code: string, status: number | undefined): Mea
       {
         problem: `${address} does not let these credentials in (${code}).`,
         advice:
-          'They need the rights to list, read and write there: s3:ListBucket, s3:GetObject, s3:PutObject.',
+          'They need the rights to list, read and write there: s3:ListBucket, s3:GetObject, s3:PutObject, and for submit --force s3:DeleteObject.',
       },
     ];
   return undefined;

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { join, posix } from 'node:path';
 import { Readable } from 'node:stream';
 import { throwIfInterrupted } from '../../context.ts';
@@ -14,7 +15,7 @@ import { notFound } from '../../io/not-found.ts';
 import { loadOptional } from '../../io/optional-package.ts';
 import { streamBytes } from '../../io/stream-bytes.ts';
 import { isAbsentObject, isThere, s3Failure } from './s3-errors.ts';
-import { otherResult, RECORD, type Store } from './store.ts';
+import { compareRecords, otherResult, RECORD, refuseOthersWithin, type Store } from './store.ts';
 
 /** A place in a bucket. */
 export interface S3Place {
@@ -47,7 +48,8 @@ const packages = {
 /**
  * A bucket. Every object is written on the condition that nothing has its key (`If-None-Match: *`), the record last: so of two
  * workers that put the same result one writes each object, whatever happens to the other, and a result with a record is
- * whole. Throws `NotFoundError` where the packages are not installed.
+ * whole. A record that tells of a new measurement alone replaces the one before. Throws
+ * `NotFoundError` where the packages are not installed.
  */
 export async function openS3Store(place: S3Place): Promise<Store> {
   const bucket = await S3Bucket.open(place);
@@ -56,11 +58,15 @@ export async function openS3Store(place: S3Place): Promise<Store> {
     address,
     recordOf: (name) => bucket.readText(`${name}/${RECORD}`),
     async put(name, folder, { signal }) {
-      const own = await readText(join(folder, RECORD));
-      const there = await bucket.readText(`${name}/${RECORD}`);
+      const key = `${name}/${RECORD}`;
+      const there = await bucket.readText(key);
       if (there === undefined && (await putAll(bucket, { name, folder, signal }))) return 'put';
-      if ((there ?? (await bucket.readText(`${name}/${RECORD}`))) === own) return 'there';
-      throw otherResult(address, name, `its ${RECORD} differs`);
+      const own = await readText(join(folder, RECORD));
+      const standing = compareRecords(there ?? (await bucket.readText(key)) ?? '', own);
+      if (standing === 'other') throw otherResult(address, name, `its ${RECORD} differs`);
+      if (standing === 'same') return 'there';
+      await bucket.replaceText(key, own);
+      return 'put';
     },
     async get(name, into, { signal }) {
       if ((await bucket.readText(`${name}/${RECORD}`)) === undefined) throw notFound(`${address}/${name}`);
@@ -71,6 +77,14 @@ export async function openS3Store(place: S3Place): Promise<Store> {
         }
       });
       return into;
+    },
+    async remove(name) {
+      if ((await bucket.readText(`${name}/${RECORD}`)) === undefined) return;
+      const files = await bucket.list(`${name}/`);
+      refuseOthersWithin(address, name, files);
+      // Without its record it is no result any more, whatever is left of it.
+      for (const file of [RECORD, ...files.filter((each) => each !== RECORD)])
+        await bucket.remove(`${name}/${file}`);
     },
     async close() {
       bucket.close();
@@ -131,6 +145,18 @@ class S3Bucket {
       if (isAbsentObject(error)) return undefined;
       throw s3Failure(this.address, error);
     }
+  }
+
+  /** Writes a small object, whatever has its key. */
+  async replaceText(name: string, text: string): Promise<void> {
+    const sha256 = createHash('sha256').update(text).digest('hex');
+    const object = { ...this.#object(name), Body: text, Metadata: { sha256 } };
+    await this.#send(() => this.#client.send(new this.#sdk.PutObjectCommand(object)));
+  }
+
+  /** Removes an object; none of that name is fine. */
+  async remove(name: string): Promise<void> {
+    await this.#send(() => this.#client.send(new this.#sdk.DeleteObjectCommand(this.#object(name))));
   }
 
   /** The names of the objects below `prefix`, relative to it. Throws `FileFormatError` for one that leads elsewhere, and for too many. */
@@ -219,9 +245,16 @@ class S3Bucket {
   }
 
   async #sha256Of(name: string): Promise<string | undefined> {
+    const { Metadata } = await this.#send(() =>
+      this.#client.send(new this.#sdk.HeadObjectCommand(this.#object(name))),
+    );
+    return Metadata?.sha256;
+  }
+
+  /** Makes a request; its failure is told in a sentence. */
+  async #send<T>(request: () => Promise<T>): Promise<T> {
     try {
-      const { Metadata } = await this.#client.send(new this.#sdk.HeadObjectCommand(this.#object(name)));
-      return Metadata?.sha256;
+      return await request();
     } catch (error) {
       throw s3Failure(this.address, error);
     }
@@ -268,8 +301,10 @@ function loadSdk() {
       import('@aws-sdk/client-s3'),
       import('@aws-sdk/lib-storage'),
     ]);
-    const { S3Client, GetObjectCommand, HeadObjectCommand, paginateListObjectsV2 } = client;
-    return { S3Client, GetObjectCommand, HeadObjectCommand, paginateListObjectsV2, Upload };
+    const { S3Client, GetObjectCommand, HeadObjectCommand, PutObjectCommand, DeleteObjectCommand } = client;
+    const { paginateListObjectsV2 } = client;
+    const commands = { GetObjectCommand, HeadObjectCommand, PutObjectCommand, DeleteObjectCommand };
+    return { S3Client, ...commands, paginateListObjectsV2, Upload };
   });
 }
 

@@ -2,12 +2,9 @@ import { FileFormatError } from '../../errors.ts';
 import { provenanceSchema } from '../../formats/provenance.ts';
 import { type Finished, finishedIn } from '../finished.ts';
 import type { IdentifiedItem } from '../item.ts';
-import { RECORD, type Store } from './store.ts';
+import { parsed, RECORD, type Store } from './store.ts';
 
-/**
- * An item's whole result in a store, measured where the item has a reference; `undefined` where it is not there, or another one is. Throws `FileFormatError` for a record that
- * is not ours.
- */
+/** An item's whole result in a store; `undefined` where it is not there, or another one is. Throws `FileFormatError` for a record that is not ours. */
 export async function storedResult(
   store: Pick<Store, 'address' | 'recordOf'>,
   item: IdentifiedItem,
@@ -15,19 +12,9 @@ export async function storedResult(
   const text = await store.recordOf(item.name);
   if (text === undefined) return undefined;
   const { data } = provenanceSchema.safeParse(parsed(text));
-  const finished = data && finishedIn(data, item);
-  if (finished && item.referenceIdentity !== undefined && !finished.quality) return undefined;
-  if (data) return finished;
+  if (data) return finishedIn(data, item);
   throw new FileFormatError({
     problem: `${store.address}/${item.name}/${RECORD} is not as sdconvert writes it.`,
     advice: 'Remove that result, and submit it again.',
   });
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

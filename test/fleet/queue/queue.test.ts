@@ -1,5 +1,14 @@
 import { once } from 'node:events';
-import { cpSync, existsSync, mkdirSync, readdirSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { FlowProducer, Queue, Worker } from 'bullmq';
@@ -98,13 +107,32 @@ describe.skipIf(!redisProgram)('a queue', () => {
     const [again] = await give(manifest({}, [at('one')]));
     expect(again).toMatchObject({ state: 'done', result: { verdict: 'not checked' } });
     expect(again?.result?.bytes).toBeGreaterThan(100_000);
-    // Done again, it is found in the store.
-    expect(await give(manifest({}, [at('one')]), { force: true })).toMatchObject([{ state: 'new' }]);
-    await workOff();
-    expect(await rows()).toMatchObject([{ state: 'done' }]);
   });
 
-  test('judges what is done by the floor of today, and refuses to take another result for it', async () => {
+  test('makes again what is done where that is asked for, and replaces what is in its place', async () => {
+    const one = [at('one')];
+    const model = join(folder, 'out/one/onnx/text_encoder/model.onnx');
+    await give(manifest({}, one));
+    await workOff();
+    rmSync(model);
+    expect(await give(manifest({}, one), { force: true })).toMatchObject([{ state: 'new' }]);
+    await workOff();
+    expect(await rows()).toMatchObject([{ item: 'one', state: 'done' }]);
+    expect(existsSync(model)).toBe(true);
+
+    const other = manifest({ precision: 'float32' }, one);
+    await give(other);
+    await workOff();
+    const failed = (await rows()).find(({ state }) => state === 'failed');
+    expect(failed?.reason).toContain('already holds another result under one');
+    const size = statSync(`${model}_data`).size;
+    expect(await give(other, { force: true })).toMatchObject([{ state: 'again' }]);
+    await workOff();
+    expect(await rows()).toMatchObject([{ item: 'one', state: 'done' }]);
+    expect(statSync(`${model}_data`).size).toBeGreaterThan(1.5 * size);
+  });
+
+  test('judges what is done by the floor and the reference of today, and refuses to take another result for it', async () => {
     const one = [at('one')];
     await give(manifest({ floor: 20, precision: 'float16' }, one));
     await workOff();
@@ -117,10 +145,15 @@ describe.skipIf(!redisProgram)('a queue', () => {
     expect(elsewhere.problem).toBe(
       `one is done already, and its result is not in ${join(folder, 'other/one')} but in ${join(folder, 'out/one')}.`,
     );
-    const compared = manifest({ floor: 20, precision: 'float16', reference: at('two') }, one);
-    expect((await rejectionOf(give(compared))).problem).toBe(
-      `one is done already, and was not compared with ${at('two')}.`,
-    );
+    const model = join(folder, 'out/one/onnx/text_encoder/model.onnx');
+    const made = statSync(model).mtimeMs;
+    const compared = manifest({ floor: 40, precision: 'float16', reference: at('two') }, one);
+    expect(await give(compared)).toMatchObject([{ state: 'measure' }]);
+    await workOff();
+    const measured = { verdict: 'below the floor', reference: expect.stringMatching(/^[0-9a-f]{64}$/) };
+    expect(await rows()).toMatchObject([{ state: 'done', ...measured }]); // other weights
+    expect(await give(compared)).toMatchObject([{ state: 'done', result: measured }]);
+    expect(statSync(model).mtimeMs).toBe(made);
     // As the advice says.
     await give(strict, { results: join(folder, 'other'), force: true });
     await workOff();
@@ -135,6 +168,18 @@ describe.skipIf(!redisProgram)('a queue', () => {
       'one/b is one/a again: of the same models and options, which a queue converts once.',
     );
     expect(await rows()).toEqual([]);
+  });
+
+  test('judges what waits by the floor and the reference that were submitted last, and says where its result will be', async () => {
+    await give(manifest({ floor: 20, precision: 'float16' }, [at('one')]));
+    const path = manifest({ floor: 40, precision: 'float16', reference: at('two') }, [at('one')]);
+    await give(path);
+    const elsewhere = await rejectionOf(give(path, { results: join(folder, 'other') }));
+    expect(elsewhere.problem).toBe(
+      `one is in the queue already, and its result will be not in ${join(folder, 'other/one')} but in ${join(folder, 'out/one')}.`,
+    );
+    await workOff();
+    expect(await rows()).toMatchObject([{ item: 'one', state: 'done', verdict: 'below the floor' }]); // other weights
   });
 
   test('goes on without what fails for good, says why, and tries it again when it is submitted again', async () => {

@@ -50,6 +50,35 @@ test('another result under the name is refused, and stays as it is', async () =>
   expect(await store.recordOf('a/b')).toBe('{}');
 });
 
+const measured = (quality?: object) =>
+  JSON.stringify({ sdconvert: '1', item: { id: 'a', quality }, artifacts: {} });
+
+test('a record that differs in what was measured alone takes the place of the one before', async () => {
+  const store = await newStore();
+  await store.put('a/b', resultOf(measured()), {});
+  const quality = { reference: 'float32', psnr: { 'onnx/unet': 40 } };
+  expect(await store.put('a/b', resultOf(measured(quality)), {})).toBe('put');
+  expect(await store.recordOf('a/b')).toBe(measured(quality));
+  expect(await store.put('a/b', resultOf(measured()), {})).toBe('there');
+  expect(await store.recordOf('a/b')).toBe(measured(quality));
+});
+
+test('a result is removed whole, and nothing that is none', async () => {
+  const store = await newStore();
+  await store.put('a', resultOf('{}'), {});
+  await store.put('a/b', resultOf('{}'), {});
+  expect((await rejectionOf(store.remove('a'))).problem).toBe(
+    `${store.address}/a cannot be replaced: another result is within it, b.`,
+  );
+  await store.remove('a/b');
+  expect(await store.recordOf('a/b')).toBeUndefined();
+  await store.remove('a');
+  expect(readdirSync(store.address)).toEqual([]);
+  writeFileSync(join(store.address, 'mine'), '');
+  await store.remove('.');
+  expect(readdirSync(store.address)).toEqual(['mine']);
+});
+
 test('a disk without room is a sentence, and leaves nothing behind', async () => {
   const store = await newStore();
   vi.spyOn(fs, 'link').mockRejectedValue(Object.assign(new Error(), { code: 'EXDEV' }));

@@ -109,6 +109,21 @@ describe.skipIf(!s3Endpoint)('a bucket', () => {
     );
   });
 
+  test('has a record replaced by one that tells of a new measurement alone, and a result removed whole', async () => {
+    const store = await openBucket();
+    const measured = (quality?: object) =>
+      JSON.stringify({ ...JSON.parse(record()), item: { id: 'a', quality } });
+    await store.put('a', resultOf(measured()), {});
+    expect(await store.put('a', resultOf(measured({ reference: 'float32' })), {})).toBe('put');
+    expect(await store.recordOf('a')).toBe(measured({ reference: 'float32' }));
+    await store.put('a/b', resultOf(record()), {});
+    expect(await rejectionOf(store.remove('a'))).toBeInstanceOf(OutputExistsError);
+    await store.remove('a/b');
+    await store.remove('a');
+    expect(await store.recordOf('a')).toBeUndefined();
+    expect(await store.put('a', resultOf(record(), 'other'), {})).toBe('put');
+  });
+
   test('that is not there is a sentence', async () => {
     const store = await openStore('s3://no-such-bucket-here/x', { s3Endpoint });
     const error = await rejectionOf(store.put('a', resultOf(record()), {}));
