@@ -1,7 +1,7 @@
 import { basename, dirname, join } from 'node:path';
 import { networkKind } from '../convert/networks/networks.ts';
 import { SdConvertError } from '../errors.ts';
-import type { FolderPlace } from '../formats/coreai/bundle/check-assets.ts';
+import type { FolderReading } from '../formats/coreai/bundle/check-assets.ts';
 import { checkCoreAiFolder } from '../formats/coreai/bundle/check-folder.ts';
 import { isRefused } from '../formats/coreai/bundle/folder-metadata.ts';
 import type { TargetName } from '../formats/format.ts';
@@ -34,20 +34,22 @@ type Check = (
   client: ClientName,
   profile: Profile,
   folder: string,
-  place: FolderPlace,
+  reading: FolderReading,
 ) => Promise<readonly string[]>;
 
 /** What the clients of a target read. */
 const checks: { readonly [T in TargetName]: Check } = {
   onnx: checkOnnxFolder,
   coreml: checkCoreMlFolder,
-  coreai: (_client, _profile, folder, place) => checkCoreAiFolder(folder, place),
+  coreai: (_client, _profile, folder, reading) => checkCoreAiFolder(folder, reading),
 };
 
 /** Where the models are. */
 interface Shown extends Pick<HashOptions, 'signal'> {
-  /** The name of models that are shown from the Hub. */
+  /** The name of models that are shown from the Hub: of their weights nothing is read. */
   readonly hub?: string | undefined;
+  /** Whether the weights of assets that have a hash of their own over them are read; they are when left out. */
+  readonly hashes?: boolean | undefined;
 }
 
 /**
@@ -58,13 +60,13 @@ interface Shown extends Pick<HashOptions, 'signal'> {
 export async function checkClient(
   client: ClientName,
   path: string,
-  { hub, signal }: Shown = {},
+  { hub, hashes = true, signal }: Shown = {},
 ): Promise<ClientCheck> {
   const profile = profiles[client];
   const folder = await folderFor(client, path);
   const isIr = client === 'openvino' && (await isIrFolder(folder));
   const check = isIr ? checkIrFolder : checks[profile.target];
-  const problems = await check(client, profile, folder, { isOnHub: hub !== undefined, signal });
+  const problems = await check(client, profile, folder, { hashes: hashes && hub === undefined, signal });
   if (problems.length === 0) return { client, folder, problems };
   const mend = isIr ? irAgain : await mending(client, path, problems, hub);
   return { client, folder, problems, mend };

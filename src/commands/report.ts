@@ -68,7 +68,8 @@ export async function report(options: ReportOptions, context: Context = {}): Pro
   try {
     const measured = await measure(request, watch.context);
     const drawn = await draw(request, { checkpoint, task: read.inspected?.task }, watch.context);
-    const parts = { ...read, request, reference, measured, checkpoint, pictures: drawn?.facts ?? null };
+    const pictures = drawn?.facts ?? null;
+    const parts = { ...read, request, reference, measured, checkpoint, pictures, signal: context.signal };
     const judged = await inStage('judge', watch.context, async () => {
       const found = await assembleCard(parts);
       return { output: found, detail: found.verdict.sentence };

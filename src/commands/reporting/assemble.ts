@@ -1,5 +1,6 @@
 import { basename, join, resolve } from 'node:path';
 import { checkClient } from '../../bundle/check-clients.ts';
+import { nameOnHub } from '../../bundle/command-again.ts';
 import { profiles, usualClients } from '../../bundle/profiles/profiles.ts';
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
 import { exists } from '../../io/disk.ts';
@@ -29,6 +30,7 @@ export interface CardParts extends ReadFolder {
   readonly measured: readonly MeasuredVerdicts[];
   readonly checkpoint: Checkpoint | undefined;
   readonly pictures: Card['pictures'];
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Assembles a card but for its cost. Throws what reading weights and configs throws. */
@@ -50,7 +52,7 @@ export async function assembleCard(parts: CardParts): Promise<Omit<Card, 'cost'>
   const curve = await curveFor(request, layers, files);
   const flat = await flatAttention(request.folder, files);
   const lint = [
-    ...lintFolder(problems, files, provenance?.artifacts ?? {}, await clientChecks(request, files)),
+    ...lintFolder(problems, files, provenance?.artifacts ?? {}, await clientChecks(parts, files)),
     ...lintRules({
       files,
       family: identity.family,
@@ -90,18 +92,22 @@ async function curveFor(
 
 /** The folder and the reference as commands name them. */
 function namesOf({ request, reference, provenance }: CardParts) {
+  const [onHub] = (provenance && nameOnHub(provenance)) ?? [];
   return {
     folder: basename(resolve(request.folder)),
-    reference: reference === undefined ? (provenance?.hub?.[0]?.repo ?? 'CHECKPOINT') : shownPath(reference),
+    reference: reference === undefined ? (onHub ?? 'CHECKPOINT') : shownPath(reference),
   };
 }
 
 /** What the clients that were named would refuse; else the usual ones of the folders that are there. */
-async function clientChecks({ folder, clients }: ReportRequest, files: readonly CardFile[]) {
+async function clientChecks({ request: { folder, clients }, signal }: CardParts, files: readonly CardFile[]) {
   const usual = Object.values(usualClients).filter((client) =>
     files.some(({ path }) => path.startsWith(`${profiles[client].folder}/`)),
   );
   const checks = [];
-  for (const client of clients ?? usual) checks.push(await checkClient(client, folder));
-  return { checks, areNamed: clients !== undefined };
+  // Of what is on record hashes were compared while the folder was read; all of the weights is read where that is asked for.
+  const areNamed = clients !== undefined;
+  for (const client of clients ?? usual)
+    checks.push(await checkClient(client, folder, { hashes: areNamed, signal }));
+  return { checks, areNamed };
 }

@@ -31,19 +31,20 @@ export interface NamedAssets {
   readonly imageSize: number | undefined;
 }
 
-/** Where a folder is. */
-export interface FolderPlace extends Pick<HashOptions, 'signal'> {
-  readonly isOnHub?: boolean | undefined;
+/** How much of a folder is read. */
+export interface FolderReading extends Pick<HashOptions, 'signal'> {
+  /** Whether weights are read, for the hash over them. */
+  readonly hashes?: boolean | undefined;
 }
 
 /**
- * Everything that Apple’s Core AI pipelines would refuse in the assets of a folder, a sentence each. Reads the weights where
- * the folder is on the disk, for the hash over them, and nothing of them where it is on the Hub.
+ * Everything that Apple’s Core AI pipelines would refuse in the assets of a folder, a sentence each. Reads headers, and
+ * with `hashes` all of their weights.
  */
 export async function checkAssets(
   folder: string,
   { assets, imageSize }: NamedAssets,
-  { isOnHub, signal }: FolderPlace,
+  { hashes, signal }: FolderReading,
 ): Promise<string[]> {
   const found: string[] = [];
   const borders = new Map<Component, Borders>();
@@ -69,7 +70,7 @@ export async function checkAssets(
           borders.set(component, facts);
           found.push(...checkPorts(component, name, facts));
         }
-        if (!isOnHub) found.push(...(await checkHash(join(folder, name), name, { signal })));
+        if (hashes) found.push(...(await checkHash(join(folder, name), name, { signal })));
       } finally {
         await asset.close();
       }

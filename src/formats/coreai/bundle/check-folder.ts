@@ -5,7 +5,7 @@ import { exists, pathKind } from '../../../io/disk.ts';
 import { excerpt, shown } from '../../../io/error-text.ts';
 import { isJsonObject } from '../../../io/json/python-json.ts';
 import { readStrictJson } from '../../../io/json/strict-json.ts';
-import { checkAssets, type FolderPlace } from './check-assets.ts';
+import { checkAssets, type FolderReading } from './check-assets.ts';
 import { BETA_SCHEDULE, predictions } from './folder-metadata.ts';
 
 /**
@@ -60,7 +60,10 @@ const metadataSchema = z.looseObject(
 );
 
 /** Everything that Apple's Core AI pipelines would refuse in a folder, a sentence each. Reads what `checkAssets` reads. */
-export async function checkCoreAiFolder(folder: string, place: FolderPlace = {}): Promise<string[]> {
+export async function checkCoreAiFolder(
+  folder: string,
+  reading: FolderReading = { hashes: true },
+): Promise<string[]> {
   const found: string[] = [];
   for (const name of ['vocab.json', 'merges.txt'])
     if (!(await exists(join(folder, name))) && !(await exists(join(folder, 'tokenizer', name))))
@@ -77,7 +80,7 @@ export async function checkCoreAiFolder(folder: string, place: FolderPlace = {})
   const { data, error } = metadataSchema.safeParse(json);
   if (!data) return [...found, ...(error?.issues ?? []).map((issue) => misfit(json, issue))];
   const imageSize = data.diffusion.image_size ?? undefined;
-  return [...found, ...(await checkAssets(folder, { assets: data.assets, imageSize }, place))];
+  return [...found, ...(await checkAssets(folder, { assets: data.assets, imageSize }, reading))];
 }
 
 function misfit(json: unknown, { path, message }: z.core.$ZodIssue): string {
