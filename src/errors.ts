@@ -76,6 +76,9 @@ export class ShapeError extends SdConvertError {}
 /** A request that makes no sense by itself: unknown option value, impossible size. */
 export class RequestError extends SdConvertError {}
 
+/** A folder that another run is writing into, or has just changed: the same request works when that has ended. */
+export class OutputBusyError extends RequestError {}
+
 /** A result that already exists and was made differently. */
 export class OutputExistsError extends SdConvertError {}
 

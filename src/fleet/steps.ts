@@ -16,6 +16,7 @@ import {
   type Quality,
   recordFinished,
 } from './finished.ts';
+import { inTurn } from './in-turn.ts';
 import type { IdentifiedItem } from './item.ts';
 import { refuseOtherItem, requireOwn } from './own-folder.ts';
 import { FLOAT32 } from './plan-variants.ts';
@@ -45,7 +46,11 @@ export async function fetchItem(item: IdentifiedItem, site: Site, context: Conte
  * Converts an item, and records that its folder is its result. Throws as `convertCheckpoint`, and `OutputExistsError` for a folder
  * that has results of another item.
  */
-export async function convertItem(item: IdentifiedItem, site: Site, context: Context): Promise<Finished> {
+export function convertItem(item: IdentifiedItem, site: Site, context: Context): Promise<Finished> {
+  return inTurn(item.output, context, () => convertNow(item, site, context));
+}
+
+async function convertNow(item: IdentifiedItem, site: Site, context: Context): Promise<Finished> {
   const before = await finishedResult(item);
   if (before) return before;
   const { force = false } = site;
@@ -71,11 +76,11 @@ export async function convertItem(item: IdentifiedItem, site: Site, context: Con
  * Measures how far the models of a converted item are from its reference, and records it; `undefined` where it has none. Throws
  * `ValidationError` for outputs that are not finite, and as `convertCheckpoint` and `validate` do.
  */
-export async function checkItem(
-  item: IdentifiedItem,
-  site: Site,
-  context: Context,
-): Promise<Quality | undefined> {
+export function checkItem(item: IdentifiedItem, site: Site, context: Context): Promise<Quality | undefined> {
+  return inTurn(item.output, context, () => checkNow(item, site, context));
+}
+
+async function checkNow(item: IdentifiedItem, site: Site, context: Context): Promise<Quality | undefined> {
   const { reference, referenceIdentity, output } = item;
   if (reference === undefined || referenceIdentity === undefined) return undefined;
   const known = (await finishedResult(item))?.quality;

@@ -1,4 +1,4 @@
-import { DiskSpaceError, FileFormatError, RequestError, SdConvertError } from '../errors.ts';
+import { DiskSpaceError, FileFormatError, OutputBusyError, RequestError, SdConvertError } from '../errors.ts';
 import { notFound } from './not-found.ts';
 import { finalPath } from './stages/owner.ts';
 
@@ -147,8 +147,8 @@ export function fileOnTheWay(path: string, options?: ErrorOptions): RequestError
 }
 
 /** Two runs would write into one folder. */
-export function beingWritten(folder: string, by: string): RequestError {
-  return new RequestError({
+export function beingWritten(folder: string, by: string): OutputBusyError {
+  return new OutputBusyError({
     problem: `another run is writing into ${folder}: ${by}.`,
     advice: 'Wait until it has ended, or choose another --output.',
   });

@@ -269,7 +269,7 @@ export async function makeTemporaryFolder(
 
 /**
  * Keeps everybody else from writing into a folder, which is made where it is missing, until it is closed; one that is
- * empty then goes again. Throws `RequestError` naming who writes into it already.
+ * empty then goes again. Throws `OutputBusyError` naming who writes into it already.
  */
 export async function lockOutput(folder: string): Promise<{ close(): Promise<void> }> {
   const removeMade = await makeFolders(folder).catch(rethrow('write', folder));

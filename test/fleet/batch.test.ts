@@ -3,7 +3,9 @@ import { cpSync, existsSync, readFileSync, rmSync, truncateSync, writeFileSync }
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { convertCheckpoint } from '../../src/commands/convert.ts';
+import type { Context, ProgressEvent } from '../../src/context.ts';
 import { batch, type ItemResult } from '../../src/fleet/batch.ts';
+import { lockOutput } from '../../src/io/disk.ts';
 import { repository } from '../support/hub-checkpoint.ts';
 import { filesBelow, hubFixture } from '../support/hub-fixture.ts';
 import { filesIn } from '../support/sd-shapes.ts';
@@ -20,10 +22,14 @@ beforeAll(async () => {
 }, timeout);
 
 /** Runs a batch of this manifest; gives the results by item. */
-async function run(manifest: object, more: object = {}): Promise<Record<string, ItemResult>> {
+async function run(
+  manifest: object,
+  more: object = {},
+  context: Context = {},
+): Promise<Record<string, ItemResult>> {
   writeFileSync(at('batch.json'), JSON.stringify(manifest));
   const { wait: _, ...options } = hub.options;
-  const results = await batch({ manifest: at('batch.json'), jobs: 2, hub: options, ...more });
+  const results = await batch({ manifest: at('batch.json'), jobs: 2, hub: options, ...more }, context);
   return Object.fromEntries(results.map((result) => [result.item, result]));
 }
 
@@ -152,6 +158,27 @@ test('results that were made with other options are kept, unless they may be rep
   expect(kept['seed-1']?.error?.problem).toMatch(/made with other options \(quantization/);
   expect(await run(manifest(8))).toMatchObject({ 'seed-1': { reused: true } });
   expect(await run(manifest(6), { force: true })).toMatchObject({ 'seed-1': { reused: false } });
+});
+
+test('an item that another run is writing is waited for, and not written twice', { timeout }, async () => {
+  const manifest = { output: 'busy', options: { ...options, floor: 40 }, sources: ['seed-1', 'seed-2'] };
+  const lock = await lockOutput(at('busy/seed-1'));
+  const told: string[] = [];
+  const onProgress = (event: ProgressEvent) => {
+    if (event.type === 'progress' && event.what.includes('waiting') && told.push(event.what) === 1)
+      void lock.close();
+  };
+  expect(await run(manifest, {}, { onProgress })).toMatchObject({
+    'seed-1': { verdict: 'pass', reused: false },
+    'seed-2': { verdict: 'pass', reused: false },
+  });
+  expect(told[0]).toMatch(/^seed-1: waiting: another run is writing into .*seed-1: process \d+ on /);
+
+  // Two batches at once.
+  rmSync(at('busy'), { recursive: true });
+  const both = await Promise.all([run(manifest), run(manifest)]);
+  for (const each of both)
+    expect(each).toMatchObject({ 'seed-1': { verdict: 'pass' }, 'seed-2': { verdict: 'pass' } });
 });
 
 test('a folder is the result of one item alone', { timeout }, async () => {

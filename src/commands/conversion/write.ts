@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
-import { DiskSpaceError, OutputExistsError } from '../../errors.ts';
+import { DiskSpaceError, OutputBusyError } from '../../errors.ts';
 import type { PlannedArtifact } from '../../formats/artifact.ts';
 import { readProvenance, removeEmptyProvenance, updateProvenance } from '../../formats/provenance.ts';
 import { freeBytes, lockOutput, removePath } from '../../io/disk.ts';
@@ -120,8 +120,8 @@ function takeNetwork(models: PlannedModel[]): PlannedModel[] {
   return taken;
 }
 
-function changedMeanwhile(output: string): OutputExistsError {
-  return new OutputExistsError({
+function changedMeanwhile(output: string): OutputBusyError {
+  return new OutputBusyError({
     problem: `another run has just changed ${output}.`,
     advice: 'Run this again.',
   });
