@@ -6,6 +6,7 @@ import type { Context } from '../context.ts';
 import { NotFoundError, ValidationError } from '../errors.ts';
 import type { HubOptions } from '../hub/hub-options.ts';
 import { pathFrom } from '../io/path-from.ts';
+import { findModels, modelsInResources } from '../run/find-models.ts';
 import { DEFAULT_MAX_BYTES, type RunBounds } from '../validate/bounded-runs.ts';
 import type { Verdict } from '../validate/verdict.ts';
 import {
@@ -111,10 +112,19 @@ async function judged(
     return verdicts;
   }
   await context.admit?.({ memoryBytes: maxMemoryBytes ?? DEFAULT_MAX_BYTES, diskBytes: 0 });
-  return validate(
+  const verdicts = await validate(
     { artifact: item.output, reference, hub: { ...site.hub, revision: undefined }, ...floor },
     context,
   );
+  const measured = new Set(verdicts.flatMap(({ paths }) => paths));
+  const models = [...(await findModels(item.output)), ...(await modelsInResources(item.output))];
+  const others = models.filter(({ paths }) => !paths.every((path) => measured.has(path)));
+  if (others.length > 0)
+    throw notComparable(
+      others.flatMap(({ paths }) => paths),
+      reference,
+    );
+  return verdicts;
 }
 
 /** Follows work without the notes of a stage: in a check, that of writing only notes that all is there. */
@@ -145,6 +155,14 @@ function notFinite(model: string, reference: string): ValidationError {
   return new ValidationError({
     problem: `${model} has outputs that are not finite, or cannot be compared with ${reference}.`,
     advice: 'The artifacts are kept for inspection. Try the precision float16-weights or float32.',
+  });
+}
+
+/** A floor is that of all models. */
+function notComparable(paths: readonly string[], reference: string): ValidationError {
+  return new ValidationError({
+    problem: `${paths.join(', ')} cannot be compared with ${reference}, which arranges its inputs and outputs in another way.`,
+    advice: 'Take float32 as the reference, or make these models in an item of their own.',
   });
 }
 

@@ -11,6 +11,7 @@ import { filesBelow, hubFixture } from '../support/hub-fixture.ts';
 import { filesIn } from '../support/sd-shapes.ts';
 import { makeSeededCheckpoint } from '../support/seeded-checkpoint.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
+import { writeXlCheckpoint } from '../support/xl-checkpoint.ts';
 
 const at = temporaryFolder();
 const hub = hubFixture();
@@ -158,6 +159,20 @@ test('results that were made with other options are kept, unless they may be rep
   expect(kept['seed-1']?.error?.problem).toMatch(/made with other options \(quantization/);
   expect(await run(manifest(8))).toMatchObject({ 'seed-1': { reused: true } });
   expect(await run(manifest(6), { force: true })).toMatchObject({ 'seed-1': { reused: false } });
+});
+
+test('an item fails where its reference cannot measure all of its models', { timeout }, async () => {
+  writeXlCheckpoint(at('xl'));
+  const xl = (targets: readonly string[], more: object = {}) => ({
+    output: targets.join('-'),
+    options: { targets, models: ['unet'], ...more },
+    sources: ['xl'],
+  });
+  await run(xl(['onnx']));
+  const results = await run(xl(['onnx', 'coreai'], { reference: 'onnx/xl', floor: 20 }));
+  expect(results.xl?.error?.problem).toMatch(
+    /CoreAI\/Unet\S* cannot be compared with .*onnx.xl, which arranges/,
+  );
 });
 
 test('an item that another run is writing is waited for, and not written twice', { timeout }, async () => {
