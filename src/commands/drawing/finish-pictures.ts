@@ -96,11 +96,12 @@ async function decodeAll(drawn: readonly DrawnLatents[], { signal }: Context): P
   });
 }
 
-async function decodePicture(
+/** Decodes the latents of one picture, with the decoder of its drawing. Throws what running throws. */
+export async function decodePicture(
   { settings, request }: Drawing,
   decoder: Runner,
   latents: TensorData<'f32'>,
-): Promise<Decoded['image']> {
+): Promise<Image & { readonly channels: 3 }> {
   const decode = (tile: TensorData<'f32'>) => decodeLatents(decoder, tile, settings.latentScale);
   const sizes = { input: settings.vaePixels / PIXELS, output: settings.vaePixels };
   const { shape, data } = await (request.vaeTiling ? runInTiles(latents, sizes, decode) : decode(latents));

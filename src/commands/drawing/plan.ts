@@ -17,7 +17,7 @@ import { type DrawnUnet, readDrawnUnet, shapesOf } from '../../generate/drawn-un
 import { textEncodersOf } from '../../generate/encode-conditioning.ts';
 import { type FoundControlNet, findControlNet } from '../../generate/find-controlnet.ts';
 import type { Image } from '../../generate/image.ts';
-import { Networks } from '../../generate/networks.ts';
+import { type LoadedNetwork, Networks } from '../../generate/networks.ts';
 import type { ControlStrength } from '../../generate/pipelines/control-residuals.ts';
 import { classifierFree, type Guidance, unguided } from '../../generate/pipelines/guidance.ts';
 import { editingGuidance } from '../../generate/pipelines/image-editing.ts';
@@ -81,19 +81,27 @@ const strengths: { readonly [P in PipelineKind]?: number } = { 'image to image':
 /** Default image guidance scale. */
 const IMAGE_GUIDANCE = 1.5;
 
-/**
- * Finds and checks everything that a request needs, and plans a drawing for each prompt and scheduler; loads no network. Throws
- * what `generate` throws for a bad request.
- */
+/** Plans the drawings of a request in the folder that it names. Throws as `planIn`. */
 export async function planDrawings(request: GenerateRequest, context: Context): Promise<Drawing[]> {
-  const wanted: readonly DrawingUnet[] =
-    request.controlnets.length > 0
-      ? ['control-unet']
-      : request.refinerStart === undefined
-        ? ['unet', 'refiner']
-        : ['unet'];
-  const folder = await findDrawingFolder(request.input, wanted);
-  const network = chooseUnet(folder, wanted);
+  return planIn(await findDrawingFolder(request.input, unetsFor(request)), request, context);
+}
+
+function unetsFor({ controlnets, refinerStart }: GenerateRequest): readonly DrawingUnet[] {
+  if (controlnets.length > 0) return ['control-unet'];
+  return refinerStart === undefined ? ['unet', 'refiner'] : ['unet'];
+}
+
+/**
+ * Finds and checks everything that a request needs, and plans a drawing for each prompt and scheduler; loads no network. Drawings of
+ * several folders may share what is `loaded`. Throws what `generate` throws for a bad request.
+ */
+export async function planIn(
+  folder: DrawingFolder,
+  request: GenerateRequest,
+  context: Context,
+  loaded?: LoadedNetwork,
+): Promise<Drawing[]> {
+  const network = chooseUnet(folder, unetsFor(request));
   await refuseOneText(folder);
   const unet = await readDrawnUnet(requireModel(folder, network));
   const pipeline = choosePipeline(unet, request);
@@ -120,7 +128,7 @@ export async function planDrawings(request: GenerateRequest, context: Context): 
       message: `the seed is ${seed}: pass --seed ${seed} to get the same picture again.`,
     });
   const guidance = guidanceFor(unet, pipeline, request);
-  const networks = new Networks(folder, request);
+  const networks = new Networks(folder, request, loaded);
   const common = {
     ...{ seed, folder, networks, unet, network, refiner, pipeline, guidance, size },
     request: withoutUnused(request, { guidance, refiner }, context),

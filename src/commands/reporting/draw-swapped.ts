@@ -1,29 +1,25 @@
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import type { Context } from '../../context.ts';
+import { PIXELS } from '../../convert/networks/latents.ts';
 import type { NetworkKind } from '../../convert/networks/networks.ts';
 import { RequestError } from '../../errors.ts';
 import { type DrawingFolder, findDrawingFolder, requireModel } from '../../generate/drawing-folder.ts';
-import { readSettings } from '../../generate/drawing-settings.ts';
-import { readDrawnUnet } from '../../generate/drawn-unet.ts';
 import type { Image } from '../../generate/image.ts';
-import { imageFromTensor, pixelsOf } from '../../generate/image-tensor.ts';
-import type { OnStep } from '../../generate/pipelines/denoise.ts';
-import { decodePng } from '../../generate/png.ts';
-import { decodeLatents } from '../../generate/run-networks.ts';
-import { exists, linkFile, makeFolder, makeTemporaryFolder, readBytes } from '../../io/disk.ts';
-import { linkFolder } from '../../io/link-folder.ts';
+import { pixelsOf } from '../../generate/image-tensor.ts';
+import { LoadedNetwork } from '../../generate/networks.ts';
+import { makeTemporaryFolder } from '../../io/disk.ts';
 import type { Card } from '../../report/card.ts';
 import { asDecibels } from '../../report/decibels.ts';
 import { differenceGain, differenceMap } from '../../report/pictures/difference.ts';
 import { type EmbeddedPicture, embedded } from '../../report/pictures/embedded.ts';
 import { ssim } from '../../report/pictures/ssim.ts';
-import type { ModelInFolder } from '../../run/find-models.ts';
-import { openNetwork } from '../../run/open-network.ts';
 import { compare } from '../../validate/psnr.ts';
-import type { TensorData } from '../../weights/tensor-data.ts';
 import { convertCheckpoint } from '../convert.ts';
-import type { DrawnPicture } from '../drawing/finish-pictures.ts';
-import { generate } from '../generate.ts';
+import { drawLatents } from '../drawing/draw-latents.ts';
+import { encodePrompts } from '../drawing/encode-prompts.ts';
+import { decodePicture } from '../drawing/finish-pictures.ts';
+import { type Drawing, planIn } from '../drawing/plan.ts';
+import { generateDefaults } from '../drawing/request.ts';
 import type { ReportRequest } from './request.ts';
 
 /** The networks that a picture passes, in order. */
@@ -49,6 +45,13 @@ export interface SwappedPictures {
   readonly images: ReadonlyMap<string, EmbeddedPicture>;
 }
 
+/** A picture whose networks are the reference's, but for those that are swapped for the conversion's. */
+interface Mix {
+  readonly name: string;
+  readonly swapped: readonly Network[];
+  readonly drawing: Drawing;
+}
+
 /**
  * Draws a prompt with a checkpoint in float32, with the conversion, and with float32 but for one network of the conversion at a
  * time, all from the same noise. A checkpoint is converted to float32 for it, into a temporary folder. Throws what converting and drawing throws.
@@ -57,67 +60,101 @@ export async function drawSwapped(request: DrawRequest, context: Context): Promi
   const temporary = await makeTemporaryFolder();
   // Their stages are steps of this one.
   const quiet: Context = context.signal ? { signal: context.signal } : {};
+  const told = (what: string, done: number) =>
+    context.onProgress?.({ type: 'progress', stage: 'draw', what, done, total: drawing.length + 2 });
+  const loaded = new LoadedNetwork();
   try {
-    const exact = join(temporary.path, 'float32');
-    const told = (what: string, done: number) =>
-      context.onProgress?.({ type: 'progress', stage: 'draw', what, done, total: drawing.length + 2 });
     told('converting the reference to float32', 0);
     const ours = await findDrawingFolder(request.folder, ['unet']);
-    const reference = await findDrawingFolder(await exactModels(request, exact, quiet), ['unet']);
-    const pictures = new Map<string, Image>();
-    // The conversion may have been made for one size: all others are drawn in it.
-    let drawn: DrawnPicture | undefined;
-    let latents: TensorData<'f32'> | undefined;
-    const draw = async (name: string, input: string) => {
-      told(`with ${name}`, pictures.size + 1);
-      const output = join(temporary.path, 'pictures', name);
-      const { prompt, seed, steps, guidanceScale } = request;
-      const size = drawn && { width: drawn.width, height: drawn.height };
-      const settings = { prompt, seed, steps, guidanceScale, disableSafety: true, ...size };
-      const onStep: OnStep = ([each]) => {
-        latents = each;
-      };
-      const [image] = await generate({ ...settings, input, output, onStep }, quiet);
-      if (image?.kind !== 'picture') throw new Error('nothing was drawn');
-      drawn ??= image;
-      pictures.set(name, decodePng(await readBytes(image.path), image.path));
-    };
-    const networks = drawing.filter((network) => ours.models.has(network) && reference.models.has(network));
-    const mixed = (name: string, swapped: readonly Network[]) =>
-      mixedFolder(join(temporary.path, 'mixed', name), reference, ours, swapped);
-    await draw('all', await mixed('all', networks));
-    for (const network of networks)
-      if (network !== 'vae_decoder') await draw(network, await mixed(network, [network]));
-    await draw('float32', reference.path);
-    // The decoder comes last, so the steps before it are those of float32.
-    if (latents && networks.includes('vae_decoder'))
-      pictures.set('vae_decoder', await decodeWith(ours, reference, latents));
-    return describe(
-      request,
-      { scheduler: drawn?.scheduler ?? '', format: ours.models.get('unet')?.format ?? 'onnx' },
-      pictures,
-    );
+    const exact = await exactModels(request, join(temporary.path, 'float32'), quiet);
+    const reference = await findDrawingFolder(exact, ['unet']);
+    const output = join(temporary.path, 'pictures');
+    const mixes = await planMixes({ ...request, output }, { ours, reference, loaded }, quiet);
+    const pictures = await drawMixes(mixes, quiet, told);
+    const scheduler = mixes[0]?.drawing.scheduler ?? '';
+    const format = ours.models.get('unet')?.format ?? 'onnx';
+    return describe(request, { scheduler, format }, pictures);
   } finally {
+    await loaded.close();
     await temporary.remove();
   }
 }
 
-/** Decodes latents of the reference with the conversion’s decoder. */
-async function decodeWith(
-  ours: DrawingFolder,
-  reference: DrawingFolder,
-  latents: TensorData<'f32'>,
-): Promise<Image> {
-  const { family } = await readDrawnUnet(requireModel(reference, 'unet'));
-  const { latentScale } = await readSettings(reference, family, {});
-  const decoder = await openNetwork(requireModel(ours, 'vae_decoder').paths, { optimize: true });
-  try {
-    const { shape, data } = await decodeLatents(decoder, latents, latentScale);
-    const [, , height = 0, width = 0] = shape;
-    return imageFromTensor(data, width, height);
-  } finally {
-    await decoder.close();
+/** The pictures to draw: all networks swapped, one at a time, none. */
+async function planMixes(
+  { prompt, seed, steps, guidanceScale, output }: ReportRequest & { readonly output: string },
+  { ours, reference, loaded }: { ours: DrawingFolder; reference: DrawingFolder; loaded: LoadedNetwork },
+  context: Context,
+): Promise<Mix[]> {
+  const networks = drawing.filter((network) => ours.models.has(network) && reference.models.has(network));
+  const input = reference.path;
+  const request = {
+    ...generateDefaults,
+    input,
+    output,
+    prompt,
+    seed,
+    steps,
+    guidanceScale,
+    disableSafety: true,
+  };
+  const mixes: Mix[] = [];
+  for (const [name, swapped] of [
+    ['all', networks] as const,
+    ...networks.map((network) => [network, [network]] as const),
+    ['float32', []] as const,
+  ]) {
+    const models = new Map(reference.models);
+    for (const network of swapped) models.set(network, requireModel(ours, network));
+    // The conversion may have been made for one size: all others are drawn in it.
+    const [height, width] = mixes[0]?.drawing.size.map((side) => side * PIXELS) ?? [];
+    const [planned] = await planIn({ ...reference, models }, { ...request, height, width }, context, loaded);
+    if (planned) mixes.push({ name, swapped, drawing: planned });
   }
+  return mixes;
+}
+
+/** Draws pictures stage by stage, so that each network is loaded once for all that it draws. */
+async function drawMixes(
+  mixes: readonly Mix[],
+  context: Context,
+  told: (what: string, done: number) => void,
+): Promise<Map<string, Image>> {
+  // With another decoder alone, the latents are those of float32.
+  const denoised = mixes.filter(({ name }) => name !== 'vae_decoder');
+  const base = await inOrder(denoised, ['text_encoder', 'text_encoder_2'], async ({ drawing: own }) => {
+    const conditionings = await encodePrompts(own, context);
+    return conditionings.base;
+  });
+  const latents = await inOrder(denoised, ['unet'], async ({ name, drawing: own }, done) => {
+    told(`with ${name}`, 1 + done);
+    const drawn = await drawLatents(own, { base: found(base, name) }, context);
+    return drawn.latents[0];
+  });
+  const pictures = await inOrder(mixes, ['vae_decoder'], async ({ name, drawing: own }) => {
+    const drawn = found(latents, name === 'vae_decoder' ? 'float32' : name);
+    return own.networks.use('vae_decoder', (decoder) => decodePicture(own, decoder, drawn));
+  });
+  return new Map(mixes.map(({ name }) => [name, found(pictures, name)]));
+}
+
+/** Does work for all mixes, those first that swap none of these networks; gives what came of it, by name. */
+async function inOrder<T>(
+  mixes: readonly Mix[],
+  networks: readonly Network[],
+  work: (mix: Mix, done: number) => Promise<T>,
+): Promise<Map<string, T>> {
+  const swapped = (mix: Mix): number => mix.swapped.filter((network) => networks.includes(network)).length;
+  const results = new Map<string, T>();
+  for (const mix of mixes.toSorted((a, b) => swapped(a) - swapped(b)))
+    results.set(mix.name, await work(mix, results.size));
+  return results;
+}
+
+function found<T>(results: ReadonlyMap<string, T | undefined>, name: string): T {
+  const result = results.get(name);
+  if (result === undefined) throw new Error(`${name} was not drawn`);
+  return result;
 }
 
 /** The folder of the reference’s models: a checkpoint is converted to float32 first. */
@@ -133,29 +170,6 @@ async function exactModels(
     context,
   );
   return output;
-}
-
-/** A folder with the models of the reference, but for these networks, which are those of the conversion; all are links. */
-async function mixedFolder(
-  folder: string,
-  reference: DrawingFolder,
-  ours: DrawingFolder,
-  swapped: readonly Network[],
-): Promise<string> {
-  await makeFolder(folder);
-  for (const network of drawing) {
-    const from: ModelInFolder | undefined = (swapped.includes(network) ? ours : reference).models.get(
-      network,
-    );
-    for (const path of from?.paths ?? []) await linkFolder(path, join(folder, basename(path)));
-  }
-  // What is not a model: tokenizers, scheduler, settings.
-  for (const name of ['tokenizer', 'tokenizer_2', 'scheduler'])
-    if (await exists(join(reference.path, name)))
-      await linkFolder(join(reference.path, name), join(folder, name));
-  const record = join(reference.output, 'sdconvert.json');
-  if (await exists(record)) await linkFile(record, join(folder, 'sdconvert.json'));
-  return folder;
 }
 
 function describe(
