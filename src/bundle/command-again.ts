@@ -9,6 +9,7 @@ import { nextCommand } from '../inspect/next-command.ts';
 import { shown } from '../io/error-text.ts';
 import { isJsonObject } from '../io/json/python-json.ts';
 import type { Precision } from '../quantize/precision.ts';
+import { nameOnHub, pinned } from './hub-names.ts';
 import type { ClientName } from './profiles/profile.ts';
 import { profiles, usualClients } from './profiles/profiles.ts';
 
@@ -162,33 +163,6 @@ function variantOf(files: readonly string[]): Variant | undefined {
 
 function isXlOf(pipeline: Provenance['pipeline']): boolean {
   return pipeline?.latentScale?.factor === trainedFactors.xl;
-}
-
-/** The name of a checkpoint that came from the Hub, and its revision there, as `--model-version` and what follows. */
-export function nameOnHub({
-  checkpoint,
-  hub = [],
-}: Pick<Provenance, 'checkpoint' | 'hub'>): string[] | undefined {
-  const source = checkpoint && sourceOf(checkpoint.name, hub);
-  return checkpoint && source && [whole(checkpoint.name, source), '--revision', source.commit];
-}
-
-function sourceOf(name: string, hub: readonly HubRecord[]): HubRecord | undefined {
-  return hub.find(({ repo }) => name === repo || name.startsWith(`${repo}/`));
-}
-
-/** A model that came from the Hub with its commit: `hf://org/name@commit`; any other by its name. */
-function pinned(name: string, hub: readonly HubRecord[]): string {
-  const source = sourceOf(name, hub);
-  // The oldest repositories have no organisation, and such a name cannot hold a commit.
-  if (!source?.repo.includes('/')) return name;
-  return `hf://${source.repo}@${source.commit}${whole(name, source).slice(source.repo.length)}`;
-}
-
-/** The name with the ending of its file, which titles lack; that of a folder or a repository as it is. */
-function whole(name: string, { repo, files }: HubRecord): string {
-  const file = files.map((each) => `${repo}/${each}`).find((each) => each.replace(/\.[^./]+$/, '') === name);
-  return file ?? name;
 }
 
 /** Says which models are named without their folders. */

@@ -1,6 +1,6 @@
 import { basename, join, resolve } from 'node:path';
 import { checkClient } from '../../bundle/check-clients.ts';
-import { nameOnHub } from '../../bundle/command-again.ts';
+import { nameOnHub } from '../../bundle/hub-names.ts';
 import { profiles, usualClients } from '../../bundle/profiles/profiles.ts';
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
 import { exists } from '../../io/disk.ts';
