@@ -1,6 +1,9 @@
 import { z } from 'zod';
 import { LARGEST_SCALE } from '../convert/networks/vae-variant.ts';
 
+const factor = z.number().gt(0).max(LARGEST_SCALE);
+const bounded = z.number().min(-LARGEST_SCALE).max(LARGEST_SCALE);
+
 /**
  * What drawing needs to know beside the models, as `sdconvert.json` keeps it: packages and compiled models do not say it
  * themselves. What the checkpoint does not say is left out.
@@ -8,17 +11,21 @@ import { LARGEST_SCALE } from '../convert/networks/vae-variant.ts';
 export const pipelineSettings = z.object({
   /** The `scheduler_config.json`. */
   scheduler: z.record(z.string(), z.unknown()).optional(),
-  /** The UNet's latents are (the VAE's − shift) · factor. */
+  /** The UNet's latents are (the VAE's − shift) · factor; with statistics of each channel, (the VAE's − mean) · factor / std. */
   latentScale: z
     .object({
-      factor: z.number().gt(0).max(LARGEST_SCALE),
-      shift: z.number().min(-LARGEST_SCALE).max(LARGEST_SCALE),
+      factor,
+      shift: bounded,
+      mean: z.array(bounded).readonly().optional(),
+      std: z.array(factor).readonly().optional(),
     })
     .optional(),
   /** What each tokenizer fills a prompt up with, by its folder. */
   padding: z.record(z.string(), z.string()).optional(),
   /** Whether an empty negative prompt is zeros instead of what the text encoders make of it (Stable Diffusion XL). */
   zerosForEmptyPrompt: z.boolean().optional(),
+  /** Whether the picture that pix2pix edits has its latents scaled, too (CosXL Edit). */
+  scalesEditedPicture: z.boolean().optional(),
 });
 
 /** What drawing needs to know beside the models. */

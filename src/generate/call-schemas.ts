@@ -34,7 +34,14 @@ const pair = z.tuple([z.number(), z.number()]);
 
 export const pictureSizes = z.looseObject({ original: pair, crop: pair, target: pair });
 
-export const latentScale = z.looseObject({ factor: z.number(), shift: z.number() });
+const statistics = z.array(z.number()).readonly().optional();
+
+export const latentScale = z.looseObject({
+  factor: z.number(),
+  shift: z.number(),
+  mean: statistics,
+  std: statistics,
+});
 
 export const pictureFacts = z.looseObject({ prompt: z.string(), seed: z.number() });
 

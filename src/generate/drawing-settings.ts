@@ -18,6 +18,8 @@ export interface DrawingSettings {
   readonly scheduler: JsonObject;
   readonly latentScale: LatentScale;
   readonly zerosForEmptyPrompt: boolean;
+  /** Whether the picture that pix2pix edits has its latents scaled, as diffusers' `is_cosxl_edit` says. */
+  readonly scalesEditedPicture: boolean;
   /** Side in pixels of the pictures that the VAE was trained on, for tiles: a multiple of 32. */
   readonly vaePixels: number;
 }
@@ -50,6 +52,7 @@ export async function readSettings(
     scheduler: known.scheduler ?? (await readJsonObject(usualScheduler(usual.scheduler))),
     latentScale: known.latentScale ?? usual.latentScale,
     zerosForEmptyPrompt: known.zerosForEmptyPrompt ?? usual.zerosForEmptyPrompt,
+    scalesEditedPicture: known.scalesEditedPicture ?? usual.scalesEditedPicture,
     vaePixels: known.vaePixels ?? usual.vaePixels,
   };
 }
@@ -65,6 +68,7 @@ const sd: UsualSettings = {
   scheduler: 'pndm',
   latentScale: { factor: trainedFactors.sd, shift: 0 },
   zerosForEmptyPrompt: false,
+  scalesEditedPicture: false,
   vaePixels: 512,
 };
 
@@ -72,6 +76,7 @@ const xl: UsualSettings = {
   scheduler: 'euler',
   latentScale: { factor: trainedFactors.xl, shift: 0 },
   zerosForEmptyPrompt: true,
+  scalesEditedPicture: false,
   vaePixels: 1024,
 };
 
@@ -90,13 +95,14 @@ function usualScheduler(name: string): string {
 async function settingsInFolder(folder: string): Promise<FolderSettings> {
   const scheduler = await optionalJson(join(folder, 'scheduler', 'scheduler_config.json'));
   const vae = await optionalJson(join(folder, 'vae_decoder', 'config.json'));
-  const { force_zeros_for_empty_prompt: zeros } =
+  const { force_zeros_for_empty_prompt: zeros, is_cosxl_edit: isCosXlEdit } =
     (await optionalJson(join(folder, 'model_index.json'))) ?? {};
   return {
     ...(scheduler && { scheduler }),
     ...(vae && { latentScale: latentScaleOf({ config: vae }) }),
     ...(isTile(vae?.sample_size) && { vaePixels: vae.sample_size }),
     ...(typeof zeros === 'boolean' && { zerosForEmptyPrompt: zeros }),
+    ...(isCosXlEdit === true && { scalesEditedPicture: true }),
   };
 }
 

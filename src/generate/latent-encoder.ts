@@ -7,6 +7,7 @@ import { runner } from './call-schemas.ts';
 import type { LatentEncoder } from './pipelines/beginning.ts';
 import { runInTiles, type TileSizes } from './run-in-tiles.ts';
 import { float32 } from './run-networks.ts';
+import { latentsForUNet } from './scale-latents.ts';
 
 /** How latents follow from a VAE encoder's output. */
 export interface EncoderOptions extends LatentScale {
@@ -21,7 +22,7 @@ export interface EncoderOptions extends LatentScale {
 /** Wraps a VAE encoder for pipelines. The functions throw what running the encoder throws. */
 export function latentEncoder(vaeEncoder: Runner, options: EncoderOptions): LatentEncoder {
   checkArguments('latentEncoder', { vaeEncoder: [vaeEncoder, runner], options: [options, object] });
-  const { factor, shift, channels, normal, tiles } = options;
+  const { channels, normal, tiles } = options;
   const run = async (sample: TensorData<'f32'>) => {
     const outputs = await vaeEncoder.run(new Map([['sample', sample]]));
     // Some clients are given the mean itself.
@@ -33,7 +34,7 @@ export function latentEncoder(vaeEncoder: Runner, options: EncoderOptions): Late
     async sampled(pixels) {
       const encoded = await encode(pixels);
       const latents = encoded.shape[1] === channels ? encoded : sampleLatents(encoded, normal);
-      return { ...latents, data: latents.data.map((value) => (value - shift) * factor) };
+      return latentsForUNet(latents, options);
     },
     async mode(pixels) {
       const encoded = await encode(pixels);

@@ -7,6 +7,7 @@ import type { TensorData } from '../weights/tensor-data.ts';
 import { tensor } from '../weights/tensor-schema.ts';
 import { convertTensor } from '../weights/tensor-values.ts';
 import { latentScale, runner } from './call-schemas.ts';
+import { latentsForVae } from './scale-latents.ts';
 
 /** Runs of text encoders and VAE decoders. Networks must have optimum's tensor names, as those from `openNetwork` do. */
 
@@ -40,12 +41,7 @@ export async function decodeLatents(
     latents: [latents, tensor],
     scale: [scale, latentScale],
   });
-  const { factor, shift } = scale;
-  const scaled = {
-    dtype: 'f32',
-    shape: latents.shape,
-    data: latents.data.map((value) => value / factor + shift),
-  } as const;
+  const scaled = latentsForVae(latents, scale);
   return float32(await vaeDecoder.run(new Map([['latent_sample', scaled]])), 'sample', vaeDecoder);
 }
 

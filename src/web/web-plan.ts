@@ -12,8 +12,13 @@ export interface WebPlan {
     readonly channels: number;
     /** Pixels per latent in each direction. */
     readonly pixels: number;
-    /** Latents of the UNet are (those of the VAE − shift) · factor. */
-    readonly scale: { readonly factor: number; readonly shift: number };
+    /** Latents of the UNet are (those of the VAE − shift) · factor; with statistics of each channel, (those − mean) · factor / std. */
+    readonly scale: {
+      readonly factor: number;
+      readonly shift: number;
+      readonly mean?: readonly number[] | undefined;
+      readonly std?: readonly number[] | undefined;
+    };
   };
   /** Models by the network's name: `unet`, `vae_decoder`, `text_encoder`, … */
   readonly models: Readonly<Record<string, WebModel>>;

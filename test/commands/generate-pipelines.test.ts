@@ -43,6 +43,10 @@ const recordings: { readonly [C in DrawingCheckpoint]: Readonly<Record<string, A
   lcm: { lcm: {}, lcm_image: {} },
   xl: { xl_masked: {}, turbo: {}, xl_control: {}, xl_refined: {}, xl_refined_heun: {} },
   refiner: { refiner_alone: {} },
+  xlInpainting: { xl_inpainting: {}, xl_inpainting_part: {} },
+  xlPix2pix: { xl_edited: {} },
+  cosXlEdit: { xl_edited_cos: {} },
+  statistics: { statistics: {} },
 };
 
 describe.each(['onnx', 'coreml'] as const)(
@@ -71,16 +75,14 @@ describe.each(['onnx', 'coreml'] as const)(
 /** Of pictures drawn in float16. Measured: 63 … 77 dB. */
 const HALF_PICTURE_PSNR = 40;
 
-describe('in float16, pictures are close to those of float32:', () => {
+describe.each(['onnx', 'coreml'] as const)('in float16, %s draws close to float32:', (target) => {
   test.each<[DrawingCheckpoint, readonly string[]]>([
     ['plain', ['masked_part', 'control_two']],
     ['xl', ['turbo', 'xl_control', 'xl_refined']],
+    ['statistics', ['statistics']],
   ])('%s: %j', async (checkpoint, names) => {
-    const precision = 'float16';
-    const input = await convertDrawingCheckpoint(temporary('half'), checkpoint, {
-      target: 'onnx',
-      precision,
-    });
+    const how = { target, precision: 'float16' } as const;
+    const input = await convertDrawingCheckpoint(temporary('half'), checkpoint, how);
     for (const name of names) {
       const { tensors, request } = await readRecording(name);
       const [picture] = (await draw(input, request, {})).at(-1) ?? [];

@@ -28,6 +28,7 @@ from diffusers import (
     StableDiffusionXLControlNetPipeline,
     StableDiffusionXLImg2ImgPipeline,
     StableDiffusionXLInpaintPipeline,
+    StableDiffusionXLInstructPix2PixPipeline,
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
@@ -40,7 +41,8 @@ FIXTURES = Path(__file__).parents[1] / "fixtures"
 SIZE, SEED, STEPS, GUIDANCE = 64, 7, 5, 5.0
 PROMPT, NEGATIVE = "a photo of an astronaut riding a horse on mars", "blurry"
 NOISE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
-DECODED = ["inpainting", "masked_part", "edited", "lcm", "turbo", "control_two", "xl_control", "xl_refined"]
+DECODED = ["inpainting", "masked_part", "edited", "xl_edited", "lcm", "turbo"]
+DECODED += ["control_two", "xl_control", "xl_refined", "statistics"]
 SOURCE = f"diffusers {diffusers.__version__}, transformers {transformers.__version__}, torch {torch.__version__} (CPU, float32)"
 
 
@@ -122,10 +124,21 @@ def run(pipeline, scheduler, steps, options, generator):
         seen.append(state["latents"].clone())
         return state
 
-    result = pipeline(
-        num_inference_steps=steps, generator=generator, output_type="latent", callback_on_step_end=on_step, **options
-    )
+    follow = {"callback_on_step_end": on_step}
+    if isinstance(pipeline, StableDiffusionXLInstructPix2PixPipeline):  # it has diffusers' older way only
+        follow = {"callback": lambda _step, _timestep, latents: seen.append(latents.clone())}
+    result = pipeline(num_inference_steps=steps, generator=generator, output_type="latent", **follow, **options)
     return seen, result.images
+
+
+def decoded(vae, latents):
+    """The picture before rounding, as diffusers' pipelines decode it."""
+    mean, std = 0, 1
+    if vae.config.latents_mean is not None:
+        mean, std = (torch.tensor(vae.config[key]).view(1, 4, 1, 1) for key in ("latents_mean", "latents_std"))
+    with torch.no_grad():
+        picture = vae.decode(latents * std / vae.config.scaling_factor + mean).sample[0]
+    return picture.half().contiguous().numpy()
 
 
 def record(target, name, pipelines, scheduler, pictures=(), given=(), options=(), steps=STEPS):
@@ -141,9 +154,7 @@ def record(target, name, pipelines, scheduler, pictures=(), given=(), options=()
         latents += seen
     tensors = {"latents": torch.stack(latents).contiguous().numpy()}
     if name in DECODED:
-        vae = pipelines[-1][0].vae
-        with torch.no_grad():
-            tensors["decoded"] = vae.decode(last[:1] / vae.config.scaling_factor).sample[0].half().contiguous().numpy()
+        tensors["decoded"] = decoded(pipelines[-1][0].vae, last[:1])
     config = {"_class_name": scheduler[0]} | NOISE | scheduler[1]
     request = {"seed": SEED, "steps": steps, "scheduler": config, "pictures": pictures, **given}
     save_file(tensors, target / f"{name}.safetensors", {"request": json.dumps(request), "source": SOURCE})
@@ -157,6 +168,7 @@ DDIM = ("DDIMScheduler", {"clip_sample": False, "set_alpha_to_one": False})
 DPM = ("DPMSolverMultistepScheduler", {})
 HEUN = ("HeunDiscreteScheduler", {})
 LCM = ("LCMScheduler", {})
+EDM = ("EDMEulerScheduler", {})
 TRAILING = ("EulerAncestralDiscreteScheduler", {"timestep_spacing": "trailing"})
 SQUARE = {"height": SIZE, "width": SIZE}
 
@@ -173,10 +185,14 @@ def record_inpainting(target):
     ]:
         given = {"strength": strength}
         record(target, name, [(pipeline, {})], scheduler, ["image", "mask"], given, both | given)
-    whole = xl(StableDiffusionXLInpaintPipeline)
-    record(
-        target, "xl_masked", [(whole, {})], EULER, ["image", "mask"], {"strength": 0.7}, both | {"strength": 0.7}
-    )
+    own, other = (xl(StableDiffusionXLInpaintPipeline, f"drawing/{unet}") for unet in ("xl-inpainting", "xl-unet"))
+    for name, pipeline, strength in [
+        ("xl_inpainting", own, 1.0),
+        ("xl_inpainting_part", own, 0.6),
+        ("xl_masked", other, 0.7),
+    ]:
+        given = {"strength": strength}
+        record(target, name, [(pipeline, {})], EULER, ["image", "mask"], given, both | given)
 
 
 def record_editing(target):
@@ -186,6 +202,19 @@ def record_editing(target):
         ("edited_unguided", {"image_guidance_scale": 0.5}),
     ]:
         record(target, name, [(pipeline, {})], EULER, ["image"], given, {"image": shown("image")} | given)
+    for name, own in [("xl_edited", {}), ("xl_edited_cos", {"is_cosxl_edit": True})]:
+        pipeline = xl(StableDiffusionXLInstructPix2PixPipeline, "drawing/xl-pix2pix", **own)
+        given = {"image_guidance_scale": 1.7}
+        record(target, name, [(pipeline, {})], EULER, ["image"], given, {"image": shown("image")} | SQUARE | given)
+
+
+def record_statistics(target):
+    """A VAE whose config says what its latents are like, as Playground 2.5's does."""
+    pipeline = xl(StableDiffusionXLImg2ImgPipeline)
+    statistics = {"latents_mean": [-1.5, 1.75, -1.25, 2.5], "latents_std": [8.5, 6, 6.5, 5.25]}
+    pipeline.vae.register_to_config(scaling_factor=0.5, **statistics)
+    given = {"strength": 0.6}
+    record(target, "statistics", [(pipeline, {})], EDM, ["image"], given, {"image": shown("image")} | given)
 
 
 def record_few_steps(target):
@@ -247,7 +276,8 @@ def main():
     target = Path(sys.argv[1])
     target.mkdir(parents=True, exist_ok=True)
     save_file(PICTURES, target / "pictures.safetensors", {"source": SOURCE})
-    for record_some in [record_inpainting, record_editing, record_few_steps, record_control, record_refined]:
+    every = [record_inpainting, record_editing, record_statistics, record_few_steps, record_control, record_refined]
+    for record_some in every:
         record_some(target)
 
 

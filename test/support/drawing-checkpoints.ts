@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { convertCheckpoint } from '../../src/commands/convert.ts';
 import type { TargetName } from '../../src/formats/format.ts';
@@ -12,6 +12,9 @@ interface Parts {
   readonly isXl?: boolean;
   readonly controlnets?: readonly string[];
   readonly refiner?: string;
+  /** What its model_index.json, and the config of its VAE, have beside the usual. */
+  readonly index?: object;
+  readonly vae?: object;
 }
 
 /** The checkpoints that test/python/record_pipelines.py draws with. */
@@ -27,6 +30,18 @@ const drawingCheckpoints = {
     refiner: 'drawing/xl-refiner',
   },
   refiner: { unet: 'drawing/xl-refiner', isXl: true },
+  xlInpainting: { unet: 'drawing/xl-inpainting', isXl: true },
+  xlPix2pix: { unet: 'drawing/xl-pix2pix', isXl: true },
+  cosXlEdit: { unet: 'drawing/xl-pix2pix', isXl: true, index: { is_cosxl_edit: true } },
+  statistics: {
+    unet: 'drawing/xl-unet',
+    isXl: true,
+    vae: {
+      scaling_factor: 0.5,
+      latents_mean: [-1.5, 1.75, -1.25, 2.5],
+      latents_std: [8.5, 6, 6.5, 5.25],
+    },
+  },
 } as const satisfies Readonly<Record<string, Parts>>;
 
 /** The name of one of them. */
@@ -54,7 +69,7 @@ export async function convertDrawingCheckpoint(
     ...(!isRefiner && { text_encoder: parts.isXl ? 'sdxl/text_encoder' : 'drawing/text_encoder' }),
     ...(parts.isXl && { text_encoder_2: 'sdxl/text_encoder_2' }),
   };
-  compose(modelVersion, components);
+  compose(modelVersion, components, parts);
   if (refiner) compose(`${modelVersion} refiner`, { unet: refiner });
   const latents = SIDE / 8;
   const sizes = target === 'onnx' ? {} : { latentHeight: latents, latentWidth: latents };
@@ -77,12 +92,21 @@ export async function convertDrawingCheckpoint(
 }
 
 /** A diffusers folder of components. */
-function compose(folder: string, components: Readonly<Record<string, string>>): void {
+function compose(
+  folder: string,
+  components: Readonly<Record<string, string>>,
+  { index: more, vae }: Pick<Parts, 'index' | 'vae'> = {},
+): void {
   for (const [name, path] of Object.entries(components)) copied(path, join(folder, name));
+  if (vae) {
+    const config = join(folder, 'vae/config.json');
+    writeFileSync(config, JSON.stringify({ ...JSON.parse(readFileSync(config, 'utf8')), ...vae }));
+  }
   const index = Object.keys(components).map((name) => [name, ['diffusers', name]]);
   const json = JSON.stringify({
     _class_name: components.text_encoder_2 ? 'StableDiffusionXLPipeline' : 'StableDiffusionPipeline',
     ...Object.fromEntries(index),
+    ...more,
   });
   writeFileSync(join(folder, 'model_index.json'), json);
 }

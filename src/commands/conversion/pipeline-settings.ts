@@ -10,7 +10,7 @@ import { withoutInfiniteDefaults } from '../../io/json/strict-json.ts';
 export async function pipelineSettingsOf(checkpoint: Checkpoint): Promise<PipelineSettings> {
   const scheduler = await readObject(checkpoint, 'scheduler', 'scheduler_config.json');
   const { latentScale } = traitsOf(checkpoint);
-  const { force_zeros_for_empty_prompt: zeros } = checkpoint.modelIndex;
+  const { force_zeros_for_empty_prompt: zeros, is_cosxl_edit: isCosXlEdit } = checkpoint.modelIndex;
   const padding: Record<string, string> = {};
   for (const folder of ['tokenizer', 'tokenizer_2']) {
     const token = await paddingOf(checkpoint, folder);
@@ -21,6 +21,7 @@ export async function pipelineSettingsOf(checkpoint: Checkpoint): Promise<Pipeli
     ...(latentScale && { latentScale }),
     ...(Object.keys(padding).length > 0 && { padding }),
     ...(typeof zeros === 'boolean' && { zerosForEmptyPrompt: zeros }),
+    ...(isCosXlEdit === true && { scalesEditedPicture: true }),
   };
 }
 

@@ -72,11 +72,16 @@ async function begin(drawing: Drawing, normal: (count: number) => Float32Array):
   const plain = { schedulers, shape: [1, LATENT_CHANNELS, ...size], normal };
   if (!image) return beginWithNoise(plain);
   return networks.use('vae_encoder', async (network) => {
-    const { vaePixels } = settings;
+    const { vaePixels, latentScale, scalesEditedPicture } = settings;
     const tiles = request.vaeTiling ? { input: vaePixels, output: vaePixels / PIXELS } : undefined;
-    const options = { ...settings.latentScale, channels: LATENT_CHANNELS, normal, tiles };
+    const options = { ...latentScale, channels: LATENT_CHANNELS, normal, tiles };
     const begun = { ...plain, image, encoder: latentEncoder(network, options) };
-    if (strength === undefined) return beginEditing({ ...begun, guidance });
+    if (strength === undefined)
+      return beginEditing({
+        ...begun,
+        guidance,
+        pictureFactor: scalesEditedPicture ? latentScale.factor : 1,
+      });
     const partly = { ...begun, steps, strength };
     if (!mask) return beginWithImage(partly);
     const { length: rows } = guidance.rows;

@@ -20,24 +20,35 @@ export function vaeVariant({ config, className }: VaeFacts): VaeVariant {
   return variants.get(config._class_name ?? className) ?? autoencoderKl;
 }
 
-/** Scaling of a VAE's latents for the UNet: (latents − `shift`) · `factor`. */
+/** Scaling of a VAE's latents for the UNet: (latents − `shift`) · `factor`, or (latents − `mean`) · `factor` / `std`. */
 export interface LatentScale {
   readonly factor: number;
   readonly shift: number;
+  /** Mean and standard deviation of each channel, where the UNet was trained on latents without them (Playground 2.5). */
+  readonly mean?: readonly number[] | undefined;
+  readonly std?: readonly number[] | undefined;
 }
 
 /** Scaling of a VAE's latents, from its config or from diffusers' defaults for its class. Throws `ConfigError` for impossible numbers. */
 export function latentScaleOf(vae: VaeFacts): LatentScale {
-  const { scaling_factor: factor, shift_factor: shift } = vae.config;
-  const scale = {
+  const { scaling_factor: factor, shift_factor: shift, latents_mean: mean, latents_std: std } = vae.config;
+  const scale: LatentScale = {
     factor: typeof factor === 'number' ? factor : vaeVariant(vae).defaultFactor,
     shift: typeof shift === 'number' ? shift : 0,
+    // diffusers reads both or neither.
+    ...(areNumbers(mean) && areNumbers(std) && { mean, std }),
   };
   const most = LARGEST_SCALE.toLocaleString('en');
   if (!(scale.factor > 0 && scale.factor <= LARGEST_SCALE))
     throw impossible('scaling_factor', scale.factor, `more than 0, at most ${most}`);
   if (!(Math.abs(scale.shift) <= LARGEST_SCALE))
     throw impossible('shift_factor', scale.shift, `from −${most} to ${most}`);
+  for (const each of scale.mean ?? [])
+    if (!(Math.abs(each) <= LARGEST_SCALE))
+      throw impossible('latents_mean', each, `from −${most} to ${most}`);
+  for (const each of scale.std ?? [])
+    if (!(each > 0 && each <= LARGEST_SCALE))
+      throw impossible('latents_std', each, `more than 0, at most ${most}`);
   return scale;
 }
 
@@ -47,4 +58,8 @@ function impossible(key: string, found: number, expected: string): ConfigError {
     details: { expected },
     advice: 'The config is damaged: download it again.',
   });
+}
+
+function areNumbers(value: unknown): value is readonly number[] {
+  return Array.isArray(value) && value.every((each) => typeof each === 'number');
 }

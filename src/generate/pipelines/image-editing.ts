@@ -3,7 +3,13 @@ import { beginning, image as imageSchema } from '../call-schemas.ts';
 import type { Image } from '../image.ts';
 import { pixelsOf } from '../image-tensor.ts';
 import { zeroRows } from '../sdxl-conditioning.ts';
-import { type Beginning, type BeginningRequest, beginWithNoise, type LatentEncoder } from './beginning.ts';
+import {
+  type Beginning,
+  type BeginningRequest,
+  beginWithNoise,
+  type LatentEncoder,
+  scaled,
+} from './beginning.ts';
 import { type Guidance, imageAndPrompt, unguided } from './guidance.ts';
 import { repeatRows } from './predict-noise.ts';
 
@@ -12,6 +18,8 @@ export interface EditingRequest extends BeginningRequest {
   readonly image: Image;
   readonly encoder: LatentEncoder;
   readonly guidance: Guidance;
+  /** Factor of the picture's latents. Default: 1; CosXL Edit takes them scaled as those that it draws. */
+  readonly pictureFactor?: number | undefined;
 }
 
 /** Guidance with two scales; a guidance scale of 1 or less, or an image guidance scale below 1, turns both off, as in diffusers. */
@@ -22,12 +30,12 @@ export function editingGuidance(scale: number, imageScale: number): Guidance {
 
 /**
  * InstructPix2Pix: starts from pure noise, with the picture's latents as extra channels (zeros in the unconditional row), as
- * diffusers' StableDiffusionInstructPix2PixPipeline does. Throws what the encoder throws.
+ * diffusers' StableDiffusionInstructPix2PixPipeline and that of XL do. Throws what the encoder throws.
  */
 export async function beginEditing(given: EditingRequest): Promise<Beginning> {
   checkArguments('beginEditing', { request: [given, beginning.extend({ image: imageSchema })] });
-  const { image, encoder, guidance, ...request } = given;
-  const latents = await encoder.mode(pixelsOf(image));
+  const { image, encoder, guidance, pictureFactor = 1, ...request } = given;
+  const latents = scaled(await encoder.mode(pixelsOf(image)), pictureFactor);
   const { length: rows } = guidance.rows;
   const extra = zeroRows(repeatRows(latents, rows), rows > 1 ? [rows - 1] : []);
   return { ...beginWithNoise(request), extra };
