@@ -28,7 +28,7 @@ export const generateCommand: Command = {
       output: args.output,
       prompt: await promptsOf(args),
       negativePrompt: args['negative-prompt'],
-      seed: args.seed === undefined ? undefined : wholeNumber(args.seed, '--seed', 0),
+      seed: seedsIn(args.seed),
       steps: wholeNumber(args['num-inference-steps'], '--num-inference-steps', 1),
       guidanceScale: args['guidance-scale'],
       scheduler: args.scheduler === undefined ? undefined : schedulerCalled(args.scheduler),
@@ -80,6 +80,18 @@ async function promptsOf(args: Arguments): Promise<string[]> {
   });
 }
 
+/** Seeds in a list with commas. Throws `RequestError` for one that is no whole number. */
+function seedsIn(list: string | undefined): number[] | undefined {
+  return list?.split(',').map((text) => {
+    const seed = text.trim() === '' ? Number.NaN : Number(text);
+    if (Number.isSafeInteger(seed) && seed >= 0) return seed;
+    throw new RequestError({
+      problem: `--seed ${list} is not a whole number of at least 0, nor several with commas between.`,
+      advice: 'Leave it out for a random one.',
+    });
+  });
+}
+
 /** Names of schedulers in a list with commas. Throws `RequestError` when there is none. */
 function schedulersIn(list: string | undefined): string[] | undefined {
   const names = list
@@ -123,7 +135,7 @@ function drawingOptions<T>(yargs: Argv<T>) {
     .option('prompt', {
       type: 'string',
       array: true,
-      describe: 'What the picture should show; several are drawn one after the other, each with the seed',
+      describe: 'What the picture should show; several are drawn one after the other, with the same seed',
     })
     .option('prompt-file', { type: 'string', describe: 'A file with a prompt a line' })
     .option('negative-prompt', { type: 'string', describe: 'What it should not show' })
@@ -142,8 +154,9 @@ function drawingOptions<T>(yargs: Argv<T>) {
     })
     .option('seed', {
       alias: 's',
-      type: 'number',
-      describe: 'Seed of the random numbers [default: random, and printed]',
+      type: 'string',
+      describe:
+        'Seed of the random numbers, or several with commas between, of which each draws all [default: random, and printed]',
     })
     .option('num-inference-steps', {
       alias: 'step-count',

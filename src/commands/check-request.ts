@@ -92,7 +92,7 @@ const requests = {
     output: place,
     prompt: z.union([z.string(), z.array(z.string()).min(1)]),
     negativePrompt: z.string().optional(),
-    seed: number,
+    seed: z.union([z.number(), z.array(z.number()).min(1)]).optional(),
     steps: number,
     guidanceScale: number,
     scheduler: place,

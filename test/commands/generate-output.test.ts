@@ -36,6 +36,22 @@ test('several prompts are drawn as each would be alone, under names of their own
   expect(names(cased)).toEqual(['Zürich.7.final.png', 'zürich.1.7.final.png', 'Zu\u0308rich.2.7.final.png']);
 });
 
+test('several seeds draw every prompt, each as it would alone', async () => {
+  const images = await draw({ prompt: ['a cat', 'a dog'], seed: [3, 8], steps: 1, grid: true });
+  expect(names(images)).toEqual([
+    'a_cat.3.final.png',
+    'a_cat.8.final.png',
+    'a_dog.3.final.png',
+    'a_dog.8.final.png',
+    'a_cat.grid.3.final.png',
+  ]);
+  const [alone] = await draw({ prompt: 'a dog', seed: 8, steps: 1 });
+  expect(pixels(images[3])).toEqual(pixels(alone));
+  expect(recordOf(images[3])).toContain('Seed: 8,');
+  expect(recordOf(images[4])).toMatch(/^a cat\na dog\nSteps: 1, .*, Seed: 3 and 8,/);
+  await expect(draw({ prompt: 'a', seed: [3, 2 ** 32] })).rejects.toThrow('cannot seed the numpy random');
+});
+
 test('schedulers are compared with one prompt and seed, side by side with their times', async () => {
   const compareSchedulers = ['euler_a', 'DPMSolverMultistep'];
   const images = await draw({ prompt: 'a red circle', compareSchedulers });
@@ -51,6 +67,7 @@ test('schedulers are compared with one prompt and seed, side by side with their 
   expect(sheet?.kind).toBe('sheet');
   expect(sheet?.width).toBeGreaterThan(2 * 64);
   expect(sheet?.height).toBeGreaterThan(64);
+  expect(recordOf(sheet)).toContain('Sampler: EulerAncestralDiscrete and DPMSolverMultistep,');
   const both = { prompt: 'a', scheduler: 'ddim', compareSchedulers };
   await expect(draw(both)).rejects.toThrow('--scheduler or --compare-schedulers, not both');
   await expect(draw({ prompt: 'a', compareSchedulers: ['ddim', 'x'] })).rejects.toThrow(
@@ -75,8 +92,9 @@ test('pictures are saved as they are after some steps, on a sheet, and say how t
   ]);
   expect(images.map(({ kind }) => kind)).toEqual(['picture', 'picture', 'step', 'step', 'sheet']);
   expect(pixels(images[0])).not.toEqual(pixels(images[2]));
-  const { parameters = '' } = textsIn(readFileSync(images[1]?.path ?? ''));
-  expect(parameters.split('\n')).toEqual([
+  expect(recordOf(images[2])).toContain('Picture: 1 of 2, After step: 2,');
+  expect(recordOf(images[4])).not.toContain('Picture:');
+  expect(recordOf(images[1]).split('\n')).toEqual([
     'a “red” circle',
     'Negative prompt: no',
     'Steps: 4, Sampler: DPMSolverMultistep, CFG scale: 3, Seed: 7, Size: 64x64, RNG: numpy, Picture: 2 of 2, Version: sdconvert 0.1.0',
@@ -150,6 +168,11 @@ async function draw(
 
 function names(images: Awaited<ReturnType<typeof draw>>): string[] {
   return images.map(({ path }) => basename(path));
+}
+
+/** What a file says of how it was drawn. */
+function recordOf(image: { readonly path: string } | undefined): string {
+  return textsIn(readFileSync(image?.path ?? '')).parameters ?? '';
 }
 
 function pixels(image: { readonly path: string } | undefined): Uint8Array {

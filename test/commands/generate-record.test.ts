@@ -23,6 +23,7 @@ test('a picture that was edited has no strength; one that was redrawn has its ow
   const edited = await draw({ input: await convert('pix2pix'), image });
   expect(edited.name).toBe('a.1.final.png');
   expect(edited.record).not.toContain('Denoising strength');
+  expect(edited.record).toContain('Image CFG scale: 1.5');
   const redrawn = await draw({ input: await convert('plain'), image });
   expect(redrawn.name).toBe('a.str50.1.final.png');
   expect(redrawn.record).toContain('Denoising strength: 0.5');
@@ -43,6 +44,18 @@ test('a negative prompt is on record where it is read, and noted once where it i
     expect(record).not.toContain('blurry');
     expect(notes.filter((note) => note.includes('the negative prompt is not used'))).toHaveLength(1);
   }
+});
+
+test('ControlNets are on record with their scales and steps', async () => {
+  const image = square();
+  const { record } = await draw({
+    input: await convert('plain'),
+    controlnets: [
+      { name: 'controlnet', image, scale: 0.8, end: 0.5 },
+      { name: 'controlnet_1', image },
+    ],
+  });
+  expect(record).toContain('ControlNets: controlnet × 0.8 from 0 to 0.5 + controlnet_1 × 1,');
 });
 
 test('the time of a picture is that of its steps, however long its networks take to load', async () => {

@@ -68,7 +68,7 @@ export async function finishPictures(
     const { drawing, seconds } = from;
     const { seed, prompt, scheduler } = drawing;
     const path = join(drawing.request.output, nameOf(drawing, names, { index, step }));
-    await write(path, image, describeDrawing(drawing, index));
+    await write(path, image, describeDrawing([drawing], { index, step }));
     const { width, height } = image;
     written.push({ path, width, height, seed, prompt, scheduler, seconds, ...picture });
   }
@@ -159,7 +159,7 @@ function nameOf(
 
 /** Of compared schedulers, a row for each prompt, with names and times; otherwise as many columns as rows. */
 async function writeSheet(pictures: readonly Decoded[]): Promise<PictureSheet | undefined> {
-  const drawing = pictures[0]?.from.drawing;
+  const [drawing, ...others] = pictures.map(({ from }) => from.drawing);
   if (!drawing) return undefined;
   const { request, seed, prompt } = drawing;
   const { compareSchedulers, imageCount } = request;
@@ -169,7 +169,7 @@ async function writeSheet(pictures: readonly Decoded[]): Promise<PictureSheet | 
   const cells = pictures.map(({ image, from }) => ({ image, ...(compares && { label: labelOf(from) }) }));
   const sheet = contactSheet(cells, columns);
   const path = join(request.output, pictureName({ prompt, seed, label: compares ? 'schedulers' : 'grid' }));
-  await write(path, sheet, describeDrawing(drawing));
+  await write(path, sheet, describeDrawing([drawing, ...others]));
   return { kind: 'sheet', path, width: sheet.width, height: sheet.height, seed };
 }
 

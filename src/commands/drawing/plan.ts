@@ -75,11 +75,11 @@ export interface ControlPlan extends FoundControlNet, ControlStrength {
   readonly image: Image;
 }
 
-/** Default strength of the pipelines that have one; for inpainting it is that of diffusers. */
+/** Default strength of the pipelines that have one: Apple's, and for inpainting that of diffusers (0.9999 in its pipeline for XL). */
 const strengths: { readonly [P in PipelineKind]?: number } = { 'image to image': 0.5, inpainting: 1 };
 
 /** Default image guidance scale. */
-const IMAGE_GUIDANCE = 1.5;
+export const IMAGE_GUIDANCE = 1.5;
 
 /** Plans the drawings of a request in the folder that it names. Throws as `planIn`. */
 export async function planDrawings(request: GenerateRequest, context: Context): Promise<Drawing[]> {
@@ -92,8 +92,8 @@ function unetsFor({ controlnets, refinerStart }: GenerateRequest): readonly Draw
 }
 
 /**
- * Finds and checks everything that a request needs, and plans a drawing for each prompt and scheduler; loads no network. Drawings of
- * several folders may share what is `loaded`. Throws what `generate` throws for a bad request.
+ * Finds and checks everything that a request needs, and plans a drawing for each prompt, seed and scheduler; loads no network. Drawings
+ * of several folders may share what is `loaded`. Throws what `generate` throws for a bad request.
  */
 export async function planIn(
   folder: DrawingFolder,
@@ -120,25 +120,24 @@ export async function planIn(
   const refiner = await planRefiner({ request, folder, unet, settings, schedules, network }, context);
   const inversions = await readTextualInversions(request.textualInversions);
   noteUnused(inversions, request, context);
-  const seed = request.seed ?? randomSeed();
-  await makeFolder(request.output);
-  if (request.seed === undefined)
-    context.onProgress?.({
-      type: 'note',
-      message: `the seed is ${seed}: pass --seed ${seed} to get the same picture again.`,
-    });
   const guidance = guidanceFor(unet, pipeline, request);
   const networks = new Networks(folder, request, loaded);
   const common = {
-    ...{ seed, folder, networks, unet, network, refiner, pipeline, guidance, size },
+    ...{ folder, networks, unet, network, refiner, pipeline, guidance, size },
     request: withoutUnused(request, { guidance, refiner }, context),
     ...{ ...pictures, strength, settings, inversions },
   };
-  return [request.prompt]
-    .flat()
-    .flatMap((prompt) =>
-      schedulers.map((scheduler) => ({ ...common, ...scheduler, prompt, rng: createRng(request.rng, seed) })),
-    );
+  const seeds = seedsOf(request, context);
+  const drawings = [request.prompt].flat().flatMap((prompt) =>
+    seeds.flatMap((seed) =>
+      schedulers.map((scheduler) => {
+        const rng = createRng(request.rng, seed);
+        return { ...common, ...scheduler, prompt, seed, rng };
+      }),
+    ),
+  );
+  await makeFolder(request.output);
+  return drawings;
 }
 
 /** Throws `UnsupportedModelError` for Stable Diffusion XL as Core AI has it. */
@@ -334,7 +333,13 @@ function guidanceFor(
   return guidanceScale > 1 && guidanceChannels === undefined ? classifierFree(guidanceScale) : unguided;
 }
 
-/** A seed that every random number generator accepts. */
-function randomSeed(): number {
-  return crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
+/** The seeds that were asked for; else a random one, which every random number generator accepts and a note tells. */
+function seedsOf({ seed: asked }: GenerateRequest, { onProgress }: Context): readonly number[] {
+  if (asked !== undefined) return [asked].flat();
+  const [seed = 0] = crypto.getRandomValues(new Uint32Array(1));
+  onProgress?.({
+    type: 'note',
+    message: `the seed is ${seed}: pass --seed ${seed} to get the same picture again.`,
+  });
+  return [seed];
 }

@@ -10,12 +10,12 @@ export interface GenerateRequest extends FromHub {
   readonly input: string;
   /** Folder for the pictures. */
   readonly output: string;
-  /** One or several; each is drawn with the seed as if it were alone. */
+  /** One or several; each is drawn with each seed as if it were alone. */
   readonly prompt: string | readonly string[];
   /** Empty when left out; Stable Diffusion XL then gets zeros as embeddings if `force_zeros_for_empty_prompt` is set. */
   readonly negativePrompt?: string | undefined;
-  /** Random when left out, and reported in a note. */
-  readonly seed?: number | undefined;
+  /** One or several; random when left out, and reported in a note. */
+  readonly seed?: number | readonly number[] | undefined;
   readonly steps: number;
   /** 1 or less turns classifier-free guidance off, at half the cost. A UNet with distilled guidance (LCM) takes it as an input. */
   readonly guidanceScale: number;
