@@ -81,12 +81,12 @@ export async function requireDrawable(
   { client, source, output }: ClientFolder,
   models: readonly ClientModel[],
 ): Promise<void> {
-  const { target } = profiles[client];
+  const { target, networks } = profiles[client];
   const kinds = new Set(models.map(({ id }) => networkKind(id.network)));
   const named = models.map(({ id, path }) => ({ network: id.network, paths: [path] }));
   for (const wanted of await networksNeeded(client, named)) {
     const standIn = target === 'coreml' ? standIns[wanted] : undefined;
-    if (kinds.has(wanted) || (standIn && kinds.has(standIn))) continue;
+    if (kinds.has(wanted) || (standIn && networks.includes(standIn) && kinds.has(standIn))) continue;
     const record = await readProvenance(output);
     const command = convertFor(client, record, { output: record && output, replaces: false });
     throw new NotFoundError({

@@ -30,6 +30,8 @@ export interface SwiftResources {
   readonly compiler: Compiler;
   /** Metadata that compiled models have besides those of their packages. */
   readonly metadata?: ModelMetadata | undefined;
+  /** Names that outputs of compiled models have instead of those of their packages. */
+  readonly outputNames?: Readonly<Record<string, string>> | undefined;
 }
 
 /** Metadata of a compiled model, by key. */
@@ -76,7 +78,7 @@ export async function bundleSwiftResources(
 
 /** The compiled models of `bundleSwiftResources` alone; other forms of their networks go. Throws as that does. */
 export async function compileBundles(
-  { packages, compiler, metadata }: Omit<SwiftResources, 'tokenizer'>,
+  { packages, compiler, metadata, outputNames }: Omit<SwiftResources, 'tokenizer'>,
   folder: string,
   { onProgress, signal }: Context = {},
 ): Promise<WrittenFile[]> {
@@ -90,7 +92,7 @@ export async function compileBundles(
     onProgress?.({ type: 'progress', stage: 'bundle', what: bundle, done, total: wanted.length });
     await forgetProvenance(join(folder, bundle));
     const added = metadata && ((description: ModelDescription) => metadata(id, description));
-    await compileWith(compiler, path, join(folder, bundle), { signal, metadata: added });
+    await compileWith(compiler, path, join(folder, bundle), { signal, metadata: added, outputNames });
     for await (const { name: file } of filesBelow(join(folder, bundle))) {
       const hashed = knownWeights(file, files) ?? (await hash(join(folder, bundle, file), signal));
       written.push({ name: `${bundle}/${file}`, ...hashed });

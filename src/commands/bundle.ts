@@ -139,7 +139,9 @@ async function bundleCoreMl(
   const metadata = profile.settingsInMetadata
     ? guernikaMetadata((await readProvenance(source))?.pipeline?.scheduler ?? (await schedulerIn(source)))
     : undefined;
-  const files = await bundleSwiftResources({ packages, tokenizer, compiler, metadata }, into, context);
+  const { outputNames } = profile;
+  const resources = { packages, tokenizer, compiler, metadata, outputNames };
+  const files = await bundleSwiftResources(resources, into, context);
   if (await isConversion(output)) await recordBundle(output, profile.folder, files);
   return { client, folder: into, files };
 }

@@ -7,6 +7,7 @@ import { withArtifact } from '../formats/open.ts';
 import { readJsonObject } from '../io/json/python-json.ts';
 import type { ModelInFolder } from '../run/find-models.ts';
 import { optimumInput } from '../run/tensor-names.ts';
+import { isOfRefiner } from '../run/xl-models.ts';
 
 /** Facts about a UNet, read from its inputs; no weight has been read. */
 export interface DrawnUnet {
@@ -78,9 +79,6 @@ async function trainedSize(unet: string): Promise<Pick<DrawnUnet, 'size' | 'mult
   return { size: [height, width], multiple: 2 ** (data.block_out_channels.length - 1) };
 }
 
-/** Width of a refiner's `time_ids`: one aesthetic score takes the place of the target height and width. */
-const REFINER_IDS = 5;
-
 /** Channels of the text embeddings of Stable Diffusion 2; Stable Diffusion 1 has 768. */
 const SD2_TEXT_CHANNELS = 1024;
 
@@ -93,7 +91,7 @@ export function textSizes(shapes: Shapes) {
 
 function familyBy(shapes: Shapes): Family {
   const ids = shapes.get('time_ids')?.at(-1);
-  if (ids !== undefined) return ids === REFINER_IDS || ids === 2 * REFINER_IDS ? 'sdxl-refiner' : 'sdxl';
+  if (ids !== undefined) return isOfRefiner(ids) ? 'sdxl-refiner' : 'sdxl';
   return textSizes(shapes).channels === SD2_TEXT_CHANNELS ? 'sd2' : 'sd1';
 }
 
@@ -105,5 +103,6 @@ function unknownUnet(path: string, shapes: Shapes, kind: 'depth' | undefined): U
       ? `generate cannot use ${path}: it takes ${sample[1]} channels${kind ? `, for ${kindTitles[kind]}` : ''}.`
       : `${path} is named as a UNet, but has no input called sample.`,
     details: { 'it takes': inputs.join(', ') || 'nothing' },
+    advice: 'Use a UNet for text to image, inpainting or pix2pix, such as sdconvert writes.',
   });
 }

@@ -2,7 +2,7 @@ import type { Family } from '../checkpoint/family.ts';
 import type { Context } from '../context.ts';
 import { CLIP_TOKENS } from '../convert/config/clip-text-config.ts';
 import { RequestError } from '../errors.ts';
-import { type Runner, SKIPPED_STATES, type TextEncoderChanges } from '../formats/runner.ts';
+import { type Runner, SKIPPED_STATES, type TensorMap, type TextEncoderChanges } from '../formats/runner.ts';
 import { joinRows, pickRows } from '../weights/tensor-data.ts';
 import type { ClipTokenizer } from './clip-tokenizer.ts';
 import type { DrawnUnet } from './drawn-unet.ts';
@@ -182,6 +182,12 @@ function noteCut({ prompts }: Tokenized, { onProgress }: Context): void {
     });
 }
 
+/** Name of the states that XL reads, the last but one; Guernika's compiled encoders give no others, and call them the last. */
+function statesOfXl(outputs: TensorMap, { path }: Runner): string {
+  const isGuernikas = path.endsWith('.mlmodelc') && !outputs.has('hidden_embeds');
+  return isGuernikas && outputs.has('last_hidden_state') ? 'last_hidden_state' : 'hidden_embeds';
+}
+
 /** Runs one text encoder: hidden states [prompts,S,C], and on request the pooled embeddings [prompts,C]. */
 async function encodeWith(
   networks: TextEncoders['networks'],
@@ -196,7 +202,7 @@ async function encodeWith(
   const length = ids.length / prompts.length;
   const encode = async (network: Runner) => {
     const outputs = await runEncoder(network, ids);
-    const usual = float32(outputs, isXl ? 'hidden_embeds' : 'last_hidden_state', network);
+    const usual = float32(outputs, isXl ? statesOfXl(outputs, network) : 'last_hidden_state', network);
     const ofLast = clipSkip > 0 ? float32(outputs, SKIPPED_STATES, network) : usual;
     const [first, ...others] = prompts.map(({ chunks }, i) => {
       const rows = chunks.map((_, row) => i * length + row);

@@ -40,8 +40,23 @@ export async function areOfOneText(textEncoders: readonly string[]): Promise<boo
  * lacking. Where no UNet can be read, by that.
  */
 export async function areOfXl(models: readonly NamedModel[]): Promise<boolean> {
-  const unets = models.filter(({ network }) => network === 'unet' || network === 'control-unet');
-  const inputs = await inputsOf(unets.flatMap(({ paths }) => paths));
+  const inputs = await unetInputs(models);
   if (inputs.length > 0) return inputs.some(({ name }) => optimumInput(name) === 'time_ids');
   return models.some(({ network }) => network === 'text_encoder_2');
+}
+
+/** Whether models draw as XL's refiner does, which reads the second text encoder alone. */
+export async function areOfRefiner(models: readonly NamedModel[]): Promise<boolean> {
+  const ids = (await unetInputs(models)).find(({ name }) => optimumInput(name) === 'time_ids');
+  return isOfRefiner(ids?.shape?.at(-1));
+}
+
+/** Whether so many `time_ids`, of one row or of two in a row, are the refiner's five: an aesthetic score takes the place of a size. */
+export function isOfRefiner(ids: number | string | undefined): boolean {
+  return ids === 5 || ids === 10;
+}
+
+async function unetInputs(models: readonly NamedModel[]): Promise<readonly DeclaredValue[]> {
+  const unets = models.filter(({ network }) => network === 'unet' || network === 'control-unet');
+  return inputsOf(unets.flatMap(({ paths }) => paths));
 }

@@ -51,8 +51,15 @@ beforeEach(() => {
   model('vae_decoder', { latent_sample: sample }, 'sample');
   for (const ending of ['xml', 'bin']) write(`tokenizer/openvino_tokenizer.${ending}`, '');
   write('scheduler/scheduler_config.json', '{"_class_name": "EulerDiscreteScheduler"}');
-  write('model_index.json', '{"_class_name": "StableDiffusionPipeline"}');
+  write('model_index.json', JSON.stringify(index));
 });
+
+const index = {
+  _class_name: 'StableDiffusionPipeline',
+  text_encoder: ['transformers', 'CLIPTextModel'],
+  unet: ['diffusers', 'UNet2DConditionModel'],
+  vae: ['diffusers', 'AutoencoderKL'],
+};
 
 async function problems(): Promise<readonly string[]> {
   return (await verify({ path: at('ir'), clients: ['openvino'] })).problems;
@@ -77,6 +84,20 @@ test('what GenAI would refuse is named', async () => {
       'vae_decoder: its weights are cut short: openvino_model.bin has 31 bytes, 32 are needed.',
       'scheduler/scheduler_config.json names DPMSolverMultistepScheduler, which openvino has not.',
       'tokenizer/openvino_tokenizer.xml is missing.',
+    ].map((problem) => `openvino: ${problem}`),
+  );
+});
+
+test('an index that leaves out what GenAI reads of it is named', async () => {
+  write('model_index.json', JSON.stringify({ ...index, _class_name: undefined, vae: [null, null] }));
+  write('scheduler/scheduler_config.json', '{}');
+  write('unet/config.json', '[]');
+  expect(await problems()).toEqual(
+    [
+      'model_index.json names no pipeline, and openvino takes StableDiffusionPipeline, StableDiffusionXLPipeline, LatentConsistencyModelPipeline.',
+      'model_index.json names nothing for vae instead of AutoencoderKL.',
+      'scheduler/scheduler_config.json names no scheduler (_class_name).',
+      'unet/config.json holds no JSON object, and openvino reads one.',
     ].map((problem) => `openvino: ${problem}`),
   );
 });

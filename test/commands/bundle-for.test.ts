@@ -86,7 +86,7 @@ test('ComfyUI’s UNet takes text as diffusers has it, and computes what Apple�
 });
 
 test('verify names what a client would refuse, and the command that mends it', async () => {
-  const folder = temporary('refused');
+  const folder = temporary('refused by some');
   cpSync(join(output, 'onnx'), folder, { recursive: true });
   const check = async (client: ClientName) =>
     (await verify({ path: folder, clients: [client] })).clients?.[0];
@@ -95,7 +95,7 @@ test('verify names what a client would refuse, and the command that mends it', a
     'unet: timestep float32 [], and openvino takes timestep int64 [1].',
     'scheduler/scheduler_config.json names DPMSolverMultistepScheduler, which openvino has not.',
   ]);
-  expect(found?.mend).toBe(`sdconvert bundle ${folder} --for openvino`);
+  expect(found?.mend).toBe(`sdconvert bundle '${folder}' --for openvino`);
   expect(await check('optimum')).toMatchObject({ problems: [] });
 
   const scheduler = join(folder, 'scheduler/scheduler_config.json');
@@ -110,6 +110,52 @@ test('verify names what a client would refuse, and the command that mends it', a
   expect(broken?.problems).toContain('unet: Its weights are missing: there is no model.onnx_data beside it.');
   // The folder is no conversion: nothing is converted into it.
   expect(broken?.mend).toBe('sdconvert convert --model-version CHECKPOINT --for diffusers-js -o OUT');
+});
+
+test('a folder that has a client’s own file names alone is held against these', async () => {
+  const folder = temporary('flat');
+  mkdirSync(folder);
+  const { flatNames } = profiles['webnn-sd15'];
+  const own = join(output, profiles['webnn-sd15'].folder);
+  for (const name of readdirSync(own).filter((each) => Object.values(flatNames ?? {}).includes(each)))
+    cpSync(join(own, name), join(folder, name));
+  const problems = async () => (await verify({ path: folder, clients: ['webnn-sd15'] })).problems;
+  expect(await problems()).toEqual([]);
+  cpSync(join(output, 'onnx/vae_decoder/model.onnx'), join(folder, flatNames?.vae_decoder ?? ''));
+  rmSync(join(folder, flatNames?.unet ?? ''));
+  const found = await problems();
+  expect(found).toContain(`webnn-sd15: ${flatNames?.unet} is missing.`);
+  expect(found.join()).toContain('vae_decoder: latent_sample float32 [batch_size, 4, latent_height');
+});
+
+test('Guernika does not load a UNet of Apple’s ControlNets', async () => {
+  const folder = temporary('controlled only');
+  cpSync(join(output, 'Resources'), folder, { recursive: true });
+  renameSync(join(folder, 'Unet.mlmodelc'), join(folder, 'ControlledUnet.mlmodelc'));
+  expect((await verify({ path: folder, clients: ['swift', 'mochi', 'guernika'] })).problems).toEqual([
+    'guernika: there is no Unet.mlmodelc, and no UnetChunk1.mlmodelc with UnetChunk2.mlmodelc.',
+  ]);
+});
+
+test('verify names ControlNets that Mochi would not offer', async () => {
+  const folder = temporary('controlled');
+  cpSync(join(output, 'Resources'), folder, { recursive: true });
+  cpSync(join(folder, 'Unet.mlmodelc'), join(folder, 'controlnet/Canny.mlmodelc'), { recursive: true });
+  const [own] = JSON.parse(readFileSync(join(folder, 'Unet.mlmodelc/metadata.json'), 'utf8'));
+  const problems = async (name: string, shape: string, operations = own.mlProgramOperationTypeHistogram) => {
+    const inputSchema = [{ ...own.inputSchema[0], name, shape }];
+    const metadata = { ...own, inputSchema, mlProgramOperationTypeHistogram: operations };
+    writeFileSync(join(folder, 'controlnet/Canny.mlmodelc/metadata.json'), JSON.stringify([metadata]));
+    return (await verify({ path: folder, clients: ['mochi'] })).problems;
+  };
+  expect(await problems('controlnet_cond', '[2, 3, 64, 64]')).toEqual([]);
+  expect(await problems('controlnet_cond', '[2, 3, 64, 128]', {})).toEqual([
+    'mochi: controlnet/Canny is for 64 × 128 pixels, and mochi offers it for models of that size: this is 64 × 64.',
+    'mochi: controlnet/Canny has another attention than Unet, so mochi does not offer it for this model.',
+  ]);
+  expect(await problems('sample', '[2, 4, 8, 8]')).toEqual([
+    'mochi: controlnet/Canny has no input controlnet_cond with a size.',
+  ]);
 });
 
 test('verify reads metadata.json as Mochi and Guernika read it', async () => {

@@ -1,7 +1,10 @@
+import { cpSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { clientNames } from '../../src/bundle/profiles/profile.ts';
 import { profiles } from '../../src/bundle/profiles/profiles.ts';
 import { convertCheckpoint } from '../../src/commands/convert.ts';
+import { generate } from '../../src/commands/generate.ts';
 import { runArtifacts } from '../../src/commands/run.ts';
 import { verify } from '../../src/commands/verify.ts';
 import type { TensorMap } from '../../src/formats/runner.ts';
@@ -9,6 +12,7 @@ import { createRng } from '../../src/random/random.ts';
 import { psnr } from '../../src/validate/psnr.ts';
 import type { TensorData } from '../../src/weights/tensor-data.ts';
 import { numbersOf } from '../../src/weights/tensor-values.ts';
+import { writeModels } from '../support/sd-shapes.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { writeXlCheckpoint } from '../support/xl-checkpoint.ts';
 
@@ -29,6 +33,52 @@ test('the others say that they cannot draw with it', async () => {
 
 test.each(clients)('%s takes it as it is written', async (client) => {
   expect((await verify({ path: at('out'), clients: [client] })).problems).toEqual([]);
+});
+
+test('what they need of it beside one text encoder is missed', async () => {
+  const onnx = at('lacking');
+  cpSync(at('out/onnx'), onnx, { recursive: true });
+  rmSync(join(onnx, 'tokenizer_2/merges.txt'));
+  // Of Stable Diffusion 1, which gives no hidden states.
+  await writeModels(onnx, { models: ['text_encoder'] });
+  expect((await verify({ path: onnx, clients: ['optimum'] })).problems).toEqual([
+    'optimum: text_encoder has no outputs hidden_states.0, hidden_states.1, …, of which Stable Diffusion XL reads the last but one.',
+    'optimum: tokenizer_2/merges.txt is missing.',
+  ]);
+  const compiled = at('lacking apps');
+  cpSync(at('out/Resources'), compiled, { recursive: true });
+  rmSync(join(compiled, 'TextEncoder.mlmodelc'), { recursive: true });
+  expect((await verify({ path: compiled, clients: ['swift', 'guernika'] })).problems).toEqual([
+    'swift: TextEncoder.mlmodelc is missing.',
+    'guernika: TextEncoder.mlmodelc is missing.',
+    'guernika: TextEncoder2 has no output last_hidden_state, which guernika reads.',
+  ]);
+});
+
+test('Guernika’s text encoders give what Apple’s give, under the name that it reads', async () => {
+  const tokens = {
+    dtype: 'f32',
+    shape: [1, 77],
+    data: Float32Array.from({ length: 77 }, (_, i) => i),
+  } as const;
+  for (const encoder of ['TextEncoder', 'TextEncoder2']) {
+    const run = (folder: string) =>
+      runArtifacts({
+        artifacts: [at('out', folder, `${encoder}.mlmodelc`)],
+        inputs: new Map([['input_ids', tokens]]),
+      });
+    const [apple, own] = [await run('Resources'), await run('guernika')];
+    expect([...own.keys()].sort()).toEqual(['last_hidden_state', 'pooled_outputs']);
+    expect(own.get('last_hidden_state')).toEqual(apple.get('hidden_embeds'));
+    expect(own.get('pooled_outputs')).toEqual(apple.get('pooled_outputs'));
+  }
+  const draw = async (folder: string) => {
+    const output = at('drawn', folder);
+    const request = { input: at('out', folder), output, prompt: 'a', seed: 1, steps: 1 };
+    const [picture] = await generate(request);
+    return readFileSync(picture?.path ?? '');
+  };
+  expect(await draw('guernika')).toEqual(await draw('Resources'));
 });
 
 const rng = createRng('numpy', 5);

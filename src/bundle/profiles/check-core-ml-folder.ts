@@ -8,7 +8,7 @@ import { exists, pathKind } from '../../io/disk.ts';
 import { excerpt } from '../../io/error-text.ts';
 import { readStrictJson } from '../../io/json/strict-json.ts';
 import { modelsIn } from '../../run/find-models.ts';
-import { areOfXl } from '../../run/xl-models.ts';
+import { areOfRefiner, areOfXl } from '../../run/xl-models.ts';
 import type { ClientName, Profile } from './profile.ts';
 
 /**
@@ -21,6 +21,7 @@ const metadataSchema = z.tuple([
   z.looseObject({
     mlProgramOperationTypeHistogram: z.record(z.string(), z.number()),
     inputSchema: z.array(z.record(z.string(), z.string())).min(1),
+    outputSchema: z.array(z.looseObject({ name: z.string() })).optional(),
     userDefinedMetadata: z.record(z.string(), z.string()).optional(),
   }),
 ]);
@@ -40,11 +41,10 @@ export async function checkCoreMlFolder(
   const found: string[] = [];
   for (const file of profile.files)
     if ((await pathKind(join(folder, file))) !== 'file') found.push(`${file} is missing.`);
-  const unets = await presentUnets(folder);
+  const unets = await presentUnets(profile, folder);
   if (unets.length === 0)
     found.push('there is no Unet.mlmodelc, and no UnetChunk1.mlmodelc with UnetChunk2.mlmodelc.');
-  const isXl = await areOfXl(await modelsIn(folder));
-  const others = [isXl ? 'TextEncoder2' : 'TextEncoder', 'VAEDecoder'];
+  const others = [...(await textEncodersFor(folder)), 'VAEDecoder'];
   if (client === 'mochi') others.push('VAEEncoder');
   for (const name of others)
     if ((await pathKind(join(folder, `${name}.mlmodelc`))) !== 'folder')
@@ -57,11 +57,11 @@ export async function checkCoreMlFolder(
   if (client === 'mochi') {
     if (await exists(join(folder, 'VAEEncoder.mlmodelc')))
       found.push(...(await checkMetadata(folder, 'VAEEncoder', checkEncoder)));
-    return found;
+    return [...found, ...(unet ? await checkControlNets(folder, unet) : [])];
   }
   for (const name of ['TextEncoder', 'TextEncoder2'])
     if (await exists(join(folder, `${name}.mlmodelc`)))
-      found.push(...(await checkMetadata(folder, name, () => [])));
+      found.push(...(await checkMetadata(folder, name, (metadata) => checkTextEncoder(name, metadata))));
   return [...found, ...(unet ? await checkPrediction(folder, unet) : [])];
 }
 
@@ -81,11 +81,18 @@ async function checkCompiled(folder: string): Promise<string[]> {
   return found;
 }
 
-/** The UNet that apps load: whole, for ControlNets, or the first of two chunks. */
-async function presentUnets(folder: string): Promise<string[]> {
+/** The text encoders that the UNet reads: Stable Diffusion XL both, its refiner the second. */
+async function textEncodersFor(folder: string): Promise<string[]> {
+  const models = await modelsIn(folder);
+  if (!(await areOfXl(models))) return ['TextEncoder'];
+  return (await areOfRefiner(models)) ? ['TextEncoder2'] : ['TextEncoder', 'TextEncoder2'];
+}
+
+/** The UNet that apps load: whole, the first of two chunks, or, where they have Apple’s ControlNets, the one for these. */
+async function presentUnets({ networks }: Profile, folder: string): Promise<string[]> {
+  const loaded = ['Unet', 'UnetChunk1', ...(networks.includes('control-unet') ? ['ControlledUnet'] : [])];
   const names: string[] = [];
-  for (const name of ['Unet', 'UnetChunk1', 'ControlledUnet'])
-    if (await exists(join(folder, `${name}.mlmodelc`))) names.push(name);
+  for (const name of loaded) if (await exists(join(folder, `${name}.mlmodelc`))) names.push(name);
   const isHalf = names.includes('UnetChunk1') && !(await exists(join(folder, 'UnetChunk2.mlmodelc')));
   return isHalf ? names.filter((name) => name !== 'UnetChunk1') : names;
 }
@@ -128,12 +135,63 @@ function checkUnet(client: ClientName, name: string, metadata: Metadata): string
   return found;
 }
 
+/** Guernika ends where a text encoder lacks one of these outputs, of Stable Diffusion XL too (TextEncoder.swift). */
+function checkTextEncoder(name: string, { outputSchema }: Metadata): string[] {
+  if (!outputSchema) return [];
+  return ['last_hidden_state', 'pooled_outputs']
+    .filter((wanted) => !outputSchema.some((output) => output.name === wanted))
+    .map((wanted) => `${name} has no output ${wanted}, which guernika reads.`);
+}
+
 /** Mochi takes the size of pictures from the encoder's input. */
 function checkEncoder({ inputSchema: [input] }: Metadata): string[] {
   if (/^\[1, 3, \d+, \d+\]$/.test(input?.shape ?? '')) return [];
   return [
     `VAEEncoder takes ${input?.shape ?? 'no shape'}, and mochi reads the size from [1, 3, height, width].`,
   ];
+}
+
+/** ControlNets that Mochi leaves out: it offers those of the model’s size and attention (SDControlNet.swift, SDModel.swift). */
+async function checkControlNets(folder: string, unet: string): Promise<string[]> {
+  const place = join(folder, 'controlnet');
+  const models = (await pathKind(place)) === 'folder' ? await artifactsIn(place) : [];
+  const [own, encoder] = await Promise.all([unet, 'VAEEncoder'].map((name) => readMetadata(folder, name)));
+  const drawn = typeof encoder === 'object' ? sizeOf(encoder.inputSchema[0]?.shape) : undefined;
+  // What is wrong with these was said before.
+  if (typeof own !== 'object' || drawn === undefined) return [];
+  const found: string[] = [];
+  for (const { format, path } of models) {
+    if (format !== 'mlmodelc') continue;
+    const name = `controlnet/${modelName(path)}`;
+    const check = (metadata: Metadata): string[] => {
+      const input = metadata.inputSchema.find((each) => each.name === 'controlnet_cond');
+      const size = sizeOf(input?.shape);
+      if (size === undefined) return [`${name} has no input controlnet_cond with a size.`];
+      return [
+        ...(size === drawn
+          ? []
+          : [
+              `${name} is for ${size} pixels, and mochi offers it for models of that size: this is ${drawn}.`,
+            ]),
+        ...(isSplit(metadata) === isSplit(own)
+          ? []
+          : [`${name} has another attention than ${unet}, so mochi does not offer it for this model.`]),
+      ];
+    };
+    found.push(...(await checkMetadata(folder, name, check)));
+  }
+  return found;
+}
+
+/** Whether Mochi takes a model’s attention for SPLIT_EINSUM. */
+function isSplit({ mlProgramOperationTypeHistogram: operations }: Metadata): boolean {
+  return operations['Ios16.einsum'] !== undefined;
+}
+
+/** Height and width in a declared shape: `[2, 3, 512, 768]` → `512 × 768`. */
+function sizeOf(shape = ''): string | undefined {
+  const [, height, width] = /^\[\d+, \d+, (\d+), (\d+)\]$/.exec(shape) ?? [];
+  return height && `${height} × ${width}`;
 }
 
 function shapeOf({ inputSchema }: Metadata, name: string): number[] | undefined {

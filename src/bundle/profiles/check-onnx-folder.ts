@@ -35,36 +35,70 @@ export async function checkOnnxFolder(
   folder: string,
 ): Promise<string[]> {
   const found: string[] = [];
-  let needsSecondEncoder = false;
+  const models = new Map<NetworkKind, Edges>();
   for (const network of networkKinds.filter((each) => profile.networks.includes(each))) {
-    const path = join(folder, network, 'model.onnx');
+    const path = join(folder, fileOf(profile, network));
     if ((await pathKind(path)) !== 'file') {
-      if (profile.required.includes(network)) found.push(await missing(client, folder, network));
+      if (profile.required.includes(network)) found.push(await missing(client, profile, folder, network));
       continue;
     }
     try {
       const facts = await readOnnxFacts(path);
-      if (network === 'unet') needsSecondEncoder = facts.inputs.some(({ name }) => name === 'text_embeds');
+      models.set(network, facts);
       found.push(...checkModel(client, profile, network, facts));
     } catch (error) {
       if (!(error instanceof SdConvertError)) throw error;
       found.push(error.problem);
     }
   }
-  if (needsSecondEncoder) {
-    if (!profile.networks.includes('text_encoder_2'))
-      found.push(`unet is of Stable Diffusion XL, and ${client} has no second text encoder.`);
-    else if ((await pathKind(join(folder, 'text_encoder_2/model.onnx'))) !== 'file')
-      found.push('text_encoder_2/model.onnx is missing, which the UNet of Stable Diffusion XL needs.');
-  }
-  return [...found, ...(await checkFiles(client, profile, folder))];
+  const isXl = models.get('unet')?.inputs.some(({ name }) => name === 'text_embeds') === true;
+  if (!isXl) return [...found, ...(await checkFiles(client, profile, folder))];
+  found.push(...(await checkXl(client, profile, folder, models)));
+  return [...found, ...(await checkFiles(client, withSecondTokenizer(profile), folder))];
 }
 
-async function missing(client: ClientName, folder: string, network: NetworkKind): Promise<string> {
+/** The file of a network, relative to the folder, as a client asks for it. */
+function fileOf({ flatNames }: Profile, network: NetworkKind): string {
+  return flatNames?.[network] ?? `${network}/model.onnx`;
+}
+
+async function missing(
+  client: ClientName,
+  profile: Profile,
+  folder: string,
+  network: NetworkKind,
+): Promise<string> {
   const isInChunks = (await pathKind(join(folder, `${network}_chunk1`))) !== undefined;
   return isInChunks
     ? `${network} is in chunks, and ${client} loads it whole.`
-    : `${network}/model.onnx is missing.`;
+    : `${fileOf(profile, network)} is missing.`;
+}
+
+/** What Stable Diffusion XL needs beside: a second text encoder, and of both the states before their last layer. */
+async function checkXl(
+  client: ClientName,
+  profile: Profile,
+  folder: string,
+  models: ReadonlyMap<NetworkKind, Edges>,
+): Promise<string[]> {
+  if (!profile.networks.includes('text_encoder_2'))
+    return [`unet is of Stable Diffusion XL, and ${client} has no second text encoder.`];
+  const second = fileOf(profile, 'text_encoder_2');
+  if ((await pathKind(join(folder, second))) !== 'file')
+    return [`${second} is missing, which the UNet of Stable Diffusion XL needs.`];
+  return (['text_encoder', 'text_encoder_2'] as const)
+    .filter((encoder) => models.get(encoder)?.outputs.every(({ name }) => !/^hidden_states\.\d+$/.test(name)))
+    .map(
+      (encoder) =>
+        `${encoder} has no outputs hidden_states.0, hidden_states.1, …, of which Stable Diffusion XL reads the last but one.`,
+    );
+}
+
+/** A client that reads a tokenizer reads two of Stable Diffusion XL. */
+function withSecondTokenizer(profile: Profile): Profile {
+  const second = profile.files.filter((name) => name.startsWith('tokenizer/'));
+  const files = [...profile.files, ...second.map((name) => name.replace('tokenizer/', 'tokenizer_2/'))];
+  return { ...profile, files };
 }
 
 /** What of a model's facts is held against a client's edges. */
@@ -131,13 +165,12 @@ function show({ name, dtype, shape }: Port): string {
 /** Checks the files beside the models: that they are there, are strict JSON, and name what the client has. */
 export async function checkFiles(client: ClientName, profile: Profile, folder: string): Promise<string[]> {
   const found: string[] = [];
-  const wanted = [...profile.files, ...Object.values(profile.flatNames ?? {})];
+  const wanted = [...profile.files];
   const hasConfigs = profile.files.includes('model_index.json');
   for (const network of profile.required) if (hasConfigs) wanted.push(`${network}/config.json`);
   for (const name of wanted) {
     if ((await pathKind(join(folder, name))) !== 'file') {
-      // A safety checker may be left out of any bundle.
-      if (name !== profile.flatNames?.safety_checker) found.push(`${name} is missing.`);
+      found.push(`${name} is missing.`);
       continue;
     }
     if (!name.endsWith('.json')) continue;
@@ -150,14 +183,15 @@ export async function checkFiles(client: ClientName, profile: Profile, folder: s
 }
 
 function checkJson(client: ClientName, profile: Profile, name: string, json: unknown): string[] {
-  if (!isJsonObject(json)) return [];
+  if (!isJsonObject(json)) return [`${name} holds no JSON object, and ${client} reads one.`];
   const { _class_name: own } = json;
+  const { pipelines, schedulers, components = {} } = profile;
   if (name === SCHEDULER_FILE) {
+    if (schedulers && typeof own !== 'string') return [`${name} names no scheduler (_class_name).`];
     const replaced = replacedScheduler(profile, json);
     return replaced ? [`${name} names ${replaced.from}, which ${client} has not.`] : [];
   }
   if (name !== 'model_index.json') return [];
-  const { pipelines, components = {} } = profile;
   return [
     ...(pipelines && !pipelines.some((each) => each === own)
       ? [
@@ -170,6 +204,8 @@ function checkJson(client: ClientName, profile: Profile, name: string, json: unk
 
 function checkComponent(json: JsonObject, key: string, className: string): string[] {
   const entry = json[key];
-  if (!Array.isArray(entry) || typeof entry[1] !== 'string' || entry[1] === className) return [];
-  return [`model_index.json names ${entry[1]} for ${key} instead of ${className}.`];
+  const named = Array.isArray(entry) && typeof entry[1] === 'string' ? entry[1] : undefined;
+  // Only Stable Diffusion XL has it, whose models are checked.
+  if (named === className || (named === undefined && key === 'text_encoder_2')) return [];
+  return [`model_index.json names ${named ?? 'nothing'} for ${key} instead of ${className}.`];
 }

@@ -45,11 +45,16 @@ export const coreMlProfiles = {
     title: 'Guernika',
     folder: 'guernika',
     required: core,
-    networks: all,
+    networks: [...core, 'text_encoder_2', 'vae_encoder', 'safety_checker'],
     takesChunks: true,
     files: tokenizer,
     settingsInMetadata: true,
-    notes: ['Its metadata carry prediction_type, so models that predict v work.'],
+    // Of Stable Diffusion XL’s text encoders, in which it is the last but one.
+    outputNames: { hidden_embeds: 'last_hidden_state' },
+    notes: [
+      'Its metadata carry prediction_type, so models that predict v work.',
+      'Its ControlNets have inputs and outputs of other names than Apple’s, it loads a refiner as a model of its own, and edits pictures (pix2pix) with UNets of a batch of 3: none of these are written.',
+    ],
   },
 
   comfyui: {

@@ -1,6 +1,7 @@
 import type { ArtifactId } from '../../formats/artifact-id.ts';
 import type { ModelDescription } from '../../formats/coreml/mil/mil-schema.ts';
 import type { JsonObject } from '../../io/json/python-json.ts';
+import { isOfRefiner } from '../../run/xl-models.ts';
 import { version } from '../../version.ts';
 
 /** Settings of a scheduler that GuernikaKit reads from the UNet (Unet.swift). */
@@ -25,7 +26,7 @@ export function guernikaMetadata(
       const width = shapeOf(output, 'last_hidden_state', 'hidden_embeds')?.at(-1);
       return width === undefined ? {} : { hidden_size: String(width) };
     }
-    if (network !== 'unet' && network !== 'control-unet' && network !== 'refiner') return {};
+    if (network !== 'unet') return {};
     const width = shapeOf(input, 'encoder_hidden_states')?.[1];
     const settings = schedulerSettings.flatMap((key) => {
       const value = scheduler?.[key];
@@ -34,7 +35,7 @@ export function guernikaMetadata(
     });
     return {
       converter_version: `sdconvert ${version}`,
-      requires_aesthetics_score: String(network === 'refiner'),
+      requires_aesthetics_score: String(isOfRefiner(shapeOf(input, 'time_ids')?.at(-1))),
       ...(width === undefined ? {} : { hidden_size: String(width) }),
       ...Object.fromEntries(settings),
     };

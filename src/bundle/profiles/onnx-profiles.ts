@@ -79,7 +79,7 @@ export const onnxProfiles = {
       title: 'diffusers.js',
       required: withEncoder,
       networks: withXl,
-      schedulers: ['PNDMScheduler', 'LCMScheduler', 'EulerDiscreteScheduler'],
+      schedulers: ['PNDMScheduler', 'LCMScheduler'],
       pipelines: [
         'StableDiffusionPipeline',
         'OnnxStableDiffusionPipeline',
@@ -88,7 +88,10 @@ export const onnxProfiles = {
         'LatentConsistencyModelPipeline',
       ],
       files: pipeline,
-      notes: ['Leave its option sdV1 off: it would send timesteps as int64.'],
+      notes: [
+        'Leave its option sdV1 off: it would send timesteps as int64.',
+        'Draws with PNDM, or with LCM where model_index.json names that pipeline, by the numbers in the scheduler’s file.',
+      ],
     },
   ),
 
@@ -151,7 +154,7 @@ export const onnxProfiles = {
         text_encoder: { batch_size: 2 },
         unet: { batch_size: 2, height: 64, width: 64, sequence_length: 77 },
         vae_decoder: { batch_size: 1, latent_height: 64, latent_width: 64 },
-        safety_checker: { batch_size: 1 },
+        safety_checker: { batch_size: 1, height: 224, width: 224 },
       },
     },
     {

@@ -50,6 +50,8 @@ export interface Profile {
   readonly flatNames?: { readonly [K in NetworkKind]?: string };
   /** Whether the UNet's and the text encoders' metadata carry the settings of the checkpoint. */
   readonly settingsInMetadata?: boolean;
+  /** Names of outputs that differ from those of Apple’s models. */
+  readonly outputNames?: Readonly<Record<string, string>>;
   /** What else a user should know, a sentence each. */
   readonly notes: readonly string[];
 }

@@ -14,7 +14,7 @@ import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
 import type { SideFile } from '../../checkpoint/side-file.ts';
 import type { Context } from '../../context.ts';
 import type { Sizes } from '../../convert/contracts/contract.ts';
-import { componentOf } from '../../convert/networks/networks.ts';
+import { componentOf, networkKind } from '../../convert/networks/networks.ts';
 import type { WrittenFile } from '../../formats/artifact.ts';
 import { type ArtifactId, nameOf } from '../../formats/artifact-id.ts';
 import { bundleCoreAi, coreAiFolderFiles } from '../../formats/coreai/bundle/bundle-folder.ts';
@@ -90,10 +90,15 @@ function bundlesOf(request: Pick<ConvertRequest, 'targets' | 'clients'>): Bundle
 
 /** The artifacts in the form that a bundle's client loads. */
 function artifactsOf(
-  { profile: { target, form } }: Bundle,
+  { profile: { target, form, networks } }: Bundle,
   artifacts: readonly ConvertedArtifact[],
 ): ConvertedArtifact[] {
-  return artifacts.filter((artifact) => artifact.target === target && artifact.client === form?.client);
+  return artifacts.filter(
+    (artifact) =>
+      artifact.target === target &&
+      artifact.client === form?.client &&
+      networks.includes(networkKind(artifact.id.network)),
+  );
 }
 
 /** An artifact in the output. */
@@ -148,7 +153,8 @@ const bundlers: { readonly [K in TargetName]: Bundler } = {
       const packages = artifacts.map(({ id, path, files }) => ({ id, path: join(output, path), files }));
       const { scheduler } = await pipelineSettingsOf(checkpoint);
       const metadata = profile.settingsInMetadata ? guernikaMetadata(scheduler) : undefined;
-      const resources = { packages, tokenizer: tokenizerOf(checkpoint), compiler, metadata };
+      const { outputNames } = profile;
+      const resources = { packages, tokenizer: tokenizerOf(checkpoint), compiler, metadata, outputNames };
       return bundleSwiftResources(resources, join(output, profile.folder), context);
     },
   },

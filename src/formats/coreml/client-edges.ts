@@ -1,8 +1,16 @@
 import { FileFormatError } from '../../errors.ts';
 import { MilWriter } from './build/mil-writer.ts';
 import { deploymentTargets } from './deployment-target.ts';
+import type { MilModel } from './mil/mil-model.ts';
 import { tensorTypeOf, withBlocks } from './mil/mil-program.ts';
-import type { Argument, Block, FeatureDescription, Model, Operation } from './mil/mil-schema.ts';
+import {
+  type Argument,
+  type Block,
+  encodeDescription,
+  type FeatureDescription,
+  type Model,
+  type Operation,
+} from './mil/mil-schema.ts';
 import { int32s, namedType } from './mil/mil-value.ts';
 
 const TEXT = 'encoder_hidden_states';
@@ -46,6 +54,50 @@ export function withTokensFirst(model: Model, label: string): Model {
   };
 }
 
+/** A model with other names for outputs, by their own; one that has no such output is returned unchanged. */
+export function withOutputNames(model: MilModel, names: ReadonlyMap<string, string>): MilModel {
+  const { description } = model;
+  if (!description.output.some(({ name }) => names.has(name))) return model;
+  const renamed = (features: readonly FeatureDescription[]) =>
+    features.map((feature) => ({ ...feature, name: names.get(feature.name) ?? feature.name }));
+  const functions = description.functions.map((each) => ({ ...each, output: renamed(each.output) }));
+  const named = { ...description, functions, output: renamed(description.output) };
+  return {
+    ...model,
+    description: named,
+    descriptionBytes: encodeDescription(named),
+    program: withBlocks(model.program, (block) => withValueNames(block, names)),
+  };
+}
+
+/** A block with other names for values; one inside that has such a name already gives way. */
+function withValueNames(block: Block, names: ReadonlyMap<string, string>): Block {
+  const taken = new Set(block.operations.flatMap(({ outputs }) => outputs.map(({ name }) => name)));
+  const all = new Map([...names].filter(([name]) => taken.has(name)));
+  for (const name of [...all.values()].filter((each) => taken.has(each))) {
+    let free = `${name}_inner`;
+    while (taken.has(free)) free += '_';
+    all.set(name, free);
+  }
+  const rename = (name: string) => all.get(name) ?? name;
+  const operations = block.operations.map((operation) => withOtherNames(operation, rename));
+  return { ...block, outputs: block.outputs.map(rename), operations };
+}
+
+/** An operation that reads and gives values of other names. */
+function withOtherNames(operation: Operation, rename: (name: string) => string): Operation {
+  const inputs = Object.entries(operation.inputs).map(
+    ([key, { arguments: bindings }]): [string, Argument] => {
+      const renamed = bindings.map((binding) =>
+        binding.name === undefined ? binding : { ...binding, name: rename(binding.name) },
+      );
+      return [key, { arguments: renamed }];
+    },
+  );
+  const outputs = operation.outputs.map((output) => ({ ...output, name: rename(output.name) }));
+  return { ...operation, inputs: Object.fromEntries(inputs), outputs };
+}
+
 function takesNoText(label: string): FileFormatError {
   return new FileFormatError({
     problem: `${label} contradicts itself: its description has the input ${TEXT}, and one of its functions does not take it.`,
@@ -55,16 +107,11 @@ function takesNoText(label: string): FileFormatError {
 
 /** A block whose operations read the text under its inner name, after the operations that give it. */
 function withInnerName(block: Block, before: readonly Operation[]): Block {
-  const renamed = ({ arguments: bindings }: Argument): Argument => ({
-    arguments: bindings.map((binding) => (binding.name === TEXT ? { name: INNER } : binding)),
-  });
   const operations = block.operations.map((operation): Operation => {
     const reads = Object.values(operation.inputs).some((each) =>
       each.arguments.some(({ name }) => name === TEXT),
     );
-    if (!reads) return operation;
-    const inputs = Object.entries(operation.inputs).map(([key, each]) => [key, renamed(each)]);
-    return { ...operation, inputs: Object.fromEntries(inputs) };
+    return reads ? withOtherNames(operation, (name) => (name === TEXT ? INNER : name)) : operation;
   });
   return { ...block, operations: [...before, ...operations] };
 }

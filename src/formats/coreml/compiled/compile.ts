@@ -5,6 +5,7 @@ import { BLOCK_BYTES } from '../../../io/bytes.ts';
 import { createFolder } from '../../../io/create-folders.ts';
 import { linkFile, openFile, writeFile } from '../../../io/disk.ts';
 import { modelName } from '../../format.ts';
+import { withOutputNames } from '../client-edges.ts';
 import { FLEXIBLE_SHAPES, flexibleShapes } from '../mil/flexible-shapes.ts';
 import type { MilModel } from '../mil/mil-model.ts';
 import { encodeDescription, type ModelDescription } from '../mil/mil-schema.ts';
@@ -35,6 +36,8 @@ const reproducedVersions: CompilerVersions = { component: '3500.14.1', compiler:
 export interface CompileOptions {
   /** Metadata that the compiled model has besides the package's, by key (`userDefinedMetadata`). */
   readonly metadata?: ((description: ModelDescription) => Readonly<Record<string, string>>) | undefined;
+  /** Names that outputs have instead of the package's. */
+  readonly outputNames?: Readonly<Record<string, string>> | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -51,13 +54,15 @@ export async function compileMlPackage(
   {
     versions = reproducedVersions,
     metadata: added,
+    outputNames,
     signal,
   }: CompileOptions & { readonly versions?: CompilerVersions } = {},
 ): Promise<void> {
   throwIfInterrupted(signal);
   const modelFile = await packageModelFile(packagePath);
   const opened = await openMlPackage(packagePath);
-  const model = added ? withMetadata(opened, added(opened.description)) : opened;
+  const named = outputNames ? withOutputNames(opened, new Map(Object.entries(outputNames))) : opened;
+  const model = added ? withMetadata(named, added(opened.description)) : named;
   try {
     const metadata = compiledMetadata(model, className(packagePath));
     const text = programText(model, versions);
