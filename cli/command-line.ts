@@ -70,8 +70,8 @@ function isModel(word: string): boolean {
 export function unknownOptions(args: readonly string[], known: ReadonlySet<string>): string[] {
   const end = args.indexOf('--');
   const names = args.slice(0, end < 0 ? args.length : end).flatMap((arg) => {
-    // After one dash a single letter is an option: in -seed, yargs would see five.
-    const [, name] = /^(--[^=]+|-[a-z][a-z_-][\w-]*)/i.exec(arg) ?? [];
+    // After one dash a single letter is an option: in -seed, yargs would see four.
+    const [, name] = /^(--[^=]+|-[a-z][a-z_-][\w-]*|-[a-z])/i.exec(arg) ?? [];
     return name === undefined ? [] : [name];
   });
   // yargs takes camel case, but no underscores.
@@ -81,7 +81,7 @@ export function unknownOptions(args: readonly string[], known: ReadonlySet<strin
       known.has(name) ||
       (!name.includes('_') && known.has(kebab(name))) ||
       known.has(name.replace(/^no-/, ''));
-    return option.startsWith('--') && isSpelled;
+    return option.startsWith('--') ? isSpelled : option.length === 2 && known.has(option.slice(1));
   };
   return [...new Set(names)].filter((name) => !isKnown(name));
 }

@@ -88,6 +88,7 @@ describe('an option that there is not', () => {
   });
 
   test('with one dash before its name is found, too; single letters with a value are none', () => {
+    expect(unknownOptions(['-q', '-x=1'], known)).toEqual(['-q', '-x']);
     expect(unknownOptions(['-output', 'out', '-o=x', '-o./x', '-o7', '-5', '-o'], known)).toEqual([
       '-output',
     ]);
