@@ -71,6 +71,7 @@ export async function bundlePackages(
   else await refuseOtherConversion(given.output, given);
   const request = await locateRequested(given, { folder: purposeOf(clients) }, context);
   const { folder } = request;
+  if (!(await exists(folder))) throw notFound(folder, 'Name the output folder of a conversion.');
 
   const isElsewhere = given.output !== undefined && resolve(given.output) !== resolve(folder);
   const output = isElsewhere ? given.output : folder;

@@ -122,6 +122,16 @@ const mistakes: readonly [title: string, args: () => string[], sentence: string]
     '/no/such/model does not exist.',
   ],
   [
+    'a folder to bundle that does not exist',
+    () => ['bundle', '/no/such/out'],
+    '/no/such/out does not exist.',
+  ],
+  [
+    'a folder to report on that does not exist',
+    () => ['report', '/no/such/out'],
+    '/no/such/out does not exist.',
+  ],
+  [
     'a folder that is no checkpoint',
     () => ['--model-version', join(root, 'docs')],
     'is not a diffusers checkpoint: it has no model_index.json.',

@@ -5,6 +5,7 @@ import { damageIn, type FoundArtifact, findArtifacts, schedulerOf } from '../../
 import type { CheckpointInspection } from '../../inspect/inspection.ts';
 import { nextCommand } from '../../inspect/next-command.ts';
 import { pathKind } from '../../io/disk.ts';
+import { notFound } from '../../io/not-found.ts';
 import { type CollectedFile, collectFiles } from '../../report/facts/collect-files.ts';
 import { inspect } from '../inspect.ts';
 
@@ -21,7 +22,9 @@ export interface ReadFolder {
 
 /** The converted models in a folder. Throws `NotFoundError` where there are none, or those of conversions below it. */
 export async function requireArtifacts(folder: string): Promise<readonly FoundArtifact[]> {
-  const found = (await pathKind(folder)) === 'folder' ? await findArtifacts(folder) : [];
+  const kind = await pathKind(folder);
+  if (kind === undefined) throw notFound(folder, 'Name the output folder of a conversion.');
+  const found = kind === 'folder' ? await findArtifacts(folder) : [];
   const below = await conversionBelow(folder, found);
   if (below !== undefined)
     throw new NotFoundError({
