@@ -1,3 +1,5 @@
+import { broadcast as broadcastShapes } from '../../../graph/misfit.ts';
+import { sameShape } from '../../../graph/shape.ts';
 import { type FixedType, type FixedValue, type OperationWriter, tensorType } from './operation-writer.ts';
 
 /**
@@ -9,10 +11,11 @@ export type Pairwise = 'add' | 'sub' | 'mul' | 'divide' | 'maximum' | 'equal' | 
 
 /** Records an operation of two values: the primitive one where their shapes are equal. */
 export function pairwise(write: OperationWriter, kind: Pairwise, a: FixedValue, b: FixedValue): FixedValue {
-  const shape = broadcastShape(a.type.shape, b.type.shape);
+  const shape = broadcastShapes(a.type.shape, b.type.shape).map(Number);
   const type = tensorType(kind === 'equal' || kind === 'greater' ? 'bool' : a.type.element, shape);
   const primitive = `primitive.${kind}_v1`;
-  if (sameShape(a, shape) && sameShape(b, shape)) return write.operation(primitive, [a, b], type);
+  if (sameShape(a.type.shape, shape) && sameShape(b.type.shape, shape))
+    return write.operation(primitive, [a, b], type);
   return write.composite(`broadcasting_${kind}_v1`, [a, b], type, (inner, operands) =>
     inner.operation(
       primitive,
@@ -35,11 +38,11 @@ export function withNumber(
 /** Product of matrices in the last two axes; the others broadcast. */
 export function matrixProduct(write: OperationWriter, a: FixedValue, b: FixedValue): FixedValue {
   const [left, right] = [a.type.shape, b.type.shape];
-  const batch = broadcastShape(left.slice(0, -2), right.slice(0, -2));
+  const batch = broadcastShapes(left.slice(0, -2), right.slice(0, -2)).map(Number);
   const ends = { left: left.slice(-2), right: right.slice(-2) };
   const type = tensorType(a.type.element, [...batch, ends.left[0] ?? 0, ends.right[1] ?? 0]);
   const primitive = 'primitive.batch_matmul_v1';
-  const isPlain = sameShape(a, [...batch, ...ends.left]) && sameShape(b, [...batch, ...ends.right]);
+  const isPlain = sameShape(left, [...batch, ...ends.left]) && sameShape(right, [...batch, ...ends.right]);
   if (isPlain && batch.length > 0) return write.operation(primitive, [a, b], type);
   return write.composite('broadcasting_batch_matmul_v1', [a, b], type, (inner, [x, y]) => {
     if (!x || !y) throw new Error('a product has two operands');
@@ -133,16 +136,4 @@ export function broadcast(write: OperationWriter, x: FixedValue, shape: readonly
   const sizes = axes.map((axis) => shape[axis] ?? 0);
   const operands = [aligned, write.u32s(...sizes), write.i32s(...axes)];
   return write.operation('primitive.broadcast_in_dims_v1', operands, tensorType(x.type.element, shape));
-}
-
-function broadcastShape(a: readonly number[], b: readonly number[]): number[] {
-  const rank = Math.max(a.length, b.length);
-  return Array.from({ length: rank }, (_, at) => {
-    const [left = 1, right = 1] = [a.at(at - rank), b.at(at - rank)];
-    return left === 1 ? right : left;
-  });
-}
-
-function sameShape({ type: { shape } }: FixedValue, other: readonly number[]): boolean {
-  return shape.length === other.length && shape.every((size, axis) => size === other[axis]);
 }

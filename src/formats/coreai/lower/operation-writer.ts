@@ -1,3 +1,4 @@
+import { sameShape } from '../../../graph/shape.ts';
 import { float16Bits } from '../../../weights/convert-dtype.ts';
 import { elementCount } from '../../../weights/dtype.ts';
 import { memoryStream, type TensorStream } from '../../../weights/tensor-stream.ts';
@@ -93,7 +94,7 @@ export class OperationWriter {
   /** The elements of a value in another shape. */
   reshape(x: FixedValue, shape: readonly number[]): FixedValue {
     const { element, shape: from } = x.type;
-    if (from.length === shape.length && from.every((size, axis) => size === shape[axis])) return x;
+    if (sameShape(from, shape)) return x;
     return this.operation('primitive.reshape_v2', [x, this.i32s(...shape)], tensorType(element, shape));
   }
 
