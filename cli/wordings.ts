@@ -1,3 +1,5 @@
+import { nearestOf } from '../src/text.ts';
+
 /** Messages of yargs, and the sentences that replace them. */
 const wordings: readonly (readonly [message: RegExp, sentence: (...found: string[]) => string])[] = [
   [/^Missing required arguments?: (.+)$/, (names = '') => `${options(names)} must be given.`],
@@ -8,7 +10,11 @@ const wordings: readonly (readonly [message: RegExp, sentence: (...found: string
   [/^Not enough non-option arguments/, () => 'an argument is missing after the command.'],
   [
     /Argument: (.+), Given: (.+), Choices: (.+)/,
-    (name = '', given = '', choices) => `${options(name)} does not take ${given}: choose from ${choices}.`,
+    (name = '', given = '', choices = '') => {
+      const nearest = nearestOf(given, choices.split(', '));
+      const question = nearest === undefined ? 'choose' : `did you mean ${nearest}? Choose`;
+      return `${options(name)} does not take ${given}: ${question} from ${choices}.`;
+    },
   ],
 ];
 

@@ -63,13 +63,20 @@ function escaped(unit: string): string {
   return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
-/** Finds the closest name, if at most a third of the word's letters differ. */
+/** Finds the closest name, in any case, if at most a third of the word's letters differ. */
 export function nearestOf(word: string, names: readonly string[]): string | undefined {
+  const wanted = word.toLowerCase();
   const [nearest] = names
-    .map((name) => ({ name, far: distance(word, name) }))
+    .map((name) => ({ name, far: distance(wanted, name.toLowerCase()) }))
     .filter(({ name, far }) => name.length > 1 && far <= Math.max(1, Math.floor(word.length / 3)))
     .sort((a, b) => a.far - b.far);
   return nearest?.name;
+}
+
+/** What an advice begins with where a word is nearly one of the names: `Did you mean coreai? `; else nothing. */
+export function didYouMean(word: string, names: readonly string[]): string {
+  const nearest = nearestOf(word, names);
+  return nearest === undefined ? '' : `Did you mean ${nearest}? `;
 }
 
 /** The value of an option in a sentence: `bits 4` for `{"bits":4}`. */

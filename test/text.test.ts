@@ -1,7 +1,14 @@
 import { expect, test } from 'vitest';
 import { FileFormatError } from '../src/errors.ts';
 import { shown } from '../src/io/error-text.ts';
-import { printable } from '../src/text.ts';
+import { nearestOf, printable } from '../src/text.ts';
+
+test('the nearest of several names is found in any case', () => {
+  const names = ['onnx', 'coreml', 'coreai', 'macOS13', 'SPLIT_EINSUM'];
+  expect(['CoreAI', 'COREML', 'macos14', 'split-einsum', 'tflite'].map((each) => nearestOf(each, names))).toEqual(
+    ['coreai', 'coreml', 'macOS13', 'SPLIT_EINSUM', undefined],
+  );
+});
 
 test('what would steer a terminal, turn the text round or be invisible is shown as an escape', () => {
   expect(printable('a\x1b]0;b\x07 \u202ec \u009b1m \ud800 \u{e0041}')).toBe(

@@ -12,7 +12,7 @@ import type {
 import type { Sizes } from '../../src/convert/contracts/contract.ts';
 import { RequestError } from '../../src/errors.ts';
 import { type TargetName, targetNames } from '../../src/formats/format.ts';
-import { alignColumns, count, formatBytes } from '../../src/text.ts';
+import { alignColumns, count, didYouMean, formatBytes } from '../../src/text.ts';
 import { runBounds } from '../bound-options.ts';
 import { parseClients } from '../clients.ts';
 import { declaredOptions } from '../declared-options.ts';
@@ -190,7 +190,7 @@ function parseTargets(text: string): TargetName[] {
     if (target) return target;
     throw new RequestError({
       problem: `--target ${part} is not a target.`,
-      advice: `Choose from ${targetNames.join(', ')}.`,
+      advice: `${didYouMean(part, targetNames)}Choose from ${targetNames.join(', ')}.`,
     });
   });
   return [...new Set(targets)];

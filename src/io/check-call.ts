@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { RequestError } from '../errors.ts';
+import { didYouMean } from '../text.ts';
 
 /** Checks of calls of library functions, for callers without a type checker. */
 
@@ -49,7 +50,15 @@ export function checkCall(called: string, schema: z.ZodType, given: unknown, nam
   throw new RequestError({
     problem: `${called} was called wrongly: ${problem}.`,
     ...(found === undefined ? {} : { details: { found: shown(found), problem: issue.message } }),
+    ...choiceIn(issue, found),
   });
+}
+
+/** Of a name that is nearly one of those that are allowed. */
+function choiceIn(issue: z.core.$ZodIssue, found: unknown): { readonly advice?: string } {
+  if (issue.code !== 'invalid_value' || typeof found !== 'string') return {};
+  const advice = didYouMean(found, issue.values.map(String)).trimEnd();
+  return advice === '' ? {} : { advice };
 }
 
 function valueAt(value: unknown, key: PropertyKey): unknown {

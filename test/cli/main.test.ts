@@ -72,6 +72,16 @@ const mistakes: readonly [title: string, args: () => string[], sentence: string]
     '--precision does not take "int9": choose from "float32", "float16", "float16-weights"',
   ],
   [
+    'a choice in another case',
+    () => ['--model-version', model, '--attention', 'original'],
+    '--attention does not take "original": did you mean "ORIGINAL"? Choose from "ORIGINAL", "SPLIT_EINSUM"',
+  ],
+  [
+    'a target in another case',
+    () => ['--model-version', model, '--target', 'onnx,CoreAI'],
+    'Did you mean coreai? Choose from onnx, coreml, coreai.',
+  ],
+  [
     'an option given twice',
     () => ['--model-version', model, '--model-version', 'other'],
     `--model-version takes one value, but is given 2: ${model}, other.`,

@@ -28,6 +28,11 @@ test.each(commands)('%s without anything says what is missing', async (command, 
   await expect(call()).rejects.toThrow(`${command} was called wrongly: the request is missing.`);
 });
 
+test('a name that is nearly one of those that are allowed is asked back', async () => {
+  const call = sdconvert.convert({ modelVersion: 'x', targets: ['CoreAI' as 'coreai'] }); // as: see above
+  await expect(call).rejects.toMatchObject({ advice: 'Did you mean coreai?' });
+});
+
 test.each([
   ['convert', { modelVersion: 5 }, 'modelVersion is wrong'],
   ['convert', { modelVersion: 'x', targets: ['tflite'] }, 'targets.0 is wrong'],

@@ -1,7 +1,7 @@
 import { RequestError } from '../../errors.ts';
 import type { ClientForm } from '../../formats/client-form.ts';
 import type { TargetName } from '../../formats/format.ts';
-import { nearestOf } from '../../text.ts';
+import { didYouMean } from '../../text.ts';
 import { coreAiProfiles } from './core-ai-profiles.ts';
 import { coreMlProfiles } from './core-ml-profiles.ts';
 import { onnxProfiles } from './onnx-profiles.ts';
@@ -31,10 +31,9 @@ export function clientCalled(text: string): ClientName {
   const wanted = text.trim().toLowerCase();
   const found = clientNames.find((name) => name === wanted);
   if (found) return found;
-  const close = nearestOf(wanted, clientNames);
   throw new RequestError({
     problem: `there is no client called ${text.slice(0, 80) || '(nothing)'}.`,
-    advice: `${close === undefined ? '' : `Did you mean ${close}? `}Choose from ${clientNames.join(', ')}.`,
+    advice: `${didYouMean(wanted, clientNames)}Choose from ${clientNames.join(', ')}.`,
   });
 }
 
