@@ -1,7 +1,8 @@
 /**
  * Writes what `test/python/check_coreai.py` runs in Apple's own runtime: for each network that diffusers' numbers were recorded
  * for a Core AI asset in float32, with recorded inputs, recorded outputs and those that our own `run` gives of the asset; and
- * networks in fewer bits and small ones, for which only our own outputs are there. One UNet is in float16, too.
+ * networks in fewer bits and small ones, for which only our own outputs are there. One UNet is in float16, too. And weights in every
+ * form, expanded, which must be ours bit for bit.
  *
  *     node scripts/coreai-cases.ts OUT [SHARED]
  *
@@ -33,6 +34,7 @@ import { openRunner } from '../src/run/open-runner.ts';
 import { compare } from '../src/validate/psnr.ts';
 import { readTensors } from '../src/weights/read-tensors.ts';
 import { writeSafetensors } from '../src/weights/safetensors-writer.ts';
+import { expandedFeeds, expandedWeights } from '../test/formats/coreai/expanded-weights.ts';
 import { type SmallForm, smallAsset, smallForms } from '../test/formats/coreai/small-assets.ts';
 import { smallFeeds } from '../test/quantize/small-network.ts';
 import { makeRandomWeights } from '../test/support/random-weights.ts';
@@ -97,6 +99,7 @@ const forms: Readonly<Record<string, QuantizationOptions>> = {
 
 await makeRandomWeights();
 for (const form of Object.keys(smallForms) as SmallForm[]) await writeSmall(form); // as: keys of the table
+for (const dtype of ['f16', 'f32'] as const) await writeExpanded(dtype);
 for (const source of [own, ...sharedSources()]) await writeSource(source);
 
 function sharedSources(): Source[] {
@@ -140,6 +143,19 @@ async function writeSmall(form: SmallForm): Promise<void> {
   const feeds = new Map(Object.entries(smallFeeds));
   const floor = smallForms[form].precision === 'float16' ? String(HALF) : String(FLOOR);
   await writeCase(join(folder, 'case0.safetensors'), runner, feeds, { own: floor }).finally(() =>
+    runner.close(),
+  );
+}
+
+/** Writes a program that gives weights as they are expanded. */
+async function writeExpanded(dtype: 'f16' | 'f32'): Promise<void> {
+  const folder = join(out ?? '', `expanded-weights-${dtype}`);
+  const path = join(folder, ASSET);
+  const weights = coreAiModel({ program: expandedWeights(dtype), metadata: {} }, { whole: 'weights' });
+  await writeFiles(path, await weights.contents(), () => {});
+  const runner = await openRunner(path, { optimize: false });
+  const feeds = new Map(Object.entries(expandedFeeds));
+  await writeCase(join(folder, 'case0.safetensors'), runner, feeds, { own: 'Infinity' }).finally(() =>
     runner.close(),
   );
 }

@@ -15,9 +15,11 @@ export interface LinearOptions {
   readonly blockShape: readonly number[];
   /** Dtype of the scales, and of the runtime's arithmetic. */
   readonly dtype: 'f16' | 'f32';
+  /** Whether the runtime gives back q · scale − zero · scale, each product rounded, instead of (q − zero) · scale. */
+  readonly scalesApart?: boolean | undefined;
 }
 
-/** Scale and zero point of each block, in row-major order: an element is (q − zero) · scale. */
+/** Scale and zero point of each block, in row-major order. */
 export interface LinearParameters {
   readonly scales: Float32Array;
   /** Whole numbers; all 0 where symmetric. */
@@ -138,7 +140,7 @@ export class LinearWeight {
     readonly numbers: Int16Array;
     readonly restored: Float32Array;
   }> {
-    const { bits, symmetric, dtype } = this.#options;
+    const { bits, symmetric, dtype, scalesApart } = this.#options;
     const parameters = await this.parameters();
     const most = symmetric ? 2 ** (bits - 1) - 1 : 2 ** bits - 1;
     const least = symmetric ? -most : 0;
@@ -153,11 +155,33 @@ export class LinearWeight {
         if (step === 0) roundInBlock(rounding, from, to, parameters, block);
         else roundAcrossBlocks(rounding, from, to, parameters, block);
       });
+      if (scalesApart) this.#restoreApart({ numbers, restored }, position, parameters, roundAll);
       roundAll(restored);
       addError(error, values, restored);
       yield { numbers, restored };
     }
     this.#error = error;
+  }
+
+  /** Gives a stretch back as q · scale − zero · scale; the difference is still to be rounded. */
+  #restoreApart(
+    { numbers, restored }: Pick<Rounding, 'numbers' | 'restored'>,
+    position: number,
+    { scales, zeros }: LinearParameters,
+    roundAll: (values: Float32Array) => void,
+  ): void {
+    const { length } = numbers;
+    this.#index.eachRun(position, length, (from, to, block, step) => {
+      for (let i = from; i < to; i++)
+        restored[i] = (numbers[i] ?? 0) * (scales[block + step * (i - from)] ?? 1);
+    });
+    roundAll(restored);
+    this.#index.eachRun(position, length, (from, to, block, step) => {
+      for (let i = from; i < to; i++) {
+        const at = block + step * (i - from);
+        restored[i] = (restored[i] ?? 0) - this.#rounded((zeros[at] ?? 0) * (scales[at] ?? 1));
+      }
+    });
   }
 
   #rounded(value: number): number {

@@ -39,6 +39,8 @@ interface StoredLinear {
   readonly blockShape: readonly number[];
   /** Dtype of the scales. */
   readonly dtype: 'f16' | 'f32';
+  /** Whether numbers and zero points are scaled apart, as Core AI's runtime does. */
+  readonly scalesApart?: boolean | undefined;
 }
 
 /** Forms by the names of weights as `plainName` gives them. */

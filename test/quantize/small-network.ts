@@ -84,12 +84,16 @@ export function palettized(numbers: Float32Array, bits: PaletteBits, groups = 1)
   );
 }
 
-/** Every number rounded to whole multiples of a float16 scale for each block of so many neighbours. */
+/**
+ * Every number rounded to whole multiples of a float16 scale for each block of so many neighbours; `apart`: the products with
+ * number and zero point are rounded before they are subtracted.
+ */
 export function linearized(
   numbers: Float32Array,
   bits: 4 | 8,
   block: number,
   symmetric: boolean,
+  apart = false,
 ): Float32Array {
   const steps = symmetric ? 2 ** (bits - 1) - 1 : 2 ** bits - 1;
   return numbers.map((number, at) => {
@@ -99,6 +103,7 @@ export function linearized(
     const scale = roundToFloat16((symmetric ? Math.max(-low, high) : high - low) / steps);
     const zero = symmetric ? 0 : Math.round(-low / scale);
     const whole = Math.max(symmetric ? -steps : 0, Math.min(steps, Math.round(number / scale) + zero));
+    if (apart) return roundToFloat16(roundToFloat16(whole * scale) - roundToFloat16(zero * scale));
     return roundToFloat16((whole - zero) * scale);
   });
 }

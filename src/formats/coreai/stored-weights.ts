@@ -82,7 +82,8 @@ function formOf({ name }: Operation, data: Value, scales: Value): StoredForm | u
   if (bits !== 4 && bits !== 8) return undefined;
   const blockShape = shape.map((size, axis) => size / (counts[axis] ?? 1));
   const dtype = scales.type.element === 'f16' ? 'f16' : 'f32';
-  return { kind: 'linear', bits, symmetric: data.type.element.startsWith('i'), shape, blockShape, dtype };
+  const symmetric = data.type.element.startsWith('i');
+  return { kind: 'linear', bits, symmetric, shape, blockShape, dtype, scalesApart: true };
 }
 
 function isPaletteBits(bits: number): bits is PaletteBits {

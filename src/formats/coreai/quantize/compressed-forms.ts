@@ -70,7 +70,7 @@ function blocks(weight: ProgramWeight, form: LinearForm): CompressedForm {
   // Blocks are of equal size.
   const size = form.blockSize && inputs % form.blockSize === 0 ? form.blockSize : inputs;
   const blockShape = shape.map((all, axis) => (axis === outputAxis ? 1 : axis === inputAxis ? size : all));
-  const linear = new LinearWeight(tensor, { bits, symmetric, blockShape, dtype });
+  const linear = new LinearWeight(tensor, { bits, symmetric, blockShape, dtype, scalesApart: true });
   const counts = linear.blockCounts;
   const element: Element = symmetric ? `i${bits}` : `u${bits}`;
   const parts = new Parts(weight);

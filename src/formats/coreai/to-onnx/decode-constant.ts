@@ -1,4 +1,4 @@
-import { floatBytes, lookUp, type Shaped, shiftAndScale } from '../../onnx/translated/decoded-numbers.ts';
+import { floatBytes, lookUp, type Shaped, scaleAndShift, shiftAndScale } from '../../onnx/translated/decoded-numbers.ts';
 import { countOf, elementsOf, readElements } from '../constants.ts';
 import type { Operation, TensorType, Value } from '../program.ts';
 
@@ -19,7 +19,7 @@ export function isDecoder({ name }: Operation): boolean {
  */
 export async function decodeConstant(operation: Operation, constants: Constants): Promise<Uint8Array> {
   const { data } = await decoded(operation, constants, 0);
-  return floatBytes(data, operation.results[0]?.type.element === 'f16' ? 'f16' : 'f32');
+  return floatBytes(data, dtypeOf(operation.results[0]?.type));
 }
 
 async function decoded(operation: Operation, constants: Constants, depth: number): Promise<Shaped> {
@@ -28,7 +28,7 @@ async function decoded(operation: Operation, constants: Constants, depth: number
   if (!type || !decode || depth > DEEPEST) throw new Error(`${operation.name} is not decoded here`);
   const parameters: Shaped[] = [];
   for (const operand of operation.operands) parameters.push(await parameter(operand, constants, depth));
-  const data = decode(parameters, countOf(type));
+  const data = decode(parameters, { count: countOf(type), dtype: dtypeOf(type) });
   if (data.length !== countOf(type)) throw new Error(`${operation.name} does not give what it declares`);
   return { shape: fixed(type), data };
 }
@@ -41,24 +41,36 @@ async function parameter(value: Value, constants: Constants, depth: number): Pro
   return { shape: fixed(value.type), data: await readElements(value.type, elements) };
 }
 
-/** Gives the elements of a weight, of which there are to be `most`. */
-type Decoder = (parameters: readonly Shaped[], most: number) => Float32Array;
+/** The dtype that weights are expanded to. */
+function dtypeOf(type: TensorType | undefined): 'f16' | 'f32' {
+  return type?.element === 'f16' ? 'f16' : 'f32';
+}
+
+/** What a weight is declared to be. */
+interface Declared {
+  readonly count: number;
+  readonly dtype: 'f16' | 'f32';
+}
+
+/** Gives the elements of a weight, of which there are not to be more than declared. */
+type Decoder = (parameters: readonly Shaped[], declared: Declared) => Float32Array;
 
 /** The operations that compute a weight from compressed data. */
 export const decoders: Readonly<Record<string, Decoder>> = {
   /** indices, palettes [groups of each axis…, entries, V], the axis of vectors. */
-  'primitive.lut_to_dense_v1'([indices, lut, axis], most) {
+  'primitive.lut_to_dense_v1'([indices, lut, axis], { count }) {
     if (!indices || !lut) throw new Error('it has no palette');
     checkBlocks(indices, lut.shape.slice(0, -2));
-    return lookUp(indices, lut, axis?.data[0] ?? -1, most);
+    return lookUp(indices, lut, axis?.data[0] ?? -1, count);
   },
 
-  /** scale · (data − offset) + shift. */
-  'primitive.blockwise_shift_scale_v2'([data, scale, offset, shift]) {
+  /** scale · data − scale · offset + shift. */
+  'primitive.blockwise_shift_scale_v2'([data, scale, offset, shift], { dtype }) {
     if (!data || !scale) throw new Error('it has no scales');
     checkBlocks(data, scale.shape);
+    if (offset && `${offset.shape}` !== `${scale.shape}`) throw new Error('its offsets are not one a scale');
     if (shift?.data.some((each) => each !== 0)) throw new Error('it shifts what it scaled');
-    return shiftAndScale(data, scale, offset);
+    return offset ? scaleAndShift(data, scale, offset, dtype) : shiftAndScale(data, scale, undefined);
   },
 };
 

@@ -62,6 +62,21 @@ export function shiftAndScale(
   return result;
 }
 
+/**
+ * data · scale − offset · scale, with both products rounded to the dtype: as Core AI's runtime computes it, which in float16 is up to
+ * a quarter of a step from `shiftAndScale`.
+ */
+export function scaleAndShift(data: Shaped, scale: Shaped, offset: Shaped, dtype: 'f16' | 'f32'): Float32Array {
+  const rounded = (products: Float32Array) =>
+    dtype === 'f16' ? fromFloat16(floatBytes(products, 'f16')) : products;
+  const blockOf = blocks(data.shape, scale.shape);
+  const shifts = rounded(shiftAndScale(offset, scale, undefined));
+  const result = rounded(shiftAndScale(data, scale, undefined));
+  for (let index = 0; index < result.length; index++)
+    result[index] = (result[index] ?? 0) - (shifts[blockOf(index)] ?? 0);
+  return result;
+}
+
 /** For each element of a tensor the number of its block, where every axis is cut into so many blocks of equal size. */
 function blocks(shape: readonly number[], counts: readonly number[]): (index: number) => number {
   if (elementCount(counts) === 1) return () => 0;

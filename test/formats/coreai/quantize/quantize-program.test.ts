@@ -72,8 +72,10 @@ async function scaled({ operands }: Operation, operations: readonly Operation[])
       rest = Math.floor(rest / size);
       stride *= count;
     }
-    const value = (scales[block] ?? 0) * (number - (zeros[block] ?? 0)) + (shifts[block] ?? 0);
-    return scale.type.element === 'f16' ? float16Value(float16Bits(value)) : value;
+    const round = (value: number) =>
+      scale.type.element === 'f16' ? float16Value(float16Bits(value)) : Math.fround(value);
+    const factor = scales[block] ?? 0;
+    return round(round(factor * number) - round(factor * (zeros[block] ?? 0)) + (shifts[block] ?? 0));
   });
 }
 
@@ -155,7 +157,7 @@ describe('weights expand to exactly the numbers of linear quantisation', () => {
     await expectNumbers(
       { bits, mode },
       replaced((given, name) =>
-        linearized(given, bits, name === 'conv.weight' ? 36 : 64, mode === 'linear-symmetric'),
+        linearized(given, bits, name === 'conv.weight' ? 36 : 64, mode === 'linear-symmetric', true),
       ),
     );
   });
@@ -169,7 +171,7 @@ describe('weights expand to exactly the numbers of linear quantisation', () => {
     await expectNumbers(
       { bits, mode, groupSize: 32 },
       replaced((given, name) =>
-        linearized(given, bits, name === 'conv.weight' ? 36 : 32, mode === 'linear-symmetric'),
+        linearized(given, bits, name === 'conv.weight' ? 36 : 32, mode === 'linear-symmetric', true),
       ),
     );
   });
