@@ -22,7 +22,7 @@ export function describe(inspection: Inspection): string {
   const paragraphs = describeKind(inspection);
   const { next } = inspection;
   const where = 'where' in next && next.where ? `\n${next.where}` : '';
-  const last = `Next: ${'command' in next ? next.command : next.advice}${where}`;
+  const last = 'command' in next ? `Next: ${next.command}${where}` : next.advice;
   const all = inspection.kind === 'other' ? [problems, ...paragraphs] : [...paragraphs, problems];
   return [...all, last].filter((paragraph) => paragraph !== '').join('\n\n');
 }

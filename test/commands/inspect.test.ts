@@ -78,7 +78,7 @@ test('the text begins with what is wrong and ends with what to do', async () => 
   expect(text.split('\n\n')).toEqual([
     'pointer.safetensors is a Git-LFS pointer, not the weights themselves.',
     expect.stringMatching(/^size +132 B\npoints to +5.1 MB$/),
-    expect.stringMatching(/^Next: Run `git lfs pull`/),
+    expect.stringMatching(/^Run `git lfs pull`/),
   ]);
 });
 

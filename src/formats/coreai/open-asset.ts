@@ -7,7 +7,7 @@ import { type JsonObject, readJsonObject } from '../../io/json/python-json.ts';
 import { notFound } from '../../io/not-found.ts';
 import { sniff } from '../../io/sniff.ts';
 import { ASSET_VERSION, assetFileNames } from './asset.ts';
-import { MalformedError, NotReadError } from './bytecode/byte-reader.ts';
+import { MalformedError, NotReadError, OtherVersionError } from './bytecode/byte-reader.ts';
 import { isBytecode } from './bytecode/read-container.ts';
 import { readProgram } from './bytecode/read-program.ts';
 import { elementsOf, storedBytes } from './constants.ts';
@@ -107,7 +107,10 @@ function asFileError(error: unknown, { name }: ByteSource): unknown {
   if (error instanceof NotReadError) {
     return new UnsupportedModelError({
       problem: `${name} is a Core AI program of a kind that is not read: it has ${error.message}.`,
-      advice: 'Export the model with the tools of OS 27, or without state and custom kernels.',
+      advice:
+        error instanceof OtherVersionError
+          ? 'Export the model with the tools of OS 27, or get a newer sdconvert.'
+          : 'Export the model without state and custom kernels.',
     });
   }
   if (!(error instanceof MalformedError)) return error;

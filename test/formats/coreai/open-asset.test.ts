@@ -10,6 +10,7 @@ import type { Operation, Program } from '../../../src/formats/coreai/program.ts'
 import { locateArtifact, openArtifact } from '../../../src/formats/open.ts';
 import { writeFiles } from '../../../src/formats/write-files.ts';
 import { planQuantization, type QuantizationOptions } from '../../../src/quantize/plan.ts';
+import { describe } from '../../../src/inspect/describe.ts';
 import { openRunner } from '../../../src/run/open-runner.ts';
 import { smallNetwork, smallNumbers } from '../../quantize/small-network.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
@@ -132,6 +133,12 @@ test.each([
   const error = await changed(change);
   expect(error).toBeInstanceOf(UnsupportedModelError);
   expect(error.message).toContain(words);
+  expect(error.message).toMatch(/Export the model with the tools of OS 27, or get a newer sdconvert\.$/);
+});
+
+test('inspect of a damaged program ends with a sentence, and names no command', async () => {
+  await changed((bytes) => bytes.subarray(0, bytes.length - 20));
+  expect(describe(await inspect({ path: place })).split('\n\n').at(-1)).toMatch(/^It is damaged, incomplete,/);
 });
 
 test.each([

@@ -112,3 +112,6 @@ export function checkName(name: string): string {
   if (name.length > LONGEST_NAME) throw new MalformedError(`a name in it has ${name.length} letters`);
   return name;
 }
+
+/** Bytes in another version or encoding than is read, whatever they hold. */
+export class OtherVersionError extends NotReadError {}

@@ -1,6 +1,6 @@
 import type { ByteSource } from '../../../io/bytes.ts';
 import { countBytes, quote } from '../../../io/error-text.ts';
-import { ByteReader, checkName, MalformedError, NotReadError, pick } from './byte-reader.ts';
+import { ByteReader, checkName, MalformedError, OtherVersionError, pick } from './byte-reader.ts';
 import { DIALECT, ENCODING, MAGIC, sectionIds } from './codes.ts';
 import { readResources } from './read-resources.ts';
 import type { StoredTensor } from './stored-tensor.ts';
@@ -42,7 +42,7 @@ interface Section {
 
 /**
  * Reads a program's container, but none of its weights. Throws `MalformedError` for bytes that contradict themselves or end
- * too early, `NotReadError` for other versions; every size is compared with the file's before anything is read.
+ * too early, `OtherVersionError` for other versions; every size is compared with the file's before anything is read.
  */
 export async function readContainer(file: ByteSource): Promise<Container> {
   const places = await readPlaces(file);
@@ -105,7 +105,7 @@ async function readHeader(file: ByteSource): Promise<number> {
   start.bytes(MAGIC.length); // as `isBytecode` found it
   const version = start.varint();
   if (!VERSIONS.includes(version))
-    throw new NotReadError(`version ${version} of MLIR's bytecode, and version 5 or 6 is read`);
+    throw new OtherVersionError(`version ${version} of MLIR's bytecode, and version 5 or 6 is read`);
   start.text();
   return start.at;
 }
@@ -158,9 +158,9 @@ function readDialects(section: ByteReader, strings: readonly string[]): string[]
   });
   for (const { name, version } of dialects) {
     if (name !== DIALECT)
-      throw new NotReadError(`operations of ${quote(name)}, and those of Core AI are read`);
+      throw new OtherVersionError(`operations of ${quote(name)}, and those of Core AI are read`);
     if (version !== ENCODING)
-      throw new NotReadError(
+      throw new OtherVersionError(
         `${version === undefined ? 'no version' : `version ${version}`} of Core AI's encoding, and version ${ENCODING} is read`,
       );
   }
@@ -191,7 +191,7 @@ function readEntrySizes(section: ByteReader): {
     section.varint(); // the dialect: there is one
     const sizes = section.list(() => section.varint());
     if (sizes.some((size) => size % 2 === 0))
-      throw new NotReadError('attributes written as text, and those in the encoding of Core AI are read');
+      throw new OtherVersionError('attributes written as text, and those in the encoding of Core AI are read');
     count += sizes.length;
     groups.push(sizes.map((size) => Math.floor(size / 2)));
   }
