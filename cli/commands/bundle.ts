@@ -1,5 +1,6 @@
 import type { Argv } from 'yargs';
-import { profiles } from '../../src/bundle/profiles/profiles.ts';
+import { clientNames } from '../../src/bundle/profiles/profile.ts';
+import { isWhatConvertWrites, profiles } from '../../src/bundle/profiles/profiles.ts';
 import { alignColumns, formatBytes } from '../../src/text.ts';
 import { forOption, parseClients } from '../clients.ts';
 import { declareHubOptions, hubOptions, withDownload } from '../hub-options.ts';
@@ -62,7 +63,7 @@ function declare(yargs: Argv, how: { readonly all: boolean }) {
       type: 'string',
       describe: 'Core ML: folder with vocab.json and merges.txt [default: DIR/onnx/tokenizer]',
     })
-    .option('for', { ...forOption, describe: `${forOption.describe} [default: swift]` })
+    .option('for', forOption(' [default: swift]', clientNames.filter((client) => !isWhatConvertWrites(client))))
     .option('compiler', compilerOption)
     .example('$0 bundle ./out', 'writes ./out/Resources')
     .example('$0 bundle ./out --for openvino', 'writes ./out/onnx-openvino from ./out/onnx')

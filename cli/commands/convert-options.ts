@@ -1,5 +1,5 @@
 import type { Options } from 'yargs';
-import { profiles } from '../../src/bundle/profiles/profiles.ts';
+import { profiles, usualClients } from '../../src/bundle/profiles/profiles.ts';
 import type { PredictionType } from '../../src/checkpoint/single-file/prediction.ts';
 import type { convertDefaults } from '../../src/commands/conversion/request.ts';
 import type { AttentionImplementation } from '../../src/convert/blocks/attention.ts';
@@ -56,10 +56,9 @@ export const essentialOptions = {
     type: 'string',
     describe: `What to write, separated by commas: ${targetNames.join(', ')} [default: ${defaultTargets.join(',')}, or what --for needs]`,
   },
-  for: {
-    ...forOption,
-    describe: `${forOption.describe} [default: optimum for onnx, swift for coreml, coreai for coreai]`,
-  },
+  for: forOption(
+    ` [default: ${targetNames.map((target) => `${usualClients[target]} for ${target}`).join(', ')}]`,
+  ),
   attention: {
     alias: 'attention-implementation',
     choices: everyName<AttentionImplementation>({

@@ -101,10 +101,7 @@ function declare(yargs: Argv, how: { readonly all: boolean }) {
       type: 'string',
       describe: 'File of sdconvert analyze, for the curve of bytes against dB',
     })
-    .option('for', {
-      ...forOption,
-      describe: `${forOption.describe}; what they would refuse fails the verdict`,
-    })
+    .option('for', forOption('; what they would refuse fails the verdict'))
     .option('force', {
       type: 'boolean',
       default: false,

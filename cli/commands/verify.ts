@@ -80,7 +80,7 @@ function declare(yargs: Argv, how: { readonly all: boolean }) {
       describe:
         'A conversion’s output folder, or a repository in the Hub’s cache (its id or its folder); with --for any folder of models, or models on the Hub',
     })
-    .option('for', forOption)
+    .option('for', forOption())
     .example('$0 verify ./stable-diffusion-v1-5', 'compares the SHA-256 of every file with sdconvert.json')
     .example('$0 verify ./stable-diffusion-v1-5 --for mochi', 'says what Mochi Diffusion would refuse')
     .example('$0 verify org/name', 'compares the downloaded files of org/name with the Hub’s hashes');

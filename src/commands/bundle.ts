@@ -4,7 +4,7 @@ import { type ClientFolder, modelsForClient, requireDrawable } from '../bundle/m
 import { bundleOnnxForClient } from '../bundle/onnx-client-folder.ts';
 import { SCHEDULER_FILE } from '../bundle/profiles/folder-files.ts';
 import { guernikaMetadata } from '../bundle/profiles/guernika-metadata.ts';
-import type { ClientName } from '../bundle/profiles/profile.ts';
+import { type ClientName, clientNames } from '../bundle/profiles/profile.ts';
 import { isWhatConvertWrites, profiles, usualClients } from '../bundle/profiles/profiles.ts';
 import { bundleSwiftResources } from '../bundle/swift-resources.ts';
 import { type FromHub, locateRequested, refuseInCache } from '../checkpoint/from-hub/locate-requested.ts';
@@ -16,6 +16,7 @@ import { isConversion, readProvenance, recordBundle } from '../formats/provenanc
 import { exists, listFolder, whileLocked } from '../io/disk.ts';
 import { type JsonObject, readJsonObject } from '../io/json/python-json.ts';
 import { notFound } from '../io/not-found.ts';
+import { modelsIn } from '../run/find-models.ts';
 import { checkRequest } from './check-request.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 
@@ -131,7 +132,7 @@ async function bundleCoreMl(
   const packages = await modelsForClient(place, context);
   // Unless a client is named, any packages are bundled, such as ControlNets alone.
   if (clients) await requireDrawable(place, packages);
-  if (packages.length === 0) throw noPackages(source);
+  if (packages.length === 0) throw await noPackages(source);
   const into = join(output, profile.folder);
   if (profile.form) return { client, folder: into, files: await bundleComfyUi(place, packages, context) };
   if (wanted !== undefined && !(await exists(wanted)))
@@ -153,10 +154,16 @@ async function schedulerIn(folder: string): Promise<JsonObject | undefined> {
   return (await exists(path)) ? readJsonObject(path) : undefined;
 }
 
-function noPackages(folder: string): NotFoundError {
+/** Where all that there is needs no bundling, that is said. */
+async function noPackages(folder: string): Promise<NotFoundError> {
+  const complete: string[] = [];
+  for (const client of clientNames.filter(isWhatConvertWrites)) {
+    const place = join(folder, profiles[client].folder);
+    if ((await modelsIn(place)).length > 0) complete.push(`${place} is complete: ${client} loads it as it is.`);
+  }
   return new NotFoundError({
     problem: `${folder} contains no Core ML packages of Stable Diffusion.`,
-    advice: 'Name the output folder of a conversion with --target coreml.',
+    advice: [...complete, 'Name the output folder of a conversion with --target coreml.'].join(' '),
   });
 }
 

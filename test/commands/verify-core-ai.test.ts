@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { cpSync, mkdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { bundlePackages } from '../../src/commands/bundle.ts';
 import type { ConvertOptions } from '../../src/commands/conversion/request.ts';
 import { convertCheckpoint } from '../../src/commands/convert.ts';
 import { verify } from '../../src/commands/verify.ts';
@@ -68,6 +69,12 @@ test('every file of the folder is on record', async () => {
     'CoreAI/VAEEncoder.aimodel',
   ]);
   expect((await verify({ path: output })).problems).toEqual([]);
+});
+
+test('there is nothing to bundle, and bundle says that the folder is complete', async () => {
+  await expect(bundlePackages({ folder: output })).rejects.toThrow(
+    `${join(output, 'CoreAI')} is complete: coreai loads it as it is. Name the output folder of a conversion with --target coreml.`,
+  );
 });
 
 type Json = Record<string, unknown>;
