@@ -7,6 +7,7 @@ import { withArtifact } from '../formats/open.ts';
 import { forgetProvenance } from '../formats/provenance.ts';
 import { writeFiles } from '../formats/write-files.ts';
 import { createFolder } from '../io/create-folders.ts';
+import { undividedNote } from '../quantize/equal-groups.ts';
 import type { QuantizationPlan } from '../quantize/plan.ts';
 import { reportWeight, type WeightReport } from '../quantize/quantized-weight.ts';
 import { formatBytes } from '../text.ts';
@@ -101,6 +102,8 @@ async function quantizeInto(
       return { path, weights: [], ...sizes };
     }
   }
+  const note = undividedNote(quantized);
+  if (note !== undefined) context.onProgress?.({ type: 'note', message: note });
   const weights: WeightReport[] = [];
   const onBytes = progressOf(basename(path), sizes.bytesAfter, context);
   try {

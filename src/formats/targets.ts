@@ -7,6 +7,7 @@ import { optimumContract } from '../convert/contracts/optimum.ts';
 import type { Model } from '../convert/convert.ts';
 import { type NetworkName, networkKind } from '../convert/networks/networks.ts';
 import type { Graph } from '../graph/graph.ts';
+import { undividedNote } from '../quantize/equal-groups.ts';
 import { planQuantization, type QuantizationOptions } from '../quantize/plan.ts';
 import type { Precision } from '../quantize/precision.ts';
 import type { Artifact } from './artifact.ts';
@@ -62,11 +63,11 @@ export interface Target {
   precision(wanted: Precision): Precision;
   /** Adds to an artifact's folder, before it appears, the small files without which its consumers do not load it. */
   complete(component: Component, folder: string): Promise<void>;
-  /** Makes the artifact of a model, or those of its chunks, and a note for the user. Throws `ChunkBudgetError`. */
+  /** Makes the artifact of a model, or those of its chunks, and notes for the user. Throws `ChunkBudgetError`. */
   build(
     model: Model,
     options: TargetOptions,
-  ): { readonly artifacts: readonly BuiltArtifact[]; readonly note?: string | undefined };
+  ): { readonly artifacts: readonly BuiltArtifact[]; readonly notes: readonly string[] };
 }
 
 export const targets: { readonly [K in TargetName]: Target } = {
@@ -154,12 +155,16 @@ function pieces(
   { quantization, maxChunkBytes, form }: Pick<TargetOptions, 'quantization' | 'maxChunkBytes' | 'form'>,
   pathOf: (id: ArtifactId) => string,
 ): ReturnType<Target['build']> {
-  const whole = quantization ? built.rewritten(planQuantization(quantization)).artifact : built;
+  const { artifact: whole, weights } = quantization
+    ? built.rewritten(planQuantization(quantization))
+    : { artifact: built, weights: [] };
+  const undivided = undividedNote(weights);
   const { chunks, note } = maxChunkBytes === undefined ? { chunks: [whole] } : whole.cut(maxChunkBytes);
   const artifacts = chunks.map((each) => {
     const id = { network, chunk: each.name.chunk };
     const { files, contents } = form ? each.forClient(form, networkKind(network)) : each;
     return { id, path: pathOf(id), files, contents };
   });
-  return { artifacts, note };
+  const notes = [undivided && `${network}: ${undivided}`, note].filter((each) => each !== undefined);
+  return { artifacts, notes };
 }

@@ -7,6 +7,8 @@ export interface QuantizedWeight {
   readonly name: string;
   readonly shape: readonly number[];
   readonly form: WeightForm;
+  /** Channels in the groups that were asked for, where it has none: see `withEqualGroups`. */
+  readonly undivided?: number | undefined;
   /** Bytes it took before, and all that stands for it takes now. */
   readonly bytesBefore: number;
   readonly bytesAfter: number;
@@ -30,7 +32,7 @@ export interface WeightReport {
 }
 
 /** Reports on a weight. Throws what reading it throws. */
-export async function reportWeight({ error, ...weight }: QuantizedWeight): Promise<WeightReport> {
+export async function reportWeight({ error, undivided: _, ...weight }: QuantizedWeight): Promise<WeightReport> {
   const { squaredError, energy, optimum } = await error();
   const decibels = squaredError === 0 ? null : 10 * Math.log10(energy / squaredError);
   return { ...weight, squaredError, optimum, decibels };

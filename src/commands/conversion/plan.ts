@@ -65,8 +65,8 @@ export function planStage(request: ConvertRequest): Stage<Precise, Planned> {
         formsOf(clients, model.target)
           .filter((form) => form?.networks.includes(networkKind(model.model.name)) !== false)
           .map((form) => {
-            const { note, ...plan } = planModel(request, checkpoint, model, { loras, form });
-            if (note !== undefined) onProgress?.({ type: 'note', message: note });
+            const { notes, ...plan } = planModel(request, checkpoint, model, { loras, form });
+            for (const message of notes) onProgress?.({ type: 'note', message });
             return plan;
           }),
       );
@@ -135,7 +135,7 @@ function planModel(
     loras,
     form,
   }: { readonly loras: readonly LoraRecord[] | undefined; readonly form: ClientForm | undefined },
-): PlannedModel & { readonly note?: string | undefined } {
+): PlannedModel & { readonly notes: readonly string[] } {
   const { part, fewerBits } = cardOf(model.name);
   const own = {
     attention,
@@ -145,7 +145,7 @@ function planModel(
   };
   const { license } = traitsOf(checkpoint);
   const options = { ...own, modelVersion: checkpoint.name, license, deployment, form };
-  const { artifacts, note } = targets[target].build(model, options);
+  const { artifacts, notes } = targets[target].build(model, options);
   return {
     network: model.name,
     component: model.component,
@@ -162,7 +162,7 @@ function planModel(
     },
     artifacts: artifacts.map(({ id, path, files }) => ({ id, path, files: files() })),
     build: () => targets[target].build(model, options).artifacts,
-    note,
+    notes,
   };
 }
 

@@ -28,18 +28,17 @@ export interface CompressedForm {
   error(): Promise<WeightError>;
 }
 
-/** Puts a weight into a form. Throws `RequestError` for forms that Core AI does not have, or that only others read. */
+/** Puts a weight into a form, whose groups divide its channels. Throws `RequestError` for forms that Core AI does not have, or that only others read. */
 export function compressedForm(weight: ProgramWeight, form: WeightForm): CompressedForm {
   return form.kind === 'linear' ? blocks(weight, form) : palettes(weight, form);
 }
 
-/** Indices, and a table for each group of output channels (all of them where they do not divide into groups). */
+/** Indices, and a table for each group of output channels, or for all. */
 function palettes(weight: ProgramWeight, form: PaletteForm): CompressedForm {
   if (form.int8Palette || form.channelScales) throw floatPalettes();
   const { bits, groupSize } = form;
-  const { shape, outputAxis, dtype, tensor } = weight;
-  const channels = shape[0] ?? 1;
-  const groups = groupSize && outputAxis === 0 && channels % groupSize === 0 ? channels / groupSize : 1;
+  const { shape, dtype, tensor } = weight;
+  const groups = groupSize ? (shape[0] ?? 1) / groupSize : 1;
   const palettized = new PalettizedWeight(tensor, { bits, groups });
   const parts = new Parts(weight);
   const indices = parts.stored(
@@ -66,9 +65,7 @@ function blocks(weight: ProgramWeight, form: LinearForm): CompressedForm {
   if (form.matMulNBits) throw onnxOnly();
   const { bits, symmetric } = form;
   const { shape, dtype, tensor, outputAxis, inputAxis } = weight;
-  const inputs = shape[inputAxis] ?? 1;
-  // Blocks are of equal size.
-  const size = form.blockSize && inputs % form.blockSize === 0 ? form.blockSize : inputs;
+  const size = form.blockSize ?? shape[inputAxis] ?? 1;
   const blockShape = shape.map((all, axis) => (axis === outputAxis ? 1 : axis === inputAxis ? size : all));
   const linear = new LinearWeight(tensor, { bits, symmetric, blockShape, dtype, scalesApart: true });
   const counts = linear.blockCounts;

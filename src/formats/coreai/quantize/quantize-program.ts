@@ -1,3 +1,4 @@
+import { withEqualGroups } from '../../../quantize/equal-groups.ts';
 import { FEWEST_ELEMENTS, type QuantizationPlan } from '../../../quantize/plan.ts';
 import type { QuantizedWeight } from '../../../quantize/quantized-weight.ts';
 import { elementCount } from '../../../weights/dtype.ts';
@@ -57,11 +58,12 @@ function quantizeWeight(
   weight: ProgramWeight,
   plan: QuantizationPlan,
 ): { readonly operations: readonly Operation[]; readonly report: QuantizedWeight } | undefined {
-  const form = plan(weight);
-  if (!form) return undefined;
+  const asked = plan(weight);
+  if (!asked) return undefined;
+  const { form, undivided } = withEqualGroups(asked, weight);
   const { operations, byteLength: bytesAfter, error } = compressedForm(weight, form);
   const { name, shape, tensor } = weight;
   const bytesBefore = tensor.byteLength;
   if (bytesAfter >= bytesBefore) return undefined;
-  return { operations, report: { name, shape, form, bytesBefore, bytesAfter, error } };
+  return { operations, report: { name, shape, form, undivided, bytesBefore, bytesAfter, error } };
 }

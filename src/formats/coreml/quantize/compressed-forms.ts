@@ -33,7 +33,7 @@ export interface MilWeight extends QuantizableWeight {
   readonly claim: (wish: string) => string;
 }
 
-/** A weight in a form, for the operations of an iOS version. Throws `RequestError` for forms that this version does not have. */
+/** A weight in a form, whose groups divide its channels, for the operations of an iOS version. Throws `RequestError` for forms that this version does not have. */
 export function compressedForm(weight: MilWeight, form: WeightForm, ios: number): CompressedForm {
   if (form.kind === 'linear') return ios < 18 ? affine(weight, form) : blockwise(weight, form);
   if (ios < 18) return packedPalette(weight, form);
@@ -62,7 +62,7 @@ function packedPalette(
 }
 
 function groupedPalettes(weight: MilWeight, { bits, groupSize, int8Palette }: PaletteForm): CompressedForm {
-  const groups = groupCount(weight, groupSize);
+  const groups = groupSize ? (weight.shape[0] ?? 1) / groupSize : 1;
   const perAxis = weight.shape.map((_, axis) => (axis === 0 ? groups : 1));
   const palettized = new PalettizedWeight(weight.tensor, {
     bits,
@@ -156,9 +156,7 @@ function part(
 
 function linearWeight({ tensor, shape, dtype, ...axes }: MilWeight, form: LinearForm): LinearWeight {
   const { outputAxis, inputAxis } = axes;
-  const inputs = shape[inputAxis] ?? 1;
-  // Core ML has blocks of equal size only.
-  const blockSize = form.blockSize && inputs % form.blockSize === 0 ? form.blockSize : inputs;
+  const blockSize = form.blockSize ?? shape[inputAxis] ?? 1;
   const blockShape = shape.map((size, axis) =>
     axis === outputAxis ? 1 : axis === inputAxis ? blockSize : size,
   );
@@ -168,12 +166,6 @@ function linearWeight({ tensor, shape, dtype, ...axes }: MilWeight, form: Linear
     blockShape,
     dtype: dtype === 'fp16' ? 'f16' : 'f32',
   });
-}
-
-/** Number of palettes: one where the channels do not divide into groups, or are not the first axis. */
-function groupCount({ shape, outputAxis }: MilWeight, groupSize: number | undefined): number {
-  const channels = shape[0] ?? 1;
-  return groupSize && outputAxis === 0 && channels % groupSize === 0 ? channels / groupSize : 1;
 }
 
 async function* entries(palettized: PalettizedWeight, dtype: 'fp16' | 'fp32'): AsyncGenerator<Uint8Array> {

@@ -1,3 +1,4 @@
+import { type FittedForm, withEqualGroups } from '../../../quantize/equal-groups.ts';
 import { FEWEST_ELEMENTS, type QuantizationPlan } from '../../../quantize/plan.ts';
 import type { QuantizedWeight } from '../../../quantize/quantized-weight.ts';
 import { elementCount } from '../../../weights/dtype.ts';
@@ -74,8 +75,11 @@ function quantizeWeight(
   plan: QuantizationPlan,
   ios: number,
 ): { readonly operations: readonly Operation[]; readonly report: QuantizedWeight } | undefined {
-  const form = plan(weight);
-  if (!form) return undefined;
+  const asked = plan(weight);
+  if (!asked) return undefined;
+  // Groups of any size are refused where there are none.
+  const fitted: FittedForm = ios < 18 ? { form: asked } : withEqualGroups(asked, weight);
+  const { form, undivided } = fitted;
   const { operations, error } = compressedForm(weight, form, ios);
   const { name, shape, tensor } = weight;
   const bytesBefore = tensor.byteLength;
@@ -83,7 +87,7 @@ function quantizeWeight(
     .flatMap((operation) => [...operationValues(operation)])
     .reduce((sum, [, { streamedValue }]) => sum + (streamedValue?.byteLength ?? 0), 0);
   if (bytesAfter >= bytesBefore) return undefined;
-  return { operations, report: { name, shape, form, bytesBefore, bytesAfter, error } };
+  return { operations, report: { name, shape, form, undivided, bytesBefore, bytesAfter, error } };
 }
 
 /** Axes of a layer's weight, by its rank. */

@@ -9,6 +9,7 @@ import type {
   Value,
 } from '../../../../src/formats/coreai/program.ts';
 import { quantizeProgram } from '../../../../src/formats/coreai/quantize/quantize-program.ts';
+import { undividedNote } from '../../../../src/quantize/equal-groups.ts';
 import type { PaletteBits } from '../../../../src/quantize/palette/palette.ts';
 import { planQuantization, type QuantizationOptions } from '../../../../src/quantize/plan.ts';
 import { float16Bits, float16Value } from '../../../../src/weights/convert-dtype.ts';
@@ -145,6 +146,17 @@ describe('weights expand to exactly the numbers of the palettes', () => {
       replaced((given) => palettized(given, 4)),
     );
   });
+});
+
+test('weights whose channels do not make groups are named', () => {
+  const note = (options: QuantizationOptions) => undividedNote(quantized(options).weights);
+  expect(note({ bits: 4, groupSize: 60 })).toBe(
+    '2 weights got one palette each, as the channels do not make groups of 60: conv.weight, linear.weight.',
+  );
+  expect(note({ bits: 4, mode: 'linear', groupSize: 32 })).toBe(
+    '1 weight got one scale for each output channel, as the channels do not make groups of 32: conv.weight.',
+  );
+  expect(note({ bits: 4, groupSize: 32 })).toBeUndefined();
 });
 
 describe('weights expand to exactly the numbers of linear quantisation', () => {
