@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import type { Checkpoint, Component } from '../checkpoint/checkpoint.ts';
 import type { AttentionImplementation } from '../convert/blocks/attention.ts';
 import { appleContract } from '../convert/contracts/apple.ts';
-import type { Contract } from '../convert/contracts/contract.ts';
+import type { Contract, Sizes } from '../convert/contracts/contract.ts';
 import { optimumContract } from '../convert/contracts/optimum.ts';
 import type { Model } from '../convert/convert.ts';
 import { type NetworkName, networkKind } from '../convert/networks/networks.ts';
@@ -12,9 +12,11 @@ import { planQuantization, type QuantizationOptions } from '../quantize/plan.ts'
 import type { Precision } from '../quantize/precision.ts';
 import type { Artifact } from './artifact.ts';
 import { type ArtifactId, nameOf } from './artifact-id.ts';
+import type { AskedOptions } from './asked-options.ts';
 import { type ClientForm, clientPackagePath, type PackageFacts } from './client-form.ts';
 import { buildAsset, refuseTooLarge } from './coreai/build-asset.ts';
 import { arrangeForCoreAi } from './coreai/contract/arrange.ts';
+import { coreAiNotes, coreAiSizes } from './coreai/contract/asked-options.ts';
 import { coreAiContract } from './coreai/contract/coreai-contract.ts';
 import { coreAiPath } from './coreai/contract/coreai-names.ts';
 import { coreAiModel } from './coreai/model.ts';
@@ -61,6 +63,10 @@ export interface Target {
   readonly attention: AttentionImplementation;
   /** The nearest precision it has. */
   precision(wanted: Precision): Precision;
+  /** Of the sizes that were asked for those that it has. */
+  sizes(asked: Sizes): Sizes;
+  /** What becomes of options that were asked for, where one would not expect it, a sentence each. */
+  notes(asked: AskedOptions): readonly string[];
   /** Adds to an artifact's folder, before it appears, the small files without which its consumers do not load it. */
   complete(component: Component, folder: string): Promise<void>;
   /** Makes the artifact of a model, or those of its chunks, and notes for the user. Throws `ChunkBudgetError`. */
@@ -76,6 +82,8 @@ export const targets: { readonly [K in TargetName]: Target } = {
     arrange: (_, models) => models,
     attention: 'ORIGINAL',
     precision: (wanted) => wanted,
+    sizes: (asked) => asked,
+    notes: () => [],
     complete: writeConfig,
     build({ name, graph }, options) {
       const { attention, precision, form } = options;
@@ -91,6 +99,8 @@ export const targets: { readonly [K in TargetName]: Target } = {
     attention: 'SPLIT_EINSUM',
     // Core ML computes in float16 wherever weights are float16.
     precision: (wanted) => (wanted === 'float16-weights' ? 'float16' : wanted),
+    sizes: (asked) => asked,
+    notes: () => [],
     complete: async () => {}, // its description is in the model
     build({ name, graph, component }, options) {
       const { modelVersion, license, deployment, form } = options;
@@ -113,6 +123,8 @@ export const targets: { readonly [K in TargetName]: Target } = {
     arrange: arrangeForCoreAi,
     attention: 'ORIGINAL',
     precision: (wanted) => wanted,
+    sizes: coreAiSizes,
+    notes: coreAiNotes,
     complete: async () => {}, // its description is in the asset
     build({ name, graph, component }, options) {
       const { modelVersion, license, attention, precision } = options;

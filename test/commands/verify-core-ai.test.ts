@@ -7,6 +7,7 @@ import type { ConvertOptions } from '../../src/commands/conversion/request.ts';
 import { convertCheckpoint } from '../../src/commands/convert.ts';
 import { verify } from '../../src/commands/verify.ts';
 import type { ProgressEvent } from '../../src/context.ts';
+import { withArtifact } from '../../src/formats/open.ts';
 import { readProvenance } from '../../src/formats/provenance.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
@@ -283,7 +284,7 @@ test('an asset cut short is told, and the command mends it', async () => {
 
 test('the command that mends has the options on record, but those that the pipelines refuse', async () => {
   const folder = temporary('options');
-  const sizes = { latentHeight: 8, latentWidth: 8, unetBatch: 1 };
+  const sizes = { latentHeight: 8, latentWidth: 8, textTokens: 154 };
   const quantization = { bits: 4 };
   const options = {
     targets: ['coreai'],
@@ -356,8 +357,8 @@ test('assets that do not fit one another are told', async () => {
   expect(await replaced('VAEEncoder.aimodel', { models: ['vae_encoder'], sizes })).toEqual([
     'coreai: the VAE encoder takes pictures [1, 3, 128, 128], and the UNet draws [1, 3, 64, 64].',
   ]);
-  expect(await replaced('Unet.aimodel', { models: ['unet'], sizes: { unetBatch: 1 } })).toContain(
-    'coreai: Unet.aimodel: sample is float32 [1, 4, 8, 8], and coreai has float32 or float16 [2, 4, h, w].',
+  expect(await replaced('Unet.aimodel', { models: ['unet'], sizes: { textTokens: 154 } })).toContainEqual(
+    expect.stringMatching(/Unet\.aimodel: encoder_hidden_states is float32 \[2, 154, \d+\], and coreai has .*\[2, 77, C\]/),
   );
   const wide = join(import.meta.dirname, '../fixtures/sd15-wide-f16');
   expect(
@@ -387,6 +388,29 @@ test('what is no square is drawn by nobody, and convert says so', async () => {
   expect((await check(folder)).problems).toContain(
     'coreai: the UNet draws 128 × 64 pixels, and coreai draws squares: convert it with equal --latent-h and --latent-w.',
   );
+});
+
+test('a batch of one and attention in other operations are Core ML’s: convert says what becomes of them', async () => {
+  const folder = temporary('beside');
+  const told: string[] = [];
+  const options = { modelVersion, output: folder, targets: ['coreml', 'coreai'], models: ['unet'] } as const;
+  await convertCheckpoint(
+    { ...options, sizes: { unetBatch: 1 }, attention: 'SPLIT_EINSUM', bundle: false },
+    { onProgress: (event) => event.type === 'note' && told.push(event.message) },
+  );
+  const rowsOf = async (path: string) => {
+    const { inputs } = await withArtifact(join(folder, path), (artifact) => artifact.facts());
+    return inputs[0]?.shape?.[0];
+  };
+  expect(await rowsOf('Stable_Diffusion_version_sd-shapes_unet.mlpackage')).toBe(1);
+  expect(await rowsOf('CoreAI/Unet.aimodel')).toBe(2);
+  expect(told).toContain(
+    '--unet-batch-one leaves Core AI’s UNet as it is: Apple’s Core AI pipelines pass two rows.',
+  );
+  expect(told).toContainEqual(expect.stringMatching(/^with --attention SPLIT_EINSUM no attention is declared/));
+  // The same options of the same checkpoint are the same asset.
+  const { artifacts = {} } = (await readProvenance(folder)) ?? {};
+  expect(artifacts['CoreAI/Unet.aimodel']?.options).not.toHaveProperty('unetBatch');
 });
 
 let copies = 0;

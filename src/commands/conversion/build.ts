@@ -34,7 +34,7 @@ export function buildStage(request: ConvertRequest): Stage<Checkpoint, Built> {
         const options = {
           contract: targets[target].contract,
           attention,
-          sizes: request.sizes,
+          sizes: targets[target].sizes(request.sizes),
           models: namedModels(request, checkpoint),
         };
         const networks = convert(checkpoint, options);
@@ -44,7 +44,11 @@ export function buildStage(request: ConvertRequest): Stage<Checkpoint, Built> {
       });
       const names = [...converted];
       const coreMl = request.targets.includes('coreml');
-      const notes = [...uselessNotes(request, checkpoint, names), ...notesOn(checkpoint, names, { coreMl })];
+      const notes = [
+        ...uselessNotes(request, checkpoint, names),
+        ...notesOn(checkpoint, names, { coreMl }),
+        ...request.targets.flatMap((target) => targets[target].notes(request)),
+      ];
       for (const message of notes) onProgress?.({ type: 'note', message });
       const tensors = models.reduce((sum, { model }) => sum + model.graph.tensors.length, 0);
       const attentions = [...new Set(models.map(({ attention }) => attention))].join(', ');

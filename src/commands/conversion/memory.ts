@@ -7,6 +7,7 @@ import type { NetworkName } from '../../convert/networks/networks.ts';
 import { type PlannedArtifact, totalBytes } from '../../formats/artifact.ts';
 import { arrangedNetwork } from '../../formats/coreai/contract/arranged-network.ts';
 import type { TargetName } from '../../formats/format.ts';
+import { targets } from '../../formats/targets.ts';
 import { WITH_KEPT } from '../../formats/onnx/run/segments.ts';
 import type { Graph } from '../../graph/graph.ts';
 import { peakElements } from '../../graph/peak-elements.ts';
@@ -121,8 +122,9 @@ interface GraphNeed {
 function graphNeed(
   checkpoint: Checkpoint,
   { network, target, attention }: Omit<CheckedModel, 'artifacts'>,
-  sizes: Sizes,
+  asked: Sizes,
 ): GraphNeed {
+  const sizes = targets[target].sizes(asked);
   const arranged =
     target === 'coreai' ? arrangedNetwork(checkpoint, network, { attention, sizes }) : undefined;
   // Apple's contract has fixed sizes; inside, the networks are the same.

@@ -158,7 +158,7 @@ function planModel(
       loras,
       origin: model.component.id, // the checkpoint itself where there is none
       ...(target === 'coreml' ? { deployment } : {}),
-      ...sizes,
+      ...targets[target].sizes(sizes),
     },
     artifacts: artifacts.map(({ id, path, files }) => ({ id, path, files: files() })),
     build: () => targets[target].build(model, options).artifacts,

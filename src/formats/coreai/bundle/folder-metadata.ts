@@ -94,10 +94,8 @@ export function folderNotes({ checkpoint, assets, settings, sizes }: CoreAiFolde
     ...(latentHeight !== latentWidth
       ? ['Apple’s Core AI pipelines draw squares alone: other sizes need Swift of your own.']
       : []),
-    ...(sizes.unetBatch === 1 || (sizes.textTokens ?? CLIP_TOKENS) !== CLIP_TOKENS
-      ? [
-          `Apple’s Core AI pipelines pass two rows of ${CLIP_TOKENS} tokens: other sizes need Swift of your own.`,
-        ]
+    ...((sizes.textTokens ?? CLIP_TOKENS) !== CLIP_TOKENS
+      ? [`Apple’s Core AI pipelines pass ${CLIP_TOKENS} tokens: other numbers need Swift of your own.`]
       : []),
     ...(own.length > 0
       ? [

@@ -94,7 +94,7 @@ test('what needs Swift of one’s own is noted', () => {
   ]);
   const [note] = folderNotes(folder('sd15', { settings: { latentScale: { factor: 1, shift: 0.1 } } }));
   expect(note).toContain('do not shift latents');
-  expect(folderNotes(folder('sd15', { sizes: { unetBatch: 1 } }))).toHaveLength(1);
+  expect(folderNotes(folder('sd15', { sizes: { textTokens: 154 } }))).toHaveLength(1);
   expect(folderNotes(folder('sd15', { sizes: { latentHeight: 64, latentWidth: 96 } }))).toHaveLength(1);
 });
 
