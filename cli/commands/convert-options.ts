@@ -4,7 +4,7 @@ import type { PredictionType } from '../../src/checkpoint/single-file/prediction
 import type { convertDefaults } from '../../src/commands/conversion/request.ts';
 import type { AttentionImplementation } from '../../src/convert/blocks/attention.ts';
 import type { NetworkPart } from '../../src/convert/networks/networks.ts';
-import { type TargetName, targetNames } from '../../src/formats/format.ts';
+import { defaultTargets, type TargetName, targetNames } from '../../src/formats/format.ts';
 import type { Precision } from '../../src/quantize/precision.ts';
 import { boundOptions } from '../bound-options.ts';
 import { forOption, parseClients } from '../clients.ts';
@@ -24,8 +24,7 @@ export const parts = everyName<Exclude<NetworkPart, 'controlnet'>>({
   safety_checker: true,
 });
 
-// The types keep them equal to the library's.
-const defaultTargets: (typeof convertDefaults)['targets'] = ['onnx', 'coreml'];
+// The types keep it equal to the library's.
 const defaultPrecision: (typeof convertDefaults)['precision'] = 'float16';
 
 /** Names of macOS and iOS versions, and the macOS version of the same year. */

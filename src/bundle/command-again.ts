@@ -2,7 +2,7 @@ import { type Variant, variantsAmong } from '../checkpoint/component-weights.ts'
 import { type NetworkKind, type NetworkName, networkKind } from '../convert/networks/networks.ts';
 import { trainedFactors } from '../convert/networks/vae-variant.ts';
 import { parsePath } from '../formats/artifact-id.ts';
-import { type TargetName, targetOf } from '../formats/format.ts';
+import { defaultTargets, type TargetName, targetOf } from '../formats/format.ts';
 import type { ArtifactRecord, HubRecord, Provenance } from '../formats/provenance.ts';
 import { targets as builders } from '../formats/targets.ts';
 import { nextCommand } from '../inspect/next-command.ts';
@@ -175,7 +175,8 @@ function placesNote(names: readonly string[]): string | null {
 /** Options of the command line that all of them were made with; `undefined` where no single command line has them. */
 function optionsOf(made: readonly Made[], isXl: boolean): string[] | undefined {
   const targets = [...new Set(made.map(({ target }) => target))];
-  const isUsual = targets.length === 2 && !targets.includes('coreai');
+  const isUsual =
+    targets.length === defaultTargets.length && defaultTargets.every((each) => targets.includes(each));
   const way = wayOf(made, isXl);
   const clients = clientsOf(made);
   return (

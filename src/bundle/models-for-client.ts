@@ -3,6 +3,7 @@ import { type NetworkKind, networkKind } from '../convert/networks/networks.ts';
 import { NotFoundError, RequestError } from '../errors.ts';
 import { type ArtifactId, parsePath, wholePath } from '../formats/artifact-id.ts';
 import { readProvenance } from '../formats/provenance.ts';
+import { writtenFormats } from '../formats/format.ts';
 import { type ModelInFolder, modelsIn } from '../run/find-models.ts';
 import { areOfXl } from '../run/xl-models.ts';
 import { convertFor } from './command-again.ts';
@@ -36,7 +37,7 @@ export async function modelsForClient(
   { onProgress }: Context,
 ): Promise<ClientModel[]> {
   const { target, networks, takesChunks } = profiles[client];
-  const format = target === 'onnx' ? 'onnx' : 'mlpackage';
+  const format = writtenFormats[target];
   const leaveOut = (path: string, why: string) =>
     onProgress?.({ type: 'note', message: `${path} is left out: ${why}.` });
   const models = (await modelsIn(source)).filter((model) => model.format === format);

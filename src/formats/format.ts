@@ -1,4 +1,5 @@
 import { basename, dirname, parse, resolve } from 'node:path';
+import { COREAI_FOLDER } from './coreai/apple-folder.ts';
 import type { CoreAiFacts } from './coreai/coreai-facts.ts';
 import type { CoreMlFacts } from './coreml/coreml-facts.ts';
 import type { OnnxFacts } from './onnx/onnx-facts.ts';
@@ -30,6 +31,23 @@ export const targetNames = ['onnx', 'coreml', 'coreai'] as const;
 
 export type TargetName = (typeof targetNames)[number];
 
+/** Targets that are written where none is asked for. */
+export const defaultTargets = ['onnx', 'coreml'] as const satisfies readonly TargetName[];
+
+/** The format that each target writes. */
+export const writtenFormats: { readonly [T in TargetName]: Format } = {
+  onnx: 'onnx',
+  coreml: 'mlpackage',
+  coreai: 'aimodel',
+};
+
+/** The folder in which a conversion lays each target's artifacts, relative to the output; clients have others beside it. */
+export const artifactFolders: { readonly [T in TargetName]: string } = {
+  onnx: 'onnx',
+  coreml: '',
+  coreai: COREAI_FOLDER,
+};
+
 /** The format whose ending a path has; `undefined` for another's, or none. */
 export function formatOfEnding(path: string): Format | undefined {
   const { ext } = parse(resolve(path));
@@ -37,7 +55,7 @@ export function formatOfEnding(path: string): Format | undefined {
 }
 
 /** The target whose artifacts have each format. */
-const targetOfFormat: { readonly [F in Format]: TargetName } = {
+export const targetOfFormat: { readonly [F in Format]: TargetName } = {
   onnx: 'onnx',
   mlpackage: 'coreml',
   mlmodelc: 'coreml',

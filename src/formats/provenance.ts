@@ -10,6 +10,7 @@ import { version } from '../version.ts';
 import type { WeightFinding } from '../weights/examined-weight.ts';
 import type { WrittenFile } from './artifact.ts';
 import { amount, findingSchema } from './finding-schema.ts';
+import { formatNames } from './format.ts';
 import { type PipelineSettings, pipelineSettings } from './pipeline-settings.ts';
 
 /**
@@ -200,9 +201,13 @@ export interface PlaceInOutput {
   readonly path: string;
 }
 
+/** Formats whose artifacts are folders that end in them. */
+const foldersWithEnding = formatNames.filter((format) => format !== 'onnx');
+
 /** Where a conversion lays out artifacts below its output folder. What else lies near a record is nobody's that it knows. */
-const layout =
-  /^(([\w-]+\/)?[^/]+\.(mlpackage|mlmodelc|aimodel)|(onnx(-[\w-]+)?|Resources)\/[^/]+|[\w-]+\/controlnet\/[^/]+)$/;
+const layout = new RegExp(
+  `^(([\\w-]+/)?[^/]+\\.(${foldersWithEnding.join('|')})|(onnx(-[\\w-]+)?|Resources)/[^/]+|[\\w-]+/controlnet/[^/]+)$`,
+);
 
 /** The output folder that a path is in, as a conversion lays it out; `undefined` where it is in none. */
 export async function placeInOutput(path: string): Promise<PlaceInOutput | undefined> {

@@ -4,7 +4,7 @@ import type { AttentionImplementation } from '../convert/blocks/attention.ts';
 import { appleContract } from '../convert/contracts/apple.ts';
 import type { Contract, Sizes } from '../convert/contracts/contract.ts';
 import { optimumContract } from '../convert/contracts/optimum.ts';
-import type { Model } from '../convert/convert.ts';
+import type { ConvertOptions, Model } from '../convert/convert.ts';
 import { type NetworkName, networkKind } from '../convert/networks/networks.ts';
 import type { Graph } from '../graph/graph.ts';
 import { undividedNote } from '../quantize/equal-groups.ts';
@@ -16,6 +16,7 @@ import type { AskedOptions } from './asked-options.ts';
 import { type ClientForm, clientPackagePath, type PackageFacts } from './client-form.ts';
 import { buildAsset, refuseTooLarge } from './coreai/build-asset.ts';
 import { arrangeForCoreAi } from './coreai/contract/arrange.ts';
+import { arrangedNetwork } from './coreai/contract/arranged-network.ts';
 import { coreAiNotes, coreAiSizes } from './coreai/contract/asked-options.ts';
 import { coreAiContract } from './coreai/contract/coreai-contract.ts';
 import { coreAiPath } from './coreai/contract/coreai-names.ts';
@@ -24,7 +25,7 @@ import { buildCoreMl } from './coreml/build/build-model.ts';
 import { describeModel } from './coreml/build/describe-model.ts';
 import type { DeploymentTarget } from './coreml/deployment-target.ts';
 import { milModel } from './coreml/mil-artifact.ts';
-import type { TargetName } from './format.ts';
+import { artifactFolders, type TargetName } from './format.ts';
 import { buildOnnxModel } from './onnx/build-model.ts';
 import { onnxModel } from './onnx/onnx-artifact.ts';
 import { writeConfig } from './onnx/onnx-folder.ts';
@@ -59,6 +60,15 @@ export interface Target {
   readonly contract: Contract;
   /** Makes of the networks of a checkpoint, built for `contract`, what its consumers load: several may become one. */
   arrange(checkpoint: Checkpoint, models: readonly Model[]): readonly Model[];
+  /**
+   * A network of a checkpoint as this target alone has it; `undefined` for those whose inputs and outputs mean the same everywhere.
+   * Absent where all do.
+   */
+  arranged?(
+    checkpoint: Checkpoint,
+    network: NetworkName,
+    options: Pick<ConvertOptions, 'attention' | 'sizes'>,
+  ): Model | undefined;
   /** The attention it runs best. */
   readonly attention: AttentionImplementation;
   /** The nearest precision it has. */
@@ -89,7 +99,7 @@ export const targets: { readonly [K in TargetName]: Target } = {
       const { attention, precision, form } = options;
       const model = buildOnnxModel(graph, { model: name, attention, precision });
       const built = onnxModel(model, { network: name, whole: name });
-      return pieces(name, built, options, (id) => `${form?.folder ?? 'onnx'}/${nameOf(id)}`);
+      return pieces(name, built, options, (id) => `${form?.folder ?? artifactFolders.onnx}/${nameOf(id)}`);
     },
   },
 
@@ -121,6 +131,7 @@ export const targets: { readonly [K in TargetName]: Target } = {
   coreai: {
     contract: coreAiContract,
     arrange: arrangeForCoreAi,
+    arranged: arrangedNetwork,
     attention: 'ORIGINAL',
     precision: (wanted) => wanted,
     sizes: coreAiSizes,

@@ -3,8 +3,7 @@ import type { NetworkName } from '../convert/networks/networks.ts';
 
 import { NotFoundError, SdConvertError } from '../errors.ts';
 import { parseName, parsePath, wholePath } from '../formats/artifact-id.ts';
-import { COREAI_FOLDER } from '../formats/coreai/apple-folder.ts';
-import { type Format, modelPlace } from '../formats/format.ts';
+import { artifactFolders, type Format, modelPlace, targetNames } from '../formats/format.ts';
 import { artifactPlaces, artifactsIn, locateArtifact, openArtifact, withArtifact } from '../formats/open.ts';
 import { pathKind } from '../io/disk.ts';
 import { notFound } from '../io/not-found.ts';
@@ -33,20 +32,17 @@ export const modelPlaces = `${artifactPlaces}, or a folder of these`;
 
 /**
  * The models that a path stands for: an `.onnx` file, a component's folder, a package, a chunk (then all chunks of its
- * model), a folder of such folders, or an output folder with packages, an `onnx` and a `CoreAI` folder. Throws
+ * model), a folder of such folders, or an output folder. Throws
  * `NotFoundError`, saying what was `expected`.
  */
 export async function findModels(path: string, expected = modelPlaces): Promise<readonly FoundModel[]> {
   const kind = await pathKind(path);
   if (kind === undefined || (await locateArtifact(path)))
     return [await modelAt(path, kind !== undefined, expected)];
-  const found = [
-    ...(await modelsIn(join(path, 'onnx'))),
-    ...(await modelsIn(path)),
-    ...(await bundledControlNets(path)),
-    // Last: of several models of a network the first one encodes prompts for the others, and these are arranged for Apple alone.
-    ...(await modelsIn(join(path, COREAI_FOLDER))),
-  ];
+  const found: FoundModel[] = [];
+  // In this order: of several models of a network the first one encodes prompts for the others, and Core AI's are arranged for Apple alone.
+  for (const target of targetNames) found.push(...(await modelsIn(join(path, artifactFolders[target]))));
+  found.push(...(await bundledControlNets(path)));
   if (found.length > 0) return found;
   throw new NotFoundError({
     problem: `${path} holds no model that can be run.`,

@@ -3,9 +3,10 @@ import type { Sizes } from '../convert/contracts/contract.ts';
 import { networkKind } from '../convert/networks/networks.ts';
 import type { EncodedPrompts, InputCase, InputSizes } from '../convert/networks/realistic.ts';
 import { RequestError, UnsupportedModelError } from '../errors.ts';
-import type { Format } from '../formats/format.ts';
+import { type Format, targetOfFormat } from '../formats/format.ts';
 import { withArtifact } from '../formats/open.ts';
 import type { ModelBorders, TensorMap } from '../formats/runner.ts';
+import { targets } from '../formats/targets.ts';
 import type { StoredForm, StoredForms } from '../quantize/stored-form.ts';
 import type { RunnableChain } from '../run/chain.ts';
 import { feedsFor, recordedOutputs } from '../run/feeds.ts';
@@ -76,7 +77,8 @@ export async function computedExpectations(
   if (!form) throw unknownNetwork(candidate);
   const settings = { ...(await readModelSettings(root)), ...reference.settings };
   const network = networkCalled(name, form);
-  const fixed = format === 'aimodel' ? fixedSizes(inputSizes(form, settings, [candidate])) : undefined;
+  const isArranged = targets[targetOfFormat[format]].arranged !== undefined;
+  const fixed = isArranged ? fixedSizes(inputSizes(form, settings, [candidate])) : undefined;
   const wanted = { name, network, format, sizes: fixed };
   const chains: RunnableChain[] = [];
   const close = async () => {
@@ -86,7 +88,7 @@ export async function computedExpectations(
     const plain = await reference.open(wanted);
     chains.push(plain);
     if (networkOf(plain.inputs.map((input) => input.name)) !== form) throw otherNetwork(candidate, plain);
-    if (format === 'aimodel' && isArrangedOtherwise(candidate, plain)) throw notComparable(candidate, plain);
+    if (isArrangedOtherwise(candidate, plain)) throw notComparable(candidate, plain);
     const sizes = inputSizes(form, settings, [candidate, plain]);
     const seesText = candidate.inputs.some((input) => input.name === 'encoder_hidden_states');
     const cases = realisticCases(
@@ -212,9 +214,9 @@ function isArrangedOtherwise(one: ModelBorders, other: ModelBorders): boolean {
 
 function notComparable(model: ModelBorders, other: ModelBorders): NotComparableError {
   return new NotComparableError({
-    problem: `${model.path} is Stable Diffusion XL as Core AI has it, and its reference is not.`,
+    problem: `${model.path} and its reference are two arrangements of Stable Diffusion XL: one of them is as Core AI has it.`,
     details: { reference: other.path },
-    advice: 'Compare it with the checkpoint, or with other Core AI assets.',
+    advice: 'Compare it with the checkpoint, or with models of the same target.',
   });
 }
 

@@ -4,7 +4,7 @@ import type { Context } from '../context.ts';
 import { LATENT_CHANNELS, PIXELS } from '../convert/networks/latents.ts';
 import type { NetworkName } from '../convert/networks/networks.ts';
 import { UnsupportedModelError } from '../errors.ts';
-import { withArtifact } from '../formats/open.ts';
+import { formats, withArtifact } from '../formats/open.ts';
 import { readProvenance } from '../formats/provenance.ts';
 import type { ClipTokenizerFiles } from '../generate/clip-tokenizer.ts';
 import { type DrawingFolder, findDrawingFolder, requireModel } from '../generate/drawing-folder.ts';
@@ -85,7 +85,7 @@ async function weighed(
   const { format, paths } = model;
   if (!isForBrowsers(model))
     throw new UnsupportedModelError({
-      problem: `browsers run whole ONNX models, and the ${name} in ${folder.path} is ${format === 'onnx' ? 'in chunks' : 'for Core ML'}.`,
+      problem: `browsers run whole ONNX models, and the ${name} in ${folder.path} is ${format === 'onnx' ? 'in chunks' : formats[format].title}.`,
       advice: 'Convert again with --target onnx, without --chunk-unet.',
     });
   const [path = ''] = paths;

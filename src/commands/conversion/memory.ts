@@ -5,7 +5,6 @@ import type { Sizes } from '../../convert/contracts/contract.ts';
 import { convert } from '../../convert/convert.ts';
 import type { NetworkName } from '../../convert/networks/networks.ts';
 import { type PlannedArtifact, totalBytes } from '../../formats/artifact.ts';
-import { arrangedNetwork } from '../../formats/coreai/contract/arranged-network.ts';
 import type { TargetName } from '../../formats/format.ts';
 import { targets } from '../../formats/targets.ts';
 import { WITH_KEPT } from '../../formats/onnx/run/segments.ts';
@@ -79,7 +78,7 @@ export function checkMemory(
 ): CheckNeed | undefined {
   const graphs = new Map<string, GraphNeed>();
   const needOf = ({ network, target, attention }: Omit<CheckedModel, 'artifacts'>): GraphNeed => {
-    const key = `${network} ${attention} ${target === 'coreai'}`;
+    const key = `${network} ${attention} ${targets[target].arranged ? target : ''}`;
     const need = graphs.get(key) ?? graphNeed(checkpoint, { network, target, attention }, sizes);
     graphs.set(key, need);
     return need;
@@ -125,8 +124,7 @@ function graphNeed(
   asked: Sizes,
 ): GraphNeed {
   const sizes = targets[target].sizes(asked);
-  const arranged =
-    target === 'coreai' ? arrangedNetwork(checkpoint, network, { attention, sizes }) : undefined;
+  const arranged = targets[target].arranged?.(checkpoint, network, { attention, sizes });
   // Apple's contract has fixed sizes; inside, the networks are the same.
   const options = { models: [network], contract: appleContract, attention, sizes };
   const model = arranged ?? convert(checkpoint, options)[0];

@@ -8,7 +8,7 @@ import type { PlannedFile } from '../../formats/artifact.ts';
 import type { ArtifactId } from '../../formats/artifact-id.ts';
 import type { Compiler } from '../../formats/coreml/compiled/compilers.ts';
 import type { DeploymentTarget } from '../../formats/coreml/deployment-target.ts';
-import type { TargetName } from '../../formats/format.ts';
+import { defaultTargets, type TargetName } from '../../formats/format.ts';
 import type { QuantizationOptions } from '../../quantize/plan.ts';
 import type { Precision } from '../../quantize/precision.ts';
 import type { RunBounds } from '../../validate/bounded-runs.ts';
@@ -62,7 +62,7 @@ export interface ConvertRequest extends ModelSources, RunBounds {
 
 /** Defaults of a conversion. */
 export const convertDefaults = {
-  targets: ['onnx', 'coreml'],
+  targets: defaultTargets,
   precision: 'float16',
   sizes: {},
   deployment: 'macOS13',

@@ -1,6 +1,7 @@
 import { stringify } from 'yaml';
+import { targetNames, targetOfFormat } from '../../formats/format.ts';
 import { formatBytes, printable } from '../../text.ts';
-import { type Card, isCoreMl } from '../card.ts';
+import type { Card } from '../card.ts';
 import { decibelText } from '../decibels.ts';
 
 /** By this line a model card is known as sdconvert's own, which may be replaced. */
@@ -62,7 +63,7 @@ export function modelCard(card: Card): string {
 
 /** What the Hub reads: https://huggingface.co/docs/hub/model-cards. */
 function frontMatter({ identity, files }: Card): Readonly<Record<string, unknown>> {
-  const formats = new Set(files.map(({ format }) => (isCoreMl({ format }) ? 'coreml' : format)));
+  const targets = new Set(files.map(({ format }) => targetOfFormat[format]));
   const { licence, hub, task } = identity;
   const hasFewBits = files.some(({ weights }) =>
     weights.some(({ stored, bits }) => bits < 16 && !stored.startsWith('int')),
@@ -70,14 +71,14 @@ function frontMatter({ identity, files }: Card): Readonly<Record<string, unknown
   return {
     ...(hub.length > 0 && { base_model: hub.map(({ repo }) => repo) }),
     ...(hub.length > 0 && hasFewBits && { base_model_relation: 'quantized' }),
-    library_name: (['onnx', 'coreml'] as const).find((format) => formats.has(format)) ?? 'coreai',
+    library_name: targetNames.find((target) => targets.has(target)),
     ...(licence && {
       license: licence.id,
       ...(licence.name && { license_name: licence.name }),
       ...(licence.link && { license_link: licence.link }),
     }),
     pipeline_tag: task === null || task.startsWith('text') ? 'text-to-image' : 'image-to-image',
-    tags: ['stable-diffusion', ...formats, 'sdconvert'],
+    tags: ['stable-diffusion', ...targets, 'sdconvert'],
   };
 }
 
