@@ -1,22 +1,19 @@
 import { basename, dirname, join } from 'node:path';
 import { networkKind } from '../convert/networks/networks.ts';
 import { SdConvertError } from '../errors.ts';
-import type { FolderReading } from '../formats/coreai/bundle/check-assets.ts';
-import { checkCoreAiFolder } from '../formats/coreai/bundle/check-folder.ts';
-import { isRefused } from '../formats/coreai/bundle/folder-metadata.ts';
-import type { TargetName } from '../formats/format.ts';
+import { writtenFormats } from '../formats/format.ts';
 import { withArtifact } from '../formats/open.ts';
 import { readProvenance } from '../formats/provenance.ts';
 import { nextCommand } from '../inspect/next-command.ts';
 import { exists, pathKind } from '../io/disk.ts';
 import type { HashOptions } from '../io/hashing/hash-stream.ts';
 import { type FoundModel, modelsIn } from '../run/find-models.ts';
+import { bundlers } from './bundlers.ts';
 import { convertFor } from './command-again.ts';
 import { networksNeeded } from './models-for-client.ts';
-import { checkCoreMlFolder, olderSystem } from './profiles/check-core-ml-folder.ts';
+import { olderSystem } from './profiles/check-core-ml-folder.ts';
 import { checkIrFolder, isIrFolder } from './profiles/check-ir-folder.ts';
-import { checkOnnxFolder } from './profiles/check-onnx-folder.ts';
-import type { ClientName, Profile } from './profiles/profile.ts';
+import type { ClientName } from './profiles/profile.ts';
 import { isWhatConvertWrites, profiles, usualClients } from './profiles/profiles.ts';
 
 /** What a client would say to a folder. */
@@ -29,20 +26,6 @@ export interface ClientCheck {
   /** The command that mends them; absent where none does. */
   readonly mend?: string | undefined;
 }
-
-type Check = (
-  client: ClientName,
-  profile: Profile,
-  folder: string,
-  reading: FolderReading,
-) => Promise<readonly string[]>;
-
-/** What the clients of a target read. */
-const checks: { readonly [T in TargetName]: Check } = {
-  onnx: checkOnnxFolder,
-  coreml: checkCoreMlFolder,
-  coreai: (_client, _profile, folder, reading) => checkCoreAiFolder(folder, reading),
-};
 
 /** Where the models are. */
 interface Shown extends Pick<HashOptions, 'signal'> {
@@ -65,7 +48,7 @@ export async function checkClient(
   const profile = profiles[client];
   const folder = await folderFor(client, path);
   const isIr = client === 'openvino' && (await isIrFolder(folder));
-  const check = isIr ? checkIrFolder : checks[profile.target];
+  const check = isIr ? checkIrFolder : bundlers[profile.target].check;
   const problems = await check(client, profile, folder, { hashes: hashes && hub === undefined, signal });
   if (problems.length === 0) return { client, folder, problems };
   const mend = isIr ? irAgain : await mending(client, path, problems, hub);
@@ -94,7 +77,7 @@ async function mending(
   const output = outputOf(client, path);
   const inside = join(output, profiles[usualClients[target]].folder);
   const base = target === 'onnx' && (await exists(inside)) ? inside : output;
-  const format = target === 'onnx' ? 'onnx' : 'mlpackage';
+  const format = writtenFormats[target];
   const models = (await modelsIn(base)).filter(
     ({ format: own, isInChunks, network }) =>
       own === format && (takesChunks || !isInChunks) && network && networks.includes(networkKind(network)),
@@ -107,19 +90,17 @@ async function mending(
       ? nextCommand('bundle', output, '--for', client).command
       : nextCommand('bundle', hub, '--for', client, '-o', 'OUT').command;
   const record = await readProvenance(output);
-  const scheduler = record?.pipeline?.scheduler;
-  if (problems.every((problem) => isOfScheduler.test(problem)) && scheduler && isRefused(scheduler))
-    return undefined;
+  const { mend = () => ({ without: [], more: [] }) } = bundlers[target];
+  const way = mend(problems, record);
+  if (!way) return undefined;
   return convertFor(client, record, {
     // Into a folder that is no conversion, nothing is converted.
     output: hub === undefined && record ? output : undefined,
     replaces: problems.some((problem) => !isBeside.test(problem)),
-    without: isTooNew ? ['deployment'] : [],
+    without: [...way.without, ...(isTooNew ? ['deployment'] : [])],
+    more: way.more,
   });
 }
-
-/** What is the checkpoint's own: it is converted alike again. */
-const isOfScheduler = /^metadata\.json: diffusion\.(prediction_type|scheduler\.beta_schedule) is\b/;
 
 /** What is said of the files beside models, which every conversion writes anew. */
 const isBeside = /^((metadata|model_index|vocab)\.json|merges\.txt|(scheduler|tokenizer(_2)?)\/)/;

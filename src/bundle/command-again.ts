@@ -92,6 +92,8 @@ interface Place {
   readonly replaces: boolean;
   /** Options on record that are not to be taken again. */
   readonly without?: readonly string[];
+  /** Options of the command line beside those on record. */
+  readonly more?: readonly string[];
 }
 
 /**
@@ -101,7 +103,7 @@ interface Place {
 export function convertFor(
   client: ClientName,
   record: Provenance | undefined,
-  { output, replaces, without = [] }: Place,
+  { output, replaces, without = [], more = [] }: Place,
 ): string {
   // On a disk the checkpoint may lie anywhere.
   const checkpoint = (record && nameOnHub(record)) ?? ['CHECKPOINT'];
@@ -114,6 +116,7 @@ export function convertFor(
     '--for',
     client,
     ...(options ?? []),
+    ...more,
     ...predictionOptions(record?.pipeline),
     '-o',
     output ?? 'OUT',
@@ -130,17 +133,11 @@ function optionsFor(
   const { target, takesChunks } = profiles[client];
   const made = madeOf(artifacts, hub).filter((each) => each.target === target);
   if (made.some(({ options }) => isInPlace(options.quantization))) return undefined;
-  const always = [...without, ...(takesChunks ? [] : ['maxChunkBytes'])];
-  const taken = made.map(({ options, ...each }) => {
-    const isOblong = options.latentHeight !== options.latentWidth;
-    // Apple's pipelines draw squares, of one prompt and 77 tokens.
-    const refused = ['unetBatch', 'textTokens', ...(isOblong ? ['latentHeight', 'latentWidth'] : [])];
-    const left = new Set([...always, ...(target === 'coreai' ? refused : [])]);
-    return {
-      ...each,
-      options: Object.fromEntries(Object.entries(options).filter(([key]) => !left.has(key))),
-    };
-  });
+  const left = new Set([...without, ...(takesChunks ? [] : ['maxChunkBytes'])]);
+  const taken = made.map(({ options, ...each }) => ({
+    ...each,
+    options: Object.fromEntries(Object.entries(options).filter(([key]) => !left.has(key))),
+  }));
   return wayOf(taken, isXlOf(pipeline));
 }
 

@@ -9,6 +9,7 @@ export const coreAiProfiles = {
     target: 'coreai',
     title: 'Apple’s Core AI pipelines (coreai-models), on macOS 27, iOS 27 and newer',
     folder: COREAI_FOLDER,
+    isComplete: true,
     required: core,
     // XL's second text encoder is in one asset with the first.
     networks: [

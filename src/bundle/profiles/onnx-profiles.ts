@@ -38,6 +38,7 @@ export const onnxProfiles = {
     target: 'onnx',
     title: 'optimum’s ORTStableDiffusionPipeline and ORTStableDiffusionXLPipeline',
     folder: 'onnx',
+    isComplete: true,
     required: core,
     networks: all,
     files: pipeline,

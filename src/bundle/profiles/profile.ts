@@ -38,6 +38,8 @@ export interface Profile {
   readonly networks: readonly NetworkKind[];
   /** Whether it loads a UNet in chunks. */
   readonly takesChunks?: boolean;
+  /** Whether it loads what convert writes as it is: there is nothing to bundle for it. */
+  readonly isComplete?: boolean;
   /** Classes of schedulers that it has; any when left out. Another class is replaced by the first. */
   readonly schedulers?: readonly [string, ...string[]];
   /** Values of `_class_name` that it takes; any when left out. */

@@ -23,7 +23,7 @@ export const usualClients: { readonly [T in TargetName]: ClientName } = {
 
 /** Whether a client loads what convert writes as it is: there is nothing to bundle for it. */
 export function isWhatConvertWrites(client: ClientName): boolean {
-  return client === usualClients.onnx || client === usualClients.coreai;
+  return profiles[client].isComplete === true;
 }
 
 /** A client by its name, in any case. Throws `RequestError` that lists all. */

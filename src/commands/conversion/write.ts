@@ -13,7 +13,7 @@ import { findExisting } from './existing-results.ts';
 import { withExistingTwins } from './existing-twins.ts';
 import { hubRecord } from './hub-record.ts';
 import { mostMemory } from './memory.ts';
-import { pipelineSettingsOf } from './pipeline-settings.ts';
+import { pipelineSettingsOf } from '../../formats/read-pipeline-settings.ts';
 import { bytesToWrite, describeArtifact, type Planned, type PlannedModel } from './plan.ts';
 import type { ConvertRequest, ConvertResult } from './request.ts';
 import { SourceHashes } from './source-hashes.ts';

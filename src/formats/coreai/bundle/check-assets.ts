@@ -82,11 +82,14 @@ export async function checkAssets(
   return [...found, ...checkFit(borders, imageSize)];
 }
 
+/** What mends an asset that is too large. */
+export const FEWER_BITS = 'convert it with --quantize-nbits 8';
+
 function checkSize(name: string, { files }: Pick<ArtifactFacts, 'files'>): string[] {
   const bytes = totalBytes(files);
   if (bytes <= MOST_BYTES) return [];
   return [
-    `${name} has ${formatBytes(bytes)}, and devices with 8 GB of memory load at most ${formatBytes(MOST_BYTES)} at once: convert it with --quantize-nbits 8.`,
+    `${name} has ${formatBytes(bytes)}, and devices with 8 GB of memory load at most ${formatBytes(MOST_BYTES)} at once: ${FEWER_BITS}.`,
   ];
 }
 
