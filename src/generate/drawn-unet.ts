@@ -12,6 +12,8 @@ import { isOfRefiner } from '../run/xl-models.ts';
 /** Facts about a UNet, read from its inputs; no weight has been read. */
 export interface DrawnUnet {
   readonly family: Family;
+  /** Whether one text encoder gives it all of XL's text, as Core AI has it; it has the sizes of the picture inside. */
+  readonly hasOneText: boolean;
   /** The task it was trained for. */
   readonly kind: Exclude<UNetKind, 'depth'>;
   /** Height and width of its latents: the fixed size it was converted for, or else the size it was trained on. */
@@ -30,12 +32,16 @@ export interface DrawnUnet {
 export type Shapes = ReadonlyMap<string, readonly (number | string)[]>;
 
 /**
- * Reads the facts about a UNet. Throws `UnsupportedModelError` for one with inputs that generate cannot provide,
+ * Reads the facts about a UNet; `readsOneText`: whether its text encoder gives all of XL's text in one tensor. Throws `UnsupportedModelError` for one with inputs that generate cannot provide,
  * `ConfigError` when its size is unknown, and what `openArtifact` throws.
  */
-export async function readDrawnUnet(model: Pick<ModelInFolder, 'paths'>): Promise<DrawnUnet> {
+export async function readDrawnUnet(
+  model: Pick<ModelInFolder, 'paths'>,
+  readsOneText = false,
+): Promise<DrawnUnet> {
   const [path = ''] = model.paths;
   const shapes = await shapesOf(model);
+  const hasOneText = readsOneText && !shapes.has('time_ids');
   const [, channels, height, width] = shapes.get('sample') ?? [];
   const kind = typeof channels === 'number' ? kindByChannels(channels) : undefined;
   if (kind === undefined || kind === 'depth') throw unknownUnet(path, shapes, kind);
@@ -43,7 +49,8 @@ export async function readDrawnUnet(model: Pick<ModelInFolder, 'paths'>): Promis
   const { tokens } = textSizes(shapes);
   const guidanceChannels = Number(shapes.get('timestep_cond')?.at(-1) ?? 0);
   return {
-    family: familyBy(shapes),
+    family: hasOneText ? 'sdxl' : familyBy(shapes),
+    hasOneText,
     kind: kind === 'base' && guidanceChannels > 0 ? 'lcm' : kind,
     ...(isFixed ? { size: [height, width], multiple: undefined } : await trainedSize(path)),
     guidanceChannels: guidanceChannels || undefined,

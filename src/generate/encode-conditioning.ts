@@ -1,8 +1,8 @@
-import type { Family } from '../checkpoint/family.ts';
 import type { Context } from '../context.ts';
 import { CLIP_TOKENS } from '../convert/config/clip-text-config.ts';
 import { RequestError } from '../errors.ts';
 import { type Runner, SKIPPED_STATES, type TensorMap, type TextEncoderChanges } from '../formats/runner.ts';
+import { ONE_TEXT } from '../run/tensor-names.ts';
 import { joinRows, pickRows } from '../weights/tensor-data.ts';
 import type { ClipTokenizer } from './clip-tokenizer.ts';
 import type { DrawnUnet } from './drawn-unet.ts';
@@ -41,9 +41,12 @@ export interface ConditioningRequest {
   readonly reading: PromptReading;
 }
 
+/** A UNet, as far as it reads text. */
+export type TextReader = Pick<DrawnUnet, 'family' | 'tokens'> & Partial<Pick<DrawnUnet, 'hasOneText'>>;
+
 /** The text encoders of a UNet, from a folder or elsewhere. */
 export interface TextEncoders {
-  readonly unet: Pick<DrawnUnet, 'family' | 'tokens'>;
+  readonly unet: TextReader;
   readonly networks: Pick<Networks, 'use'>;
   /** Opens the tokenizer of a text encoder. */
   readonly tokenizerOf: (encoder: TextEncoderName) => Promise<ClipTokenizer>;
@@ -59,15 +62,17 @@ export async function encodeConditioning(
   context: Context,
 ): Promise<Conditioning> {
   const { prompts, zeroed, sizes, reading } = request;
-  const encoders = textEncodersOf(unet.family);
+  const encoders = textEncodersOf(unet);
   const isXl = encoders.includes('text_encoder_2');
+  const { hasOneText = false } = unet;
   checkInversions(reading.inversions, isXl, context);
   const tokenized: Tokenized[] = [];
   for (const encoder of encoders) tokenized.push(tokenize(await tokenizerOf(encoder), encoder, request));
   const rows = rowsOfText(unet, tokenized);
   if (tokenized[0]) noteCut(tokenized[0], context);
   const encoded = [];
-  for (const each of tokenized) encoded.push(await encodeWith(networks, padded(each, rows), reading, isXl));
+  for (const each of tokenized)
+    encoded.push(await encodeWith(networks, padded(each, rows), reading, { hasOneText, isXl }));
   const hidden = encoded.map((each) => each.hidden).reduce(joinChannels);
   if (!isXl) return { hiddenStates: hidden };
   const pooled = encoded.at(-1)?.pooled();
@@ -81,8 +86,12 @@ export async function encodeConditioning(
   };
 }
 
-/** Text encoders that a family's UNet is conditioned on, in the order of their channels. */
-export function textEncodersOf(family: Family): readonly TextEncoderName[] {
+/** Text encoders that a UNet is conditioned on, in the order of their channels. */
+export function textEncodersOf({
+  family,
+  hasOneText,
+}: Omit<TextReader, 'tokens'>): readonly TextEncoderName[] {
+  if (hasOneText) return ['text_encoder'];
   if (family === 'sdxl') return ['text_encoder', 'text_encoder_2'];
   return family === 'sdxl-refiner' ? ['text_encoder_2'] : ['text_encoder'];
 }
@@ -193,7 +202,7 @@ async function encodeWith(
   networks: TextEncoders['networks'],
   { encoder, prompts, changes }: Tokenized,
   { clipSkip }: PromptReading,
-  isXl: boolean,
+  { hasOneText, isXl }: { readonly hasOneText: boolean; readonly isXl: boolean },
 ) {
   const skipLayers = { count: clipSkip, before: isXl ? 1 : 0, normalize: !isXl } as const;
   const textEncoder = { ...changes, ...(clipSkip > 0 && { skipLayers }) };
@@ -202,7 +211,8 @@ async function encodeWith(
   const length = ids.length / prompts.length;
   const encode = async (network: Runner) => {
     const outputs = await runEncoder(network, ids);
-    const usual = float32(outputs, isXl ? statesOfXl(outputs, network) : 'last_hidden_state', network);
+    const states = hasOneText ? ONE_TEXT : isXl ? statesOfXl(outputs, network) : 'last_hidden_state';
+    const usual = float32(outputs, states, network);
     const ofLast = clipSkip > 0 ? float32(outputs, SKIPPED_STATES, network) : usual;
     const [first, ...others] = prompts.map(({ chunks }, i) => {
       const rows = chunks.map((_, row) => i * length + row);

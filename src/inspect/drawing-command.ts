@@ -3,7 +3,7 @@ import { kindByChannels } from '../checkpoint/family.ts';
 import type { NetworkName } from '../convert/networks/networks.ts';
 import { parsePath } from '../formats/artifact-id.ts';
 import { optimumInput } from '../run/tensor-names.ts';
-import { areOfOneText, inputsOf } from '../run/xl-models.ts';
+import { inputsOf } from '../run/xl-models.ts';
 import type { Inspection } from './inspection.ts';
 import { nextCommand } from './next-command.ts';
 
@@ -20,7 +20,7 @@ const pictures = {
   pix2pix: { options: ['--image', 'IMAGE.png'], where: 'IMAGE.png is the picture to edit.' },
 } as const;
 
-/** The command that draws with the models in a folder; `undefined` where some that it needs are missing, or XL's are for Core AI. `paths` are relative. */
+/** The command that draws with the models in a folder; `undefined` where some that it needs are missing. `paths` are relative. */
 export async function drawingCommand(
   folder: string,
   paths: readonly string[],
@@ -31,7 +31,7 @@ export async function drawingCommand(
     paths.filter((_, i) => networks[i] === network).map((path) => join(folder, path));
   const inputs = await inputsOf(allOf('unet'));
   const isXl = inputs.some(({ name }) => optimumInput(name) === 'time_ids');
-  if (isXl ? !networks.includes(neededByXl) : await areOfOneText(allOf('text_encoder'))) return undefined;
+  if (isXl && !networks.includes(neededByXl)) return undefined;
   const channels = inputs.find(({ name }) => name === 'sample')?.shape?.[1];
   const task = typeof channels === 'number' ? kindByChannels(channels) : undefined;
   const { options, where } =

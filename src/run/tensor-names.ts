@@ -37,6 +37,9 @@ const textEncoderOutputs = [networks.text_encoder, networks.text_encoder_2].flat
   Object.values(outputs).flatMap(namesOf),
 );
 
+/** The output in which a text encoder gives all of XL's text, as Core AI has it: no other network reads that. */
+export const ONE_TEXT = 'hidden_states';
+
 /** An input's name in optimum's contract; a name that only one contract has stays as it is. */
 export function optimumInput(name: string): string {
   return synonyms.inputs.find((names) => names.includes(name))?.[0] ?? name;

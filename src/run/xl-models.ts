@@ -2,7 +2,7 @@ import type { NetworkName } from '../convert/networks/networks.ts';
 import { SdConvertError } from '../errors.ts';
 import type { DeclaredValue } from '../formats/artifact.ts';
 import { withArtifact } from '../formats/open.ts';
-import { optimumInput } from './tensor-names.ts';
+import { ONE_TEXT, optimumInput } from './tensor-names.ts';
 
 /** A model, whole or in chunks, and the network that it is. */
 interface NamedModel {
@@ -25,9 +25,9 @@ async function factsOf(paths: readonly string[]) {
   }
 }
 
-/** Whether a text encoder gives all of XL's text in one tensor, as Core AI has it: no other network reads that. */
+/** Whether a text encoder gives all of XL's text in one tensor. */
 export function givesOneText(outputs: readonly Pick<DeclaredValue, 'name'>[]): boolean {
-  return outputs.some(({ name }) => name === 'hidden_states');
+  return outputs.some(({ name }) => name === ONE_TEXT);
 }
 
 /** Whether text encoders, which may be damaged, give all of XL's text in one tensor. */

@@ -47,7 +47,7 @@ export async function planWeb(input: string, context: Context): Promise<PlannedW
       advice: 'Draw with sdconvert generate instead.',
     });
   const { family, size, multiple, tokens, guidanceChannels } = unet;
-  const encoders = textEncodersOf(family);
+  const encoders = textEncodersOf(unet);
   const needed: readonly NetworkName[] = [...encoders, 'unet', 'vae_decoder'];
   const wanted = folder.models.has('vae_encoder') ? [...needed, 'vae_encoder' as const] : needed;
   const found = await Promise.all(wanted.map((name) => weighed(folder, name)));

@@ -49,7 +49,7 @@ const recordings: { readonly [C in DrawingCheckpoint]: Readonly<Record<string, A
   statistics: { statistics: {} },
 };
 
-describe.each(['onnx', 'coreml'] as const)(
+describe.each(['onnx', 'coreml', 'coreai'] as const)(
   'in %s, every pipeline takes the steps that diffusers takes:',
   (target) => {
     // as: Object.keys gives strings; the table has exactly these keys.

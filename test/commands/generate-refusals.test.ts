@@ -38,16 +38,17 @@ describe('what cannot be drawn is refused in a sentence before a model is loaded
     await refused({ mask: own }, 'a mask selects what to redraw of a picture, but there is no picture.');
   });
 
-  test('XL as Core AI has it, which inspect does not lead to', async () => {
-    const output = temporary('xl');
+  test('what XL for Core AI has inside of its models', async () => {
+    const input = temporary('xl');
     const modelVersion = join(import.meta.dirname, '../fixtures/sdxl');
-    await convertCheckpoint({ modelVersion, targets: ['coreai'], output });
-    await refused({ input: output }, 'Convert it with --target onnx as well');
-    await refused({ input: join(output, 'CoreAI') }, 'which is not drawn here');
-    for (const path of [output, join(output, 'CoreAI')]) {
-      const { next } = await inspect({ path });
-      expect(next).toEqual({ command: `sdconvert validate ${path} --reference CHECKPOINT` });
-    }
+    await convertCheckpoint({ modelVersion, targets: ['coreai'], output: input });
+    await refused({ input, clipSkip: 1 }, '--clip-skip changes what Stable Diffusion XL for Core AI has inside');
+    await refused({ input, crop: [8, 0] }, '--crop changes what');
+    await refused({ input, promptWeights: true }, 'or convert with --target onnx as well');
+    const { next } = await inspect({ path: input });
+    expect(next).toEqual({
+      command: `sdconvert generate -i ${input} --prompt 'an astronaut riding a horse'`,
+    });
   });
 
   test('a size that packages do not have, which names the one they have', async () => {

@@ -2,7 +2,7 @@ import { familyTitles } from '../../checkpoint/family.ts';
 import type { Context } from '../../context.ts';
 import { PIXELS } from '../../convert/networks/latents.ts';
 import type { NetworkName } from '../../convert/networks/networks.ts';
-import { RequestError, UnsupportedModelError } from '../../errors.ts';
+import { RequestError } from '../../errors.ts';
 import { choosePipeline, type PipelineKind } from '../../generate/choose-pipeline.ts';
 import {
   chooseUnet,
@@ -102,8 +102,9 @@ export async function planIn(
   loaded?: LoadedNetwork,
 ): Promise<Drawing[]> {
   const network = chooseUnet(folder, unetsFor(request));
-  await refuseOneText(folder);
-  const unet = await readDrawnUnet(requireModel(folder, network));
+  const hasOneText = await areOfOneText(folder.models.get('text_encoder')?.paths ?? []);
+  if (hasOneText) refuseInside(request);
+  const unet = await readDrawnUnet(requireModel(folder, network), hasOneText);
   const pipeline = choosePipeline(unet, request);
   refuseSizes(unet, request);
   const pictures = await readPictures(folder, unet, request);
@@ -140,12 +141,20 @@ export async function planIn(
   return drawings;
 }
 
-/** Throws `UnsupportedModelError` for Stable Diffusion XL as Core AI has it. */
-async function refuseOneText({ path, models }: DrawingFolder): Promise<void> {
-  if (!(await areOfOneText(models.get('text_encoder')?.paths ?? []))) return;
-  throw new UnsupportedModelError({
-    problem: `${path} is Stable Diffusion XL as Apple's Core AI pipelines load it, which is not drawn here.`,
-    advice: 'Convert it with --target onnx as well, and draw with that.',
+/** Throws `RequestError` for what is inside of the models of Stable Diffusion XL as Core AI has it. */
+function refuseInside(request: GenerateRequest): void {
+  const asked: Readonly<Record<string, boolean>> = {
+    '--clip-skip': request.clipSkip > 0,
+    '--textual-inversion': request.textualInversions.length > 0,
+    '--prompt-weights': request.promptWeights,
+    '--original-size': request.originalSize !== undefined,
+    '--crop': request.crop.some((side) => side !== 0),
+  };
+  const [option] = Object.keys(asked).filter((name) => asked[name]);
+  if (option === undefined) return;
+  throw new RequestError({
+    problem: `${option} changes what Stable Diffusion XL for Core AI has inside of its models.`,
+    advice: `Leave it out, or convert with --target onnx as well, and draw with that.`,
   });
 }
 
@@ -241,7 +250,7 @@ async function requireModels({
 }: Pick<Drawing, 'folder' | 'unet' | 'pipeline' | 'size' | 'settings' | 'request'>) {
   const vae: readonly NetworkName[] =
     pipeline === 'text to image' ? ['vae_decoder'] : ['vae_encoder', 'vae_decoder'];
-  for (const network of [...textEncodersOf(unet.family), ...vae]) requireModel(folder, network);
+  for (const network of [...textEncodersOf(unet), ...vae]) requireModel(folder, network);
   for (const network of vae) {
     const model = requireModel(folder, network);
     const factor = network === 'vae_encoder' ? PIXELS : 1;
@@ -299,7 +308,10 @@ async function planRefiner(
       problem: 'only Stable Diffusion XL has a refiner.',
       advice: 'Leave out --refiner-start.',
     });
-  const refiner = await readDrawnUnet(requireModel(folder, chooseUnet(folder, ['refiner'])));
+  const refiner = await readDrawnUnet(
+    requireModel(folder, chooseUnet(folder, ['refiner'])),
+    unet.hasOneText,
+  );
   const split = { refinerStart, trainSteps: Number(settings.scheduler.num_train_timesteps ?? 1000) };
   for (const schedule of schedules) checkShared(schedule, split);
   return { unet: refiner, split };
