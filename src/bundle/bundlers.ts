@@ -30,7 +30,7 @@ export interface Bundle {
 }
 
 /** An artifact in the output. */
-export interface BundledArtifact {
+interface BundledArtifact {
   readonly id: ArtifactId;
   /** Relative to the output. */
   readonly path: string;
@@ -38,7 +38,7 @@ export interface BundledArtifact {
 }
 
 /** What a target's clients load: how convert completes it, what they would refuse, and what mends that. */
-export interface Bundler {
+interface Bundler {
   /** Paths that `bundle` writes, relative to the profile's folder. */
   paths(
     checkpoint: Checkpoint,

@@ -42,7 +42,7 @@ export interface ConditioningRequest {
 }
 
 /** A UNet, as far as it reads text. */
-export type TextReader = Pick<DrawnUnet, 'family' | 'tokens'> & Partial<Pick<DrawnUnet, 'hasOneText'>>;
+type TextReader = Pick<DrawnUnet, 'family' | 'tokens'> & Partial<Pick<DrawnUnet, 'hasOneText'>>;
 
 /** The text encoders of a UNet, from a folder or elsewhere. */
 export interface TextEncoders {

@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 import { type Bundle, bundlers } from '../../bundle/bundlers.ts';
-import type { ClientName } from '../../bundle/profiles/profile.ts';
 import { profiles } from '../../bundle/profiles/profiles.ts';
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
 import { networkKind } from '../../convert/networks/networks.ts';
