@@ -5,9 +5,9 @@ import { nearestOf, printable } from '../src/text.ts';
 
 test('the nearest of several names is found in any case', () => {
   const names = ['onnx', 'coreml', 'coreai', 'macOS13', 'SPLIT_EINSUM'];
-  expect(['CoreAI', 'COREML', 'macos14', 'split-einsum', 'tflite'].map((each) => nearestOf(each, names))).toEqual(
-    ['coreai', 'coreml', 'macOS13', 'SPLIT_EINSUM', undefined],
-  );
+  expect(
+    ['CoreAI', 'COREML', 'macos14', 'split-einsum', 'tflite'].map((each) => nearestOf(each, names)),
+  ).toEqual(['coreai', 'coreml', 'macOS13', 'SPLIT_EINSUM', undefined]);
 });
 
 test('what would steer a terminal, turn the text round or be invisible is shown as an escape', () => {

@@ -63,7 +63,13 @@ function declare(yargs: Argv, how: { readonly all: boolean }) {
       type: 'string',
       describe: 'Core ML: folder with vocab.json and merges.txt [default: DIR/onnx/tokenizer]',
     })
-    .option('for', forOption(' [default: swift]', clientNames.filter((client) => !isWhatConvertWrites(client))))
+    .option(
+      'for',
+      forOption(
+        ' [default: swift]',
+        clientNames.filter((client) => !isWhatConvertWrites(client)),
+      ),
+    )
     .option('compiler', compilerOption)
     .example('$0 bundle ./out', 'writes ./out/Resources')
     .example('$0 bundle ./out --for openvino', 'writes ./out/onnx-openvino from ./out/onnx')

@@ -12,7 +12,12 @@ import { checkCoreAiFolder } from '../formats/coreai/bundle/check-folder.ts';
 import { type Mending, mendCoreAi } from '../formats/coreai/bundle/mend-folder.ts';
 import type { Compiler } from '../formats/coreml/compiled/compilers.ts';
 import type { TargetName } from '../formats/format.ts';
-import { type BundledModel, bundleOnnxFolder, configOf, onnxFolderFiles } from '../formats/onnx/onnx-folder.ts';
+import {
+  type BundledModel,
+  bundleOnnxFolder,
+  configOf,
+  onnxFolderFiles,
+} from '../formats/onnx/onnx-folder.ts';
 import type { Provenance } from '../formats/provenance.ts';
 import { pipelineSettingsOf } from '../formats/read-pipeline-settings.ts';
 import { linkFlatNames } from './flat-names.ts';

@@ -159,7 +159,8 @@ async function noPackages(folder: string): Promise<NotFoundError> {
   const complete: string[] = [];
   for (const client of clientNames.filter(isWhatConvertWrites)) {
     const place = join(folder, profiles[client].folder);
-    if ((await modelsIn(place)).length > 0) complete.push(`${place} is complete: ${client} loads it as it is.`);
+    if ((await modelsIn(place)).length > 0)
+      complete.push(`${place} is complete: ${client} loads it as it is.`);
   }
   return new NotFoundError({
     problem: `${folder} contains no Core ML packages of Stable Diffusion.`,

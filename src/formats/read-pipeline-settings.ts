@@ -2,9 +2,9 @@ import { z } from 'zod';
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import { readSideText, sideFileName } from '../checkpoint/side-file.ts';
 import { traitsOf } from '../convert/traits.ts';
-import type { PipelineSettings } from './pipeline-settings.ts';
 import { isJsonObject, type JsonObject, parsePythonJson } from '../io/json/python-json.ts';
 import { withoutInfiniteDefaults } from '../io/json/strict-json.ts';
+import type { PipelineSettings } from './pipeline-settings.ts';
 
 /** Reads a checkpoint's settings for generating with its models. Throws what reading its configs throws. */
 export async function pipelineSettingsOf(checkpoint: Checkpoint): Promise<PipelineSettings> {

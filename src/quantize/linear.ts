@@ -142,6 +142,7 @@ export class LinearWeight {
   }> {
     const { bits, symmetric, dtype, scalesApart } = this.#options;
     const parameters = await this.parameters();
+    const shifts = scalesApart && this.#shiftsOf(parameters);
     const most = symmetric ? 2 ** (bits - 1) - 1 : 2 ** bits - 1;
     const least = symmetric ? -most : 0;
     const [buffer, floats] = [new Int16Array(MOST_VALUES), new Float32Array(MOST_VALUES)];
@@ -155,7 +156,11 @@ export class LinearWeight {
         if (step === 0) roundInBlock(rounding, from, to, parameters, block);
         else roundAcrossBlocks(rounding, from, to, parameters, block);
       });
-      if (scalesApart) this.#restoreApart({ numbers, restored }, position, parameters, roundAll);
+      if (shifts) {
+        this.#scale(numbers, restored, position, parameters);
+        roundAll(restored);
+        this.#shift(restored, position, shifts);
+      }
       roundAll(restored);
       addError(error, values, restored);
       yield { numbers, restored };
@@ -163,24 +168,20 @@ export class LinearWeight {
     this.#error = error;
   }
 
-  /** Gives a stretch back as q · scale − zero · scale; the difference is still to be rounded. */
-  #restoreApart(
-    { numbers, restored }: Pick<Rounding, 'numbers' | 'restored'>,
-    position: number,
-    { scales, zeros }: LinearParameters,
-    roundAll: (values: Float32Array) => void,
-  ): void {
-    const { length } = numbers;
-    this.#index.eachRun(position, length, (from, to, block, step) => {
-      for (let i = from; i < to; i++)
-        restored[i] = (numbers[i] ?? 0) * (scales[block + step * (i - from)] ?? 1);
+  /** What is subtracted of each block where numbers and zero points are scaled apart. */
+  #shiftsOf({ scales, zeros }: LinearParameters): Float32Array {
+    return zeros.map((zero, block) => this.#rounded(zero * (scales[block] ?? 1)));
+  }
+
+  #scale(numbers: Int16Array, into: Float32Array, position: number, { scales }: LinearParameters): void {
+    this.#index.eachRun(position, numbers.length, (from, to, block, step) => {
+      for (let i = from; i < to; i++) into[i] = (numbers[i] ?? 0) * (scales[block + step * (i - from)] ?? 1);
     });
-    roundAll(restored);
-    this.#index.eachRun(position, length, (from, to, block, step) => {
-      for (let i = from; i < to; i++) {
-        const at = block + step * (i - from);
-        restored[i] = (restored[i] ?? 0) - this.#rounded((zeros[at] ?? 0) * (scales[at] ?? 1));
-      }
+  }
+
+  #shift(values: Float32Array, position: number, shifts: Float32Array): void {
+    this.#index.eachRun(position, values.length, (from, to, block, step) => {
+      for (let i = from; i < to; i++) values[i] = (values[i] ?? 0) - (shifts[block + step * (i - from)] ?? 0);
     });
   }
 

@@ -32,7 +32,11 @@ export interface WeightReport {
 }
 
 /** Reports on a weight. Throws what reading it throws. */
-export async function reportWeight({ error, undivided: _, ...weight }: QuantizedWeight): Promise<WeightReport> {
+export async function reportWeight({
+  error,
+  undivided: _,
+  ...weight
+}: QuantizedWeight): Promise<WeightReport> {
   const { squaredError, energy, optimum } = await error();
   const decibels = squaredError === 0 ? null : 10 * Math.log10(energy / squaredError);
   return { ...weight, squaredError, optimum, decibels };

@@ -42,7 +42,10 @@ describe('what cannot be drawn is refused in a sentence before a model is loaded
     const input = temporary('xl');
     const modelVersion = join(import.meta.dirname, '../fixtures/sdxl');
     await convertCheckpoint({ modelVersion, targets: ['coreai'], output: input });
-    await refused({ input, clipSkip: 1 }, '--clip-skip changes what Stable Diffusion XL for Core AI has inside');
+    await refused(
+      { input, clipSkip: 1 },
+      '--clip-skip changes what Stable Diffusion XL for Core AI has inside',
+    );
     await refused({ input, crop: [8, 0] }, '--crop changes what');
     await refused({ input, promptWeights: true }, 'or convert with --target onnx as well');
     const { next } = await inspect({ path: input });

@@ -359,7 +359,9 @@ test('assets that do not fit one another are told', async () => {
     'coreai: the VAE encoder takes pictures [1, 3, 128, 128], and the UNet draws [1, 3, 64, 64].',
   ]);
   expect(await replaced('Unet.aimodel', { models: ['unet'], sizes: { textTokens: 154 } })).toContainEqual(
-    expect.stringMatching(/Unet\.aimodel: encoder_hidden_states is float32 \[2, 154, \d+\], and coreai has .*\[2, 77, C\]/),
+    expect.stringMatching(
+      /Unet\.aimodel: encoder_hidden_states is float32 \[2, 154, \d+\], and coreai has .*\[2, 77, C\]/,
+    ),
   );
   const wide = join(import.meta.dirname, '../fixtures/sd15-wide-f16');
   expect(
@@ -408,7 +410,9 @@ test('a batch of one and attention in other operations are Core ML’s: convert 
   expect(told).toContain(
     '--unet-batch-one leaves Core AI’s UNet as it is: Apple’s Core AI pipelines pass two rows.',
   );
-  expect(told).toContainEqual(expect.stringMatching(/^with --attention SPLIT_EINSUM no attention is declared/));
+  expect(told).toContainEqual(
+    expect.stringMatching(/^with --attention SPLIT_EINSUM no attention is declared/),
+  );
   // The same options of the same checkpoint are the same asset.
   const { artifacts = {} } = (await readProvenance(folder)) ?? {};
   expect(artifacts['CoreAI/Unet.aimodel']?.options).not.toHaveProperty('unetBatch');

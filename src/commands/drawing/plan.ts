@@ -308,10 +308,7 @@ async function planRefiner(
       problem: 'only Stable Diffusion XL has a refiner.',
       advice: 'Leave out --refiner-start.',
     });
-  const refiner = await readDrawnUnet(
-    requireModel(folder, chooseUnet(folder, ['refiner'])),
-    unet.hasOneText,
-  );
+  const refiner = await readDrawnUnet(requireModel(folder, chooseUnet(folder, ['refiner'])), unet.hasOneText);
   const split = { refinerStart, trainSteps: Number(settings.scheduler.num_train_timesteps ?? 1000) };
   for (const schedule of schedules) checkShared(schedule, split);
   return { unet: refiner, split };

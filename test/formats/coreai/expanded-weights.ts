@@ -32,9 +32,7 @@ export const expandedFeeds = { x: { dtype: 'f32', shape: [2], data: Float32Array
 export function expandedWeights(dtype: 'f16' | 'f32'): Program {
   const x: FixedValue = { type: tensorType('f32', [2]) };
   const write = new OperationWriter();
-  const outputs: Port[] = [
-    { name: 'twice', value: write.operation('primitive.add_v1', [x, x], x.type) },
-  ];
+  const outputs: Port[] = [{ name: 'twice', value: write.operation('primitive.add_v1', [x, x], x.type) }];
   const operations: Operation[] = [...write.operations];
   // Mostly above zero: zero points lie outside of the middle.
   const numbers = scattered(SHAPE[0] * SHAPE[1], 5).map((number) => number ** 3 / 8 + 0.03);

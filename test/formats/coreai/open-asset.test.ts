@@ -138,7 +138,11 @@ test.each([
 
 test('inspect of a damaged program ends with a sentence, and names no command', async () => {
   await changed((bytes) => bytes.subarray(0, bytes.length - 20));
-  expect(describe(await inspect({ path: place })).split('\n\n').at(-1)).toMatch(/^It is damaged, incomplete,/);
+  expect(
+    describe(await inspect({ path: place }))
+      .split('\n\n')
+      .at(-1),
+  ).toMatch(/^It is damaged, incomplete,/);
 });
 
 test.each([

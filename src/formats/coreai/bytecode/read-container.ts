@@ -191,7 +191,9 @@ function readEntrySizes(section: ByteReader): {
     section.varint(); // the dialect: there is one
     const sizes = section.list(() => section.varint());
     if (sizes.some((size) => size % 2 === 0))
-      throw new OtherVersionError('attributes written as text, and those in the encoding of Core AI are read');
+      throw new OtherVersionError(
+        'attributes written as text, and those in the encoding of Core AI are read',
+      );
     count += sizes.length;
     groups.push(sizes.map((size) => Math.floor(size / 2)));
   }

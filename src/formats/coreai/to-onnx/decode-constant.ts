@@ -1,4 +1,10 @@
-import { floatBytes, lookUp, type Shaped, scaleAndShift, shiftAndScale } from '../../onnx/translated/decoded-numbers.ts';
+import {
+  floatBytes,
+  lookUp,
+  type Shaped,
+  scaleAndShift,
+  shiftAndScale,
+} from '../../onnx/translated/decoded-numbers.ts';
 import { countOf, elementsOf, readElements } from '../constants.ts';
 import type { Operation, TensorType, Value } from '../program.ts';
 

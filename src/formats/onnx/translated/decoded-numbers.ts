@@ -66,7 +66,12 @@ export function shiftAndScale(
  * data · scale − offset · scale, with both products rounded to the dtype: as Core AI's runtime computes it, which in float16 is up to
  * a quarter of a step from `shiftAndScale`.
  */
-export function scaleAndShift(data: Shaped, scale: Shaped, offset: Shaped, dtype: 'f16' | 'f32'): Float32Array {
+export function scaleAndShift(
+  data: Shaped,
+  scale: Shaped,
+  offset: Shaped,
+  dtype: 'f16' | 'f32',
+): Float32Array {
   const rounded = (products: Float32Array) =>
     dtype === 'f16' ? fromFloat16(floatBytes(products, 'f16')) : products;
   const blockOf = blocks(data.shape, scale.shape);

@@ -24,7 +24,11 @@ test('sizes that the pipelines do not draw are not taken again', () => {
   const without = (options: Readonly<Record<string, unknown>>) =>
     mendCoreAi(['metadata.json is missing.'], recordOf(options))?.without;
   expect(without({ latentHeight: 8, latentWidth: 8, quantization: { bits: 6 } })).toEqual(['textTokens']);
-  expect(without({ latentHeight: 8, latentWidth: 16 })).toEqual(['textTokens', 'latentHeight', 'latentWidth']);
+  expect(without({ latentHeight: 8, latentWidth: 16 })).toEqual([
+    'textTokens',
+    'latentHeight',
+    'latentWidth',
+  ]);
 });
 
 test('no command mends what the checkpoint itself says', () => {
