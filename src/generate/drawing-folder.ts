@@ -2,6 +2,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import type { NetworkName } from '../convert/networks/networks.ts';
 import { NotFoundError } from '../errors.ts';
 import { formatOfEnding } from '../formats/format.ts';
+import { locateArtifact } from '../formats/open.ts';
 import { isConversion } from '../formats/provenance.ts';
 import { listFolder, pathKind } from '../io/disk.ts';
 import { notFound } from '../io/not-found.ts';
@@ -36,6 +37,11 @@ export async function findDrawingFolder(
 ): Promise<DrawingFolder> {
   const kind = await pathKind(input);
   if (kind === undefined) throw notFound(input, 'Name the output folder of a conversion.');
+  if (kind === 'file' && !(await locateArtifact(input)))
+    throw new NotFoundError({
+      problem: `${input} is no model.`,
+      advice: 'Name the output folder of a conversion.',
+    });
   const found: DrawingFolder[] = [];
   for await (const path of candidates(kind === 'folder' ? input : dirname(input))) {
     const folder = { path, output: await outputOf(path), models: chooseModels(await modelsIn(path)) };

@@ -2,6 +2,9 @@ import { PIXELS } from '../convert/networks/latents.ts';
 import { RequestError } from '../errors.ts';
 import type { DrawnUnet } from './drawn-unet.ts';
 
+/** Limit on a picture, to draw or to draw from. */
+export const MOST_PIXELS = 1 << 26;
+
 /** Height and width, of latents or in pixels. */
 export type Size = readonly [height: number, width: number];
 
@@ -32,6 +35,12 @@ export function drawnSize(
       problem: `the UNet has a fixed size, which is not ${tall} × ${wide}.`,
       details: { 'it takes': `${own.join(' × ')} pixels (height × width)`, found: `${tall} × ${wide}` },
       advice: `Leave out --height and --width, or convert with --latent-h ${Math.max(1, Math.round(tall / PIXELS))} --latent-w ${Math.max(1, Math.round(wide / PIXELS))}.`,
+    });
+  if (tall * wide > MOST_PIXELS)
+    throw new RequestError({
+      problem: `a picture of ${tall} × ${wide} pixels is too large to draw.`,
+      details: { expected: `at most ${MOST_PIXELS.toLocaleString('en')} pixels` },
+      advice: 'Give a smaller --height and --width.',
     });
   if (unet.multiple !== undefined)
     checkMultiple(unet.multiple * PIXELS, [tall, wide], asked ? undefined : first?.path);

@@ -30,6 +30,15 @@ test('a conversion within the folder of another one keeps its own record', async
   expect((await settingsOf(inner)).scheduler).toEqual(scheduler);
 });
 
+test('a file that is no model is refused, whatever lies beside it', async () => {
+  const output = temporary('beside');
+  await writeModels(output, { models: ['unet'] });
+  writeFileSync(join(output, 'note.txt'), '');
+  await expect(findDrawingFolder(join(output, 'note.txt'), ['unet'])).rejects.toThrow(
+    'note.txt is no model.',
+  );
+});
+
 test('Core AI assets are drawn with only where there are no other models', async () => {
   const output = temporary('assets');
   mkdirSync(join(output, 'CoreAI/Unet.aimodel'), { recursive: true });

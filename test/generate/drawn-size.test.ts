@@ -25,6 +25,7 @@ test.each<[string, Unet, Partial<WantedSize>, string]>([
     { height: 768 },
     'the UNet has a fixed size, which is not 768 × 768.\n  it takes  512 × 768',
   ],
+  ['more than a machine holds', free, { height: 1e6, width: 1e6 }, '1000000 × 1000000 pixels is too large'],
   [
     'no multiple',
     free,

@@ -1,12 +1,10 @@
 import { inflateSync } from 'node:zlib';
 import { FileFormatError } from '../../errors.ts';
+import { MOST_PIXELS } from '../../generate/drawn-size.ts';
 import type { Image } from '../../generate/image.ts';
 import { decodePng } from '../../generate/png.ts';
 import { readBytes } from '../../io/disk.ts';
 import { isPng, LARGEST_PICTURE, SIGNATURE_BYTES } from '../../io/png-signature.ts';
-
-/** Limit on a picture to draw from. */
-const MOST_PIXELS = 1 << 26;
 
 /**
  * Reads the picture in a PNG file. Throws `NotFoundError`, and `FileFormatError` if it is not a PNG, too large, or unpacks to
