@@ -9,6 +9,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { type BrowserContext, chromium, type Page } from 'playwright-core';
 import { convertCheckpoint } from '../src/commands/convert.ts';
@@ -56,6 +57,8 @@ async function tryPage(): Promise<void> {
     await drawsAsNode(context, server.address);
     await again(context, server.address, join(folder, 'demo.png'));
     await withoutIsolation(context, server.address);
+    await withoutRoom(context, server.address);
+    await asFile(context, join(folder, 'index.html'));
     check('nothing comes from another host', foreign.length === 0, foreign.join(' '));
   } finally {
     await context.close();
@@ -163,6 +166,10 @@ async function again(context: BrowserContext, address: string, demo: string): Pr
   });
   await open(page, address);
   await page.fill('[name=steps]', '2');
+  await drop(page, 'h1', 'demo.png');
+  await page.locator('picture-drop img').waitFor();
+  check('a picture can be dropped anywhere', page.url().startsWith(address), page.url());
+  await page.click('picture-drop button');
   await page.setInputFiles('picture-drop input[type=file]', demo);
   await page.press('[name=prompt]', 'Control+Enter');
   await done(page);
@@ -181,6 +188,42 @@ async function again(context: BrowserContext, address: string, demo: string): Pr
   check('it can be stopped', await page.isEnabled('#draw'));
   await page.click('#forget');
   await page.locator('#status', { hasText: 'removed' }).waitFor();
+  await page.close();
+}
+
+/** Drops a file of the page's folder onto an element. */
+async function drop(page: Page, onto: string, file: string): Promise<void> {
+  const dataTransfer = await page.evaluateHandle(`fetch('${file}').then(async (response) => {
+    const data = new DataTransfer();
+    data.items.add(new File([await response.blob()], '${file}', { type: 'image/png' }));
+    return data;
+  })`);
+  await page.dispatchEvent(onto, 'drop', { dataTransfer });
+}
+
+/** With less room than the models take, which are drawn with all the same. */
+async function withoutRoom(context: BrowserContext, address: string): Promise<void> {
+  const page = await context.newPage();
+  await open(page, address);
+  await page.click('#forget');
+  await page.locator('#status', { hasText: 'removed' }).waitFor();
+  const session = await context.newCDPSession(page);
+  const { origin } = new URL(address);
+  await session.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 1e6 });
+  await drawWith(page, { steps: '1' });
+  const notes = (await page.textContent('#notes')) ?? '';
+  check('without room it draws, and says that nothing is kept', /has no room/.test(notes), notes);
+  await session.send('Storage.overrideQuotaForOrigin', { origin });
+  await page.close();
+}
+
+/** Opened from the disk, where browsers load no scripts. */
+async function asFile(context: BrowserContext, index: string): Promise<void> {
+  const page = await context.newPage();
+  await page.goto(pathToFileURL(index).href);
+  await page.locator('.late').waitFor();
+  const device = (await page.textContent('#device')) ?? '';
+  check('opened as a file it says what to do', device.includes('sdconvert serve'), device);
   await page.close();
 }
 

@@ -25,6 +25,7 @@ const send = (message: ToWorker) => worker.postMessage(message);
 start().catch((error: unknown) => fail(error instanceof Error ? error.message : String(error)));
 
 async function start(): Promise<void> {
+  text('device', 'Opening …'); // without what is said where no script runs
   const response = await fetch('plan.json').catch(() => undefined);
   if (!response?.ok)
     throw new Error('plan.json is missing: serve the whole folder, for example with sdconvert serve.');

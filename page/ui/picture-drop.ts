@@ -16,7 +16,7 @@ export class PictureDrop extends HTMLElement {
     this.#error.setAttribute('role', 'alert');
     Object.assign(this.#remove, { type: 'button', textContent: 'Start without it' });
     this.replaceChildren(
-      labelled('Start from a picture (choose it, or drop it here)', this.#file),
+      labelled('Start from a picture (choose, drop or paste it)', this.#file),
       this.#shown,
       labelled('Share to redraw (0 to 1)', this.#strength),
       this.#remove,
@@ -25,12 +25,20 @@ export class PictureDrop extends HTMLElement {
     this.#show();
     this.#file.addEventListener('change', () => void this.#take(this.#file.files?.[0]));
     this.#remove.addEventListener('click', () => this.clear());
+    // Anywhere: browsers open a file that is dropped beside in the place of the page.
     for (const type of ['dragover', 'dragleave', 'drop'] as const)
-      this.addEventListener(type, (event) => {
+      document.addEventListener(type, (event) => {
+        if (!event.dataTransfer?.types.includes('Files')) return; // a text, which fields take
         event.preventDefault();
         this.classList.toggle('over', type === 'dragover');
-        if (type === 'drop') void this.#take(event.dataTransfer?.files[0]);
+        if (type === 'drop') this.#give(event.dataTransfer);
       });
+    document.addEventListener('paste', (event) => this.#give(event.clipboardData));
+  }
+
+  /** Takes the first file of what was dropped or pasted, unless no model encodes pictures. */
+  #give(data: DataTransfer | null): void {
+    if (!this.hidden) void this.#take(data?.files[0]);
   }
 
   /** Removes the picture. */

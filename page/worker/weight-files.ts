@@ -1,4 +1,5 @@
 import type { WebFile } from '../../src/web/web-plan.ts';
+import { KeptFile } from './kept-file.ts';
 
 /** How a download is followed and stopped. */
 export interface Following {
@@ -44,21 +45,22 @@ export class WeightFiles {
       following.onBytes(kept.length);
       return kept;
     }
-    const store = await this.#store(file);
-    if (!store && !this.#hasNoted) {
-      following.onNote(
-        'This browser keeps no files for the page: the models are downloaded again each time.',
-      );
-      this.#hasNoted = true;
-    }
+    const store = new KeptFile(await this.#open(file));
+    const canKeep = store.isKept;
     try {
       const bytes = await download(file, store, following);
-      store?.close();
-      if (store) await this.#folder?.getFileHandle(`${file.sha256}.ok`, { create: true });
+      if (store.isKept) await this.#folder?.getFileHandle(`${file.sha256}.ok`, { create: true });
+      else this.#noteUnkept(canKeep ? 'has no room to keep models' : 'keeps no models', following);
       return bytes;
     } finally {
-      store?.close();
+      store.close();
     }
+  }
+
+  /** Tells once why the models are not kept. */
+  #noteUnkept(why: string, { onNote }: Following): void {
+    if (!this.#hasNoted) onNote(`This browser ${why}: they are downloaded again each time.`);
+    this.#hasNoted = true;
   }
 
   /** Removes all that is kept. */
@@ -81,7 +83,7 @@ export class WeightFiles {
   }
 
   /** A file to write into; `undefined` where there is none, or where another tab has it. */
-  async #store({ sha256 }: WebFile): Promise<FileSystemSyncAccessHandle | undefined> {
+  async #open({ sha256 }: WebFile): Promise<FileSystemSyncAccessHandle | undefined> {
     try {
       return await (await this.#folder?.getFileHandle(sha256, { create: true }))?.createSyncAccessHandle();
     } catch {
@@ -92,28 +94,25 @@ export class WeightFiles {
 
 async function download(
   file: WebFile,
-  store: FileSystemSyncAccessHandle | undefined,
+  store: KeptFile,
   following: Following,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = new Uint8Array(file.byteLength);
-  let done = 0;
-  if (store) {
-    done = Math.min(store.getSize(), bytes.length);
-    store.read(bytes.subarray(0, done), { at: 0 });
-    following.onBytes(done);
-  }
+  let done = Math.min(store.byteLength, bytes.length);
+  store.read(bytes.subarray(0, done));
+  following.onBytes(done);
   for (let attempt = 1; done < bytes.length; attempt++) {
     try {
       done = await downloadFrom(done, { file, bytes, store, following });
     } catch (error) {
       if (error instanceof FileError || following.signal.aborted || attempt === ATTEMPTS)
         throw told(file, error);
-      done = store ? Math.min(store.getSize(), bytes.length) : 0;
+      done = Math.min(store.byteLength, bytes.length);
       await new Promise((resolve) => setTimeout(resolve, 500 * attempt));
     }
   }
   if (await hasHash(bytes, file.sha256)) return bytes;
-  store?.truncate(0);
+  store.clear();
   throw new FileError(
     `${file.path} is damaged, or has changed since the page was made: load the page again.`,
   );
@@ -122,7 +121,7 @@ async function download(
 interface Downloading {
   readonly file: WebFile;
   readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly store: FileSystemSyncAccessHandle | undefined;
+  readonly store: KeptFile;
   readonly following: Following;
 }
 
@@ -140,11 +139,11 @@ async function downloadFrom(offset: number, { file, bytes, store, following }: D
     if (done + part.value.length > bytes.length)
       throw new FileError(`${file.path} is larger than when the page was made: load the page again.`);
     bytes.set(part.value, done);
-    store?.write(part.value, { at: done });
+    store.write(part.value, done);
     done += part.value.length;
     onBytes(part.value.length);
   }
-  store?.flush();
+  store.flush();
   return done;
 }
 

@@ -1,4 +1,4 @@
-import { InterruptedError } from '../../src/errors.ts';
+import { InterruptedError, SdConvertError } from '../../src/errors.ts';
 import { decodePng } from '../../src/generate/png.ts';
 import { psnr } from '../../src/validate/psnr.ts';
 import type { WebPlan } from '../../src/web/web-plan.ts';
@@ -84,7 +84,9 @@ async function distanceFromDemo(
 
 function fail(error: unknown): void {
   const wasStopped = error instanceof InterruptedError || stop.signal.aborted;
-  const text = error instanceof Error ? error.message : String(error);
+  // What the library says else is for its own callers, and the options of the command line.
+  const text =
+    error instanceof SdConvertError ? error.problem : error instanceof Error ? error.message : String(error);
   tell(wasStopped ? { type: 'stopped' } : { type: 'failed', text });
 }
 
