@@ -39,7 +39,7 @@ interface StoredLinear {
   readonly blockShape: readonly number[];
   /** Dtype of the scales. */
   readonly dtype: 'f16' | 'f32';
-  /** Whether numbers and zero points are scaled apart, as Core AI's runtime does. */
+  /** Whether numbers and zero points are scaled apart, as Core AI's runtime does with whole bytes. */
   readonly scalesApart?: boolean | undefined;
 }
 

@@ -83,7 +83,7 @@ function formOf({ name }: Operation, data: Value, scales: Value): StoredForm | u
   const blockShape = shape.map((size, axis) => size / (counts[axis] ?? 1));
   const dtype = scales.type.element === 'f16' ? 'f16' : 'f32';
   const symmetric = data.type.element.startsWith('i');
-  return { kind: 'linear', bits, symmetric, shape, blockShape, dtype, scalesApart: true };
+  return { kind: 'linear', bits, symmetric, shape, blockShape, dtype, scalesApart: bits === 8 };
 }
 
 function isPaletteBits(bits: number): bits is PaletteBits {

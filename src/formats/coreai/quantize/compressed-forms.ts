@@ -67,7 +67,7 @@ function blocks(weight: ProgramWeight, form: LinearForm): CompressedForm {
   const { shape, dtype, tensor, outputAxis, inputAxis } = weight;
   const size = form.blockSize ?? shape[inputAxis] ?? 1;
   const blockShape = shape.map((all, axis) => (axis === outputAxis ? 1 : axis === inputAxis ? size : all));
-  const linear = new LinearWeight(tensor, { bits, symmetric, blockShape, dtype, scalesApart: true });
+  const linear = new LinearWeight(tensor, { bits, symmetric, blockShape, dtype, scalesApart: bits === 8 });
   const counts = linear.blockCounts;
   const element: Element = symmetric ? `i${bits}` : `u${bits}`;
   const parts = new Parts(weight);

@@ -5,6 +5,7 @@ import {
   scaleAndShift,
   shiftAndScale,
 } from '../../onnx/translated/decoded-numbers.ts';
+import { elementCodes } from '../bytecode/codes.ts';
 import { countOf, elementsOf, readElements } from '../constants.ts';
 import type { Operation, TensorType, Value } from '../program.ts';
 
@@ -34,7 +35,9 @@ async function decoded(operation: Operation, constants: Constants, depth: number
   if (!type || !decode || depth > DEEPEST) throw new Error(`${operation.name} is not decoded here`);
   const parameters: Shaped[] = [];
   for (const operand of operation.operands) parameters.push(await parameter(operand, constants, depth));
-  const data = decode(parameters, { count: countOf(type), dtype: dtypeOf(type) });
+  const [stored] = operation.operands;
+  const bits = stored ? elementCodes[stored.type.element].bits : 0;
+  const data = decode(parameters, { count: countOf(type), dtype: dtypeOf(type), bits });
   if (data.length !== countOf(type)) throw new Error(`${operation.name} does not give what it declares`);
   return { shape: fixed(type), data };
 }
@@ -56,6 +59,8 @@ function dtypeOf(type: TensorType | undefined): 'f16' | 'f32' {
 interface Declared {
   readonly count: number;
   readonly dtype: 'f16' | 'f32';
+  /** Bits of each element of what is decoded. */
+  readonly bits: number;
 }
 
 /** Gives the elements of a weight, of which there are not to be more than declared. */
@@ -70,13 +75,15 @@ export const decoders: Readonly<Record<string, Decoder>> = {
     return lookUp(indices, lut, axis?.data[0] ?? -1, count);
   },
 
-  /** scale · data − scale · offset + shift. */
-  'primitive.blockwise_shift_scale_v2'([data, scale, offset, shift], { dtype }) {
+  /** scale · (data − offset) + shift: of whole bytes Apple's runtime rounds scale · data and scale · offset before. */
+  'primitive.blockwise_shift_scale_v2'([data, scale, offset, shift], { dtype, bits }) {
     if (!data || !scale) throw new Error('it has no scales');
     checkBlocks(data, scale.shape);
     if (offset && `${offset.shape}` !== `${scale.shape}`) throw new Error('its offsets are not one a scale');
     if (shift?.data.some((each) => each !== 0)) throw new Error('it shifts what it scaled');
-    return offset ? scaleAndShift(data, scale, offset, dtype) : shiftAndScale(data, scale, undefined);
+    return offset && bits >= 8
+      ? scaleAndShift(data, scale, offset, dtype)
+      : shiftAndScale(data, scale, offset);
   },
 };
 

@@ -63,8 +63,8 @@ export function shiftAndScale(
 }
 
 /**
- * data · scale − offset · scale, with both products rounded to the dtype: as Core AI's runtime computes it, which in float16 is up to
- * a quarter of a step from `shiftAndScale`.
+ * data · scale − offset · scale, with both products rounded to the dtype: as Core AI's runtime computes it of whole bytes. In
+ * float16 that is up to a quarter of a step from `shiftAndScale`.
  */
 export function scaleAndShift(
   data: Shaped,

@@ -75,8 +75,11 @@ async function scaled({ operands }: Operation, operations: readonly Operation[])
     }
     const round = (value: number) =>
       scale.type.element === 'f16' ? float16Value(float16Bits(value)) : Math.fround(value);
-    const factor = scales[block] ?? 0;
-    return round(round(factor * number) - round(factor * (zeros[block] ?? 0)) + (shifts[block] ?? 0));
+    const [factor, begin, end] = [scales[block] ?? 0, zeros[block] ?? 0, shifts[block] ?? 0];
+    // As Apple's runtime has it.
+    return data.type.element.endsWith('8')
+      ? round(round(factor * number) - round(factor * begin) + end)
+      : round(factor * (number - begin) + end);
   });
 }
 
@@ -169,7 +172,7 @@ describe('weights expand to exactly the numbers of linear quantisation', () => {
     await expectNumbers(
       { bits, mode },
       replaced((given, name) =>
-        linearized(given, bits, name === 'conv.weight' ? 36 : 64, mode === 'linear-symmetric', true),
+        linearized(given, bits, name === 'conv.weight' ? 36 : 64, mode === 'linear-symmetric', bits === 8),
       ),
     );
   });
@@ -183,7 +186,7 @@ describe('weights expand to exactly the numbers of linear quantisation', () => {
     await expectNumbers(
       { bits, mode, groupSize: 32 },
       replaced((given, name) =>
-        linearized(given, bits, name === 'conv.weight' ? 36 : 32, mode === 'linear-symmetric', true),
+        linearized(given, bits, name === 'conv.weight' ? 36 : 32, mode === 'linear-symmetric', bits === 8),
       ),
     );
   });

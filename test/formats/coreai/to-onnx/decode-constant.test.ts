@@ -77,7 +77,7 @@ test.each([
   async (mode, bits) => {
     expect(await decoded({ bits, mode, groupSize: 32 })).toEqual(
       replaced((given, name) =>
-        linearized(given, bits, name === 'conv.weight' ? 36 : 32, mode === 'linear-symmetric', true),
+        linearized(given, bits, name === 'conv.weight' ? 36 : 32, mode === 'linear-symmetric', bits === 8),
       ),
     );
   },
