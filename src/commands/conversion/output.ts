@@ -4,6 +4,7 @@ import { fingerprintOf } from '../../checkpoint/fingerprint.ts';
 import { OutputExistsError, RequestError } from '../../errors.ts';
 import { type CheckpointIdentity, isConversion, readProvenance } from '../../formats/provenance.ts';
 import { exists, listFolder, pathKind } from '../../io/disk.ts';
+import { filesBelow } from '../../io/file-sizes.ts';
 import { remoteFile } from '../../io/remote-files.ts';
 
 /**
@@ -107,7 +108,8 @@ async function strangers(output: string): Promise<{ obstacle?: OutputExistsError
   const names: string[] = [];
   for (const name of await listFolder(output)) {
     // A folder may contain other conversions: `-o out/sd15` and then `-o out`.
-    if (!name.startsWith('.') && !(await isConversion(join(output, name)))) names.push(name);
+    const path = join(output, name);
+    if (!name.startsWith('.') && !(await isConversion(path)) && (await holdsFiles(path))) names.push(name);
   }
   if (names.length === 0) return {};
   const more = names.length > 4 ? ', …' : '';
@@ -117,4 +119,11 @@ async function strangers(output: string): Promise<{ obstacle?: OutputExistsError
       advice: `Name a folder of its own, such as ${join(output, 'sdconvert').replaceAll(sep, '/')}, or pass --force to write beside them.`,
     }),
   };
+}
+
+/** Whether a path is a file, or a folder with any: a run for which a disk had no room may leave folders without. */
+async function holdsFiles(path: string): Promise<boolean> {
+  if ((await pathKind(path)) !== 'folder') return true;
+  const { done = false } = await filesBelow(path).next();
+  return !done;
 }
