@@ -29,10 +29,10 @@ export async function convertWithReport(
   const watch = new Stopwatch(context);
   const result = await convertCheckpoint(options, watch.context);
   const { output: folder, verdicts } = result;
-  const { modelVersion: reference, hub, minPsnr, clients, force } = options;
+  const { modelVersion: reference, variant, hub, minPsnr, clients, force } = options;
   const conversion = watch.stages;
   const { files } = await report(
-    { folder, reference, hub, minPsnr, clients, force, verdicts, conversion },
+    { folder, reference, variant, hub, minPsnr, clients, force, verdicts, conversion },
     context,
   );
   return { ...result, report: files };

@@ -1,10 +1,12 @@
 import { join } from 'node:path';
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
-import { locateRequested } from '../checkpoint/from-hub/locate-requested.ts';
+import { refuseRevisionOnDisk, resolveRequested } from '../checkpoint/from-hub/locate-requested.ts';
+import type { ResolvedModel } from '../checkpoint/from-hub/resolve-model.ts';
 import { openCheckpoint } from '../checkpoint/open-checkpoint.ts';
 import { type Context, inStage } from '../context.ts';
 import { OutputExistsError } from '../errors.ts';
 import { requireOnnxruntime } from '../formats/onnx/run/onnx-session.ts';
+import type { FoundArtifact } from '../inspect/inspect-artifacts.ts';
 import { pathKind, readText, writeText } from '../io/disk.ts';
 import { writeJson } from '../io/json/strict-json.ts';
 import type { Card } from '../report/card.ts';
@@ -54,17 +56,50 @@ export async function report(options: ReportOptions, context: Context = {}): Pro
   if (runs) await requireOnnxruntime();
   const artifacts = await requireArtifacts(given.folder);
   if (!given.force) await refuseForeignCard(output);
-  const request =
-    reference === undefined
-      ? given
-      : await locateRequested({ ...given, reference }, { reference: 'reference' }, context);
+  const onHub = await resolveReference(given, runs, context);
+  try {
+    return await reportOn(
+      { ...given, reference: onHub?.path ?? reference },
+      { reference, artifacts },
+      context,
+    );
+  } finally {
+    await onHub?.close();
+  }
+}
+
+/** The reference on the Hub, if it is there; of a checkpoint of which no model is run, only what is read of the weights comes. */
+async function resolveReference(
+  given: ReportRequest,
+  runs: boolean,
+  context: Context,
+): Promise<ResolvedModel | undefined> {
+  const { reference, variant } = given;
+  if (reference === undefined) return undefined;
+  await refuseRevisionOnDisk(given, [reference]);
+  const isNeeded = runs ? undefined : () => false;
+  return resolveRequested(reference, given, { purpose: 'reference', variant, isNeeded }, context);
+}
+
+/** Reports on models that were found; `reference` is as it was given, and that of the request a path. */
+async function reportOn(
+  request: ReportRequest,
+  {
+    reference,
+    artifacts,
+  }: { readonly reference: string | undefined; readonly artifacts: readonly FoundArtifact[] },
+  context: Context,
+): Promise<ReportResult> {
+  const { variant, output = request.folder } = request;
   const watch = new Stopwatch(context);
   const read = await inStage('read', watch.context, async () => {
     const found = await readFolder(request.folder, artifacts, request.reference);
     return { output: found, detail: count(found.files.length, 'model') };
   });
   const checkpoint =
-    read.inspected && request.reference !== undefined ? await openCheckpoint(request.reference) : undefined;
+    read.inspected && request.reference !== undefined
+      ? await openCheckpoint(request.reference, { variant })
+      : undefined;
   try {
     const measured = await measure(request, watch.context);
     const drawn = await draw(request, { checkpoint, task: read.inspected?.task }, watch.context);

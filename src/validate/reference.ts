@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
-import { findWeightFile, variantsAmong } from '../checkpoint/component-weights.ts';
+import { findWeightFile, type Variant, variantsAmong } from '../checkpoint/component-weights.ts';
 import { openCheckpoint } from '../checkpoint/open-checkpoint.ts';
 import { recognizeWeights } from '../checkpoint/recognize/weight-file-kind.ts';
 import type { Sizes } from '../convert/contracts/contract.ts';
@@ -73,13 +73,13 @@ export interface WantedModel {
 
 /**
  * Opens what an artifact is to be compared with: a `.safetensors` of recorded inputs and outputs; an `.onnx`, a
- * component's folder or an output folder; or a checkpoint, whose networks are then built anew, in float32 with ORIGINAL
- * attention. Throws `NotFoundError`, `FileFormatError`, and what opening a checkpoint throws.
+ * component's folder or an output folder; or a checkpoint, whose networks are then built anew, of its plain weights or a
+ * `variant` of them, in float32 with ORIGINAL attention. Throws `NotFoundError`, `FileFormatError`, and what opening a checkpoint throws.
  */
-export async function openReference(path: string): Promise<Reference> {
+export async function openReference(path: string, variant?: Variant): Promise<Reference> {
   if (path.endsWith('.safetensors') && (await pathKind(path)) !== 'folder')
-    return (await isSingleFile(path)) ? builtFrom(path) : recorded(path);
-  return (await isCheckpoint(path)) ? builtFrom(path) : converted(path);
+    return (await isSingleFile(path)) ? builtFrom(path, variant) : recorded(path);
+  return (await isCheckpoint(path)) ? builtFrom(path, variant) : converted(path);
 }
 
 /** Whether a file holds a whole checkpoint, and not recorded tensors. */
@@ -128,8 +128,8 @@ async function likest(
   return called[nearest ?? 0];
 }
 
-async function builtFrom(path: string): Promise<RunnableReference> {
-  const checkpoint = await openCheckpoint(path);
+async function builtFrom(path: string, variant: Variant | undefined): Promise<RunnableReference> {
+  const checkpoint = await openCheckpoint(path, { variant });
   return { ...checkpointReference(checkpoint), close: () => checkpoint.close() };
 }
 

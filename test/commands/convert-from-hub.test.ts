@@ -2,6 +2,7 @@ import { promises as fs, readFileSync } from 'node:fs';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { ConvertOptions } from '../../src/commands/conversion/request.ts';
 import { convertCheckpoint } from '../../src/commands/convert.ts';
+import { convertWithReport } from '../../src/commands/convert-with-report.ts';
 import { DownloadError, OutputExistsError } from '../../src/errors.ts';
 import { readProvenance } from '../../src/formats/provenance.ts';
 import { commit, repository } from '../support/hub-checkpoint.ts';
@@ -168,4 +169,21 @@ test('a conversion has on record which commit and files of the Hub, and which Lo
   // Another file under the same name is another LoRA.
   await writeSmallLora(at('style.safetensors'), 0.02);
   await expect(convertCheckpoint(request)).rejects.toThrow(OutputExistsError);
+});
+
+test('a report of networks by name downloads no others, and the variant that was converted', async () => {
+  const vae = 'vae/diffusion_pytorch_model';
+  const files = { ...shapes, [`${vae}.fp16.safetensors`]: shapes[`${vae}.safetensors`] ?? new Uint8Array() };
+  hub.server.repositories.set('org/shapes', repository(files));
+  const { report } = await convertWithReport({
+    modelVersion: 'org/shapes',
+    variant: 'fp16',
+    models: ['vae_decoder'],
+    targets: ['onnx'],
+    hub: hub.options,
+    output: at('reported'),
+  });
+  expect(report).toHaveLength(3);
+  const weights = filesBelow(hub.options.cacheDir).filter((name) => name.endsWith('.safetensors'));
+  expect(weights).toEqual([expect.stringMatching(/vae\/diffusion_pytorch_model\.fp16\.safetensors$/)]);
 });

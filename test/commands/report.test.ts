@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { parseHTML } from 'linkedom';
 import { beforeAll, expect, test } from 'vitest';
@@ -10,10 +19,13 @@ import { quantizeArtifact } from '../../src/commands/quantize.ts';
 import { report } from '../../src/commands/report.ts';
 import { planQuantization } from '../../src/quantize/plan.ts';
 import { cardSchema } from '../../src/report/card.ts';
-import { sdShapes } from '../support/sd-shapes.ts';
+import { repository } from '../support/hub-checkpoint.ts';
+import { hubFixture } from '../support/hub-fixture.ts';
+import { filesIn, sdShapes } from '../support/sd-shapes.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { rejectionOf } from '../support/thrown-by.ts';
 
+const hub = hubFixture();
 const at = temporaryFolder();
 const timeout = 240_000;
 
@@ -65,6 +77,34 @@ test('the command that a card names makes the same bytes again', { timeout }, as
   execFileSync(process.execPath, [main, ...args], { cwd: at('elsewhere'), stdio: 'pipe' });
   const record = (folder: string) => readFileSync(at(folder, 'sdconvert.json'), 'utf8');
   expect(record('elsewhere/out')).toBe(record('out'));
+});
+
+test('the command that a card names has the variant of the weights', { timeout }, async () => {
+  const modelVersion = at('variant');
+  cpSync(sdShapes, modelVersion, { recursive: true });
+  const weights = at('variant/vae/diffusion_pytorch_model');
+  renameSync(`${weights}.safetensors`, `${weights}.fp16.safetensors`);
+  const models = ['vae_encoder'] as const;
+  await convertCheckpoint({ modelVersion, output: at('of-variant'), models, targets: ['onnx'] });
+  const { card } = await report({ folder: at('of-variant') });
+  expect(card.identity.command).toBe(
+    'sdconvert convert --model-version variant --convert-vae-encoder --target onnx --variant fp16 -o of-variant',
+  );
+});
+
+test('pictures are drawn with a revision of the Hub', { timeout }, async () => {
+  hub.server.repositories.set('org/shapes', repository(filesIn(sdShapes)));
+  const models = ['text_encoder', 'unet', 'vae_decoder'] as const;
+  await convertCheckpoint({ modelVersion: sdShapes, output: at('drawn'), models, targets: ['onnx'] });
+  const { card } = await report({
+    folder: at('drawn'),
+    reference: 'org/shapes',
+    hub: { ...hub.options, revision: 'main' },
+    pictures: true,
+    steps: 1,
+    verdicts: [],
+  });
+  expect(card.pictures?.swapped.map(({ network }) => network)).toEqual(['all', ...models]);
 });
 
 test('without a reference nothing is run, and the card says what is missing and how to get it', async () => {

@@ -163,14 +163,14 @@ function found<T>(results: ReadonlyMap<string, T | undefined>, name: string): T 
 
 /** The folder of the reference’s models: a checkpoint is converted to float32 first. */
 async function exactModels(
-  { reference, isCheckpoint, hub }: DrawRequest,
+  { reference, isCheckpoint, variant }: DrawRequest,
   output: string,
   context: Context,
 ): Promise<string> {
   if (!isCheckpoint) return reference;
   const models = ['text_encoder', 'unet', 'vae_decoder'] as const;
   await convertCheckpoint(
-    { modelVersion: reference, hub, output, targets: ['onnx'], precision: 'float32', models },
+    { modelVersion: reference, variant, output, targets: ['onnx'], precision: 'float32', models },
     context,
   );
   return output;

@@ -17,12 +17,12 @@ export async function measureParity(
   request: ReportRequest & { readonly reference: string },
   context: Context,
 ): Promise<MeasuredVerdicts[]> {
-  const { folder, reference: path, minPsnr, maxMemoryBytes, tmpDir } = request;
+  const { folder, reference: path, variant, minPsnr, maxMemoryBytes, tmpDir } = request;
   const all = [...(await findModels(folder)), ...(await modelsInResources(folder))];
   const models = all.filter(({ name }) => !isControlNet(name));
   const packages: FoundModel[] = [];
   for (const model of models) if ((await formatOfModel(model)) === 'mlpackage') packages.push(model);
-  const reference = await openReference(path);
+  const reference = await openReference(path, variant);
   try {
     const floor = { minPsnr, maxMemoryBytes, tmpDir, seeds: SEEDS };
     const exact = await validateModels(models, reference, floor, context);

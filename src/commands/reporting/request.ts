@@ -13,6 +13,8 @@ export interface ReportRequest extends RunBounds, FromHub {
   readonly output?: string | undefined;
   /** Checkpoint or other conversion to compare with; nothing is run when left out. */
   readonly reference?: string | undefined;
+  /** Variant of a checkpoint's weights that was converted; the plain ones when left out. */
+  readonly variant?: string | undefined;
   /** Lowest PSNR in dB that passes. */
   readonly minPsnr: number;
   /** Clients whose refusals are faults; those of the folder's targets are told as warnings when left out. */
