@@ -93,7 +93,7 @@ async function weighed(
     const { weights } = await artifact.facts();
     const parameters = weights.reduce((sum, group) => sum + group.parameters, 0);
     return {
-      model: { name, path: artifact.path, isFloat16: weights[0]?.stored === 'float16' },
+      model: { name, path: artifact.path, isFloat16: weights.some(({ stored }) => stored === 'float16') },
       bytes: { stored: await artifact.byteLength(), asFloat32: 4 * parameters },
     };
   });

@@ -58,7 +58,7 @@ export interface WebModel {
   readonly model: WebFile;
   /** Its external data, each file with the name that the model has for it. */
   readonly data: readonly (WebFile & { readonly name: string })[];
-  /** Whether weights are float16: without `shader-f16`, WebGPU does not run it. */
+  /** Whether any weights are float16: without `shader-f16`, WebGPU does not run it. */
   readonly isFloat16: boolean;
 }
 

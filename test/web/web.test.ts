@@ -15,7 +15,9 @@ import { rolldown } from 'rolldown';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import page from '../../rolldown.page.config.ts';
 import { resultSchemas } from '../../scripts/docs/json-schemas.ts';
+import { quantizeArtifact } from '../../src/commands/quantize.ts';
 import { web } from '../../src/commands/web.ts';
+import { planQuantization } from '../../src/quantize/plan.ts';
 import { openRunner } from '../../src/run/open-runner.ts';
 import { findOnnxruntimeWeb, ORT_WEB_VERSION, ortFiles } from '../../src/web/find-onnxruntime-web.ts';
 import { memoryNeed } from '../../src/web/memory-need.ts';
@@ -182,6 +184,15 @@ test('the page takes the ONNX models of a conversion wherever they are, before w
   expect(planned.models.map(({ path }) => dirname(dirname(path)))).toEqual([onnx, onnx, onnx]);
   rmSync(onnx, { recursive: true });
   expect((await rejectionOf(planWeb(temporary('for clients'), {}))).problem).toContain('is in chunks');
+});
+
+test('a model of few bits that computes in float16 is one that only some graphics processors run', async () => {
+  cpSync(models, temporary('few bits'), { recursive: true });
+  const plan = planQuantization({ bits: 6 });
+  for (const name of ['text_encoder', 'unet', 'vae_decoder'])
+    await quantizeArtifact({ artifact: temporary('few bits', name), inPlace: true, plan });
+  const planned = await planWeb(temporary('few bits'), {});
+  expect(planned.models.map(({ isFloat16 }) => isFloat16)).toEqual([true, true, true]);
 });
 
 test('the page is small, and neither Node nor another host is in it', async () => {
