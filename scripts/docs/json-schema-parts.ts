@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { formatNames } from '../../src/formats/format.ts';
 import { decibels } from '../../src/report/decibels.ts';
 
 /** What several commands print with `--json`. */
@@ -13,7 +14,7 @@ export const hashed = sized.extend({ sha256 });
 export const downloaded = sized.extend({
   isCached: z.boolean().describe('whether it was in the cache before'),
 });
-export const format = z.enum(['onnx', 'mlpackage', 'mlmodelc']);
+export const format = z.enum(formatNames);
 export const size = z.tuple([count, count]).nullable();
 
 export const verdict = z.strictObject({

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { manifestSchema } from '../../src/fleet/manifest.ts';
 import { itemStates } from '../../src/fleet/queue/list-jobs.ts';
 import { findingSchema } from '../../src/formats/finding-schema.ts';
-import { targetNames } from '../../src/formats/format.ts';
+import { type Format, formatNames, targetNames } from '../../src/formats/format.ts';
 import { provenanceSchema } from '../../src/formats/provenance.ts';
 import { cardSchema } from '../../src/report/card.ts';
 import {
@@ -132,12 +132,22 @@ const model = {
   metadata: texts,
 };
 const coreMl = {
-  ...model,
   specificationVersion: count,
   opset: z.string(),
   deploymentTarget: z.string().nullable(),
   attention: z.string().nullable(),
 };
+/** What only models of one format have. */
+const own = {
+  onnx: { irVersion: count, opsets: z.record(z.string(), count), producer: z.string() },
+  mlpackage: coreMl,
+  mlmodelc: coreMl,
+  aimodel: {
+    stamp: count.describe('date of the set of operations: yyyymmdd'),
+    functions: z.array(z.string()),
+    declared: z.record(z.string(), count).describe('calls of what back ends have kernels for'),
+  },
+} satisfies { readonly [F in Format]: z.ZodRawShape };
 const weightFormat = z.enum(['safetensors', 'PyTorch', 'GGUF']);
 
 const inspect = z.discriminatedUnion('kind', [
@@ -198,15 +208,7 @@ const inspect = z.discriminatedUnion('kind', [
     values: z.array(value),
     metadata: texts,
   }),
-  z.strictObject({
-    kind: z.literal('onnx'),
-    ...model,
-    irVersion: count,
-    opsets: z.record(z.string(), count),
-    producer: z.string(),
-  }),
-  z.strictObject({ kind: z.literal('mlpackage'), ...coreMl }),
-  z.strictObject({ kind: z.literal('mlmodelc'), ...coreMl }),
+  ...formatNames.map((kind) => z.strictObject({ kind: z.literal(kind), ...model, ...own[kind] })),
   z.strictObject({
     kind: z.literal('artifacts'),
     ...found,

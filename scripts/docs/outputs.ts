@@ -1,5 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { RequestError, SdConvertError } from '../../src/errors.ts';
+import { layOutProgram } from '../../src/formats/coreai/bytecode/encode-program.ts';
+import { buildProgram } from '../../src/formats/coreai/lower/build-program.ts';
+import { quantizeProgram } from '../../src/formats/coreai/quantize/quantize-program.ts';
 import { buildCoreMl } from '../../src/formats/coreml/build/build-model.ts';
 import { type DeploymentTarget, deploymentTargets } from '../../src/formats/coreml/deployment-target.ts';
 import { layOut } from '../../src/formats/coreml/package/lay-out.ts';
@@ -122,6 +125,7 @@ function bitsCell(format: Format, options: FormOptions, notes: Notes): string {
 function quantizedFormats(): Format[] {
   const graph = withPrecision(oneLayer(), 'float16');
   const onnx = buildOnnxModel(graph, {});
+  const program = buildProgram(graph);
   return [
     {
       title: 'ONNX',
@@ -140,6 +144,15 @@ function quantizedFormats(): Format[] {
         },
       };
     }),
+    {
+      title: 'Core AI',
+      quantize(plan) {
+        const { program: written, weights } = quantizeProgram(program, plan);
+        const { parts } = layOutProgram(written);
+        const model = parts.map(({ offset, tensor: { name, byteLength } }) => ({ offset, name, byteLength }));
+        return { model, smaller: weights.length };
+      },
+    },
   ];
 }
 

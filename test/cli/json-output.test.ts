@@ -154,6 +154,11 @@ test('so do the other commands, and what they leave on record', { timeout }, asy
   const card = { folder: at('out'), reference: sdShapes, output: at('card'), verdicts };
   expect(check('report', await report(card))).toMatchObject({ card: { verdict: { result: 'pass' } } });
 
+  const models = ['vae_encoder'] as const;
+  await convertCheckpoint({ modelVersion: sdShapes, models, targets: ['coreai'], output: at('assets') });
+  const assets = await validate({ artifact: at('assets'), reference: sdShapes });
+  expect(check('validate', { verdicts: assets })).toMatchObject({ verdicts: [{ format: 'aimodel' }] });
+
   writeFileSync(at('note.txt'), 'text');
   for (const [path, kind] of [
     [sdShapes, 'checkpoint'],
@@ -162,6 +167,8 @@ test('so do the other commands, and what they leave on record', { timeout }, asy
     [at('less'), 'onnx'],
     [artifact, 'mlpackage'],
     [at('compiled.mlmodelc'), 'mlmodelc'],
+    [at('assets/CoreAI/VAEEncoder.aimodel'), 'aimodel'],
+    [at('assets'), 'artifacts'],
     [at('note.txt'), 'other'],
   ] as const)
     expect(check('inspect', await inspect({ path }))).toMatchObject({ kind });
