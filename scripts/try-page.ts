@@ -56,6 +56,7 @@ async function tryPage(): Promise<void> {
     await interrupted(context, server.address);
     await drawsAsNode(context, server.address);
     await again(context, server.address, join(folder, 'demo.png'));
+    await cutShort(context, server.address);
     await withoutIsolation(context, server.address);
     await withoutRoom(context, server.address);
     await asFile(context, join(folder, 'index.html'));
@@ -224,6 +225,22 @@ async function asFile(context: BrowserContext, index: string): Promise<void> {
   await page.locator('.late').waitFor();
   const device = (await page.textContent('#device')) ?? '';
   check('opened as a file it says what to do', device.includes('sdconvert serve'), device);
+  await page.close();
+}
+
+/** A model that is shorter than when the page was made, from a server that knows no ranges. */
+async function cutShort(context: BrowserContext, address: string): Promise<void> {
+  const page = await context.newPage();
+  let body: Buffer | undefined;
+  await page.route('**/text_encoder/model.onnx_data', async (route) => {
+    body ??= (await (await route.fetch()).body()).subarray(0, 1000);
+    await route.fulfill({ status: 200, body, headers: { 'Content-Type': 'application/octet-stream' } });
+  });
+  await open(page, address);
+  await page.click('#draw');
+  await page.locator('#error:not(:empty)').waitFor();
+  const error = (await page.textContent('#error')) ?? '';
+  check('a model that is cut short is one sentence', /text_encoder.*ends after 1000 of /.test(error), error);
   await page.close();
 }
 

@@ -104,6 +104,8 @@ async function download(
   for (let attempt = 1; done < bytes.length; attempt++) {
     try {
       done = await downloadFrom(done, { file, bytes, store, following });
+      if (done < bytes.length && attempt === ATTEMPTS)
+        throw new Error(`the answer ends after ${done} of ${bytes.length} bytes`);
     } catch (error) {
       if (error instanceof FileError || following.signal.aborted || attempt === ATTEMPTS)
         throw told(file, error);

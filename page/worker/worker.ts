@@ -40,7 +40,11 @@ async function drawFor(opened: Encoding, request: DrawRequest): Promise<void> {
   stop = new AbortController();
   const drawing = following(opened);
   const { picture, secondsPerStep } = await draw(opened, request, drawing);
-  const psnr = await distanceFromDemo(opened, request, picture, drawing);
+  // The picture is there, whatever has become of the demo's.
+  const psnr = await distanceFromDemo(opened, request, picture, drawing).catch((error: Error) => {
+    drawing.onNote(error.message);
+    return undefined;
+  });
   tell({ type: 'drawn', picture, request, secondsPerStep, psnr });
 }
 
