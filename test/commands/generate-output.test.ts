@@ -113,6 +113,8 @@ test('prompts come from a file, one a line', async () => {
   expect(await readPrompts(temporary('prompts.txt'))).toEqual(['a cat', '“two” dogs']);
   writeFileSync(temporary('none.txt'), '\n \n');
   await expect(readPrompts(temporary('none.txt'))).rejects.toThrow('holds no prompts');
+  writeFileSync(temporary('utf16.txt'), Buffer.from('\ufeffa cat\n', 'utf16le'));
+  await expect(readPrompts(temporary('utf16.txt'))).rejects.toThrow('utf16.txt is no text in UTF-8.');
 });
 
 describe.each(['onnx', 'coreml'] as const)('a safety checker in %s', (target) => {
