@@ -38,6 +38,11 @@ export async function compilePackage(
   checkRequest('compile', options);
   const given = withDefaults<CompileRequest, typeof compileDefaults>(compileDefaults, options);
   const { output, compiler, force } = given;
+  if (output !== undefined && !output.replace(/[/\\]$/, '').endsWith(endings.mlmodelc))
+    throw new RequestError({
+      problem: `${output} is not the name of a compiled model.`,
+      advice: `Let it end in ${endings.mlmodelc}.`,
+    });
   if (output === undefined) await refuseInCache(given.package);
   const { package: place } = await locateRequested(given, { package: 'models' }, context);
   const { format, path } = await openArtifact(place, `Name a ${endings.mlpackage}.`);

@@ -137,6 +137,11 @@ const mistakes: readonly [title: string, args: () => string[], sentence: string]
     '/no/such/out does not exist.',
   ],
   [
+    'a compiled model that no app would take for one',
+    () => ['compile', 'Unet.mlpackage', '-o', 'out'],
+    'out is not the name of a compiled model.',
+  ],
+  [
     'a folder to report on that does not exist',
     () => ['report', '/no/such/out'],
     '/no/such/out does not exist.',
