@@ -9,14 +9,17 @@ const limits = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 };
  */
 export class Thread<Question, Answer> {
   readonly #script: URL;
-  readonly #data: unknown;
   readonly #waiting: { resolve(answer: Answer): void; reject(error: Error): void }[] = [];
   #worker: Worker | undefined;
 
   /** `from` is the `import.meta.url` of a file beside the script, whose name has no extension: sources are .ts, builds .js. */
-  constructor(script: string, from: string, data?: unknown) {
+  constructor(script: string, from: string) {
     this.#script = new URL(`${script}.${from.endsWith('.ts') ? 'ts' : 'js'}`, from);
-    this.#data = data;
+  }
+
+  /** Number of questions without an answer yet. */
+  get pending(): number {
+    return this.#waiting.length;
   }
 
   /** Asks a question; `transfer` is handed over, not copied. Throws what ended the thread, which starts again with the next one. */
@@ -28,7 +31,7 @@ export class Thread<Question, Answer> {
   }
 
   #start(): Worker {
-    const worker = new Worker(this.#script, { workerData: this.#data, resourceLimits: limits });
+    const worker = new Worker(this.#script, { resourceLimits: limits });
     worker.on('message', (answer: Answer) => {
       this.#waiting.shift()?.resolve(answer);
       if (this.#waiting.length === 0) worker.unref();

@@ -7,19 +7,18 @@ import type { HashOrder } from './hash-blocks-worker.ts';
 const BLOCKS = 4;
 
 /**
- * A thread that computes the SHA-256 of blocks in shared memory while this thread goes on. Hashers are reused, because starting a
- * thread takes as long as hashing 50 MB.
+ * The SHA-256 of a file's blocks in shared memory, computed in another thread while this one goes on. All files share one thread: it
+ * hashes faster than blocks come. Hashers are reused for their memory.
  */
 export class BlockHasher {
+  static readonly #thread = new Thread<HashOrder, string>('./hash-blocks-worker', import.meta.url);
   static readonly #free: BlockHasher[] = [];
+  static #made = 0;
 
   /** Blocks of `BLOCK_BYTES`, for the borrower to fill. */
   readonly blocks = pageBlocks(BLOCKS, BLOCK_BYTES);
-  readonly #thread = new Thread<HashOrder, string>(
-    './hash-blocks-worker',
-    import.meta.url,
-    this.blocks[0]?.buffer,
-  );
+  readonly #file = BlockHasher.#made++;
+  #isBegun = false;
 
   static borrow(): BlockHasher {
     return BlockHasher.#free.pop() ?? new BlockHasher();
@@ -31,12 +30,15 @@ export class BlockHasher {
   }
 
   /** Hashes the beginning of a block, which must not change until this resolves. */
-  async update({ byteOffset, length }: Uint8Array): Promise<void> {
-    await this.#thread.ask({ begin: byteOffset, end: byteOffset + length });
+  async update(block: Uint8Array): Promise<void> {
+    const isFirst = !this.#isBegun;
+    this.#isBegun = true;
+    await BlockHasher.#thread.ask({ file: this.#file, block, isFirst });
   }
 
   /** Returns the hash of all blocks since the last digest, in hexadecimal. */
   digest(): Promise<string> {
-    return this.#thread.ask('digest');
+    this.#isBegun = false;
+    return BlockHasher.#thread.ask({ file: this.#file });
   }
 }

@@ -1,19 +1,25 @@
-import { createHash } from 'node:crypto';
-import { parentPort, workerData } from 'node:worker_threads';
+import { createHash, type Hash } from 'node:crypto';
+import { parentPort } from 'node:worker_threads';
 
-/** A range of the shared memory to hash next, or the end of the file. */
-export type HashOrder = { readonly begin: number; readonly end: number } | 'digest';
+/** What to do for a file: to hash its next block, in shared memory, or, without one, to end. */
+export interface HashOrder {
+  readonly file: number;
+  readonly block?: Uint8Array;
+  readonly isFirst?: boolean;
+}
 
-/** Runs in its own thread: hashes ranges of the memory in `workerData`. Answers each order with a text: the digest, or nothing. */
-const memory = new Uint8Array(workerData);
-let hash = createHash('sha256');
+/** Runs in its own thread: hashes blocks of several files. Answers each order with a text: the digest, or nothing. */
+const hashes = new Map<number, Hash>();
 
-parentPort?.on('message', (order: HashOrder) => {
-  if (order === 'digest') {
+parentPort?.on('message', ({ file, block, isFirst }: HashOrder) => {
+  const hash = isFirst ? createHash('sha256') : hashes.get(file);
+  if (!hash) throw new Error('the thread that hashed the blocks before has ended');
+  hashes.set(file, hash);
+  if (block) {
+    hash.update(block);
+    parentPort?.postMessage('');
+  } else {
+    hashes.delete(file);
     parentPort?.postMessage(hash.digest('hex'));
-    hash = createHash('sha256');
-    return;
   }
-  hash.update(memory.subarray(order.begin, order.end));
-  parentPort?.postMessage('');
 });
