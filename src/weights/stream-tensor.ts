@@ -1,6 +1,7 @@
 import { UnsupportedModelError } from '../errors.ts';
 import { borrowBlock, returnBlocks } from '../io/block-pool.ts';
 import { BLOCK_BYTES, type ByteSource } from '../io/bytes.ts';
+import { readAhead } from '../io/stream-bytes.ts';
 import { blockConverter } from './convert-dtype.ts';
 import { byteWidth, type DType, elementCount } from './dtype.ts';
 import type { Weight } from './weight.ts';
@@ -22,30 +23,20 @@ export async function* streamTensor(tensor: StoredTensor, to: DType): AsyncGener
   const convert = blockConverter(from, to);
   if (!convert) throw notConvertible(tensor, to);
 
-  const elements = elementCount(tensor.shape);
-  const perBlock = BLOCK_BYTES / Math.max(byteWidth(from), byteWidth(to));
-  const output = from === to ? undefined : borrowBlock();
-  // One block is given away while the next one is read.
-  let [free, taken] = [borrowBlock(), borrowBlock()];
-  const read = (first: number): Promise<Uint8Array> => {
-    const block = free.subarray(0, Math.min(perBlock, elements - first) * byteWidth(from));
-    [free, taken] = [taken, free];
-    const reading = tensor.read(block, first).then(() => block);
-    reading.catch(() => {}); // thrown where it is awaited, which may be later
-    return reading;
-  };
-  let reading = read(0);
+  const [width, widthTo] = [byteWidth(from), byteWidth(to)];
+  const most = (BLOCK_BYTES / Math.max(width, widthTo)) * width;
+  const read = (into: Uint8Array, at: number) => tensor.read(into, at / width);
+  const blocks = readAhead(elementCount(tensor.shape) * width, read, most);
+  if (from === to) return yield* blocks;
+  const output = borrowBlock();
   try {
-    for (let first = 0; first < elements; first += perBlock) {
-      const block = await reading;
-      if (first + perBlock < elements) reading = read(first + perBlock);
-      const converted = output?.subarray(0, (block.length / byteWidth(from)) * byteWidth(to)) ?? block;
-      if (output) convert(block, converted);
+    for await (const block of blocks) {
+      const converted = output.subarray(0, (block.length / width) * widthTo);
+      convert(block, converted);
       yield converted;
     }
   } finally {
-    await Promise.allSettled([reading]); // a consumer that stops early leaves no block behind that is still written to
-    returnBlocks(free, taken, ...(output ? [output] : []));
+    returnBlocks(output);
   }
 }
 
