@@ -14,6 +14,7 @@ import { beforeAll, expect, test } from 'vitest';
 import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
 import { Examination } from '../../src/commands/conversion/examination.ts';
 import { type ConvertOptions, convertDefaults } from '../../src/commands/conversion/request.ts';
+import { SourceHashes } from '../../src/commands/conversion/source-hashes.ts';
 import { writeStage } from '../../src/commands/conversion/write.ts';
 import { convertCheckpoint } from '../../src/commands/convert.ts';
 import type { ProgressEvent } from '../../src/context.ts';
@@ -262,8 +263,9 @@ test('a disk without room is found out before anything is written', async () => 
       throw new Error('it was built');
     },
   } as const;
+  const sources = new SourceHashes(checkpoint.path, undefined);
   const attempt = writeStage(convertDefaults).run(
-    { checkpoint, output, models: [model], twins: new Map(), memory: { conversion: 0 } },
+    { checkpoint, output, models: [model], twins: new Map(), memory: { conversion: 0 }, sources },
     { closeAtEnd() {} },
   );
   await expect(attempt).rejects.toThrow(DiskSpaceError);

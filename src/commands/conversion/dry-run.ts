@@ -6,7 +6,6 @@ import { findExisting } from './existing-results.ts';
 import { withExistingTwins } from './existing-twins.ts';
 import { bytesToWrite, describeArtifact, type Planned } from './plan.ts';
 import type { ConvertRequest, ConvertResult } from './request.ts';
-import { SourceHashes } from './source-hashes.ts';
 
 /** Reports what would be written, reused and removed, and stops. */
 export function dryRunStage(request: ConvertRequest): Stage<Planned, ConvertResult> {
@@ -14,9 +13,7 @@ export function dryRunStage(request: ConvertRequest): Stage<Planned, ConvertResu
     name: 'dry-run',
     async run(planned, context) {
       const { checkpoint, output, models, memory } = planned;
-      const sources = new SourceHashes(checkpoint.path, context.signal);
-      context.closeAtEnd(sources);
-      const { kept, otherForms, foreign, obstacle } = await findExisting(planned, request, sources);
+      const { kept, otherForms, foreign, obstacle } = await findExisting(planned, request);
       const note = (message: string) => context.onProgress?.({ type: 'note', message });
       if (obstacle) note(`the conversion would stop: ${obstacle.problem} ${obstacle.advice ?? ''}`);
       else {
@@ -27,7 +24,7 @@ export function dryRunStage(request: ConvertRequest): Stage<Planned, ConvertResu
             `would be removed, as another form (whole or in chunks) of what is written: ${otherForms.join(', ')}.`,
           );
       }
-      const twins = request.force ? planned.twins : await withExistingTwins(planned, kept, sources);
+      const twins = request.force ? planned.twins : await withExistingTwins(planned, kept);
       const artifacts = models.flatMap((model) =>
         model.artifacts.map((artifact) => describeArtifact(model, artifact, kept.has(artifact), twins)),
       );

@@ -7,7 +7,6 @@ import { exists, listFolder, pathKind } from '../../io/disk.ts';
 import { ownerOf, refuseCheckpoint } from './output.ts';
 import type { Planned } from './plan.ts';
 import type { ConvertRequest } from './request.ts';
-import type { SourceHashes } from './source-hashes.ts';
 
 /** Existing results in the output folder, compared with the plan. */
 export interface ExistingResults {
@@ -28,9 +27,8 @@ export interface ExistingResults {
  * for a folder that must not be written into.
  */
 export async function findExisting(
-  { checkpoint, output, models }: Planned,
+  { checkpoint, output, models, sources }: Planned,
   { force, verify }: Pick<ConvertRequest, 'force' | 'verify'>,
-  sources: SourceHashes,
 ): Promise<ExistingResults> {
   await refuseCheckpoint(output, checkpoint);
   const paths = models.flatMap(({ artifacts }) => artifacts.map(({ path }) => path));

@@ -12,9 +12,8 @@ import type { PlannedTwin } from './twins.ts';
  * weights, too. Only what is whole, and was made of the same weights with the same options, is a twin.
  */
 export async function withExistingTwins(
-  { output, models, twins }: Pick<Planned, 'output' | 'models' | 'twins'>,
+  { output, models, twins, sources }: Pick<Planned, 'output' | 'models' | 'twins' | 'sources'>,
   kept: ReadonlySet<PlannedArtifact>,
-  sources: SourceHashes,
 ): Promise<Planned['twins']> {
   const all = new Map(twins);
   for (const model of models.filter(({ target }) => target === 'onnx'))

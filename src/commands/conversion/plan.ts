@@ -10,7 +10,6 @@ import { nameOf } from '../../formats/artifact-id.ts';
 import type { ClientForm } from '../../formats/client-form.ts';
 import type { TargetName } from '../../formats/format.ts';
 import { type BuiltArtifact, targets } from '../../formats/targets.ts';
-import { hashFile } from '../../io/hashing/hash-file.ts';
 import { sameButForCase } from '../../io/same-name.ts';
 import type { Stage } from '../../pipeline.ts';
 import { count, formatBytes } from '../../text.ts';
@@ -20,6 +19,7 @@ import { checkMemory, conversionMemory, type MemoryNeed, memoryNote } from './me
 import { outputFolder } from './output.ts';
 import type { Precise, PreciseModel } from './precision.ts';
 import type { ConvertedArtifact, ConvertRequest } from './request.ts';
+import { SourceHashes } from './source-hashes.ts';
 import { type PlannedTwin, twinsOf } from './twins.ts';
 
 /** Everything that will be written, with exact sizes. */
@@ -32,6 +32,7 @@ export interface Planned {
   /** Artifacts whose weights another one has. */
   readonly twins: ReadonlyMap<PlannedArtifact, PlannedTwin>;
   readonly memory: MemoryNeed;
+  readonly sources: SourceHashes;
 }
 
 /** A network for one target: one artifact, or one per chunk. */
@@ -57,8 +58,12 @@ export interface PlannedModel {
 export function planStage(request: ConvertRequest): Stage<Precise, Planned> {
   return {
     name: 'plan',
-    async run({ checkpoint, models }, { onProgress, signal }) {
-      const loras = await loraRecords(checkpoint, signal);
+    async run({ checkpoint, models }, { onProgress, signal, closeAtEnd }) {
+      const sources = new SourceHashes(checkpoint.path, signal);
+      closeAtEnd(sources);
+      // Planning takes one core.
+      if (!request.dryRun) sources.begin(models.map(({ model }) => model.component));
+      const loras = await loraRecords(checkpoint, sources);
       const clients = clientsOf(request);
       refuseUnserved(clients, { name: checkpoint.name, isXl: traitsOf(checkpoint).isXl });
       const planned = models.flatMap((model) =>
@@ -77,7 +82,7 @@ export function planStage(request: ConvertRequest): Stage<Precise, Planned> {
       const output = await outputFolder(request.output, checkpoint);
       const twins = twinsOf(planned);
       return {
-        output: { checkpoint, output, models: planned, twins, memory },
+        output: { checkpoint, output, models: planned, twins, memory, sources },
         detail: describe(request, planned, twins),
       };
     },
@@ -119,11 +124,10 @@ interface LoraRecord {
 
 async function loraRecords(
   { loras = [] }: Checkpoint,
-  signal: AbortSignal | undefined,
+  sources: SourceHashes,
 ): Promise<readonly LoraRecord[] | undefined> {
   const records: LoraRecord[] = [];
-  for (const { name, path, scale } of loras)
-    records.push({ name, scale, sha256: await hashFile(path, signal) });
+  for (const { name, path, scale } of loras) records.push({ name, scale, sha256: await sources.hash(path) });
   return records.length > 0 ? records : undefined;
 }
 

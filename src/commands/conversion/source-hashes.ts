@@ -6,15 +6,22 @@ import { isReplaced } from '../../io/opened-files.ts';
 import { pathFrom } from '../../io/path-from.ts';
 import type { Resource } from '../../pipeline.ts';
 
-/** SHA-256 of a checkpoint's files, each computed once, on first use, in its own thread. */
+/** SHA-256 of a checkpoint's files, each computed once, on first use, in another thread, one after the other. */
 export class SourceHashes implements Resource {
   readonly #folder: string;
-  readonly #signal: AbortSignal | undefined;
+  readonly #stop = new AbortController();
+  readonly #signal: AbortSignal;
   readonly #hashes = new Map<string, Promise<string>>();
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(checkpointFolder: string, signal: AbortSignal | undefined) {
     this.#folder = checkpointFolder;
-    this.#signal = signal;
+    this.#signal = AbortSignal.any([this.#stop.signal, ...(signal ? [signal] : [])]);
+  }
+
+  /** Begins with the hashes of components, in the order in which they will be needed. A failure is thrown where they are. */
+  begin(components: Iterable<Component>): void {
+    for (const component of components) this.of(component).catch(() => {});
   }
 
   /**
@@ -47,13 +54,17 @@ export class SourceHashes implements Resource {
 
   /** Hash of any file, computed once. */
   hash(file: string): Promise<string> {
-    const hash = this.#hashes.get(file) ?? hashFile(file, this.#signal);
+    const known = this.#hashes.get(file);
+    if (known) return known;
+    const hash = this.#last.then(() => hashFile(file, this.#signal));
+    this.#last = hash.catch(() => {});
     this.#hashes.set(file, hash);
     return hash;
   }
 
-  /** Waits for all threads to end, even if their results are no longer needed. */
+  /** Ends the thread: what is not hashed by then is no longer needed. */
   async close(): Promise<void> {
-    await Promise.allSettled(this.#hashes.values());
+    this.#stop.abort();
+    await this.#last;
   }
 }

@@ -16,7 +16,6 @@ import { hubRecord } from './hub-record.ts';
 import { mostMemory } from './memory.ts';
 import { bytesToWrite, describeArtifact, type Planned, type PlannedModel } from './plan.ts';
 import type { ConvertRequest, ConvertResult } from './request.ts';
-import { SourceHashes } from './source-hashes.ts';
 
 /** Contents of the output folder after writing; nothing is validated or bundled yet. */
 export interface Written extends ConvertResult {
@@ -35,19 +34,17 @@ export function writeStage(
   return {
     name: 'write',
     async run(planned, context) {
-      const { checkpoint, output, models } = planned;
-      const sources = new SourceHashes(checkpoint.path, context.signal);
-      context.closeAtEnd(sources);
+      const { checkpoint, output, models, sources } = planned;
       // Checked before locking, because locking creates the folder.
-      const before = await findExisting(planned, request, sources);
+      const before = await findExisting(planned, request);
       if (before.obstacle) throw before.obstacle;
-      const twins = request.force ? planned.twins : await withExistingTwins(planned, before.kept, sources);
+      const twins = request.force ? planned.twins : await withExistingTwins(planned, before.kept);
       const artifacts = describe({ models, twins }, before.kept);
       const byteLength = bytesToWrite(artifacts);
       await context.admit?.({ memoryBytes: mostMemory(planned.memory), diskBytes: byteLength });
       await checkFreeSpace(output, byteLength);
       context.closeAtEnd(await lockOutput(output));
-      const { kept, otherForms, foreign, obstacle, ...owner } = await findExisting(planned, request, sources);
+      const { kept, otherForms, foreign, obstacle, ...owner } = await findExisting(planned, request);
       if (obstacle || kept.size !== before.kept.size) throw obstacle ?? changedMeanwhile(output);
       const pending = artifacts.flatMap((artifact) => (artifact.kept ? [] : [artifact.path]));
       const linked = [...twins.values()].map(({ path }) => path).filter((path) => !pending.includes(path));
