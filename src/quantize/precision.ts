@@ -3,6 +3,7 @@ import type { Graph, GraphBuilder } from '../graph/graph.ts';
 import { copyInto, rewrite } from '../graph/rewrite.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import { type DType, isFloat } from '../weights/dtype.ts';
+import type { Weight } from '../weights/weight.ts';
 import { copySplittingFactor } from './float16-factors.ts';
 
 /** Dtypes of weights and of computation. */
@@ -15,30 +16,43 @@ export const precisions = ['float32', 'float16', 'float16-weights'] as const;
  */
 export type Precision = (typeof precisions)[number];
 
-/** The graph in another precision, as a plan: no weight is read. Inputs and outputs keep their dtypes. */
-export function withPrecision(graph: Graph, precision: Precision): Graph {
+/**
+ * The graph in another precision, as a plan: no weight is read. Inputs and outputs keep their dtypes. With `weightOf`, its weights
+ * become those that it gives.
+ */
+export function withPrecision(
+  graph: Graph,
+  precision: Precision,
+  weightOf?: (weight: Weight) => Weight,
+): Graph {
+  const given = (weight: Weight): Weight => weightOf?.(weight) ?? weight;
   switch (precision) {
     case 'float32':
-      return graph;
+      if (!weightOf) return graph;
+      return rewrite(graph, (builder, tensor, inputs) =>
+        tensor.op.kind === 'weight'
+          ? builder.weight(given(tensor.op.weight), tensor)
+          : copyInto(builder, tensor, inputs),
+      );
     case 'float16':
-      return inFloat16(graph);
+      return inFloat16(graph, given);
     case 'float16-weights':
       return rewrite(graph, (builder, tensor, inputs) =>
         tensor.op.kind === 'weight'
-          ? cast(copyInto(builder, { ...tensor, dtype: 'f16' }, []), 'f32')
+          ? cast(builder.weight(given(tensor.op.weight), { ...tensor, dtype: 'f16' }), 'f32')
           : copyInto(builder, tensor, inputs),
       );
   }
 }
 
-function inFloat16(graph: Graph): Graph {
+function inFloat16(graph: Graph, given: (weight: Weight) => Weight): Graph {
   const wide = needingFloat32(graph);
   return rewrite(graph, (builder, tensor, inputs) => {
     const { op } = tensor;
     const dtype = wide.has(tensor) ? 'f32' : 'f16';
     switch (op.kind) {
       case 'weight':
-        return copyInto(builder, { ...tensor, dtype: 'f16' }, []);
+        return builder.weight(given(op.weight), { ...tensor, dtype: 'f16' });
       case 'input':
       case 'constant':
         return copyInto(builder, tensor, []);

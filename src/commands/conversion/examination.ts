@@ -1,7 +1,5 @@
 import { NonFiniteWeightError } from '../../errors.ts';
 import type { Graph } from '../../graph/graph.ts';
-import { copyInto, rewrite } from '../../graph/rewrite.ts';
-import type { Tensor } from '../../graph/tensor.ts';
 import { count } from '../../text.ts';
 import { describeFinding } from '../../weights/describe-finding.ts';
 import { examinedWeight, type NonFiniteWeight, type WeightFinding } from '../../weights/examined-weight.ts';
@@ -18,15 +16,13 @@ export class Examination {
   readonly #examined = new Map<Weight['stream'], Weight['stream']>();
   readonly #found = new Map<string, WeightFinding>();
 
-  /** Returns the graph with weights that are checked whenever they stream. */
-  of(graph: Graph): Graph {
+  /** Gives, for a weight of the graph, the same weight, which is checked whenever it streams. */
+  of(graph: Graph): (weight: Weight) => Weight {
     const layers = layerWeights(graph);
-    return rewrite(graph, (builder, tensor, inputs) => {
-      const { op } = tensor;
-      if (op.kind !== 'weight') return copyInto(builder, tensor, inputs);
-      this.files.set(op.weight.name, op.weight.file);
-      return builder.weight({ ...op.weight, stream: this.#examine(op.weight, layers.has(tensor)) }, tensor);
-    });
+    return (weight) => {
+      this.files.set(weight.name, weight.file);
+      return { ...weight, stream: this.#examine(weight, layers.has(weight)) };
+    };
   }
 
   #examine(weight: Weight, isLayer: boolean): Weight['stream'] {
@@ -46,10 +42,12 @@ export class Examination {
 }
 
 /** Weights of linear and convolution layers (without biases). */
-function layerWeights({ tensors }: Graph): ReadonlySet<Tensor> {
-  const weights = new Set<Tensor>();
-  for (const { op, inputs } of tensors)
-    if ((op.kind === 'linear' || op.kind === 'conv2d') && inputs[1]) weights.add(inputs[1]);
+function layerWeights({ tensors }: Graph): ReadonlySet<Weight> {
+  const weights = new Set<Weight>();
+  for (const { op, inputs } of tensors) {
+    const weight = (op.kind === 'linear' || op.kind === 'conv2d') && inputs[1]?.op;
+    if (weight && weight.kind === 'weight') weights.add(weight.weight);
+  }
   return weights;
 }
 

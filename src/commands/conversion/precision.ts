@@ -37,7 +37,7 @@ export function precisionStage({ precision: asked }: ConvertRequest): Stage<Buil
           wide.set(model.needsFloat32, [...(wide.get(model.needsFloat32) ?? []), model.name]);
         const examination = examinations.get(model.name) ?? new Examination();
         examinations.set(model.name, examination);
-        const graph = withPrecision(examination.of(model.graph), precision);
+        const graph = withPrecision(model.graph, precision, examination.of(model.graph));
         verifyGraph(graph);
         return { target, attention, precision, examination, model: { ...model, graph } };
       });
