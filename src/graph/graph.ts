@@ -58,8 +58,7 @@ export class GraphBuilder implements Recorder {
    * Throws `ShapeError` when the inputs do not fit.
    */
   apply(op: ComputedOp, inputs: readonly Tensor[], name = nameAfter(op, inputs)): Tensor {
-    const { kind, ...attributes } = op;
-    const key = `${kind} ${JSON.stringify(attributes)} ${inputs.map((tensor) => this.#ids.get(tensor)).join(' ')}`;
+    const key = `${JSON.stringify(op)} ${inputs.map((tensor) => this.#ids.get(tensor)).join(' ')}`;
     return this.#once(key, name, op, inputs, inferType(op, inputs, name));
   }
 

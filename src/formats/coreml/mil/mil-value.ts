@@ -38,11 +38,20 @@ export function filled(dtype: MilDType, count: number, value: number): Literal {
   return { dtype, shape: [count], data: Array(count).fill(value) };
 }
 
-/** The type of a tensor of fixed size. */
+/** The type of a tensor of fixed size. Equal types are one object, which nobody may change: thousands of values have the same. */
 export function tensorType(dtype: MilDType, shape: readonly number[]): ValueType {
+  const key = `${dtype} ${shape}`;
+  const known = tensorTypes.get(key);
+  if (known) return known;
   const dimensions = shape.map((size) => ({ constant: { size } }));
-  return { tensorType: { dataType: milElement(dtype).code, rank: shape.length, dimensions, attributes: {} } };
+  const type = {
+    tensorType: { dataType: milElement(dtype).code, rank: shape.length, dimensions, attributes: {} },
+  };
+  tensorTypes.set(key, type);
+  return type;
 }
+
+const tensorTypes = new Map<string, ValueType>();
 
 export function namedType(name: string, dtype: MilDType, shape: readonly number[]): NamedValueType {
   return { name, type: tensorType(dtype, shape) };

@@ -21,10 +21,10 @@ const WEIGHT_FILE = `Data/${AUTHOR}/weights/weight.bin`;
 /** Lists the files that `writePackage` writes, with exact sizes. No weight is read. */
 export function packageFiles(model: Model): PlannedFile[] {
   const { message, weights } = layOut(model);
-  const bytes = encodeModel(message);
   return [
-    { name: MANIFEST_FILE, byteLength: encodeManifest(bytes).length },
-    { name: MODEL_FILE, byteLength: bytes.length },
+    // Identifiers are as long for every model.
+    { name: MANIFEST_FILE, byteLength: encodeManifest(new Uint8Array()).length },
+    { name: MODEL_FILE, byteLength: encodeModel(message).length },
     { name: WEIGHT_FILE, byteLength: weights.byteLength },
   ];
 }
