@@ -11,3 +11,14 @@ export function float16Values(): Float64Array {
 }
 
 let values: Float64Array | undefined;
+
+/** The codes of the finite numbers, the smallest number first; −0, which is 0, is left out. */
+export function ascendingCodes(): Uint16Array {
+  // Codes of negative numbers go down as the numbers go up.
+  codes ??= Uint16Array.from({ length: 2 * INFINITY_CODE - 1 }, (_, at) =>
+    at < INFINITY_CODE - 1 ? SIGN_BIT | (INFINITY_CODE - 1 - at) : at - (INFINITY_CODE - 1),
+  );
+  return codes;
+}
+
+let codes: Uint16Array | undefined;

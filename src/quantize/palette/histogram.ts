@@ -1,4 +1,4 @@
-import { float16Values, INFINITY_CODE, SIGN_BIT } from './float16-values.ts';
+import { ascendingCodes, float16Values, INFINITY_CODE, SIGN_BIT } from './float16-values.ts';
 
 /** The distinct numbers of a tensor, ascending, and how often each occurs; −0 counts as 0. */
 export interface DistinctNumbers {
@@ -12,6 +12,8 @@ export interface DistinctNumbers {
  */
 export class Float16Histogram {
   readonly #counts = new Uint32Array(0x10000);
+  /** Room for the numbers while it is not known how many there are: it is taken once for all groups of a weight. */
+  readonly #room: DistinctNumbers = { values: new Float64Array(0x10000), counts: new Float64Array(0x10000) };
 
   /** Counts a block of float16 codes. */
   add(codes: Uint16Array): void {
@@ -39,19 +41,16 @@ export class Float16Histogram {
 
   /** The finite numbers that were counted. */
   distinct(): DistinctNumbers {
-    const [all, numbers] = [this.#counts, float16Values()];
-    const zeros = (all[0] ?? 0) + (all[SIGN_BIT] ?? 0);
-    const [values, counts] = [new Float64Array(0x10000), new Float64Array(0x10000)];
+    const [all, numbers, codes] = [this.#counts, float16Values(), ascendingCodes()];
+    const { values, counts } = this.#room;
     let found = 0;
-    const take = (code: number, count: number): void => {
-      if (count === 0) return;
+    for (let at = 0; at < codes.length; at++) {
+      const code = codes[at] ?? 0;
+      const count = (all[code] ?? 0) + (code === 0 ? (all[SIGN_BIT] ?? 0) : 0);
+      if (count === 0) continue;
       values[found] = numbers[code] ?? 0;
       counts[found++] = count;
-    };
-    // Codes of negative numbers go down as the numbers go up; zero has two codes.
-    for (let code = INFINITY_CODE - 1; code > 0; code--) take(code | SIGN_BIT, all[code | SIGN_BIT] ?? 0);
-    take(0, zeros);
-    for (let code = 1; code < INFINITY_CODE; code++) take(code, all[code] ?? 0);
+    }
     return { values: values.slice(0, found), counts: counts.slice(0, found) };
   }
 }

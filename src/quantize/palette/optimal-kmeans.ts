@@ -126,21 +126,43 @@ class PathSearch {
       best[end] = total;
       const added = total - (best[begin] ?? 0);
       rests[end] = (rests[begin] ?? 0) + ((best[begin] ?? 0) - (total - added) + (step - added));
-      // A later beginning, once better, stays better (Monge): each candidate is the best one on a stretch, or never.
-      const isBetter = (position: number): boolean => {
-        const other = queue[tail] ?? 0;
-        const ahead = total - (best[other] ?? 0) + ((rests[end] ?? 0) - (rests[other] ?? 0));
-        return ahead + (sums.cost(end, position) - sums.cost(other, position)) < 0;
-      };
-      while (tail > head && isBetter(since[tail] ?? 0)) tail--;
-      const start = tail > head ? (since[tail] ?? 0) : end;
-      const first = firstAfter(start, n, isBetter);
+      while (tail > head && this.#isAhead(end, queue[tail] ?? 0, since[tail] ?? 0)) tail--;
+      const other = queue[tail] ?? 0;
+      const first = this.#firstAhead(end, other, tail > head ? (since[tail] ?? 0) : end);
       if (first > n) continue;
       tail++;
       queue[tail] = end;
       since[tail] = first;
     }
     return this.#path(price);
+  }
+
+  /**
+   * Whether the last step to a position had better begin at `begin` than at `other`, which is before it. A later beginning, once
+   * better, stays better (Monge): each candidate is the best one on a stretch, or never.
+   */
+  #isAhead(begin: number, other: number, position: number): boolean {
+    const [best, rests, sums] = [this.#best, this.#bestRest, this.#sums];
+    const ahead = (best[begin] ?? 0) - (best[other] ?? 0) + ((rests[begin] ?? 0) - (rests[other] ?? 0));
+    return ahead + (sums.cost(begin, position) - sums.cost(other, position)) < 0;
+  }
+
+  /** The first position after `start` where `begin` is ahead of `other`; one after the last if there is none. It is likely to be near: steps double until it is passed. */
+  #firstAhead(begin: number, other: number, start: number): number {
+    const end = this.#sums.length;
+    let low = start;
+    let step = 1;
+    while (low + step <= end && !this.#isAhead(begin, other, low + step)) {
+      low += step;
+      step *= 2;
+    }
+    let high = Math.min(low + step, end + 1);
+    while (high - low > 1) {
+      const middle = (low + high) >>> 1;
+      if (this.#isAhead(begin, other, middle)) high = middle;
+      else low = middle;
+    }
+    return high;
   }
 
   #path(price: number): Path {
@@ -152,26 +174,6 @@ class PathSearch {
     }
     return { ends: Uint32Array.from(ends.reverse()), cost, price };
   }
-}
-
-/**
- * Finds the first position after `start` where a monotonic condition holds; `end` + 1 if it never does. The position is
- * likely to be near: steps double until it is passed.
- */
-function firstAfter(start: number, end: number, holds: (position: number) => boolean): number {
-  let low = start;
-  let step = 1;
-  while (low + step <= end && !holds(low + step)) {
-    low += step;
-    step *= 2;
-  }
-  let high = Math.min(low + step, end + 1);
-  while (high - low > 1) {
-    const middle = (low + high) >>> 1;
-    if (holds(middle)) high = middle;
-    else low = middle;
-  }
-  return high;
 }
 
 /**

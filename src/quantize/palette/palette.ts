@@ -1,5 +1,5 @@
 import { float16Bits, float16Value } from '../../weights/convert-dtype.ts';
-import { float16Values, INFINITY_CODE, SIGN_BIT } from './float16-values.ts';
+import { ascendingCodes, float16Values, SIGN_BIT } from './float16-values.ts';
 import type { DistinctNumbers } from './histogram.ts';
 import { optimalKMeans } from './optimal-kmeans.ts';
 
@@ -63,18 +63,39 @@ export function optimalPalette(
 }
 
 /** Index of the nearest entry for each of the 65,536 float16 codes; 0 for infinities and NaNs. */
-export function paletteIndices({ entries, used }: Palette): Uint8Array {
-  const [needed, numbers] = [entries.subarray(0, used), float16Values()];
-  const indices = new Uint8Array(numbers.length);
-  let nearest = 0;
-  const find = (code: number): void => {
-    nearest = nearestEntry(needed, numbers[code] ?? 0, nearest);
-    indices[code] = nearest;
-  };
-  // Codes of negative numbers go down as the numbers go up.
-  for (let code = INFINITY_CODE - 1; code >= 0; code--) find(code | SIGN_BIT);
-  for (let code = 0; code < INFINITY_CODE; code++) find(code);
+export function paletteIndices(palette: Palette): Uint8Array {
+  const indices = new Uint8Array(0x10000);
+  tabulate(palette, indices, (index) => index);
   return indices;
+}
+
+/** Gives each of the 65,536 float16 codes, in `table`, what `of` makes of the index of its nearest entry; infinities and NaNs are left out. */
+export function tabulate(
+  { entries, used }: Palette,
+  table: Uint8Array | Float32Array,
+  of: (index: number) => number,
+): void {
+  const [codes, numbers] = [ascendingCodes(), float16Values()];
+  let at = 0;
+  for (let index = 0; index < used; index++) {
+    const next = index + 1;
+    const isPast = (position: number) =>
+      next < used && isNearer(entries, next, index, numbers[codes[position] ?? 0] ?? 0);
+    const [end, value] = [firstFrom(at, codes.length, isPast), of(index)];
+    for (; at < end; at++) table[codes[at] ?? 0] = value;
+  }
+  table[SIGN_BIT] = table[0] ?? 0; // −0
+}
+
+/** The first position from `start` on where a monotonic condition holds; `end` where there is none. */
+function firstFrom(start: number, end: number, holds: (position: number) => boolean): number {
+  let [low, high] = [start, end];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (holds(middle)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 /** The nearest of ascending entries, from `start` on, for a value that is not nearer to one before; of two, the first. */

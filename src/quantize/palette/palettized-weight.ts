@@ -6,14 +6,14 @@ import { count } from '../../text.ts';
 import { elementCount } from '../../weights/dtype.ts';
 import { type FloatTensor, float16Codes } from '../float-tensor.ts';
 import { MOST_VALUES } from '../stretches.ts';
-import { findPalette } from './find-palette.ts';
+import { findPalette, MOST_SOUGHT } from './find-palette.ts';
 import { Float16Histogram } from './histogram.ts';
 import { IndexPacker } from './pack-indices.ts';
 import {
   type Palette,
   type PaletteBits,
   type PaletteStorage,
-  paletteIndices,
+  tabulate,
   type WeightError,
 } from './palette.ts';
 
@@ -70,13 +70,12 @@ export class PalettizedWeight {
   ): AsyncGenerator<Uint8Array> {
     const packer = new IndexPacker(part.bits);
     const mask = (1 << part.bits) - 1;
+    const table = new Uint8Array(0x10000);
     const packed = borrowBlock();
     try {
-      for await (const { codes, found } of this.#lookedUp((palette) =>
-        paletteIndices(palette).map((index) => (index >> part.from) & mask),
-      )) {
+      for await (const codes of this.#lookedUp(table, (index) => (index >> part.from) & mask)) {
         for (let at = 0; at < codes.length; at += BLOCK_BYTES - 8)
-          yield packed.subarray(0, packer.pack(codes.subarray(at, at + BLOCK_BYTES - 8), found, packed));
+          yield packed.subarray(0, packer.pack(codes.subarray(at, at + BLOCK_BYTES - 8), table, packed));
       }
       yield packed.subarray(0, packer.finish(packed));
     } finally {
@@ -86,29 +85,31 @@ export class PalettizedWeight {
 
   /** The elements as the palettes give them back, a block at a time: views of one reused buffer. */
   async *values(): AsyncGenerator<Float32Array> {
-    const buffer = new Float32Array(MOST_VALUES);
-    for await (const { codes, found } of this.#lookedUp(entryOfCode)) {
+    const [table, buffer] = [new Float32Array(0x10000), new Float32Array(MOST_VALUES)];
+    for await (const codes of this.#lookedUp(table, (index, { entries }) => entries[index] ?? 0)) {
       for (let at = 0; at < codes.length; at += MOST_VALUES) {
         const values = buffer.subarray(0, Math.min(MOST_VALUES, codes.length - at));
-        for (let i = 0; i < values.length; i++) values[i] = found[codes[at + i] ?? 0] ?? 0;
+        for (let i = 0; i < values.length; i++) values[i] = table[codes[at + i] ?? 0] ?? 0;
         yield values;
       }
     }
   }
 
-  /** The elements' codes with what a table of their palette has for each code. */
-  async *#lookedUp<T>(
-    tableOf: (palette: Palette) => T,
-  ): AsyncGenerator<{ readonly codes: Uint16Array; readonly found: T }> {
+  /** The elements' codes; `table` has for each code what `of` makes of its nearest entry in the palette of the group. */
+  async *#lookedUp(
+    table: Uint8Array | Float32Array,
+    of: (index: number, palette: Palette) => number,
+  ): AsyncGenerator<Uint16Array> {
     const palettes = await this.palettes();
-    let known: { readonly group: number; readonly found: T } | undefined;
+    let known: number | undefined;
     for await (const { group, codes } of this.#stretches()) {
-      if (known?.group !== group) {
+      if (known !== group) {
         const palette = palettes[group];
         if (!palette) throw new Error(`${this.#tensor.name} has no palette ${group}`);
-        known = { group, found: tableOf(palette) };
+        tabulate(palette, table, (index) => of(index, palette));
+        known = group;
       }
-      yield { codes, found: known.found };
+      yield codes;
     }
   }
 
@@ -117,19 +118,21 @@ export class PalettizedWeight {
     const histogram = new Float16Histogram();
     const palettes: Promise<Palette>[] = [];
     let group = 0;
-    const finish = (): void => {
+    const finish = async (): Promise<void> => {
       if (histogram.nonFinite > 0) throw notFinite(this.#tensor.name, histogram.nonFinite);
-      const palette = findPalette(histogram.distinct(), { bits, storage });
+      const palette = findPalette(histogram.distinct(), { bits, storage, oneOfMany: groups > 1 });
       palette.catch(() => {}); // awaited below; a failure before that must not count as unhandled
       palettes.push(palette);
       histogram.clear();
+      // Numbers that wait for a thread fill the memory.
+      await palettes[palettes.length - MOST_SOUGHT];
     };
     for await (const stretch of this.#stretches()) {
-      if (stretch.group !== group) finish();
+      if (stretch.group !== group) await finish();
       group = stretch.group;
       histogram.add(stretch.codes);
     }
-    finish();
+    await finish();
     if (palettes.length !== groups)
       throw new Error(`${this.#tensor.name} gave ${palettes.length} of ${groups} stretches`);
     return Promise.all(palettes);
@@ -149,11 +152,6 @@ export class PalettizedWeight {
       }
     }
   }
-}
-
-/** The entry that stands for each of the 65,536 float16 codes. */
-function entryOfCode(palette: Palette): Float32Array {
-  return Float32Array.from(paletteIndices(palette), (index) => palette.entries[index] ?? 0);
 }
 
 /** The error for a weight that holds infinities or NaNs, or numbers beyond float16's 65504. */
