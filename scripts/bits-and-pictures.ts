@@ -1,7 +1,8 @@
 /**
  * `node scripts/bits-and-pictures.ts [FOLDER]`: what fewer bits do to the small trained checkpoint in models/sd-shapes. Its
  * UNet with the same bits for all weights, and with mixed bits at the same size: the loss of its output, and the pictures
- * that it draws. Writes the sheet and the plot that docs/quantization.md shows, and prints its table.
+ * that it draws. Writes the sheet that docs/quantization.md shows, and prints the numbers
+ * of its table, from which `npm run docs` draws its chart.
  */
 import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -33,7 +34,7 @@ const request = {
   prompts,
   force: true,
 };
-const { points, reports } = await report.follow(analyzeStages({}), (context) => analyze(request, context));
+const { points } = await report.follow(analyzeStages({}), (context) => analyze(request, context));
 
 const exact = await draw('float16');
 const rows: Image[][] = [[...exact], [...exact]];
@@ -63,8 +64,6 @@ for (const bits of widths) {
   ]);
 }
 await writePng(join(root, 'docs/images/sd-shapes-bits.png'), sheet(rows, 2));
-const svg = reports.find((path) => path.endsWith('.svg'));
-if (svg) await cp(svg, join(root, 'docs/images/bits-and-quality.svg'));
 const head = ['bits', 'uniform', 'dB', 'pictures dB', 'mixed', 'dB', 'pictures dB'];
 process.stdout.write(`\n${alignColumns([head, ...table])}\n`);
 

@@ -1,7 +1,7 @@
 /**
  * `npm run docs`: writes `docs/cli.md`, each command's own help, `docs/clients.md`, what each client is written,
  * the numbers of `docs/fleet.md`, `docs/supported.md`, what the code can do, the counts in `docs/trust.md`, and from the rows of the benchmarks the tables of README and
- * `docs/drawing.md`, and a chart; with `--check` it only compares, and fails on a difference.
+ * `docs/drawing.md`, and a chart; the chart of `docs/quantization.md` from its table; with `--check` it only compares, and fails on a difference.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -12,6 +12,7 @@ import { clientsPage } from './docs/clients.ts';
 import { fleetPage } from './docs/fleet.ts';
 import { publishedSchemas } from './docs/json-schemas.ts';
 import { modelsPage } from './docs/models.ts';
+import { bitsChart } from './docs/quantization.ts';
 import { supportedPage } from './docs/supported.ts';
 import { trustPage } from './docs/trust.ts';
 
@@ -30,6 +31,7 @@ const pages = {
     newestRows(join(root, 'benchmarks/results/generate.csv')),
   ),
   'docs/images/full-size.svg': benchmarkChart(benchmarks),
+  'docs/images/bits-and-quality.svg': bitsChart(readFileSync(join(root, 'docs/quantization.md'), 'utf8')),
   'docs/models.md': modelsPage(),
   ...Object.fromEntries(
     [...publishedSchemas()].map(([name, schema]) => [

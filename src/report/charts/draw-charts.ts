@@ -189,7 +189,7 @@ export function weightChart(title: string, weights: readonly WeightDot[]): strin
 function drawn(options: Plot.PlotOptions, title: string, isAlone = false): string {
   const { document } = parseHTML('<!doctype html><html><body></body></html>');
   const style = {
-    fontFamily: 'inherit',
+    fontFamily: isAlone ? 'sans-serif' : 'inherit',
     fontSize: '12px',
     background: isAlone ? '#fff' : 'none',
     overflow: 'visible',
@@ -201,7 +201,6 @@ function drawn(options: Plot.PlotOptions, title: string, isAlone = false): strin
   svg.setAttribute('xmlns', 'http://www.w3.org/2000/svg');
   svg.setAttribute('role', 'img');
   svg.setAttribute('aria-label', printable(title));
-  if (isAlone) svg.setAttribute('font-family', 'sans-serif');
   return svg.outerHTML;
 }
 
