@@ -27,8 +27,8 @@ const LEVELS = 2;
 /**
  * Finds the folder of models for an input: the input itself, the `onnx` or `Resources` of a conversion, or a folder of
  * a client or a ready-made repository. The first with one of the `wanted` UNets is taken, ONNX before Core ML because it runs without
- * translation. One whose UNet does not suit is taken only where there is no other: by default Core AI's, for XL's are arranged
- * for Apple's pipelines alone. Throws `NotFoundError` when there is none.
+ * translation. One whose UNet does not suit is taken only where there is no other: by default Core AI's, for
+ * in XL's less can be chosen. Throws `NotFoundError` when there is none.
  */
 export async function findDrawingFolder(
   input: string,
