@@ -12,7 +12,7 @@ test('a path is on record in the same way on every system', () => {
 
 test('nothing else takes paths relative to a folder but what never leaves the machine', () => {
   const root = join(import.meta.dirname, '../..');
-  const own = ['src/io/path-from.ts', 'src/io/disk.ts', 'src/fleet/plan-items.ts'];
+  const own = ['src/io/path-from.ts', 'src/io/disk.ts'];
   const found = globSync('{src,cli}/**/*.ts', { cwd: root })
     .map((file) => file.replaceAll('\\', '/'))
     .filter((file) => /\brelative\(/.test(readFileSync(join(root, file), 'utf8')));
