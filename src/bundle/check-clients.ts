@@ -8,6 +8,7 @@ import { nextCommand } from '../inspect/next-command.ts';
 import { exists, pathKind } from '../io/disk.ts';
 import type { HashOptions } from '../io/hashing/hash-stream.ts';
 import { type FoundModel, modelsIn } from '../run/find-models.ts';
+import { areOfXl } from '../run/xl-models.ts';
 import { bundlers } from './bundlers.ts';
 import { convertFor } from './command-again.ts';
 import { networksNeeded } from './models-for-client.ts';
@@ -82,6 +83,8 @@ async function mending(
     ({ format: own, isInChunks, network }) =>
       own === format && (takesChunks || !isInChunks) && network && networks.includes(networkKind(network)),
   );
+  // No conversion gives a client a second text encoder.
+  if (!networks.includes('text_encoder_2') && (await areOfXl(models))) return undefined;
   const needed = await networksNeeded(client, models);
   const hasAll = needed.every((wanted) => models.some(({ network }) => network === wanted));
   const isTooNew = problems.some((problem) => problem.includes(olderSystem));

@@ -28,7 +28,13 @@ beforeAll(async () => {
 }, 240_000);
 
 test('the others say that they cannot draw with it', async () => {
-  expect(clientNames.filter((client) => !clients.includes(client))).toEqual(['ort-web', 'webnn-sd15']);
+  const others = clientNames.filter((client) => !clients.includes(client));
+  expect(others).toEqual(['ort-web', 'webnn-sd15']);
+  // No command is announced, for none mends that.
+  for (const { problems, mend } of (await verify({ path: at('out'), clients: others })).clients ?? []) {
+    expect(problems.length).toBeGreaterThan(0);
+    expect(mend).toBeUndefined();
+  }
 });
 
 test.each(clients)('%s takes it as it is written', async (client) => {
