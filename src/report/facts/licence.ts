@@ -12,7 +12,7 @@ const LARGEST_CARD = 4e6;
 const MOST_ALIASES = 10;
 
 /** Longer than the front matter of any card: what is longer is not read. */
-const LONGEST_MATTER = 64_000;
+const LONGEST_MATTER = 32_000;
 
 /** The front matter of a model card, as far as it speaks of the licence. */
 const frontMatter = z.looseObject({
