@@ -22,6 +22,8 @@ export interface DrawnUnet {
   readonly multiple: number | undefined;
   /** Width of `timestep_cond`, the embedding of the guidance scale (LCM). */
   readonly guidanceChannels: number | undefined;
+  /** Whether its timesteps are whole numbers. */
+  readonly hasWholeTimesteps: boolean;
   /** Number of prompt tokens that it takes; `undefined` if any. */
   readonly tokens: number | undefined;
   /** Shapes of its inputs. */
@@ -40,7 +42,7 @@ export async function readDrawnUnet(
   readsOneText = false,
 ): Promise<DrawnUnet> {
   const [path = ''] = model.paths;
-  const shapes = await shapesOf(model);
+  const { shapes, dtypes } = await inputsOf(model);
   const hasOneText = readsOneText && !shapes.has('time_ids');
   const [, channels, height, width] = shapes.get('sample') ?? [];
   const kind = typeof channels === 'number' ? kindByChannels(channels) : undefined;
@@ -54,19 +56,28 @@ export async function readDrawnUnet(
     kind: kind === 'base' && guidanceChannels > 0 ? 'lcm' : kind,
     ...(isFixed ? { size: [height, width], multiple: undefined } : await trainedSize(path)),
     guidanceChannels: guidanceChannels || undefined,
+    hasWholeTimesteps: dtypes.get('timestep')?.includes('int') ?? false,
     tokens: typeof tokens === 'number' ? tokens : undefined,
     shapes,
   };
 }
 
 /** Reads the shapes of a model's inputs, of all chunks together; no weight is read. Throws what `openArtifact` throws. */
-export async function shapesOf({ paths }: Pick<ModelInFolder, 'paths'>): Promise<Shapes> {
+export async function shapesOf(model: Pick<ModelInFolder, 'paths'>): Promise<Shapes> {
+  return (await inputsOf(model)).shapes;
+}
+
+async function inputsOf({ paths }: Pick<ModelInFolder, 'paths'>) {
   const shapes = new Map<string, readonly (number | string)[]>();
+  const dtypes = new Map<string, string>();
   for (const path of paths) {
     const { inputs } = await withArtifact(path, (artifact) => artifact.facts());
-    for (const { name, shape } of inputs) shapes.set(optimumInput(name), shape ?? []);
+    for (const { name, shape, dtype } of inputs) {
+      shapes.set(optimumInput(name), shape ?? []);
+      dtypes.set(optimumInput(name), dtype);
+    }
   }
-  return shapes;
+  return { shapes, dtypes };
 }
 
 const configSchema = z.object({

@@ -67,6 +67,25 @@ describe('a checkpoint draws the same picture in every form', () => {
     expect(data).toHaveLength(expected.length);
   });
 
+  test('a client’s UNet for whole timesteps, with a scheduler that has others: they are rounded, which is told', async () => {
+    const input = temporary('openvino');
+    await convertCheckpoint({
+      modelVersion: sdShapes,
+      output: input,
+      precision: 'float32',
+      clients: ['openvino'],
+    });
+    const kdpm2 = { scheduler: 'KDPM2DiscreteScheduler', steps: 6 } as const;
+    const exact = await draw({ input: onnx, ...kdpm2 });
+    const rounded = await draw({ input, ...kdpm2 });
+    expect(exact.notes).toEqual([]);
+    expect(rounded.notes).toEqual([
+      expect.stringContaining('takes whole timesteps: those of dpm2 are rounded'),
+    ]);
+    // Half a timestep of 1000 moves a picture a little, and another one is below 20 dB.
+    expect(psnr(exact.data, rounded.data)).toBeGreaterThan(30);
+  });
+
   test('without guidance a UNet for two rows draws what one for one row draws', async () => {
     const [two, one] = [
       await draw({ input: packages, guidanceScale: 1 }),

@@ -36,6 +36,7 @@ import { createRng } from '../../random/random.ts';
 import type { Rng } from '../../random/rng.ts';
 import { areOfOneText } from '../../run/xl-models.ts';
 import { type ChosenScheduler, chooseSchedulers } from './choose-schedulers.ts';
+import { noteRounded, noteUnused, withoutUnused } from './notes.ts';
 import { readPicture } from './read-picture.ts';
 import type { ControlNetRequest, GenerateRequest } from './request.ts';
 
@@ -118,6 +119,7 @@ export async function planIn(
     const timesteps = strength === undefined ? made.timesteps : timestepsLeft(made, request.steps, strength);
     return { scheduler, made, timesteps };
   });
+  if (unet.hasWholeTimesteps) noteRounded(schedules, context);
   const refiner = await planRefiner({ request, folder, unet, settings, schedules, network }, context);
   const inversions = await readTextualInversions(request.textualInversions);
   noteUnused(inversions, request, context);
@@ -166,37 +168,6 @@ function refuseSizes({ family }: DrawnUnet, { originalSize, crop }: GenerateRequ
     problem: `only Stable Diffusion XL is told an original size and a crop; this is ${familyTitles[family]}.`,
     advice: 'Leave out --original-size and --crop.',
   });
-}
-
-/** Tells which textual inversions change nothing, because no prompt has their token. */
-function noteUnused(
-  inversions: readonly TextualInversion[],
-  { prompt, negativePrompt = '' }: GenerateRequest,
-  { onProgress }: Context,
-): void {
-  const texts = [...[prompt].flat(), negativePrompt].map((text) => text.toLowerCase());
-  for (const { token } of inversions)
-    if (!texts.some((text) => text.includes(token.toLowerCase())))
-      onProgress?.({
-        type: 'note',
-        message: `${token} is in no prompt: its textual inversion changes nothing.`,
-      });
-}
-
-/** Leaves out a negative prompt that no network reads, so that it is on no record; a note tells it. */
-function withoutUnused(
-  request: GenerateRequest,
-  { guidance, refiner }: Pick<Drawing, 'guidance' | 'refiner'>,
-  { onProgress }: Context,
-): GenerateRequest {
-  const isRead = guidance.rows.includes('negative prompt') || (refiner && request.guidanceScale > 1);
-  if (isRead || !request.negativePrompt) return request;
-  onProgress?.({
-    type: 'note',
-    message:
-      'the negative prompt is not used: it needs guidance, which is off for a --guidance-scale of 1 or less (of pix2pix, for an --image-guidance-scale below 1, too) and for UNets that take the scale as an input (LCM).',
-  });
-  return { ...request, negativePrompt: undefined };
 }
 
 type Pictures = Pick<Drawing, 'image' | 'mask' | 'controls'>;

@@ -1,5 +1,6 @@
 import type { Runner, TensorMap } from '../../formats/runner.ts';
 import { checkArguments } from '../../io/check-call.ts';
+import { isFloat } from '../../weights/dtype.ts';
 import type { TensorData } from '../../weights/tensor-data.ts';
 import { predictor } from '../call-schemas.ts';
 import { float32 } from '../run-networks.ts';
@@ -31,12 +32,17 @@ export interface PredictorRequest {
   readonly residuals?: ((feeds: TensorMap, step: number) => Promise<TensorMap>) | undefined;
 }
 
-/** Runs a UNet with guidance, all rows in one batch if it takes that many, else in several. */
+/**
+ * Runs a UNet with guidance, all rows in one batch if it takes that many, else in several. Fractional timesteps are rounded for
+ * a UNet that takes whole numbers, as the clients that want it so do.
+ */
 export function noisePredictor(request: PredictorRequest): NoisePredictor {
   checkArguments('noisePredictor', { request: [request, predictor] });
   const { unet, conditioning, guidance, extra, residuals } = request;
   const { length: rows } = guidance.rows;
-  return async (sample, timestep, step) => {
+  const hasWholeTimesteps = unet.inputs.some(({ name, dtype }) => name === 'timestep' && !isFloat(dtype));
+  return async (sample, exactTimestep, step) => {
+    const timestep = hasWholeTimesteps ? Math.round(exactTimestep) : exactTimestep;
     const feeds = new Map<string, TensorData>([
       ['sample', repeatRows(sample, rows)],
       ['timestep', { dtype: 'f32', shape: [], data: Float32Array.of(timestep) }],

@@ -1,0 +1,50 @@
+import type { Context } from '../../context.ts';
+import type { Guidance } from '../../generate/pipelines/guidance.ts';
+import type { TextualInversion } from '../../generate/prompt/textual-inversion.ts';
+import { type SchedulerName, shortName } from '../../generate/schedulers/scheduler-names.ts';
+import type { GenerateRequest } from './request.ts';
+
+/** Tells which schedulers have timesteps that are rounded, for a UNet that takes whole ones. */
+export function noteRounded(
+  schedules: readonly { readonly scheduler: SchedulerName; readonly timesteps: readonly number[] }[],
+  { onProgress }: Context,
+): void {
+  const rounded = schedules.filter(({ timesteps }) => !timesteps.every(Number.isInteger));
+  if (rounded.length === 0) return;
+  const names = rounded.map(({ scheduler }) => shortName(scheduler)).join(', ');
+  onProgress?.({
+    type: 'note',
+    message: `this UNet takes whole timesteps: those of ${names} are rounded, as its client does, and the picture is not quite diffusers’.`,
+  });
+}
+
+/** Tells which textual inversions change nothing, because no prompt has their token. */
+export function noteUnused(
+  inversions: readonly TextualInversion[],
+  { prompt, negativePrompt = '' }: GenerateRequest,
+  { onProgress }: Context,
+): void {
+  const texts = [...[prompt].flat(), negativePrompt].map((text) => text.toLowerCase());
+  for (const { token } of inversions)
+    if (!texts.some((text) => text.includes(token.toLowerCase())))
+      onProgress?.({
+        type: 'note',
+        message: `${token} is in no prompt: its textual inversion changes nothing.`,
+      });
+}
+
+/** Leaves out a negative prompt that no network reads, so that it is on no record; a note tells it. */
+export function withoutUnused(
+  request: GenerateRequest,
+  { guidance, refiner }: { readonly guidance: Guidance; readonly refiner: unknown },
+  { onProgress }: Context,
+): GenerateRequest {
+  const isRead = guidance.rows.includes('negative prompt') || (refiner && request.guidanceScale > 1);
+  if (isRead || !request.negativePrompt) return request;
+  onProgress?.({
+    type: 'note',
+    message:
+      'the negative prompt is not used: it needs guidance, which is off for a --guidance-scale of 1 or less (of pix2pix, for an --image-guidance-scale below 1, too) and for UNets that take the scale as an input (LCM).',
+  });
+  return { ...request, negativePrompt: undefined };
+}
