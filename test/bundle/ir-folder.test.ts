@@ -135,7 +135,7 @@ test.each(['-1', 'NaN', '1e999', '9'.repeat(400)])('%s is no number of bytes', (
 test('what a client reads of a file may be of any kind', async () => {
   write('scheduler/scheduler_config.json', '{"_class_name": {"toString": 1}}');
   write('model_index.json', '{"_class_name": {"toString": 1}}');
-  expect(await problems()).toEqual([
-    expect.stringMatching(/^openvino: model_index\.json names \{ toString: 1 \}, and openvino takes /),
-  ]);
+  expect((await problems())[0]).toMatch(
+    /^openvino: model_index\.json names \{ toString: 1 \}, and openvino takes /,
+  );
 });
