@@ -73,6 +73,7 @@ test('help loads none of the library but small tables', () => {
       'errors.js',
       'formats/coreai/apple-folder.js',
       'formats/format.js',
+      'io/shell-word.js',
       'text.js',
       'version.js',
     ],
