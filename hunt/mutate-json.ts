@@ -84,7 +84,7 @@ function replaced(json: Json, random: Random): Json {
     case 4:
       return typeof json === 'number' ? -json : { value: json };
     case 5:
-      return String(json);
+      return typeof json === 'string' ? json : JSON.stringify(json);
     default:
       return `${RAW}${oddNumberText(random)}`;
   }

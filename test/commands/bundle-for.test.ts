@@ -175,13 +175,16 @@ test('verify reads metadata.json as Mochi and Guernika read it', async () => {
   fresh();
   change('Unet', (text) => text.replace('"isOptional" : "0"', '"isOptional" : 0'));
   expect((await check('mochi'))[0]).toMatch(
-    /^mochi: Unet\.mlmodelc\/metadata\.json cannot be read: 0\.inputSchema\.0\.isOptional/,
+    /^mochi: Unet\.mlmodelc\/metadata\.json: 0\.inputSchema\.0\.isOptional is 0, which no compiler writes\.$/,
+  );
+  fresh();
+  change('Unet', (text) => text.replace('"mlProgramOperationTypeHistogram"', '"histogram"'));
+  expect((await check('mochi'))[0]).toBe(
+    'mochi: Unet.mlmodelc/metadata.json has no 0.mlProgramOperationTypeHistogram.',
   );
   fresh();
   change('Unet', (text) => text.slice(1, -1));
-  expect(await check('mochi')).toEqual([
-    'mochi: Unet.mlmodelc/metadata.json cannot be read: it: Invalid input: expected tuple, received object.',
-  ]);
+  expect(await check('mochi')).toEqual(['mochi: Unet.mlmodelc/metadata.json is no list of models.']);
   fresh();
   change('VAEEncoder', (text) => text.replace('"[1, 3, 64, 64]"', '"[1, 64, 64, 3]"'));
   expect(await check('mochi')).toEqual([

@@ -5,7 +5,7 @@ import { modelName } from '../../formats/format.ts';
 import { artifactsIn, withArtifact } from '../../formats/open.ts';
 import { readProvenance } from '../../formats/provenance.ts';
 import { exists, pathKind } from '../../io/disk.ts';
-import { excerpt } from '../../io/error-text.ts';
+import { excerpt, shown } from '../../io/error-text.ts';
 import { readStrictJson } from '../../io/json/strict-json.ts';
 import { modelsIn } from '../../run/find-models.ts';
 import { areOfRefiner, areOfXl } from '../../run/xl-models.ts';
@@ -102,10 +102,14 @@ async function readMetadata(folder: string, name: string): Promise<Metadata | st
   if ((await pathKind(join(folder, file))) !== 'file') return `${file} is missing.`;
   const json = await readStrictJson(join(folder, file));
   if (json === undefined) return `${file} is not strict JSON.`;
-  const { data, error } = metadataSchema.safeParse(json);
+  const { data, error } = metadataSchema.safeParse(json, { reportInput: true });
+  if (data?.[0]) return data[0];
   const [issue] = error?.issues ?? [];
-  const where = excerpt(issue?.path.join('.') || 'it');
-  return data?.[0] ?? `${file} cannot be read: ${where}: ${issue?.message ?? 'of another kind'}.`;
+  const where = excerpt(issue?.path.join('.') ?? '');
+  if (where === '') return `${file} is no list of models.`;
+  return issue?.input === undefined
+    ? `${file} has no ${where}.`
+    : `${file}: ${where} is ${shown(issue.input)}, which no compiler writes.`;
 }
 
 async function checkMetadata(
