@@ -25,24 +25,32 @@ function essentials(bytes: Uint8Array, path: string): Uint8Array {
   if (!isPng(bytes)) return bytes;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const kept = [bytes.subarray(0, SIGNATURE_BYTES)];
+  const types: string[] = [];
   const data: Uint8Array[] = [];
   for (let at = SIGNATURE_BYTES; at < bytes.length; ) {
     const end = at + FRAME_BYTES <= bytes.length ? at + FRAME_BYTES + view.getUint32(at) : bytes.length;
     const type = String.fromCharCode(...bytes.subarray(at + 4, at + 8));
-    if (needed.has(type)) kept.push(bytes.subarray(at, end));
+    if (needed.has(type)) {
+      kept.push(bytes.subarray(at, end));
+      types.push(type);
+    }
     if (type === 'IDAT') data.push(bytes.subarray(at + 8, end - 4));
     at = end;
   }
-  if (bytes.length >= HEADER_BYTES) checkSize(view, data, path);
-  return Buffer.concat(kept);
+  // What a second header said of the size would be checked by nobody.
+  if (types[0] !== 'IHDR' || types.lastIndexOf('IHDR') > 0)
+    throw unusable(path, 'it does not begin with its one header');
+  const picture = Buffer.concat(kept);
+  if (picture.length >= HEADER_BYTES) checkSize(picture, data, path);
+  return picture;
 }
 
 /** Bytes up to the end of the header's fields. */
 const HEADER_BYTES = 29;
 
 /** Throws `FileFormatError` for more pixels than allowed, or for data that unpacks to more bytes than the pixels take. */
-function checkSize(view: DataView, data: readonly Uint8Array[], path: string): void {
-  const [width, height] = [view.getUint32(16), view.getUint32(20)];
+function checkSize(picture: Buffer, data: readonly Uint8Array[], path: string): void {
+  const [width, height] = [picture.readUInt32BE(16), picture.readUInt32BE(20)];
   if (width * height > MOST_PIXELS) throw unusable(path, `it has ${width} × ${height} pixels`);
   // At most four channels of 16 bits, and a byte before each row, of which interlacing makes up to twice as many.
   const most = height * (width * 8 + 2) + 64;
@@ -58,6 +66,6 @@ function unusable(path: string, why: string): FileFormatError {
   return new FileFormatError({
     problem: `${path} cannot be used as a picture: ${why}.`,
     details: { expected: `at most ${MOST_PIXELS.toLocaleString('en')} pixels` },
-    advice: 'Save it again, smaller.',
+    advice: 'Save it again as a PNG, smaller if it is large.',
   });
 }

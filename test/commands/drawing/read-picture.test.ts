@@ -29,6 +29,17 @@ function png(width: number, height: number, unpacked: number): Buffer {
   return Buffer.concat([Buffer.of(0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10), ...chunks]);
 }
 
+/** A PNG file that has one of 16 × 16 pixels in it, and the header of a much larger one. */
+function twoHeaders(isBefore: boolean): Buffer {
+  const [small, large] = [png(16, 16, 784), png(40_000, 40_000, 100)];
+  const header = large.subarray(8, 33);
+  return Buffer.concat(
+    isBefore
+      ? [small.subarray(0, 8), chunk('acTL', Buffer.alloc(8)), header, small.subarray(33)]
+      : [small.subarray(0, 33), header, small.subarray(33)],
+  );
+}
+
 test('a picture is read, and what is compressed beside it is not unpacked', async () => {
   const bytes = picture();
   const end = bytes.length - 12;
@@ -44,6 +55,8 @@ test('a picture is read, and what is compressed beside it is not unpacked', asyn
 test.each([
   ['data that unpacks to more than its pixels', png(16, 16, 5e6), 'unpacks to more than its pixels'],
   ['more pixels than a picture has', png(40_000, 40_000, 100), '40000 × 40000 pixels'],
+  ['a header behind another chunk', twoHeaders(true), '40000 × 40000 pixels'],
+  ['a second header', twoHeaders(false), 'it does not begin with its one header'],
   ['a cut file', Buffer.from(picture().subarray(0, 40)), 'is not a valid PNG file'],
   ['no picture', Buffer.from('hello'), 'is not a valid PNG file'],
   ['nothing', Buffer.of(), 'is not a valid PNG file'],
