@@ -1,4 +1,4 @@
-import { inflateSync } from 'node:zlib';
+import { constants, inflateSync } from 'node:zlib';
 import { FileFormatError } from '../../errors.ts';
 import { MOST_PIXELS } from '../../generate/drawn-size.ts';
 import type { Image } from '../../generate/image.ts';
@@ -48,15 +48,24 @@ function essentials(bytes: Uint8Array, path: string): Uint8Array {
 /** Bytes up to the end of the header's fields. */
 const HEADER_BYTES = 29;
 
-/** Throws `FileFormatError` for more pixels than allowed, or for data that unpacks to more bytes than the pixels take. */
+/** Offset of the bits of a channel; a pixel has at least one channel. */
+const DEPTH = 24;
+
+/** Throws `FileFormatError` for more pixels than allowed, and for data that unpacks to more bytes than the pixels take, or to fewer. */
 function checkSize(picture: Buffer, data: readonly Uint8Array[], path: string): void {
   const [width, height] = [picture.readUInt32BE(16), picture.readUInt32BE(20)];
   if (width * height > MOST_PIXELS) throw unusable(path, `it has ${width} × ${height} pixels`);
   // At most four channels of 16 bits, and a byte before each row, of which interlacing makes up to twice as many.
   const most = height * (width * 8 + 2) + 64;
+  const least = height * Math.floor((width * (picture[DEPTH] ?? 0)) / 8);
   try {
-    inflateSync(Buffer.concat(data), { maxOutputLength: most });
+    const unpacked = inflateSync(Buffer.concat(data), {
+      maxOutputLength: most,
+      finishFlush: constants.Z_SYNC_FLUSH,
+    });
+    if (unpacked.length < least) throw unusable(path, 'its data has fewer pixels than its header says');
   } catch (error) {
+    if (error instanceof FileFormatError) throw error;
     const isTooMuch = error instanceof Error && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE';
     if (isTooMuch) throw unusable(path, 'its data unpacks to more than its pixels');
   }

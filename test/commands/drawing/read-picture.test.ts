@@ -55,9 +55,10 @@ test('a picture is read, and what is compressed beside it is not unpacked', asyn
 test.each([
   ['data that unpacks to more than its pixels', png(16, 16, 5e6), 'unpacks to more than its pixels'],
   ['more pixels than a picture has', png(40_000, 40_000, 100), '40000 × 40000 pixels'],
+  ['far fewer pixels than its header says', png(2 ** 25, 1, 784), 'its data has fewer pixels'],
   ['a header behind another chunk', twoHeaders(true), '40000 × 40000 pixels'],
   ['a second header', twoHeaders(false), 'it does not begin with its one header'],
-  ['a cut file', Buffer.from(picture().subarray(0, 40)), 'is not a valid PNG file'],
+  ['a cut file', Buffer.from(picture().subarray(0, 40)), 'fewer pixels than its header says'],
   ['no picture', Buffer.from('hello'), 'is not a valid PNG file'],
   ['nothing', Buffer.of(), 'is not a valid PNG file'],
 ])('%s is refused in a sentence', async (_, bytes, problem) => {
