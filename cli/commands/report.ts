@@ -1,7 +1,7 @@
 import type { Argv } from 'yargs';
 import { reportDefaults } from '../../src/commands/reporting/request.ts';
 import type { Card } from '../../src/report/card.ts';
-import { commandAtFloor } from '../../src/report/facts/judge-card.ts';
+import { commandAtFloor } from '../../src/report/facts/command-at-floor.ts';
 import { alignColumns } from '../../src/text.ts';
 import { boundOptions, runBounds } from '../bound-options.ts';
 import { forOption, parseClients } from '../clients.ts';

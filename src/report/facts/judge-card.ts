@@ -1,7 +1,7 @@
-import { nextCommand } from '../../inspect/next-command.ts';
 import { count } from '../../text.ts';
 import type { Card } from '../card.ts';
 import { asDecibels, decibelText } from '../decibels.ts';
+import { commandAtFloor } from './command-at-floor.ts';
 
 /** What a verdict follows from. */
 export interface Judged {
@@ -52,11 +52,6 @@ function turn(folder: string, reference: string, lowest: number): Card['verdict'
   if (!Number.isFinite(lowest)) return null;
   const floor = (Math.floor(lowest * 100) + 1) / 100;
   return { floor, command: commandAtFloor(floor, folder, reference) };
-}
-
-/** The command that judges with a floor. */
-export function commandAtFloor(floor: number, folder: string, reference: string): string {
-  return nextCommand('report', folder, '--reference', reference, '--min-psnr', floor.toFixed(2)).command;
 }
 
 function failure(reasons: readonly string[]): string {
