@@ -6,7 +6,7 @@ import { requireOnnxruntime } from '../formats/onnx/run/onnx-session.ts';
 import { type ModelBorders, noteNonFinite } from '../formats/runner.ts';
 import { openRunnableChain, type RunnableChain } from '../run/chain.ts';
 import { feedsFor } from '../run/feeds.ts';
-import { type FoundModel, findModels, formatOfModel, modelsInResources } from '../run/find-models.ts';
+import { type FoundModel, formatOfModel, modelsToCompare } from '../run/find-models.ts';
 import { BoundedRuns, type RunBounds } from '../validate/bounded-runs.ts';
 import {
   type ComputedBy,
@@ -60,7 +60,7 @@ export async function validate(options: ValidateOptions, context: Context = {}):
   const given = withDefaults<ValidateRequest, typeof validateDefaults>(validateDefaults, options);
   await requireOnnxruntime();
   const request = await locateRequested(given, { artifact: 'models', reference: 'reference' }, context);
-  const models = [...(await findModels(request.artifact)), ...(await modelsInResources(request.artifact))];
+  const models = await modelsToCompare(request.artifact);
   await refuseRounding(
     request,
     models.flatMap(({ paths }) => paths),

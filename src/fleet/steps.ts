@@ -6,7 +6,7 @@ import type { Context } from '../context.ts';
 import { NotFoundError, ValidationError } from '../errors.ts';
 import type { HubOptions } from '../hub/hub-options.ts';
 import { pathFrom } from '../io/path-from.ts';
-import { findModels, modelsInResources } from '../run/find-models.ts';
+import { modelsToCompare } from '../run/find-models.ts';
 import { DEFAULT_MAX_BYTES, type RunBounds } from '../validate/bounded-runs.ts';
 import type { Verdict } from '../validate/verdict.ts';
 import {
@@ -117,7 +117,7 @@ async function judged(
     context,
   );
   const measured = new Set(verdicts.flatMap(({ paths }) => paths));
-  const models = [...(await findModels(item.output)), ...(await modelsInResources(item.output))];
+  const models = await modelsToCompare(item.output);
   const others = models.filter(({ paths }) => !paths.every((path) => measured.has(path)));
   if (others.length > 0)
     throw notComparable(

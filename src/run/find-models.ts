@@ -68,6 +68,11 @@ export async function modelsInResources(output: string): Promise<readonly FoundM
   return [...(await modelsIn(resources)), ...(await bundledControlNets(resources))];
 }
 
+/** The models that a path stands for, and those in its `Resources`: all that are compared. Throws as `findModels` does. */
+export async function modelsToCompare(path: string): Promise<readonly FoundModel[]> {
+  return [...(await findModels(path)), ...(await modelsInResources(path))];
+}
+
 /** The format that a model's artifacts are in. Throws as `openArtifact` does. */
 export async function formatOfModel({ paths: [path = ''] }: Pick<FoundModel, 'paths'>): Promise<Format> {
   const artifact = await openArtifact(path); // nothing is read that would have to be closed

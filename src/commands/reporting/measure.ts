@@ -1,7 +1,7 @@
 import type { Context } from '../../context.ts';
 import { isControlNet } from '../../inspect/inspect-artifact.ts';
 import type { MeasuredVerdicts } from '../../report/facts/compare.ts';
-import { type FoundModel, findModels, formatOfModel, modelsInResources } from '../../run/find-models.ts';
+import { type FoundModel, formatOfModel, modelsToCompare } from '../../run/find-models.ts';
 import { openReference } from '../../validate/reference.ts';
 import { validateModels } from '../validate.ts';
 import type { ReportRequest } from './request.ts';
@@ -18,7 +18,7 @@ export async function measureParity(
   context: Context,
 ): Promise<MeasuredVerdicts[]> {
   const { folder, reference: path, variant, minPsnr, maxMemoryBytes, tmpDir } = request;
-  const all = [...(await findModels(folder)), ...(await modelsInResources(folder))];
+  const all = await modelsToCompare(folder);
   const models = all.filter(({ name }) => !isControlNet(name));
   const packages: FoundModel[] = [];
   for (const model of models) if ((await formatOfModel(model)) === 'mlpackage') packages.push(model);
