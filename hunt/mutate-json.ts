@@ -1,5 +1,5 @@
 import type { Mutator } from './format.ts';
-import { LARGEST_INPUT } from './mutate-bytes.ts';
+import { LARGEST_INPUT, mutateBytes } from './mutate-bytes.ts';
 import { mutateWords, oddNumberText, oddTexts } from './mutate-text.ts';
 import type { Random } from './random.ts';
 
@@ -23,6 +23,9 @@ export const mutateJson: Mutator = (bytes, random) => {
     .encode(random.oneIn(20) ? withTwin(written, random) : written)
     .slice(0, LARGEST_INPUT);
 };
+
+/** How JSON is changed: mostly by its values, now and then by its bytes. */
+export const jsonMutators: readonly Mutator[] = [mutateJson, mutateJson, mutateJson, mutateBytes];
 
 /** The value with a change at one place in it. */
 function changed(json: Json, random: Random): Json {

@@ -8,7 +8,7 @@ import { inspectArtifact } from '../../src/inspect/inspect-artifact.ts';
 import { planQuantization } from '../../src/quantize/plan.ts';
 import type { Format } from '../format.ts';
 import { mutateBytes } from '../mutate-bytes.ts';
-import { mutateJson } from '../mutate-json.ts';
+import { jsonMutators } from '../mutate-json.ts';
 import { mutateProtobuf } from '../mutate-protobuf.ts';
 import { mutateWords } from '../mutate-text.ts';
 import { assetSeeds, compiledSeeds, onnxSeeds, packageSeeds } from './artifact-seeds.ts';
@@ -123,7 +123,7 @@ export const coremldata: Format = {
 export const manifest: Format = {
   name: 'manifest',
   seeds: packageSeeds,
-  parts: [{ files: /Manifest\.json$/, mutators: [mutateJson, mutateJson, mutateJson, mutateBytes] }],
+  parts: [{ files: /Manifest\.json$/, mutators: jsonMutators }],
   read: findArtifact,
 };
 
@@ -139,6 +139,6 @@ export const bytecodeRewriting: Format = { ...bytecode, name: 'Core AI rewriting
 export const assetMetadata: Format = {
   name: 'Core AI metadata',
   seeds: assetSeeds,
-  parts: [{ files: /metadata\.json$/, mutators: [mutateJson, mutateJson, mutateJson, mutateBytes] }],
+  parts: [{ files: /metadata\.json$/, mutators: jsonMutators }],
   read: readArtifact,
 };

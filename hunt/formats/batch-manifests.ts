@@ -5,7 +5,7 @@ import { readManifest } from '../../src/fleet/read-manifest.ts';
 import { exists } from '../../src/io/disk.ts';
 import type { Files, Format } from '../format.ts';
 import { mutateBytes } from '../mutate-bytes.ts';
-import { mutateJson } from '../mutate-json.ts';
+import { jsonMutators } from '../mutate-json.ts';
 import { mutateWords } from '../mutate-text.ts';
 import { bytesOf } from './seeds.ts';
 
@@ -31,7 +31,7 @@ export const batchManifests: Format = {
         mutateBytes,
       ],
     },
-    { files: /json$/, mutators: [mutateJson, mutateJson, mutateJson, mutateBytes] },
+    { files: /json$/, mutators: jsonMutators },
   ],
   async read(folder) {
     for (const name of ['batch.yaml', 'batch.json']) {

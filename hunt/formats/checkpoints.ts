@@ -16,13 +16,11 @@ import { readJsonObject } from '../../src/io/json/python-json.ts';
 import { makeRandomWeights } from '../../test/support/random-weights.ts';
 import type { Files, Format } from '../format.ts';
 import { mutateBytes } from '../mutate-bytes.ts';
-import { mutateJson } from '../mutate-json.ts';
+import { jsonMutators } from '../mutate-json.ts';
 import { mutateWords } from '../mutate-text.ts';
 import { attempts, drainWeights, refusable } from './attempts.ts';
 import { loraSeeds, mutateLoraNames } from './lora-names.ts';
 import { bytesOf, inProject, wholeFolder } from './seeds.ts';
-
-const json = [mutateJson, mutateJson, mutateJson, mutateBytes];
 
 /** Small checkpoints of every family and network; their weights are made of a seed where they are not there yet. */
 const folders = [
@@ -59,7 +57,7 @@ export const configs: Format = {
     await makeRandomWeights();
     return folders.map((folder) => wholeFolder(inProject(folder), /config\.json$|model_index\.json$/));
   },
-  parts: [{ files: /\/config\.json$|model_index\.json$/, mutators: json }],
+  parts: [{ files: /\/config\.json$|model_index\.json$/, mutators: jsonMutators }],
   read: readCheckpoint,
 };
 
@@ -84,7 +82,7 @@ export const shards: Format = {
     );
     return [files];
   },
-  parts: [{ files: /index\.json$/, mutators: json }],
+  parts: [{ files: /index\.json$/, mutators: jsonMutators }],
   read: async (folder) => (await openCheckpoint(folder)).close(),
 };
 
@@ -119,7 +117,7 @@ export const tokenizers: Format = {
     return [folder, withAdded, whole];
   },
   parts: [
-    { files: /\.json$/, mutators: json },
+    { files: /\.json$/, mutators: jsonMutators },
     { files: /\.txt$/, mutators: [mutateWords(['#version', '</w>', '\n\n', ' ']), mutateBytes] },
   ],
   async read(folder) {
@@ -157,7 +155,7 @@ export const schedulers: Format = {
       (name): Files => new Map([['scheduler_config.json', bytesOf(JSON.stringify(configFor(name, config)))]]),
     );
   },
-  parts: [{ files: /./, mutators: json }],
+  parts: [{ files: /./, mutators: jsonMutators }],
   async read(folder) {
     const config = await readJsonObject(join(folder, 'scheduler_config.json'));
     await attempts([

@@ -3,15 +3,13 @@ import type { ClientName } from '../../src/bundle/profiles/profile.ts';
 import { checkCoreAiFolder } from '../../src/formats/coreai/bundle/check-folder.ts';
 import type { Files, Format } from '../format.ts';
 import { mutateBytes } from '../mutate-bytes.ts';
-import { mutateJson } from '../mutate-json.ts';
+import { jsonMutators } from '../mutate-json.ts';
 import { mutateWords } from '../mutate-text.ts';
 import { assetSeeds, compiledSeeds, onnxSeeds } from './artifact-seeds.ts';
 import { checkSentences } from './attempts.ts';
 import { bytesOf } from './seeds.ts';
 
 /** Folders that clients load, as `verify --for` reads them. */
-
-const json = [mutateJson, mutateJson, mutateJson, mutateBytes];
 
 async function check(client: ClientName, folder: string): Promise<void> {
   const { problems, mend } = await checkClient(client, folder);
@@ -61,7 +59,7 @@ export const irFolders: Format = {
       files: /\.xml$/,
       mutators: [mutateWords(['<layer ', '<port ', '<data ', 'names="', '"', '="', '>', ',']), mutateBytes],
     },
-    { files: /\.json$/, mutators: json },
+    { files: /\.json$/, mutators: jsonMutators },
   ],
   read: (folder) => check('openvino', folder),
 };
@@ -69,7 +67,7 @@ export const irFolders: Format = {
 export const onnxFolders: Format = {
   name: 'ONNX folders',
   seeds: async () => [new Map([...texts(pipeline), ...(await smallest(onnxSeeds, 'unet'))])],
-  parts: [{ files: /\.json$/, mutators: json }],
+  parts: [{ files: /\.json$/, mutators: jsonMutators }],
   async read(folder) {
     for (const client of ['optimum', 'onnxstack', 'webnn-sd15'] as const) await check(client, folder);
   },
@@ -78,7 +76,7 @@ export const onnxFolders: Format = {
 export const compiledFolders: Format = {
   name: 'Core ML folders',
   seeds: async () => [await smallest(compiledSeeds, 'Unet.mlmodelc')],
-  parts: [{ files: /metadata\.json$/, mutators: json }],
+  parts: [{ files: /metadata\.json$/, mutators: jsonMutators }],
   async read(folder) {
     for (const client of ['mochi', 'guernika'] as const) await check(client, folder);
   },
@@ -106,6 +104,6 @@ export const assetFolders: Format = {
       ...(await smallest(assetSeeds, 'Unet.aimodel')),
     ]),
   ],
-  parts: [{ files: /^metadata\.json$/, mutators: json }],
+  parts: [{ files: /^metadata\.json$/, mutators: jsonMutators }],
   read: async (folder) => checkSentences(await checkCoreAiFolder(folder)),
 };

@@ -8,14 +8,11 @@ import type { Store } from '../../src/fleet/store/store.ts';
 import { storedResult } from '../../src/fleet/store/stored-result.ts';
 import { lowest } from '../../src/fleet/verdict.ts';
 import type { Format } from '../format.ts';
-import { mutateBytes } from '../mutate-bytes.ts';
-import { mutateJson } from '../mutate-json.ts';
+import { jsonMutators } from '../mutate-json.ts';
 import { attempts } from './attempts.ts';
 import { bytesOf } from './seeds.ts';
 
 /** What workers take from a queue, a store and their disk. */
-
-const json = [mutateJson, mutateJson, mutateJson, mutateBytes];
 
 const item: IdentifiedItem = {
   name: 'a/b',
@@ -34,7 +31,7 @@ export const queueJobs: Format = {
     const data = { version: '0.1.0', item, results: '/out', publish: { repo: 'org/name', path: 'a/b' } };
     return [new Map([['job.json', bytesOf(JSON.stringify({ name: 'check', data }))]])];
   },
-  parts: [{ files: /./, mutators: json }],
+  parts: [{ files: /./, mutators: jsonMutators }],
   async read(folder) {
     const found = parsed(readFileSync(join(folder, 'job.json'), 'utf8'));
     jobTitle(found);
@@ -61,7 +58,7 @@ export const storedResults: Format = {
     const record = { sdconvert: '0.1.0', item: { id: 'f00d', quality }, artifacts };
     return [new Map([['record.json', bytesOf(JSON.stringify(record))]])];
   },
-  parts: [{ files: /./, mutators: json }],
+  parts: [{ files: /./, mutators: jsonMutators }],
   async read(folder) {
     const store: Pick<Store, 'address' | 'recordOf'> = {
       address: 's3://models',
@@ -79,7 +76,7 @@ export const knownHashes: Format = {
       ['a', bytesOf('a')],
     ]),
   ],
-  parts: [{ files: /json$/, mutators: json }],
+  parts: [{ files: /json$/, mutators: jsonMutators }],
   async read(folder) {
     const hashes = await KnownHashes.open(join(folder, 'hashes.json'));
     await hashes.of(join(folder, 'a'));

@@ -2,8 +2,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { download } from '../../src/commands/download.ts';
 import type { Format } from '../format.ts';
-import { mutateBytes } from '../mutate-bytes.ts';
-import { mutateJson } from '../mutate-json.ts';
+import { jsonMutators } from '../mutate-json.ts';
 import { bytesOf } from './seeds.ts';
 
 const commit = 'c0ffee'.padEnd(40, '0');
@@ -23,7 +22,7 @@ export const hubAnswers: Format = {
       ['file', bytesOf(JSON.stringify({ status: 200, headers: { 'content-length': '2' }, body: '{}' }))],
     ]),
   ],
-  parts: [{ files: /./, mutators: [mutateJson, mutateJson, mutateJson, mutateBytes] }],
+  parts: [{ files: /./, mutators: jsonMutators }],
   async read(folder) {
     const cacheDir = join(folder, 'cache');
     mkdirSync(cacheDir);

@@ -10,15 +10,13 @@ import { servedFile } from '../../src/web/served-file.ts';
 import { strangerIn } from '../../src/web/stranger-in.ts';
 import type { Files, Format } from '../format.ts';
 import { mutateBytes } from '../mutate-bytes.ts';
-import { mutateJson } from '../mutate-json.ts';
+import { jsonMutators } from '../mutate-json.ts';
 import { mutateWords } from '../mutate-text.ts';
 import { onnxSeeds } from './artifact-seeds.ts';
 import { checkSentences } from './attempts.ts';
 import { bytesOf } from './seeds.ts';
 
 /** What reports, pages and the server of pages read. */
-
-const json = [mutateJson, mutateJson, mutateJson, mutateBytes];
 
 function text(value: object): Uint8Array {
   return bytesOf(JSON.stringify(value));
@@ -86,7 +84,7 @@ export const reports: Format = {
       ]),
     ];
   },
-  parts: [{ files: /json$/, mutators: json }],
+  parts: [{ files: /json$/, mutators: jsonMutators }],
   async read(folder) {
     const found = await requireArtifacts(folder);
     const read = await readFolder(folder, found, undefined);
@@ -115,7 +113,7 @@ export const webPages: Format = {
       ]),
     ];
   },
-  parts: [{ files: /json$/, mutators: json }],
+  parts: [{ files: /json$/, mutators: jsonMutators }],
   read: strangerIn,
 };
 

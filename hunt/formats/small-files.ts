@@ -11,14 +11,12 @@ import { planRecipe, readRecipe } from '../../src/mixed-bits/recipe.ts';
 import { curveOf } from '../../src/report/facts/curve.ts';
 import type { Files, Format } from '../format.ts';
 import { mutateBytes } from '../mutate-bytes.ts';
-import { mutateJson } from '../mutate-json.ts';
+import { jsonMutators } from '../mutate-json.ts';
 import { mutateWords } from '../mutate-text.ts';
 import { attempts } from './attempts.ts';
 import { mutateChunks } from './png-chunks.ts';
 import { mutateHeader } from './safetensors-header.ts';
 import { bytesOf, eachFile } from './seeds.ts';
-
-const json = [mutateJson, mutateJson, mutateJson, mutateBytes];
 
 function one(name: string, value: unknown): Files {
   return new Map([[name, bytesOf(typeof value === 'string' ? value : JSON.stringify(value))]]);
@@ -47,7 +45,7 @@ export const provenance: Format = {
       ['onnx/unet/model.onnx', new Uint8Array()],
     ]),
   ],
-  parts: [{ files: /^sdconvert\.json$/, mutators: json }],
+  parts: [{ files: /^sdconvert\.json$/, mutators: jsonMutators }],
   async read(folder) {
     const path = join(folder, 'onnx', 'unet');
     await attempts([
@@ -69,7 +67,7 @@ export const recipes: Format = {
     one('recipe.json', { conv_out: 8, 'down_blocks.0.attentions.0.proj_in.weight': 4, 'mid_block.to_q': 16 }),
     one('recipe.json', { recipes: { 'recipe_4.5_bit': { conv_out: 8, conv_in: 1 } }, model_version: 'sd' }),
   ],
-  parts: [{ files: /./, mutators: json }],
+  parts: [{ files: /./, mutators: jsonMutators }],
   async read(folder) {
     const plan = planRecipe(await readRecipe(join(folder, 'recipe.json')));
     plan({ name: 'conv_out.weight', shape: [4, 4], outputAxis: 0, inputAxis: 1 });
@@ -91,7 +89,7 @@ export const analyses: Format = {
       weights: { 'conv_in.weight': { elements: 100, bytes: 200, errors: { 4: 0.5, 8: 1e-5 } } },
     }),
   ],
-  parts: [{ files: /./, mutators: json }],
+  parts: [{ files: /./, mutators: jsonMutators }],
   async read(folder) {
     const analysis = await readAnalysis(join(folder, 'analysis.json'), measured);
     if (!analysis) return;

@@ -1,13 +1,13 @@
 import { z } from 'zod';
 import { FileFormatError } from '../../errors.ts';
 import { isPlainPath } from '../../hub/hub-id.ts';
+import { text } from '../../io/check-call.ts';
 import { type QueueStep, queueSteps, type StepJob } from './step-job.ts';
 
 /**
  * Whoever reaches a queue can put jobs into it: what becomes a path must be a plain one, and all that a step takes for granted
  * must be there. Options are those of a conversion, which judges them itself.
  */
-const text = z.string().min(1);
 const place = text.refine(isPlainPath);
 
 const schema = z.looseObject({
