@@ -14,9 +14,14 @@ const PREFIX = '.sdc-';
 /** Name of the file that locks a folder for its writer. */
 export const LOCK = `${PREFIX}lock`;
 
-/** Whether a name is that of an unfinished entry. */
+/** Whether a name is kept for unfinished entries and locks, which no list shows. */
 export function isStage(name: string): boolean {
   return name.startsWith(PREFIX);
+}
+
+/** Whether a name is one that `stageName` gives: others are somebody's. */
+export function isStageName(name: string): boolean {
+  return /^\.sdc-[0-9a-z]{7,}-[0-9a-f]{12}$/.test(name);
 }
 
 /** Time without a sign of life after which an owner counts as dead, in milliseconds. */

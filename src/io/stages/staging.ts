@@ -1,7 +1,7 @@
 import { promises as fs } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { remove, rename } from '../patient.ts';
-import { disown, hasCode, isAbandoned, isOwn, isStage, LOCK, own, readPlain, stageName } from './owner.ts';
+import { disown, hasCode, isAbandoned, isOwn, isStageName, own, readPlain, stageName } from './owner.ts';
 
 /**
  * Files and folders are written as stages before they appear. A stage is an entry `.sdc-<owner>-<random>` beside its final
@@ -127,10 +127,10 @@ export class FoldersStage {
 
 /** Without its journal nothing of a stage is ever finished: half of it may be gone then. */
 async function clear(stage: string): Promise<void> {
-  await fs.unlink(join(stage, READY)).catch((error: unknown) => {
-    // The stage of a file is a file.
-    if (!hasCode(error, 'ENOENT') && !hasCode(error, 'ENOTDIR')) throw error;
-  });
+  if (await isRealFolder(stage))
+    await fs.unlink(join(stage, READY)).catch((error: unknown) => {
+      if (!hasCode(error, 'ENOENT')) throw error;
+    });
   await remove(stage);
 }
 
@@ -143,8 +143,10 @@ async function writeJournal(stage: string, journal: Journal): Promise<void> {
   await rename(growing, join(stage, READY));
 }
 
-/** `undefined` in a stage that is not ready, and where it names something outside of its folder. */
+/** `undefined` in a stage that is not ready, and where its names or links lead out of its folder. */
 async function readJournal(stage: string): Promise<Journal | undefined> {
+  const folders = [stage, join(stage, 'new'), join(stage, 'old')];
+  if ((await Promise.all(folders.map(isRealFolder))).includes(false)) return undefined;
   try {
     const { names, replaced } = JSON.parse((await readPlain(join(stage, READY))) ?? '');
     const isPlain = (name: unknown) =>
@@ -215,16 +217,35 @@ export function settle(folder: string): Promise<boolean> {
 }
 
 async function settleAll(folder: string): Promise<boolean> {
-  const stages = (await fs.readdir(folder))
-    .filter((name) => isStage(name) && name !== LOCK)
-    .map((name) => join(folder, name));
+  const stages = (await fs.readdir(folder)).filter(isStageName).map((name) => join(folder, name));
   let hasFinished = false;
   for (const stage of stages) {
-    if (isOwn(stage) || !(await isAbandoned(stage))) continue;
+    if (isOwn(stage) || !(await isAbandoned(stage)) || !(await mayBeSettled(stage))) continue;
     if (await finish(stage, folder)) hasFinished = true;
     await clear(stage);
   }
   return hasFinished;
+}
+
+/**
+ * Whether whoever made a stage may change the folder that it is in. In a folder like /tmp, where everybody may add entries
+ * but only remove their own, a stage of somebody else would have us move the entries of others.
+ */
+async function mayBeSettled(stage: string): Promise<boolean> {
+  const folder = await fs.stat(dirname(stage));
+  return (
+    (folder.mode & STICKY) === 0 || [folder.uid, process.geteuid?.()].includes((await fs.lstat(stage)).uid)
+  );
+}
+
+const STICKY = 0o1000;
+
+/** Whether an entry is a folder: a link to one would lead out of the place that it is in. */
+async function isRealFolder(path: string): Promise<boolean> {
+  return fs.lstat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
 }
 
 /** Finishes a replacement that was ready. What others put under a name since then stays. */

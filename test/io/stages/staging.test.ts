@@ -189,6 +189,57 @@ describe('what others have under way', () => {
     expect(await fs.readdir(at(`planted ${round}`))).toEqual(['here']);
   });
 
+  test('a planted link in the place of a stage or of a part of it leads nowhere', async () => {
+    const [folder, home] = [at(`links ${round}`, 'here'), at(`links ${round}`, 'home')];
+    const before = new Date(Date.now() - 11 * 60_000);
+    for (const part of ['new', 'old']) {
+      const stage = join(folder, `.sdc-zzzzzz1-${part === 'new' ? 'aaaaaaaaaaaa' : 'bbbbbbbbbbbb'}`);
+      await fs.mkdir(stage, { recursive: true });
+      await fs.mkdir(join(home, part), { recursive: true });
+      await fs.writeFile(join(home, part, 'key'), 'secret');
+      for (const each of ['new', 'old'])
+        await (each === part ? fs.symlink(join(home, each), join(stage, each)) : fs.mkdir(join(stage, each)));
+      const { ino, birthtimeNs } = await fs.lstat(home, { bigint: true });
+      const replaced = { home: `${ino} ${birthtimeNs}` };
+      await fs.writeFile(join(stage, 'ready'), JSON.stringify({ names: ['key'], replaced }));
+      await fs.utimes(stage, before, before);
+    }
+    await fs.writeFile(join(home, 'ready'), 'mine');
+    const link = join(folder, '.sdc-zzzzzz1-cccccccccccc');
+    await fs.symlink(home, link);
+    await fs.lutimes(link, before, before);
+    await (await newProcess()).listFolder(folder);
+    expect(await fs.readdir(folder)).toEqual([]);
+    expect(await contents(home)).toEqual({ 'new/key': 'secret', 'old/key': 'secret', ready: 'mine' });
+  });
+
+  test('of another user is left alone where everybody may add entries, as in /tmp', async () => {
+    const folder = at(`sticky ${round}`);
+    const stage = join(folder, '.sdc-zzzzzz1-0123456789ab');
+    for (const part of ['new', 'old']) await fs.mkdir(join(stage, part), { recursive: true });
+    await fs.writeFile(join(folder, 'precious'), 'of others');
+    const { ino, birthtimeNs } = await fs.lstat(join(folder, 'precious'), { bigint: true });
+    const replaced = { precious: `${ino} ${birthtimeNs}` };
+    await fs.writeFile(join(stage, 'ready'), JSON.stringify({ names: [], replaced }));
+    const before = new Date(Date.now() - 11 * 60_000);
+    await fs.utimes(stage, before, before);
+    await fs.chmod(folder, 0o1777);
+    const found = await fs.stat(folder);
+    vi.spyOn(process, 'geteuid').mockReturnValue(found.uid + 1);
+    vi.spyOn(fs, 'stat').mockResolvedValue(Object.assign(found, { uid: found.uid + 2 }));
+    await (await newProcess()).listFolder(folder);
+    expect(await fs.readdir(folder)).toContain('precious');
+  });
+
+  test('a file that only begins like one of ours stays', async () => {
+    await fs.mkdir(at(`alike ${round}`));
+    await fs.writeFile(at(`alike ${round}`, '.sdc-notes'), 'mine');
+    const before = new Date(Date.now() - 11 * 60_000);
+    await fs.utimes(at(`alike ${round}`, '.sdc-notes'), before, before);
+    await (await newProcess()).listFolder(at(`alike ${round}`));
+    expect(await fs.readdir(at(`alike ${round}`))).toEqual(['.sdc-notes']);
+  });
+
   test('what somebody put under the name since then is not replaced by what a killed run had ready', async () => {
     const folder = at(`since ${round}`);
     const place = join(folder, 'model');
