@@ -86,8 +86,7 @@ export async function bundlePackages(
     return bundles;
   };
   const bundles = await inStage('bundle', context, async () => {
-    // A record is read, changed and written again.
-    const made = (await isConversion(output)) ? await whileLocked(output, bundleAll) : await bundleAll();
+    const made = await whileLocked(output, bundleAll);
     return { output: made, detail: made.map((each) => each.folder).join(', ') };
   });
   const [first] = bundles;

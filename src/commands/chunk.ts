@@ -62,7 +62,9 @@ export async function chunkArtifact(options: ChunkOptions, context: Context = {}
   return withArtifact(request.artifact, (artifact) => {
     const whole = artifact.format === 'onnx' ? dirname(resolve(artifact.path)) : resolve(artifact.path);
     const place = (index: number) => chunkPlace(artifact, request.output, index);
-    const paths = request.removeOriginal ? [whole, place(1)] : [place(1)];
+    // Those of another cut may be of another number: it is the name of the whole that all cuts share.
+    const set = join(dirname(place(1)), basename(whole));
+    const paths = request.removeOriginal ? [whole, set] : [set];
     return whileOutputsLocked(paths, () =>
       inStage('chunk', context, async () => {
         const output = await cutInto(place, whole, artifact, request, context);

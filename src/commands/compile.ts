@@ -7,6 +7,7 @@ import { endings, modelName } from '../formats/format.ts';
 import { formats, openArtifact } from '../formats/open.ts';
 import { forgetProvenance } from '../formats/provenance.ts';
 import { checkRequest } from './check-request.ts';
+import { whileOutputsLocked } from './in-output.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 import { refuseExisting } from './refuse-existing.ts';
 
@@ -29,7 +30,7 @@ export type CompileOptions = OptionsOf<CompileRequest, typeof compileDefaults>;
 
 /**
  * Compiles a package and returns the path of the compiled model. Throws `RequestError` for anything but a package,
- * `OutputExistsError`, `InterruptedError`, and what the compiler throws.
+ * `OutputExistsError`, `OutputBusyError`, `InterruptedError`, and what the compiler throws.
  */
 export async function compilePackage(
   options: CompileOptions,
@@ -52,10 +53,12 @@ export async function compilePackage(
       advice: 'Name a .mlpackage: only packages can be compiled.',
     });
   const bundle = output ?? join(path, '..', `${modelName(path)}${endings.mlmodelc}`);
-  await refuseExisting(bundle, { force });
-  return inStage('compile', context, async () => {
-    await forgetProvenance(bundle);
-    await compileWith(compiler, path, bundle, { signal: context.signal });
-    return { output: { path: bundle }, detail: bundle };
-  });
+  return whileOutputsLocked([bundle], () =>
+    inStage('compile', context, async () => {
+      await refuseExisting(bundle, { force });
+      await forgetProvenance(bundle);
+      await compileWith(compiler, path, bundle, { signal: context.signal });
+      return { output: { path: bundle }, detail: bundle };
+    }),
+  );
 }

@@ -1,18 +1,25 @@
+import { resolve } from 'node:path';
 import { placeInOutput } from '../formats/provenance.ts';
-import { whileLocked } from '../io/disk.ts';
+import { whileLocked, whileNameLocked } from '../io/disk.ts';
 
 /**
- * Locks the output folders that these paths are in, and does the work. Throws a `RequestError` that names the run holding
- * a lock, and what the work throws.
+ * Locks the output folders that these paths are in, or the paths themselves where they are in none, and does the work. Throws
+ * an `OutputBusyError` that names the run holding a lock, and what the work throws.
  */
 export async function whileOutputsLocked<T>(paths: readonly string[], work: () => Promise<T>): Promise<T> {
-  const places = await Promise.all(paths.map((path) => placeInOutput(path)));
-  const outputs = new Set(places.flatMap((place) => (place ? [place.output] : [])));
-  let locked = work;
-  // Lock in a fixed order, so that two runs never wait for each other.
-  for (const output of [...outputs].sort()) {
-    const inner = locked;
-    locked = () => whileLocked(output, inner);
+  const locks = new Map<string, (inner: () => Promise<T>) => Promise<T>>();
+  for (const path of paths) {
+    const place = await placeInOutput(path);
+    locks.set(place?.output ?? resolve(path), (inner) =>
+      place ? whileLocked(place.output, inner) : whileNameLocked(path, inner),
+    );
   }
-  return locked();
+  // In a fixed order, so that of two runs that share several one gets them all.
+  const inOrder = [...locks].sort(([a], [b]) => (a < b ? -1 : 1));
+  return inOrder.reduceRight(
+    (inner, [, whileHeld]) =>
+      () =>
+        whileHeld(inner),
+    work,
+  )();
 }

@@ -66,12 +66,10 @@ export async function quantizeArtifact(
   const request = await locateRequested(given, { artifact: 'models' }, context);
   return withArtifact(request.artifact, async (stored) => {
     const path = stored.place(request.output);
-    if (!request.inPlace) {
-      refuseItself(stored, path);
-      await refuseExisting(path, request);
-    }
+    if (!request.inPlace) refuseItself(stored, path);
     return whileOutputsLocked([path], () =>
       inStage('quantize', context, async () => {
+        if (!request.inPlace) await refuseExisting(path, request);
         const output = await quantizeInto(path, stored, request, context);
         const { bytesBefore, bytesAfter } = output;
         return { output, detail: `${path}, ${formatBytes(bytesBefore)} → ${formatBytes(bytesAfter)}` };

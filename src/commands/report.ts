@@ -7,7 +7,7 @@ import { type Context, inStage } from '../context.ts';
 import { OutputExistsError } from '../errors.ts';
 import { requireOnnxruntime } from '../formats/onnx/run/onnx-session.ts';
 import type { FoundArtifact } from '../inspect/inspect-artifacts.ts';
-import { pathKind, readText, writeText } from '../io/disk.ts';
+import { pathKind, readText, whileLocked, writeText } from '../io/disk.ts';
 import { writeJson } from '../io/json/strict-json.ts';
 import type { Card } from '../report/card.ts';
 import type { MeasuredVerdicts } from '../report/facts/compare.ts';
@@ -55,17 +55,16 @@ export async function report(options: ReportOptions, context: Context = {}): Pro
   const runs = reference !== undefined && (given.pictures || given.verdicts === undefined);
   if (runs) await requireOnnxruntime();
   const artifacts = await requireArtifacts(given.folder);
-  if (!given.force) await refuseForeignCard(output);
-  const onHub = await resolveReference(given, runs, context);
-  try {
-    return await reportOn(
-      { ...given, reference: onHub?.path ?? reference },
-      { reference, artifacts },
-      context,
-    );
-  } finally {
-    await onHub?.close();
-  }
+  return whileLocked(output, async () => {
+    if (!given.force) await refuseForeignCard(output);
+    const onHub = await resolveReference(given, runs, context);
+    const path = onHub?.path ?? reference;
+    try {
+      return await reportOn({ ...given, reference: path }, { reference, artifacts }, context);
+    } finally {
+      await onHub?.close();
+    }
+  });
 }
 
 /** The reference on the Hub, if it is there; of a checkpoint of which no model is run, only what is read of the weights comes. */

@@ -3,7 +3,7 @@ import { type FromHub, locateRequested, refuseInCache } from '../checkpoint/from
 import { type Context, inStage } from '../context.ts';
 import { OutputExistsError } from '../errors.ts';
 import { requireOnnxruntime } from '../formats/onnx/run/onnx-session.ts';
-import { exists, listFolder, makeTemporaryFolder } from '../io/disk.ts';
+import { exists, listFolder, makeTemporaryFolder, whileNameLocked } from '../io/disk.ts';
 import { count, formatBytes } from '../text.ts';
 import { findOnnxruntimeWeb } from '../web/find-onnxruntime-web.ts';
 import { pageFiles } from '../web/page-files.ts';
@@ -70,6 +70,15 @@ export async function web(options: WebOptions, context: Context = {}): Promise<W
   if (given.steps > 0) await requireOnnxruntime();
   const request = await locateRequested(given, { folder: 'onnx' }, context);
   const folder = request.output ?? join(request.folder, WEB_FOLDER);
+  return whileNameLocked(folder, () => makePage(folder, request, onnxruntime, context));
+}
+
+async function makePage(
+  folder: string,
+  request: WebRequest,
+  onnxruntime: string,
+  context: Context,
+): Promise<WebResult> {
   await checkOutput(folder, request);
   const planned = await inStage('plan', context, async () => {
     const page = await pageFiles();

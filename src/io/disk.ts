@@ -1,6 +1,6 @@
 import { constants, promises as fs } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, relative, resolve } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import type { ByteSink, ByteSource } from './bytes.ts';
 import { DirectWrites } from './direct-writes.ts';
 import {
@@ -17,8 +17,8 @@ import { notFound } from './not-found.ts';
 import { rememberOpened } from './opened-files.ts';
 import { remove, rename } from './patient.ts';
 import { openRemote, remoteFile, remoteNames } from './remote-files.ts';
-import { lockFolder } from './stages/folder-lock.ts';
-import { disown, isStage } from './stages/owner.ts';
+import { holdLock } from './stages/folder-lock.ts';
+import { disown, isStage, LOCK, lockOf } from './stages/owner.ts';
 import { claimStage, removeWhole, settle, temporaryFolder } from './stages/staging.ts';
 import { countRead, countWritten } from './traffic.ts';
 
@@ -272,9 +272,13 @@ export async function makeTemporaryFolder(
  * empty then goes again. Throws `OutputBusyError` naming who writes into it already.
  */
 export async function lockOutput(folder: string): Promise<{ close(): Promise<void> }> {
+  return lockPlace(folder, folder, LOCK);
+}
+
+async function lockPlace(written: string, folder: string, name: string): Promise<{ close(): Promise<void> }> {
   const removeMade = await makeFolders(folder).catch(rethrow('write', folder));
-  const lock = await lockFolder(folder).catch(rethrow('write', folder));
-  if ('heldBy' in lock) throw beingWritten(folder, lock.heldBy);
+  const lock = await holdLock(join(folder, name)).catch(rethrow('write', folder));
+  if ('heldBy' in lock) throw beingWritten(written, lock.heldBy);
   return {
     async close() {
       await lock.release();
@@ -285,7 +289,16 @@ export async function lockOutput(folder: string): Promise<{ close(): Promise<voi
 
 /** Does work that writes into a folder while nobody else does so. Throws as `lockOutput`, and what the work throws. */
 export async function whileLocked<T>(folder: string, work: () => Promise<T>): Promise<T> {
-  const lock = await lockOutput(folder);
+  return closing(await lockOutput(folder), work);
+}
+
+/** Does work that writes one entry of a folder while nobody else does so. Throws as `lockOutput`, and what the work throws. */
+export async function whileNameLocked<T>(path: string, work: () => Promise<T>): Promise<T> {
+  const full = resolve(path);
+  return closing(await lockPlace(path, dirname(full), lockOf(basename(full))), work);
+}
+
+async function closing<T>(lock: { close(): Promise<void> }, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } finally {

@@ -1,16 +1,15 @@
 import { promises as fs } from 'node:fs';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { basename } from 'node:path';
 import { remove } from '../patient.ts';
-import { disown, hasCode, isAbandoned, LOCK, own, owner, readPlain } from './owner.ts';
+import { disown, hasCode, isAbandoned, own, owner, readPlain } from './owner.ts';
 import { claimStage, renamed } from './staging.ts';
 
 /**
- * Keeps everybody else from writing into a folder until it is released; gives who does so already instead. A lock whose
- * owner is gone is taken over.
+ * Holds a lock, the path of a file that is there as long as it is held, until it is released; gives who holds it already
+ * instead. A lock whose owner is gone is taken over.
  */
-export async function lockFolder(folder: string): Promise<{ release(): Promise<void> } | { heldBy: string }> {
-  const lock = join(folder, LOCK);
+export async function holdLock(lock: string): Promise<{ release(): Promise<void> } | { heldBy: string }> {
   const text = JSON.stringify({ owner, host: hostname(), pid: process.pid });
   let unread = 0;
   for (;;) {
@@ -24,7 +23,7 @@ export async function lockFolder(folder: string): Promise<{ release(): Promise<v
     if (found === undefined) {
       // Released meanwhile, or released and taken by another again and again.
       if (!(await isThere(lock)) || ++unread < ATTEMPTS) continue;
-      return { heldBy: `its ${LOCK} cannot be read` };
+      return { heldBy: `its ${basename(lock)} cannot be read` };
     }
     const holder = readHolder(found);
     if (!(await isAbandoned(lock, holder.owner)))

@@ -11,8 +11,14 @@ import { basename, dirname, join, sep } from 'node:path';
 /** Prefix of the names of all unfinished entries. */
 const PREFIX = '.sdc-';
 
-/** Name of the file that locks a folder for its writer. */
+/** Name of the file that locks the folder that it is in for its writer. */
 export const LOCK = `${PREFIX}lock`;
+
+/** Name of the file that locks only the entry of this name beside it; of names that some disks take for one it is the same. */
+export function lockOf(name: string): string {
+  const digest = createHash('sha256').update(name.normalize('NFC').toLowerCase()).digest('hex');
+  return `${LOCK}-${digest.slice(0, 12)}`;
+}
 
 /** Whether a name is kept for unfinished entries and locks, which no list shows. */
 export function isStage(name: string): boolean {
