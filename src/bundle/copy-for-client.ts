@@ -23,6 +23,8 @@ export interface ClientCopy {
   /** Whether its weight files may be linked: a writer that is not ours may have laid them out in another way. */
   readonly canLink: boolean;
   readonly to: string;
+  /** Adds what appears with the model in its folder: the folder that was there goes, with all that is in it. */
+  complete?(growing: string): Promise<void>;
 }
 
 /**
@@ -31,7 +33,7 @@ export interface ClientCopy {
  * model that is too large, and what reading and writing throw.
  */
 export async function copyForClient(
-  { from, folder, kind, record, canLink, to }: ClientCopy,
+  { from, folder, kind, record, canLink, to, complete }: ClientCopy,
   form: ClientForm,
   { onProgress, signal }: Context = {},
 ): Promise<readonly WrittenFile[]> {
@@ -59,6 +61,7 @@ export async function copyForClient(
         const sha256 = known?.sha256 ?? (await hashStream(join(folder, twin), { signal }));
         written.push({ name, byteLength, sha256 });
       }
+      await complete?.(growing);
     });
     onProgress?.({ type: 'progress', stage: 'bundle', what: to, done: 1, total: 1 });
     return written;

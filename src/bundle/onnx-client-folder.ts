@@ -5,6 +5,7 @@ import type { WrittenFile } from '../formats/artifact.ts';
 import { type ArtifactId, nameOf, parseName } from '../formats/artifact-id.ts';
 import { placeEdited } from '../formats/onnx/onnx-folder.ts';
 import { readProvenance, recordBundle, updateProvenance } from '../formats/provenance.ts';
+import { exists } from '../io/disk.ts';
 import { filesIn } from '../io/file-sizes.ts';
 import { copyForClient } from './copy-for-client.ts';
 import { linkFlatNames } from './flat-names.ts';
@@ -30,7 +31,16 @@ export async function bundleOnnxForClient(
   for (const { id, path } of models) {
     const own = record?.[`${basename(source)}/${basename(path)}`];
     const to = join(folder, nameOf(id));
-    const copy = { from: path, folder: path, kind: networkKind(id.network), record: own, canLink: true };
+    const copy = {
+      ...{ from: path, folder: path, kind: networkKind(id.network), record: own, canLink: true },
+      async complete(growing: string) {
+        const name = `${nameOf(id)}/${CONFIG}`;
+        if (!(await exists(join(path, CONFIG)))) return;
+        await placeEdited(join(path, CONFIG), join(growing, CONFIG), (json) =>
+          fileForClient(profile, name, json),
+        );
+      },
+    };
     const files = await copyForClient({ ...copy, to: join(output, to) }, form, context);
     artifacts.push({ id, files });
     if (!record) continue;
@@ -47,6 +57,9 @@ export async function bundleOnnxForClient(
   );
   return [...copied, ...beside, ...flat];
 }
+
+/** Of a model, in its folder. */
+const CONFIG = 'config.json';
 
 /** Copies configs, tokenizers and the scheduler, changed as the client wants them. */
 async function copyBeside(
@@ -72,5 +85,5 @@ function isBeside(name: string, networks: readonly string[]): boolean {
   if (name.startsWith('.') || name.startsWith('onnx-')) return false;
   const { network } = parseName(dirname(name));
   if (network && !networks.includes(networkKind(network))) return false;
-  return network ? basename(name) === 'config.json' : /\.(json|txt|model)$/.test(name);
+  return network ? basename(name) === CONFIG : /\.(json|txt|model)$/.test(name);
 }

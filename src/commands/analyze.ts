@@ -1,5 +1,3 @@
-import { randomUUID } from 'node:crypto';
-import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { type FromHub, locateRequested, refuseInCache } from '../checkpoint/from-hub/locate-requested.ts';
 import { type Context, inStage } from '../context.ts';
@@ -12,7 +10,7 @@ import { requireOnnxruntime } from '../formats/onnx/run/onnx-session.ts';
 import { plannedFiles } from '../formats/onnx/write-onnx.ts';
 import { openArtifact } from '../formats/open.ts';
 import type { TensorMap } from '../formats/runner.ts';
-import { removePath } from '../io/disk.ts';
+import { makeTemporaryFolder, removePath } from '../io/disk.ts';
 import {
   type Analysis,
   choicesOf,
@@ -120,7 +118,7 @@ export async function analyze(options: AnalyzeOptions, context: Context = {}): P
   }
   const cases = await inStage('draw', context, () => draw(file, request.prompts, context));
   const model = await openOnnx(file);
-  const work = join(tmpdir(), `sdconvert-${randomUUID()}`);
+  const work = await makeTemporaryFolder();
   try {
     const weights = quantizableWeights(model);
     const analysis = await inStage('analyze', context, async () => {
@@ -133,12 +131,12 @@ export async function analyze(options: AnalyzeOptions, context: Context = {}): P
         detail: `${output.weights.size} weights × ${mixBits.length} bit widths, in ${request.analysis}`,
       };
     });
-    const mixer = new Mixer(file, model, analysis, cases, work, context);
+    const mixer = new Mixer(file, model, analysis, cases, work.path, context);
     if (!target) return await inStage('compare', context, () => compare(request, analysis, mixer, context));
     return await inStage('choose', context, () => choose(request, target, analysis, mixer));
   } finally {
     await model.close();
-    await removePath(work);
+    await work.remove();
   }
 }
 

@@ -1,7 +1,5 @@
-import { randomUUID } from 'node:crypto';
-import { tmpdir } from 'node:os';
 import { join, parse, resolve } from 'node:path';
-import { removePath, writeFile } from '../../../io/disk.ts';
+import { makeTemporaryFolder, writeFile } from '../../../io/disk.ts';
 import { numbersOf } from '../../../weights/tensor-values.ts';
 import type { Runnable, RunnableOptions, Runner, RunnerOptions, TensorMap } from '../../runner.ts';
 import type { OnnxModel } from '../build-model.ts';
@@ -41,9 +39,10 @@ export interface Translatable {
  * returns or throws, or by the runner's `close` where a file in use cannot be removed. float16 inputs and outputs are float32. Throws as `openOnnxSession` does, and `UnsupportedModelError` for operations that cannot be run.
  */
 export async function runTranslated(model: Translatable, options: RunnerOptions): Promise<Runner> {
-  const runnable = await runnableTranslated(model, options);
-  const clear = () => removePath(runnable.decodedFolder);
+  const decoded = await makeTemporaryFolder();
+  const clear = () => decoded.remove();
   try {
+    const runnable = await runnableTranslated(model, options, decoded.path);
     await writeDecoded(runnable);
     const { path, dataFolder, isTranslation } = runnable;
     const bytes = encodeModel(runnable.model.proto);
@@ -72,16 +71,18 @@ interface RunnableTranslation extends Runnable {
   outputsOf(found: TensorMap): TensorMap;
 }
 
-/** Translates an open model, which must stay open, to ONNX. Throws as `toOnnx` does. */
+/**
+ * Translates an open model, which must stay open, to ONNX. Its decoded weights have their places in `decodedFolder`; who writes
+ * them elsewhere needs none. Throws as `toOnnx` does.
+ */
 export async function runnableTranslated(
   model: Translatable,
   { roundToFloat16 = false, onNonFinite }: RunnableOptions,
+  decodedFolder?: string,
 ): Promise<RunnableTranslation> {
   const { path } = model;
-  const folders = {
-    dataFolder: parse(resolve(path)).root,
-    decodedFolder: join(tmpdir(), `sdconvert-${randomUUID()}`),
-  };
+  const { root: dataFolder } = parse(resolve(path));
+  const folders = { dataFolder, decodedFolder: decodedFolder ?? join(dataFolder, 'decoded') };
   const { trace, ...translated } = await model.toOnnx({ roundToFloat16, ...folders });
   const borders = bordersOf(translated.proto, path);
   return {
