@@ -19,6 +19,7 @@ const slow = [
   'test/formats/coreml/{mil-artifact,split-mil}.test.ts',
   'test/formats/onnx/split-onnx.test.ts',
   'test/generate/whole-runs.test.ts',
+  'test/hunt/kills/kills.test.ts',
   'test/hunt/{judge,watch}.test.ts',
   'test/mixed-bits/measure.test.ts',
   'test/run/run-in-parts.test.ts',

@@ -11,7 +11,7 @@ import { unpack } from './corpus.ts';
 import type { Format } from './format.ts';
 import { formats } from './formats/formats.ts';
 import { judge } from './judge.ts';
-import { scenarios } from './kills/scenarios.ts';
+import { scenarios } from './kills/scenarios/scenarios.ts';
 import { limitsOf, readRows, record } from './rows.ts';
 import type { Keep, Tally } from './tally.ts';
 import { trials } from './trials.ts';
@@ -32,7 +32,7 @@ ${trials.map(({ name, summary }) => `                     ${name.padEnd(12)} ${s
   --record         appends rows to benchmarks/results/hunt.csv
   --kills N        so many kills of each writing command, spread over its calls, and half as many pairs of processes
                    into one output [default: 3; --long: 100]; all: at every call
-  --command A,B    only kills of these: ${scenarios.map(({ name }) => name).join(', ')}
+  --command A,B    only kills, and of these commands: ${scenarios.map(({ name }) => name).join(', ')}
   --again FILE     reads one input of a findings folder again
 `;
 
@@ -77,7 +77,9 @@ async function again(file: string): Promise<void> {
 
 async function hunt(): Promise<void> {
   const seed = given.seed ?? commit();
-  const names = given.format?.split(',').map((name) => name.trim());
+  const only = given.command === undefined ? undefined : namesIn(given.command);
+  const names = given.format === undefined ? only && ['kills'] : namesIn(given.format);
+  for (const name of only ?? []) checkCommand(name);
   const isTrial = (name: string): boolean => trials.some((trial) => trial.name === name);
   process.stdout.write(`seed ${seed}\n`);
   const tallies = new Map<string, Tally>();
@@ -92,7 +94,7 @@ async function hunt(): Promise<void> {
   for (const trial of trials) {
     if (names ? !names.includes(trial.name) : trial.isLong && !given.long) continue;
     const count = kills === 'all' ? undefined : Number(kills);
-    const isPossible = await trial.run({ seed, kills: count, only: given.command?.split(','), keep });
+    const isPossible = await trial.run({ seed, kills: count, only, keep });
     if (!isPossible) process.stdout.write(`${trial.name}: left out, this machine does not allow it\n`);
   }
   report(seed, tallies);
@@ -127,6 +129,15 @@ function corpusOf({ name }: Format): string {
   const folder = resolve(given.corpus, name.replaceAll(' ', '-'));
   mkdirSync(folder, { recursive: true });
   return folder;
+}
+
+function namesIn(list: string): readonly string[] {
+  return list.split(',').map((name) => name.trim());
+}
+
+function checkCommand(name: string): void {
+  if (!scenarios.some((scenario) => scenario.name === name))
+    throw new Error(`there are no kills of ${name}; see --help`);
 }
 
 function formatCalled(name: string): Format {

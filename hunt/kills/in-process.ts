@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type fs from 'node:fs';
 import { join } from 'node:path';
 import { beforeChanges } from './changing-calls.ts';
-import type { Ended } from './sdconvert-process.ts';
+import { type Ended, type KilledRun, temporaryIn } from './sdconvert-process.ts';
 
 const main = join(import.meta.dirname, '..', '..', 'cli', 'main.ts');
 
@@ -12,6 +12,7 @@ interface Run {
   made: number;
   readonly killAt: number;
   readonly onKill: () => void;
+  readonly onCall: () => void;
   readonly open: Set<fs.promises.FileHandle>;
   /** Calls that change the disk and have not ended: they end in a process that is killed, too. */
   readonly underWay: Set<Promise<unknown>>;
@@ -25,10 +26,12 @@ let runs = 0;
  * result is called.
  */
 export function prepareProcess(): () => void {
-  beforeChanges(
+  const undo = beforeChanges(
     () => {
       const run = current.getStore();
-      if (!run || ++run.made < run.killAt) return undefined;
+      if (!run) return undefined;
+      run.onCall();
+      if (++run.made < run.killAt) return undefined;
       run.onKill();
       return new Promise(() => {}); // as in a process that is gone, nothing comes after it
     },
@@ -41,12 +44,14 @@ export function prepareProcess(): () => void {
     },
   );
   const kill = process.kill.bind(process);
-  process.kill = () => {
+  process.kill = (pid, signal) => {
+    if (signal !== 0) return kill(pid, signal);
     throw Object.assign(new Error('no such process'), { code: 'ESRCH' });
   };
   for (const emitter of [process, process.stdout, process.stderr]) emitter.setMaxListeners(0);
   return () => {
     process.kill = kill;
+    undo();
   };
 }
 
@@ -56,22 +61,22 @@ export function prepareProcess(): () => void {
  */
 export async function sdconvertHere(
   args: readonly string[],
-  { cwd, killAt = Number.POSITIVE_INFINITY }: { readonly cwd: string; readonly killAt?: number | undefined },
+  { cwd, killAt = Number.POSITIVE_INFINITY, states }: KilledRun,
 ): Promise<Ended & { readonly calls: number }> {
   const killed = Promise.withResolvers<true>();
   const run: Run = {
-    ...{ made: 0, killAt, onKill: () => killed.resolve(true) },
+    ...{ made: 0, killAt, onKill: () => killed.resolve(true), onCall: () => states?.note(cwd) },
     ...{ open: new Set(), underWay: new Set() },
   };
   let output = '';
-  const writes = [process.stdout.write, process.stderr.write] as const;
   const listen = (text: string | Uint8Array): boolean => {
     output += text;
     return true;
   };
-  const [argv, folder] = [process.argv, process.cwd()];
+  const restore = keepProcess();
   [process.stdout.write, process.stderr.write] = [listen, listen];
   process.argv = [process.execPath, main, ...args];
+  Object.assign(process.env, temporaryIn(cwd));
   process.chdir(cwd);
   try {
     const ended = current.run(run, () => import(`${main}?run=${runs++}`)).then(() => false);
@@ -79,11 +84,30 @@ export async function sdconvertHere(
     await Promise.allSettled(run.underWay);
     return { code: wasKilled ? 'SIGKILL' : Number(process.exitCode ?? 0), output, calls: run.made };
   } finally {
+    restore();
+    for (const handle of run.open) await handle.close().catch(() => {});
+  }
+}
+
+/** What a run changes of the process; the result puts it back. */
+function keepProcess(): () => void {
+  const [argv, folder, exitCode] = [process.argv, process.cwd(), process.exitCode];
+  const environment = Object.keys(temporaryIn(folder)).map((name) => [name, process.env[name]] as const);
+  const writes = [process.stdout.write, process.stderr.write] as const;
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1'] as const;
+  const listeners = signals.map((signal) => process.listeners(signal));
+  return () => {
     process.chdir(folder);
     process.argv = argv;
-    process.exitCode = undefined;
+    process.exitCode = exitCode;
+    for (const [name, value] of environment) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
     [process.stdout.write, process.stderr.write] = writes;
-    for (const handle of run.open) await handle.close().catch(() => {});
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.removeAllListeners(signal);
-  }
+    for (const [index, signal] of signals.entries()) {
+      process.removeAllListeners(signal);
+      for (const listener of listeners[index] ?? []) process.on(signal, listener);
+    }
+  };
 }

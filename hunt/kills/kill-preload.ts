@@ -1,18 +1,24 @@
 /**
  * To be imported before the command line (`--import`): ends the process by SIGKILL before its call number `HUNT_KILL_AT` of
  * those that change the disk; only a process whose program is called `HUNT_KILL_IN`, where that is said. Without a kill, the
- * number of its calls is written to `HUNT_CALLS`.
+ * number of its calls is written to `HUNT_CALLS`, and to `HUNT_STATES` those of the files whose names fit `HUNT_GROWING`.
  */
 import { writeFileSync } from 'node:fs';
 import { beforeChanges } from './changing-calls.ts';
+import { FileStates } from './tree.ts';
 
-const { HUNT_KILL_AT, HUNT_KILL_IN, HUNT_CALLS } = process.env;
+const { HUNT_KILL_AT, HUNT_KILL_IN, HUNT_CALLS, HUNT_STATES, HUNT_GROWING } = process.env;
 const fatal = Number(HUNT_KILL_AT ?? Number.POSITIVE_INFINITY);
+const states = HUNT_GROWING === undefined ? undefined : new FileStates(new RegExp(HUNT_GROWING));
 let made = 0;
 
 if (HUNT_KILL_IN === undefined || process.argv[1]?.includes(HUNT_KILL_IN)) {
-  if (HUNT_CALLS !== undefined) process.on('exit', () => writeFileSync(HUNT_CALLS, String(made)));
+  process.on('exit', () => {
+    if (HUNT_CALLS !== undefined) writeFileSync(HUNT_CALLS, String(made));
+    if (HUNT_STATES !== undefined) writeFileSync(HUNT_STATES, JSON.stringify(states));
+  });
   beforeChanges(() => {
+    states?.note(process.cwd());
     made++;
     if (made < fatal) return undefined;
     process.kill(process.pid, 'SIGKILL');

@@ -1,14 +1,24 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { exists, listFolder } from '../../src/io/disk.ts';
 import { startHub } from '../../test/support/hub-server.ts';
 import { Random } from '../random.ts';
 import { emptyTally, type Keep, type Tally } from '../tally.ts';
 import { prepareProcess, sdconvertHere } from './in-process.ts';
-import { copyOf, hubRepositories, type Scenario, scenarios } from './scenarios.ts';
-import { sdconvertAround } from './sdconvert-process.ts';
-import { artifactsOf, differences, leftovers, sameWhereVaries, type Tree, treeOf } from './tree.ts';
+import { ownFolder } from './own-folder.ts';
+import { hubRepositories } from './scenarios/hub-repositories.ts';
+import type { Scenario } from './scenarios/scenario.ts';
+import { scenarios } from './scenarios/scenarios.ts';
+import { sdconvertAround, TEMPORARY } from './sdconvert-process.ts';
+import {
+  artifactsOf,
+  differences,
+  FileStates,
+  leftovers,
+  sameWhereVaries,
+  type Tree,
+  treeOf,
+} from './tree.ts';
 
 /** How to kill. */
 export interface KillOptions {
@@ -29,9 +39,9 @@ const MANY = 100;
  * whole; the same command must finish, byte for byte as without a kill, and leave nothing else.
  */
 export async function huntKills({ seed, kills, only, keep }: KillOptions): Promise<true> {
-  const folder = mkdtempSync(join(tmpdir(), 'sdconvert-kills-'));
+  const folder = ownFolder('kills');
   const hub = await startHub();
-  for (const [name, repository] of hubRepositories) hub.repositories.set(name, repository);
+  for (const [name, repository] of await hubRepositories()) hub.repositories.set(name, repository);
   process.env.HF_ENDPOINT = hub.url;
   const restore = prepareProcess();
   try {
@@ -39,17 +49,19 @@ export async function huntKills({ seed, kills, only, keep }: KillOptions): Promi
       if (only && !only.includes(scenario.name)) continue;
       if (scenario.takesLong && !only && kills !== undefined && kills < MANY) continue;
       if (scenario.needs !== undefined && !existsSync(scenario.needs)) continue;
-      const tally = await killScenario(scenario, {
-        folder,
-        random: new Random(`${seed} ${scenario.name}`),
-        kills,
-      });
+      const place = { folder: folder.path, random: new Random(`${seed} ${scenario.name}`), kills };
+      const tally = await killScenario(scenario, place).catch((error: unknown) => ({
+        ...emptyTally(),
+        findings: [{ input: 0, what: String(error) }],
+      }));
       keep(`kill ${scenario.name}`, tally);
+      // What did not work.
+      for (const entry of readdirSync(folder.path)) rmSync(join(folder.path, entry), { recursive: true });
     }
   } finally {
     restore();
     await hub.close();
-    rmSync(folder, { recursive: true, force: true });
+    folder.remove();
   }
   return true;
 }
@@ -61,14 +73,14 @@ interface Place {
 }
 
 async function killScenario(
-  { prepare, args, name, inside, together = /_chunk\d/, varies = /^$/ }: Scenario,
+  { prepare, args, name, inside, together = /_chunk\d/, varies = /^$/, grows = /^$/ }: Scenario,
   { folder, random, kills }: Place,
 ): Promise<Tally> {
   let places = 0;
   // The process remembers folders that it has looked through: each run has one that is new to it.
   const newPlace = (): string => join(folder, `place ${name} ${places++}`);
   const base = newPlace();
-  mkdirSync(base);
+  mkdirSync(join(base, TEMPORARY), { recursive: true });
   await prepare(base, async (...own) => {
     const { code, output } = await sdconvertHere(own, { cwd: base });
     if (code !== 0) throw new Error(`${name} cannot be prepared: ${output}`);
@@ -78,7 +90,9 @@ async function killScenario(
   const seen = (place: string): Tree => sameWhereVaries(treeOf(place), varies);
   const old = seen(base);
   const whole = copyOf(base, newPlace());
-  const { code, output, calls } = await run(args, { cwd: whole });
+  // Records are brought up to date artifact by artifact, in every command.
+  const states = new FileStates(new RegExp(`(^|/)sdconvert\\.json$|${grows.source}`));
+  const { code, output, calls } = await run(args, { cwd: whole, states });
   if (code !== 0) throw new Error(`${name} does not work without a kill: ${output}`);
   const fresh = seen(whole);
   rmSync(whole, { recursive: true });
@@ -94,7 +108,7 @@ async function killScenario(
       (killed.code === 'SIGKILL'
         ? undefined
         : `it ended with ${killed.code} before its call: ${killed.output}`) ??
-      (await wrongAfterKill(place, { old, fresh, together, seen })) ??
+      (await wrongAfterKill(place, { old, fresh, states, together, seen })) ??
       (await wrongAfterRerun({ args, place, next: newPlace(), fresh, seen })) ??
       (readdirSync(folder).length > 2 ? `something lies beside it: ${readdirSync(folder)}` : undefined);
     if (wrong === undefined) tally.accepted++;
@@ -104,6 +118,12 @@ async function killScenario(
   }
   rmSync(base, { recursive: true });
   return tally;
+}
+
+/** A copy of what a scenario begins with. */
+function copyOf(prepared: string, folder: string): string {
+  cpSync(prepared, folder, { recursive: true, verbatimSymlinks: true });
+  return folder;
 }
 
 function chosenCalls(calls: number, kills: number | undefined, random: Random): readonly number[] {
@@ -120,6 +140,8 @@ function chosenCalls(calls: number, kills: number | undefined, random: Random): 
 interface States {
   readonly old: Tree;
   readonly fresh: Tree;
+  /** Of the files that grow. */
+  readonly states: FileStates;
   readonly together: RegExp;
   /** What lies in a folder, for comparison. */
   readonly seen: (folder: string) => Tree;
@@ -127,7 +149,7 @@ interface States {
 
 async function wrongAfterKill(
   place: string,
-  { old, fresh, together, seen }: States,
+  { old, fresh, states, together, seen }: States,
 ): Promise<string | undefined> {
   await lookAround(place);
   const [before, after] = [artifactsOf(old), artifactsOf(fresh)];
@@ -135,9 +157,8 @@ async function wrongAfterKill(
   const isVersion = (files: Tree | undefined, version: Tree | undefined): boolean =>
     differences(files ?? new Map(), version ?? new Map()).length === 0;
   for (const artifact of new Set([...before.keys(), ...after.keys(), ...found.keys()])) {
-    // Records are brought up to date artifact by artifact, and the cache of the Hub file by file.
-    if (artifact.endsWith('sdconvert.json') || artifact.startsWith('cache/')) continue;
     const files = found.get(artifact);
+    if (files && states.has(files)) continue;
     if (!isVersion(files, before.get(artifact)) && !isVersion(files, after.get(artifact)))
       return `${artifact} is neither the old nor the new one: ${[...(files?.keys() ?? ['nothing'])].join(', ')}`;
   }

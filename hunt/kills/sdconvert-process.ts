@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import type { FileStates } from './tree.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 
@@ -26,6 +27,24 @@ export interface RunOptions {
   readonly within?: readonly string[] | undefined;
 }
 
+/** A run that is killed. */
+export interface KilledRun {
+  readonly cwd: string;
+  /** Number of the call that it is killed before; it is not killed where it is left out. */
+  readonly killAt?: number | undefined;
+  /** Takes note of the files in the folder before each call that changes the disk. */
+  readonly states?: FileStates | undefined;
+}
+
+/** The folder in the one that a command runs in that it takes for the system's folder for temporary files. */
+export const TEMPORARY = 'tmp';
+
+/** The environment in which it does so. */
+export function temporaryIn(cwd: string): Readonly<Record<string, string>> {
+  const folder = join(cwd, TEMPORARY);
+  return { TMPDIR: folder, TEMP: folder, TMP: folder };
+}
+
 /** Runs the command line, with the hooks of `kill-preload.ts`. */
 export function sdconvertProcess(
   args: readonly string[],
@@ -38,9 +57,16 @@ export function sdconvertProcess(
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  const end = (): void => void child.kill('SIGKILL');
+  process.on('exit', end);
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (output += text));
-  return new Promise((done) => child.on('close', (code, signal) => done({ code: code ?? signal, output })));
+  return new Promise((done) =>
+    child.on('close', (code, signal) => {
+      process.off('exit', end);
+      done({ code: code ?? signal, output });
+    }),
+  );
 }
 
 /**
@@ -49,21 +75,22 @@ export function sdconvertProcess(
  */
 export async function sdconvertAround(
   args: readonly string[],
-  {
-    inside,
-    cwd,
-    killAt,
-  }: { readonly inside: string; readonly cwd: string; readonly killAt?: number | undefined },
+  { inside, cwd, killAt, states }: KilledRun & { readonly inside: string },
 ): Promise<Ended & { readonly calls: number }> {
-  const counted = join(mkdtempSync(join(tmpdir(), 'sdconvert-calls-')), 'calls');
+  const folder = mkdtempSync(join(tmpdir(), 'sdconvert-calls-'));
+  const [counted, noted] = ['calls', 'states'].map((name) => join(folder, name));
   const env = {
+    ...temporaryIn(cwd),
     NODE_OPTIONS: `--no-warnings --import=${pathToFileURL(preload)}`,
     HUNT_KILL_IN: inside,
-    HUNT_CALLS: counted,
+    ...(counted !== undefined && { HUNT_CALLS: counted }),
+    ...(noted !== undefined && states && { HUNT_STATES: noted, HUNT_GROWING: states.names.source }),
     ...(killAt !== undefined && { HUNT_KILL_AT: String(killAt) }),
   };
   const { code, output } = await sdconvertProcess(args, { cwd, env });
-  const calls = existsSync(counted) ? Number(readFileSync(counted, 'utf8')) : 0;
-  rmSync(dirname(counted), { recursive: true });
+  const read = (file = ''): string => (existsSync(file) ? readFileSync(file, 'utf8') : '');
+  const calls = Number(read(counted));
+  if (states) states.add(JSON.parse(read(noted) || '[]'));
+  rmSync(folder, { recursive: true });
   return { code: output.includes('SIGKILL') ? 'SIGKILL' : code, output, calls };
 }

@@ -1,0 +1,100 @@
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { makeRandomWeights } from '../../../test/support/random-weights.ts';
+import { weights } from './hub-repositories.ts';
+import { autoencoder, type Scenario } from './scenario.ts';
+
+/** A batch of one item, which nothing is measured of. */
+async function manifest(folder: string): Promise<void> {
+  await makeRandomWeights();
+  const options = { targets: ['onnx'], sizes: { latentHeight: 8, latentWidth: 8 } };
+  const text = JSON.stringify({ output: 'out', options, sources: [autoencoder] });
+  writeFileSync(join(folder, 'batch.json'), text);
+}
+
+/** Hashes that a batch remembers, by the paths and inodes of files. */
+const hashes = /\.sdconvert-hashes\.json$/;
+
+const download = ['download', 'org/model', '-o', 'model', '--cache-dir', 'cache'];
+
+/** Of commands that fetch, and of those that do many things. */
+export const fetching: readonly Scenario[] = [
+  {
+    name: 'batch',
+    prepare: manifest,
+    args: ['batch', 'batch.json'],
+    varies: hashes,
+  },
+  {
+    name: 'batch item',
+    prepare: manifest,
+    args: ['batch', 'batch.json'],
+    varies: hashes,
+    inside: 'run-item-worker',
+    takesLong: true,
+  },
+  { name: 'batch --init', prepare: async () => {}, args: ['batch', '--init'] },
+  {
+    name: 'batch --force',
+    async prepare(folder, sdconvert) {
+      await manifest(folder);
+      await sdconvert('batch', 'batch.json');
+      const text = readFileSync(join(folder, 'batch.json'), 'utf8');
+      writeFileSync(
+        join(folder, 'batch.json'),
+        text.replace('"options":{', '"options":{"precision":"float32",'),
+      );
+    },
+    args: ['batch', 'batch.json', '--force'],
+    varies: hashes,
+    inside: 'run-item-worker',
+    takesLong: true,
+  },
+  {
+    name: 'download',
+    async prepare(folder) {
+      mkdirSync(join(folder, 'cache'));
+    },
+    args: ['download', 'org/model', '-o', 'model', '--cache-dir', 'cache'],
+  },
+  {
+    name: 'download into a folder of files',
+    async prepare(folder, sdconvert) {
+      mkdirSync(join(folder, 'cache'));
+      await sdconvert(...download);
+      rmSync(join(folder, 'model', 'vae', 'config.json'));
+      writeFileSync(join(folder, 'model', 'own.txt'), 'mine');
+    },
+    args: download,
+  },
+  {
+    name: 'download of what has begun',
+    async prepare(folder) {
+      const blobs = join(folder, 'cache', 'models--org--model', 'blobs');
+      mkdirSync(blobs, { recursive: true });
+      writeFileSync(join(blobs, `${weights.sha256}.incomplete`), weights.bytes.subarray(0, 2000));
+    },
+    args: download,
+  },
+  {
+    name: 'download of a single file',
+    async prepare(folder) {
+      mkdirSync(join(folder, 'cache'));
+    },
+    args: [
+      'download',
+      'org/model/vae/diffusion_pytorch_model.safetensors',
+      '-o',
+      'model',
+      '--cache-dir',
+      'cache',
+    ],
+  },
+  {
+    name: 'download --variant of packages',
+    async prepare(folder) {
+      mkdirSync(join(folder, 'cache'));
+    },
+    args: ['download', 'org/packages', '--variant', 'original/packages', '--cache-dir', 'cache'],
+  },
+];
