@@ -1,10 +1,12 @@
 import type { DType } from './dtype.ts';
+import { roundToFloat16, widenFloat16 } from './wasm/float16-kernel.ts';
 
 /**
  * Floats change their dtype here and nowhere else, block by block (a block that fits the cache converts twice as fast as
  * a whole tensor). Rounding is IEEE 754 round-to-nearest-even; numbers too large for float16 become infinity; a NaN
- * becomes 0x7e00 with its sign. Every 8-bit float is a float16, exactly. `Float16Array` does this in one call where it exists (Node 24); Node 22 takes the scalar
- * functions below, which give the same bits.
+ * becomes 0x7e00 with its sign. Every 8-bit float is a float16, exactly. Between float16 and float32 WebAssembly converts four
+ * numbers at a time; float64 numbers are rounded by `Float16Array` where it exists (Node 24), or by the scalar function below,
+ * which gives the same bits.
  *
  * Typed arrays follow the machine's byte order, and every machine Node is released for except s390x is little-endian.
  */
@@ -20,11 +22,11 @@ export function blockConverter(from: DType, to: DType): BlockConverter | undefin
 
 const converters: Readonly<Record<string, BlockConverter>> = {
   'f64 f32': (source, target) => float32s(target).set(float64s(source)),
-  'f16 f32': (source, target) => widenFloat16(source, target),
+  'f16 f32': (source, target) => widenFloat16(uint16s(source), float32s(target)),
   'f8_e4m3 f32': (source, target) => widenFloat8E4m3(source, target),
   'f8_e5m2 f32': (source, target) => widenFloat8E5m2(source, target),
   'bf16 f32': (source, target) => widenBfloat16(uint16s(source), uint32s(target)),
-  'f64 f16': (source, target) => roundToFloat16(float64s(source), uint16s(target)),
+  'f64 f16': (source, target) => roundFloat64(float64s(source), uint16s(target)),
   'f32 f16': (source, target) => roundToFloat16(float32s(source), uint16s(target)),
   'bf16 f16': (source, target) => roundBfloat16(source, target),
   'f8_e4m3 f16': (source, target) => recodeFloat8(source, float8E4m3AsFloat16(), uint16s(target)),
@@ -81,7 +83,7 @@ const scratchWords = new Uint32Array(scratch.buffer);
 
 const hasFloat16Array = typeof Float16Array !== 'undefined';
 
-function roundToFloat16(values: Float32Array | Float64Array, bits: Uint16Array): void {
+function roundFloat64(values: Float64Array, bits: Uint16Array): void {
   if (hasFloat16Array) new Float16Array(bits.buffer, bits.byteOffset, bits.length).set(values);
   else for (let i = 0; i < values.length; i++) bits[i] = float16Bits(values[i] ?? 0);
 }
@@ -92,11 +94,6 @@ function widenBfloat16(codes: Uint16Array, bits: Uint32Array): void {
 
 // These do the work of whole models. A loop of their own each, and in the converter itself: shared by dtypes, or called
 // by a converter that it is inlined into, it was measured five times slower.
-const widenFloat16: BlockConverter = (source, target) => {
-  const [codes, table, values] = [uint16s(source), float16Table(), float32s(target)];
-  for (let i = 0; i < codes.length; i++) values[i] = table[codes[i] ?? 0] ?? 0;
-};
-
 const roundBfloat16: BlockConverter = (source, target) => {
   const [codes, table, bits] = [uint16s(source), bfloat16AsFloat16(), uint16s(target)];
   for (let i = 0; i < codes.length; i++) bits[i] = table[codes[i] ?? 0] ?? 0;
