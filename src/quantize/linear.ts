@@ -1,10 +1,11 @@
-import { borrowBlock, returnBlocks } from '../io/block-pool.ts';
-import { blockConverter, float16Bits, float16Value } from '../weights/convert-dtype.ts';
+import { float16Bits, float16Value } from '../weights/convert-dtype.ts';
 import { BlockIndex } from './block-index.ts';
 import type { FloatTensor } from './float-tensor.ts';
+import { MOST_ELEMENTS } from './linear-code.ts';
+import { LinearKernel, spread } from './linear-kernel.ts';
 import type { WeightError } from './palette/palette.ts';
 import { notFinite } from './palette/palettized-weight.ts';
-import { MOST_VALUES, stretches } from './stretches.ts';
+import { stretches } from './stretches.ts';
 
 /** Options of linear quantisation. */
 export interface LinearOptions {
@@ -59,27 +60,24 @@ export class LinearWeight {
 
   /** The numbers as bytes, or two of 4 bits a byte with the first in the lower half; `offset` is added to each. */
   async *data(offset = 0): AsyncGenerator<Uint8Array> {
-    const { bits } = this.#options;
-    const into = borrowBlock();
-    let half: number | undefined;
+    const kernel = LinearKernel.borrow();
     try {
-      for await (const { numbers } of this.#quantized()) {
-        if (bits === 8) yield into.subarray(0, packBytes(numbers, offset, into));
-        else {
-          const packed = packNibbles(numbers, offset, into, half);
-          half = packed.half;
-          yield into.subarray(0, packed.written);
-        }
-      }
-      if (half !== undefined) yield Uint8Array.of(half);
+      for await (const _ of this.#quantized(kernel, offset))
+        yield this.#options.bits === 8 ? kernel.bytes : kernel.packNibbles();
+      yield kernel.lastNibble();
     } finally {
-      returnBlocks(into);
+      kernel.return();
     }
   }
 
   /** The elements as the runtime gives them back, a block at a time: views of one reused buffer. */
   async *values(): AsyncGenerator<Float32Array> {
-    for await (const { restored } of this.#quantized()) yield restored;
+    const kernel = LinearKernel.borrow();
+    try {
+      for await (const _ of this.#quantized(kernel)) yield kernel.restored;
+    } finally {
+      kernel.return();
+    }
   }
 
   /** The scales as bytes of the dtype. */
@@ -104,7 +102,7 @@ export class LinearWeight {
 
   /** Computes the error, including the rounding of the runtime. */
   async error(): Promise<WeightError> {
-    for await (const _ of this.#error ? [] : this.#quantized());
+    if (!this.#error) for await (const _ of this.values());
     return this.#error ?? { squaredError: 0, energy: 0 };
   }
 
@@ -112,12 +110,18 @@ export class LinearWeight {
     const least = new Float32Array(this.#index.total);
     const most = new Float32Array(this.#index.total);
     let nonFinite = 0;
-    for await (const { values, position } of stretches(this.#tensor)) {
-      this.#index.eachRun(position, values.length, (from, to, block, step) => {
-        if (step === 0) widenRange(values, from, to, block, { least, most });
-        else widenRanges(values, from, to, block, { least, most });
-      });
-      nonFinite += countNonFinite(values);
+    const kernel = LinearKernel.borrow();
+    try {
+      for await (const { values, position } of stretches(this.#tensor, MOST_ELEMENTS)) {
+        kernel.load(values);
+        this.#index.eachRun(position, values.length, (from, to, block, step) => {
+          if (step === 0) kernel.widenRange(from, to, block, { least, most });
+          else kernel.widenRanges(from, to, block, { least, most });
+        });
+        nonFinite += kernel.countNonFinite();
+      }
+    } finally {
+      kernel.return();
     }
     if (nonFinite > 0) throw notFinite(this.#tensor.name, nonFinite);
     return this.#parametersOf(least, most);
@@ -136,33 +140,30 @@ export class LinearWeight {
     return { scales, zeros };
   }
 
-  async *#quantized(): AsyncGenerator<{
-    readonly numbers: Int16Array;
-    readonly restored: Float32Array;
-  }> {
-    const { bits, symmetric, dtype, scalesApart } = this.#options;
-    const parameters = await this.parameters();
-    const shifts = scalesApart && this.#shiftsOf(parameters);
+  /** Quantises the elements with a kernel, some at a time. */
+  async *#quantized(kernel: LinearKernel, offset = 0): AsyncGenerator<void> {
+    const { bits, symmetric, dtype, scalesApart = false } = this.#options;
+    const { scales, zeros } = await this.parameters();
+    const shifts = scalesApart && this.#shiftsOf({ scales, zeros });
     const most = symmetric ? 2 ** (bits - 1) - 1 : 2 ** bits - 1;
-    const least = symmetric ? -most : 0;
-    const [buffer, floats] = [new Int16Array(MOST_VALUES), new Float32Array(MOST_VALUES)];
-    const roundAll = dtype === 'f16' ? float16Rounding() : () => {};
+    const range = { least: symmetric ? -most : 0, most };
     const error = { squaredError: 0, energy: 0 };
-    for await (const { values, position } of stretches(this.#tensor)) {
-      const numbers = buffer.subarray(0, values.length);
-      const restored = floats.subarray(0, values.length);
-      const rounding = { values, numbers, restored, least, most };
-      this.#index.eachRun(position, values.length, (from, to, block, step) => {
-        roundRun(rounding, from, to, block, step, parameters);
+    for await (const { values, position } of stretches(this.#tensor, MOST_ELEMENTS)) {
+      kernel.load(values);
+      this.#index.eachRun(position, values.length, (from, to, first, step) => {
+        const run = { from, to, first, step };
+        spread(scales, kernel.scales, run);
+        spread(zeros, kernel.zeros, run);
+        if (shifts) spread(shifts, kernel.shifts, run);
       });
+      kernel.round(range, scalesApart, offset);
       if (shifts) {
-        this.#scale(numbers, restored, position, parameters);
-        roundAll(restored);
-        this.#shift(restored, position, shifts);
+        if (dtype === 'f16') kernel.roundToFloat16();
+        kernel.subtractShifts();
       }
-      roundAll(restored);
-      addError(error, values, restored);
-      yield { numbers, restored };
+      if (dtype === 'f16') kernel.roundToFloat16();
+      kernel.addError(error);
+      yield;
     }
     this.#error = error;
   }
@@ -172,152 +173,9 @@ export class LinearWeight {
     return zeros.map((zero, block) => this.#rounded(zero * (scales[block] ?? 1)));
   }
 
-  #scale(numbers: Int16Array, into: Float32Array, position: number, { scales }: LinearParameters): void {
-    this.#index.eachRun(position, numbers.length, (from, to, block, step) => {
-      for (let i = from; i < to; i++) into[i] = (numbers[i] ?? 0) * (scales[block + step * (i - from)] ?? 1);
-    });
-  }
-
-  #shift(values: Float32Array, position: number, shifts: Float32Array): void {
-    this.#index.eachRun(position, values.length, (from, to, block, step) => {
-      for (let i = from; i < to; i++) values[i] = (values[i] ?? 0) - (shifts[block + step * (i - from)] ?? 0);
-    });
-  }
-
   #rounded(value: number): number {
     return this.#options.dtype === 'f16' ? float16Value(float16Bits(value)) : Math.fround(value);
   }
-}
-
-// Loops over elements are functions of their own: inside a generator they would take twice the time.
-
-interface Ranges {
-  /** Smallest and largest number of each block; 0 is in all of them. */
-  readonly least: Float32Array;
-  readonly most: Float32Array;
-}
-
-/** Widens the range of one block to the elements of a run: a fifth faster than in a loop for both kinds of runs. */
-function widenRange(
-  values: Float32Array,
-  from: number,
-  to: number,
-  block: number,
-  { least, most }: Ranges,
-): void {
-  let [low, high] = [least[block] ?? 0, most[block] ?? 0];
-  for (let i = from; i < to; i++) {
-    const value = values[i] ?? 0;
-    if (value < low) low = value;
-    if (value > high) high = value;
-  }
-  least[block] = low;
-  most[block] = high;
-}
-
-/** Widens the ranges of the blocks from `block` on, each to one element of a run. */
-function widenRanges(
-  values: Float32Array,
-  from: number,
-  to: number,
-  block: number,
-  { least, most }: Ranges,
-): void {
-  const first = block - from;
-  for (let i = from; i < to; i++) {
-    const value = values[i] ?? 0;
-    if (value < (least[first + i] ?? 0)) least[first + i] = value;
-    if (value > (most[first + i] ?? 0)) most[first + i] = value;
-  }
-}
-
-/** How many numbers are infinite or NaN. */
-function countNonFinite(values: Float32Array): number {
-  let count = 0;
-  for (let i = 0; i < values.length; i++) {
-    const value = values[i] ?? 0;
-    if (value - value !== 0) count++;
-  }
-  return count;
-}
-
-interface Rounding {
-  readonly values: Float32Array;
-  /** Each element's whole number in the range, and what that stands for. */
-  readonly numbers: Int16Array;
-  readonly restored: Float32Array;
-  readonly least: number;
-  readonly most: number;
-}
-
-/** Rounds the elements of a run. */
-function roundRun(
-  { values, numbers, restored, least, most }: Rounding,
-  from: number,
-  to: number,
-  first: number,
-  step: 0 | 1,
-  { scales, zeros }: LinearParameters,
-): void {
-  for (let i = from; i < to; i++) {
-    const block = first + step * (i - from);
-    const scale = scales[block] ?? 1;
-    const zero = zeros[block] ?? 0;
-    // As Math.round, which takes five times as long: quotients of float32 numbers are not as near below ½ that the sum would round up.
-    const number = (Math.floor((values[i] ?? 0) / scale + 0.5) + zero) | 0;
-    const inRange = number > most ? most : number < least ? least : number;
-    numbers[i] = inRange;
-    restored[i] = (inRange - zero) * scale;
-  }
-}
-
-/** Writes each number as a byte; gives how many. */
-function packBytes(numbers: Int16Array, offset: number, into: Uint8Array): number {
-  for (let i = 0; i < numbers.length; i++) into[i] = (numbers[i] ?? 0) + offset;
-  return numbers.length;
-}
-
-/** Writes two numbers a byte, after the half of one that is left from before; gives the bytes written and the half that is left. */
-function packNibbles(
-  numbers: Int16Array,
-  offset: number,
-  into: Uint8Array,
-  before: number | undefined,
-): { readonly written: number; readonly half: number | undefined } {
-  let [written, at] = [0, 0];
-  const nibble = (i: number): number => ((numbers[i] ?? 0) + offset) & 15;
-  if (before !== undefined && numbers.length > 0) into[written++] = before | (nibble(at++) << 4);
-  for (; at + 1 < numbers.length; at += 2) into[written++] = nibble(at) | (nibble(at + 1) << 4);
-  const half = at < numbers.length ? nibble(at) : numbers.length > 0 ? undefined : before;
-  return { written, half };
-}
-
-function addError(
-  error: { squaredError: number; energy: number },
-  values: Float32Array,
-  restored: Float32Array,
-): void {
-  let [squaredError, energy] = [0, 0];
-  for (let i = 0; i < values.length; i++) {
-    const value = values[i] ?? 0;
-    const lost = value - (restored[i] ?? 0);
-    squaredError += lost * lost;
-    energy += value * value;
-  }
-  error.squaredError += squaredError;
-  error.energy += energy;
-}
-
-/** Rounds float32 numbers to float16, in place. */
-function float16Rounding(): (values: Float32Array) => void {
-  const [toFloat16, back] = [blockConverter('f32', 'f16'), blockConverter('f16', 'f32')];
-  const buffer = new Uint8Array(MOST_VALUES * 2);
-  return (values) => {
-    const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-    const codes = buffer.subarray(0, values.length * 2);
-    toFloat16?.(bytes, codes);
-    back?.(codes, bytes);
-  };
 }
 
 /** The most scales of a weight that are kept. */
