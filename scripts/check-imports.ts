@@ -53,6 +53,7 @@ const diskFiles = [
   'stages/scratch',
   'stages/owner',
   'stages/folder-lock',
+  'stages/abandoned-lock',
   'make-missing',
   'patient',
   'direct-writes',

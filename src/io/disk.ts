@@ -18,8 +18,8 @@ import { rememberOpened } from './opened-files.ts';
 import { remove, rename } from './patient.ts';
 import { openRemote, remoteFile, remoteNames } from './remote-files.ts';
 import { holdLock } from './stages/folder-lock.ts';
-import { disown, isStage, LOCK, lockOf } from './stages/owner.ts';
-import { claimStage, removeWhole, settle, temporaryFolder } from './stages/staging.ts';
+import { claimStage, disown, isStage, LOCK, lockOf } from './stages/owner.ts';
+import { removeWhole, settle, temporaryFolder } from './stages/staging.ts';
 import { countRead, countWritten } from './traffic.ts';
 
 /**

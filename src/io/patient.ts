@@ -21,6 +21,17 @@ export async function rename(from: string, to: string): Promise<void> {
   }
 }
 
+/** Renames an entry; `false` when it does not exist. */
+export async function renamed(from: string, to: string): Promise<boolean> {
+  try {
+    await rename(from, to);
+    return true;
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return false;
+    throw error;
+  }
+}
+
 /** Removes a file, or a folder with all that is in it; nothing there is fine. */
 export async function remove(path: string): Promise<void> {
   // Node tries again only where it removes recursively.

@@ -30,6 +30,11 @@ export function isStageName(name: string): boolean {
   return /^\.sdc-[0-9a-z]{7,}-[0-9a-f]{12}$/.test(name);
 }
 
+/** Whether a name is that of a lock. */
+export function isLock(name: string): boolean {
+  return /^\.sdc-lock(-[0-9a-f]{12})?$/.test(name);
+}
+
 /** Time without a sign of life after which an owner counts as dead, in milliseconds. */
 const DEAD_AFTER = 10 * 60_000;
 /** Interval of the signs of life, in milliseconds. */
@@ -73,6 +78,13 @@ export function isOwn(path: string): boolean {
 /** A name that nothing has yet and that says whose it is. */
 export function stageName(): string {
   return `${PREFIX}${owner}-${randomBytes(6).toString('hex')}`;
+}
+
+/** A name for a stage of `path`, kept as alive until it is disowned. Nothing is made yet. */
+export function claimStage(path: string): string {
+  const stage = join(dirname(path), stageName());
+  own(stage, path);
+  return stage;
 }
 
 function signOfLife(): void {

@@ -1,7 +1,19 @@
 import { promises as fs } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { remove, rename } from '../patient.ts';
-import { disown, hasCode, isAbandoned, isOwn, isStageName, own, readPlain, stageName } from './owner.ts';
+import { remove, rename, renamed } from '../patient.ts';
+import { holderOf } from './abandoned-lock.ts';
+import {
+  claimStage,
+  disown,
+  hasCode,
+  isAbandoned,
+  isLock,
+  isOwn,
+  isStageName,
+  own,
+  readPlain,
+  stageName,
+} from './owner.ts';
 
 /**
  * Files and folders are written as stages before they appear. A stage is an entry `.sdc-<owner>-<random>` beside its final
@@ -12,13 +24,6 @@ import { disown, hasCode, isAbandoned, isOwn, isStageName, own, readPlain, stage
  * they are complete and before anything else is touched: their names, and what they replace) and `old` (what was replaced).
  * Killed at any step, either nothing was touched, or `ready` says what is left to do.
  */
-
-/** A name for a stage of `path`, kept as alive until it is disowned. Nothing is made yet. */
-export function claimStage(path: string): string {
-  const stage = join(dirname(path), stageName());
-  own(stage, path);
-  return stage;
-}
 
 /** What `ready` holds. */
 interface Journal {
@@ -202,8 +207,8 @@ function isInTheWay(error: unknown): boolean {
 const settled = new Map<string, Promise<boolean>>();
 
 /**
- * Looks once through a folder for stages whose owners are gone: finishes replacements that are ready, removes everything
- * else. Returns whether an entry was restored to its name. Never throws: entries that cannot be removed are left alone.
+ * Looks once through a folder for stages and locks whose owners are gone: finishes replacements that are ready, removes
+ * everything else. Returns whether an entry was restored to its name. Never throws: entries that cannot be removed are left alone.
  */
 export function settle(folder: string): Promise<boolean> {
   const place = resolve(folder);
@@ -217,12 +222,18 @@ export function settle(folder: string): Promise<boolean> {
 }
 
 async function settleAll(folder: string): Promise<boolean> {
-  const stages = (await fs.readdir(folder)).filter(isStageName).map((name) => join(folder, name));
+  const names = await fs.readdir(folder);
+  const stages = names.filter(isStageName).map((name) => join(folder, name));
   let hasFinished = false;
   for (const stage of stages) {
     if (isOwn(stage) || !(await isAbandoned(stage)) || !(await mayBeSettled(stage))) continue;
     if (await finish(stage, folder)) hasFinished = true;
     await clear(stage);
+  }
+  for (const lock of names.filter(isLock).map((name) => join(folder, name))) {
+    if (isOwn(lock) || !(await mayBeSettled(lock))) continue;
+    const text = await readPlain(lock);
+    if (text !== undefined) await holderOf(lock, text);
   }
   return hasFinished;
 }
@@ -264,15 +275,4 @@ async function finish(stage: string, folder: string): Promise<boolean> {
       hasFinished = true;
   }
   return hasFinished;
-}
-
-/** Renames an entry; `false` when it does not exist. */
-export async function renamed(from: string, to: string): Promise<boolean> {
-  try {
-    await rename(from, to);
-    return true;
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return false;
-    throw error;
-  }
 }

@@ -324,6 +324,27 @@ describe('a folder that one run writes into', () => {
     expect(await second.whileLocked(folder, async () => 'done')).toBe('done');
   });
 
+  test('is free at once after a kill at any call of locking it, and its lock goes when somebody looks', async () => {
+    const tries = async (folder: string, fatal: number): Promise<number> => {
+      await fs.mkdir(folder, { recursive: true });
+      const disk = await newProcess();
+      const { made } = killBefore(fatal);
+      await disk.whileLocked(folder, async () => {}).catch(() => {});
+      await buried();
+      return made();
+    };
+    const count = await tries(at(`every ${round}`, 'whole'), Number.POSITIVE_INFINITY);
+    expect(count).toBeGreaterThan(3);
+    for (let fatal = 1; fatal <= count; fatal++) {
+      const folder = at(`every ${round}`, String(fatal));
+      await tries(folder, fatal);
+      expect(await (await newProcess()).whileLocked(folder, async () => 'done')).toBe('done');
+      await tries(folder, fatal);
+      await (await newProcess()).listFolder(folder);
+      expect(await fs.readdir(folder), `killed before call ${fatal}`).toEqual([]);
+    }
+  });
+
   test('is taken over from one whose lock is dated in the far future', async () => {
     const folder = at(`future ${round}`);
     await fs.mkdir(folder);
