@@ -1,4 +1,4 @@
-import { huntKills } from './kills/kills.ts';
+import { huntKills, huntSystemKills } from './kills/kills.ts';
 import { huntPairs } from './kills/pairs.ts';
 import { huntDifferences } from './long/differences.ts';
 import { huntDisks } from './long/disks.ts';
@@ -29,6 +29,12 @@ interface Trial {
 
 export const trials: readonly Trial[] = [
   { name: 'kills', summary: 'commands are killed at any call', isLong: false, run: huntKills },
+  {
+    name: 'system kills',
+    summary: 'the built command line is killed at system calls (needs strace)',
+    isLong: true,
+    run: huntSystemKills,
+  },
   {
     name: 'pairs',
     summary: 'two processes write into one output',

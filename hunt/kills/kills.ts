@@ -9,7 +9,8 @@ import { ownFolder } from './own-folder.ts';
 import { hubRepositories } from './scenarios/hub-repositories.ts';
 import type { Scenario } from './scenarios/scenario.ts';
 import { scenarios } from './scenarios/scenarios.ts';
-import { sdconvertAround, TEMPORARY } from './sdconvert-process.ts';
+import { type Ended, type KilledRun, sdconvertAround, TEMPORARY } from './sdconvert-process.ts';
+import { canTrace, NOT_REACHED, TracedProcess } from './traced-process.ts';
 import {
   artifactsOf,
   differences,
@@ -31,6 +32,13 @@ export interface KillOptions {
   readonly keep: Keep;
 }
 
+/** How a command is run and killed, other than in this process. */
+interface Killer {
+  /** Numbers the calls of a run; gives how many there are. */
+  count?(args: readonly string[], cwd: string): Promise<number>;
+  run(args: readonly string[], options: KilledRun): Promise<Ended & { readonly calls?: number }>;
+}
+
 /** So many kills of a command are for long hunts. */
 const MANY = 100;
 
@@ -39,42 +47,77 @@ const MANY = 100;
  * whole; the same command must finish, byte for byte as without a kill, and leave nothing else.
  */
 export async function huntKills({ seed, kills, only, keep }: KillOptions): Promise<true> {
+  await inPlace(async (folder) => {
+    for (const scenario of scenarios) {
+      if (only && !only.includes(scenario.name)) continue;
+      if (scenario.takesLong && !only && kills !== undefined && kills < MANY) continue;
+      const place = { folder, random: new Random(`${seed} ${scenario.name}`), kills };
+      await tryScenario(scenario, place, (tally) => keep(`kill ${scenario.name}`, tally));
+    }
+  });
+  return true;
+}
+
+/** The most of each command, unless it is killed at every call: each starts a process that is traced. */
+const SYSTEM_KILLS = 20;
+
+/**
+ * Does the same to the built command line, by the system: at the entry of calls that the kernel gets, in whatever thread or
+ * process. `false` where there is no strace, or nothing is built.
+ */
+export async function huntSystemKills({ seed, kills, only, keep }: KillOptions): Promise<boolean> {
+  if (!canTrace()) return false;
+  await inPlace(async (folder) => {
+    for (const scenario of scenarios) {
+      if (only ? !only.includes(scenario.name) : !scenario.bySystem) continue;
+      const killer = new TracedProcess();
+      const random = new Random(`${seed} ${scenario.name}`);
+      const place = { folder, random, kills: kills && Math.min(kills, SYSTEM_KILLS), killer };
+      await tryScenario(scenario, place, (tally) => keep(`system kill ${scenario.name}`, tally));
+    }
+  });
+  return true;
+}
+
+/** Does work with a folder, beside a Hub, in a process in which all others are gone. */
+async function inPlace(work: (folder: string) => Promise<void>): Promise<void> {
   const folder = ownFolder('kills');
   const hub = await startHub();
   for (const [name, repository] of await hubRepositories()) hub.repositories.set(name, repository);
   process.env.HF_ENDPOINT = hub.url;
   const restore = prepareProcess();
   try {
-    for (const scenario of scenarios) {
-      if (only && !only.includes(scenario.name)) continue;
-      if (scenario.takesLong && !only && kills !== undefined && kills < MANY) continue;
-      if (scenario.needs !== undefined && !existsSync(scenario.needs)) continue;
-      const place = { folder: folder.path, random: new Random(`${seed} ${scenario.name}`), kills };
-      const tally = await killScenario(scenario, place).catch((error: unknown) => ({
-        ...emptyTally(),
-        findings: [{ input: 0, what: String(error) }],
-      }));
-      keep(`kill ${scenario.name}`, tally);
-      // What did not work.
-      for (const entry of readdirSync(folder.path)) rmSync(join(folder.path, entry), { recursive: true });
-    }
+    await work(folder.path);
   } finally {
     restore();
     await hub.close();
     folder.remove();
   }
-  return true;
+}
+
+async function tryScenario(scenario: Scenario, place: Place, keep: (tally: Tally) => void): Promise<void> {
+  if (scenario.needs !== undefined && !existsSync(scenario.needs)) return;
+  const failed = (error: unknown) => ({ ...emptyTally(), findings: [{ input: 0, what: String(error) }] });
+  keep(await killScenario(scenario, place).catch(failed));
+  for (const entry of readdirSync(place.folder)) rmSync(join(place.folder, entry), { recursive: true });
+}
+
+function killerOf(inside: string | undefined): Killer {
+  if (inside === undefined) return { run: sdconvertHere };
+  return { run: (args, options) => sdconvertAround(args, { inside, ...options }) };
 }
 
 interface Place {
   readonly folder: string;
   readonly random: Random;
   readonly kills: number | undefined;
+  /** The scenario's own when left out. */
+  readonly killer?: Killer | undefined;
 }
 
 async function killScenario(
   { prepare, args, name, inside, together = /_chunk\d/, varies = /^$/, grows = /^$/ }: Scenario,
-  { folder, random, kills }: Place,
+  { folder, random, kills, killer = killerOf(inside) }: Place,
 ): Promise<Tally> {
   let places = 0;
   // The process remembers folders that it has looked through: each run has one that is new to it.
@@ -85,25 +128,28 @@ async function killScenario(
     const { code, output } = await sdconvertHere(own, { cwd: base });
     if (code !== 0) throw new Error(`${name} cannot be prepared: ${output}`);
   });
-  const run: typeof sdconvertHere = (own, options) =>
-    inside === undefined ? sdconvertHere(own, options) : sdconvertAround(own, { inside, ...options });
   const seen = (place: string): Tree => sameWhereVaries(treeOf(place), varies);
   const old = seen(base);
   const whole = copyOf(base, newPlace());
   // Records are brought up to date artifact by artifact, in every command.
   const states = new FileStates(new RegExp(`(^|/)sdconvert\\.json$|${grows.source}`));
-  const { code, output, calls } = await run(args, { cwd: whole, states });
+  // Who counts tells of no states.
+  const { code, output, calls = 0 } = await killerOf(inside).run(args, { cwd: whole, states });
   if (code !== 0) throw new Error(`${name} does not work without a kill: ${output}`);
   const fresh = seen(whole);
-  rmSync(whole, { recursive: true });
+  const counted = await killer.count?.(args, copyOf(base, newPlace()));
 
   const tally = emptyTally();
-  for (const call of chosenCalls(calls, kills, random)) {
+  for (const call of chosenCalls(counted ?? calls, kills, random)) {
+    for (const entry of readdirSync(folder))
+      if (join(folder, entry) !== base) rmSync(join(folder, entry), { recursive: true });
     const before = copyOf(base, newPlace());
-    const killed = await run(args, { cwd: before, killAt: call });
+    const killed = await killer.run(args, { cwd: before, killAt: call });
     const place = newPlace();
     renameSync(before, place);
     tally.inputs++;
+    if (killed.code === NOT_REACHED) tally.refused++;
+    if (killed.code === NOT_REACHED) continue;
     const wrong =
       (killed.code === 'SIGKILL'
         ? undefined
@@ -113,10 +159,7 @@ async function killScenario(
       (readdirSync(folder).length > 2 ? `something lies beside it: ${readdirSync(folder)}` : undefined);
     if (wrong === undefined) tally.accepted++;
     else tally.findings.push({ input: call, what: wrong });
-    for (const entry of readdirSync(folder))
-      if (join(folder, entry) !== base) rmSync(join(folder, entry), { recursive: true });
   }
-  rmSync(base, { recursive: true });
   return tally;
 }
 

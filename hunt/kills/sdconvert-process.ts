@@ -51,7 +51,14 @@ export function sdconvertProcess(
   { cwd, env = {}, within = [] }: RunOptions,
 ): Promise<Ended> {
   const line = [...within, process.execPath, '--no-warnings', ...['--import', preload], main, ...args];
-  const [command = '', ...rest] = line;
+  return runLine(line, { cwd, env });
+}
+
+/** Runs a command; it ends with this process. */
+export function runLine(
+  [command = '', ...rest]: readonly string[],
+  { cwd, env = {} }: Omit<RunOptions, 'within'>,
+): Promise<Ended> {
   const child = spawn(command, rest, {
     cwd,
     env: { ...process.env, ...env },

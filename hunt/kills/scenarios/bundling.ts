@@ -6,6 +6,7 @@ import { convert, modelsThatDraw, type Scenario } from './scenario.ts';
 export const bundling: readonly Scenario[] = [
   {
     name: 'bundle',
+    bySystem: true,
     async prepare(_, sdconvert) {
       await makeRandomWeights();
       await sdconvert(...convert, '--target', 'coreml', '--no-bundle');

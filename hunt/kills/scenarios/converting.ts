@@ -20,6 +20,7 @@ export const converting: readonly Scenario[] = [
   },
   {
     name: 'convert --force',
+    bySystem: true,
     async prepare(_, sdconvert) {
       await makeRandomWeights();
       await sdconvert(...convert, '--precision', 'float32');

@@ -27,6 +27,7 @@ export const fetching: readonly Scenario[] = [
   },
   {
     name: 'batch item',
+    bySystem: true,
     prepare: manifest,
     args: ['batch', 'batch.json'],
     varies: hashes,
@@ -52,6 +53,7 @@ export const fetching: readonly Scenario[] = [
   },
   {
     name: 'download',
+    bySystem: true,
     async prepare(folder) {
       mkdirSync(join(folder, 'cache'));
     },

@@ -28,6 +28,7 @@ export const rewriting: readonly Scenario[] = [
   },
   {
     name: 'quantize --in-place',
+    bySystem: true,
     prepare: (folder) => lay.package(folder),
     args: ['quantize', 'x_unet.mlpackage', '--nbits', '4', '--in-place'],
   },
@@ -77,6 +78,7 @@ export const rewriting: readonly Scenario[] = [
   },
   {
     name: 'chunk --remove-original',
+    bySystem: true,
     prepare: (folder) => lay.package(folder),
     args: ['chunk', 'x_unet.mlpackage', '--max-chunk-size', '30kB', '--remove-original'],
   },
@@ -87,6 +89,7 @@ export const rewriting: readonly Scenario[] = [
   },
   {
     name: 'compile',
+    bySystem: true,
     async prepare(folder, sdconvert) {
       await lay.package(folder);
       await sdconvert('compile', 'x_unet.mlpackage');

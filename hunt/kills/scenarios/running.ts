@@ -21,6 +21,7 @@ const report = /report\.(html|json)$/;
 export const running: readonly Scenario[] = [
   {
     name: 'run',
+    bySystem: true,
     async prepare(folder) {
       await lay.onnx(folder);
       await feeds(folder, 'in.safetensors');

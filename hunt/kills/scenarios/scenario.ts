@@ -25,6 +25,8 @@ export interface Scenario {
   readonly grows?: RegExp;
   /** The program, by its name, of the process that the command starts for its work, and that is killed instead of it. */
   readonly inside?: string;
+  /** Whether it is also killed by the system: one of each way to write, of those that end soon. */
+  readonly bySystem?: boolean;
   /** What must have been built: it is left out where this is missing. */
   readonly needs?: string;
   /** Left out of short hunts, unless it is named. */
