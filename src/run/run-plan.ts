@@ -54,7 +54,7 @@ export function peakBytes(largestPart: number): number {
   return PROCESS_BYTES + largestPart;
 }
 
-/** Share of the limit that values may take in memory while they wait for a later part. */
+/** Share of the limit that values may take in memory while they wait for a later part, where the parts leave so much. */
 const WAITING_SHARE = 1 / 16;
 
 /**
@@ -62,9 +62,6 @@ const WAITING_SHARE = 1 / 16;
  * 15 parts, where 2,000 had been planned for the process, a part and the values that wait.
  */
 const KEPT_SHARE = 1 / 10;
-
-/** Share of the limit that no part gets, where there are several. */
-const BESIDE_SHARE = WAITING_SHARE + KEPT_SHARE;
 
 /**
  * Plans to run a chain of models on cases of inputs of the same shapes in at most `maxBytes` of memory, the process included.
@@ -94,20 +91,22 @@ async function planPasses(
 ): Promise<RunPlan> {
   const [first] = passes;
   const shapes = new Map([...(first ?? [])].map(([name, { shape }]) => [name, shape]));
-  const besideParts = maxBytes * BESIDE_SHARE;
-  const parts = await planParts(chain, shapes, maxBytes - PROCESS_BYTES - besideParts, scratch);
+  const [kept, waiting] = [maxBytes * KEPT_SHARE, maxBytes * WAITING_SHARE];
+  const parts = await planParts(chain, shapes, maxBytes - PROCESS_BYTES - kept - waiting, scratch);
   const segments = parts.map(({ segment }) => segment);
   const largest = Math.max(...segments.map(({ bytes }) => bytes));
   const weights = Math.max(...segments.map(({ model }) => bytesOf(model.dataFiles)));
   const peak = peakBytes(largest);
+  // Beside an operation that alone takes more than a part should, less may wait in memory.
+  const waitingBytes = Math.max(0, Math.min(waiting, maxBytes - kept - peak));
   return {
     chain,
     parts,
     passes,
     rows,
     // What does not fit fits into the limit of which this part is left to it.
-    bytes: parts.length > 1 ? Math.max(peak + besideParts, peak / (1 - BESIDE_SHARE)) : peak,
-    waitingBytes: maxBytes * WAITING_SHARE,
+    bytes: parts.length > 1 ? Math.max(peak + waitingBytes + kept, peak / (1 - KEPT_SHARE)) : peak,
+    waitingBytes,
     temporaryBytes: weights + passes.length * mostWaiting(parts),
     products: passes.length * segments.reduce((sum, { products }) => sum + products, 0),
   };

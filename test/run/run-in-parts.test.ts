@@ -128,7 +128,11 @@ test('what a plan needs is a limit that it keeps to', { timeout: 300_000 }, asyn
     const { bytes } = await planRun(chain, feeds, tooLittle, scratch);
     expect(bytes).toBeGreaterThan(tooLittle);
     const enough = 1.01 * bytes; // other cuts have other values that cross
-    expect((await planRun(chain, feeds, enough, scratch)).bytes).toBeLessThanOrEqual(enough);
+    const plan = await planRun(chain, feeds, enough, scratch);
+    expect(plan.bytes).toBeLessThanOrEqual(enough);
+    expect(plan.waitingBytes, 'the operation takes what others leave to values that wait').toBeLessThan(
+      enough / 16,
+    );
   } finally {
     await chain.close();
     await scratch.close();
