@@ -26,6 +26,8 @@ const path = (name: string): string => fileURLToPath(new URL(name, import.meta.u
 /** The command line as users have it. */
 const sdconvert = ['node', path('../bin/sdconvert.js')] as const;
 
+const NUMPY_LOOP = path('numpy_loop.py');
+
 const COPY = 'cp -r';
 const COPY_MODEL = 'cp -r of the package';
 
@@ -51,7 +53,17 @@ export function conversionCases({ checkpoint, output }: Places): Case[] {
       command: ['sh', '-c', 'find "$0" -name "*.safetensors" -exec openssl sha256 {} +', checkpoint],
       once: true,
     },
-    { name: 'read, convert, write (NumPy)', command: ['python3', path('numpy_loop.py'), checkpoint, output] },
+    { name: 'read, convert, write (NumPy)', command: ['python3', NUMPY_LOOP, checkpoint, output] },
+    {
+      name: 'the same with hashes, one target',
+      command: needed(checkpoint, join(output, 'one')),
+      once: true,
+    },
+    {
+      name: 'the same with hashes, two targets',
+      command: needed(checkpoint, join(output, 'one'), join(output, 'two')),
+      once: true,
+    },
     { name: 'ONNX', command: convert('--target', 'onnx') },
     { name: 'Core ML, chunks', command: convert('--target', 'coreml', '--chunk-unet', '--no-bundle') },
     { name: 'both, chunks, Resources', command: convert('--chunk-unet') },
@@ -61,6 +73,17 @@ export function conversionCases({ checkpoint, output }: Places): Case[] {
     { name: 'inspect', command: [...sdconvert, 'inspect', checkpoint] },
   ];
   return cases.map((each) => ({ ...each, baseline: COPY }));
+}
+
+/**
+ * What nobody can leave out, by programs that do little else: NumPy converts while OpenSSL hashes the checkpoint on another core,
+ * then OpenSSL hashes the results, a file on each core, and they are synced.
+ */
+function needed(checkpoint: string, ...outputs: string[]): Case['command'] {
+  const hash = 'find "$@" -name "*.safetensors" -print0 | xargs -0 -n 1 -P 2 openssl sha256';
+  const script = `set -e; loop=$1; from=$2; shift 2
+openssl sha256 $(find "$from" -name "*.safetensors") & python3 "$loop" "$from" "$@"; wait; ${hash}; sync -f "$1"`;
+  return ['sh', '-c', script, 'sh', NUMPY_LOOP, checkpoint, ...outputs];
 }
 
 /** What is done with artifacts that exist. */
@@ -79,6 +102,16 @@ export function artifactCases({ output, made }: Places): Case[] {
   const prompt = ['--prompt', 'a circle', '--num-inference-steps', '1', '--seed', '0'];
   const cases: Case[] = [
     { name: COPY_MODEL, command: ['cp', '-r', model, output] },
+    {
+      name: 'cp -r of the package, SHA-256 (OpenSSL), sync',
+      command: [
+        'sh',
+        '-c',
+        'cp -r "$0" "$1" && find "$1" -type f -exec openssl sha256 {} + && sync -f "$1"',
+        model,
+        output,
+      ],
+    },
     { name: 'chunk the package', command: [...sdconvert, 'chunk', '--quiet', model, '-o', output] },
     { name: 'quantize the package, 6 bits', command: quantize(model, targetPackage, ...bits) },
     { name: 'quantize ONNX, 6 bits', command: quantize(onnx, output, ...bits) },

@@ -74,7 +74,7 @@ function casesOf(name: string): Case[] {
   const hasNumpy = spawnSync('python3', ['-c', 'import numpy']).status === 0;
   return all.filter(
     (each) =>
-      (wanted.includes(each) || baselines.has(each.name)) && (hasNumpy || each.command[0] !== 'python3'),
+      (wanted.includes(each) || baselines.has(each.name)) && (hasNumpy || !each.command.some((part) => part.endsWith('.py'))),
   );
 }
 
