@@ -8,6 +8,8 @@ export interface Case {
   readonly command: readonly [string, ...string[]];
   /** The case of the same round that it is compared with. */
   readonly baseline?: string;
+  /** Python's packages that it needs; it is left out where `python3` lacks one. */
+  readonly packages?: readonly string[];
   /** Whether it is measured for Stable Diffusion 1.5 in float32 only. */
   readonly once?: boolean;
 }
@@ -27,6 +29,8 @@ const path = (name: string): string => fileURLToPath(new URL(name, import.meta.u
 const sdconvert = ['node', path('../bin/sdconvert.js')] as const;
 
 const NUMPY_LOOP = path('numpy_loop.py');
+const TORCH_BASELINE = path('torch_baseline.py');
+const DIFFUSERS = ['torch', 'diffusers', 'transformers'];
 
 const COPY = 'cp -r';
 const COPY_MODEL = 'cp -r of the package';
@@ -53,15 +57,33 @@ export function conversionCases({ checkpoint, output }: Places): Case[] {
       command: ['sh', '-c', 'find "$0" -name "*.safetensors" -exec openssl sha256 {} +', checkpoint],
       once: true,
     },
-    { name: 'read, convert, write (NumPy)', command: ['python3', NUMPY_LOOP, checkpoint, output] },
+    {
+      name: 'read, convert, write (NumPy)',
+      command: ['python3', NUMPY_LOOP, checkpoint, output],
+      packages: ['numpy'],
+    },
     {
       name: 'the same with hashes, one target',
       command: needed(checkpoint, join(output, 'one')),
+      packages: ['numpy'],
       once: true,
     },
     {
       name: 'the same with hashes, two targets',
       command: needed(checkpoint, join(output, 'one'), join(output, 'two')),
+      packages: ['numpy'],
+      once: true,
+    },
+    {
+      name: 'loading in float16 (diffusers)',
+      command: ['python3', TORCH_BASELINE, checkpoint],
+      packages: DIFFUSERS,
+      once: true,
+    },
+    {
+      name: 'exporting the UNet (torch.onnx)',
+      command: ['python3', TORCH_BASELINE, checkpoint, output],
+      packages: DIFFUSERS,
       once: true,
     },
     { name: 'ONNX', command: convert('--target', 'onnx') },
