@@ -8,6 +8,7 @@ import { sizeOf } from '../hub/hub-cache.ts';
 import { type HubId, isOutput, isPlainPath, requireHubId } from '../hub/hub-id.ts';
 import type { HubOptions } from '../hub/hub-options.ts';
 import { type Snapshot, withSnapshot } from '../hub/snapshot.ts';
+import { createFolder } from '../io/create-folders.ts';
 import { copyFile, exists, linkFile } from '../io/disk.ts';
 import { hashStream } from '../io/hashing/hash-stream.ts';
 import { checkRequest } from './check-request.ts';
@@ -120,13 +121,36 @@ const weights = /\.(safetensors|bin|ckpt|pt|pth|gguf|onnx_data(_\d+)?)$/;
 
 /**
  * Copies the files of the cache into the output, where the cache must not change with them, but gives weights a second name
- * there; those that are there already with the same bytes are kept.
+ * there; those that are there already with the same bytes are kept. A model that is a folder appears whole.
  */
 async function layOut(snapshot: Snapshot, files: Downloaded['files'], output: string): Promise<void> {
-  for (const { name, byteLength } of files) {
-    const [source, path] = [join(snapshot.folder, name), join(output, name)];
-    const isThere =
-      (await sizeOf(path)) === byteLength && (await hashStream(path)) === (await hashStream(source));
-    if (!isThere) await (weights.test(name) ? linkFile : copyFile)(source, path);
+  const models = Object.groupBy(files, ({ name }) => modelFolder.exec(name)?.[0] ?? '');
+  for (const [folder, own = []] of Object.entries(models)) {
+    const missing = [];
+    for (const file of own) if (!(await isThere(snapshot, file, output))) missing.push(file.name);
+    if (missing.length === 0) continue;
+    if (folder === '')
+      for (const name of missing) await place(join(snapshot.folder, name), join(output, name));
+    else
+      await createFolder(join(output, folder), async (growing) => {
+        for (const { name } of own)
+          await place(join(snapshot.folder, name), join(growing, name.slice(folder.length)));
+      });
   }
+}
+
+/** The folder of a Core ML or Core AI model in a file's name. */
+const modelFolder = /^.*?\.(mlpackage|mlmodelc|aimodel)(?=\/)/;
+
+async function isThere(
+  snapshot: Snapshot,
+  { name, byteLength }: Downloaded['files'][number],
+  output: string,
+): Promise<boolean> {
+  const [source, path] = [join(snapshot.folder, name), join(output, name)];
+  return (await sizeOf(path)) === byteLength && (await hashStream(path)) === (await hashStream(source));
+}
+
+async function place(source: string, path: string): Promise<void> {
+  await (weights.test(source) ? linkFile : copyFile)(source, path);
 }

@@ -2,6 +2,7 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
+  promises,
   readFileSync,
   renameSync,
   rmSync,
@@ -9,7 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { download } from '../../src/commands/download.ts';
 import { NotFoundError, RequestError } from '../../src/errors.ts';
 import { checkpointFiles, neededFiles, repository, scrambled } from '../support/hub-checkpoint.ts';
@@ -50,6 +51,20 @@ describe('ready-made Core ML models', () => {
     expect(filesBelow(path)).toEqual(
       Object.keys(coreMl).filter((name) => name.startsWith('original/packages/')),
     );
+  });
+
+  test('and appear whole: one that cannot be copied to its end is not there', async () => {
+    const request = { ...hub.options, repo: ready, variant: 'original/packages', output: 'x' };
+    const copy = promises.copyFile.bind(promises);
+    const failing = vi.spyOn(promises, 'copyFile').mockImplementation(async (from, ...rest) => {
+      if (String(from).endsWith('Manifest.json')) throw Object.assign(new Error('full'), { code: 'ENOSPC' });
+      await copy(from, ...rest);
+    });
+    await expect(download(request)).rejects.toThrow();
+    failing.mockRestore();
+    expect(existsSync('x/original/packages/Unet.mlpackage')).toBe(false);
+    await download(request);
+    expect(filesBelow('x')).toHaveLength(3);
   });
 
   test('or where they are wanted', async () => {

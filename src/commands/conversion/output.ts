@@ -67,8 +67,12 @@ export async function ownerOf(
   for (const component of components.filter(isRead)) own[component.name] ??= await fingerprintOf(component);
   const provenance = await readProvenance(output);
   const other = provenance?.checkpoint;
-  if (!provenance)
-    return { checkpoint: { name, components: own }, foreign: [], ...(await strangers(output)) };
+  if (!provenance) {
+    const found = await strangers(output);
+    // Another run may have written what was seen.
+    if (found.obstacle && (await readProvenance(output))) return ownerOf(output, name, components);
+    return { checkpoint: { name, components: own }, foreign: [], ...found };
+  }
   if (!other || isSame(other, { name, components: own })) {
     const all = { ...other?.components, ...own };
     const sorted = Object.entries(all).sort(([a], [b]) => (a < b ? -1 : 1));
