@@ -1,90 +1,139 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { startHub } from '../../test/support/hub-server.ts';
 import { makeRandomWeights } from '../../test/support/random-weights.ts';
 import { inProject } from '../formats/seeds.ts';
 import { emptyTally, type Keep } from '../tally.ts';
+import { ownFolder } from './own-folder.ts';
+import { hubRepositories } from './scenarios/hub-repositories.ts';
+import { autoencoder, convert, lay, modelsThatDraw } from './scenarios/scenario.ts';
 import { type Ended, sdconvertProcess } from './sdconvert-process.ts';
-import { differences, leftovers, type Tree, treeOf } from './tree.ts';
+import { differences, leftovers, sameWhereVaries, type Tree, treeOf } from './tree.ts';
 
-const convert = [
-  ...[
-    'convert',
-    '--model-version',
-    inProject('test/fixtures/tiny-autoencoder'),
-    '-o',
-    'out',
-    '--target',
-    'onnx',
-  ],
-  ...['--latent-h', '8', '--latent-w', '8'],
-];
+const toOnnx = [...convert, '--target', 'onnx'];
+const otherwise = [...toOnnx, '--precision', 'float32'];
 
-/** Two runs into one output: what each is told, and what each runs within. */
+/** Two runs into one place: what each is told, what is there before, and what each runs within. */
 interface Pair {
   readonly name: string;
-  readonly options: readonly (readonly string[])[];
+  readonly commands: readonly [readonly string[], readonly string[]];
+  prepare?(folder: string): Promise<void>;
   readonly within?: readonly string[];
+  /** Files that tell of the time that passed. */
+  readonly varies?: RegExp;
+  /** What must have been built. */
+  readonly needs?: string;
 }
 
 /** Processes that number their processes for themselves, as containers do. */
 const ownNumbers = ['unshare', '-Urp', '--fork', '--kill-child'];
 
+function same(...command: string[]): Pair['commands'] {
+  return [command, command];
+}
+
+const quantize = (bits: string): string[] => ['quantize', 'unet', '--nbits', bits, '-o', 'small'];
+const chunk = (size: string): string[] => ['chunk', 'unet', '--max-chunk-size', size, '-o', 'cut'];
+
+async function conversion(folder: string): Promise<void> {
+  await sdconvertProcess(toOnnx, { cwd: folder });
+}
+
 const pairs: readonly Pair[] = [
-  { name: 'same options', options: [[], []] },
-  { name: 'other options', options: [[], ['--precision', 'float32']] },
-  { name: 'same options in namespaces', options: [[], []], within: ownNumbers },
+  { name: 'same options', commands: [toOnnx, toOnnx] },
+  { name: 'other options', commands: [toOnnx, otherwise] },
+  { name: 'same options in namespaces', commands: [toOnnx, toOnnx], within: ownNumbers },
+  { name: 'other options in namespaces', commands: [toOnnx, otherwise], within: ownNumbers },
+  { name: 'quantize', prepare: lay.onnx, commands: [quantize('8'), quantize('4')] },
+  { name: 'chunk', prepare: lay.onnx, commands: [chunk('30kB'), chunk('20kB')] },
   {
-    name: 'other options in namespaces',
-    options: [[], ['--precision', 'float32']],
-    within: ownNumbers,
+    name: 'compile',
+    prepare: lay.package,
+    commands: same('compile', 'x_unet.mlpackage', '-o', 'compiled.mlmodelc'),
+  },
+  {
+    name: 'bundle',
+    prepare: modelsThatDraw,
+    commands: same('bundle', 'out', '--for', 'openvino', '-o', 'apps'),
+  },
+  {
+    name: 'report',
+    prepare: conversion,
+    commands: same('report', 'out', '--reference', autoencoder, '-o', 'card'),
+    varies: /report\.(html|json)$/,
+  },
+  {
+    name: 'web',
+    prepare: modelsThatDraw,
+    commands: same('web', 'out', '--no-demo', '-o', 'page'),
+    needs: inProject('dist/page'),
+  },
+  { name: 'download', commands: same('download', 'org/model', '-o', 'model', '--cache-dir', 'cache') },
+  {
+    name: 'batch',
+    async prepare(folder) {
+      const options = { targets: ['onnx'], sizes: { latentHeight: 8, latentWidth: 8 } };
+      const manifest = { output: 'out', options, sources: [autoencoder] };
+      writeFileSync(join(folder, 'batch.json'), JSON.stringify(manifest));
+    },
+    commands: same('batch', 'batch.json'),
+    varies: /\.sdconvert-hashes\.json$/,
   },
 ];
 
 /**
- * Starts two conversions into one output at once, again and again. One of them must be there whole afterwards, byte for byte
+ * Starts two commands into one place at once, again and again. One of them must be there whole afterwards, byte for byte
  * as without the other; the other must have said that somebody writes there or that something else is there, or have found
  * its own result.
  */
 export async function huntPairs(rounds: number, keep: Keep): Promise<true> {
   await makeRandomWeights();
-  const folder = mkdtempSync(join(tmpdir(), 'sdconvert-pairs-'));
+  const folder = ownFolder('pairs');
+  const hub = await startHub();
+  for (const [name, repository] of await hubRepositories()) hub.repositories.set(name, repository);
+  process.env.HF_ENDPOINT = hub.url;
   try {
     for (const pair of pairs) {
-      if (pair.within && !(await canUnshare(folder))) continue;
-      const tally = emptyTally();
-      const alone: Tree[] = [];
-      for (const options of pair.options) alone.push(await treeAlone(folder, options));
-      for (let round = 0; round < rounds; round++) {
-        const wrong = await tryPair(pair, alone, folder);
-        tally.inputs++;
-        if (wrong === undefined) tally.accepted++;
-        else tally.findings.push({ input: round, what: wrong });
-      }
-      keep(`pair with ${pair.name}`, tally);
+      if (pair.within && !(await canUnshare(folder.path))) continue;
+      if (pair.needs !== undefined && !existsSync(pair.needs)) continue;
+      keep(`pair with ${pair.name}`, await tryRounds(pair, rounds, folder.path));
     }
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    await hub.close();
+    folder.remove();
   }
   return true;
 }
 
-async function treeAlone(folder: string, options: readonly string[]): Promise<Tree> {
-  const place = freshFolder(folder);
-  await sdconvertProcess([...convert, ...options], { cwd: place });
-  return treeOf(place);
+async function tryRounds(pair: Pair, rounds: number, folder: string) {
+  const tally = emptyTally();
+  const base = freshFolder(folder, 'base');
+  await pair.prepare?.(base);
+  const alone: Tree[] = [];
+  for (const command of pair.commands) {
+    const place = copyOf(base, folder);
+    await sdconvertProcess(command, { cwd: place });
+    alone.push(treeFor(pair, place));
+  }
+  for (let round = 0; round < rounds; round++) {
+    const wrong = await tryPair(pair, alone, copyOf(base, folder));
+    tally.inputs++;
+    if (wrong === undefined) tally.accepted++;
+    else tally.findings.push({ input: round, what: wrong });
+  }
+  return tally;
 }
 
-async function tryPair(
-  { options, within }: Pair,
-  alone: readonly Tree[],
-  folder: string,
-): Promise<string | undefined> {
-  const place = freshFolder(folder);
+function treeFor({ varies = /^$/ }: Pair, place: string): Tree {
+  return sameWhereVaries(treeOf(place), varies);
+}
+
+async function tryPair(pair: Pair, alone: readonly Tree[], place: string): Promise<string | undefined> {
+  const { within } = pair;
   const ended = await Promise.all(
-    options.map((own) => sdconvertProcess([...convert, ...own], { cwd: place, within })),
+    pair.commands.map((command) => sdconvertProcess(command, { cwd: place, within })),
   );
-  const tree = treeOf(place);
+  const tree = treeFor(pair, place);
   const rest = leftovers(tree);
   if (rest.length > 0) return `left behind: ${rest.join(', ')}`;
   const winners = ended.filter(({ code }) => code === 0);
@@ -106,8 +155,14 @@ function saysSo({ code, output }: Ended, isSame: boolean): boolean {
   return code === 1 && /another run is writing into|already exists|another run has just changed/.test(output);
 }
 
-function freshFolder(folder: string): string {
-  const place = join(folder, 'place');
+function copyOf(base: string, folder: string): string {
+  const place = freshFolder(folder, 'place');
+  cpSync(base, place, { recursive: true });
+  return place;
+}
+
+function freshFolder(folder: string, name: string): string {
+  const place = join(folder, name);
   rmSync(place, { recursive: true, force: true });
   mkdirSync(place);
   return place;

@@ -70,7 +70,8 @@ export function artifactsOf(tree: Tree): ReadonlyMap<string, Tree> {
   for (const [path, hash] of tree) {
     // What is unfinished, or an empty folder, is no artifact.
     if (path.endsWith('/') || leftovers(new Map([[path, hash]])).length > 0) continue;
-    const [bundle] = /^.*?\.(mlpackage|mlmodelc)(?=\/)/.exec(path) ?? [];
+    // The cache of the Hub is everybody's, and filled file by file.
+    const [bundle] = /^(?!cache\/).*?\.(mlpackage|mlmodelc|aimodel)(?=\/)/.exec(path) ?? [];
     const folder = path.replace(/\/[^/]*$/, '');
     const artifact = bundle ?? (/\/model\.onnx(_data.*)?$/.test(path) ? folder : path);
     const files = artifacts.get(artifact) ?? new Map<string, string>();
