@@ -13,7 +13,7 @@ const LOOK_AGAIN = 50;
 /**
  * Does work that no other process (or other part of this one) does at the same time under the same lock file. A holder
  * that died is replaced; one that only slept longer than a minute wakes up without its lock, so the work must be harmless
- * to do twice. Throws `InterruptedError` when the signal aborts the wait.
+ * to do twice. Throws `InterruptedError` when the signal aborts the wait, and as `createOnce` does.
  */
 export async function underLock<T>(
   path: string,
@@ -49,8 +49,9 @@ export async function sweepLock(path: string): Promise<boolean> {
   return true;
 }
 
+/** What is dated in the future by more than clocks differ says nothing, either. */
 async function isOld(path: string): Promise<boolean> {
-  return Date.now() - ((await lookAtFile(path))?.changed ?? Date.now()) > DEAD_AFTER;
+  return Math.abs(Date.now() - ((await lookAtFile(path))?.changed ?? Date.now())) > DEAD_AFTER;
 }
 
 async function isStale(path: string): Promise<boolean> {

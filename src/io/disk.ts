@@ -144,9 +144,7 @@ export async function writeText(path: string, text: string): Promise<void> {
 
 /** Copies one file; the copy appears complete or not at all. Throws as `openFile` and `createFile` do. */
 export async function copyFile(from: string, to: string): Promise<void> {
-  const kind = await pathKind(from);
-  if (kind === undefined) throw notFound(from);
-  if (kind === 'folder') throw folderInsteadOfFile(from);
+  await (await openFile(from)).close(); // the system would wait for a pipe, and copy a device without end
   await replaceFile(to, (growing) =>
     fs.copyFile(from, growing, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL),
   );

@@ -1,5 +1,6 @@
 import { constants, promises as fs } from 'node:fs';
 import { dirname } from 'node:path';
+import { RequestError } from '../errors.ts';
 import { makeFolder, writeAll } from './disk.ts';
 import { isThereAlready, rethrow } from './disk-errors.ts';
 
@@ -26,16 +27,28 @@ export async function growFile(path: string): Promise<GrowingFile> {
   };
 }
 
-/** Makes a small file unless there is one: `false` when there is. Of several callers at once only one gets `true`. */
+/**
+ * Makes a small file unless there is one: `false` when there is. Of several callers at once only one gets `true`. Throws
+ * `RequestError` where a folder, a link or a device has its name: nobody will ever remove it.
+ */
 export async function createOnce(path: string, text: string): Promise<boolean> {
   await makeFolder(dirname(path));
   try {
     await fs.writeFile(path, text, { flag: 'wx' });
     return true;
   } catch (error) {
-    if (isThereAlready(error)) return false;
-    return rethrow('write', path)(error);
+    if (!isThereAlready(error)) return rethrow('write', path)(error);
+    const found = await fs.lstat(path).catch(() => undefined);
+    if (found && !found.isFile()) throw noLock(path);
+    return false;
   }
+}
+
+function noLock(path: string): RequestError {
+  return new RequestError({
+    problem: `${path} is no file, but a download keeps others off by a file of this name.`,
+    advice: 'Remove it.',
+  });
 }
 
 /** Marks a file as changed now; a file that is gone is fine. */

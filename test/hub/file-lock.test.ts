@@ -1,9 +1,17 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { hostname } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { InterruptedError } from '../../src/errors.ts';
+import { InterruptedError, RequestError } from '../../src/errors.ts';
 import { sweepLock, underLock } from '../../src/hub/file-lock.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { rejectionOf } from '../support/thrown-by.ts';
@@ -48,6 +56,25 @@ describe('a lock is taken over', () => {
     utimesSync(path, old, old);
     expect(await underLock(path, undefined, async () => 'mine')).toBe('mine');
   });
+});
+
+test('a lock that is dated in the future is taken over, too', async () => {
+  const path = lockOf('future.lock', { host: 'elsewhere', pid: 1 });
+  const future = new Date(Date.now() + 86_400_000);
+  utimesSync(path, future, future);
+  expect(await underLock(path, AbortSignal.timeout(5000), async () => 'mine')).toBe('mine');
+});
+
+test.each([
+  ['a folder', (path: string) => mkdirSync(path)],
+  ['a link to nothing', (path: string) => symlinkSync('nowhere', path)],
+])('%s in the place of a lock is an error, not waited for', async (name, make) => {
+  mkdirSync(temporary(), { recursive: true });
+  const path = temporary(`${name}.lock`);
+  make(path);
+  const failure = await rejectionOf(underLock(path, AbortSignal.timeout(5000), async () => {}));
+  expect(failure).toBeInstanceOf(RequestError);
+  expect(String(failure)).toContain(path);
 });
 
 test('a lock that a killed process left goes, with the guard of one that died replacing it; a living one’s stays', async () => {

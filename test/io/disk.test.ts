@@ -104,11 +104,13 @@ describe('reading', () => {
   test.skipIf(process.platform === 'win32')('a pipe is refused, not waited for', async () => {
     execFileSync('sh', ['-c', 'mkfifo "$0"', at('pipe')]);
     await expect(openFile(at('pipe'))).rejects.toThrow('is a pipe, but a file is needed there');
+    await expect(copyFile(at('pipe'), at('x'))).rejects.toThrow('is a pipe, but a file is needed there');
   });
 
   test.skipIf(process.platform === 'win32')('a device without end is refused, as a text too', async () => {
     await expect(openFile('/dev/zero')).rejects.toThrow('/dev/zero is a device, but a file is needed there');
     await expect(readText('/dev/zero')).rejects.toThrow(RequestError);
+    await expect(copyFile('/dev/zero', at('x'))).rejects.toThrow(RequestError);
   });
 
   test('a text larger than any that is meant is refused before it is read', async () => {
