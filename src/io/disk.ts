@@ -13,7 +13,6 @@ import {
   tooLarge,
 } from './disk-errors.ts';
 import { makeMissing } from './make-missing.ts';
-import { notFound } from './not-found.ts';
 import { rememberOpened } from './opened-files.ts';
 import { remove, rename } from './patient.ts';
 import { openRemote, remoteFile, remoteNames } from './remote-files.ts';
