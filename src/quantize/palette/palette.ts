@@ -52,7 +52,8 @@ export function optimalPalette(
   let [optimum, squaredError, energy] = [0, 0, 0];
   let [cluster, nearest] = [0, 0];
   for (let i = 0; i < values.length; i++) {
-    const [value, count] = [values[i] ?? 0, counts[i] ?? 0];
+    const value = values[i] ?? 0;
+    const count = counts[i] ?? 0;
     if (i === ends[cluster]) cluster++;
     nearest = nearestEntry(rounded, value, nearest);
     optimum += count * (value - (centres[cluster] ?? 0)) ** 2;

@@ -15,6 +15,8 @@ export class RangeSums {
   /** … and of count·x². */
   readonly #squares: Float64Array;
   readonly #squareRests: Float64Array;
+  /** What `#computeExact` gives: a number that is returned takes memory, and a search asks for a million. */
+  readonly #exact = new Float64Array(1);
 
   /** `values` [n]: distinct float16 numbers, ascending; `counts` [n]: how often each occurs, at least once. */
   constructor(values: Float64Array, counts: Float64Array) {
@@ -24,7 +26,8 @@ export class RangeSums {
     [this.#sums, this.#sumRests] = [new Float64Array(n + 1), new Float64Array(n + 1)];
     [this.#squares, this.#squareRests] = [new Float64Array(n + 1), new Float64Array(n + 1)];
     for (let i = 0; i < n; i++) {
-      const [x, count] = [values[i] ?? 0, counts[i] ?? 0];
+      const x = values[i] ?? 0;
+      const count = counts[i] ?? 0;
       this.#counts[i + 1] = (this.#counts[i] ?? 0) + count;
       accumulate(this.#sums, this.#sumRests, i, count * x);
       accumulate(this.#squares, this.#squareRests, i, count * (x * x));
@@ -43,19 +46,25 @@ export class RangeSums {
     const sum = difference(this.#sums, from, to) + difference(this.#sumRests, from, to);
     const squares = difference(this.#squares, from, to) + difference(this.#squareRests, from, to);
     const cost = squares - (sum * sum) / count;
-    return cost > squares * TRUSTED ? cost : this.#exactCost(from, to, count);
+    if (cost > squares * TRUSTED) return cost;
+    this.#computeExact(from, to);
+    return this.#exact[0] ?? 0;
   }
 
-  /** Cost of numbers much closer to each other than to zero: (Σx² · count − (Σx)²) / count, in double-double arithmetic. */
-  #exactCost(from: number, to: number, count: number): number {
-    const [sum, sumRest] = exactDifference(this.#sums, this.#sumRests, from, to);
-    const [squares, squareRest] = exactDifference(this.#squares, this.#squareRests, from, to);
-    const [product, square] = [squares * count, sum * sum];
+  /** Computes the cost of numbers much closer to each other than to zero: (Σx² · count − (Σx)²) / count, in double-double arithmetic. */
+  #computeExact(from: number, to: number): void {
+    const count = difference(this.#counts, from, to);
+    const sum = upper(this.#sums, this.#sumRests, from, to);
+    const sumRest = lower(this.#sums, this.#sumRests, from, to, sum);
+    const squares = upper(this.#squares, this.#squareRests, from, to);
+    const squareRest = lower(this.#squares, this.#squareRests, from, to, squares);
+    const product = squares * count;
+    const square = sum * sum;
     const rest =
       productRest(squares, count, product) +
       squareRest * count -
       (productRest(sum, sum, square) + 2 * sum * sumRest);
-    return Math.max(0, (product - square + rest) / count);
+    this.#exact[0] = Math.max(0, (product - square + rest) / count);
   }
 }
 
@@ -66,25 +75,31 @@ function difference(sums: Float64Array, from: number, to: number): number {
   return (sums[to] ?? 0) - (sums[from] ?? 0);
 }
 
-/** A difference of running sums as a pair. */
-function exactDifference(
-  sums: Float64Array,
-  rests: Float64Array,
-  from: number,
-  to: number,
-): readonly [number, number] {
-  const [begin, end] = [sums[from] ?? 0, sums[to] ?? 0];
+/** A difference of running sums, rounded, … */
+function upper(sums: Float64Array, rests: Float64Array, from: number, to: number): number {
+  return difference(sums, from, to) + roundedOff(sums, rests, from, to);
+}
+
+/** … and what rounding it left out. */
+function lower(sums: Float64Array, rests: Float64Array, from: number, to: number, total: number): number {
+  return difference(sums, from, to) - total + roundedOff(sums, rests, from, to);
+}
+
+/** What is missing in the difference of two running sums: what rounding it left out, and theirs. */
+function roundedOff(sums: Float64Array, rests: Float64Array, from: number, to: number): number {
+  const begin = sums[from] ?? 0;
+  const end = sums[to] ?? 0;
   const high = end - begin;
   const added = high - end;
-  const rest = end - (high - added) - (begin + added) + difference(rests, from, to);
-  const total = high + rest;
-  return [total, high - total + rest];
+  return end - (high - added) - (begin + added) + difference(rests, from, to);
 }
 
 /** Rounding error of a·b (Dekker, 1971). */
 function productRest(a: number, b: number, product: number): number {
-  const [aHigh, bHigh] = [upperHalf(a), upperHalf(b)];
-  const [aLow, bLow] = [a - aHigh, b - bHigh];
+  const aHigh = upperHalf(a);
+  const bHigh = upperHalf(b);
+  const aLow = a - aHigh;
+  const bLow = b - bHigh;
   return aLow * bLow - (product - aHigh * bHigh - aLow * bHigh - aHigh * bLow);
 }
 
