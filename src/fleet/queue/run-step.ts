@@ -81,7 +81,11 @@ const steps: { readonly [K in QueueStep]: (work: Work) => Promise<StepResult> } 
   async check(work) {
     const { store, item, own, site, folder, context } = work;
     const there = await found(work);
-    if (there && isMeasured(item, there)) return resultOf(item, there);
+    if (there && isMeasured(item, there)) {
+      // Whoever put it there may have been killed before it removed its own.
+      if (!work.publish) await folder.finish(item);
+      return resultOf(item, there);
+    }
     if (there) await bringHere(work, there);
     const { bytes } = await convertItem(own, site, context);
     const quality = await checkItem(own, site, context);
@@ -96,7 +100,10 @@ const steps: { readonly [K in QueueStep]: (work: Work) => Promise<StepResult> } 
     // The step before has made it again.
     const checked = await steps.check({ ...work, again: false });
     const { publish: target } = work;
-    if (!target || checked.verdict !== 'pass') return checked;
+    if (!target || checked.verdict !== 'pass') {
+      await folder.finish(item);
+      return checked;
+    }
     const from = await store.get(item.name, own.output, context);
     const title = `Add ${basename(item.name)}, converted by sdconvert ${version}`;
     const upload = { ...target, folder: from, record: RECORD, compare: compareRecords, title };
