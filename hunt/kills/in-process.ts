@@ -61,7 +61,7 @@ export function prepareProcess(): () => void {
  */
 export async function sdconvertHere(
   args: readonly string[],
-  { cwd, killAt = Number.POSITIVE_INFINITY, states }: KilledRun,
+  { cwd, killAt = Number.POSITIVE_INFINITY, states, program = main }: KilledRun,
 ): Promise<Ended & { readonly calls: number }> {
   const killed = Promise.withResolvers<true>();
   const run: Run = {
@@ -75,11 +75,11 @@ export async function sdconvertHere(
   };
   const restore = keepProcess();
   [process.stdout.write, process.stderr.write] = [listen, listen];
-  process.argv = [process.execPath, main, ...args];
+  process.argv = [process.execPath, program, ...args];
   Object.assign(process.env, temporaryIn(cwd));
   process.chdir(cwd);
   try {
-    const ended = current.run(run, () => import(`${main}?run=${runs++}`)).then(() => false);
+    const ended = current.run(run, () => import(`${program}?run=${runs++}`)).then(() => false);
     const wasKilled = await Promise.race([ended, killed.promise]);
     await Promise.allSettled(run.underWay);
     return { code: wasKilled ? 'SIGKILL' : Number(process.exitCode ?? 0), output, calls: run.made };

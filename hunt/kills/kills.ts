@@ -102,8 +102,14 @@ async function tryScenario(scenario: Scenario, place: Place, keep: (tally: Tally
   for (const entry of readdirSync(place.folder)) rmSync(join(place.folder, entry), { recursive: true });
 }
 
-function killerOf(inside: string | undefined): Killer {
-  if (inside === undefined) return { run: sdconvertHere };
+/** What is run, and in which process. */
+interface Commanded {
+  readonly inside: string | undefined;
+  readonly program: string | undefined;
+}
+
+function killerOf({ inside, program }: Commanded): Killer {
+  if (inside === undefined) return { run: (args, options) => sdconvertHere(args, { program, ...options }) };
   return { run: (args, options) => sdconvertAround(args, { inside, ...options }) };
 }
 
@@ -116,8 +122,8 @@ interface Place {
 }
 
 async function killScenario(
-  { prepare, args, name, inside, together = /_chunk\d/, varies = /^$/, grows = /^$/ }: Scenario,
-  { folder, random, kills, killer = killerOf(inside) }: Place,
+  { prepare, args, name, inside, program, together = /_chunk\d/, varies = /^$/, grows = /^$/ }: Scenario,
+  { folder, random, kills, killer = killerOf({ inside, program }) }: Place,
 ): Promise<Tally> {
   let places = 0;
   // The process remembers folders that it has looked through: each run has one that is new to it.
@@ -134,7 +140,7 @@ async function killScenario(
   // Records are brought up to date artifact by artifact, in every command.
   const states = new FileStates(new RegExp(`(^|/)sdconvert\\.json$|${grows.source}`));
   // Who counts tells of no states.
-  const { code, output, calls = 0 } = await killerOf(inside).run(args, { cwd: whole, states });
+  const { code, output, calls = 0 } = await killerOf({ inside, program }).run(args, { cwd: whole, states });
   if (code !== 0) throw new Error(`${name} does not work without a kill: ${output}`);
   const fresh = seen(whole);
   const counted = await killer.count?.(args, copyOf(base, newPlace()));
@@ -155,7 +161,7 @@ async function killScenario(
         ? undefined
         : `it ended with ${killed.code} before its call: ${killed.output}`) ??
       (await wrongAfterKill(place, { old, fresh, states, together, seen })) ??
-      (await wrongAfterRerun({ args, place, next: newPlace(), fresh, seen })) ??
+      (await wrongAfterRerun({ args, program, place, next: newPlace(), fresh, seen })) ??
       (readdirSync(folder).length > 2 ? `something lies beside it: ${readdirSync(folder)}` : undefined);
     if (wrong === undefined) tally.accepted++;
     else tally.findings.push({ input: call, what: wrong });
@@ -225,6 +231,7 @@ async function lookAround(folder: string): Promise<void> {
 
 interface Rerun {
   readonly args: readonly string[];
+  readonly program: string | undefined;
   readonly place: string;
   /** Another name for it, which the process does not know yet. */
   readonly next: string;
@@ -232,10 +239,17 @@ interface Rerun {
   readonly seen: States['seen'];
 }
 
-async function wrongAfterRerun({ args, place, next, fresh, seen }: Rerun): Promise<string | undefined> {
+async function wrongAfterRerun({
+  args,
+  program,
+  place,
+  next,
+  fresh,
+  seen,
+}: Rerun): Promise<string | undefined> {
   const wasDone = differences(seen(place), fresh).length === 0;
   renameSync(place, next);
-  const { code, output } = await sdconvertHere(args, { cwd: next });
+  const { code, output } = await sdconvertHere(args, { cwd: next, program });
   // What is done already may be refused: the original is gone, or the result exists.
   if (code !== 0 && !(wasDone && code === 1)) return `the same command again ends with ${code}: ${output}`;
   const tree = seen(next);

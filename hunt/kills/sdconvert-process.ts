@@ -32,6 +32,8 @@ export interface KilledRun {
   readonly cwd: string;
   /** Number of the call that it is killed before; it is not killed where it is left out. */
   readonly killAt?: number | undefined;
+  /** The command line when left out; only where it runs in this process. */
+  readonly program?: string | undefined;
   /** Takes note of the files in the folder before each call that changes the disk. */
   readonly states?: FileStates | undefined;
 }

@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeRandomWeights } from '../../../test/support/random-weights.ts';
+import { inProject } from '../../formats/seeds.ts';
 import { weights } from './hub-repositories.ts';
 import { autoencoder, type Scenario } from './scenario.ts';
 
@@ -33,6 +34,17 @@ export const fetching: readonly Scenario[] = [
     varies: hashes,
     inside: 'run-item-worker',
     takesLong: true,
+  },
+  {
+    name: 'worker',
+    async prepare(folder) {
+      await manifest(folder);
+      for (const name of ['own', 'store']) mkdirSync(join(folder, name));
+    },
+    program: inProject('hunt/kills/step-program.ts'),
+    args: ['batch.json', 'own', 'store'],
+    together: /^store\//,
+    grows: /^own\//, // and goes again
   },
   { name: 'batch --init', prepare: async () => {}, args: ['batch', '--init'] },
   {

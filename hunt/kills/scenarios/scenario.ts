@@ -23,6 +23,8 @@ export interface Scenario {
    * kill. Records are such files in every command.
    */
   readonly grows?: RegExp;
+  /** What is run instead of the command line. */
+  readonly program?: string;
   /** The program, by its name, of the process that the command starts for its work, and that is killed instead of it. */
   readonly inside?: string;
   /** Whether it is also killed by the system: one of each way to write, of those that end soon. */
