@@ -35,12 +35,13 @@ export async function writeJson(path: string, value: unknown, indent = 2): Promi
 /**
  * Copies one of a checkpoint's small files, and gives the copy's size and SHA-256. A JSON file that holds numbers which
  * JSON does not have is written anew: without the keys where they are diffusers' defaults. Throws `FileFormatError` for
- * other such numbers and for text that is not JSON, and as `copyHashed` does.
+ * other such numbers, for text that is not JSON and for a file that is empty or too large, and as `copyHashed` does.
  */
 export async function copyConfigFile(from: string, to: string): Promise<Hashed> {
-  if (!from.endsWith('.json')) return copyHashed(from, to);
-  const text = await readText(from);
-  if (isStrict(text)) return copyHashed(from, to);
+  const text = await readText(from); // of whatever kind: none of them is large
+  if (text === '')
+    throw new FileFormatError({ problem: `${from} is empty.`, advice: 'Download or copy it again.' });
+  if (!from.endsWith('.json') || isStrict(text)) return copyHashed(from, to);
   const value = parsePythonJson(text, from);
   return writeJson(to, isJsonObject(value) ? withoutInfiniteDefaults(value) : value);
 }

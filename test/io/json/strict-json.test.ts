@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { FileFormatError } from '../../../src/errors.ts';
 import { copyConfigFile, readStrictJson, strictJson, writeJson } from '../../../src/io/json/strict-json.ts';
@@ -17,6 +17,14 @@ test('a copy of strict JSON is the same bytes, and so is a copy of any other tex
   const text = '{ "model_max_length": 1000000000000000019884624838656,\n\t"said": "Infinity" }';
   expect(await copied(text)).toBe(text);
   expect(await copied('Infinity NaN\n', 'merges.txt')).toBe('Infinity NaN\n');
+});
+
+test('a file of any kind that is empty, or larger than any is meant to be, is refused and not copied', async () => {
+  await expect(copied('', 'merges.txt')).rejects.toThrow(`${at('merges.txt')} is empty.`);
+  writeFileSync(at('vocab.txt'), '');
+  truncateSync(at('vocab.txt'), 2 ** 40);
+  await expect(copyConfigFile(at('vocab.txt'), at('copy', 'vocab.txt'))).rejects.toThrow('is too large');
+  expect(existsSync(at('copy', 'vocab.txt'))).toBe(false);
 });
 
 test('a scheduler’s lower bound of minus infinity, which is diffusers’ default, is left out of the copy', async () => {
