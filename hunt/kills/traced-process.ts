@@ -24,9 +24,6 @@ const systemCalls = [
   ],
 ];
 
-/** What a run ends with that came by its moment in another thread, or not at all. */
-export const NOT_REACHED = 'not reached';
-
 /** Whether this machine can. */
 export function canTrace(): boolean {
   return spawnSync('strace', ['-V']).status === 0 && existsSync(join(root, 'dist', 'cli', 'main.js'));
@@ -62,8 +59,7 @@ export class TracedProcess {
     const { call = '', at = 0 } = this.#moments[killAt - 1] ?? {};
     const inject = ['-e', `trace=${call}`, '-e', `inject=${call}:signal=KILL:when=${at}`];
     const { code, output } = await traced(args, cwd, ['-o', '/dev/null', ...inject]);
-    const isKilled = code === 'SIGKILL' || output.includes('SIGKILL');
-    return { code: isKilled ? 'SIGKILL' : code === 0 ? NOT_REACHED : code, output };
+    return { code: output.includes('SIGKILL') ? 'SIGKILL' : code, output };
   }
 }
 

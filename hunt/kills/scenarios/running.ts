@@ -81,6 +81,7 @@ export const running: readonly Scenario[] = [
       ],
       ...['--compare-schedulers', 'ddim,euler', '--grid', '--save-every', '1'],
     ],
+    varies: /\.schedulers\./, // has the times that they took
     takesLong: true,
   },
   {
@@ -101,23 +102,6 @@ export const running: readonly Scenario[] = [
     },
     args: ['report', 'out', '--reference', autoencoder, '-o', 'card', '--force'],
     varies: report,
-  },
-  {
-    name: 'report --pictures',
-    prepare: (_, sdconvert) => sdconvert(...convertToDraw),
-    args: [
-      ...[
-        'report',
-        'out',
-        '--reference',
-        inProject('models/sd-shapes'),
-        '--pictures',
-        '--num-inference-steps',
-        '1',
-      ],
-    ],
-    varies: report,
-    takesLong: true,
   },
   {
     name: 'web --force',
