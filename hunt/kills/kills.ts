@@ -1,12 +1,11 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { exists, listFolder } from '../../src/io/disk.ts';
-import { startHub } from '../../test/support/hub-server.ts';
 import { Random } from '../random.ts';
 import { emptyTally, type Keep, type Tally } from '../tally.ts';
 import { prepareProcess, sdconvertHere } from './in-process.ts';
 import { ownFolder } from './own-folder.ts';
-import { hubRepositories } from './scenarios/hub-repositories.ts';
+import { startOwnHub } from './scenarios/hub-repositories.ts';
 import type { Scenario } from './scenarios/scenario.ts';
 import { scenarios } from './scenarios/scenarios.ts';
 import { type Ended, type KilledRun, sdconvertAround, TEMPORARY } from './sdconvert-process.ts';
@@ -82,9 +81,7 @@ export async function huntSystemKills({ seed, kills, only, keep }: KillOptions):
 /** Does work with a folder, beside a Hub, in a process in which all others are gone. */
 async function inPlace(work: (folder: string) => Promise<void>): Promise<void> {
   const folder = ownFolder('kills');
-  const hub = await startHub();
-  for (const [name, repository] of await hubRepositories()) hub.repositories.set(name, repository);
-  process.env.HF_ENDPOINT = hub.url;
+  const hub = await startOwnHub();
   const restore = prepareProcess();
   try {
     await work(folder.path);

@@ -1,12 +1,12 @@
-import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { startHub } from '../../test/support/hub-server.ts';
 import { makeRandomWeights } from '../../test/support/random-weights.ts';
 import { inProject } from '../formats/seeds.ts';
 import { emptyTally, type Keep } from '../tally.ts';
 import { ownFolder } from './own-folder.ts';
-import { hubRepositories } from './scenarios/hub-repositories.ts';
-import { autoencoder, convert, lay, modelsThatDraw } from './scenarios/scenario.ts';
+import { download, hashes, manifest } from './scenarios/fetching.ts';
+import { startOwnHub } from './scenarios/hub-repositories.ts';
+import { autoencoder, convert, lay, modelsThatDraw, reports } from './scenarios/scenario.ts';
 import { type Ended, sdconvertProcess } from './sdconvert-process.ts';
 import { differences, leftovers, sameWhereVaries, type Tree, treeOf } from './tree.ts';
 
@@ -60,7 +60,7 @@ const pairs: readonly Pair[] = [
     name: 'report',
     prepare: conversion,
     commands: same('report', 'out', '--reference', autoencoder, '-o', 'card'),
-    varies: /report\.(html|json)$/,
+    varies: reports,
   },
   {
     name: 'web',
@@ -68,16 +68,12 @@ const pairs: readonly Pair[] = [
     commands: same('web', 'out', '--no-demo', '-o', 'page'),
     needs: inProject('dist/page'),
   },
-  { name: 'download', commands: same('download', 'org/model', '-o', 'model', '--cache-dir', 'cache') },
+  { name: 'download', commands: same(...download) },
   {
     name: 'batch',
-    async prepare(folder) {
-      const options = { targets: ['onnx'], sizes: { latentHeight: 8, latentWidth: 8 } };
-      const manifest = { output: 'out', options, sources: [autoencoder] };
-      writeFileSync(join(folder, 'batch.json'), JSON.stringify(manifest));
-    },
+    prepare: manifest,
     commands: same('batch', 'batch.json'),
-    varies: /\.sdconvert-hashes\.json$/,
+    varies: hashes,
   },
 ];
 
@@ -89,9 +85,7 @@ const pairs: readonly Pair[] = [
 export async function huntPairs(rounds: number, keep: Keep): Promise<true> {
   await makeRandomWeights();
   const folder = ownFolder('pairs');
-  const hub = await startHub();
-  for (const [name, repository] of await hubRepositories()) hub.repositories.set(name, repository);
-  process.env.HF_ENDPOINT = hub.url;
+  const hub = await startOwnHub();
   try {
     for (const pair of pairs) {
       if (pair.within && !(await canUnshare(folder.path))) continue;

@@ -2,7 +2,7 @@ import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeRandomWeights } from '../../../test/support/random-weights.ts';
 import { inProject } from '../../formats/seeds.ts';
-import { autoencoder, convert, type Scenario } from './scenario.ts';
+import { autoencoder, convert, reports, type Scenario } from './scenario.ts';
 
 const unet = inProject('test/fixtures/variants/lcm');
 export const convertUnet = [
@@ -100,7 +100,7 @@ export const converting: readonly Scenario[] = [
     name: 'convert --report',
     prepare: () => makeRandomWeights(),
     args: [...convert, '--target', 'onnx', '--report'],
-    varies: /report\.(html|json)$/,
+    varies: reports,
   },
   {
     name: 'convert --check-output-correctness',

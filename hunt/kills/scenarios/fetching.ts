@@ -6,7 +6,7 @@ import { weights } from './hub-repositories.ts';
 import { autoencoder, type Scenario } from './scenario.ts';
 
 /** A batch of one item, which nothing is measured of. */
-async function manifest(folder: string): Promise<void> {
+export async function manifest(folder: string): Promise<void> {
   await makeRandomWeights();
   const options = { targets: ['onnx'], sizes: { latentHeight: 8, latentWidth: 8 } };
   const text = JSON.stringify({ output: 'out', options, sources: [autoencoder] });
@@ -14,9 +14,13 @@ async function manifest(folder: string): Promise<void> {
 }
 
 /** Hashes that a batch remembers, by the paths and inodes of files. */
-const hashes = /\.sdconvert-hashes\.json$/;
+export const hashes = /\.sdconvert-hashes\.json$/;
 
-const download = ['download', 'org/model', '-o', 'model', '--cache-dir', 'cache'];
+export const download = ['download', 'org/model', '-o', 'model', '--cache-dir', 'cache'];
+
+async function emptyCache(folder: string): Promise<void> {
+  mkdirSync(join(folder, 'cache'));
+}
 
 /** Of commands that fetch, and of those that do many things. */
 export const fetching: readonly Scenario[] = [
@@ -66,15 +70,13 @@ export const fetching: readonly Scenario[] = [
   {
     name: 'download',
     bySystem: true,
-    async prepare(folder) {
-      mkdirSync(join(folder, 'cache'));
-    },
-    args: ['download', 'org/model', '-o', 'model', '--cache-dir', 'cache'],
+    prepare: emptyCache,
+    args: download,
   },
   {
     name: 'download into a folder of files',
     async prepare(folder, sdconvert) {
-      mkdirSync(join(folder, 'cache'));
+      await emptyCache(folder);
       await sdconvert(...download);
       rmSync(join(folder, 'model', 'vae', 'config.json'));
       writeFileSync(join(folder, 'model', 'own.txt'), 'mine');
@@ -92,9 +94,7 @@ export const fetching: readonly Scenario[] = [
   },
   {
     name: 'download of a single file',
-    async prepare(folder) {
-      mkdirSync(join(folder, 'cache'));
-    },
+    prepare: emptyCache,
     args: [
       'download',
       'org/model/vae/diffusion_pytorch_model.safetensors',
@@ -106,9 +106,7 @@ export const fetching: readonly Scenario[] = [
   },
   {
     name: 'download --variant of packages',
-    async prepare(folder) {
-      mkdirSync(join(folder, 'cache'));
-    },
+    prepare: emptyCache,
     args: ['download', 'org/packages', '--variant', 'original/packages', '--cache-dir', 'cache'],
   },
 ];

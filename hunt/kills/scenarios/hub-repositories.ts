@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { repository } from '../../../test/support/hub-checkpoint.ts';
-import type { FakeRepository } from '../../../test/support/hub-server.ts';
+import { type FakeRepository, startHub } from '../../../test/support/hub-server.ts';
 import { makeRandomWeights } from '../../../test/support/random-weights.ts';
 import { autoencoder } from './scenario.ts';
 
@@ -13,8 +13,15 @@ function named(bytes: Uint8Array): { readonly bytes: Uint8Array; readonly sha256
   return { bytes, sha256: createHash('sha256').update(bytes).digest('hex') };
 }
 
-/** What the Hub of the scenarios has. */
-export async function hubRepositories(): Promise<ReadonlyMap<string, FakeRepository>> {
+/** Starts the Hub of the scenarios, for all processes that begin here. */
+export async function startOwnHub(): Promise<{ close(): Promise<void> }> {
+  const hub = await startHub();
+  for (const [name, repository] of await hubRepositories()) hub.repositories.set(name, repository);
+  process.env.HF_ENDPOINT = hub.url;
+  return hub;
+}
+
+async function hubRepositories(): Promise<ReadonlyMap<string, FakeRepository>> {
   await makeRandomWeights();
   const [config, tensors] = ['config.json', 'diffusion_pytorch_model.safetensors'].map((name) =>
     readFileSync(join(autoencoder, 'vae', name)),

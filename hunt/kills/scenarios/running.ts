@@ -4,7 +4,7 @@ import { writeSafetensors } from '../../../src/weights/safetensors-writer.ts';
 import { smallFeeds } from '../../../test/quantize/small-network.ts';
 import { makeRandomWeights } from '../../../test/support/random-weights.ts';
 import { inProject } from '../../formats/seeds.ts';
-import { autoencoder, convert, lay, modelsThatDraw, type Scenario } from './scenario.ts';
+import { autoencoder, convert, lay, modelsThatDraw, reports, type Scenario } from './scenario.ts';
 
 const draw = ['text-encoder', 'unet', 'vae-decoder'].map((name) => `--convert-${name}`);
 export const toDraw = ['convert', '--model-version', inProject('models/sd-shapes'), '-o', 'out', ...draw];
@@ -15,7 +15,10 @@ async function feeds(folder: string, name: string): Promise<void> {
   await writeSafetensors(join(folder, name), tensors);
 }
 
-const report = /report\.(html|json)$/;
+function generateIn(steps: string): string[] {
+  const what = ['generate', 'a red circle', '-i', 'out', '-o', 'pictures'];
+  return [...what, '--num-inference-steps', steps, '--seed', '0'];
+}
 
 /** Of commands that run models, and that tell what came of it. */
 export const running: readonly Scenario[] = [
@@ -50,37 +53,12 @@ export const running: readonly Scenario[] = [
   {
     name: 'generate',
     prepare: (_, sdconvert) => sdconvert(...convertToDraw),
-    args: [
-      'generate',
-      'a red circle',
-      '-i',
-      'out',
-      '-o',
-      'pictures',
-      '--num-inference-steps',
-      '1',
-      '--seed',
-      '0',
-    ],
+    args: generateIn('1'),
   },
   {
     name: 'generate of several pictures',
     prepare: (folder) => modelsThatDraw(folder),
-    args: [
-      ...[
-        'generate',
-        'a red circle',
-        '-i',
-        'out',
-        '-o',
-        'pictures',
-        '--num-inference-steps',
-        '2',
-        '--seed',
-        '0',
-      ],
-      ...['--compare-schedulers', 'ddim,euler', '--grid', '--save-every', '1'],
-    ],
+    args: [...generateIn('2'), ...['--compare-schedulers', 'ddim,euler', '--grid', '--save-every', '1']],
     varies: /\.schedulers\./, // has the times that they took
     takesLong: true,
   },
@@ -91,7 +69,7 @@ export const running: readonly Scenario[] = [
       await sdconvert(...convert, '--target', 'onnx');
     },
     args: ['report', 'out'],
-    varies: /report\.(html|json)$/,
+    varies: reports,
   },
   {
     name: 'report -o',
@@ -101,7 +79,7 @@ export const running: readonly Scenario[] = [
       await sdconvert('report', 'out', '-o', 'card');
     },
     args: ['report', 'out', '--reference', autoencoder, '-o', 'card', '--force'],
-    varies: report,
+    varies: reports,
   },
   {
     name: 'web --force',

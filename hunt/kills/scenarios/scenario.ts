@@ -43,6 +43,9 @@ export const convert = [
   ...['convert', '--model-version', autoencoder, '-o', 'out', '--latent-h', '8', '--latent-w', '8'],
 ];
 
+/** Reports, which say when they were made. */
+export const reports = /report\.(html|json)$/;
+
 /** Lays out a UNet of each format, of few weights. */
 export const lay = {
   onnx: async (folder: string, name = 'unet') => layOut(largest(await onnxSeeds()), join(folder, name)),
