@@ -104,7 +104,7 @@ export function conversionCases({ checkpoint, output }: Places): Case[] {
 function needed(checkpoint: string, ...outputs: string[]): Case['command'] {
   const hash = 'find "$@" -name "*.safetensors" -print0 | xargs -0 -n 1 -P 2 openssl sha256';
   const script = `set -e; loop=$1; from=$2; shift 2
-openssl sha256 $(find "$from" -name "*.safetensors") & python3 "$loop" "$from" "$@"; wait; ${hash}; sync -f "$1"`;
+find "$from" -name "*.safetensors" -exec openssl sha256 {} + & python3 "$loop" "$from" "$@"; wait; ${hash}; sync -f "$1"`;
   return ['sh', '-c', script, 'sh', NUMPY_LOOP, checkpoint, ...outputs];
 }
 

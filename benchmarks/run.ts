@@ -74,7 +74,8 @@ function casesOf(name: string): Case[] {
   const wanted = all.filter((each) => options.case.length === 0 || options.case.includes(each.name));
   const baselines = new Set(wanted.map(({ baseline }) => baseline));
   const isMissing = (name: string): boolean => spawnSync('python3', ['-c', `import ${name}`]).status !== 0;
-  const missing = new Set([...new Set(all.flatMap(({ packages = [] }) => packages))].filter(isMissing));
+  const needed = new Set(wanted.flatMap(({ packages = [] }) => packages));
+  const missing = new Set([...needed].filter(isMissing));
   return all.filter(
     (each) =>
       (wanted.includes(each) || baselines.has(each.name)) &&
