@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Component } from '../../checkpoint/checkpoint.ts';
+import { groups } from './number-ranges.ts';
 import { checkLevels, checkSizes, parseConfig } from './parse-config.ts';
 
 const counts = z.array(z.int().min(1)).min(1);
@@ -15,7 +16,7 @@ const schema = z.object({
   up_block_types: z.array(z.literal('UpDecoderBlock2D', { error: 'UpDecoderBlock2D' })),
   up_block_out_channels: counts,
   layers_per_up_block: z.int().min(1).default(1),
-  norm_num_groups: z.int().min(1).default(32),
+  norm_num_groups: groups.default(32),
   act_fn: z.literal('silu', { error: '"silu"' }).default('silu'),
 });
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Component } from '../../checkpoint/checkpoint.ts';
+import { epsilon, tokenId } from './number-ranges.ts';
 import { checkSizes, parseConfig } from './parse-config.ts';
 
 /**
@@ -17,8 +18,8 @@ const schema = z.object({
   num_attention_heads: z.int().min(1),
   max_position_embeddings: z.int().default(CLIP_TOKENS),
   hidden_act: z.enum(['quick_gelu', 'gelu'], { error: '"quick_gelu" or "gelu"' }).default('quick_gelu'),
-  layer_norm_eps: z.number().default(1e-5),
-  eos_token_id: z.int().default(49407),
+  layer_norm_eps: epsilon.default(1e-5),
+  eos_token_id: tokenId.default(49407),
 });
 
 export type ClipTextConfig = z.output<typeof schema>;

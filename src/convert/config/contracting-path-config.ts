@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Component } from '../../checkpoint/checkpoint.ts';
 import { ConfigError } from '../../errors.ts';
+import { epsilon, groups } from './number-ranges.ts';
 import { checkLevels, checkSizes, type StatedSize } from './parse-config.ts';
 
 export const blockType = (...names: [string, ...string[]]) =>
@@ -20,6 +21,9 @@ export const depths = z.array(z.union([depth, z.array(depth).min(1)]), {
 });
 const sizeOrNull = z.int({ error: 'a number or null' }).nullable().default(null);
 
+/** What the number of frequencies is lowered by: diffusers' models have 0 or 1. */
+const shift = z.number().min(0, { error: 'a number from 0 to 1' }).max(1, { error: 'a number from 0 to 1' });
+
 /** A key that must be `value` or left out. */
 export const only = <T extends string | number | boolean | null>(value: T) =>
   z.literal(value, { error: JSON.stringify(value) }).default(value as never);
@@ -31,7 +35,7 @@ export const only = <T extends string | number | boolean | null>(value: T) =>
 export const contractingPathSchema = z.object({
   in_channels: z.int(),
   flip_sin_to_cos: z.boolean().default(true),
-  freq_shift: z.number().default(0),
+  freq_shift: shift.default(0),
   down_block_types: blockType('CrossAttnDownBlock2D', 'DownBlock2D'),
   mid_block_type: z
     .enum(['UNetMidBlock2DCrossAttn', 'UNetMidBlock2D'], {
@@ -41,8 +45,8 @@ export const contractingPathSchema = z.object({
     .default('UNetMidBlock2DCrossAttn'),
   block_out_channels: z.array(z.int()),
   layers_per_block: perLevel(layers, 1),
-  norm_num_groups: z.int().default(32),
-  norm_eps: z.number().default(1e-5),
+  norm_num_groups: groups.default(32),
+  norm_eps: epsilon.default(1e-5),
   cross_attention_dim: z.int({ error: 'a number' }),
   transformer_layers_per_block: z
     .union([depth, depths], { error: 'a number of at least 0, or a list of them' })

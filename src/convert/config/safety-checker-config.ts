@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Component } from '../../checkpoint/checkpoint.ts';
+import { epsilon } from './number-ranges.ts';
 import { checkSizes, parseConfig } from './parse-config.ts';
 
 /** CLIPVisionModel; defaults are transformers' own. */
@@ -12,7 +13,7 @@ const visionSchema = z.object({
   image_size: z.int().default(224),
   patch_size: z.int().default(32),
   hidden_act: z.enum(['quick_gelu', 'gelu'], { error: '"quick_gelu" or "gelu"' }).default('quick_gelu'),
-  layer_norm_eps: z.number().default(1e-5),
+  layer_norm_eps: epsilon.default(1e-5),
 });
 
 /** StableDiffusionSafetyChecker: a CLIPConfig, of which only the vision model is used. */

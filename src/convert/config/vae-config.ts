@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Component } from '../../checkpoint/checkpoint.ts';
+import { groups } from './number-ranges.ts';
 import { checkLevels, checkSizes, parseConfig } from './parse-config.ts';
 
 /** AutoencoderKL; defaults are diffusers' own. */
@@ -9,7 +10,7 @@ const schema = z.object({
   latent_channels: z.int().default(4),
   block_out_channels: z.array(z.int()),
   layers_per_block: z.int().default(1),
-  norm_num_groups: z.int().default(32),
+  norm_num_groups: groups.default(32),
   use_quant_conv: z.boolean().default(true),
   use_post_quant_conv: z.boolean().default(true),
   act_fn: z.literal('silu', { error: '"silu"' }).default('silu'),

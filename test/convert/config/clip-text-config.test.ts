@@ -34,6 +34,16 @@ test.each<[string, unknown, string]>([
   expect(error.problem).toBe(`the config of the text_encoder contradicts its weights: ${problem}.`);
 });
 
+test.each<[string, unknown, string]>([
+  ['layer_norm_eps', -1e-5, 'a number above 0, at most 1'],
+  ['layer_norm_eps', 1e308, 'a number above 0, at most 1'],
+  ['eos_token_id', -1, 'a number from 0 to 2147483647'],
+  ['eos_token_id', 2 ** 31, 'a number from 0 to 2147483647'],
+])('%s = %j, which no shape contradicts, is refused', (key, value, supported) => {
+  const error = thrownBy(() => read({ ...least, [key]: value }));
+  expect(error.details).toMatchObject({ found: `${key} = ${value}`, supported });
+});
+
 test('an activation that CLIP does not have is refused', () => {
   const error = thrownBy(() => read({ ...least, hidden_act: 'relu' }));
   expect(error.details).toEqual({

@@ -33,6 +33,7 @@ test('a config that says the least has the defaults of diffusers', () => {
 
 test.each<[string, unknown, string]>([
   ['act_fn', 'relu', '"silu"'],
+  ['norm_num_groups', -1, 'a number of at least 1'],
   ['down_block_types', ['DownEncoderBlock2D', 'AttnDownEncoderBlock2D'], 'DownEncoderBlock2D'],
   ['up_block_types', ['AttnUpDecoderBlock2D', 'UpDecoderBlock2D'], 'UpDecoderBlock2D'],
 ])('%s = %j is refused', (key, value, supported) => {

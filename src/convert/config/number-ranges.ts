@@ -1,0 +1,21 @@
+import { z } from 'zod';
+
+/**
+ * Ranges of numbers that no weight's shape contradicts: outside of them a graph would be built, and compute something else
+ * or nothing.
+ */
+
+/** Groups of a group normalisation; that they divide the channels is seen where it is built. */
+export const groups = z.int().min(1, { error: 'a number of at least 1' });
+
+/** What a normalisation adds to a variance. */
+export const epsilon = z
+  .number()
+  .gt(0, { error: 'a number above 0, at most 1' })
+  .max(1, { error: 'a number above 0, at most 1' });
+
+/** The number of a token, which runtimes keep in 32 bits. */
+export const tokenId = z
+  .int()
+  .min(0, { error: 'a number from 0 to 2147483647' })
+  .max(2 ** 31 - 1, { error: 'a number from 0 to 2147483647' });
