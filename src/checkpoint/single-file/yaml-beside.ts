@@ -2,7 +2,6 @@ import { basename } from 'node:path';
 import { FileFormatError } from '../../errors.ts';
 import { exists, lookAtFile, readText } from '../../io/disk.ts';
 import { isJsonObject } from '../../io/json/python-json.ts';
-import { parseYaml, YamlProblem } from '../../io/yaml.ts';
 import type { PredictionType } from './prediction.ts';
 
 /**
@@ -47,10 +46,12 @@ export async function configBeside(path: string): Promise<OriginalConfig | undef
   if (file === path || !(await exists(file))) return undefined;
   const { size = 0 } = (await lookAtFile(file)) ?? {};
   if (size > MOST_BYTES) throw notAConfig(file, `it is ${size} bytes long`);
-  return factsIn(readYaml(await readText(file), file), basename(file));
+  return factsIn(await readYaml(await readText(file), file), basename(file));
 }
 
-function readYaml(text: string, file: string): unknown {
+/** Loads the parser of YAML for the few files that have such a config: every command would wait for it. */
+async function readYaml(text: string, file: string): Promise<unknown> {
+  const { parseYaml, YamlProblem } = await import('../../io/yaml.ts');
   try {
     return parseYaml(text, MOST_ALIASES).value;
   } catch (error) {
