@@ -12,9 +12,8 @@
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, statfsSync } from 'node:fs';
-import { loadavg, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { alignColumns, formatBytes } from '../src/text.ts';
@@ -22,6 +21,7 @@ import { artifactCases, type Case, conversionCases, type Places, startCases } fr
 import { type BenchmarkCheckpoint, benchmarkCheckpoints, checkpointBytes } from './checkpoints.ts';
 import { makeFullSizeCheckpoint } from './make-full-size-checkpoint.ts';
 import { measure, measureProgram, type NodeUsage, type Usage } from './measure.ts';
+import { noteSpread, quiet } from './quiet.ts';
 import { appendRows, circumstances, type Row } from './results-file.ts';
 import { median } from './statistics.ts';
 
@@ -128,35 +128,9 @@ async function makeArtifacts({ checkpoint, made }: Places): Promise<void> {
   await measure([...convert, '--min-deployment-target', 'macOS15'], stop.signal);
 }
 
-/** Of the last minute: making a checkpoint leaves more, and so does whatever else runs. */
-const QUIET_LOAD = 0.3;
-/** A load of 2 takes two minutes to fall so far where nothing runs. */
-const PATIENCE_MS = 300_000;
-
-/** Waits until the machine does nothing, as long as that may take; its load then. */
-async function quiet(): Promise<number> {
-  const until = Date.now() + PATIENCE_MS;
-  const load = (): number => loadavg()[0] ?? 0;
-  if (load() >= QUIET_LOAD) console.error(`waiting for a load below ${QUIET_LOAD}`);
-  while (load() >= QUIET_LOAD && Date.now() < until)
-    await setTimeout(5000, undefined, { signal: stop.signal });
-  if (load() >= QUIET_LOAD)
-    console.error(`the load is ${load().toFixed(1)}: what is measured is slower than it could be`);
-  return load();
-}
-
-/** A baseline that varies by more than a tenth is none. */
-const LARGEST_SPREAD = 0.1;
-
-function noteSpread(name: string, wall: readonly number[]): void {
-  const spread = (Math.max(...wall) - Math.min(...wall)) / median(wall);
-  if (spread > LARGEST_SPREAD)
-    console.error(`${name} varied by ${(100 * spread).toFixed(0)} %: measure again`);
-}
-
 /** Measures every case once a round, after one round that is not counted; medians of all. */
 async function measureInTurns(checkpoint: string, cases: readonly Case[], output: string): Promise<Row[]> {
-  const load = (await quiet()).toFixed(1);
+  const load = (await quiet(stop.signal)).toFixed(1);
   const usages = new Map<string, (Usage & Partial<NodeUsage>)[]>(cases.map(({ name }) => [name, []]));
   for (let round = 0; round <= Number(options.rounds); round++) {
     for (const { name, command } of cases) {
