@@ -12,6 +12,11 @@ export interface Case {
   readonly packages?: readonly string[];
   /** Whether it is measured for Stable Diffusion 1.5 in float32 only. */
   readonly once?: boolean;
+  /**
+   * Whether it runs twice in each round, and the second run counts. What writes as much through the page cache takes memory that a
+   * virtual machine may have given back to its host: then the first copy of gigabytes takes 10 s, and one right after it 2.
+   */
+  readonly rehearsed?: boolean;
 }
 
 /** Folders of a run. */
@@ -45,12 +50,13 @@ export function conversionCases({ checkpoint, output }: Places): Case[] {
   ];
   const unet = ['--target', 'coreml', '--convert-unet', '--no-bundle'];
   const cases: Case[] = [
-    { name: COPY, command: ['cp', '-r', checkpoint, output] },
+    { name: COPY, command: ['cp', '-r', checkpoint, output], rehearsed: true },
     // What a conversion writes is on the disk when it appears; what cp wrote is in memory.
     {
       name: 'cp -r, then sync',
       command: ['sh', '-c', 'cp -r "$0" "$1" && sync -f "$1"', checkpoint, output],
       once: true,
+      rehearsed: true,
     },
     {
       name: 'SHA-256 of its weights (OpenSSL)',
@@ -61,18 +67,21 @@ export function conversionCases({ checkpoint, output }: Places): Case[] {
       name: 'read, convert, write (NumPy)',
       command: ['python3', NUMPY_LOOP, checkpoint, output],
       packages: ['numpy'],
+      rehearsed: true,
     },
     {
       name: 'the same with hashes, one target',
       command: needed(checkpoint, join(output, 'one')),
       packages: ['numpy'],
       once: true,
+      rehearsed: true,
     },
     {
       name: 'the same with hashes, two targets',
       command: needed(checkpoint, join(output, 'one'), join(output, 'two')),
       packages: ['numpy'],
       once: true,
+      rehearsed: true,
     },
     {
       name: 'loading in float16 (diffusers)',
@@ -123,7 +132,7 @@ export function artifactCases({ output, made }: Places): Case[] {
   const linear = (count: string) => ['--mode', 'linear', '--nbits', count];
   const prompt = ['--prompt', 'a circle', '--num-inference-steps', '1', '--seed', '0'];
   const cases: Case[] = [
-    { name: COPY_MODEL, command: ['cp', '-r', model, output] },
+    { name: COPY_MODEL, command: ['cp', '-r', model, output], rehearsed: true },
     {
       name: 'cp -r of the package, SHA-256 (OpenSSL), sync',
       command: [
@@ -133,6 +142,7 @@ export function artifactCases({ output, made }: Places): Case[] {
         model,
         output,
       ],
+      rehearsed: true,
     },
     { name: 'chunk the package', command: [...sdconvert, 'chunk', '--quiet', model, '-o', output] },
     { name: 'quantize the package, 6 bits', command: quantize(model, targetPackage, ...bits) },

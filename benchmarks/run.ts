@@ -133,9 +133,13 @@ async function measureInTurns(checkpoint: string, cases: readonly Case[], output
   const load = (await quiet(stop.signal)).toFixed(1);
   const usages = new Map<string, (Usage & Partial<NodeUsage>)[]>(cases.map(({ name }) => [name, []]));
   for (let round = 0; round <= Number(options.rounds); round++) {
-    for (const { name, command } of cases) {
-      execFileSync('sync'); // what the one before wrote must not be on this one's bill
+    for (const { name, command, rehearsed } of cases) {
       const [program, ...args] = command;
+      if (rehearsed) {
+        await measureProgram(command, stop.signal);
+        rmSync(output, { recursive: true, force: true });
+      }
+      execFileSync('sync'); // what the one before wrote must not be on this one's bill
       const usage =
         program === 'node' ? await measure(args, stop.signal) : await measureProgram(command, stop.signal);
       rmSync(output, { recursive: true, force: true });
