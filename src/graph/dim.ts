@@ -29,17 +29,32 @@ export function symbol(name: string): SymbolicDim {
 
 /** Whether two sizes are the same whatever their symbols stand for. */
 export function sameDim(a: Dim, b: Dim): boolean {
-  return a === b || (typeof a !== 'number' && typeof b !== 'number' && formatDim(a) === formatDim(b));
+  return a === b || (typeof a !== 'number' && typeof b !== 'number' && isSameFormula(a, b));
+}
+
+function isSameFormula(a: SymbolicDim, b: SymbolicDim): boolean {
+  return (
+    a.divisor === b.divisor &&
+    a.terms.length === b.terms.length &&
+    a.terms.every(({ factor, symbols }, index) => {
+      const other = b.terms[index] as Term;
+      return (
+        factor === other.factor &&
+        symbols.length === other.symbols.length &&
+        symbols.every((name, at) => name === other.symbols[at])
+      );
+    })
+  );
 }
 
 /** Sum of sizes. Throws `RangeError` for a number that is not whole beside a symbol. */
 export function addDims(dims: readonly Dim[]): Dim {
-  return dims.reduce((a, b) => {
-    if (typeof a === 'number' && typeof b === 'number') return a + b;
-    const [left, right] = [formula(a), formula(b)];
-    const terms = [...scaled(left.terms, right.divisor), ...scaled(right.terms, left.divisor)];
-    return canonical(terms, left.divisor * right.divisor);
-  }, 0);
+  return combined(
+    dims,
+    0,
+    (a, b) => a + b,
+    (left, right) => [...scaled(left.terms, right.divisor), ...scaled(right.terms, left.divisor)],
+  );
 }
 
 /** The size a − b, which need not be positive. Throws `RangeError` as `addDims` does. */
@@ -49,17 +64,35 @@ export function subtractDims(a: Dim, b: Dim): Dim {
 
 /** Product of sizes. Throws `RangeError` for a number that is not whole beside a symbol. */
 export function multiplyDims(dims: readonly Dim[]): Dim {
-  return dims.reduce((a, b) => {
-    if (typeof a === 'number' && typeof b === 'number') return a * b;
+  return combined(
+    dims,
+    1,
+    (a, b) => a * b,
+    (left, right) =>
+      left.terms.flatMap((one) =>
+        right.terms.map((other) => ({
+          factor: one.factor * other.factor,
+          symbols: [...one.symbols, ...other.symbols].sort(),
+        })),
+      ),
+  );
+}
+
+/** Numbers first, since most sizes are numbers: a canonical form takes time, and a large graph has 10⁵ sizes. */
+function combined(
+  dims: readonly Dim[],
+  neutral: number,
+  ofNumbers: (a: number, b: number) => number,
+  termsOf: (left: SymbolicDim, right: SymbolicDim) => Term[],
+): Dim {
+  const total = dims.filter((dim) => typeof dim === 'number').reduce(ofNumbers, neutral);
+  const free: Dim[] = dims.filter((dim) => typeof dim !== 'number');
+  if (free.length === 0) return total;
+  if (total !== neutral) free.push(total);
+  return free.reduce((a, b) => {
     const [left, right] = [formula(a), formula(b)];
-    const terms = left.terms.flatMap((one) =>
-      right.terms.map((other) => ({
-        factor: one.factor * other.factor,
-        symbols: [...one.symbols, ...other.symbols].sort(),
-      })),
-    );
-    return canonical(terms, left.divisor * right.divisor);
-  }, 1);
+    return canonical(termsOf(left, right), left.divisor * right.divisor);
+  });
 }
 
 /**
