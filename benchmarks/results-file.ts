@@ -11,14 +11,19 @@ export function circumstances(): Row {
   const machine = cpus();
   return {
     date: new Date().toISOString().replace(/:[^:]*$/, 'Z'),
-    commit: execFileSync('git', ['describe', '--always', '--dirty'], {
-      cwd: import.meta.dirname,
-      encoding: 'utf8',
-    }).trim(),
+    commit: commit(),
     cpu: machine[0]?.model.trim() ?? 'unknown',
     cores: machine.length,
     node: process.version,
   };
+}
+
+/** The commit that is checked out, marked where files differ from it, other than results: a run that records adds some. */
+function commit(): string {
+  const git = (...args: string[]): string =>
+    execFileSync('git', args, { cwd: import.meta.dirname, encoding: 'utf8' }).trim();
+  const changed = git('status', '--porcelain', '--untracked-files=no', '--', ':/', ':(exclude)results');
+  return `${git('describe', '--always')}${changed === '' ? '' : '-dirty'}`;
 }
 
 /** Appends rows to a CSV file, which is made with a heading if it is not there. Throws when its columns are others. */
