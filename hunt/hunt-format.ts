@@ -48,8 +48,8 @@ export async function huntFormat(
     onInput(input, tally);
     const place = join(folder, 'input');
     let judged = await judge(format, files, place, limits, 'clock');
-    // Garbage of inputs before it, or a busy machine: what really costs much does so twice.
-    if (judged.finding !== undefined || isCostliest(judged, tally)) {
+    // Garbage of inputs before it, or a busy machine: what really costs much does so twice. A fault is one the first time.
+    if (judged.fault === undefined && (judged.finding !== undefined || isCostliest(judged, tally))) {
       if (judged.megabytes > tally.largest) globalThis.gc?.();
       judged = await judge(format, files, place, limits);
     }

@@ -29,7 +29,9 @@ export interface Judged {
   readonly megabytes: number;
   /** The sentence that refused it; `undefined` where it was accepted. */
   readonly refusal: string | undefined;
-  /** What is wrong with sdconvert; `undefined` where nothing is. */
+  /** What is wrong with how it ended, whatever it cost; `undefined` where nothing is. */
+  readonly fault: string | undefined;
+  /** The fault, or what it cost too much; `undefined` where nothing is wrong. */
   readonly finding: string | undefined;
 }
 
@@ -54,7 +56,8 @@ export async function judge(
   );
   const cost = { milliseconds: time() - start, megabytes: memory.grown() };
   const refusal = error instanceof SdConvertError ? error.problem : undefined;
-  return { ...cost, refusal, finding: wrongWith(error) ?? tooMuch(cost, limits) };
+  const fault = faultIn(error);
+  return { ...cost, refusal, fault, finding: fault ?? tooMuch(cost, limits) };
 }
 
 /** Of all threads, in milliseconds. */
@@ -66,7 +69,7 @@ function processorTime(): number {
 /** Longest text of an error: all that is foreign in it is cut. */
 const LONGEST_MESSAGE = 4000;
 
-function wrongWith(error: unknown): string | undefined {
+function faultIn(error: unknown): string | undefined {
   if (error === undefined) return undefined;
   if (!(error instanceof SdConvertError))
     return error instanceof Error ? (error.stack ?? String(error)) : String(error);

@@ -65,6 +65,20 @@ const stretch = (): Stretch => ({
   ...{ folder: at('hunt'), findings: at('findings') },
 });
 
+test('a fault that comes once is found, though the input is read well the second time', async () => {
+  let reads = 0;
+  const format: Format = {
+    name: 'x',
+    seeds: async () => [files],
+    parts: [{ files: /./, mutators: [(bytes) => bytes] }],
+    async read() {
+      if (++reads === 2) throw new TypeError('x is not a function');
+    },
+  };
+  const { findings } = await huntFormat(format, { ...stretch(), inputs: 3 });
+  expect(findings.map(({ what }) => what.split(':', 1)[0])).toEqual(['TypeError']);
+});
+
 test('a fault in a reader is found: one careless line, and the hunt fails', async () => {
   const { safetensors } = await import('../../hunt/formats/weights.ts');
   expect((await huntFormat(safetensors, stretch())).findings).toEqual([]);
