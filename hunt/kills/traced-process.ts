@@ -11,17 +11,8 @@ const program = join(root, 'bin', 'sdconvert.js');
 /** System calls that change the disk. A file that is made is seen before the first of its writes. */
 const systemCalls = [
   ...['rename', 'renameat', 'renameat2', 'mkdir', 'mkdirat', 'unlink', 'unlinkat', 'rmdir', 'link', 'linkat'],
-  ...[
-    'symlink',
-    'symlinkat',
-    'write',
-    'pwrite64',
-    'pwritev',
-    'fdatasync',
-    'fsync',
-    'ftruncate',
-    'copy_file_range',
-  ],
+  ...['symlink', 'symlinkat', 'write', 'writev', 'pwrite64', 'pwritev', 'sendfile', 'copy_file_range'],
+  ...['fdatasync', 'fsync', 'truncate', 'ftruncate', 'fallocate'],
 ];
 
 /** Whether this machine can. */
@@ -48,7 +39,8 @@ export class TracedProcess {
       const at = (made.get(`${thread} ${call}`) ?? 0) + 1;
       made.set(`${thread} ${call}`, at);
       // Threads wake each other, and programs speak, by writing.
-      if (call !== 'write' || what?.includes(`<${cwd}/`)) moments.set(`${call} ${at}`, { call, at });
+      if (!/^(write|writev|sendfile)$/.test(call) || what?.includes(`<${cwd}/`))
+        moments.set(`${call} ${at}`, { call, at });
     }
     rmSync(log);
     this.#moments = [...moments.values()];
