@@ -27,6 +27,8 @@ export interface KillOptions {
   readonly kills?: number | undefined;
   /** Names of the scenarios; all when left out. */
   readonly only?: readonly string[] | undefined;
+  /** The scenarios that there are; those of all commands when left out. */
+  readonly among?: readonly Scenario[] | undefined;
   /** Told of each scenario as it ends. */
   readonly keep: Keep;
 }
@@ -45,9 +47,9 @@ const MANY = 100;
  * Stops each writing command for good before calls that change the disk, as a kill does. Afterwards each artifact must be the old one or the new one,
  * whole; the same command must finish, byte for byte as without a kill, and leave nothing else.
  */
-export async function huntKills({ seed, kills, only, keep }: KillOptions): Promise<true> {
+export async function huntKills({ seed, kills, only, among = scenarios, keep }: KillOptions): Promise<true> {
   await inPlace(async (folder) => {
-    for (const scenario of scenarios) {
+    for (const scenario of among) {
       if (only && !only.includes(scenario.name)) continue;
       if (scenario.takesLong && !only && kills !== undefined && kills < MANY) continue;
       const place = { folder, random: new Random(`${seed} ${scenario.name}`), kills };
@@ -93,7 +95,10 @@ async function inPlace(work: (folder: string) => Promise<void>): Promise<void> {
 }
 
 async function tryScenario(scenario: Scenario, place: Place, keep: (tally: Tally) => void): Promise<void> {
-  if (scenario.needs !== undefined && !existsSync(scenario.needs)) return;
+  if (scenario.needs !== undefined && !existsSync(scenario.needs)) {
+    process.stdout.write(`kill ${scenario.name}: left out, ${scenario.needs} is not built\n`);
+    return;
+  }
   const failed = (error: unknown) => ({ ...emptyTally(), findings: [{ input: 0, what: String(error) }] });
   keep(await killScenario(scenario, place).catch(failed));
   for (const entry of readdirSync(place.folder)) rmSync(join(place.folder, entry), { recursive: true });

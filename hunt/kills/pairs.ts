@@ -88,8 +88,11 @@ export async function huntPairs(rounds: number, keep: Keep): Promise<true> {
   const hub = await startOwnHub();
   try {
     for (const pair of pairs) {
-      if (pair.within && !(await canUnshare(folder.path))) continue;
-      if (pair.needs !== undefined && !existsSync(pair.needs)) continue;
+      const missing = await missingFor(pair, folder.path);
+      if (missing !== undefined) {
+        process.stdout.write(`pair with ${pair.name}: left out, ${missing}\n`);
+        continue;
+      }
       keep(`pair with ${pair.name}`, await tryRounds(pair, rounds, folder.path));
     }
   } finally {
@@ -99,6 +102,12 @@ export async function huntPairs(rounds: number, keep: Keep): Promise<true> {
   return true;
 }
 
+/** Why a pair cannot be tried here. */
+async function missingFor({ within, needs }: Pair, folder: string): Promise<string | undefined> {
+  if (within && !(await canUnshare(folder))) return 'this machine does not allow it';
+  return needs === undefined || existsSync(needs) ? undefined : `${needs} is not built`;
+}
+
 async function tryRounds(pair: Pair, rounds: number, folder: string) {
   const tally = emptyTally();
   const base = freshFolder(folder, 'base');
@@ -106,7 +115,8 @@ async function tryRounds(pair: Pair, rounds: number, folder: string) {
   const alone: Tree[] = [];
   for (const command of pair.commands) {
     const place = copyOf(base, folder);
-    await sdconvertProcess(command, { cwd: place });
+    const { code, output } = await sdconvertProcess(command, { cwd: place });
+    if (code !== 0) throw new Error(`${pair.name} does not work alone: ${output}`);
     alone.push(treeFor(pair, place));
   }
   for (let round = 0; round < rounds; round++) {
