@@ -36,9 +36,16 @@ export class BlockHasher {
     await BlockHasher.#thread.ask({ file: this.#file, block, isFirst });
   }
 
-  /** Returns the hash of all blocks since the last digest, in hexadecimal. */
-  digest(): Promise<string> {
+  /** Returns the hash of all blocks since the last digest, in hexadecimal. Throws what ended its thread. */
+  async digest(): Promise<string> {
     this.#isBegun = false;
-    return BlockHasher.#thread.ask({ file: this.#file });
+    const sha256 = await BlockHasher.#thread.ask({ file: this.#file });
+    if (sha256 === '') throw new Error('the thread that hashed the blocks before has ended');
+    return sha256;
+  }
+
+  /** Forgets the blocks since the last digest, if there are any. */
+  async reset(): Promise<void> {
+    if (this.#isBegun) await this.digest();
   }
 }

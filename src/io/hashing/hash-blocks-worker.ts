@@ -8,18 +8,15 @@ export interface HashOrder {
   readonly isFirst?: boolean;
 }
 
-/** Runs in its own thread: hashes blocks of several files. Answers each order with a text: the digest, or nothing. */
+/**
+ * Runs in its own thread: hashes blocks of several files. Answers each order with a text: the digest, or nothing, which is also the
+ * digest of a file whose blocks went to a thread that has ended. It never fails: other files are hashed in it, too.
+ */
 const hashes = new Map<number, Hash>();
 
 parentPort?.on('message', ({ file, block, isFirst }: HashOrder) => {
   const hash = isFirst ? createHash('sha256') : hashes.get(file);
-  if (!hash) throw new Error('the thread that hashed the blocks before has ended');
-  hashes.set(file, hash);
-  if (block) {
-    hash.update(block);
-    parentPort?.postMessage('');
-  } else {
-    hashes.delete(file);
-    parentPort?.postMessage(hash.digest('hex'));
-  }
+  if (!block) hashes.delete(file);
+  else if (hash) hashes.set(file, hash.update(block));
+  parentPort?.postMessage(block ? '' : (hash?.digest('hex') ?? ''));
 });

@@ -82,7 +82,7 @@ export class HashedFile {
   async discard(): Promise<void> {
     if (!this.#isOpen) return;
     await Promise.allSettled(this.#works);
-    if (this.#begin > 0) await this.#hasher.digest().catch(() => {});
+    await this.#hasher.reset().catch(() => {});
     this.#end();
     await this.#sink.discard();
   }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { constants, promises as fs, readdirSync, readFileSync } from 'node:fs';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { DiskSpaceError } from '../../../src/errors.ts';
+import { DiskSpaceError, SdConvertError } from '../../../src/errors.ts';
 import { BLOCK_BYTES } from '../../../src/io/bytes.ts';
 import { writeHashed } from '../../../src/io/hashing/write-hashed.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
@@ -81,6 +81,21 @@ describe('a file is what was written, and so is its hash', () => {
     await Promise.all(
       [1, 2, 3].map((i) => expectWritten(`at once ${i}`, bytesOf(5 * BLOCK_BYTES + i), 1_000_003)),
     );
+  });
+
+  test('also of one that is written while another cannot be closed', async () => {
+    const bytes = bytesOf(2 * BLOCK_BYTES);
+    const rename = fs.rename.bind(fs);
+    vi.spyOn(fs, 'rename').mockImplementation(async (from, to) => {
+      if (String(to).endsWith('failing')) throw Object.assign(new Error('EIO'), { code: 'EIO' });
+      return rename(from, to);
+    });
+    const { sha256 } = await writeHashed(at('beside'), async (write) => {
+      await write(bytes.subarray(0, BLOCK_BYTES), 0);
+      await expect(writeHashed(at('failing'), (fill) => fill(bytes, 0))).rejects.toThrow(SdConvertError);
+      await write(bytes.subarray(BLOCK_BYTES), BLOCK_BYTES);
+    });
+    expect(sha256).toBe(createHash('sha256').update(bytes).digest('hex'));
   });
 
   test.skipIf(constants.O_DIRECT === undefined)('on a disk that refuses to be written directly', async () => {
