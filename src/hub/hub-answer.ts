@@ -4,8 +4,8 @@ import { PassingError } from './retry.ts';
 /** Milliseconds without a byte after which a connection counts as broken, unless the options say otherwise. */
 const PATIENCE = 60_000;
 
-/** More than any list of files or description of a repository has. */
-const LARGEST_ANSWER = 64 * 2 ** 20;
+/** Bytes; more than any list of files or description of a repository has. */
+export const LARGEST_ANSWER = 64 * 2 ** 20;
 
 /** Does something with the network, whose failures may pass; so may a silence that lasts too long. */
 export async function passing<T>(
@@ -70,13 +70,16 @@ export async function answerText(
   let bytes = 0;
   for await (const chunk of answerBytes(response, host, patience)) {
     bytes += chunk.length;
-    if (bytes > LARGEST_ANSWER) {
-      throw new DownloadError({
-        problem: `${host} answers without end: more than ${LARGEST_ANSWER.toLocaleString('en')} bytes where a list was asked for.`,
-        advice: 'Check HF_ENDPOINT, and whether a proxy stands between.',
-      });
-    }
+    if (bytes > LARGEST_ANSWER) throw withoutEnd(host);
     text += decoder.decode(chunk, { stream: true });
   }
   return text + decoder.decode();
+}
+
+/** The error for an answer that is larger than any, or has more pages. */
+export function withoutEnd(host: string): DownloadError {
+  return new DownloadError({
+    problem: `${host} answers without end: more than any list has where one was asked for.`,
+    advice: 'Check HF_ENDPOINT, and whether a proxy stands between.',
+  });
 }

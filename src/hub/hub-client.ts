@@ -1,7 +1,7 @@
 import { DownloadError, FileFormatError, RequestError, SdConvertError } from '../errors.ts';
 import { shown } from '../io/error-text.ts';
 import { isJsonObject } from '../io/json/python-json.ts';
-import { answerBytes, answerText } from './hub-answer.ts';
+import { answerBytes, answerText, LARGEST_ANSWER, withoutEnd } from './hub-answer.ts';
 import { isPlainPath } from './hub-id.ts';
 import type { HubOptions } from './hub-options.ts';
 import { hubRequest, type Subject } from './hub-request.ts';
@@ -114,6 +114,7 @@ async function askHub<T>(
 ): Promise<T> {
   const hub = await import('@huggingface/hub');
   const asked = new Set<string>();
+  let received = 0;
   const request: typeof fetch = async (input, init = {}) => {
     const url = new URL(input instanceof Request ? input.url : input);
     // A page that names itself as the next one has no end.
@@ -122,11 +123,14 @@ async function askHub<T>(
     const response = await hubRequest(url, init, { subject, options, signal });
     // Read here, where a cut connection is still known from a wrong answer.
     const text = await answerText(response, url.host, options.patience);
+    received += text.length;
+    if (asked.size > MOST_PAGES || received > LARGEST_ANSWER) throw withoutEnd(url.host);
     if (!isAnswer(text)) throw notAnApi(url);
     return new Response(text, { status: response.status, headers: response.headers });
   };
   const attempt = async (): Promise<T> => {
     asked.clear();
+    received = 0;
     return call(hub, { hubUrl: options.endpoint, fetch: request }).catch((error: unknown) => {
       if (error instanceof SdConvertError || error instanceof PassingError) throw error;
       // The library trusts that an answer has the form it should have.
@@ -136,6 +140,9 @@ async function askHub<T>(
   const what = `the list of files of ${subject.repo}`;
   return retrying(attempt, { what, attempts, wait: options.wait, signal, note });
 }
+
+/** A list has a thousand files on each. */
+const MOST_PAGES = 1000;
 
 /** A file of a repository. */
 interface FilePlace {

@@ -45,6 +45,22 @@ describe('a Hub that answers as none does is refused in one sentence', () => {
     }
   });
 
+  test('with a list that always has another page', async () => {
+    let requests = 0;
+    const hub = await hubThat((request, response) => {
+      requests++;
+      const next = `http://${request.headers.host}/api?cursor=${requests}`;
+      response
+        .setHeader('link', `<${next}>; rel="next"`)
+        .setHeader('content-type', 'application/json')
+        .end('[]');
+      if (requests > 2000) response.destroy();
+    });
+    const error = await rejectionOf(hub.list(commit));
+    expect(error.problem).toContain('answers without end');
+    expect(requests).toBeLessThan(1100);
+  });
+
   test('with a list whose next page is itself', async () => {
     let requests = 0;
     const hub = await hubThat((request, response) => {
