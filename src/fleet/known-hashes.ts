@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { type Context, throwIfInterrupted } from '../context.ts';
 import { SdConvertError } from '../errors.ts';
-import { exists } from '../io/disk.ts';
 import { hashFile } from '../io/hashing/hash-file.ts';
 import { readStrictJson, writeJson } from '../io/json/strict-json.ts';
 import { notFound } from '../io/not-found.ts';
@@ -29,7 +28,8 @@ export class KnownHashes {
 
   /** Reads the hashes at a path; without one, or where there is nothing of use, none are known. */
   static async open(path?: string): Promise<KnownHashes> {
-    const found = path !== undefined && (await exists(path)) ? await readStrictJson(path) : undefined;
+    // Somebody else's file, or none that can be read, costs no more than time.
+    const found = path === undefined ? undefined : await readStrictJson(path).catch(unlessDefect);
     return new KnownHashes(path, schema.safeParse(found).data ?? {});
   }
 
@@ -64,4 +64,8 @@ export class KnownHashes {
       onProgress?.({ type: 'note', message });
     }
   }
+}
+
+function unlessDefect(error: unknown): undefined {
+  if (!(error instanceof SdConvertError)) throw error;
 }
