@@ -14,6 +14,8 @@ const stop = (): void => stopping.abort();
 process.on('SIGINT', () => {});
 process.on('SIGTERM', stop);
 process.on('SIGHUP', stop);
+// Node would open its inspector, with which anybody on the machine could run code in this process.
+process.on('SIGUSR1', () => {});
 process.on('disconnect', () => {
   if (stopping.signal.aborted) process.kill(process.pid, 'SIGKILL'); // a second Ctrl-C
   stop();

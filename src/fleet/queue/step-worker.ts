@@ -35,6 +35,8 @@ const NEXT_OFFER = 5_000;
 
 // Another worker has the job as soon as the worker of this process is gone: not one more byte is written.
 process.once('disconnect', () => process.kill(process.pid, 'SIGKILL'));
+// Node would open its inspector, with which anybody on the machine could run code in this process.
+process.on('SIGUSR1', () => {});
 
 type Job = SandboxedJob<StepJob, StepResult>;
 
