@@ -1,5 +1,6 @@
 import yargs, { type Argv } from 'yargs';
 import { InterruptedError, RequestError, SdConvertError } from '../src/errors.ts';
+import { exhausted } from '../src/io/exhausted.ts';
 import { version } from '../src/version.ts';
 import { checkValues } from './check-values.ts';
 import { noSuchOptions, readCommandLine, unknownOptions } from './command-line.ts';
@@ -111,9 +112,10 @@ function seeHelp(word: string | undefined): string {
 }
 
 function fail(error: unknown, report: Report, verbose: boolean): number {
-  if (error instanceof SdConvertError) {
-    report.failure(error);
-    return error instanceof InterruptedError ? 130 : 1;
+  const known = error instanceof SdConvertError ? error : exhausted(error);
+  if (known) {
+    report.failure(known);
+    return known instanceof InterruptedError ? 130 : 1;
   }
   const cause = error instanceof Error ? error : new Error(String(error));
   report.failure(

@@ -1,12 +1,14 @@
 import * as errors from '../errors.ts';
+import { exhausted } from './exhausted.ts';
 
 /** An error on its way to another thread or process, which its class does not survive. */
 export type CarriedError = Pick<errors.SdConvertError, 'name' | 'problem' | 'details' | 'advice'>;
 
 /** The parts of an error. One that is not the input's fault says so, as a defect. */
 export function carried(error: unknown): CarriedError {
-  if (!(error instanceof errors.SdConvertError)) return defect(error);
-  const { name, problem, details, advice } = error;
+  const known = error instanceof errors.SdConvertError ? error : exhausted(error);
+  if (!known) return defect(error);
+  const { name, problem, details, advice } = known;
   return { name, problem, details, advice };
 }
 
