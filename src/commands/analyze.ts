@@ -10,7 +10,8 @@ import { requireOnnxruntime } from '../formats/onnx/run/onnx-session.ts';
 import { plannedFiles } from '../formats/onnx/write-onnx.ts';
 import { openArtifact } from '../formats/open.ts';
 import type { TensorMap } from '../formats/runner.ts';
-import { makeTemporaryFolder, removePath } from '../io/disk.ts';
+import { removePath } from '../io/disk.ts';
+import { makeTemporaryFolder } from '../io/temporary-folder.ts';
 import {
   type Analysis,
   choicesOf,

@@ -7,6 +7,7 @@ import { finalPath } from './stages/owner.ts';
 /** Turns an error of the operating system into one with advice; for `.catch()`. */
 export function rethrow(action: 'read' | 'write', at: string): (error: unknown) => never {
   return (error) => {
+    if (error instanceof SdConvertError) throw error;
     const path = finalPath(at);
     const cause = { cause: error };
     switch (errorCode(error)) {
@@ -16,12 +17,20 @@ export function rethrow(action: 'read' | 'write', at: string): (error: unknown) 
       case 'ENOENT':
         // The parents of a folder that is made are there.
         if (hasCall(error, 'mkdir')) throw noFolderThere(path, cause);
+        if (action === 'write' && hasCall(error, 'rename')) throw goneMeanwhile(path, cause);
         throw notFound(path, undefined, cause);
       case 'ENAMETOOLONG':
         throw new RequestError(
           { problem: `${path} is too long for a name.`, advice: 'Choose a shorter one.' },
           cause,
         );
+      case 'ELOOP':
+        throw circle(path, cause);
+      case 'ENXIO':
+        throw notPlain(path, 'socket or device', cause);
+      case 'EMFILE':
+      case 'ENFILE':
+        throw tooManyOpen(`${path} could not be ${action === 'read' ? 'read' : 'written'}`, cause);
       case 'EISDIR':
         throw folderInsteadOfFile(path, cause);
       case 'EEXIST':
@@ -66,6 +75,25 @@ export function rethrow(action: 'read' | 'write', at: string): (error: unknown) 
   };
 }
 
+/** Links lead to each other. */
+function circle(path: string, options: ErrorOptions): RequestError {
+  return new RequestError(
+    { problem: `${path} leads nowhere: its links lead around in a circle.`, advice: 'Remove one of them.' },
+    options,
+  );
+}
+
+/** A process may hold no more files; `what` could not be done. */
+function tooManyOpen(what: string, options: ErrorOptions): SdConvertError {
+  return new SdConvertError(
+    {
+      problem: `${what}: too many files are open.`,
+      advice: 'Allow more (ulimit -n 1024), or close programs that hold many.',
+    },
+    options,
+  );
+}
+
 /** Whether nothing is at the path that was looked at. */
 export function isAbsent(error: unknown): boolean {
   const code = errorCode(error);
@@ -76,8 +104,9 @@ function hasCall(error: unknown, name: string): boolean {
   return error instanceof Error && 'syscall' in error && error.syscall === name;
 }
 
-function errorCode(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined;
+/** The system's name of an error, or nothing: `ENOENT`. */
+export function errorCode(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
 }
 
 /** A folder is where a file is needed. */
@@ -89,11 +118,30 @@ export function folderInsteadOfFile(path: string, options?: ErrorOptions): Reque
 }
 
 /** Something is in the place of a file that can be read at any offset. */
-export function notPlain(path: string, isPipe: boolean): RequestError {
-  return new RequestError({
-    problem: `${path} is a ${isPipe ? 'pipe' : 'device'}, but a file is needed there: it is read out of order.`,
-    advice: 'Write its output to a file, and name that.',
-  });
+export function notPlain(
+  path: string,
+  kind: 'pipe' | 'device' | 'socket or device',
+  options?: ErrorOptions,
+): RequestError {
+  return new RequestError(
+    {
+      problem: `${path} is a ${kind}, but a file is needed there: it is read out of order.`,
+      advice: 'Write its output to a file, and name that.',
+    },
+    options,
+  );
+}
+
+/** What was growing is no longer there when it is complete. */
+export function goneMeanwhile(path: string, options?: ErrorOptions): OutputBusyError {
+  return new OutputBusyError(
+    {
+      problem: `${path} could not be completed: what was written of it is gone.`,
+      advice:
+        'Somebody removed it, or this run was halted for so long that another one took it for dead: run this again.',
+    },
+    options,
+  );
 }
 
 /** A text is larger than any that is meant here. */

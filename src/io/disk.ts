@@ -1,5 +1,4 @@
 import { constants, promises as fs } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import type { ByteSink, ByteSource } from './bytes.ts';
 import { DirectWrites } from './direct-writes.ts';
@@ -18,7 +17,7 @@ import { remove, rename } from './patient.ts';
 import { openRemote, remoteFile, remoteNames } from './remote-files.ts';
 import { holdLock } from './stages/folder-lock.ts';
 import { claimStage, disown, isStage, LOCK, lockOf } from './stages/owner.ts';
-import { removeWhole, settle, temporaryFolder } from './stages/staging.ts';
+import { removeWhole, settle } from './stages/staging.ts';
 import { countRead, countWritten } from './traffic.ts';
 
 /**
@@ -34,7 +33,9 @@ export async function openFile(path: string): Promise<ByteSource> {
   const found = await handle.stat();
   if (!found.isFile()) {
     await handle.close();
-    throw found.isDirectory() ? folderInsteadOfFile(path) : notPlain(path, found.isFIFO());
+    throw found.isDirectory()
+      ? folderInsteadOfFile(path)
+      : notPlain(path, found.isFIFO() ? 'pipe' : 'device');
   }
   const forget = rememberOpened(path, found);
   return {
@@ -163,9 +164,15 @@ export async function linkFile(from: string, to: string): Promise<void> {
 export async function pointTo(target: string, path: string): Promise<void> {
   await makeFolder(dirname(path));
   const growing = claimStage(path);
-  await fs.symlink(relative(dirname(path), target), growing).catch(() => linkFile(target, growing));
-  await rename(growing, path).catch(rethrow('write', path));
-  disown(growing);
+  try {
+    await fs.symlink(relative(dirname(path), target), growing).catch(() => linkFile(target, growing));
+    await rename(growing, path);
+  } catch (error) {
+    await remove(growing);
+    rethrow('write', path)(error);
+  } finally {
+    disown(growing);
+  }
 }
 
 /** Bytes of a file, and when it was last changed (milliseconds since 1970); `undefined` when there is none. */
@@ -254,14 +261,6 @@ export async function removePath(path: string): Promise<void> {
   const found = await fs.lstat(path).catch(() => undefined);
   if (found?.isDirectory()) await removeWhole(path).catch(rethrow('write', path));
   else await remove(path).catch(rethrow('write', path));
-}
-
-/** Makes a temporary folder; `remove` deletes it. Throws as `createFolder` does. */
-export async function makeTemporaryFolder(
-  base: string = tmpdir(),
-): Promise<{ readonly path: string; remove(): Promise<void> }> {
-  const { path, remove } = await temporaryFolder(base).catch(rethrow('write', base));
-  return { path, remove: () => remove().catch(rethrow('write', base)) };
 }
 
 /**

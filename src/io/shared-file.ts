@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { RequestError } from '../errors.ts';
 import { makeFolder, writeAll } from './disk.ts';
 import { isThereAlready, rethrow } from './disk-errors.ts';
+import { remove } from './patient.ts';
 
 /** Files that several processes work on: the cache of the Hub. */
 
@@ -14,18 +15,26 @@ export interface GrowingFile {
   close(): Promise<void>;
 }
 
-/** Opens a file to go on writing it, or starts one. Throws as `createFile` does. */
+/**
+ * Opens a file to go on writing it, or starts one: also in the place of what is no file of this name alone, such as a link,
+ * a pipe, or a file with a second name, which is somebody's. Throws as `createFile` does.
+ */
 export async function growFile(path: string): Promise<GrowingFile> {
   await makeFolder(dirname(path));
-  const handle = await fs
-    .open(path, constants.O_WRONLY | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0))
-    .catch(rethrow('write', path));
+  const found = await fs.lstat(path).catch(() => undefined);
+  const isOwn = found?.isFile() && found.nlink === 1;
+  if (found && !isOwn && !found.isDirectory()) await remove(path).catch(rethrow('write', path));
+  const handle = await fs.open(path, growing).catch(rethrow('write', path));
   return {
     size: (await handle.stat()).size,
     write: (bytes, offset) => writeAll(handle, path, bytes, offset),
     close: () => handle.close(),
   };
 }
+
+/** What has the name by now is not followed, nor waited for. */
+const growing =
+  constants.O_WRONLY | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
 /**
  * Makes a small file unless there is one: `false` when there is. Of several callers at once only one gets `true`. Throws

@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { promises as fs } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import {
@@ -111,6 +113,30 @@ describe('reading', () => {
     await expect(openFile('/dev/zero')).rejects.toThrow('/dev/zero is a device, but a file is needed there');
     await expect(readText('/dev/zero')).rejects.toThrow(RequestError);
     await expect(copyFile('/dev/zero', at('x'))).rejects.toThrow(RequestError);
+  });
+
+  test.skipIf(process.platform === 'win32')('a socket is refused by its name', async () => {
+    const server = createServer().listen(at('socket'));
+    await once(server, 'listening');
+    const refused = await rejectionOf(openFile(at('socket')));
+    expect(refused.problem).toContain('socket is a socket or device, but a file is needed there');
+    server.close();
+  });
+
+  test('links that lead around in a circle are named', async () => {
+    await fs.symlink(at('self'), at('self'));
+    for (const reading of [openFile(at('self')), pathKind(at('self')), listFolder(at('self'))]) {
+      const { problem, details } = await rejectionOf(reading);
+      expect(problem).toBe(`${at('self')} leads nowhere: its links lead around in a circle.`);
+      expect(details).toEqual({});
+    }
+  });
+
+  test('too many open files are no fault of the file', async () => {
+    vi.spyOn(fs, 'open').mockRejectedValueOnce(systemError('EMFILE'));
+    const refused = await rejectionOf(openFile(at('any')));
+    expect(refused.problem).toContain('could not be read: too many files are open');
+    expect(refused.advice).toContain('ulimit -n');
   });
 
   test('a text larger than any that is meant is refused before it is read', async () => {
@@ -284,6 +310,13 @@ describe('links', () => {
     await pointTo(at('target'), at('pointer'));
     expect(await readText(at('pointer'))).toBe('new');
     expect(await readText(at('target'))).toBe('new');
+  });
+
+  test('leave nothing behind where a folder has their name', async () => {
+    await writeText(at('pointed at/target'), 'x');
+    await makeFolder(at('pointed at/taken/full'));
+    await rejectionOf(pointTo(at('pointed at/target'), at('pointed at/taken')));
+    expect(await namesOnDisk(at('pointed at'))).toEqual(['taken', 'target']);
   });
 
   test('are second names where the system allows no links', async () => {

@@ -7,7 +7,7 @@ import { type DrawingFolder, findDrawingFolder, requireModel } from '../../gener
 import type { Image } from '../../generate/image.ts';
 import { pixelsOf } from '../../generate/image-tensor.ts';
 import { LoadedNetwork } from '../../generate/networks.ts';
-import { makeTemporaryFolder } from '../../io/disk.ts';
+import { makeTemporaryFolder } from '../../io/temporary-folder.ts';
 import type { Card } from '../../report/card.ts';
 import { asDecibels } from '../../report/decibels.ts';
 import { differenceGain, differenceMap } from '../../report/pictures/difference.ts';

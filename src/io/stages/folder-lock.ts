@@ -1,9 +1,9 @@
 import { promises as fs } from 'node:fs';
 import { hostname } from 'node:os';
-import { basename, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { remove } from '../patient.ts';
-import { holderOf } from './abandoned-lock.ts';
-import { claimStage, disown, hasCode, own, owner, readPlain } from './owner.ts';
+import { type Holder, holderOf } from './abandoned-lock.ts';
+import { claimStage, disown, hasCode, isOwn, LOCK, own, owner, readPlain } from './owner.ts';
 
 /**
  * Holds a lock, the path of a file that is there as long as it is held, until it is released; gives who holds it already
@@ -20,16 +20,35 @@ export async function holdLock(lock: string): Promise<{ release(): Promise<void>
       return { heldBy: `its ${basename(lock)} cannot be read` };
     }
     const holder = await holderOf(lock, found);
-    if (holder) return { heldBy: `process ${holder.pid} on ${holder.host}` };
+    if (holder) return { heldBy: inWords(holder) };
   }
   const full = resolve(lock); // as who looks through its folder sees it
   own(full, lock);
   return {
     async release() {
       disown(full);
-      await remove(lock);
+      // Another run may have taken this one for dead, and hold it by now.
+      if ((await readPlain(lock)) === text) await remove(lock);
     },
   };
+}
+
+/** Whether this process writes into a folder now. */
+export function isHeldHere(folder: string): boolean {
+  return isOwn(resolve(folder, LOCK));
+}
+
+/** Who writes into a folder now, other than this process; `undefined` where nobody does. */
+export async function otherWriter(folder: string): Promise<string | undefined> {
+  const lock = join(folder, LOCK);
+  const found = isHeldHere(folder) ? undefined : await readPlain(lock);
+  // One whose owner is gone stays where nothing may be changed.
+  const holder = found === undefined ? undefined : await holderOf(lock, found).catch(() => undefined);
+  return holder && inWords(holder);
+}
+
+function inWords({ pid, host }: Holder): string {
+  return `process ${pid} on ${host}`;
 }
 
 /**

@@ -107,10 +107,14 @@ function ownerOf(stage: string): string {
   return basename(stage).slice(PREFIX.length).split('-')[0] ?? '';
 }
 
-/** The time of the machine that keeps the folder, which may be another one's. */
+/** The time of the machine that keeps the folder, which may be another one's; of this one where nothing can be written. */
 async function timeIn(folder: string): Promise<number> {
   const probe = join(folder, stageName());
-  await fs.writeFile(probe, '', { flag: 'wx' });
+  try {
+    await fs.writeFile(probe, '', { flag: 'wx' });
+  } catch {
+    return Date.now();
+  }
   const { mtimeMs } = await fs.lstat(probe);
   await fs.unlink(probe);
   return mtimeMs;

@@ -1,10 +1,11 @@
 import { promises as fs } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { ByteSink } from '../bytes.ts';
-import { makeTemporaryFolder, pathKind, readBytes, writeAll } from '../disk.ts';
+import { pathKind, readBytes, writeAll } from '../disk.ts';
 import { rethrow } from '../disk-errors.ts';
 import { notFound } from '../not-found.ts';
 import { remove } from '../patient.ts';
+import { makeTemporaryFolder } from '../temporary-folder.ts';
 
 /**
  * A folder of files that only this process reads, and that are gone in the end. They are written without the care that

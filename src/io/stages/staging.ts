@@ -1,5 +1,6 @@
 import { promises as fs } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
+import { goneMeanwhile, isAbsent } from '../disk-errors.ts';
 import { remove, rename, renamed } from '../patient.ts';
 import { holderOf } from './abandoned-lock.ts';
 import {
@@ -39,6 +40,7 @@ export class FoldersStage {
   readonly #folder: string;
   readonly #names: readonly string[];
   readonly #gone: readonly string[];
+  #identity: string | undefined;
 
   private constructor(stage: string, folder: string, names: readonly string[], gone: readonly string[]) {
     this.#stage = stage;
@@ -59,6 +61,7 @@ export class FoldersStage {
     const folders = new FoldersStage(stage, folder, names, gone);
     try {
       await fs.mkdir(stage);
+      folders.#identity = await identityOf(stage);
       for (const made of ['old', 'new']) await fs.mkdir(join(stage, made));
       for (const name of names) await fs.mkdir(folders.growing(name));
     } catch (error) {
@@ -73,8 +76,12 @@ export class FoldersStage {
     return join(this.#stage, 'new', name);
   }
 
-  /** Moves the folders to their final names, replacing what is there, which is restored on failure. */
+  /**
+   * Moves the folders to their final names, replacing what is there, which is restored on failure. Throws `OutputBusyError` where
+   * another run took this one for dead and removed them.
+   */
   async appear(): Promise<void> {
+    await this.#requireOwn();
     const replaced: Record<string, string> = {};
     for (const name of [...this.#names, ...this.#gone]) {
       const identity = await identityOf(join(this.#folder, name));
@@ -98,6 +105,7 @@ export class FoldersStage {
 
   /** Moves the one folder to its final name unless another with something in it is there; says whether it did. */
   async appearOnce(): Promise<boolean> {
+    await this.#requireOwn();
     const [name = ''] = this.#names;
     const isFirst = await rename(this.growing(name), join(this.#folder, name)).then(
       () => true,
@@ -121,6 +129,12 @@ export class FoldersStage {
         await move(path, join(this.#stage, `old${turn}`));
       }
     }
+  }
+
+  /** What was written after the stage was removed has made a folder of its name again: only a part is in it. */
+  async #requireOwn(): Promise<void> {
+    if ((await identityOf(this.#stage)) !== this.#identity)
+      throw goneMeanwhile(join(this.#folder, this.#names[0] ?? ''));
   }
 
   /** Leaves nothing of it behind. */
@@ -148,12 +162,19 @@ async function writeJournal(stage: string, journal: Journal): Promise<void> {
   await rename(growing, join(stage, READY));
 }
 
-/** `undefined` in a stage that is not ready, and where its names or links lead out of its folder. */
+/**
+ * `undefined` in a stage that is not ready, and where its names or links lead out of its folder. Throws where there is one that
+ * cannot be read now: somebody else will finish it.
+ */
 async function readJournal(stage: string): Promise<Journal | undefined> {
   const folders = [stage, join(stage, 'new'), join(stage, 'old')];
   if ((await Promise.all(folders.map(isRealFolder))).includes(false)) return undefined;
+  const ready = join(stage, READY);
+  const text = await readPlain(ready);
+  if (text === undefined && (await fs.lstat(ready).catch(() => undefined))?.isFile())
+    throw new Error(`${ready} cannot be read`);
   try {
-    const { names, replaced } = JSON.parse((await readPlain(join(stage, READY))) ?? '');
+    const { names, replaced } = JSON.parse(text ?? '');
     const isPlain = (name: unknown) =>
       typeof name === 'string' && !['', '.', '..'].includes(name) && basename(name) === name;
     const isJournal = Array.isArray(names) && [...names, ...Object.keys(replaced)].every(isPlain);
@@ -171,13 +192,15 @@ async function identityOf(path: string): Promise<string | undefined> {
   );
 }
 
-/** Makes a temporary folder; `remove` deletes it, or a later run where this one is killed. */
-export async function temporaryFolder(base: string): Promise<{ path: string; remove(): Promise<void> }> {
+/** A name for a temporary folder, to be made; `remove` deletes it, or a later run where this one is killed. */
+export async function claimTemporary(
+  base: string,
+): Promise<{ readonly path: string; make(): Promise<void>; remove(): Promise<void> }> {
   await settle(base);
   const path = claimStage(join(base, 'temporary'));
-  await fs.mkdir(path, { mode: 0o700 });
   return {
     path,
+    make: () => fs.mkdir(path, { mode: 0o700 }),
     async remove() {
       await remove(path);
       disown(path);
@@ -225,16 +248,20 @@ async function settleAll(folder: string): Promise<boolean> {
   const names = await fs.readdir(folder);
   const stages = names.filter(isStageName).map((name) => join(folder, name));
   let hasFinished = false;
-  for (const stage of stages) {
-    if (isOwn(stage) || !(await isAbandoned(stage)) || !(await mayBeSettled(stage))) continue;
-    if (await finish(stage, folder)) hasFinished = true;
-    await clear(stage);
-  }
+  for (const stage of stages) if (await settleStage(stage, folder).catch(() => false)) hasFinished = true;
   for (const lock of names.filter(isLock).map((name) => join(folder, name))) {
     if (isOwn(lock) || !(await mayBeSettled(lock))) continue;
     const text = await readPlain(lock);
     if (text !== undefined) await holderOf(lock, text);
   }
+  return hasFinished;
+}
+
+/** Finishes a stage whose owner is gone, and removes it; says whether an entry was restored. Throws what the system throws. */
+async function settleStage(stage: string, folder: string): Promise<boolean> {
+  if (isOwn(stage) || !(await isAbandoned(stage)) || !(await mayBeSettled(stage))) return false;
+  const hasFinished = await finish(stage, folder);
+  await clear(stage);
   return hasFinished;
 }
 
@@ -255,7 +282,10 @@ const STICKY = 0o1000;
 async function isRealFolder(path: string): Promise<boolean> {
   return fs.lstat(path).then(
     (found) => found.isDirectory(),
-    () => false,
+    (error: unknown) => {
+      if (isAbsent(error)) return false;
+      throw error;
+    },
   );
 }
 

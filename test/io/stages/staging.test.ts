@@ -5,7 +5,9 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { growFile } from '../../../src/io/shared-file.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 
-type Disk = typeof import('../../../src/io/disk.ts') & typeof import('../../../src/io/create-folders.ts');
+type Disk = typeof import('../../../src/io/disk.ts') &
+  typeof import('../../../src/io/create-folders.ts') &
+  typeof import('../../../src/io/temporary-folder.ts');
 
 const at = temporaryFolder();
 
@@ -15,6 +17,7 @@ async function newProcess(): Promise<Disk> {
   return {
     ...(await import('../../../src/io/disk.ts')),
     ...(await import('../../../src/io/create-folders.ts')),
+    ...(await import('../../../src/io/temporary-folder.ts')),
   };
 }
 
@@ -291,12 +294,89 @@ test('a name as long as the disk allows can be written and replaced', async () =
   expect(await disk.readText(at(`long ${round}`, `f${name.slice(1)}`, name))).toBe('second');
 });
 
-test('a link planted where something incomplete goes on growing is not followed', async () => {
+test.each([
+  ['a link to a file', (path: string, victim: string) => fs.symlink(victim, path)],
+  ['a second name of a file', (path: string, victim: string) => fs.link(victim, path)],
+  ['a link to itself', (path: string) => fs.symlink(path, path)],
+  ['a pipe that nobody reads', async (path: string) => void execFileSync('mkfifo', [path])],
+])('%s where something incomplete goes on growing is replaced, not followed', async (what, plant) => {
   const disk = await newProcess();
-  await disk.writeText(at(`grown ${round}`, 'victim'), 'precious');
-  await fs.symlink(at(`grown ${round}`, 'victim'), at(`grown ${round}`, 'x.incomplete'));
-  await expect(growFile(at(`grown ${round}`, 'x.incomplete'))).rejects.toThrow();
-  expect(await disk.readText(at(`grown ${round}`, 'victim'))).toBe('precious');
+  const [victim, path] = [at(`grown ${round}`, what, 'victim'), at(`grown ${round}`, what, 'x.incomplete')];
+  await disk.writeText(victim, 'precious');
+  await plant(path, victim);
+  const file = await growFile(path);
+  expect(file.size).toBe(0);
+  await file.write(new TextEncoder().encode('new'), 0);
+  await file.close();
+  expect([await disk.readText(path), await disk.readText(victim)]).toEqual(['new', 'precious']);
+});
+
+describe('a run that was halted for so long that another took it for dead', () => {
+  /** Nothing was heard for eleven minutes of what has no final name yet. */
+  async function silence(folder: string): Promise<void> {
+    const before = new Date(Date.now() - 11 * 60_000);
+    for (const name of await fs.readdir(folder))
+      if (name.startsWith('.sdc-')) await fs.utimes(join(folder, name), before, before);
+  }
+
+  test('does not make a part of its folder appear', async () => {
+    const [halted, other] = [await newProcess(), await newProcess()];
+    const folder = at(`halted ${round}`);
+    await halted.makeFolder(join(folder, 'model'));
+    await halted.writeText(join(folder, 'model', 'a'), 'old a');
+    const making = halted.createFolder(join(folder, 'model'), async (growing) => {
+      await halted.writeText(join(growing, 'a'), 'new a');
+      await silence(folder);
+      await other.listFolder(folder);
+      await halted.writeText(join(growing, 'b'), 'new b');
+    });
+    await expect(making).rejects.toThrow('could not be completed: what was written of it is gone');
+    expect(await contents(folder)).toEqual({ 'model/a': 'old a' });
+    expect(await fs.readdir(folder)).toEqual(['model']);
+  });
+
+  test('says so where its file is gone', async () => {
+    const [halted, other] = [await newProcess(), await newProcess()];
+    const folder = at(`halted file ${round}`);
+    const file = await halted.createFile(join(folder, 'a'));
+    await silence(folder);
+    await other.listFolder(folder);
+    await expect(file.close()).rejects.toThrow('could not be completed: what was written of it is gone');
+    await file.discard();
+    expect(await fs.readdir(folder)).toEqual([]);
+  });
+
+  test('leaves the lock to who holds it by now', async () => {
+    const [halted, other, third] = [await newProcess(), await newProcess(), await newProcess()];
+    const folder = at(`halted lock ${round}`);
+    await halted.makeFolder(folder);
+    const lock = await halted.lockOutput(folder);
+    await silence(folder);
+    // Of the same process number, as all of this test are.
+    vi.spyOn(process, 'pid', 'get').mockReturnValue(1);
+    const taken = await other.lockOutput(folder);
+    vi.restoreAllMocks();
+    await lock.close();
+    await expect(third.lockOutput(folder)).rejects.toThrow('another run is writing into');
+    await taken.close();
+  });
+});
+
+test('a replacement that is ready and cannot be read now is left to who can', async () => {
+  const folder = at(`unread ${round}`);
+  const stage = join(folder, '.sdc-zzzzzz1-0123456789ab');
+  for (const part of ['new', 'old']) await fs.mkdir(join(stage, part), { recursive: true });
+  await fs.mkdir(join(stage, 'new', 'model'));
+  await fs.writeFile(join(stage, 'new', 'model', 'a'), 'new a');
+  await fs.writeFile(join(stage, 'ready'), JSON.stringify({ names: ['model'], replaced: {} }));
+  const before = new Date(Date.now() - 11 * 60_000);
+  await fs.utimes(stage, before, before);
+  const poor = await newProcess();
+  vi.spyOn(fs, 'open').mockRejectedValue(Object.assign(new Error('EMFILE'), { code: 'EMFILE' }));
+  expect(await poor.listFolder(folder)).toEqual([]);
+  vi.restoreAllMocks();
+  await (await newProcess()).listFolder(folder);
+  expect(await contents(folder)).toEqual({ 'model/a': 'new a' });
 });
 
 describe('a folder that one run writes into', () => {

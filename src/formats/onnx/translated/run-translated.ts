@@ -1,5 +1,6 @@
 import { join, parse, resolve } from 'node:path';
-import { makeTemporaryFolder, writeFile } from '../../../io/disk.ts';
+import { writeFile } from '../../../io/disk.ts';
+import { claimTemporaryFolder } from '../../../io/temporary-folder.ts';
 import { numbersOf } from '../../../weights/tensor-values.ts';
 import type { Runnable, RunnableOptions, Runner, RunnerOptions, TensorMap } from '../../runner.ts';
 import type { OnnxModel } from '../build-model.ts';
@@ -39,10 +40,11 @@ export interface Translatable {
  * returns or throws, or by the runner's `close` where a file in use cannot be removed. float16 inputs and outputs are float32. Throws as `openOnnxSession` does, and `UnsupportedModelError` for operations that cannot be run.
  */
 export async function runTranslated(model: Translatable, options: RunnerOptions): Promise<Runner> {
-  const decoded = await makeTemporaryFolder();
+  const decoded = await claimTemporaryFolder();
   const clear = () => decoded.remove();
   try {
     const runnable = await runnableTranslated(model, options, decoded.path);
+    if (runnable.model.dataFiles.length > 0) await decoded.make();
     await writeDecoded(runnable);
     const { path, dataFolder, isTranslation } = runnable;
     const bytes = encodeModel(runnable.model.proto);
