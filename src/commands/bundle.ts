@@ -18,6 +18,7 @@ import { type JsonObject, readJsonObject } from '../io/json/python-json.ts';
 import { notFound } from '../io/not-found.ts';
 import { modelsIn } from '../run/find-models.ts';
 import { checkRequest } from './check-request.ts';
+import { whileOutputsStay } from './in-output.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 
 /** Models to bundle. */
@@ -86,7 +87,7 @@ export async function bundlePackages(
     return bundles;
   };
   const bundles = await inStage('bundle', context, async () => {
-    const made = await whileLocked(output, bundleAll);
+    const made = await whileLocked(output, () => whileOutputsStay([folder], bundleAll));
     return { output: made, detail: made.map((each) => each.folder).join(', ') };
   });
   const [first] = bundles;

@@ -12,7 +12,7 @@ import { listFolder, lookAtFile, pathKind, removePath } from '../io/disk.ts';
 import { count, formatBytes } from '../text.ts';
 import { checkRequest } from './check-request.ts';
 import { recordOfWhole } from './chunked-record.ts';
-import { whileOutputsLocked } from './in-output.ts';
+import { whileOutputsLocked, whileOutputsStay } from './in-output.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 import { refuseExisting } from './refuse-existing.ts';
 
@@ -67,7 +67,9 @@ export async function chunkArtifact(options: ChunkOptions, context: Context = {}
     const paths = request.removeOriginal ? [whole, set] : [set];
     return whileOutputsLocked(paths, () =>
       inStage('chunk', context, async () => {
-        const output = await cutInto(place, whole, artifact, request, context);
+        const output = await whileOutputsStay([request.artifact], (requireUnchanged) =>
+          cutInto(place, whole, artifact, { ...request, requireUnchanged }, context),
+        );
         const bytes = output.reduce((sum, { byteLength }) => sum + byteLength, 0);
         return { output, detail: `${count(output.length, 'chunk')}, ${formatBytes(bytes)}` };
       }),
@@ -90,7 +92,13 @@ async function cutInto(
   place: (index: number) => string,
   whole: string,
   artifact: StoredArtifact,
-  { artifact: path, maxChunkBytes, removeOriginal, force }: ChunkRequest,
+  {
+    artifact: path,
+    maxChunkBytes,
+    removeOriginal,
+    force,
+    requireUnchanged,
+  }: ChunkRequest & { readonly requireUnchanged: () => Promise<void> },
   context: Context,
 ): Promise<WrittenChunk[]> {
   const model = await artifact.open();
@@ -113,7 +121,10 @@ async function cutInto(
   if (note) context.onProgress?.({ type: 'note', message: note });
 
   const gone = present.filter((each) => !planned.some(({ path: to }) => resolve(to) === resolve(each)));
-  const written = await writeChain(planned, artifact, context, gone, () => record.begin(planned, gone));
+  const written = await writeChain(planned, artifact, context, gone, async () => {
+    await requireUnchanged();
+    await record.begin(planned, gone);
+  });
   const results = planned.map(({ path: to, byteLength }, index) => ({
     path: to,
     byteLength,

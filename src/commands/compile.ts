@@ -7,7 +7,7 @@ import { endings, modelName } from '../formats/format.ts';
 import { formats, openArtifact } from '../formats/open.ts';
 import { forgetProvenance } from '../formats/provenance.ts';
 import { checkRequest } from './check-request.ts';
-import { whileOutputsLocked } from './in-output.ts';
+import { whileOutputsLocked, whileOutputsStay } from './in-output.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 import { refuseExisting } from './refuse-existing.ts';
 
@@ -57,7 +57,9 @@ export async function compilePackage(
     inStage('compile', context, async () => {
       await refuseExisting(bundle, { force });
       await forgetProvenance(bundle);
-      await compileWith(compiler, path, bundle, { signal: context.signal });
+      await whileOutputsStay([path], (requireUnchanged) =>
+        compileWith(compiler, path, bundle, { signal: context.signal, requireUnchanged }),
+      );
       return { output: { path: bundle }, detail: bundle };
     }),
   );

@@ -10,6 +10,7 @@ import { encodePrompts } from './drawing/encode-prompts.ts';
 import { finishPictures, type GeneratedImage } from './drawing/finish-pictures.ts';
 import { type Drawing, planDrawings } from './drawing/plan.ts';
 import { type GenerateOptions, type GenerateRequest, generateDefaults } from './drawing/request.ts';
+import { whileOutputsStay } from './in-output.ts';
 import { withDefaults } from './options.ts';
 
 /** Stages of `generate`, in order. */
@@ -19,7 +20,7 @@ export const generateStages = ['encode', 'denoise', 'decode'] as const;
  * Generates pictures with a converted checkpoint in any format, one network in memory at a time (ControlNets beside their
  * UNet). Deterministic: the same request gives the same pictures on one machine. What is missing or does not fit is refused
  * before anything is loaded. Throws `NotFoundError` when the folder lacks a model, `RequestError` for a request that the
- * models cannot serve, `FileFormatError` for pictures that are no PNG, `InterruptedError`, and what running throws.
+ * models cannot serve, `FileFormatError` for pictures that are no PNG, `OutputBusyError` while another run writes there, `InterruptedError`, and what running throws.
  */
 export async function generate(options: GenerateOptions, context: Context = {}): Promise<GeneratedImage[]> {
   checkRequest('generate', options);
@@ -27,6 +28,10 @@ export async function generate(options: GenerateOptions, context: Context = {}):
   await requireOnnxruntime();
   const located = await locateRequested(given, { input: 'models' }, context);
   const request = { ...located, textualInversions: await locateInversions(given, context) };
+  return whileOutputsStay([request.input], () => drawPictures(request, context));
+}
+
+async function drawPictures(request: GenerateRequest, context: Context): Promise<GeneratedImage[]> {
   const drawings = await planDrawings(request, context);
   try {
     const conditionings = await inStage('encode', context, () => encode(drawings, context));

@@ -1,6 +1,9 @@
-import { resolve } from 'node:path';
-import { placeInOutput } from '../formats/provenance.ts';
+import { dirname, join, resolve } from 'node:path';
+import { InterruptedError, OutputBusyError } from '../errors.ts';
+import { endings } from '../formats/format.ts';
+import { identityOfRecord, placeInOutput } from '../formats/provenance.ts';
 import { whileLocked, whileNameLocked } from '../io/disk.ts';
+import { isHeldHere, otherWriter } from '../io/stages/folder-lock.ts';
 
 /**
  * Locks the output folders that these paths are in, or the paths themselves where they are in none, and does the work. Throws
@@ -22,4 +25,62 @@ export async function whileOutputsLocked<T>(paths: readonly string[], work: () =
         whileHeld(inner),
     work,
   )();
+}
+
+/**
+ * Does work that reads models of conversions: what these paths lead to. Nothing is locked, so that any number may read, also
+ * where nothing may be written. Throws `OutputBusyError` where another run writes into one of the conversions, or has done so
+ * meanwhile: what was read belongs to both then, and so does what the work throws. Work whose result appears somewhere asks before
+ * it does so; all other work is asked after it.
+ */
+export async function whileOutputsStay<T>(
+  paths: readonly string[],
+  work: (requireUnchanged: () => Promise<void>) => Promise<T>,
+): Promise<T> {
+  const records = new Map<string, string | undefined>();
+  for (const path of paths)
+    for (const output of await outputsOf(path)) if (!isHeldHere(output)) records.set(output, undefined);
+  for (const output of records.keys()) {
+    records.set(output, await identityOfRecord(output));
+    await refuseWritten(output);
+  }
+  let hasAsked = false;
+  const requireUnchanged = async (): Promise<void> => {
+    hasAsked = true;
+    for (const [output, record] of records) {
+      await refuseWritten(output);
+      if ((await identityOfRecord(output)) !== record) throw writtenMeanwhile(output);
+    }
+  };
+  try {
+    const result = await work(requireUnchanged);
+    if (!hasAsked) await requireUnchanged();
+    return result;
+  } catch (error) {
+    if (!(error instanceof InterruptedError)) await requireUnchanged();
+    throw error;
+  }
+}
+
+/** The conversions that a path is the output folder of, or a folder, a model or a file in. */
+async function outputsOf(path: string): Promise<ReadonlySet<string>> {
+  const places = [path, dirname(resolve(path)), join(path, `any${endings.aimodel}`)];
+  const found = await Promise.all(places.map(placeInOutput));
+  return new Set(found.flatMap((place) => place?.output ?? []));
+}
+
+async function refuseWritten(output: string): Promise<void> {
+  const by = await otherWriter(output);
+  if (by === undefined) return;
+  throw new OutputBusyError({
+    problem: `another run is writing into ${output}: ${by}.`,
+    advice: 'Wait until it has ended.',
+  });
+}
+
+function writtenMeanwhile(output: string): OutputBusyError {
+  return new OutputBusyError({
+    problem: `another run has written into ${output} while it was read.`,
+    advice: 'Run this again.',
+  });
 }

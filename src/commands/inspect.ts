@@ -28,6 +28,7 @@ import { listFolder, openFile, pathKind } from '../io/disk.ts';
 import { notFound } from '../io/not-found.ts';
 import { sniff, weightFormat } from '../io/sniff.ts';
 import { checkRequest } from './check-request.ts';
+import { whileOutputsStay } from './in-output.ts';
 
 export type { Inspection } from '../inspect/inspection.ts';
 
@@ -41,6 +42,7 @@ export interface InspectRequest extends FromHub {
  * Says what a file or folder is and what to do with it: a checkpoint, weights, an ONNX or Core ML model, a folder of
  * converted models, or something else. Reads only headers, so size does not matter, and of a conversion what is newer
  * than its record. Damaged and unsupported files are described, not thrown. Throws `NotFoundError` when the path does not exist, `RequestError` without permission to read it,
+ * `OutputBusyError` while another run writes into the conversion,
  * and `InterruptedError`.
  *
  *     (await inspect({ path: 'stable-diffusion-v1-5' })).kind // 'checkpoint'
@@ -50,7 +52,7 @@ export async function inspect(request: InspectRequest, context: Context = {}): P
   throwIfInterrupted(context.signal);
   await refuseRevisionOnDisk(request, [request.path]);
   const model = await resolveRequested(request.path, request, { purpose: 'inspection', show: true }, context);
-  if (!model) return inspectPath(request.path, context);
+  if (!model) return whileOutputsStay([request.path], () => inspectPath(request.path, context));
   try {
     // The weights are not in the folder that it was read by.
     return namedOnHub(await inspectPath(model.path, context), model);

@@ -12,7 +12,7 @@ import type { QuantizationPlan } from '../quantize/plan.ts';
 import { reportWeight, type WeightReport } from '../quantize/quantized-weight.ts';
 import { formatBytes } from '../text.ts';
 import { checkRequest } from './check-request.ts';
-import { whileOutputsLocked } from './in-output.ts';
+import { whileOutputsLocked, whileOutputsStay } from './in-output.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 import { openRecord } from './quantized-record.ts';
 import { refuseExisting } from './refuse-existing.ts';
@@ -70,7 +70,9 @@ export async function quantizeArtifact(
     return whileOutputsLocked([path], () =>
       inStage('quantize', context, async () => {
         if (!request.inPlace) await refuseExisting(path, request);
-        const output = await quantizeInto(path, stored, request, context);
+        const output = await whileOutputsStay([request.artifact], (requireUnchanged) =>
+          quantizeInto(path, stored, { ...request, requireUnchanged }, context),
+        );
         const { bytesBefore, bytesAfter } = output;
         return { output, detail: `${path}, ${formatBytes(bytesBefore)} → ${formatBytes(bytesAfter)}` };
       }),
@@ -81,7 +83,12 @@ export async function quantizeArtifact(
 async function quantizeInto(
   path: string,
   stored: StoredArtifact,
-  { artifact, plan, inPlace }: QuantizeRequest,
+  {
+    artifact,
+    plan,
+    inPlace,
+    requireUnchanged,
+  }: QuantizeRequest & { readonly requireUnchanged: () => Promise<void> },
   context: Context,
 ): Promise<QuantizeResult> {
   let candidates = 0;
@@ -110,6 +117,7 @@ async function quantizeInto(
       // One at a time: some weights are read again.
       for (const weight of quantized) weights.push(await reportWeight(weight));
       await stored.complete(growing, { inPlace });
+      await requireUnchanged();
       await (inPlace ? record.rewrite(files, weights) : forgetProvenance(path));
       await stored.close(); // before its files are replaced
     });

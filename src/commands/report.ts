@@ -16,6 +16,7 @@ import { modelCard, OWN_MODEL_CARD } from '../report/render/model-card.ts';
 import { cardPage } from '../report/render/page.ts';
 import { count } from '../text.ts';
 import { checkRequest } from './check-request.ts';
+import { whileOutputsStay } from './in-output.ts';
 import { withDefaults } from './options.ts';
 import { assembleCard } from './reporting/assemble.ts';
 import {
@@ -60,7 +61,9 @@ export async function report(options: ReportOptions, context: Context = {}): Pro
     const onHub = await resolveReference(given, runs, context);
     const path = onHub?.path ?? reference;
     try {
-      return await reportOn({ ...given, reference: path }, { reference, artifacts }, context);
+      return await whileOutputsStay([given.folder], (requireUnchanged) =>
+        reportOn({ ...given, reference: path }, { reference, artifacts, requireUnchanged }, context),
+      );
     } finally {
       await onHub?.close();
     }
@@ -86,7 +89,12 @@ async function reportOn(
   {
     reference,
     artifacts,
-  }: { readonly reference: string | undefined; readonly artifacts: readonly FoundArtifact[] },
+    requireUnchanged,
+  }: {
+    readonly reference: string | undefined;
+    readonly artifacts: readonly FoundArtifact[];
+    readonly requireUnchanged: () => Promise<void>;
+  },
   context: Context,
 ): Promise<ReportResult> {
   const { variant, output = request.folder } = request;
@@ -114,6 +122,7 @@ async function reportOn(
       cost: { bytes, conversion: request.conversion ?? null, ...watch.cost() },
     };
     return await inStage('report', watch.context, async () => {
+      await requireUnchanged();
       const files = await writeCard(card, output, drawn?.images ?? new Map());
       return { output: { card, files }, detail: files.join(', ') };
     });

@@ -7,6 +7,7 @@ import { feedsFor } from '../run/feeds.ts';
 import { count } from '../text.ts';
 import { type NamedTensor, writeSafetensors } from '../weights/safetensors-writer.ts';
 import { checkRequest } from './check-request.ts';
+import { whileOutputsStay } from './in-output.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 import { refuseOtherFile } from './refuse-existing.ts';
 import { refuseRounding } from './refuse-rounding.ts';
@@ -35,7 +36,7 @@ export type RunOptions = OptionsOf<RunRequest, typeof runDefaults>;
  * Runs one model, or its chunks in order, on one set of inputs, and returns the outputs of the last model. Inputs may have
  * the names, dtypes and layouts of either contract; other tensors, such as recorded outputs, are ignored. Throws
  * `RequestError` for a tensor that is missing or does not fit, `OutputExistsError` for a record in the place of another file,
- * `InterruptedError`, and what opening the models throws.
+ * `OutputBusyError` while another run writes into their conversion, `InterruptedError`, and what opening the models throws.
  *
  * @example await runArtifacts({ artifacts: ['out/onnx/unet_chunk1', 'out/onnx/unet_chunk2'], inputs }) // { out_sample: [2, 4, 64, 64] }
  */
@@ -50,19 +51,22 @@ export async function runArtifacts(options: RunOptions, context: Context = {}): 
   throwIfInterrupted(signal);
   await refuseRounding(request, artifacts);
   const how = { optimize, roundToFloat16, onNonFinite: noteNonFinite(context) };
-  return inStage('run', context, async () => {
-    const model = await openChain(artifacts, how);
-    try {
-      const feeds = feedsFor(model, inputs);
-      throwIfInterrupted(signal);
-      onProgress?.({ type: 'progress', stage: 'run', what: model.path, done: 0, total: 1 });
-      const output = await model.run(feeds);
-      if (record !== undefined) await writeSafetensors(record, named(feeds, output));
-      return { output, detail: `${model.path}: ${count(output.size, 'output')}` };
-    } finally {
-      await model.close();
-    }
-  });
+  return inStage('run', context, () =>
+    whileOutputsStay(artifacts, async (requireUnchanged) => {
+      const model = await openChain(artifacts, how);
+      try {
+        const feeds = feedsFor(model, inputs);
+        throwIfInterrupted(signal);
+        onProgress?.({ type: 'progress', stage: 'run', what: model.path, done: 0, total: 1 });
+        const output = await model.run(feeds);
+        await requireUnchanged();
+        if (record !== undefined) await writeSafetensors(record, named(feeds, output));
+        return { output, detail: `${model.path}: ${count(output.size, 'output')}` };
+      } finally {
+        await model.close();
+      }
+    }),
+  );
 }
 
 /** Tensors under their names, to be written into one file. */

@@ -18,6 +18,7 @@ import {
 import { openReference, type RecordedReference, type Reference } from '../validate/reference.ts';
 import { inBrief, judge, type OutputVerdict, type Verdict } from '../validate/verdict.ts';
 import { checkRequest } from './check-request.ts';
+import { whileOutputsStay } from './in-output.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 import { refuseRounding } from './refuse-rounding.ts';
 
@@ -51,7 +52,7 @@ export type ValidateOptions = OptionsOf<ValidateRequest, typeof validateDefaults
 /**
  * Runs models and compares every output with a reference, on its recorded inputs or on realistic ones. Returns a verdict
  * for each model, whether it passes or not. Throws `RequestError` when a model and its reference are different networks,
- * `NotFoundError` for a missing path, `InterruptedError`, and what opening and running models throws.
+ * `NotFoundError` for a missing path, `OutputBusyError` while another run writes into their conversion, `InterruptedError`, and what opening and running models throws.
  *
  * @example await validate({ artifact: 'out/onnx', reference: 'checkpoints/sd15', minPsnr: 35 }) // [{ model: 'unet', pass: true, … }, …]
  */
@@ -69,7 +70,9 @@ export async function validate(options: ValidateOptions, context: Context = {}):
   try {
     if (reference.kind === 'recorded' && models.length > 1) throw whichModel(request, models);
     return await inStage('validate', context, async () => {
-      const output = await validateModels(models, reference, request, context);
+      const output = await whileOutputsStay([request.artifact, request.reference], () =>
+        validateModels(models, reference, request, context),
+      );
       return { output, detail: inBrief(output, request.minPsnr) };
     });
   } finally {

@@ -3,7 +3,8 @@ import { type FromHub, locateRequested, refuseInCache } from '../checkpoint/from
 import { type Context, inStage } from '../context.ts';
 import { OutputExistsError } from '../errors.ts';
 import { requireOnnxruntime } from '../formats/onnx/run/onnx-session.ts';
-import { exists, listFolder, makeTemporaryFolder, whileNameLocked } from '../io/disk.ts';
+import { exists, listFolder, whileNameLocked } from '../io/disk.ts';
+import { claimTemporaryFolder } from '../io/temporary-folder.ts';
 import { count, formatBytes } from '../text.ts';
 import { findOnnxruntimeWeb } from '../web/find-onnxruntime-web.ts';
 import { pageFiles } from '../web/page-files.ts';
@@ -11,9 +12,10 @@ import { type PlannedWeb, planWeb } from '../web/plan-web.ts';
 import { strangerIn } from '../web/stranger-in.ts';
 import { WEB_FOLDER } from '../web/web-folder.ts';
 import type { MemoryNeed } from '../web/web-plan.ts';
-import { type WrittenWeb, writeWeb } from '../web/write-web.ts';
+import { type WebContents, type WrittenWeb, writeWeb } from '../web/write-web.ts';
 import { checkRequest } from './check-request.ts';
 import { generate } from './generate.ts';
+import { whileOutputsStay } from './in-output.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 
 /** A page to make. */
@@ -59,7 +61,8 @@ export const webStages = ['plan', 'demo', 'write'] as const;
 /**
  * Makes a static folder with a page that draws with the models of a conversion in the browser. Throws `NotFoundError` when
  * a model or onnxruntime-web is missing, `UnsupportedModelError` for models that the page cannot draw with,
- * `OutputExistsError` for a folder with something else in it, and `InterruptedError`.
+ * `OutputExistsError` for a folder with something else in it, `OutputBusyError` while another run writes into the conversion, and
+ * `InterruptedError`.
  */
 export async function web(options: WebOptions, context: Context = {}): Promise<WebResult> {
   checkRequest('web', options);
@@ -70,13 +73,17 @@ export async function web(options: WebOptions, context: Context = {}): Promise<W
   if (given.steps > 0) await requireOnnxruntime();
   const request = await locateRequested(given, { folder: 'onnx' }, context);
   const folder = request.output ?? join(request.folder, WEB_FOLDER);
-  return whileNameLocked(folder, () => makePage(folder, request, onnxruntime, context));
+  return whileNameLocked(folder, () =>
+    whileOutputsStay([request.folder], (requireUnchanged) =>
+      makePage(folder, request, { onnxruntime, requireUnchanged }, context),
+    ),
+  );
 }
 
 async function makePage(
   folder: string,
   request: WebRequest,
-  onnxruntime: string,
+  given: Pick<WebContents, 'onnxruntime' | 'requireUnchanged'>,
   context: Context,
 ): Promise<WebResult> {
   await checkOutput(folder, request);
@@ -85,13 +92,13 @@ async function makePage(
     const models = await planWeb(request.folder, context);
     const { wasm, webGpu } = models.memory;
     const detail = `${models.title}: the browser needs about ${formatBytes(webGpu)} with WebGPU, ${formatBytes(wasm)} without`;
-    return { output: { ...models, page, onnxruntime }, detail };
+    return { output: { ...models, page, ...given }, detail };
   });
-  const temporary = await makeTemporaryFolder();
+  const temporary = await claimTemporaryFolder();
   try {
     const demo =
       request.steps > 0
-        ? await inStage('demo', context, () => drawDemo(request, planned, temporary.path, context))
+        ? await inStage('demo', context, () => drawDemo(request, planned, temporary, context))
         : undefined;
     const written = await inStage('write', context, async () => {
       const output = await writeWeb(folder, { ...planned, demo }, context);
@@ -123,16 +130,17 @@ async function checkOutput(folder: string, { force }: WebRequest): Promise<void>
 async function drawDemo(
   request: WebRequest,
   { unet }: Pick<PlannedWeb, 'unet'>,
-  output: string,
+  temporary: Awaited<ReturnType<typeof claimTemporaryFolder>>,
   { signal, onProgress }: Context,
 ) {
+  await temporary.make();
   const { prompt, steps, guidanceScale, seed } = request;
   const settings = { prompt, steps, guidanceScale, seed };
   const [image] = await generate(
     {
       ...settings,
       input: request.folder,
-      output,
+      output: temporary.path,
       // The page has no safety checker, and reads all of a prompt where the UNet takes any number of tokens.
       disableSafety: true,
       longPrompts: unet.tokens === undefined,

@@ -5,6 +5,7 @@ import { isPlainPath } from '../hub/hub-id.ts';
 import { exists, lookAtFile, pathKind, removePath } from '../io/disk.ts';
 import { readJsonObject } from '../io/json/python-json.ts';
 import { writeJson } from '../io/json/strict-json.ts';
+import { identityOfFile } from '../io/opened-files.ts';
 import { inWords } from '../text.ts';
 import { version } from '../version.ts';
 import type { WeightFinding } from '../weights/examined-weight.ts';
@@ -66,6 +67,11 @@ export interface ArtifactRecord {
 }
 
 const FILE = 'sdconvert.json';
+
+/** A text that changes with whatever changes a folder's record. */
+export function identityOfRecord(output: string): Promise<string | undefined> {
+  return identityOfFile(join(output, FILE));
+}
 
 /** A path that leads nowhere else, and names something: records are files, and may come from anybody. */
 const place = z.string().refine(isPlainPath, 'a path inside the folder');

@@ -15,6 +15,8 @@ export interface WebContents extends PlannedWeb {
   /** Folder with onnxruntime-web's files. */
   readonly onnxruntime: string;
   readonly demo: (Omit<WebDemo, 'picture'> & { readonly path: string }) | undefined;
+  /** Throws where the models are not those any more that were planned. */
+  readonly requireUnchanged: () => Promise<void>;
 }
 
 /** Files that were written, and their size in bytes. */
@@ -31,6 +33,7 @@ export async function writeWeb(folder: string, contents: WebContents, context: C
   const files: WebFile[] = [];
   await createFolder(folder, async (growing) => {
     files.push(...(await fill(growing, contents, context)));
+    await contents.requireUnchanged();
   });
   return { files, bytes: files.reduce((sum, { byteLength }) => sum + byteLength, 0) };
 }
@@ -40,7 +43,7 @@ async function fill(
   contents: WebContents,
   { onProgress, signal }: Context,
 ): Promise<WebFile[]> {
-  const { page, onnxruntime, models, tokenizers, demo, ...facts } = contents;
+  const { page, onnxruntime, models, tokenizers, demo, requireUnchanged: _, ...facts } = contents;
   const quiet = { folder, signal, onBytes: () => {} };
   const placed: Record<string, WebModel> = {};
   for (const [done, model] of models.entries()) {

@@ -55,6 +55,7 @@ describe('the folder of a page', () => {
       page: [temporary('own/index.html')],
       onnxruntime: await findOnnxruntimeWeb([import.meta.url]),
       demo: undefined,
+      requireUnchanged: async () => {},
     };
     await writeWeb(temporary('web'), contents, {});
     plan = JSON.parse(readFileSync(temporary('web/plan.json'), 'utf8'));

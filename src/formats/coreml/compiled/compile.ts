@@ -39,6 +39,8 @@ export interface CompileOptions {
   /** Names that outputs have instead of the package's. */
   readonly outputNames?: Readonly<Record<string, string>> | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Is called before the model appears, and throws where the package is not the one any more that was read. */
+  readonly requireUnchanged?: (() => Promise<void>) | undefined;
 }
 
 /**
@@ -56,6 +58,7 @@ export async function compileMlPackage(
     metadata: added,
     outputNames,
     signal,
+    requireUnchanged,
   }: CompileOptions & { readonly versions?: CompilerVersions } = {},
 ): Promise<void> {
   throwIfInterrupted(signal);
@@ -75,6 +78,7 @@ export async function compileMlPackage(
         const path = weightFilePath(name) ?? '';
         await linkFile(join(dirname(modelFile), path), join(folder, path));
       }
+      await requireUnchanged?.();
     });
   } finally {
     await model.close();
