@@ -7,10 +7,11 @@ import { namedOnHub } from '../checkpoint/from-hub/named-on-hub.ts';
 import { type Context, inStage } from '../context.ts';
 import { RequestError } from '../errors.ts';
 import { formatOfEnding } from '../formats/format.ts';
-import { readProvenance } from '../formats/provenance.ts';
+import { type Provenance, readProvenance } from '../formats/provenance.ts';
 import { cachedRepository } from '../hub/hub-cache.ts';
 import { isHubId, requireHubId } from '../hub/hub-id.ts';
 import { type HubOptions, ownHubOptions } from '../hub/hub-options.ts';
+import { unfinishedIn } from '../inspect/inspect-artifacts.ts';
 import { listFolder, lookAtFile, pathKind } from '../io/disk.ts';
 import { filesIn } from '../io/file-sizes.ts';
 import { hashStream } from '../io/hashing/hash-stream.ts';
@@ -18,6 +19,7 @@ import { readStrictJson } from '../io/json/strict-json.ts';
 import { notFound } from '../io/not-found.ts';
 import { count, formatBytes } from '../text.ts';
 import { checkRequest } from './check-request.ts';
+import { whileOutputsStay } from './in-output.ts';
 
 /** Folder to verify. */
 export interface VerifyRequest {
@@ -41,7 +43,7 @@ export interface VerifyResult {
   /** Number of files that were compared, and their total size. */
   readonly files: number;
   readonly bytes: number;
-  /** Files that changed or are missing, one sentence each; empty if all match. */
+  /** Files that changed or are missing, and models that a run did not finish, one sentence each; empty if all match. */
   readonly problems: readonly string[];
   /** What each client would say; only with `clients`. */
   readonly clients?: readonly ClientCheck[] | undefined;
@@ -59,9 +61,9 @@ interface Expected {
 
 /**
  * Hashes every file listed in a conversion's `sdconvert.json`, or every blob of a repository in the Hub's cache (which is
- * named by its hash), and lists those that changed, and JSON files that are not strict (versions before 0.1.0 copied
+ * named by its hash), and lists those that changed, models that a run began and did not finish, and JSON files that are not strict (versions before 0.1.0 copied
  * Python's `Infinity`); with `clients`, what these would refuse. Throws `NotFoundError`, `RequestError` for a folder without
- * a record or, with `clients`, one model, `FileFormatError` for a damaged record, `InterruptedError`, and with `clients` as `resolveModel` does.
+ * a record or, with `clients`, one model, `FileFormatError` for a damaged record, `OutputBusyError` while another run writes there, `InterruptedError`, and with `clients` as `resolveModel` does.
  *
  * @example await verify({ path: './stable-diffusion-v1-5' }) // { files: 35, bytes: …, problems: [] }
  */
@@ -70,13 +72,19 @@ export async function verify(request: VerifyRequest, context: Context = {}): Pro
   const { path, clients } = request;
   if (clients?.length) return verifyForClients({ ...request, clients }, context);
   const folder = await folderOf(request);
-  const written = await recorded(folder);
+  return whileOutputsStay([folder], () => verifyFolder(path, folder, context));
+}
+
+async function verifyFolder(path: string, folder: string, context: Context): Promise<VerifyResult> {
+  const provenance = await readProvenance(folder);
+  const written = provenance && recorded(provenance);
   const expected = written ?? (await cached(folder));
   if (!expected) throw noRecord(path);
   const repo = written ? undefined : repositoryOf(folder);
   return inStage('verify', context, async () => {
-    const output = { ...(await compareAll(folder, expected, context)), ...(repo !== undefined && { repo }) };
-    const { files, bytes, problems } = output;
+    const { files, bytes, ...compared } = await compareAll(folder, expected, context);
+    const problems = [...unfinishedIn(provenance ?? {}), ...compared.problems];
+    const output = { path: folder, files, bytes, problems, ...(repo !== undefined && { repo }) };
     const wrong = problems.length > 0 ? `, ${count(problems.length, 'problem')}` : '';
     return { output, detail: `${count(files, 'file')}, ${formatBytes(bytes)}${wrong}` };
   });
@@ -88,7 +96,10 @@ async function verifyForClients(request: ForClients, context: Context): Promise<
   const { path, clients } = request;
   await refuseRevisionOnDisk(request, [path]);
   const onHub = await resolveRequested(path, request, { purpose: 'models', show: true }, context);
-  if (!onHub) return verifyClients(await snapshotOf(await folderOf(request)), clients, undefined, context);
+  if (!onHub) {
+    const folder = await snapshotOf(await folderOf(request));
+    return whileOutputsStay([folder], () => verifyClients(folder, clients, undefined, context));
+  }
   try {
     return namedOnHub(await verifyClients(onHub.path, clients, `hf://${onHub.id}`, context), onHub);
   } finally {
@@ -130,18 +141,14 @@ async function folderOf({ path, hub }: VerifyRequest): Promise<string> {
 }
 
 /** Files on record in a conversion's `sdconvert.json`. */
-async function recorded(folder: string): Promise<readonly Expected[] | undefined> {
-  const provenance = await readProvenance(folder);
-  return (
-    provenance &&
-    Object.entries(provenance.artifacts).flatMap(([artifact, { files }]) =>
-      files.map(({ name, byteLength, sha256 }) => ({
-        name: `${artifact}/${name}`,
-        byteLength,
-        hash: sha256,
-        as: 'sha256' as const,
-      })),
-    )
+function recorded({ artifacts }: Provenance): readonly Expected[] {
+  return Object.entries(artifacts).flatMap(([artifact, { files }]) =>
+    files.map(({ name, byteLength, sha256 }) => ({
+      name: `${artifact}/${name}`,
+      byteLength,
+      hash: sha256,
+      as: 'sha256' as const,
+    })),
   );
 }
 
@@ -159,7 +166,7 @@ async function compareAll(
   folder: string,
   expected: readonly Expected[],
   { onProgress, signal }: Context,
-): Promise<VerifyResult> {
+): Promise<Pick<VerifyResult, 'files' | 'bytes' | 'problems'>> {
   const sizes = await Promise.all(expected.map(({ name }) => lookAtFile(join(folder, name))));
   const total = sizes.reduce((sum, found) => sum + (found?.size ?? 0), 0);
   const problems: string[] = [];
@@ -181,7 +188,7 @@ async function compareAll(
         `${name} is not strict JSON (NaN and Infinity are Python’s): convert again with --force, since other runtimes refuse it.`,
       );
   }
-  return { path: folder, files: expected.length, bytes: total, problems };
+  return { files: expected.length, bytes: total, problems };
 }
 
 function oneModel(path: string): RequestError {

@@ -53,7 +53,7 @@ export async function inspectArtifacts(
   found: readonly FoundArtifact[],
 ): Promise<ArtifactsInspection> {
   const record = await readRecord(path);
-  const problems = [...record.problems, ...(await damageIn(path, record.artifacts))];
+  const problems = [...record.problems, ...unfinishedIn(record), ...(await damageIn(path, record.artifacts))];
   return {
     kind: 'artifacts',
     path,
@@ -72,7 +72,9 @@ export async function inspectArtifacts(
 
 async function readRecord(
   folder: string,
-): Promise<Pick<Provenance, 'artifacts' | 'pipeline'> & { sdconvert: string | null; problems: string[] }> {
+): Promise<
+  Pick<Provenance, 'artifacts' | 'pipeline' | 'pending'> & { sdconvert: string | null; problems: string[] }
+> {
   try {
     const provenance = await readProvenance(folder);
     return { sdconvert: null, artifacts: {}, ...provenance, problems: [] };
@@ -93,6 +95,11 @@ export async function schedulerOf(folder: string, recorded: Provenance['pipeline
 
 function className(config: Readonly<Record<string, unknown>> | undefined): string | null {
   return typeof config?._class_name === 'string' ? config._class_name : null;
+}
+
+/** What a run began to write that ended before it was complete, a sentence each. */
+export function unfinishedIn({ pending = [] }: Pick<Provenance, 'pending'>): string[] {
+  return pending.map((path) => `${path} is unfinished: the run that was to write it has ended.`);
 }
 
 /** What of the models on record is not as it was written, a sentence each. Only what is newer than the record is read whole. */

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { resolveModel } from '../../src/checkpoint/from-hub/resolve-model.ts';
 import { convertCheckpoint } from '../../src/commands/convert.ts';
+import { inspect } from '../../src/commands/inspect.ts';
 import { verify } from '../../src/commands/verify.ts';
 import { updateProvenance } from '../../src/formats/provenance.ts';
 import { cachedRepository } from '../../src/hub/hub-cache.ts';
@@ -60,6 +61,15 @@ describe('a conversion', () => {
     ]);
     writeFileSync(scheduler, original);
     writeFileSync(join(output, 'sdconvert.json'), before);
+  });
+
+  test('is not right where a run that was killed left models out', async () => {
+    const record = readFileSync(join(output, 'sdconvert.json'));
+    await updateProvenance(output, { pending: ['onnx/unet'] });
+    const sentence = 'onnx/unet is unfinished: the run that was to write it has ended.';
+    expect((await verify({ path: output })).problems).toEqual([sentence]);
+    expect(await inspect({ path: output })).toMatchObject({ problems: [sentence] });
+    writeFileSync(join(output, 'sdconvert.json'), record);
   });
 
   test('names every file that is not', async () => {

@@ -1,7 +1,13 @@
 import { basename, join, resolve } from 'node:path';
 import { NotFoundError } from '../../errors.ts';
 import { isConversion, type Provenance, readProvenance } from '../../formats/provenance.ts';
-import { damageIn, type FoundArtifact, findArtifacts, schedulerOf } from '../../inspect/inspect-artifacts.ts';
+import {
+  damageIn,
+  type FoundArtifact,
+  findArtifacts,
+  schedulerOf,
+  unfinishedIn,
+} from '../../inspect/inspect-artifacts.ts';
 import type { CheckpointInspection } from '../../inspect/inspection.ts';
 import { nextCommand } from '../../inspect/next-command.ts';
 import { pathKind } from '../../io/disk.ts';
@@ -61,7 +67,7 @@ export async function readFolder(
   return {
     provenance,
     files: await collectFiles(folder, found, records),
-    problems: await damageIn(folder, records),
+    problems: [...unfinishedIn(provenance ?? {}), ...(await damageIn(folder, records))],
     scheduler: await schedulerOf(folder, provenance?.pipeline),
     inspected: inspected?.kind === 'checkpoint' ? inspected : undefined,
   };
