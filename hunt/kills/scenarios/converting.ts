@@ -9,7 +9,8 @@ export const convertUnet = [
   ...['convert', '--model-version', unet, '-o', 'out', '--convert-unet', '--target', 'onnx'],
 ];
 const inChunks = (size: string): string[] => [...convertUnet, '--chunk-unet', '--max-chunk-size', size];
-const anyUnet = /onnx\/unet/;
+/** The whole model and its chunks, which replace it. */
+export const anyUnet = /onnx\/unet/;
 
 /** Of `convert`. */
 export const converting: readonly Scenario[] = [

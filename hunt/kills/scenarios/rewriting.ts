@@ -1,5 +1,5 @@
 import { makeRandomWeights } from '../../../test/support/random-weights.ts';
-import { convertUnet } from './converting.ts';
+import { anyUnet, convertUnet } from './converting.ts';
 import { convert, lay, modelsThatDraw, type Scenario } from './scenario.ts';
 
 /** Few steps: two weights are measured, all others have 8 bits already. */
@@ -25,6 +25,14 @@ export const rewriting: readonly Scenario[] = [
     name: 'quantize -o',
     prepare: (folder) => lay.onnx(folder),
     args: ['quantize', 'unet', '--nbits', '4', '-o', 'small'],
+  },
+  {
+    name: 'quantize -o --force',
+    async prepare(folder, sdconvert) {
+      await lay.onnx(folder);
+      await sdconvert('quantize', 'unet', '--nbits', '8', '-o', 'small');
+    },
+    args: ['quantize', 'unet', '--nbits', '4', '-o', 'small', '--force'],
   },
   {
     name: 'quantize --in-place',
@@ -81,6 +89,15 @@ export const rewriting: readonly Scenario[] = [
     bySystem: true,
     prepare: (folder) => lay.package(folder),
     args: ['chunk', 'x_unet.mlpackage', '--max-chunk-size', '30kB', '--remove-original'],
+  },
+  {
+    name: 'chunk --remove-original of a conversion',
+    async prepare(_, sdconvert) {
+      await makeRandomWeights();
+      await sdconvert(...convertUnet);
+    },
+    args: ['chunk', 'out/onnx/unet', '--max-chunk-size', '500kB', '--remove-original'],
+    together: anyUnet,
   },
   {
     name: 'chunk -o of a compiled model',

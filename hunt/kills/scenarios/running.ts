@@ -56,6 +56,14 @@ export const running: readonly Scenario[] = [
     args: generateIn('1'),
   },
   {
+    name: 'generate over other pictures',
+    async prepare(_, sdconvert) {
+      await sdconvert(...convertToDraw);
+      await sdconvert(...generateIn('2'));
+    },
+    args: generateIn('1'),
+  },
+  {
     name: 'generate of several pictures',
     prepare: (folder) => modelsThatDraw(folder),
     args: [...generateIn('2'), ...['--compare-schedulers', 'ddim,euler', '--grid', '--save-every', '1']],
