@@ -31,7 +31,8 @@ function line(name: string, rows: readonly HuntRow[]): string {
   const sum = (key: 'inputs' | 'refused' | 'accepted' | 'findings'): string =>
     rows.reduce((total, row) => total + row[key], 0).toLocaleString('en');
   const most = (key: 'slowest_ms' | 'largest_mb'): string =>
-    String(Math.max(0, ...rows.map((row) => row[key])));
+    // Whole commands are not measured.
+    String(Math.max(0, ...rows.map((row) => row[key])) || '–');
   const cells = [
     sum('inputs'),
     sum('refused'),
