@@ -5,6 +5,7 @@ import type { WrittenFile } from '../formats/artifact.ts';
 import { controlNetOrigin } from '../formats/artifact-id.ts';
 import { clientPackagePath } from '../formats/client-form.ts';
 import { modelName } from '../formats/format.ts';
+import { intactRecordOf } from '../formats/kept.ts';
 import { withArtifact } from '../formats/open.ts';
 import { readProvenance, updateProvenance } from '../formats/provenance.ts';
 import { copyForClient } from './copy-for-client.ts';
@@ -27,7 +28,7 @@ export async function bundleComfyUi(
   const written: WrittenFile[] = [];
   for (const { id, path } of packages) {
     const kind = networkKind(id.network);
-    const record = known?.artifacts[basename(path)];
+    const record = known && (await intactRecordOf({ output: source, path: basename(path) }, context));
     const facts = await withArtifact(path, (artifact) => artifact.facts());
     const quantized = facts.weights.map(({ bits }) => bits).filter((bits) => bits <= 8);
     const { attention } = record?.options ?? {};

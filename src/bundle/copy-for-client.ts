@@ -18,7 +18,7 @@ export interface ClientCopy {
   /** The folder that its files are in. */
   readonly folder: string;
   readonly kind: NetworkKind;
-  /** Its record; without one its files are hashed. */
+  /** Its record, where it is as it was written; without one its files are hashed. */
   readonly record: ArtifactRecord | undefined;
   /** Whether its weight files may be linked: a writer that is not ours may have laid them out in another way. */
   readonly canLink: boolean;

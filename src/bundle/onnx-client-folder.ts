@@ -3,6 +3,7 @@ import type { Context } from '../context.ts';
 import { networkKind } from '../convert/networks/networks.ts';
 import type { WrittenFile } from '../formats/artifact.ts';
 import { type ArtifactId, nameOf, parseName } from '../formats/artifact-id.ts';
+import { intactRecordOf } from '../formats/kept.ts';
 import { placeEdited } from '../formats/onnx/onnx-folder.ts';
 import { readProvenance, recordBundle, updateProvenance } from '../formats/provenance.ts';
 import { exists } from '../io/disk.ts';
@@ -29,7 +30,8 @@ export async function bundleOnnxForClient(
   const record = (await readProvenance(output))?.artifacts;
   const artifacts: { readonly id: ArtifactId; readonly files: readonly WrittenFile[] }[] = [];
   for (const { id, path } of models) {
-    const own = record?.[`${basename(source)}/${basename(path)}`];
+    const place = { output: dirname(source), path: `${basename(source)}/${basename(path)}` };
+    const own = record && (await intactRecordOf(place, context));
     const to = join(folder, nameOf(id));
     const copy = {
       ...{ from: path, folder: path, kind: networkKind(id.network), record: own, canLink: true },

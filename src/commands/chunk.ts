@@ -4,11 +4,13 @@ import { type Context, inStage, throwIfInterrupted } from '../context.ts';
 import { RequestError } from '../errors.ts';
 import { type Artifact, type StoredArtifact, totalBytes, type WrittenFile } from '../formats/artifact.ts';
 import { parsePath } from '../formats/artifact-id.ts';
+import { damagedFiles } from '../formats/damage.ts';
 import { withArtifact } from '../formats/open.ts';
 import { forgetProvenance } from '../formats/provenance.ts';
 import { writeFiles } from '../formats/write-files.ts';
 import { createFolders } from '../io/create-folders.ts';
 import { listFolder, lookAtFile, pathKind, removePath } from '../io/disk.ts';
+import { hashFile } from '../io/hashing/hash-file.ts';
 import { count, formatBytes } from '../text.ts';
 import { checkRequest } from './check-request.ts';
 import { recordOfWhole } from './chunked-record.ts';
@@ -111,18 +113,21 @@ async function cutInto(
     path: place(index + 1),
     byteLength: totalBytes(chunk.files()),
   }));
-  const record = await recordOfWhole(whole, place(1));
+  const record = await recordOfWhole(whole, place(1), context);
   const present = await presentChunks(place);
   const first = place(1);
   // A run that was killed before it recorded the chunks, or removed the original, is finished by the next one.
-  const isUnfinished =
-    (removeOriginal && (await isThisCut(planned, present))) || (await record.isBegun(planned));
+  const isBegun = await record.isBegun(planned);
+  const isOfSizes = removeOriginal && !force && !isBegun && (await isThisCut(planned, present));
+  const isUnfinished = isOfSizes || isBegun;
   for (const each of present) await refuseExisting(each, { force: force || isUnfinished || each !== first });
   if (note) context.onProgress?.({ type: 'note', message: note });
 
-  const gone = present.filter((each) => !planned.some(({ path: to }) => resolve(to) === resolve(each)));
-  const written = await writeChain(planned, artifact, context, gone, async () => {
+  const own = new Set(planned.map(({ path: to }) => resolve(to)));
+  const gone = present.filter((each) => !own.has(resolve(each)));
+  const written = await writeChain(planned, artifact, context, gone, async (files) => {
     await requireUnchanged();
+    if (isOfSizes) await refuseOthers(planned, files);
     await record.begin(planned, gone);
   });
   const results = planned.map(({ path: to, byteLength }, index) => ({
@@ -136,7 +141,7 @@ async function cutInto(
     await forgetProvenance(whole);
     await removePath(whole);
   }
-  await record.refresh({ chunks: results, replaced: present, removed: removeOriginal }, context);
+  await record.refresh({ chunks: results, replaced: present, removed: removeOriginal });
   return results.map(({ path: to, byteLength }) => ({ path: to, byteLength }));
 }
 
@@ -149,13 +154,26 @@ async function isThisCut(planned: readonly PlannedChunk[], present: readonly str
   return true;
 }
 
-/** Writes the chunks, which appear together as those that are `gone` go; `begin` is called before. */
+/** Throws `OutputExistsError` where chunks of the same sizes as those that were written hold something else: another model's. */
+async function refuseOthers(
+  planned: readonly PlannedChunk[],
+  written: readonly (readonly WrittenFile[])[],
+): Promise<void> {
+  for (const [index, { path }] of planned.entries())
+    for await (const _ of damagedFiles(path, written[index] ?? [], {
+      hash: (file) => hashFile(file),
+      since: 0,
+    }))
+      await refuseExisting(path, { force: false });
+}
+
+/** Writes the chunks, which appear together as those that are `gone` go; `begin` is called with their files before. */
 async function writeChain(
   planned: readonly PlannedChunk[],
   artifact: StoredArtifact,
   context: Context,
   gone: readonly string[],
-  begin: () => Promise<void>,
+  begin: (written: readonly (readonly WrittenFile[])[]) => Promise<void>,
 ): Promise<readonly (readonly WrittenFile[])[]> {
   const total = planned.reduce((sum, { byteLength }) => sum + byteLength, 0);
   const onBytes = progressOf(total, context);
@@ -167,7 +185,7 @@ async function writeChain(
       written.push(await writeFiles(folder, contents, (bytes) => onBytes(basename(path), bytes)));
       await artifact.complete(folder, { inPlace: false });
     }
-    await begin();
+    await begin(written);
   };
   await createFolders(
     planned.map(({ path }) => path),

@@ -5,6 +5,7 @@ import type { Context } from '../context.ts';
 import type { WrittenFile } from '../formats/artifact.ts';
 import { parsePath } from '../formats/artifact-id.ts';
 import { formatOfEnding } from '../formats/format.ts';
+import { intactRecordOf } from '../formats/kept.ts';
 import {
   forgetProvenance,
   placeInOutput,
@@ -32,22 +33,24 @@ export interface ChunkedRecord {
   /** Adds the chunks to the record. */
   write(cut: Pick<CutModelFiles, 'chunks' | 'maxChunkBytes'>): Promise<void>;
   /** Compiles the chunks again for `Resources`, if the model was compiled there. Throws what `refreshBundles` throws. */
-  refresh(cut: Omit<CutModelFiles, 'maxChunkBytes'>, context: Context): Promise<void>;
+  refresh(cut: Omit<CutModelFiles, 'maxChunkBytes'>): Promise<void>;
 }
 
 /** Reads the record of a whole model before it is cut; a run that was killed may have left that of its first chunk alone. */
-export async function recordOfWhole(whole: string, first: string): Promise<ChunkedRecord> {
+export async function recordOfWhole(whole: string, first: string, context: Context): Promise<ChunkedRecord> {
   const place = await placeInOutput(whole);
   const firstPlace = await placeInOutput(first);
   const isBeside = place !== undefined && firstPlace?.output === place.output;
-  const record = place && ((await recordOf(place)) ?? (isBeside ? await recordOf(firstPlace) : undefined));
+  const isRecorded = place !== undefined && (await recordOf(place)) !== undefined;
+  const ofFirst = isBeside && !isRecorded ? await recordOf(firstPlace) : undefined;
+  const record = isRecorded ? await intactRecordOf(place, context) : ofFirst;
   const placesOf = async (paths: readonly string[]): Promise<string[]> => {
     const places = await Promise.all(paths.map(placeInOutput));
-    return places.flatMap((each) => (record && each && each.output === place.output ? [each.path] : []));
+    return places.flatMap((each) => (record && each && each.output === place?.output ? [each.path] : []));
   };
   return {
     async begin(chunks, gone) {
-      for (const path of gone) await forgetProvenance(path);
+      await forgetProvenance(...gone, ...(record ? [] : chunks.map(({ path }) => path)));
       const begun = await placesOf(chunks.map(({ path }) => path));
       if (!place || begun.length === 0) return;
       const pending = (await readProvenance(place.output))?.pending ?? [];
@@ -57,7 +60,8 @@ export async function recordOfWhole(whole: string, first: string): Promise<Chunk
       const begun = await placesOf(chunks.map(({ path }) => path));
       if (!place || begun.length === 0) return false;
       const { pending = [], artifacts = {} } = (await readProvenance(place.output)) ?? {};
-      return begun.every((path) => pending.includes(path) && !artifacts[path]);
+      const isPending = new Set(pending);
+      return begun.every((path) => isPending.has(path) && !artifacts[path]);
     },
     async write({ chunks, maxChunkBytes }) {
       if (!place || !record) return;
@@ -69,7 +73,7 @@ export async function recordOfWhole(whole: string, first: string): Promise<Chunk
       }
       await updateProvenance(place.output, { written });
     },
-    async refresh({ chunks, replaced, removed }, context) {
+    async refresh({ chunks, replaced, removed }) {
       const folder = dirname(chunks[0]?.path ?? whole);
       if (folder !== dirname(whole)) return;
       const before = (removed ? [whole, ...replaced] : replaced).flatMap(packageAt);

@@ -11,6 +11,7 @@ import { type Snapshot, withSnapshot } from '../hub/snapshot.ts';
 import { createFolder } from '../io/create-folders.ts';
 import { copyFile, exists, linkFile } from '../io/disk.ts';
 import { hashStream } from '../io/hashing/hash-stream.ts';
+import { oncePerFile } from '../io/once-per-file.ts';
 import { checkRequest } from './check-request.ts';
 
 /** Repository to download from, and what. */
@@ -39,7 +40,8 @@ export interface Downloaded {
 
 /**
  * Downloads a checkpoint (only the files that a conversion needs) or a folder of ready-made Core ML models into the cache,
- * and links or copies the files into `output`. Existing files are reused. Throws what `resolveModel` throws.
+ * and links or copies the files into `output`. Existing files are reused where they have the hash that the Hub gives. Throws what
+ * `resolveModel` throws.
  */
 export async function download(request: DownloadRequest, context: Context = {}): Promise<Downloaded> {
   checkRequest('download', request);
@@ -57,7 +59,7 @@ export async function download(request: DownloadRequest, context: Context = {}):
           ? (await chooseForConversion(snapshot, id, { variant })).names
           : chooseFolder(snapshot, variant);
         if (output !== undefined) await refuseOther(snapshot, names, output);
-        const { files, detail } = await bring(snapshot, names, context);
+        const { files, detail } = await bring(snapshot, names, context, true);
         if (output !== undefined) await layOut(snapshot, files, output);
         const path = output ?? snapshot.folder;
         return { output: { path, repo: snapshot.repo, commit: snapshot.commit, files }, detail };
@@ -124,10 +126,15 @@ const weights = /\.(safetensors|bin|ckpt|pt|pth|gguf|onnx_data(_\d+)?)$/;
  * there; those that are there already with the same bytes are kept. A model that is a folder appears whole.
  */
 async function layOut(snapshot: Snapshot, files: Downloaded['files'], output: string): Promise<void> {
+  const hash = oncePerFile((path) => hashStream(path));
+  const isThere = async ({ name, byteLength }: Downloaded['files'][number]): Promise<boolean> => {
+    const [source, path] = [join(snapshot.folder, name), join(output, name)];
+    return (await sizeOf(path)) === byteLength && (await hash(path)) === (await hash(source));
+  };
   const models = Object.groupBy(files, ({ name }) => modelFolder.exec(name)?.[0] ?? '');
   for (const [folder, own = []] of Object.entries(models)) {
     const missing = [];
-    for (const file of own) if (!(await isThere(snapshot, file, output))) missing.push(file.name);
+    for (const file of own) if (!(await isThere(file))) missing.push(file.name);
     if (missing.length === 0) continue;
     if (folder === '')
       for (const name of missing) await place(join(snapshot.folder, name), join(output, name));
@@ -141,15 +148,6 @@ async function layOut(snapshot: Snapshot, files: Downloaded['files'], output: st
 
 /** The folder of a Core ML or Core AI model in a file's name. */
 const modelFolder = /^.*?\.(mlpackage|mlmodelc|aimodel)(?=\/)/;
-
-async function isThere(
-  snapshot: Snapshot,
-  { name, byteLength }: Downloaded['files'][number],
-  output: string,
-): Promise<boolean> {
-  const [source, path] = [join(snapshot.folder, name), join(output, name)];
-  return (await sizeOf(path)) === byteLength && (await hashStream(path)) === (await hashStream(source));
-}
 
 async function place(source: string, path: string): Promise<void> {
   await (weights.test(source) ? linkFile : copyFile)(source, path);

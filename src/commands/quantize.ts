@@ -97,13 +97,13 @@ async function quantizeInto(
     return plan(weight);
   });
   const sizes = { bytesBefore: await stored.byteLength(), bytesAfter: totalBytes(model.files()) };
-  const record = await openRecord(path);
+  const record = await openRecord(path, context);
   if (quantized.length === 0) {
     if (candidates > 0) throw nothingChosen(artifact, candidates);
     const message = `${artifact} has no weights left to quantise: they are already quantised, or too small.`;
     context.onProgress?.({ type: 'note', message });
     if (inPlace) {
-      await record.refresh(context); // an earlier run may have been killed before it did so
+      await record.refresh(); // an earlier run may have been killed before it did so
       return { path, weights: [], ...sizes };
     }
   }
@@ -125,7 +125,7 @@ async function quantizeInto(
     if (inPlace) await record.restore();
     throw error;
   }
-  await record.refresh(context);
+  await record.refresh();
   return { path, weights, ...sizes };
 }
 

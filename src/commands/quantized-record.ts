@@ -5,7 +5,8 @@ import type { Context } from '../context.ts';
 import type { WrittenFile } from '../formats/artifact.ts';
 import { parsePath } from '../formats/artifact-id.ts';
 import { formatOfEnding } from '../formats/format.ts';
-import { type ArtifactRecord, placeInOutput, recordOf, updateProvenance } from '../formats/provenance.ts';
+import { intactRecordOf } from '../formats/kept.ts';
+import { type ArtifactRecord, placeInOutput, updateProvenance } from '../formats/provenance.ts';
 import type { WeightForm } from '../quantize/plan.ts';
 
 /** Updates a conversion's output around an artifact that is quantised in place. */
@@ -15,13 +16,13 @@ export interface QuantizedRecord {
   /** Restores the previous record, if the work fails after `rewrite`. */
   restore(): Promise<void>;
   /** Compiles the artifact again for `Resources`, if it was compiled there. Throws what `refreshBundles` throws. */
-  refresh(context: Context): Promise<void>;
+  refresh(): Promise<void>;
 }
 
 /** Reads the record of the artifact at a path. */
-export async function openRecord(path: string): Promise<QuantizedRecord> {
+export async function openRecord(path: string, context: Context): Promise<QuantizedRecord> {
   const place = await placeInOutput(path);
-  const before = place && (await recordOf(place));
+  const before = place && (await intactRecordOf(place, context));
   let files = before?.files;
   const write = async (record: ArtifactRecord): Promise<void> => {
     if (place) await updateProvenance(place.output, { written: { [place.path]: record } });
@@ -34,7 +35,7 @@ export async function openRecord(path: string): Promise<QuantizedRecord> {
     async restore() {
       if (before && files !== before.files) await write(before);
     },
-    async refresh(context) {
+    async refresh() {
       if (place) await noteStaleClients(place, context);
       const { network, chunk } = parsePath(path);
       if (network === undefined || formatOfEnding(path) !== 'mlpackage') return;

@@ -17,6 +17,8 @@ import { filesIn } from '../io/file-sizes.ts';
 import { hashStream } from '../io/hashing/hash-stream.ts';
 import { readStrictJson } from '../io/json/strict-json.ts';
 import { notFound } from '../io/not-found.ts';
+import { oncePerFile } from '../io/once-per-file.ts';
+import { identityOfFile } from '../io/opened-files.ts';
 import { count, formatBytes } from '../text.ts';
 import { checkRequest } from './check-request.ts';
 import { whileOutputsStay } from './in-output.ts';
@@ -167,23 +169,31 @@ async function compareAll(
   expected: readonly Expected[],
   { onProgress, signal }: Context,
 ): Promise<Pick<VerifyResult, 'files' | 'bytes' | 'problems'>> {
-  const sizes = await Promise.all(expected.map(({ name }) => lookAtFile(join(folder, name))));
-  const total = sizes.reduce((sum, found) => sum + (found?.size ?? 0), 0);
   const problems: string[] = [];
-  let done = 0;
-  for (const [index, { name, byteLength, hash, as }] of expected.entries()) {
-    const found = sizes[index];
-    const onBytes = (bytes: number): void => {
-      done += bytes;
-      const what = basename(name);
-      onProgress?.({ type: 'progress', stage: 'verify', what, done, total, unit: 'bytes' });
-    };
+  /** Bytes by file: lists of strangers, and clients' folders, have one under several names. */
+  const sizes = new Map<string, number>();
+  for (const { name } of expected) {
+    const path = join(folder, name);
+    sizes.set((await identityOfFile(path)) ?? path, (await lookAtFile(path))?.size ?? 0);
+  }
+  const total = [...sizes.values()].reduce((sum, size) => sum + size, 0);
+  let [done, what] = [0, ''];
+  const onBytes = (bytes: number): void => {
+    done += bytes;
+    onProgress?.({ type: 'progress', stage: 'verify', what, done, total, unit: 'bytes' });
+  };
+  const once = (as: Expected['as']) => oncePerFile((path) => hashStream(path, { as, signal, onBytes }));
+  const hashes = { sha256: once('sha256'), git: once('git') };
+  const isStrict = oncePerFile(async (path) => (await readStrictJson(path)) !== undefined);
+  for (const { name, byteLength, hash, as } of expected) {
+    const found = await lookAtFile(join(folder, name));
+    what = basename(name);
     if (!found) problems.push(`${name} is missing.`);
     else if (byteLength !== undefined && found.size !== byteLength)
       problems.push(`${name} has ${found.size} bytes, but ${byteLength} were written.`);
-    else if ((await hashStream(join(folder, name), { as, signal, onBytes })) !== hash)
+    else if ((await hashes[as](join(folder, name))) !== hash)
       problems.push(`${name} has changed since it was written.`);
-    else if (name.endsWith('.json') && (await readStrictJson(join(folder, name))) === undefined)
+    else if (name.endsWith('.json') && !(await isStrict(join(folder, name))))
       problems.push(
         `${name} is not strict JSON (NaN and Infinity are Python’s): convert again with --force, since other runtimes refuse it.`,
       );

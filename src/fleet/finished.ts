@@ -1,6 +1,6 @@
+import { isIntact } from '../formats/kept.ts';
 import {
   type ArtifactRecord,
-  isIntact,
   type Provenance,
   type RecordedItem,
   readProvenance,

@@ -1,15 +1,17 @@
 import { join, resolve, sep } from 'node:path';
 import { z } from 'zod';
-import { FileFormatError, OutputExistsError } from '../errors.ts';
+import { FileFormatError } from '../errors.ts';
 import { isPlainPath } from '../hub/hub-id.ts';
+import { ancestorAmong } from '../io/ancestor-among.ts';
 import { exists, lookAtFile, pathKind, removePath } from '../io/disk.ts';
 import { readJsonObject } from '../io/json/python-json.ts';
 import { writeJson } from '../io/json/strict-json.ts';
 import { identityOfFile } from '../io/opened-files.ts';
-import { inWords } from '../text.ts';
+import { touchFile } from '../io/shared-file.ts';
 import { version } from '../version.ts';
 import type { WeightFinding } from '../weights/examined-weight.ts';
 import type { WrittenFile } from './artifact.ts';
+import { holdDamage, within } from './damage.ts';
 import { amount, findingSchema } from './finding-schema.ts';
 import { formatNames } from './format.ts';
 import { type PipelineSettings, pipelineSettings } from './pipeline-settings.ts';
@@ -122,6 +124,13 @@ export async function readProvenance(output: string): Promise<Provenance | undef
   return { ...data, artifacts: Object.fromEntries(records) };
 }
 
+/**
+ * Until when the files on record are known to be as on record (milliseconds since 1970): the date of the record. 0 where there is none.
+ */
+export async function recordedAt(output: string): Promise<number> {
+  return (await lookAtFile(join(output, FILE)))?.changed ?? 0;
+}
+
 /** Whether a folder holds a conversion's record, whatever is in it. */
 export async function isConversion(folder: string): Promise<boolean> {
   return exists(join(folder, FILE));
@@ -145,25 +154,36 @@ export interface ProvenanceChange {
   readonly item?: RecordedItem | undefined;
 }
 
-/** Brings an output folder's provenance up to date. Throws as `readProvenance` and `writeJson` do. */
-export async function updateProvenance(
+/**
+ * Brings an output folder's provenance up to date. What else is on record, and was touched since, is hashed: the record keeps its date
+ * where that is not as it was written, or a later run would take it for older than the record. Throws as `readProvenance` and
+ * `writeJson` do.
+ */
+export async function updateProvenance(output: string, change: ProvenanceChange): Promise<void> {
+  const { written = {} } = change;
+  await changeRecord(
+    output,
+    change,
+    Object.entries(written).flatMap(([path, { files }]) => within(path, files)),
+  );
+}
+
+/** Changes the record as `updateProvenance` does; `fresh` are the files that were just written. */
+async function changeRecord(
   output: string,
   { gone = [], written = {}, ...change }: ProvenanceChange,
+  fresh: readonly WrittenFile[],
 ): Promise<void> {
   const found = await readProvenance(output);
-  const before = found?.artifacts ?? {};
-  const isGone = (path: string) => gone.some((each) => path === each || path.startsWith(`${each}/`));
-  const artifacts = new Map<string, ArtifactRecord>();
-  for (const [path, record] of Object.entries(before)) {
-    const files = record.files.filter(({ name }) => !isGone(`${path}/${name}`));
-    if (!isGone(path)) artifacts.set(path, { ...record, files });
-  }
+  const artifacts = new Map(withoutGone(found?.artifacts ?? {}, gone));
   for (const [path, record] of Object.entries(written)) artifacts.set(path, { version, ...record });
   const sorted = [...artifacts].sort(([a], [b]) => (a < b ? -1 : 1));
   const checkpoint = change.checkpoint ?? found?.checkpoint;
   const hub = change.hub ?? found?.hub;
   const pipeline = change.pipeline ?? found?.pipeline;
   const pending = (change.pending ?? found?.pending ?? []).filter((path) => !Object.hasOwn(written, path));
+  const since = found && (await recordedAt(output));
+  const isDoubtful = since !== undefined && (await holdDamage(output, sorted, fresh, since));
   await writeJson(join(output, FILE), {
     sdconvert: version,
     ...(checkpoint && { checkpoint }),
@@ -173,6 +193,20 @@ export async function updateProvenance(
     ...(change.item && { item: change.item }),
     artifacts: Object.fromEntries(sorted),
   } satisfies Provenance);
+  if (isDoubtful) await touchFile(join(output, FILE), new Date(since));
+}
+
+/** The records without paths that are gone, and all below them. */
+function withoutGone(
+  artifacts: Readonly<Record<string, ArtifactRecord>>,
+  gone: readonly string[],
+): [string, ArtifactRecord][] {
+  const goneAbove = ancestorAmong(gone);
+  return Object.entries(artifacts).flatMap(([path, record]): [string, ArtifactRecord][] => {
+    if (goneAbove(path) !== undefined) return [];
+    const files = record.files.filter(({ name }) => goneAbove(`${path}/${name}`) === undefined);
+    return [[path, { ...record, files }]];
+  });
 }
 
 /** Removes a record of nothing: of a run that ended before anything was complete. */
@@ -196,7 +230,8 @@ export async function recordBundle(
   for (const file of files) all.set(file.name, file);
   // Sorted, so that the order of the runs does not show.
   const sorted = [...all.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
-  await updateProvenance(output, { written: { [folder]: { source: {}, options: {}, files: sorted } } });
+  const written = { [folder]: { source: {}, options: {}, files: sorted } };
+  await changeRecord(output, { written }, within(folder, files));
 }
 
 /** Where in a conversion's output something lies. */
@@ -227,109 +262,23 @@ export async function placeInOutput(path: string): Promise<PlaceInOutput | undef
   return undefined;
 }
 
-/** Removes a path that is about to be replaced from the record of its output folder, if it is on one. */
-export async function forgetProvenance(path: string): Promise<void> {
-  const place = await placeInOutput(path);
-  const { artifacts = {} } = (place && (await readProvenance(place.output))) ?? {};
-  const isOnRecord = Object.entries(artifacts).some(([name, { files }]) =>
-    [name, ...files.map((file) => `${name}/${file.name}`)].some(
-      (each) => each === place?.path || each.startsWith(`${place?.path}/`),
-    ),
-  );
-  if (place && isOnRecord) await updateProvenance(place.output, { gone: [place.path] });
+/** Removes paths that are about to be replaced from the records of their output folders, as far as they are on one. */
+export async function forgetProvenance(...paths: readonly string[]): Promise<void> {
+  const places = await Promise.all(paths.map(placeInOutput));
+  const known = places.filter((place) => place !== undefined);
+  for (const [output, own] of Map.groupBy(known, (place) => place.output)) {
+    const replacedAbove = ancestorAmong(own.map(({ path }) => path));
+    const recorded = Object.entries((await readProvenance(output))?.artifacts ?? {}).flatMap(
+      ([path, { files }]) => [path, ...files.map(({ name }) => `${path}/${name}`)],
+    );
+    const gone = new Set(recorded.map(replacedAbove).filter((path) => path !== undefined));
+    if (gone.size > 0) await updateProvenance(output, { gone: [...gone] });
+  }
 }
 
 /** What is on record of an artifact; `undefined` where nothing is. */
 export async function recordOf({ output, path }: PlaceInOutput): Promise<ArtifactRecord | undefined> {
   return (await readProvenance(output))?.artifacts[path];
-}
-
-/** Ways of checking that an artifact is unchanged since it was written. */
-export interface Scrutiny {
-  /** SHA-256 of a file, in hexadecimal. */
-  hash(path: string): Promise<string>;
-  /** Whether every file is hashed, or only those that were changed after they were put on record. */
-  readonly all: boolean;
-}
-
-/**
- * Whether an existing artifact can be reused: made by this version from the same source with the same options, and
- * unchanged. `false` where nothing exists, or the rest of an interrupted run. Throws `OutputExistsError` for anything else.
- */
-export async function isKept(
-  output: string,
-  path: string,
-  wanted: Pick<ArtifactRecord, 'source' | 'options'>,
-  scrutiny: Scrutiny,
-): Promise<boolean> {
-  const folder = join(output, path);
-  if (!(await exists(folder))) return false;
-  const provenance = await readProvenance(output);
-  const record = provenance?.artifacts[path];
-  if (!record && provenance?.pending?.includes(path)) return false;
-  const recorded = (await lookAtFile(join(output, FILE)))?.changed ?? 0;
-  const difference =
-    (await differenceTo(record, { version, ...wanted })) ??
-    (await damageOf(record?.files ?? [], folder, scrutiny, recorded));
-  if (!difference) return true;
-  throw new OutputExistsError({
-    problem: `${folder} already exists, and ${difference}.`,
-    advice: 'Pass --force to replace it, or another --output.',
-  });
-}
-
-async function differenceTo(
-  record: ArtifactRecord | undefined,
-  wanted: Omit<ArtifactRecord, 'files' | 'findings'>,
-): Promise<string | undefined> {
-  if (!record) return 'it is not known how it was made';
-  if (record.version !== wanted.version)
-    return `it was made by sdconvert ${record.version}, and this is ${wanted.version}`;
-  for (const key of new Set([...Object.keys(record.options), ...Object.keys(wanted.options)])) {
-    const [then, now] = [record.options[key], wanted.options[key]];
-    if (JSON.stringify(then) !== JSON.stringify(now))
-      return `it was made with other options (${key} was ${inWords(then)}, now ${inWords(now)})`;
-  }
-  for (const [file, sha256] of Object.entries(record.source)) {
-    const now = wanted.source[file];
-    // The same weights may be in both files; only their bytes are known to differ.
-    if (now === undefined) return `it was made from ${file}`;
-    if (now !== sha256)
-      return `it was made from ${file.endsWith('.json') ? `another ${file}` : 'other weights'}`;
-  }
-  const added = Object.keys(wanted.source).find((file) => !Object.hasOwn(record.source, file));
-  return added && `it was made without ${added}`;
-}
-
-/** Whether all that is on record is there, as it was written; what is older than the record is not hashed. */
-export async function isIntact(
-  output: string,
-  { artifacts, pending = [] }: Provenance,
-  hash: Scrutiny['hash'],
-): Promise<boolean> {
-  const recorded = (await lookAtFile(join(output, FILE)))?.changed ?? 0;
-  if (pending.length > 0) return false;
-  for (const [path, { files }] of Object.entries(artifacts))
-    if (await damageOf(files, join(output, path), { hash, all: false }, recorded)) return false;
-  return true;
-}
-
-/** Finds damage of an artifact: a file that is missing, of another size, or with other bytes. */
-async function damageOf(
-  files: readonly WrittenFile[],
-  folder: string,
-  { hash, all }: Scrutiny,
-  recorded: number,
-): Promise<string | undefined> {
-  for (const { name, byteLength, sha256 } of files) {
-    const path = join(folder, name);
-    const found = await lookAtFile(path);
-    if (!found) return `its ${name} is missing`;
-    const isSuspicious = all || found.changed >= recorded; // the clock of a disk is coarse
-    if (found.size !== byteLength || (isSuspicious && (await hash(path)) !== sha256))
-      return `its ${name} is not the file that was written`;
-  }
-  return undefined;
 }
 
 function notOurs(path: string, { issues: [issue] }: z.ZodError): FileFormatError {

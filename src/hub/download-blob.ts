@@ -9,6 +9,7 @@ import { sizeOf } from './hub-cache.ts';
 import type { Follower, HubFile, HubRepository } from './hub-client.ts';
 import type { HubOptions } from './hub-options.ts';
 import { PassingError, retrying } from './retry.ts';
+import { isWhole } from './whole-file.ts';
 
 /** A content to download. */
 export interface BlobRequest {
@@ -18,6 +19,8 @@ export interface BlobRequest {
   /** Path under which it appears when it is complete and its hash is right. */
   readonly path: string;
   readonly lock: string;
+  /** Whether one that is there is read, and replaced where it is another: its size alone may have to do. */
+  readonly isThorough: boolean;
   readonly wait: HubOptions['wait'];
   /** Told after each piece how many bytes are there. */
   readonly onBytes: (done: number) => void;
@@ -34,9 +37,9 @@ export function incompletePath(path: string): string {
  *`DiskSpaceError`, `InterruptedError`, and the errors of Hub requests.
  */
 export async function downloadBlob(request: BlobRequest, follower: Follower): Promise<void> {
-  const { path, file, lock } = request;
+  const { path, file, lock, isThorough } = request;
   await underLock(lock, follower.signal, async () => {
-    if ((await sizeOf(path)) === file.size) return;
+    if (await isWhole(path, file, { isThorough, signal: follower.signal })) return;
     const wrong = await receive(request, follower);
     if (!wrong) return;
     follower.note(`${file.path} arrived damaged; downloading it again.`);
@@ -88,6 +91,8 @@ async function receive(request: BlobRequest, { signal, note }: Follower): Promis
       note,
       received: () => position,
     });
+    // After a power cut a file may have its name and its size, and not its bytes.
+    await growing.sync();
   } finally {
     await growing.close();
   }

@@ -8,6 +8,7 @@ import { sweepLock } from './file-lock.ts';
 import { type RepositoryCache, sizeOf } from './hub-cache.ts';
 import type { Follower, HubFile, HubRepository } from './hub-client.ts';
 import type { HubOptions } from './hub-options.ts';
+import { isWhole } from './whole-file.ts';
 
 /** Files of a commit to bring into the cache. */
 export interface FilesRequest {
@@ -16,6 +17,8 @@ export interface FilesRequest {
   readonly commit: string;
   readonly files: readonly HubFile[];
   readonly options: HubOptions;
+  /** Whether weights that are there are read and compared, too: of small files all are. */
+  readonly isThorough: boolean;
   /** Told how many bytes of all the files are there, and which file just grew. */
   readonly onBytes: (file: string, done: number, total: number) => void;
 }
@@ -28,38 +31,80 @@ const AT_ONCE = 4;
  * `DiskSpaceError` before anything is downloaded, and what `downloadBlob` throws: then the others are stopped too.
  */
 export async function downloadFiles(request: FilesRequest, follower: Follower): Promise<number> {
-  const { repository, cache, commit, options, onBytes } = request;
+  const { repository, cache, commit, options, isThorough } = request;
   // The weights last: where they are, a later run without the Hub finds the small files, too.
   const files = [...request.files].sort((a, b) => a.size - b.size);
+  refuseSameNames(repository.repo, files);
+  const progress = new Progress(request);
   const missing: HubFile[] = [];
   for (const file of files) {
-    if ((await sizeOf(join(cache.snapshot(commit), file.path))) !== file.size) missing.push(file);
+    const onBytes = (count: number): void => progress.add(file, count);
+    const comparing = { isThorough, signal: follower.signal, onBytes };
+    const isThere = await isWhole(join(cache.snapshot(commit), file.path), file, comparing);
+    progress.set(file, isThere ? file.size : 0);
+    if (!isThere) missing.push(file);
   }
-  refuseSameNames(repository.repo, files);
   // A run that was killed between a file and its lock left the lock.
   for (const { oid } of files) await sweepLock(cache.lock(oid));
-  const toCome = await bytesToCome(missing, cache);
+  const absent = await absentBlobs(missing, request, follower);
+  const toCome = await bytesToCome(absent.values(), cache);
   await checkSpace(toCome, options.cacheDir);
 
-  const total = sum(files.map(({ size }) => size));
-  const kept = total - sum(missing.map(({ size }) => size));
-  const done = new Map<string, number>();
   const stop = new AbortController();
   const signal = follower.signal ? AbortSignal.any([follower.signal, stop.signal]) : stop.signal;
   await inParallel(missing, AT_ONCE, stop, async (file) => {
     const { oid, path } = file;
-    const progress = (bytes: number): void => {
-      done.set(path, bytes);
-      onBytes(path, kept + sum(done.values()), total);
-    };
-    if ((await sizeOf(cache.blob(oid))) !== file.size) {
-      const blob = { path: cache.blob(oid), lock: cache.lock(oid), wait: options.wait, onBytes: progress };
-      await downloadBlob({ repository, commit, file, ...blob }, { ...follower, signal });
+    if (absent.has(oid)) {
+      const blob = { path: cache.blob(oid), lock: cache.lock(oid), wait: options.wait, isThorough };
+      const onBytes = (bytes: number): void => progress.set(file, bytes);
+      await downloadBlob({ repository, commit, file, ...blob, onBytes }, { ...follower, signal });
     }
     await cache.point(commit, path, oid);
-    progress(file.size);
+    progress.set(file, file.size);
   });
   return toCome;
+}
+
+/** The blobs of files that are not in the cache, or with other bytes, by their hash. */
+async function absentBlobs(
+  files: readonly HubFile[],
+  { cache, isThorough }: FilesRequest,
+  { signal, note }: Follower,
+): Promise<ReadonlyMap<string, HubFile>> {
+  const absent = new Map<string, HubFile>();
+  for (const [oid, file] of new Map(files.map((each) => [each.oid, each]))) {
+    const path = cache.blob(oid);
+    if (await isWhole(path, file, { isThorough, signal })) continue;
+    if ((await sizeOf(path)) === file.size)
+      note(`${file.path} was damaged in the cache; downloading it again.`);
+    absent.set(oid, file);
+  }
+  return absent;
+}
+
+/** Counts the bytes that are there of all files. */
+class Progress {
+  readonly #onBytes: FilesRequest['onBytes'];
+  readonly #total: number;
+  readonly #of = new Map<HubFile, number>();
+  #done = 0;
+
+  constructor({ files, onBytes }: Pick<FilesRequest, 'files' | 'onBytes'>) {
+    this.#onBytes = onBytes;
+    this.#total = files.reduce((sum, { size }) => sum + size, 0);
+  }
+
+  add(file: HubFile, count: number): void {
+    this.set(file, (this.#of.get(file) ?? 0) + count);
+  }
+
+  set(file: HubFile, bytes: number): void {
+    const before = this.#of.get(file) ?? 0;
+    if (bytes === before) return;
+    this.#done += bytes - before;
+    this.#of.set(file, bytes);
+    this.#onBytes(file.path, this.#done, this.#total);
+  }
 }
 
 /** Throws `RequestError` for two files that would be one where case does not count. */
@@ -72,13 +117,11 @@ function refuseSameNames(repo: string, files: readonly HubFile[]): void {
   });
 }
 
-/** Bytes that are not on the disk yet; files of the same content count once. */
-async function bytesToCome(files: readonly HubFile[], cache: RepositoryCache): Promise<number> {
+/** Bytes of files that are not on the disk yet. */
+async function bytesToCome(files: Iterable<HubFile>, cache: RepositoryCache): Promise<number> {
   let bytes = 0;
-  for (const [oid, { size }] of new Map(files.map((file) => [file.oid, file]))) {
-    if ((await sizeOf(cache.blob(oid))) === size) continue;
+  for (const { oid, size } of files)
     bytes += Math.max(0, size - ((await sizeOf(incompletePath(cache.blob(oid)))) ?? 0));
-  }
   return bytes;
 }
 
@@ -115,10 +158,4 @@ async function inParallel<T>(
   };
   await Promise.all(Array.from({ length: limit }, worker));
   if (failures.length > 0) throw failures[0];
-}
-
-function sum(numbers: Iterable<number>): number {
-  let total = 0;
-  for (const number of numbers) total += number;
-  return total;
 }

@@ -8,6 +8,7 @@ import { isWeightFile } from './hub-id.ts';
 import type { HubOptions } from './hub-options.ts';
 import { movedTo } from './moved-models.ts';
 import { remoteHubFile } from './remote-hub-file.ts';
+import { LARGEST_SMALL } from './whole-file.ts';
 
 /** One commit of a repository: on the Hub, or as much of it as is in the cache. */
 export interface Snapshot {
@@ -19,8 +20,11 @@ export interface Snapshot {
   readonly names: readonly string[];
   /** Whether only the cache was asked. */
   readonly isCached: boolean;
-  /** Brings files into the folder; gives how many bytes had to come. */
-  bring(names: readonly string[], onBytes?: OnBytes): Promise<number>;
+  /**
+   * Brings files into the folder; gives how many bytes had to come. Small files that are there are compared with the Hub's hashes,
+   * where `isThorough` all are.
+   */
+  bring(names: readonly string[], onBytes?: OnBytes, isThorough?: boolean): Promise<number>;
   /** Makes files readable in the folder until it is closed: small ones come, of weights only what is read of them. */
   show(names: readonly string[]): Promise<ShownFiles>;
 }
@@ -114,9 +118,14 @@ async function openOnline(
   const files = await repository.list(commit);
   const byName = new Map(files.map((file) => [file.path, file]));
   const folder = cache.snapshot(commit);
-  const bring = async (wanted: readonly HubFile[], onBytes: OnBytes = () => {}): Promise<number> => {
+  const bring = async (
+    wanted: readonly HubFile[],
+    onBytes: OnBytes = () => {},
+    isThorough = false,
+  ): Promise<number> => {
     await cache.writeRef(revision, commit);
-    return downloadFiles({ repository, cache, commit, files: wanted, options, onBytes }, follower);
+    const request = { repository, cache, commit, files: wanted, options, isThorough, onBytes };
+    return downloadFiles(request, follower);
   };
   return {
     repo,
@@ -124,10 +133,11 @@ async function openOnline(
     folder,
     names: [...byName.keys()],
     isCached: false,
-    bring: (names, onBytes) =>
+    bring: (names, onBytes, isThorough) =>
       bring(
         names.flatMap((name) => byName.get(name) ?? []),
         onBytes,
+        isThorough,
       ),
     async show(names) {
       const shown: (ShownFile & { readonly file: HubFile })[] = [];
@@ -137,7 +147,7 @@ async function openOnline(
         shown.push({ file, name: file.path, byteLength: file.size, isCached });
       }
       const isElsewhere = ({ isCached, name, byteLength }: ShownFile): boolean =>
-        !isCached && (isWeightFile(name) || byteLength > LARGEST_BROUGHT);
+        !isCached && (isWeightFile(name) || byteLength > LARGEST_SMALL);
       await bring(shown.filter((each) => !isElsewhere(each)).map(({ file }) => file));
       const elsewhere = shown
         .filter(isElsewhere)
@@ -148,9 +158,6 @@ async function openOnline(
   };
 }
 
-/** Limit on the bytes of files that come whole to be looked into: vocabularies have a few MB. */
-const LARGEST_BROUGHT = 10e6;
-
 /** A folder of a snapshot as if it were all: names are relative to it. */
 export function folderOf(snapshot: Snapshot, folder: string): Snapshot {
   const inside = (names: readonly string[]) => names.map((name) => `${folder}/${name}`);
@@ -160,7 +167,7 @@ export function folderOf(snapshot: Snapshot, folder: string): Snapshot {
     names: snapshot.names.flatMap((name) =>
       name.startsWith(`${folder}/`) ? [name.slice(folder.length + 1)] : [],
     ),
-    bring: (names, onBytes) => snapshot.bring(inside(names), onBytes),
+    bring: (names, ...how) => snapshot.bring(inside(names), ...how),
     async show(names) {
       const { files, close } = await snapshot.show(inside(names));
       return { files: files.map((file) => ({ ...file, name: file.name.slice(folder.length + 1) })), close };

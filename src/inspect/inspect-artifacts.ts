@@ -1,13 +1,16 @@
 import { join } from 'node:path';
 import { FileFormatError } from '../errors.ts';
 import { parsePath } from '../formats/artifact-id.ts';
+import { type DamagedFile, damagedFiles } from '../formats/damage.ts';
 import { formatOfEnding } from '../formats/format.ts';
 import { locateArtifact } from '../formats/open.ts';
-import { type ArtifactRecord, type Provenance, readProvenance } from '../formats/provenance.ts';
-import { exists, listFolder, lookAtFile, pathKind } from '../io/disk.ts';
+import { type Provenance, readProvenance, recordedAt } from '../formats/provenance.ts';
+import { exists, listFolder, pathKind } from '../io/disk.ts';
 import { folderSize, sizeOfFile } from '../io/file-sizes.ts';
 import { hashStream } from '../io/hashing/hash-stream.ts';
 import { readJsonObject } from '../io/json/python-json.ts';
+import { oncePerFile } from '../io/once-per-file.ts';
+import { identityOfFile } from '../io/opened-files.ts';
 import { drawingCommand } from './drawing-command.ts';
 import { isControlNet } from './inspect-artifact.ts';
 import type { ArtifactInspection, ArtifactsInspection } from './inspection.ts';
@@ -19,8 +22,28 @@ export type FoundArtifact = Omit<ArtifactInspection, 'options' | 'findings'>;
 /** `original/compiled/Unet.mlmodelc`, as Apple's repositories have it, is the deepest place to look at. */
 const LEVELS = 3;
 
-/** The converted models below a folder, in the order of their paths. */
-export async function findArtifacts(folder: string, within = '', levels = LEVELS): Promise<FoundArtifact[]> {
+/** The converted models below a folder, in the order of their paths. A folder that links lead to again is searched once. */
+export async function findArtifacts(folder: string): Promise<FoundArtifact[]> {
+  const sizeOf = oncePerFile(async (path) =>
+    (await pathKind(path)) === 'folder' ? folderSize(path) : sizeOfFile(path),
+  );
+  return findBelow(folder, { within: '', levels: LEVELS, sizeOf, searched: new Set() });
+}
+
+interface Search {
+  /** Path of the folder from where the search began, with a slash at its end; empty there. */
+  readonly within: string;
+  readonly levels: number;
+  sizeOf(path: string): Promise<number>;
+  /** Identities of the folders that were searched. */
+  readonly searched: Set<string | undefined>;
+}
+
+async function findBelow(folder: string, search: Search): Promise<FoundArtifact[]> {
+  const { within, levels, sizeOf, searched } = search;
+  const identity = await identityOfFile(folder);
+  if (searched.has(identity)) return [];
+  searched.add(identity);
   const names = await listFolder(folder);
   const found: FoundArtifact[] = [];
   for (const [at, name] of names.entries()) {
@@ -34,15 +57,16 @@ export async function findArtifacts(folder: string, within = '', levels = LEVELS
       // Its data files are called like it, with something behind: in order, they follow it.
       let end = at;
       while (names[end]?.startsWith(name)) end++;
-      const own = names.slice(at, end).map((each) => sizeOfFile(join(folder, each)));
-      const byteLength = (await Promise.all(own)).reduce((sum, size) => sum + size, 0);
+      let byteLength = 0;
+      for (const each of names.slice(at, end)) byteLength += await sizeOf(join(folder, each));
       found.push({ path, format, byteLength });
       continue;
     }
     const located = await locateArtifact(place);
-    if (located) found.push({ path, format: located.format, byteLength: await folderSize(place) });
+    if (located) found.push({ path, format: located.format, byteLength: await sizeOf(place) });
     else if (levels > 1 && !name.startsWith('.'))
-      found.push(...(await findArtifacts(place, `${path}/`, levels - 1)));
+      for (const each of await findBelow(place, { ...search, within: `${path}/`, levels: levels - 1 }))
+        found.push(each);
   }
   return found;
 }
@@ -102,33 +126,33 @@ export function unfinishedIn({ pending = [] }: Pick<Provenance, 'pending'>): str
   return pending.map((path) => `${path} is unfinished: the run that was to write it has ended.`);
 }
 
-/** What of the models on record is not as it was written, a sentence each. Only what is newer than the record is read whole. */
+/**
+ * What of the models on record is not as it was written, a sentence each. Only what was touched since they were put on record is read
+ * whole.
+ */
 export async function damageIn(folder: string, artifacts: Provenance['artifacts']): Promise<string[]> {
+  const scrutiny = { hash: oncePerFile((path) => hashStream(path)), since: await recordedAt(folder) };
   const problems: string[] = [];
-  for (const [artifact, { files }] of Object.entries(artifacts))
-    problems.push(...(await damagedFiles(folder, artifact, files)));
-  return problems;
-}
-
-async function damagedFiles(
-  folder: string,
-  artifact: string,
-  files: ArtifactRecord['files'],
-): Promise<string[]> {
-  if (!(await exists(join(folder, artifact)))) return [`${artifact} is missing.`];
-  const recorded = (await lookAtFile(join(folder, 'sdconvert.json')))?.changed ?? 0;
-  const problems: string[] = [];
-  for (const { name, byteLength, sha256 } of files) {
-    const file = join(folder, artifact, name);
-    const found = await lookAtFile(file);
-    if (!found) problems.push(`${artifact}/${name} is missing.`);
-    else if (found.size !== byteLength)
-      problems.push(`${artifact}/${name} has ${found.size} bytes, but ${byteLength} were written.`);
-    else if (found.changed >= recorded && (await hashStream(file)) !== sha256)
-      problems.push(`${artifact}/${name} has changed since it was written.`);
+  for (const [artifact, { files }] of Object.entries(artifacts)) {
+    if (!(await exists(join(folder, artifact)))) {
+      problems.push(`${artifact} is missing.`);
+      continue;
+    }
+    for await (const { name, problem, found, written } of damagedFiles(
+      join(folder, artifact),
+      files,
+      scrutiny,
+    ))
+      problems.push(`${artifact}/${name} ${inWords[problem](found, written)}.`);
   }
   return problems;
 }
+
+const inWords: Readonly<Record<DamagedFile['problem'], (found: number, written: number) => string>> = {
+  missing: () => 'is missing',
+  size: (found, written) => `has ${found} bytes, but ${written} were written`,
+  bytes: () => 'has changed since it was written',
+};
 
 async function nextStep(
   path: string,

@@ -332,6 +332,7 @@ async function replaceFile(path: string, fill: (growing: string) => Promise<void
   const growing = claimStage(path);
   try {
     await fill(growing);
+    await sync(growing);
     await rename(growing, path);
   } catch (error) {
     await remove(growing);
@@ -339,4 +340,10 @@ async function replaceFile(path: string, fill: (growing: string) => Promise<void
   } finally {
     disown(growing);
   }
+}
+
+/** Waits until a file is on the disk; Windows does so only for one that may be written. */
+async function sync(path: string): Promise<void> {
+  const handle = await fs.open(path, process.platform === 'win32' ? 'r+' : 'r');
+  await handle.datasync().finally(() => handle.close());
 }

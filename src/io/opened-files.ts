@@ -42,6 +42,17 @@ export async function identityOfFile(path: string): Promise<string | undefined> 
   return found && `${identityOf(found)} ${found.ctimeMs}`;
 }
 
+/**
+ * When a file or folder was last changed, moved to its place or given another name (milliseconds since 1970); 0 for nothing. Dates of
+ * change are kept by copies and may be set, but not those of the entry.
+ */
+export async function touchedAt(path: string): Promise<number> {
+  const [found, entry] = await Promise.all(
+    [fs.stat, fs.lstat].map((look) => look(path).catch(() => undefined)),
+  );
+  return Math.max(0, ...[found, entry].flatMap((each) => (each ? [each.mtimeMs, each.ctimeMs] : [])));
+}
+
 function identityOf({ dev, ino, size, mtimeMs }: Stats): string {
   return [dev, ino, size, mtimeMs].join(' ');
 }

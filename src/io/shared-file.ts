@@ -12,6 +12,8 @@ export interface GrowingFile {
   /** Bytes that earlier runs left. */
   readonly size: number;
   write(bytes: Uint8Array, offset: number): Promise<void>;
+  /** Waits until all that was written is on the disk. Throws `DiskSpaceError`. */
+  sync(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -28,6 +30,7 @@ export async function growFile(path: string): Promise<GrowingFile> {
   return {
     size: (await handle.stat()).size,
     write: (bytes, offset) => writeAll(handle, path, bytes, offset),
+    sync: () => handle.datasync().catch(rethrow('write', path)),
     close: () => handle.close(),
   };
 }
@@ -60,8 +63,7 @@ function noLock(path: string): RequestError {
   });
 }
 
-/** Marks a file as changed now; a file that is gone is fine. */
-export async function touchFile(path: string): Promise<void> {
-  const now = new Date();
-  await fs.utimes(path, now, now).catch(() => {});
+/** Marks a file as changed now, or then; a file that is gone is fine. */
+export async function touchFile(path: string, date = new Date()): Promise<void> {
+  await fs.utimes(path, date, date).catch(() => {});
 }

@@ -192,3 +192,18 @@ test('what is not there, or no model, is an error that says so', async () => {
 function cut(maxChunkBytes: number, request: Partial<ChunkRequest> = {}, context: Context = {}) {
   return chunkArtifact({ artifact: inFolder('unet'), maxChunkBytes, ...request }, context);
 }
+
+test('another model’s chunks of the same sizes are not taken for those of an unfinished run', async () => {
+  const output = inFolder('chunks');
+  await cut(150_000, { output });
+  const data = inFolder('chunks/unet_chunk2/model.onnx_data');
+  const bytes = readFileSync(data);
+  bytes[1000] = (bytes[1000] ?? 0) ^ 1;
+  writeFileSync(data, bytes);
+  const error = await rejectionOf(cut(150_000, { output, removeOriginal: true }));
+  expect(error).toBeInstanceOf(OutputExistsError);
+  expect(readFileSync(data).equals(bytes)).toBe(true);
+  expect(existsSync(inFolder('unet'))).toBe(true);
+  await cut(150_000, { output, removeOriginal: true, force: true });
+  expect(existsSync(inFolder('unet'))).toBe(false);
+});

@@ -4,16 +4,20 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { bundlePackages } from '../../src/commands/bundle.ts';
 import type { ConvertOptions } from '../../src/commands/conversion/request.ts';
 import { convertCheckpoint } from '../../src/commands/convert.ts';
+import { quantizeArtifact } from '../../src/commands/quantize.ts';
 import { OutputExistsError, RequestError } from '../../src/errors.ts';
 import { whileLocked } from '../../src/io/disk.ts';
+import { planQuantization } from '../../src/quantize/plan.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { rejectionOf } from '../support/thrown-by.ts';
 
@@ -146,14 +150,58 @@ describe('an existing result', () => {
     await convert(output);
   });
 
-  test('with an old date and other bytes is found by verifying', async () => {
-    const output = temporary('backdated');
+  test.each([{}, { verify: true }])('with an old date and other bytes is not reused (%j)', async (more) => {
+    const output = temporary(`backdated ${JSON.stringify(more)}`);
     await convert(output);
     const data = join(output, 'onnx/vae_encoder/model.onnx_data');
     flip(data);
     utimesSync(data, new Date(0), new Date(0));
-    const error = await rejectionOf(convert(output, { verify: true }));
+    const error = await rejectionOf(convert(output, more));
     expect(error.problem).toContain('its model.onnx_data is not the file that was written');
+  });
+
+  test('in whose place another conversion’s was moved, with its old dates, is not reused', async () => {
+    const [own, others] = [temporary('moved to'), temporary('moved from')];
+    await convert(others, { modelVersion: other, bundle: false });
+    await convert(own, { bundle: false });
+    rmSync(join(own, 'onnx/vae_encoder'), { recursive: true });
+    renameSync(join(others, 'onnx/vae_encoder'), join(own, 'onnx/vae_encoder'));
+    const error = await rejectionOf(convert(own, { bundle: false }));
+    expect(error.problem).toMatch(/its model\.onnx\w* is not the file that was written/);
+  });
+
+  test('that was changed is not reused after other commands changed the record', async () => {
+    const output = temporary('laundered');
+    const all = { models: ['vae_encoder', 'text_encoder'] } as const;
+    await convert(output, { ...all, bundle: false });
+    flip(join(output, 'onnx/vae_encoder/model.onnx_data'));
+    await convert(output, { models: ['vae_decoder'], bundle: false });
+    await quantizeArtifact({
+      artifact: join(output, 'onnx/text_encoder'),
+      inPlace: true,
+      plan: planQuantization({ bits: 8 }),
+    });
+    await bundlePackages({ folder: output, clients: ['openvino'] }).catch(() => {}); // it lacks a UNet
+    const error = await rejectionOf(convert(output, { bundle: false }));
+    expect(error.problem).toContain('its model.onnx_data is not the file that was written');
+    await convert(output, { force: true, bundle: false });
+    const { artifacts } = await convert(output, { bundle: false });
+    expect(artifacts.map(({ kept }) => kept)).toEqual([true]);
+  });
+
+  test('that was changed gives its good name to nothing that is made of it', async () => {
+    const output = temporary('made of');
+    await convert(output, { bundle: false });
+    const before = readRecord(output);
+    flip(join(output, 'onnx/vae_encoder/model.onnx_data'));
+    const notes: string[] = [];
+    await quantizeArtifact(
+      { artifact: join(output, 'onnx/vae_encoder'), inPlace: true, plan: planQuantization({ bits: 8 }) },
+      { onProgress: (event) => void (event.type === 'note' && notes.push(event.message)) },
+    );
+    expect(readRecord(output)).toEqual(before);
+    expect(notes.join()).toContain('model.onnx_data is not the file that was written');
+    await expect(convert(output, { bundle: false })).rejects.toThrow('was written');
   });
 
   test('that was copied elsewhere, with newer dates, is reused once its bytes are found right', async () => {

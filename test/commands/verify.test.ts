@@ -1,13 +1,16 @@
 import { createHash } from 'node:crypto';
-import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { resolveModel } from '../../src/checkpoint/from-hub/resolve-model.ts';
 import { convertCheckpoint } from '../../src/commands/convert.ts';
 import { inspect } from '../../src/commands/inspect.ts';
 import { verify } from '../../src/commands/verify.ts';
-import { updateProvenance } from '../../src/formats/provenance.ts';
+import { isIntact } from '../../src/formats/kept.ts';
+import { type Provenance, readProvenance, updateProvenance } from '../../src/formats/provenance.ts';
 import { cachedRepository } from '../../src/hub/hub-cache.ts';
+import { hashFile } from '../../src/io/hashing/hash-file.ts';
+import { fileTraffic } from '../../src/io/traffic.ts';
 import { checkpointFiles, repository } from '../support/hub-checkpoint.ts';
 import { hubFixture } from '../support/hub-fixture.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
@@ -17,6 +20,12 @@ const hub = hubFixture();
 
 function hashed(text: string) {
   return { byteLength: text.length, sha256: createHash('sha256').update(text).digest('hex') };
+}
+
+async function requireRecord(output: string): Promise<Provenance> {
+  const record = await readProvenance(output);
+  if (!record) throw new Error(`${output} has no record`);
+  return record;
 }
 
 function flip(file: string): void {
@@ -70,6 +79,23 @@ describe('a conversion', () => {
     expect((await verify({ path: output })).problems).toEqual([sentence]);
     expect(await inspect({ path: output })).toMatchObject({ problems: [sentence] });
     writeFileSync(join(output, 'sdconvert.json'), record);
+  });
+
+  test('is read once, however often its record lists a file', async () => {
+    const path = join(output, 'sdconvert.json');
+    const before = readFileSync(path);
+    const record = JSON.parse(before.toString());
+    const { files } = record.artifacts['onnx/vae_encoder'];
+    record.artifacts['onnx/vae_encoder'].files = Array.from({ length: 500 }, () => files).flat();
+    writeFileSync(path, JSON.stringify(record));
+    utimesSync(path, 1, 1); // so that all is newer
+    const inOutput = statSync(join(output, 'onnx/vae_encoder/model.onnx_data')).size;
+    const traffic = fileTraffic().read;
+    expect((await verify({ path: output })).problems).toEqual([]);
+    expect(await inspect({ path: output })).toMatchObject({ kind: 'artifacts', problems: [] });
+    expect(await isIntact(output, await requireRecord(output), (file) => hashFile(file))).toBe(true);
+    expect(fileTraffic().read - traffic).toBeLessThan(20 * inOutput);
+    writeFileSync(path, before);
   });
 
   test('names every file that is not', async () => {

@@ -1,6 +1,6 @@
-import { mkdirSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, promises, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { inspect } from '../../src/commands/inspect.ts';
 import { describe } from '../../src/inspect/describe.ts';
 import type { ArtifactsInspection } from '../../src/inspect/inspection.ts';
@@ -180,4 +180,22 @@ test('a link that leads nowhere does not hide what else is in the folder', async
   symlinkSync(at('nowhere'), at('with a link', 'dangling.safetensors'));
   const { artifacts } = await inspectArtifacts(folder);
   expect(artifacts.map(({ path }) => path)).toEqual(['onnx/text_encoder', 'onnx/unet']);
+});
+
+test('one model under many names is measured once, and folders that lead around in circles once', async () => {
+  write('links/model', Object.fromEntries(Array.from({ length: 50 }, (_, index) => [`data${index}`, 1])));
+  write('links/model', { 'model.onnx': 1 });
+  for (let index = 0; index < 50; index++) symlinkSync('model', at('links', `again${index}`));
+  const opened = vi.spyOn(promises, 'open');
+  const { artifacts } = await inspectArtifacts(at('links'));
+  expect(artifacts).toHaveLength(51);
+  expect(artifacts.every(({ byteLength }) => byteLength === 51)).toBe(true);
+  expect(opened.mock.calls.length).toBeLessThan(200);
+  opened.mockRestore();
+  mkdirSync(at('circle'));
+  for (let index = 0; index < 60; index++) symlinkSync('.', at('circle', `again${index}`));
+  const listed = vi.spyOn(promises, 'readdir');
+  await inspect({ path: at('circle') }).catch(() => {});
+  expect(listed.mock.calls.length).toBeLessThan(100);
+  listed.mockRestore();
 });

@@ -5,7 +5,7 @@ import { sizeOf } from '../../hub/hub-cache.ts';
 import type { Follower } from '../../hub/hub-client.ts';
 import { idText, isWeightFile, requireHubId } from '../../hub/hub-id.ts';
 import type { HubOptions } from '../../hub/hub-options.ts';
-import { folderOf, type ShownFile, type Snapshot, withSnapshot } from '../../hub/snapshot.ts';
+import { folderOf, type OnBytes, type ShownFile, type Snapshot, withSnapshot } from '../../hub/snapshot.ts';
 import { openFile } from '../../io/disk.ts';
 import { count, formatBytes } from '../../text.ts';
 import { lacks, type Wanted } from './choose-files.ts';
@@ -65,7 +65,8 @@ export async function resolveModel(
       const choose = choosers[purpose];
       const { names: all, file } = await choose(snapshot, id, { ...options, isNeeded: undefined });
       const names = options.isNeeded ? (await choose(snapshot, id, options)).names : all;
-      const others = all.filter((name) => !names.includes(name));
+      const needed = new Set(names);
+      const others = all.filter((name) => !needed.has(name));
       const { files, detail, close } = await (show ? showFiles : bringFiles)(
         snapshot,
         names,
@@ -125,7 +126,8 @@ async function givesParts({ folder }: Snapshot, shown: readonly ShownFile[]): Pr
 
 async function showFiles(snapshot: Snapshot, names: readonly string[], others: readonly string[]) {
   const { files: shown, close } = await snapshot.show([...names, ...others]);
-  const files = shown.filter(({ name }) => names.includes(name));
+  const needed = new Set(names);
+  const files = shown.filter(({ name }) => needed.has(name));
   const bytesOf = (some: readonly ShownFile[]) => some.reduce((sum, { byteLength }) => sum + byteLength, 0);
   const missing = bytesOf(files.filter(({ isCached }) => !isCached));
   const where = missing === 0 ? 'in the cache' : `${formatBytes(missing)} of it not in the cache`;
@@ -149,11 +151,18 @@ export async function inDownload<T>(
   });
 }
 
-/** Downloads files of a snapshot with progress; returns them with their sizes, and a summary in words. */
-export async function bring(snapshot: Snapshot, names: readonly string[], { onProgress }: Context) {
-  const came = await snapshot.bring(names, (what, done, total) =>
-    onProgress?.({ type: 'progress', stage: 'download', what, done, total, unit: 'bytes' }),
-  );
+/**
+ * Downloads files of a snapshot with progress, `isThorough` as `Snapshot.bring`; returns them with their sizes, and a summary in words.
+ */
+export async function bring(
+  snapshot: Snapshot,
+  names: readonly string[],
+  { onProgress }: Context,
+  isThorough = false,
+) {
+  const onBytes: OnBytes = (what, done, total) =>
+    onProgress?.({ type: 'progress', stage: 'download', what, done, total, unit: 'bytes' });
+  const came = await snapshot.bring(names, onBytes, isThorough);
   const files = await Promise.all(
     names.map(async (name) => ({ name, byteLength: (await sizeOf(join(snapshot.folder, name))) ?? 0 })),
   );

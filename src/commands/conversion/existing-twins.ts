@@ -1,7 +1,8 @@
 import { basename, dirname } from 'node:path';
 import { OutputExistsError } from '../../errors.ts';
 import { type PlannedArtifact, totalBytes } from '../../formats/artifact.ts';
-import { isKept, readProvenance } from '../../formats/provenance.ts';
+import { isKept } from '../../formats/kept.ts';
+import { readProvenance } from '../../formats/provenance.ts';
 import { sharedFiles } from '../../formats/shared-files.ts';
 import type { Planned, PlannedModel } from './plan.ts';
 import type { SourceHashes } from './source-hashes.ts';

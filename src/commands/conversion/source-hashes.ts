@@ -1,7 +1,9 @@
 import { basename, isAbsolute } from 'node:path';
 import type { Component } from '../../checkpoint/checkpoint.ts';
 import { FileFormatError } from '../../errors.ts';
+import { refuseDamagedBlob } from '../../hub/damaged-blob.ts';
 import { hashFile } from '../../io/hashing/hash-file.ts';
+import { oncePerFile } from '../../io/once-per-file.ts';
 import { isReplaced } from '../../io/opened-files.ts';
 import { pathFrom } from '../../io/path-from.ts';
 import type { Resource } from '../../pipeline.ts';
@@ -12,6 +14,11 @@ export class SourceHashes implements Resource {
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
   readonly #hashes = new Map<string, Promise<string>>();
+  readonly #hashOnce = oncePerFile(async (file) => {
+    const sha256 = await hashFile(file, this.#signal);
+    await refuseDamagedBlob(file, sha256);
+    return sha256;
+  });
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(checkpointFolder: string, signal: AbortSignal | undefined) {
@@ -52,11 +59,11 @@ export class SourceHashes implements Resource {
     }
   }
 
-  /** Hash of any file, computed once. */
+  /** Hash of any file, computed once. Throws `FileFormatError` for one that was damaged in the Hub's cache. */
   hash(file: string): Promise<string> {
     const known = this.#hashes.get(file);
     if (known) return known;
-    const hash = this.#last.then(() => hashFile(file, this.#signal));
+    const hash = this.#last.then(() => this.#hashOnce(file));
     this.#last = hash.catch(() => {});
     this.#hashes.set(file, hash);
     return hash;
