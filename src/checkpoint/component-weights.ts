@@ -38,11 +38,12 @@ export const weightFileNames = [
  * The file (or shard index) in a component's folder that holds a variant, or the plain weights; `undefined` if none
  * does.
  */
-export function findWeightFile(names: readonly string[], variant?: Variant): string | undefined {
+export function findWeightFile(names: Iterable<string>, variant?: Variant): string | undefined {
   const wanted = variant
     ? weightFileNames.map((name) => name.replace(/\.\w+$/, `.${variant}$&`))
     : weightFileNames;
-  return wanted.find((name) => names.includes(name));
+  const all = names instanceof Set ? names : new Set(names);
+  return wanted.find((name) => all.has(name));
 }
 
 /** Lists the variants that a folder has, by its file names; those of shards are in the name of their index. */
@@ -56,7 +57,8 @@ export function variantsAmong(names: readonly string[]): readonly Variant[] {
           ?.slice(1)
           .find((each) => each !== undefined) ?? [],
     );
-  return [...new Set(found)].filter((variant) => findWeightFile(names, variant)).sort();
+  const all = new Set(names);
+  return [...new Set(found)].filter((variant) => findWeightFile(all, variant)).sort();
 }
 
 const shardNumbers = /-\d{5}-of-\d{5}\./;
@@ -93,8 +95,8 @@ async function openShards(folder: string, indexName: string): Promise<ComponentW
   const index = join(folder, indexName);
   const shardOf = await readIndex(index);
   const shards = [...new Set(shardOf.values())].sort();
-  const names = await listFolder(folder);
-  const missing = shards.filter((shard) => !names.includes(shard));
+  const names = new Set(await listFolder(folder));
+  const missing = shards.filter((shard) => !names.has(shard));
   if (missing.length > 0) {
     throw new NotFoundError({
       problem: `${folder} lacks ${missing.length} of its ${shards.length} weight files.`,

@@ -1,10 +1,12 @@
+import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { RequestError } from '../errors.ts';
 import { BLOCK_BYTES, type ByteRange, type ByteSource } from '../io/bytes.ts';
-import { lookAtFile, openFile } from '../io/disk.ts';
+import { openFile } from '../io/disk.ts';
+import { identityOfFile } from '../io/opened-files.ts';
 import { contentType } from './content-type.ts';
 import { requestedRange } from './requested-range.ts';
 import { servedFile } from './served-file.ts';
@@ -95,11 +97,30 @@ async function answer(folder: string, request: IncomingMessage, response: Server
 }
 
 async function sendFile(path: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const found = await lookAtFile(path);
-  if (!found) return say(response, 404, 'There is no such file.');
-  const { size } = found;
-  // A file that was changed has another tag, so that no browser joins parts of two files.
-  const tag = `"${size.toString(36)}-${Math.trunc(found.changed).toString(36)}"`;
+  const identity = await identityOfFile(path);
+  if (identity === undefined) return say(response, 404, 'There is no such file.');
+  const source = await openFile(path);
+  try {
+    // Another may get its name before it is opened.
+    if ((await identityOfFile(path)) !== identity) return await sendFile(path, request, response);
+    await sendOpened(source, tagOf(identity), request, response);
+  } finally {
+    await source.close();
+  }
+}
+
+/** A file that was changed has another tag, whatever its size and its date, so that no browser joins parts of two files. */
+function tagOf(identity: string): string {
+  return `"${createHash('sha256').update(identity).digest('base64url').slice(0, 22)}"`;
+}
+
+async function sendOpened(
+  source: ByteSource,
+  tag: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const { name, size } = source;
   response.setHeader('ETag', tag);
   response.setHeader('Cache-Control', 'no-cache');
   response.setHeader('Accept-Ranges', 'bytes');
@@ -113,20 +134,11 @@ async function sendFile(path: string, request: IncomingMessage, response: Server
   if (range !== 'whole')
     response.setHeader('Content-Range', `bytes ${part.offset}-${part.offset + part.bytes - 1}/${size}`);
   response.writeHead(range === 'whole' ? 200 : 206, {
-    'Content-Type': contentType(path),
+    'Content-Type': contentType(name),
     'Content-Length': part.bytes,
   });
   if (request.method === 'HEAD') return void response.end();
-  await sendPart(path, part, response);
-}
-
-async function sendPart(path: string, part: ByteRange, response: ServerResponse): Promise<void> {
-  const source = await openFile(path);
-  try {
-    await pipeline(Readable.from(blocks(source, part), { objectMode: false }), response);
-  } finally {
-    await source.close();
-  }
+  await pipeline(Readable.from(blocks(source, part), { objectMode: false }), response);
 }
 
 async function* blocks(source: ByteSource, { offset, bytes }: ByteRange): AsyncGenerator<Uint8Array> {

@@ -1,4 +1,4 @@
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { serve } from '../../src/commands/serve.ts';
@@ -153,4 +153,17 @@ test('a folder without a page leads to the command that makes one', async () => 
   const error = await rejectionOf(serve({ folder: temporary('site/models'), port: 0 }));
   expect(error.message).toContain(`Make one first: sdconvert web ${temporary('site/models')}`);
   expect((await rejectionOf(serve({ folder: temporary('nothing'), port: 0 }))).problem).toContain('nothing');
+});
+
+test('a file in the place of another, of its size and its date, is not taken for it', async () => {
+  const [path, old] = [temporary('site/same.bin'), new Date(1e12)];
+  writeFileSync(path, 'first');
+  utimesSync(path, old, old);
+  const { headers } = await ask('/same.bin');
+  expect((await ask('/same.bin', { 'if-none-match': headers.etag ?? '' })).status).toBe(304);
+  writeFileSync(temporary('other.bin'), 'other');
+  utimesSync(temporary('other.bin'), old, old);
+  renameSync(temporary('other.bin'), path);
+  const again = await ask('/same.bin', { 'if-none-match': headers.etag ?? '' });
+  expect([again.status, again.body.toString()]).toEqual([200, 'other']);
 });

@@ -51,8 +51,8 @@ export function singleFiles(names: readonly string[]): readonly string[] {
 
 /** Lists the variants that any component has. */
 export function variantsIn(names: readonly string[]): readonly Variant[] {
-  const folders = [...new Set(names.map((name) => posix.dirname(name)))];
-  const found = folders.flatMap((folder) => variantsAmong(inFolder(names, folder === '.' ? '' : folder)));
+  const folders = Map.groupBy(names, (name) => posix.dirname(name)).values();
+  const found = [...folders].flatMap((files) => variantsAmong(files.map((name) => posix.basename(name))));
   return [...new Set(found)].sort();
 }
 

@@ -77,35 +77,48 @@ export async function loraSettings(
 function inMetadata(path: string, text: string): LoraSettings {
   const place = `the lora_adapter_metadata of ${path}`;
   const all = parsePeftSettings(parsePythonJson(text, place), place);
-  const settings = new Map<string, PeftSettings>();
+  const settings = new Map<string, (module: string) => LoraDefaults>();
   for (const [network, entries] of Map.groupBy(Object.entries(all), ([key]) => key.split('.', 1)[0] ?? '')) {
     const own = entries.map(([key, value]) => [key.slice(network.length + 1), value]);
-    settings.set(network, parsePeftSettings(Object.fromEntries(own), place));
+    settings.set(network, defaultsIn(parsePeftSettings(Object.fromEntries(own), place)));
   }
   const defaultsOf = (module: string): LoraDefaults => {
     const [network = '', ...rest] = module.split('.');
-    return defaultsIn(settings.get(network) ?? {}, rest.join('.'));
+    return settings.get(network)?.(rest.join('.')) ?? { rankStabilized: false };
   };
   return { defaultsOf, rankOf: () => undefined, file: path };
 }
 
 function inConfig(config: PeftSettings, file: string): LoraSettings {
   const inner = (module: string) => module.replace(/^base_model\.model\./, '');
+  const rankOf = patternsFor(config.rank_pattern);
+  const defaultsOf = defaultsIn(config);
   return {
     file,
-    defaultsOf: (module) => defaultsIn(config, inner(module)),
-    rankOf: (module) => patternFor(inner(module), config.rank_pattern) ?? config.r ?? undefined,
+    defaultsOf: (module) => defaultsOf(inner(module)),
+    rankOf: (module) => rankOf(inner(module)) ?? config.r ?? undefined,
   };
 }
 
-function defaultsIn(settings: PeftSettings, module: string): LoraDefaults {
-  const alpha = patternFor(module, settings.alpha_pattern) ?? settings.lora_alpha ?? settings.alpha;
-  return { ...(typeof alpha === 'number' && { alpha }), rankStabilized: settings.use_rslora === true };
+function defaultsIn(settings: PeftSettings): (module: string) => LoraDefaults {
+  const alphaOf = patternsFor(settings.alpha_pattern);
+  return (module) => {
+    const alpha = alphaOf(module) ?? settings.lora_alpha ?? settings.alpha;
+    return { ...(typeof alpha === 'number' && { alpha }), rankStabilized: settings.use_rslora === true };
+  };
 }
 
-/** Value of the first pattern for a module; as in PEFT, a pattern matches the end of a name, at a dot. */
-function patternFor(module: string, patterns: PeftSettings['alpha_pattern']): number | undefined {
-  return Object.entries(patterns ?? {}).find(([end]) => module === end || module.endsWith(`.${end}`))?.[1];
+/** Gives the value of the first pattern for a module; as in PEFT, a pattern matches the end of a name, at a dot. */
+function patternsFor(patterns: PeftSettings['alpha_pattern']): (module: string) => number | undefined {
+  const order = new Map(Object.entries(patterns ?? {}).map(([end, value], at) => [end, { at, value }]));
+  return (module) => {
+    let first = order.get(module);
+    for (let dot = module.indexOf('.'); order.size > 0 && dot >= 0; dot = module.indexOf('.', dot + 1)) {
+      const found = order.get(module.slice(dot + 1));
+      if (found && (!first || found.at < first.at)) first = found;
+    }
+    return first?.value;
+  };
 }
 
 /** Error for settings of another LoRA, which would merge this one with a wrong strength. */

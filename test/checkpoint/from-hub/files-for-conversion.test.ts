@@ -1,4 +1,5 @@
-import { describe, expect, test } from 'vitest';
+import { posix } from 'node:path';
+import { describe, expect, test, vi } from 'vitest';
 import {
   filesForConversion,
   type Selection,
@@ -113,4 +114,21 @@ test('of single files, GGUF counts only where there is nothing else', () => {
   const packed = ['model-Q4_K.gguf', 'model-Q8_0.gguf'];
   expect(singleFiles(['README.md', ...packed])).toEqual(packed);
   expect(singleFiles([...packed, 'model.safetensors'])).toEqual(['model.safetensors']);
+});
+
+test('variants are found in time that grows with the files, however many folders and variants there are', () => {
+  const count = 2000;
+  const names = Array.from({ length: count }, (_, index) => [
+    `folder${index}/model.safetensors`,
+    `model.v${index}.safetensors`,
+  ]).flat();
+  const spies = [vi.spyOn(posix, 'dirname'), vi.spyOn(Array.prototype, 'includes')];
+  let calls = 0;
+  try {
+    expect(variantsIn(names)).toHaveLength(count);
+    calls = spies.reduce((sum, { mock }) => sum + mock.calls.length, 0);
+  } finally {
+    for (const spy of spies) spy.mockRestore();
+  }
+  expect(calls).toBeLessThan(3 * names.length);
 });
