@@ -1,5 +1,8 @@
 /** Declared options, as yargs keeps them; its types lack `getOptions`. */
-interface Declared {
+export interface DeclaredOptions {
+  readonly array: readonly string[];
+  readonly boolean: readonly string[];
+  readonly number: readonly string[];
   readonly key: Readonly<Record<string, unknown>>;
   readonly alias: Readonly<Record<string, readonly string[]>>;
 }
@@ -17,6 +20,6 @@ export function declaredNames(parser: object): ReadonlySet<string> {
   return new Set([...Object.keys(key), ...Object.keys(alias), ...Object.values(alias).flat()]);
 }
 
-function optionsOf(parser: object): Declared {
-  return (parser as { getOptions(): Declared }).getOptions(); // as: see above
+function optionsOf(parser: object): DeclaredOptions {
+  return (parser as { getOptions(): DeclaredOptions }).getOptions(); // as: see above
 }

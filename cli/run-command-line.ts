@@ -2,7 +2,7 @@ import yargs, { type Argv } from 'yargs';
 import { InterruptedError, RequestError, SdConvertError } from '../src/errors.ts';
 import { exhausted } from '../src/io/exhausted.ts';
 import { version } from '../src/version.ts';
-import { checkValues } from './check-values.ts';
+import { checkOptions } from './check-values.ts';
 import { noSuchOptions, readCommandLine, unknownOptions } from './command-line.ts';
 import { commandNames, commands, type ListedCommand } from './commands.ts';
 import { declaredNames } from './declared-options.ts';
@@ -46,7 +46,7 @@ export async function runCommandLine(given: readonly string[], stop: AbortSignal
       })
       .strict()
       .parserConfiguration({ 'dot-notation': false })
-      .check(checkValues)
+      .check((argv, declared) => checkOptions(args, argv, declared))
       .locale('en') // `inOurWords` matches English messages
       .demandCommand(0, 0)
       .wrap(Math.min(110, process.stdout.columns ?? 100))

@@ -38,6 +38,26 @@ const mistakes: readonly [title: string, args: () => string[], sentence: string]
   ['an empty output', () => ['convert', '--model-version', model, '-o', ''], '--output is empty.'],
   ['an empty argument', () => ['inspect', ''], '--path is empty.'],
   [
+    'an empty one of several',
+    () => ['convert', '--model-version', model, '--lora', 'a.safetensors', ''],
+    '--lora is empty.',
+  ],
+  [
+    'a switch with a value, which would be off',
+    () => ['convert', '--model-version', model, '--dry-run=yes'],
+    '--dry-run is on or off, and takes no value such as yes.',
+  ],
+  [
+    'a value that is switched off',
+    () => ['convert', '--model-version', model, '--no-output'],
+    '--no-output turns nothing off: --output takes a value.',
+  ],
+  [
+    'an empty number, which would be 0',
+    () => ['validate', model, '--reference', model, '--min-psnr='],
+    '--min-psnr is empty.',
+  ],
+  [
     'an option with a dot in it',
     () => ['inspect', model, '--json.x', '1'],
     'there is no option --json.x here.',
