@@ -13,6 +13,7 @@ import { writeOnnx } from '../../src/formats/onnx/write-onnx.ts';
 import { describe } from '../../src/inspect/describe.ts';
 import type { ModelInspection } from '../../src/inspect/inspection.ts';
 import { paletteBits } from '../../src/quantize/palette/palette.ts';
+import { planQuantization } from '../../src/quantize/plan.ts';
 import { withPrecision } from '../../src/quantize/precision.ts';
 import { elementCount } from '../../src/weights/dtype.ts';
 import { smallNetwork, smallNumbers } from '../quantize/small-network.ts';
@@ -151,7 +152,7 @@ test("another tool's model is described: branches, foreign operators, unknown si
     operations: { Add: 1, If: 1, 'com.microsoft.FusedMatMul': 1 },
     weights: [
       { stored: 'float32', parameters: 3 },
-      { stored: 'type 22', parameters: 8 },
+      { stored: 'int4', bits: 4, parameters: 8, byteLength: 4 },
     ],
     next: { command: expect.stringContaining('sdconvert run') },
   });
@@ -164,6 +165,24 @@ test('the text fits on a screen, the largest first, and ends with the next comma
     expect(lines.at(-1)).toMatch(/^Next: sdconvert validate /);
     expect(lines.find((line) => line.includes('operations:'))).toContain('Conv');
   }
+});
+
+test('matrices of MatMulNBits, several numbers of which are packed into a byte, are counted as such', async () => {
+  const options = {
+    bits: 4,
+    mode: 'linear-symmetric',
+    groupSize: 16,
+    weights: ['linear.*'],
+    matMulNBits: true,
+  } as const;
+  const { model, weights } = quantizeOnnx(
+    buildOnnxModel(smallNetwork(smallNumbers()), { model: 'small' }),
+    planQuantization(options),
+  );
+  await writeOnnx(model, at('packed'), () => {});
+  const found = (await inspectOnnx(at('packed'))).weights.find(({ stored }) => stored === 'uint4');
+  const parameters = weights.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  expect(found).toMatchObject({ bits: 4, tensors: 1, parameters, byteLength: parameters / 2 });
 });
 
 test.each(paletteBits)('palettes of %d bits are counted as the weights that they stand for', async (bits) => {

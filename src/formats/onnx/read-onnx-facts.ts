@@ -4,6 +4,7 @@ import { sizeOfFile } from '../../io/file-sizes.ts';
 import { dtypeName, elementCount } from '../../weights/dtype.ts';
 import { groupWeights, plainWeight, type StoredWeight } from '../../weights/weight-groups.ts';
 import type { ArtifactFacts, DeclaredValue, FactLines, PlannedFile } from '../artifact.ts';
+import { INT4, UINT4 } from './compressed-forms.ts';
 import type { OnnxFacts } from './onnx-facts.ts';
 import { readOnnxHeader } from './onnx-header.ts';
 import { metadataOf, nameInModel } from './onnx-metadata.ts';
@@ -17,6 +18,7 @@ import {
   toNumber,
   type ValueInfoProto,
 } from './proto.ts';
+import { declaredBytes } from './verify-tensors.ts';
 
 /** Reads what there is to tell of an ONNX file, but no weights. Throws `FileFormatError` when it is not one. */
 export async function readOnnxFacts(path: string): Promise<ArtifactFacts<'onnx'>> {
@@ -34,7 +36,7 @@ export async function readOnnxFacts(path: string): Promise<ArtifactFacts<'onnx'>
     inputs: (graph.input ?? []).filter(({ name }) => !weightNames.has(name)).map(value),
     outputs: (graph.output ?? []).map(value),
     operations: [...nodesOf(graph)].map(typeName),
-    weights: groupWeights(storedWeights(initializers)),
+    weights: groupWeights(storedWeights(initializers, graph.node ?? [])),
     files: [{ name: basename(path), byteLength: file.size }, ...files],
     metadata,
     problems,
@@ -83,7 +85,10 @@ function value({ name, type }: ValueInfoProto): DeclaredValue {
 }
 
 /** Every initializer; a palette and its indices, which together stand for a weight, as that weight. */
-function* storedWeights(initializers: readonly TensorProto[]): Generator<StoredWeight> {
+function* storedWeights(
+  initializers: readonly TensorProto[],
+  nodes: readonly NodeProto[],
+): Generator<StoredWeight> {
   const byName = new Map(initializers.map((tensor) => [tensor.name ?? '', tensor]));
   const counted = new Set<TensorProto>();
   for (const [name, palette] of byName) {
@@ -92,18 +97,41 @@ function* storedWeights(initializers: readonly TensorProto[]): Generator<StoredW
     const indices = ['indices', 'indices_high'].flatMap((part) => byName.get(`${weight}/${part}`) ?? []);
     if (indices.length === 0) continue;
     for (const tensor of [palette, ...indices]) counted.add(tensor);
-    const packed = indices.reduce((sum, tensor) => sum + storedWeight(tensor).byteLength, 0);
+    const indexBytes = indices.reduce((sum, tensor) => sum + storedWeight(tensor).byteLength, 0);
     // One entry a row, or those that a byte stands for.
     const [entries = 1, perByte] = (palette.dims ?? []).map(toNumber);
     const bits = perByte === undefined ? Math.log2(entries) : 8 / perByte;
     yield {
       stored: `${bits}-bit palette`,
       bits,
-      parameters: (8 * packed) / bits,
-      byteLength: packed + storedWeight(palette).byteLength,
+      parameters: (8 * indexBytes) / bits,
+      byteLength: indexBytes + storedWeight(palette).byteLength,
     };
   }
-  for (const tensor of initializers) if (!counted.has(tensor)) yield storedWeight(tensor);
+  const packed = packedMatrices(nodes);
+  for (const tensor of initializers) {
+    const bits = packed.get(tensor.name ?? '');
+    if (!counted.has(tensor)) yield bits === undefined ? storedWeight(tensor) : packedWeight(tensor, bits);
+  }
+}
+
+/** The matrices of MatMulNBits, several numbers of which are packed into each byte: their bits, by name. */
+function packedMatrices(nodes: readonly NodeProto[]): ReadonlyMap<string, number> {
+  const found = new Map<string, number>();
+  for (const { opType, input, attribute } of nodes) {
+    const bits = toNumber(attribute?.find(({ name }) => name === 'bits')?.i) || USUAL_BITS;
+    const matrix = input?.[1];
+    if (opType === 'MatMulNBits' && matrix !== undefined && bits > 0 && bits <= 8) found.set(matrix, bits);
+  }
+  return found;
+}
+
+/** What MatMulNBits has without an attribute (onnxruntime, docs/ContribOperators.md). */
+const USUAL_BITS = 4;
+
+function packedWeight(tensor: TensorProto, bits: number): StoredWeight {
+  const { byteLength } = storedWeight(tensor);
+  return { stored: `uint${bits}`, bits, parameters: Math.floor((8 * byteLength) / bits), byteLength };
 }
 
 function storedWeight(tensor: TensorProto): StoredWeight {
@@ -111,7 +139,7 @@ function storedWeight(tensor: TensorProto): StoredWeight {
   const code = tensor.dataType ?? 0;
   const dtype = dtypeOf(code);
   if (dtype) return plainWeight({ dtype, shape });
-  const byteLength = placeOf(tensor).length ?? 0;
+  const byteLength = declaredBytes(tensor) ?? placeOf(tensor).length ?? 0;
   const parameters = elementCount(shape);
   const bits = parameters === 0 ? 0 : (8 * byteLength) / parameters;
   return { stored: nameOfDataType(code), bits, parameters, byteLength };
@@ -123,6 +151,8 @@ const otherTypes = new Map([
   [8, 'string'],
   [14, 'complex64'],
   [15, 'complex128'],
+  [UINT4, 'uint4'],
+  [INT4, 'int4'],
 ]);
 
 /** `float16`; types that have come since IR version 8 are numbers. */
