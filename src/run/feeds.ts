@@ -1,9 +1,10 @@
+import { cardOf } from '../convert/networks/networks.ts';
 import { RequestError } from '../errors.ts';
 import type { DeclaredDim, ModelBorders, TensorMap, ValueInfo } from '../formats/runner.ts';
 import { elementCount } from '../weights/dtype.ts';
 import type { TensorData } from '../weights/tensor-data.ts';
 import { convertTensor, numbersOf } from '../weights/tensor-values.ts';
-import { findSynonym, optimumInput } from './tensor-names.ts';
+import { findSynonym, networkOf, optimumInput } from './tensor-names.ts';
 
 /**
  * Recorded tensors as a model's inputs and outputs: found under either contract's name, in the model's dtype and layout,
@@ -22,7 +23,7 @@ export function feedsFor(model: ModelBorders, bag: TensorMap): TensorMap {
     const tensor = name === undefined ? undefined : bag.get(name);
     if (name === undefined || !tensor) throw missingInput(model, input, bag);
     const laidOut = layouts[optimumInput(input.name)]?.(name, tensor, input, sizes) ?? tensor;
-    checkShape(model, input, name, laidOut, sizes);
+    checkShape(model, input, { name, shape: laidOut.shape, bag }, sizes);
     return [input.name, convertTensor(name, laidOut, input.dtype)];
   });
   return new Map(feeds);
@@ -128,13 +129,12 @@ function swapped(
 function checkShape(
   model: ModelBorders,
   input: ValueInfo,
-  name: string,
-  { shape }: TensorData,
+  { name, shape, bag }: { readonly name: string; readonly shape: readonly number[]; readonly bag: TensorMap },
   sizes: Map<string, BoundSize>,
 ): void {
   const refuse = (advice?: string) => {
     throw new RequestError({
-      problem: `${name} does not have the shape that ${model.path} takes.`,
+      problem: otherNetwork(model, bag) ?? `${name} does not have the shape that ${model.path} takes.`,
       details: { expected: describe(input), found: `[${shape.join(', ')}]` },
       ...(advice && { advice }),
     });
@@ -157,9 +157,20 @@ function checkShape(
 function missingInput(model: ModelBorders, input: ValueInfo, bag: TensorMap): RequestError {
   const given = [...bag].map(([name, { shape }]) => `${name} [${shape.join(', ')}]`);
   return new RequestError({
-    problem: `${model.path} needs the input ${input.name}, which nothing provides.`,
+    problem:
+      otherNetwork(model, bag) ?? `${model.path} needs the input ${input.name}, which nothing provides.`,
     details: { expected: describe(input), found: given.join(', ') || 'no tensors' },
   });
+}
+
+/** Says of which network the tensors are, where their names tell that it is another one than the model; else `undefined`. */
+function otherNetwork({ path, inputs }: ModelBorders, bag: TensorMap): string | undefined {
+  const [own, given] = [inputs.map(({ name }) => name), [...bag.keys()]].map((names) => {
+    const kind = networkOf(names);
+    return kind && cardOf(kind).title;
+  });
+  if (own === undefined || given === undefined || own === given) return undefined;
+  return `${path} is ${own}, and the tensors are those of ${given}.`;
 }
 
 function describe({ name, dtype, dims }: ValueInfo): string {

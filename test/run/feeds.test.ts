@@ -192,6 +192,17 @@ describe('inputs that do not fit are named, with what was expected and found', (
     expect(details).toEqual({ expected: 'sample f32 [batch_size, 4, height, width]', found });
   });
 
+  test('those of another network are told as such, where a name is the same and where none is', () => {
+    const decoded = bag({ latent_sample: f32([1, 4, 1, 1]), sample: f32([1, 3, 8, 8]) });
+    expect(refusal(() => feedsFor(optimum, decoded)).problem).toBe(
+      'unet/model.onnx is the UNet, and the tensors are those of the VAE decoder.',
+    );
+    const decoder = { path: 'vae', inputs: [value('latent_sample', 'f32', 1, 4, 1, 1)], outputs: [] };
+    expect(refusal(() => feedsFor(decoder, asOptimum)).problem).toBe(
+      'vae is the VAE decoder, and the tensors are those of the UNet.',
+    );
+  });
+
   test('a free size that differs between two inputs', () => {
     const { message } = refusal(() => feedsFor(optimum, change({ encoder_hidden_states: f32([1, 3, 2]) })));
     expect(message).toContain('batch_size is 2 in sample; it must be the same in all.');
