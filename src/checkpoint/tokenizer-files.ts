@@ -1,7 +1,10 @@
 import { basename } from 'node:path';
 import { z } from 'zod';
-import { parsePythonJson, readJsonObject } from '../io/json/python-json.ts';
+import { ConfigError } from '../errors.ts';
+import { quote, shown } from '../io/error-text.ts';
+import { isJsonObject, parsePythonJson, readJsonObject } from '../io/json/python-json.ts';
 import { readSideText, type SideFile, sideFileName } from './side-file.ts';
+import { LARGEST_TOKEN_ID, tokenId } from './tokenizer-parts.ts';
 
 /**
  * A CLIP tokenizer is stored as `vocab.json` and `merges.txt`, or since transformers 5 as `tokenizer.json` alone.
@@ -56,15 +59,31 @@ export async function addedTokens(files: readonly SideFile[]): Promise<ReadonlyM
   return tokensIn(await read('added_tokens.json'), await read('tokenizer_config.json'));
 }
 
-const decoderSchema = z.record(z.string(), z.object({ content: z.string() }));
+const decoderSchema = z.object({
+  added_tokens_decoder: z.record(z.string(), z.object({ content: z.string() })).optional(),
+});
 
-/** Ids of the tokens in an `added_tokens.json`, and in a `tokenizer_config.json`, which lists them by id. */
+/**
+ * Ids of the tokens in an `added_tokens.json`, and in a `tokenizer_config.json`, which lists them by id. Throws `ConfigError` for
+ * numbers that no token can have.
+ */
 export function tokensIn(list: unknown, config: unknown): ReadonlyMap<string, number> {
-  const { data: byName = {} } = z.record(z.string(), z.int()).safeParse(list);
-  const decoder = z.object({ added_tokens_decoder: decoderSchema }).safeParse(config).data;
-  const byNumber = Object.entries(decoder?.added_tokens_decoder ?? {});
+  const { added_tokens_decoder: decoder = {} } = decoderSchema.safeParse(config).data ?? {};
+  const byNumber = Object.entries(decoder).map(([id, { content }]) => [content, Number(id)] as const);
   return new Map([
-    ...byNumber.map(([id, { content }]): [string, number] => [content, Number(id)]),
-    ...Object.entries(byName),
+    ...numbered(byNumber, 'tokenizer_config.json'),
+    ...numbered(isJsonObject(list) ? Object.entries(list) : [], 'added_tokens.json'),
   ]);
+}
+
+function numbered(tokens: readonly (readonly [string, unknown])[], file: string): [string, number][] {
+  return tokens.map(([token, id]) => {
+    const { data } = tokenId.safeParse(id);
+    if (data !== undefined) return [token, data];
+    throw new ConfigError({
+      problem: `The tokenizer's ${file} gives the token ${quote(token)} a number that none can have.`,
+      details: { expected: `a whole number from 0 to ${LARGEST_TOKEN_ID}`, found: shown(id) },
+      advice: 'Download the checkpoint again.',
+    });
+  });
 }

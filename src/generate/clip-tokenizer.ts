@@ -1,22 +1,15 @@
 import { Tokenizer } from '@huggingface/tokenizers';
 import { z } from 'zod';
-import { ConfigError, FileFormatError, RequestError } from '../errors.ts';
+import {
+  type ClipTokenizerFiles,
+  type SpecialTokens,
+  type TokenizerParts,
+  tokenizerParts,
+} from '../checkpoint/tokenizer-parts.ts';
+import { RequestError } from '../errors.ts';
 import { checkArguments } from '../io/check-call.ts';
-import { quote } from '../io/error-text.ts';
 
-/** Contents of a checkpoint's `tokenizer` folder. */
-export interface ClipTokenizerFiles {
-  /** Text of `vocab.json`. */
-  readonly vocab: string;
-  /** Text of `merges.txt`. */
-  readonly merges: string;
-  /** Parsed `tokenizer_config.json`. */
-  readonly config?: Readonly<Record<string, unknown>>;
-  /** Parsed `special_tokens_map.json`; takes precedence over `config`, as in transformers. */
-  readonly specialTokensMap?: Readonly<Record<string, unknown>>;
-  /** Ids of tokens added to the vocabulary (by a textual inversion), by the token's text. */
-  readonly added?: ReadonlyMap<string, number>;
-}
+export type { ClipTokenizerFiles } from '../checkpoint/tokenizer-parts.ts';
 
 /**
  * CLIP's tokenizer (Radford et al. 2021): lower-cased byte-level BPE, as in transformers' `CLIPTokenizerFast`.
@@ -47,10 +40,10 @@ export class ClipTokenizer {
   static fromFiles(files: ClipTokenizerFiles): ClipTokenizer {
     const texts = z.looseObject({ vocab: z.string(), merges: z.string() });
     checkArguments('ClipTokenizer.fromFiles', { files: [files, texts] });
-    const vocab = readVocab(files.vocab);
-    const special = specialTokens(files, vocab);
+    const parts = tokenizerParts(files);
+    const { vocab, special } = parts;
     return new ClipTokenizer(
-      new Tokenizer(tokenizerJson(vocab, readMerges(files.merges), special, files.added ?? new Map()), {}),
+      new Tokenizer(tokenizerJson(parts, files.added ?? new Map()), {}),
       special,
       new Map([...Object.entries(vocab), ...(files.added ?? [])].map(([token, id]) => [id, token])),
       files,
@@ -130,91 +123,9 @@ const byteOf: ReadonlyMap<string, number> = (() => {
   ]);
 })();
 
-interface SpecialToken {
-  readonly id: number;
-  readonly content: string;
-  /** Whether it is matched in the normalized (lower-cased) prompt instead of the prompt as written. */
-  readonly normalized: boolean;
-}
-
-type SpecialTokens = Readonly<Record<'begin' | 'end' | 'pad' | 'unknown', SpecialToken>>;
-
-type Vocab = Readonly<Record<string, number>>;
-
-/** A special token is a string, or an object that also says how it is matched in prompts. */
-const tokenSchema = z.union([
-  z.string().transform((content) => ({ content, normalized: false })),
-  z.object({ content: z.string(), normalized: z.boolean().default(true) }),
-]);
-
-function specialTokens(
-  { config = {}, specialTokensMap = {} }: ClipTokenizerFiles,
-  vocab: Vocab,
-): SpecialTokens {
-  const find = (key: string, fallback: string): SpecialToken => {
-    const { data: token } = tokenSchema.safeParse(specialTokensMap[key] ?? config[key] ?? fallback);
-    const id = token && vocab[token.content];
-    if (token && id !== undefined) return { ...token, id };
-    throw new ConfigError({
-      problem: `The tokenizer's ${key} is not in its vocabulary.`,
-      details: {
-        expected: 'a token of vocab.json',
-        found: token?.content ?? 'something that is not a token',
-      },
-      advice: 'vocab.json and special_tokens_map.json must come from the same checkpoint.',
-    });
-  };
-  return {
-    begin: find('bos_token', '<|startoftext|>'),
-    end: find('eos_token', '<|endoftext|>'),
-    pad: find('pad_token', '<|endoftext|>'),
-    unknown: find('unk_token', '<|endoftext|>'),
-  };
-}
-
-function readVocab(text: string): Vocab {
-  const { data: vocab } = jsonText.pipe(z.record(z.string(), z.int())).safeParse(text);
-  if (vocab) return vocab;
-  throw new FileFormatError({
-    problem: "The tokenizer's vocab.json is not a table of token ids.",
-    details: { expected: 'a JSON object that maps each token to its id', found: quote(text) },
-    advice: 'Download the checkpoint again.',
-  });
-}
-
-const jsonText = z.string().transform((text, context): unknown => {
-  try {
-    return JSON.parse(text);
-  } catch {
-    context.addIssue('not JSON');
-    return z.NEVER;
-  }
-});
-
-/** Parses the pairs of merges.txt. Only its first line is a comment: further down, `#` is a token like any other. */
-function readMerges(text: string): string[][] {
-  const lines = text.trimEnd().split('\n');
-  const pairs = (lines[0]?.startsWith('#version') ? lines.slice(1) : lines).map((line) =>
-    line.trimEnd().split(' '),
-  );
-  const odd = pairs.findIndex((pair) => pair.length !== 2);
-  if (odd < 0) return pairs;
-  throw new FileFormatError({
-    problem: "The tokenizer's merges.txt is not a list of pairs.",
-    details: {
-      line: String(odd + 1 + lines.length - pairs.length),
-      expected: 'two tokens',
-      found: quote(lines.at(odd - pairs.length) ?? ''),
-    },
-    advice: 'Download the checkpoint again.',
-  });
-}
-
 /** Builds the `tokenizer.json` of CLIP, because Stable Diffusion checkpoints come without that file. */
 function tokenizerJson(
-  vocab: Vocab,
-  merges: string[][],
-  special: SpecialTokens,
+  { vocab, merges, special }: TokenizerParts,
   added: ReadonlyMap<string, number>,
 ): object {
   const fixed = new Set(Object.values(special).map(({ content }) => content));

@@ -8,6 +8,7 @@ import { FileFormatError } from '../../src/errors.ts';
 import { ClipTokenizer } from '../../src/generate/clip-tokenizer.ts';
 import { writeText } from '../../src/io/disk.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
+import { thrownBy } from '../support/thrown-by.ts';
 
 const at = temporaryFolder();
 const folder = new URL('../../models/sd-shapes/tokenizer/', import.meta.url);
@@ -52,6 +53,21 @@ test.each([true, false])(
     expect(JSON.parse(texts.get('added_tokens.json') ?? '')).toEqual(added);
   },
 );
+
+test.each([[{ '<a>': -1 }], [{ '<a>': 2 ** 40 }], [{ '<a>': '7' }]])(
+  'added tokens have numbers that tokens can have: %j',
+  (list) => {
+    expect(thrownBy(() => tokensIn(list, undefined)).problem).toBe(
+      'The tokenizer\'s added_tokens.json gives the token "<a>" a number that none can have.',
+    );
+  },
+);
+
+test('a token that is listed by a number has one', () => {
+  const config = { added_tokens_decoder: { x: { content: '<a>' } } };
+  expect(thrownBy(() => tokensIn({}, config)).problem).toContain('tokenizer_config.json');
+  expect(tokensIn({}, { added_tokens_decoder: { 7: { content: '<a>' } } })).toEqual(new Map([['<a>', 7]]));
+});
 
 test('what is there is not made again, and another kind of tokenizer is left as it is', async () => {
   const whole = await tokenizerJson('whole', true);

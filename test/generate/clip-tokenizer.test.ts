@@ -57,6 +57,16 @@ test('a merge that is not a pair is refused by its line', () => {
   expect(() => ClipTokenizer.fromFiles({ ...files, merges })).toThrow(/line +3[\s\S]*"t h e"/);
 });
 
+test.each(['constructor', 'toString', '__proto__'])('%s is no token that every vocabulary has', (token) => {
+  const specialTokensMap = { ...files.specialTokensMap, bos_token: token };
+  expect(() => ClipTokenizer.fromFiles({ ...files, specialTokensMap })).toThrow(ConfigError);
+});
+
+test.each([-1, 1.5, 2 ** 40])('%d is no number of a token', (id) => {
+  const vocab = JSON.stringify({ ...JSON.parse(files.vocab), odd: id });
+  expect(() => ClipTokenizer.fromFiles({ ...files, vocab })).toThrow(FileFormatError);
+});
+
 test('a padding token that the vocabulary lacks is refused', () => {
   const specialTokensMap = { pad_token: '<|nothing|>' };
   expect(() => ClipTokenizer.fromFiles({ ...files, specialTokensMap })).toThrow(ConfigError);

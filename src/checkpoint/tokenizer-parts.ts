@@ -1,0 +1,118 @@
+import { z } from 'zod';
+import { ConfigError, FileFormatError } from '../errors.ts';
+import { quote } from '../io/error-text.ts';
+
+/** Larger than any vocabulary, and still an index of a tensor. */
+export const LARGEST_TOKEN_ID = 2 ** 24;
+
+/** The number of a token: a row of the text encoder's embeddings. */
+export const tokenId = z.int().min(0).max(LARGEST_TOKEN_ID);
+
+/** Contents of a checkpoint's `tokenizer` folder. */
+export interface ClipTokenizerFiles {
+  /** Text of `vocab.json`. */
+  readonly vocab: string;
+  /** Text of `merges.txt`. */
+  readonly merges: string;
+  /** Parsed `tokenizer_config.json`. */
+  readonly config?: Readonly<Record<string, unknown>> | undefined;
+  /** Parsed `special_tokens_map.json`; takes precedence over `config`, as in transformers. */
+  readonly specialTokensMap?: Readonly<Record<string, unknown>> | undefined;
+  /** Ids of tokens added to the vocabulary (by a textual inversion), by the token's text. */
+  readonly added?: ReadonlyMap<string, number>;
+}
+
+/** What the files of a tokenizer hold. */
+export interface TokenizerParts {
+  readonly vocab: Vocab;
+  readonly merges: string[][];
+  readonly special: SpecialTokens;
+}
+
+/** Reads the files. Throws `FileFormatError` when one is malformed, `ConfigError` when the vocabulary lacks a special token. */
+export function tokenizerParts(files: ClipTokenizerFiles): TokenizerParts {
+  const [vocab, merges] = [readVocab(files.vocab), readMerges(files.merges)];
+  return { vocab, merges, special: specialTokens(files, vocab) };
+}
+
+/** A token with a meaning of its own. */
+interface SpecialToken {
+  readonly id: number;
+  readonly content: string;
+  /** Whether it is matched in the normalized (lower-cased) prompt instead of the prompt as written. */
+  readonly normalized: boolean;
+}
+
+/** The tokens that frame prompts, and stand for what is not known. */
+export type SpecialTokens = Readonly<Record<'begin' | 'end' | 'pad' | 'unknown', SpecialToken>>;
+
+type Vocab = Readonly<Record<string, number>>;
+
+/** A special token is a string, or an object that also says how it is matched in prompts. */
+const tokenSchema = z.union([
+  z.string().transform((content) => ({ content, normalized: false })),
+  z.object({ content: z.string(), normalized: z.boolean().default(true) }),
+]);
+
+function specialTokens(
+  { config = {}, specialTokensMap = {} }: ClipTokenizerFiles,
+  vocab: Vocab,
+): SpecialTokens {
+  const find = (key: string, fallback: string): SpecialToken => {
+    const { data: token } = tokenSchema.safeParse(specialTokensMap[key] ?? config[key] ?? fallback);
+    const id = token && Object.hasOwn(vocab, token.content) ? vocab[token.content] : undefined;
+    if (token && id !== undefined) return { ...token, id };
+    throw new ConfigError({
+      problem: `The tokenizer's ${key} is not in its vocabulary.`,
+      details: {
+        expected: 'a token of vocab.json',
+        found: token?.content ?? 'something that is not a token',
+      },
+      advice: 'vocab.json and special_tokens_map.json must come from the same checkpoint.',
+    });
+  };
+  return {
+    begin: find('bos_token', '<|startoftext|>'),
+    end: find('eos_token', '<|endoftext|>'),
+    pad: find('pad_token', '<|endoftext|>'),
+    unknown: find('unk_token', '<|endoftext|>'),
+  };
+}
+
+function readVocab(text: string): Vocab {
+  const { data: vocab } = jsonText.pipe(z.record(z.string(), tokenId)).safeParse(text);
+  if (vocab) return vocab;
+  throw new FileFormatError({
+    problem: "The tokenizer's vocab.json is not a table of token ids.",
+    details: { expected: 'a JSON object that maps each token to its id', found: quote(text) },
+    advice: 'Download the checkpoint again.',
+  });
+}
+
+const jsonText = z.string().transform((text, context): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    context.addIssue('not JSON');
+    return z.NEVER;
+  }
+});
+
+/** Parses the pairs of merges.txt. Only its first line is a comment: further down, `#` is a token like any other. */
+function readMerges(text: string): string[][] {
+  const lines = text.trimEnd().split('\n');
+  const pairs = (lines[0]?.startsWith('#version') ? lines.slice(1) : lines).map((line) =>
+    line.trimEnd().split(' '),
+  );
+  const odd = pairs.findIndex((pair) => pair.length !== 2);
+  if (odd < 0) return pairs;
+  throw new FileFormatError({
+    problem: "The tokenizer's merges.txt is not a list of pairs.",
+    details: {
+      line: String(odd + 1 + lines.length - pairs.length),
+      expected: 'two tokens',
+      found: quote(lines.at(odd - pairs.length) ?? ''),
+    },
+    advice: 'Download the checkpoint again.',
+  });
+}
