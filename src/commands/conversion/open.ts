@@ -6,15 +6,17 @@ import { traitsOf } from '../../convert/traits.ts';
 import type { Stage } from '../../pipeline.ts';
 import { count } from '../../text.ts';
 import type { ConvertRequest } from './request.ts';
+import { checkSideFiles } from './side-files.ts';
 
-/** Opens the checkpoint, and LoRAs, ControlNets and others that come with it. Headers and configs are read, weights are not. */
+/** Opens the checkpoint, and LoRAs, ControlNets and others that come with it. Headers, configs and small files are read, weights are not. */
 export function openStage(request: ConvertRequest): Stage<LocatedModels, Checkpoint> {
   return {
     name: 'open',
     async run(located, context) {
       const checkpoint = await openModels(request, located, context);
       context.closeAtEnd(checkpoint);
-      for (const message of [...checkpoint.notes, ...notesOnLoras(checkpoint)])
+      const aside = await checkSideFiles(checkpoint, request.bundle);
+      for (const message of [...checkpoint.notes, ...notesOnLoras(checkpoint), ...aside])
         context.onProgress?.({ type: 'note', message });
       return { output: checkpoint, detail: describe(checkpoint) };
     },

@@ -43,7 +43,8 @@ export function createScheduler(config: SchedulerConfig, as?: string): Scheduler
     if (!(error instanceof z.ZodError)) throw error;
     const [issue] = error.issues;
     const key = String(issue?.path[0] ?? '');
-    throw refused(name, key, config[key], issue?.message.replace(/^Invalid \w+: expected /, '') ?? '');
+    const expected = issue?.message.replace(/^Invalid \w+: expected /, '') ?? '';
+    throw refused(name, key, config[key], expected, { cause: error });
   }
 }
 
@@ -75,10 +76,19 @@ function checkCompatible(own: SchedulerName, name: SchedulerName, options: Sched
   });
 }
 
-function refused(name: string, key: string, value: unknown, expected: string): ConfigError {
-  return new ConfigError({
-    problem: `${name} is configured with a "${key}" that sdconvert does not support.`,
-    details: { expected, found: value === undefined ? 'nothing' : shown(value) },
-    advice: 'Change it in scheduler_config.json, or choose another scheduler with --scheduler.',
-  });
+function refused(
+  name: string,
+  key: string,
+  value: unknown,
+  expected: string,
+  options?: ErrorOptions,
+): ConfigError {
+  return new ConfigError(
+    {
+      problem: `${name} is configured with a "${key}" that sdconvert does not support.`,
+      details: { expected, found: value === undefined ? 'nothing' : shown(value) },
+      advice: 'Change it in scheduler_config.json, or choose another scheduler with --scheduler.',
+    },
+    options,
+  );
 }

@@ -38,12 +38,24 @@ export async function writeJson(path: string, value: unknown, indent = 2): Promi
  * other such numbers, for text that is not JSON and for a file that is empty or too large, and as `copyHashed` does.
  */
 export async function copyConfigFile(from: string, to: string): Promise<Hashed> {
+  const anew = await rewritten(from);
+  return anew ? writeJson(to, anew.value) : copyHashed(from, to);
+}
+
+/** Throws what copying one of a checkpoint's small files would, and writes nothing. */
+export async function checkConfigFile(from: string): Promise<void> {
+  const anew = await rewritten(from);
+  if (anew) strictJson(anew.value, from, 0);
+}
+
+/** What is written in the place of a file that cannot be copied as it is; `undefined` for one that can. */
+async function rewritten(from: string): Promise<{ readonly value: unknown } | undefined> {
   const text = await readText(from); // of whatever kind: none of them is large
   if (text === '')
     throw new FileFormatError({ problem: `${from} is empty.`, advice: 'Download or copy it again.' });
-  if (!from.endsWith('.json') || isStrict(text)) return copyHashed(from, to);
+  if (!from.endsWith('.json') || isStrict(text)) return undefined;
   const value = parsePythonJson(text, from);
-  return writeJson(to, isJsonObject(value) ? withoutInfiniteDefaults(value) : value);
+  return { value: isJsonObject(value) ? withoutInfiniteDefaults(value) : value };
 }
 
 function isStrict(text: string): boolean {

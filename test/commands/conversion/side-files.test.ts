@@ -1,0 +1,99 @@
+import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, beforeEach, expect, test } from 'vitest';
+import { convertCheckpoint } from '../../../src/commands/convert.ts';
+import { ConfigError, FileFormatError } from '../../../src/errors.ts';
+import { sdShapes } from '../../support/sd-shapes.ts';
+import { temporaryFolder } from '../../support/temporary-folder.ts';
+import { rejectionOf } from '../../support/thrown-by.ts';
+
+const at = temporaryFolder();
+const SCHEDULER = 'scheduler/scheduler_config.json';
+
+beforeAll(() => cpSync(sdShapes, at('checkpoint'), { recursive: true }));
+
+beforeEach(() => {
+  for (const folder of ['scheduler', 'tokenizer']) {
+    rmSync(at('checkpoint', folder), { recursive: true });
+    cpSync(join(sdShapes, folder), at('checkpoint', folder), { recursive: true });
+  }
+});
+
+/** Changes one of the checkpoint's files, and gives how it is converted, or planned. */
+function withFile(name: string, text: string) {
+  writeFileSync(at('checkpoint', name), text);
+  return async (how: { readonly dryRun?: boolean; readonly bundle?: boolean }) => {
+    const notes: string[] = [];
+    const written: string[] = [];
+    const request = { modelVersion: at('checkpoint'), output: at('out'), ...how } as const;
+    await convertCheckpoint(
+      { ...request, targets: ['onnx'], models: ['text_encoder'] },
+      {
+        onProgress(event) {
+          if (event.type === 'note') notes.push(event.message);
+          if (event.type === 'stage' && event.stage === 'write') written.push(event.state);
+        },
+      },
+    );
+    return { notes, written };
+  };
+}
+
+function scheduler(changes: object): string {
+  const own = readFileSync(join(sdShapes, SCHEDULER), 'utf8').replace('-Infinity', 'null');
+  return JSON.stringify({ ...JSON.parse(own), ...changes });
+}
+
+const deep = `${'['.repeat(300)}${']'.repeat(300)}`;
+
+test.each([
+  [SCHEDULER, scheduler({ num_train_timesteps: 2 ** 31 }), 'is configured with a "num_train_timesteps"'],
+  [SCHEDULER, scheduler({ beta_start: -1 }), 'is configured with a "beta_start"'],
+  [SCHEDULER, '[1]', 'scheduler_config.json does not hold a JSON object.'],
+  [SCHEDULER, '{"a": ', 'is not valid JSON'],
+  ['tokenizer/merges.txt', '#version: 0.2\na b\nnone\n', 'merges.txt is not a list of pairs.'],
+  ['tokenizer/vocab.json', '{"a": 1.5}', 'vocab.json is not a table of token ids.'],
+  ['tokenizer/vocab.json', '{"a": 99999999999}', 'vocab.json is not a table of token ids.'],
+  ['tokenizer/added_tokens.json', '{"<a>": -1}', 'added_tokens.json gives the token "<a>" a number'],
+  [
+    'tokenizer/tokenizer_config.json',
+    '{"added_tokens_decoder": {"x": {"content": "<a>"}}}',
+    'tokenizer_config.json gives the token "<a>" a number',
+  ],
+  ['tokenizer/special_tokens_map.json', '[]', 'special_tokens_map.json does not hold a JSON object.'],
+  ['tokenizer/special_tokens_map.json', deep, 'nests lists and objects deeper'],
+  ['tokenizer/tokenizer.json', '', 'tokenizer.json is empty.'],
+  ['tokenizer/other.json', '{"a": NaN}', 'a is NaN, which JSON does not have.'],
+])('%s: %.60j is refused by a dry run, and before anything is written', async (name, text, problem) => {
+  const convert = withFile(name, text);
+  for (const dryRun of [true, false]) {
+    const error = await rejectionOf(convert({ dryRun }));
+    expect([FileFormatError, ConfigError]).toContain(error.constructor);
+    expect(error.message).toContain(problem);
+  }
+  expect(existsSync(at('out'))).toBe(false);
+  rmSync(at('checkpoint', name));
+});
+
+test.each([
+  [SCHEDULER, scheduler({ _class_name: 'NewScheduler' }), 'the scheduler is copied as it is'],
+  [SCHEDULER, scheduler({ new_option: 7 }), '"new_option" that sdconvert does not support'],
+  ['tokenizer/special_tokens_map.json', '{"bos_token": "constructor"}', 'bos_token is not in its vocabulary'],
+])('%s: %j, which others may know, is told and copied', async (name, text, message) => {
+  const { notes } = await withFile(name, text)({ dryRun: true });
+  expect(notes).toEqual([expect.stringContaining(message)]);
+  expect(notes[0]).toContain('sdconvert generate will refuse it');
+});
+
+test('what is not copied need not be what it should be', async () => {
+  const convert = withFile('tokenizer/merges.txt', 'none\n');
+  expect((await convert({ dryRun: true, bundle: false })).notes).toEqual([]);
+});
+
+test('the checkpoint itself has nothing to tell', async () => {
+  const convert = withFile(
+    'tokenizer/merges.txt',
+    readFileSync(join(sdShapes, 'tokenizer/merges.txt'), 'utf8'),
+  );
+  expect((await convert({ dryRun: true })).notes).toEqual([]);
+});
