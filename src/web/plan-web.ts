@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 import { kindTitles } from '../checkpoint/family.ts';
+import { tokenizerParts } from '../checkpoint/tokenizer-parts.ts';
 import type { Context } from '../context.ts';
 import { LATENT_CHANNELS, PIXELS } from '../convert/networks/latents.ts';
 import type { NetworkName } from '../convert/networks/networks.ts';
@@ -47,6 +48,12 @@ export async function planWeb(input: string, context: Context): Promise<PlannedW
       advice: 'Draw with sdconvert generate instead.',
     });
   const { family, size, multiple, tokens, guidanceChannels } = unet;
+  if (family === 'sdxl-refiner')
+    throw new UnsupportedModelError({
+      problem:
+        'the page draws from a prompt, and there is only a refiner, which finishes what a base model starts.',
+      advice: 'Convert the base model too: --model-version BASE --refiner-version REFINER.',
+    });
   const encoders = textEncodersOf(unet);
   const needed: readonly NetworkName[] = [...encoders, 'unet', 'vae_decoder'];
   const wanted = folder.models.has('vae_encoder') ? [...needed, 'vae_encoder' as const] : needed;
@@ -55,7 +62,9 @@ export async function planWeb(input: string, context: Context): Promise<PlannedW
   const tokenizers = await Promise.all(
     encoders.map(async (name) => {
       const tokenizer = name === 'text_encoder' ? 'tokenizer' : 'tokenizer_2';
-      return [name, await readTokenizerFilesOf(folder, tokenizer, family)] as const;
+      const files = await readTokenizerFilesOf(folder, tokenizer, family);
+      tokenizerParts(files); // the page refuses what cannot be read, but when it is there
+      return [name, files] as const;
     }),
   );
   return {
@@ -99,9 +108,10 @@ async function weighed(
   });
 }
 
-/** The checkpoint's own scheduler, then those that can replace it with this configuration. */
+/** The checkpoint's own scheduler, then those that can replace it with this configuration. Throws `ConfigError`. */
 function schedulersFor(config: DrawnScheduler): string[] {
   const { _class_name: own } = config;
+  createScheduler(config); // the page would refuse it, too
   if (!isSchedulerName(own)) return [];
   return [own, ...compatibleSchedulers(own).filter((name) => suits(config, name))].map(shortName);
 }

@@ -90,9 +90,14 @@ async function writeTokenizers(
   placing: Placing,
 ): Promise<Record<string, WebFile>> {
   const written: Record<string, WebFile> = {};
-  for (const [encoder, { added = new Map<string, number>(), ...files }] of tokenizers) {
+  for (const [encoder, { added = [], config, specialTokensMap, ...texts }] of tokenizers) {
     const path = join(placing.folder, 'models', encoder, 'tokenizer.json');
-    const tokenizer: WebTokenizer = { ...files, added: [...added] };
+    const tokenizer: WebTokenizer = {
+      ...texts,
+      ...(config && { config }),
+      ...(specialTokensMap && { specialTokensMap }),
+      added: [...added],
+    };
     await writeJson(path, tokenizer, 0);
     written[encoder] = await describeFile(path, placing);
   }

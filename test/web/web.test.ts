@@ -17,6 +17,7 @@ import page from '../../rolldown.page.config.ts';
 import { resultSchemas } from '../../scripts/docs/json-schemas.ts';
 import { quantizeArtifact } from '../../src/commands/quantize.ts';
 import { web } from '../../src/commands/web.ts';
+import { ConfigError, FileFormatError } from '../../src/errors.ts';
 import { planQuantization } from '../../src/quantize/plan.ts';
 import { openRunner } from '../../src/run/open-runner.ts';
 import { findOnnxruntimeWeb, ORT_WEB_VERSION, ortFiles } from '../../src/web/find-onnxruntime-web.ts';
@@ -25,7 +26,8 @@ import { placeModel } from '../../src/web/place-models.ts';
 import { planWeb } from '../../src/web/plan-web.ts';
 import type { WebPlan } from '../../src/web/web-plan.ts';
 import { writeWeb } from '../../src/web/write-web.ts';
-import { writeModels } from '../support/sd-shapes.ts';
+import { convertDrawingCheckpoint } from '../support/drawing-checkpoints.ts';
+import { sdShapes, writeModels } from '../support/sd-shapes.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { rejectionOf } from '../support/thrown-by.ts';
 
@@ -81,6 +83,37 @@ describe('the folder of a page', () => {
     expect(plan.schedulers).toContain('euler_a');
     expect(plan.schedulers).not.toContain('flow_euler');
   });
+});
+
+describe('a page that could never draw is not made', () => {
+  const onnx = () => temporary('odd/onnx');
+  beforeAll(() => {
+    cpSync(models, onnx(), { recursive: true });
+    for (const folder of ['scheduler', 'tokenizer'])
+      cpSync(join(sdShapes, folder), join(onnx(), folder), { recursive: true });
+  });
+
+  test.each([
+    [
+      'scheduler/scheduler_config.json',
+      '{"_class_name": "PNDMScheduler", "num_train_timesteps": 1e12}',
+      ConfigError,
+    ],
+    ['scheduler/scheduler_config.json', '{"_class_name": "NewScheduler"}', ConfigError],
+    ['tokenizer/merges.txt', 'none\n', FileFormatError],
+  ])('%s: %s', async (name, text, kind) => {
+    const path = join(onnx(), name);
+    const own = readFileSync(path);
+    writeFileSync(path, text);
+    await expect(planWeb(temporary('odd'), {})).rejects.toThrow(kind);
+    writeFileSync(path, own);
+    await planWeb(temporary('odd'), {});
+  });
+});
+
+test('a refiner alone draws from no prompt', async () => {
+  const out = await convertDrawingCheckpoint(temporary('drawn'), 'refiner', { target: 'onnx' });
+  expect((await rejectionOf(planWeb(out, {}))).problem).toContain('there is only a refiner');
 });
 
 test('files that are too large for a browser are written as several, which compute the same', async () => {
