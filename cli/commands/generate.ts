@@ -2,6 +2,7 @@ import type { Argv } from 'yargs';
 import { RequestError } from '../../src/errors.ts';
 import { allSchedulers, schedulerCalled, shortName } from '../../src/generate/schedulers/scheduler-names.ts';
 import type { GeneratedImage } from '../../src/index.ts';
+import { shellWord } from '../../src/io/shell-word.ts';
 import type { RngKind } from '../../src/random/random.ts';
 import { declareHubOptions, hubOptions, withDownload } from '../hub-options.ts';
 import { everyName, wholeNumber, wholePair } from '../options.ts';
@@ -115,7 +116,7 @@ function loraTooLate(files: readonly string[]): RequestError {
   return new RequestError({
     problem: 'a LoRA is merged when a checkpoint is converted, not when pictures are generated.',
     details: { found: files.join(', ') },
-    advice: `Convert again with --lora ${files.join(' ')}, and generate with the result.`,
+    advice: `Convert again with --lora ${files.map((file) => shellWord(file)).join(' ')}, and generate with the result.`,
   });
 }
 

@@ -5,6 +5,7 @@ import { listFolder, pathKind } from '../io/disk.ts';
 import { quote } from '../io/error-text.ts';
 import { type JsonObject, readJsonObject } from '../io/json/python-json.ts';
 import { notFound } from '../io/not-found.ts';
+import { shellWord } from '../io/shell-word.ts';
 import { isOrdinary, isWeightless, recognizePipeline, supportedPipelines } from './recognize/pipelines.ts';
 
 /** The contents of a model_index.json. */
@@ -33,7 +34,7 @@ export async function readModelIndex(path: string): Promise<ModelIndex> {
     throw notFound(
       path,
       path.includes('/') && parseHubId(path)
-        ? `If it is a model on the Hub, bring it here first: sdconvert download ${path}. If it is a path, check its spelling.`
+        ? `If it is a model on the Hub, bring it here first: sdconvert download ${shellWord(path)}. If it is a path, check its spelling.`
         : 'Check the spelling of the path, or download the checkpoint first.',
     );
   }

@@ -12,6 +12,7 @@ import { createFolder } from '../io/create-folders.ts';
 import { copyFile, exists, linkFile } from '../io/disk.ts';
 import { hashStream } from '../io/hashing/hash-stream.ts';
 import { oncePerFile } from '../io/once-per-file.ts';
+import { shellWord } from '../io/shell-word.ts';
 import { checkRequest } from './check-request.ts';
 
 /** Repository to download from, and what. */
@@ -95,7 +96,7 @@ function chooseFolder({ repo, names, isCached }: Snapshot, variant: string): rea
     problem: `${isCached ? 'the cache of ' : ''}${repo} has no folder ${variant}.`,
     details: { 'it has': variants.join(', ') || 'no ready-made Core ML models' },
     advice: variants[0]
-      ? `Choose one of these folders: --variant ${variants[0]}`
+      ? `Choose one of these folders: --variant ${shellWord(variants[0])}`
       : 'Convert a checkpoint instead: sdconvert --model-version …',
   });
 }

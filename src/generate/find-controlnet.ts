@@ -6,6 +6,7 @@ import { controlNetOrigin } from '../formats/artifact-id.ts';
 import { swiftControlNetName } from '../formats/coreml/swift-names.ts';
 import { modelName } from '../formats/format.ts';
 import { locateArtifact } from '../formats/open.ts';
+import { shellWord } from '../io/shell-word.ts';
 import { type ModelInFolder, modelsIn } from '../run/find-models.ts';
 import type { DrawingFolder } from './drawing-folder.ts';
 import { type DrawnUnet, type Shapes, shapesOf, textSizes } from './drawn-unet.ts';
@@ -59,7 +60,7 @@ function unknown({ path }: DrawingFolder, name: string, all: readonly ModelInFol
   return new NotFoundError({
     problem: `there is no ControlNet ${name} in ${path}.`,
     details: { 'there are': [...new Set(names)].join(', ') || 'none' },
-    advice: `Convert it: sdconvert --model-version … --convert-controlnet ${name}`,
+    advice: `Convert it: sdconvert --model-version … --convert-controlnet ${shellWord(name)}`,
   });
 }
 

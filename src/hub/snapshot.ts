@@ -14,6 +14,8 @@ import { LARGEST_SMALL } from './whole-file.ts';
 export interface Snapshot {
   readonly repo: string;
   readonly commit: string;
+  /** The branch, tag or commit that was asked for; the newest commit when left out. */
+  readonly revision?: string | undefined;
   /** Its folder in the cache. */
   readonly folder: string;
   /** The files that there are, as paths with `/`. */
@@ -92,6 +94,7 @@ async function openCached(repo: string, options: HubOptions): Promise<Snapshot |
   return {
     repo,
     commit,
+    revision: options.revision,
     folder,
     names,
     isCached: true,
@@ -130,6 +133,7 @@ async function openOnline(
   return {
     repo,
     commit,
+    revision: options.revision,
     folder,
     names: [...byName.keys()],
     isCached: false,

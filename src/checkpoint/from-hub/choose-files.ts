@@ -1,6 +1,7 @@
 import { NotFoundError, RequestError } from '../../errors.ts';
 import type { HubId } from '../../hub/hub-id.ts';
 import type { Snapshot } from '../../hub/snapshot.ts';
+import { shellWord } from '../../io/shell-word.ts';
 import { readModelIndex } from '../model-index.ts';
 import {
   filesForConversion,
@@ -75,8 +76,7 @@ function chooseFolder(snapshot: Snapshot, selection: Selection): readonly string
   if (missing.length > 0) {
     const folders = missing.map((folder) => folder || repo).join(', ');
     // An earlier conversion of other networks did not need them.
-    const command = `sdconvert download ${repo}${variant ? ` --variant ${variant}` : ''}`;
-    if (snapshot.isCached) throw lacks(snapshot, `weights of ${folders}`, command);
+    if (snapshot.isCached) throw lacks(snapshot, `weights of ${folders}`, download(snapshot, variant));
     throw lacks(snapshot, `weights of ${folders} as .safetensors or .bin`);
   }
   return filesForConversion(names, selection);
@@ -112,19 +112,28 @@ export function sayWhich(
   return new RequestError({
     problem: `${repo} has ${files.length} ${what}: say which one.`,
     details: { files: shortList(files) },
-    advice: `Write it after the repository: ${repo}/${files[0]}`,
+    advice: `Write it after the repository: ${shellWord(`${repo}/${files[0]}`)}`,
   });
 }
 
-function nothingToConvert({ repo, names }: Snapshot): NotFoundError {
+function nothingToConvert(snapshot: Snapshot): NotFoundError {
+  const { repo, names } = snapshot;
   const [variant] = coreMlVariants(names);
   return new NotFoundError({
     problem: `${repo} has no checkpoint: neither model_index.json nor config.json nor a single weight file.`,
     details: { 'it has': names.length > 0 ? shortList(names) : 'no files' },
     advice: variant
-      ? `It has Core ML models that are ready: sdconvert download ${repo} --variant ${variant}`
+      ? `It has Core ML models that are ready: ${download(snapshot, variant)}`
       : 'Choose a repository that has a diffusers folder or a .safetensors file.',
   });
+}
+
+/** The command that downloads from the repository and revision of a snapshot. Names of its folders are anybody's words. */
+function download({ repo, revision }: Snapshot, variant: string | undefined): string {
+  const options = Object.entries({ revision, variant }).flatMap(([name, value]) =>
+    value === undefined ? [] : [`--${name}`, value],
+  );
+  return ['sdconvert', 'download', repo, ...options].map((word) => shellWord(word)).join(' ');
 }
 
 /** The first names of a list. */

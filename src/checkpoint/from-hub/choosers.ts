@@ -2,6 +2,7 @@ import { posix } from 'node:path';
 import { NotFoundError, RequestError, UnsupportedModelError } from '../../errors.ts';
 import { type HubId, isWeightFile } from '../../hub/hub-id.ts';
 import type { Snapshot } from '../../hub/snapshot.ts';
+import { shellWord } from '../../io/shell-word.ts';
 import { LORA_SETTINGS, loraFileNames } from '../lora/lora-defaults.ts';
 import {
   type Choice,
@@ -120,7 +121,7 @@ function chooseModels(snapshot: Snapshot, id: HubId, isWanted = isInModel): Choi
     throw new RequestError({
       problem: `${repo} has ${variants.length} folders of Core ML models: say which one.`,
       details: { folders: variants.join(', ') },
-      advice: `Write it after the repository: hf://${repo}/${variants[0]}`,
+      advice: `Write it after the repository: ${shellWord(`hf://${repo}/${variants[0]}`)}`,
     });
   }
   const inModels = names.filter((name) => isWanted(name) || (isText(name) && !isInFolder(name)));
@@ -130,7 +131,7 @@ function chooseModels(snapshot: Snapshot, id: HubId, isWanted = isInModel): Choi
     problem: `${repo} has no model that can be run, of ONNX, Core ML or Core AI.`,
     details: { 'it has': names.length > 0 ? shortList(names) : 'no files' },
     advice: names.some(isOfCheckpoint)
-      ? `Convert it first: sdconvert ${repo}`
+      ? `Convert it first: sdconvert ${shellWord(repo)}`
       : 'Choose a repository that has such models.',
   });
 }

@@ -1,4 +1,5 @@
 import { nextCommand } from '../../inspect/next-command.ts';
+import { shellWord } from '../../io/shell-word.ts';
 import { type Card, isCoreMl } from '../card.ts';
 
 type NotChecked = Card['notChecked'][number];
@@ -97,7 +98,7 @@ function notHere({ folder, files }: Gaps): NotChecked[] {
           {
             what: 'Core ML itself, on a Mac, an iPhone or an iPad',
             why: 'Packages were translated and run by onnxruntime; nothing ran on Apple’s hardware.',
-            command: `In a clone of apple/ml-stable-diffusion, on a Mac: swift run StableDiffusionSample "a prompt" --resource-path ${folder}/Resources --output-path .`,
+            command: `In a clone of apple/ml-stable-diffusion, on a Mac: swift run StableDiffusionSample "a prompt" --resource-path ${shellWord(`${folder}/Resources`)} --output-path .`,
           },
         ]
       : []),

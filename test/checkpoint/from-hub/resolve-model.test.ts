@@ -15,6 +15,29 @@ const unetBytes = checkpointFiles[unet] ?? new Uint8Array();
 
 beforeEach(() => void hub.server.repositories.set('org/model', repository(checkpointFiles)));
 
+describe('a command that is told', () => {
+  const folder = "it's $(mine)/packages";
+
+  test('quotes what folders are called there, and names the revision', async () => {
+    hub.server.repositories.set(
+      'org/ready',
+      repository({ [`${folder}/Unet.mlpackage/Manifest.json`]: Buffer.of(1) }),
+    );
+    const error = await rejectionOf(resolveModel('org/ready', { ...hub.options, revision: 'v1.0' }));
+    expect(error.advice).toBe(
+      String.raw`It has Core ML models that are ready: sdconvert download org/ready --revision v1.0 --variant 'it'\''s $(mine)/packages'`,
+    );
+  });
+
+  test('has the revision of which the cache lacks weights', async () => {
+    const asked = { ...hub.options, revision: 'v1.0' };
+    await resolveModel('org/model', asked);
+    rmSync(join(hub.options.cacheDir, 'models--org--model/blobs', sha256(unetBytes)));
+    const error = await rejectionOf(resolveModel('org/model', { ...asked, offline: true }));
+    expect(error.advice).toContain('Run sdconvert download org/model --revision v1.0 once');
+  });
+});
+
 describe('a checkpoint', () => {
   test('arrives with what a conversion needs and nothing else, byte for byte', async () => {
     const { path, id, commit: at, notes } = await resolveModel('org/model', hub.options);
