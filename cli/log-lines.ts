@@ -1,14 +1,15 @@
 import type { ProgressEvent } from '../src/context.ts';
+import { onOneLine } from '../src/text.ts';
 import { Pace, progressText } from './progress-text.ts';
 import { throttled } from './throttled.ts';
-import { visible, visibleEvent } from './visible.ts';
+import { visibleEvent } from './visible.ts';
 
 /** Line width of logs, which are read in wide windows. */
 const LOG_COLUMNS = 140;
 
 /** A note as a line of a log. */
 export function noteLine(message: string): string {
-  return `note       ${visible(message)}`;
+  return `note       ${onOneLine(message, Number.POSITIVE_INFINITY)}`;
 }
 
 /** Prints a line when a stage ends, one for each note, and one every few seconds during a long stage. */

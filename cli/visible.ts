@@ -1,5 +1,5 @@
 import type { ProgressEvent } from '../src/context.ts';
-import { printable } from '../src/text.ts';
+import { onOneLine, printable } from '../src/text.ts';
 
 /**
  * Makes a text safe for the terminal. Names come from files, so characters that would control the terminal or change the
@@ -9,11 +9,11 @@ export function visible(text: string): string {
   return printable(text, Number.POSITIVE_INFINITY);
 }
 
-/** Makes all texts of an event safe for the terminal. */
+/** Makes all texts of an event safe for the terminal; each is one line. */
 export function visibleEvent(event: ProgressEvent): ProgressEvent {
   const texts = Object.entries(event).map(([key, value]) => [
     key,
-    typeof value === 'string' ? visible(value) : value,
+    typeof value === 'string' ? onOneLine(value, Number.POSITIVE_INFINITY) : value,
   ]);
   return Object.fromEntries(texts); // the same keys, and texts for texts
 }

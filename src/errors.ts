@@ -1,10 +1,10 @@
-import { printable } from './text.ts';
+import { onOneLine, printable } from './text.ts';
 
 /**
  * Every failure a user can cause is one of these. Four parts, in this order:
  * what is wrong (one sentence), where and expected-against-found (`details`), what to do next (`advice`).
  * `message` alone is enough to act on; the command line lays the same parts out. Names and values of files stand in all
- * parts: they are made printable, and are cut where they are long.
+ * parts: they are made printable, on one line or (details) indented, and are cut where they are long.
  */
 export interface ErrorParts {
   /** One sentence that says what is wrong. */
@@ -32,11 +32,11 @@ export class SdConvertError extends Error {
 }
 
 function printableParts({ problem, details = {}, advice }: ErrorParts) {
-  const rows = Object.entries(details).map(([label, text]) => [printable(label), printable(text)] as const);
+  const rows = Object.entries(details).map(([label, text]) => [onOneLine(label), printable(text)] as const);
   return {
-    problem: printable(problem),
+    problem: onOneLine(problem),
     details: Object.fromEntries(rows),
-    advice: advice === undefined ? undefined : printable(advice),
+    advice: advice === undefined ? undefined : onOneLine(advice),
   };
 }
 
@@ -99,7 +99,9 @@ function layOut({ problem, details, advice }: ReturnType<typeof printableParts>)
   const width = Math.max(0, ...rows.map(([label]) => label.length));
   return [
     problem,
-    ...rows.map(([label, text]) => `  ${label.padEnd(width)}  ${text}`),
+    ...rows.map(
+      ([label, text]) => `  ${label.padEnd(width)}  ${text.replaceAll('\n', `\n${' '.repeat(width + 4)}`)}`,
+    ),
     ...(advice ? [advice] : []),
   ].join('\n');
 }

@@ -21,8 +21,9 @@ export function aboutTime(seconds: number): string {
   return count(Math.max(1, Math.round(amount)), unit);
 }
 
-/** Rows as lines with aligned columns; cells that are numbers stand on the right of theirs. */
-export function alignColumns(rows: readonly (readonly string[])[]): string {
+/** Rows as lines with aligned columns; cells that are numbers stand on the right of theirs, and long ones lose their middle. */
+export function alignColumns(given: readonly (readonly string[])[]): string {
+  const rows = given.map((row) => row.map((cell) => onOneLine(cell)));
   const columns = Math.max(0, ...rows.map((row) => row.length));
   const cells = Array.from({ length: columns }, (_, at) => rows.map((row) => row[at] ?? ''));
   // What is alone in its row is a remark: it widens no column.
@@ -52,6 +53,11 @@ export function printable(text: string, most = LONGEST): string {
     hidden.split('').map(escaped).join(''),
   );
   return shortened(visible, most); // an escape is longer than what it stands for
+}
+
+/** The same on one line: with breaks of its own, a name could pass for a sentence of sdconvert's. */
+export function onOneLine(text: string, most = LONGEST): string {
+  return printable(text, most).replaceAll(/[\n\t]+/g, ' ');
 }
 
 function shortened(text: string, most: number): string {

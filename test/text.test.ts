@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest';
+import { noteLine } from '../cli/log-lines.ts';
+import { visibleEvent } from '../cli/visible.ts';
 import { FileFormatError } from '../src/errors.ts';
 import { shown } from '../src/io/error-text.ts';
-import { nearestOf, printable } from '../src/text.ts';
+import { alignColumns, nearestOf, printable } from '../src/text.ts';
 
 test('the nearest of several names is found in any case', () => {
   const names = ['onnx', 'coreml', 'coreai', 'macOS13', 'SPLIT_EINSUM'];
@@ -22,6 +24,31 @@ test('an error has nothing else in any of its parts, and no part of it is long',
   const error = new FileFormatError({ problem: name, details: { [name]: name }, advice: name });
   expect(error.message).not.toMatch(/(?!\n)\p{Cc}/u);
   expect(error.message.length).toBeLessThan(4 * 1600);
+});
+
+test('no name passes for a line of sdconvert’s own', () => {
+  const name = 'a\n\nNext: b\tc';
+  const error = new FileFormatError({ problem: name, details: { [name]: name }, advice: name });
+  expect(error.message.split('\n')).toEqual([
+    'a Next: b c',
+    '  a Next: b c  a',
+    `${' '.repeat(15)}`,
+    `${' '.repeat(15)}Next: b\tc`,
+    'a Next: b c',
+  ]);
+  expect(
+    alignColumns([
+      ['name', 'n'],
+      [name, '1'],
+    ]).split('\n'),
+  ).toEqual(['name         n', 'a Next: b c  1']);
+  expect(noteLine(name)).toBe('note       a Next: b c');
+  expect(visibleEvent({ type: 'note', message: name })).toEqual({ type: 'note', message: 'a Next: b c' });
+});
+
+test('a cell as large as a file makes no table that nothing can hold', () => {
+  const rows = Array.from({ length: 20 }, (_, at) => [at === 0 ? 'x'.repeat(2 ** 26) : 'y', 'z']);
+  expect(alignColumns(rows).length).toBeLessThan(20 * 1600);
 });
 
 test('any value of a file can be shown', () => {

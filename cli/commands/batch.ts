@@ -3,7 +3,7 @@ import { RequestError } from '../../src/errors.ts';
 import type { ItemResult } from '../../src/fleet/batch.ts';
 import { countBad, isBad } from '../../src/fleet/verdict-words.ts';
 import { nextCommand } from '../../src/inspect/next-command.ts';
-import { alignColumns, count, formatBytes } from '../../src/text.ts';
+import { alignColumns, count, formatBytes, onOneLine } from '../../src/text.ts';
 import { inRepository } from '../../src/version.ts';
 import { declareHubOptions, hubOptions } from '../hub-options.ts';
 import { psnrCell, verdictCell } from '../item-cells.ts';
@@ -73,7 +73,7 @@ function describeFailure(
   item: string,
   { name, problem, details, advice }: NonNullable<ItemResult['error']>,
 ): string {
-  const lines = Object.entries(details).map(([label, text]) => `  ${label}  ${text}`);
+  const lines = Object.entries(details).map(([label, text]) => `  ${label}  ${onOneLine(text)}`);
   return [`${item}: ${name}: ${problem}`, ...lines, ...(advice === undefined ? [] : [advice])].join('\n');
 }
 
@@ -82,7 +82,7 @@ function describeNotes(results: readonly ItemResult[]): string[] {
   const items = new Map<string, number>();
   for (const { notes } of results)
     for (const note of new Set(notes)) items.set(note, (items.get(note) ?? 0) + 1);
-  const lines = [...items].map(([note, number]) => `note (${count(number, 'item')})  ${note}`);
+  const lines = [...items].map(([note, number]) => `note (${count(number, 'item')})  ${onOneLine(note)}`);
   return lines.length === 0 ? [] : [lines.join('\n')];
 }
 

@@ -12,7 +12,7 @@ import type {
 import type { Sizes } from '../../src/convert/contracts/contract.ts';
 import { RequestError } from '../../src/errors.ts';
 import { type TargetName, targetNames } from '../../src/formats/format.ts';
-import { alignColumns, count, didYouMean, formatBytes } from '../../src/text.ts';
+import { alignColumns, count, didYouMean, formatBytes, onOneLine } from '../../src/text.ts';
 import { runBounds } from '../bound-options.ts';
 import { parseClients } from '../clients.ts';
 import { declaredOptions } from '../declared-options.ts';
@@ -205,7 +205,10 @@ function describeResult(result: ConvertResult): string {
 function describePlan({ output, artifacts, bundled, memory, downloads = [] }: ConvertResult): string {
   const sections = [describeArtifacts(artifacts)];
   if (downloads.length > 0) sections.unshift(describeDownloads(downloads));
-  if (bundled.length > 0) sections.push(['and, for the apps that load them:', ...bundled].join('\n  '));
+  if (bundled.length > 0)
+    sections.push(
+      ['and, for the apps that load them:', ...bundled.map((path) => onOneLine(path))].join('\n  '),
+    );
   const nothing = `Nothing was written. Without --dry-run this goes to ${output}`;
   return [...sections, `${nothing}${memory ? `, ${describeMemory(memory)}` : ''}.`].join('\n\n');
 }

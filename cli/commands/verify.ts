@@ -2,7 +2,8 @@ import type { Argv } from 'yargs';
 import type { ClientCheck } from '../../src/bundle/check-clients.ts';
 import type { VerifyResult } from '../../src/commands/verify.ts';
 import { ValidationError } from '../../src/errors.ts';
-import { count } from '../../src/text.ts';
+import { shellWord } from '../../src/io/shell-word.ts';
+import { count, onOneLine } from '../../src/text.ts';
 import { forOption, parseClients } from '../clients.ts';
 import { declareHubOptions, hubOptions, withDownload } from '../hub-options.ts';
 import type { NeededOption } from '../needed-options.ts';
@@ -29,7 +30,12 @@ export const verifyCommand: Command = {
     const request = { path, clients, hub: await hubOptions(args) };
     const stages = clients ? await withDownload(['verify'], path) : ['verify'];
     const result = await report.follow(stages, (context) => verify(request, context));
-    report.result(result, result.problems.length > 0 ? result.problems.join('\n') : describe(result));
+    report.result(
+      result,
+      result.problems.length > 0
+        ? result.problems.map((problem) => onOneLine(problem)).join('\n')
+        : describe(result),
+    );
     if (result.problems.length === 0) return 0;
     report.failure(clients ? wouldRefuse(result) : hasChanged(result));
     return 1;
@@ -68,7 +74,7 @@ function hasChanged({ path, problems, repo }: VerifyResult): ValidationError {
     advice:
       repo === undefined
         ? 'Convert again with --force, or copy the damaged files again.'
-        : `Remove ${them}, and what needs ${them} downloads ${them} again: sdconvert download ${repo}`,
+        : `Remove ${them}, and what needs ${them} downloads ${them} again: sdconvert download ${shellWord(repo)}`,
   });
 }
 

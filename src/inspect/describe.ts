@@ -2,7 +2,7 @@ import type { LoraFacts } from '../checkpoint/lora/describe-lora.ts';
 import type { DeclaredValue, FactLines, FormatRoom } from '../formats/artifact.ts';
 import type { Format } from '../formats/format.ts';
 import { formats } from '../formats/open.ts';
-import { alignColumns, count, formatBytes } from '../text.ts';
+import { alignColumns, count, formatBytes, onOneLine } from '../text.ts';
 import { describeFinding } from '../weights/describe-finding.ts';
 import { sumOf, type WeightGroup } from '../weights/weight-groups.ts';
 import type {
@@ -252,8 +252,11 @@ function excerpt(text: string): string {
 }
 
 function atMost(most: number, texts: readonly string[]): string[] {
-  if (texts.length <= most) return [...texts];
-  return [...texts.slice(0, most - 1), `… and ${texts.length - most + 1} more`];
+  if (texts.length <= most) return texts.map((text) => onOneLine(text));
+  return [
+    ...texts.slice(0, most - 1).map((text) => onOneLine(text)),
+    `… and ${texts.length - most + 1} more`,
+  ];
 }
 
 function atMostRows(most: number, rows: readonly (readonly string[])[]): (readonly string[])[] {

@@ -1,6 +1,6 @@
 import { stringify } from 'yaml';
 import { targetNames, targetOfFormat } from '../../formats/format.ts';
-import { formatBytes, printable } from '../../text.ts';
+import { formatBytes, onOneLine } from '../../text.ts';
 import type { Card } from '../card.ts';
 import { decibelText } from '../decibels.ts';
 
@@ -66,7 +66,7 @@ function frontMatter({ identity, files }: Card): Readonly<Record<string, unknown
   const targets = new Set(files.map(({ format }) => targetOfFormat[format]));
   const { licence, hub, task } = identity;
   const hasFewBits = files.some(({ weights }) =>
-    weights.some(({ stored, bits }) => bits < 16 && !stored.startsWith('int')),
+    weights.some(({ stored, bits }) => bits < 16 && (bits < 8 || !stored.startsWith('int'))),
   );
   return {
     ...(hub.length > 0 && { base_model: hub.map(({ repo }) => repo) }),
@@ -115,8 +115,4 @@ function fenced(command: string): string[] {
 function moreBackticks(text: string, fewest: number): string {
   const longest = Math.max(0, ...(text.match(/`+/g) ?? []).map(({ length }) => length));
   return '`'.repeat(Math.max(fewest, longest + 1));
-}
-
-function onOneLine(text: string): string {
-  return printable(text).replaceAll('\n', ' ');
 }
