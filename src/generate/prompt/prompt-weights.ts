@@ -13,7 +13,7 @@ export type PromptSection = readonly PromptPart[];
  * Parses prompt weights in the syntax of AUTOMATIC1111's web UI: `(word)` multiplies the weight by 1.1, `[word]` divides
  * it by 1.1, `(word:1.3)` multiplies it by 1.3; nested brackets multiply, and unclosed ones reach to the end. `\(`, `\)`,
  * `\[`, `\]` and `\\` are the characters themselves; `BREAK` starts a section. Every text is a valid prompt: what matches
- * no rule is plain text. Parts are never empty, sections may be; there is at least one section.
+ * no rule is plain text. Weights are at most a million. Parts are never empty, sections may be; there is at least one section.
  *
  * @example
  * readPromptWeights('a (red:1.3) [round] cat'); // [[a ·1] [red ·1.3] [ ·1] [round ·0.909…] [ cat ·1]]
@@ -30,6 +30,12 @@ const TOKENS = /\\[()[\]\\]?|:\s*([+-]?[.\d]+)\s*\)|[()[\]]|[^\\()[\]:]+|:/g;
 
 const STEP = 1.1;
 
+/** What is larger computes the same: all is scaled to one mean. Beyond float32 it would be nothing. */
+const LARGEST = 1e6;
+
+/** Brackets within brackets that count; each multiplies all that it holds. */
+const DEEPEST = 200;
+
 class Reader {
   readonly #parts: { text: string; weight: number; breaks: boolean }[] = [];
   /** Index of the first part inside each open bracket. */
@@ -39,8 +45,8 @@ class Reader {
   take(token: string, number: string | undefined): void {
     const weight = number === undefined ? Number.NaN : Number(number);
     if (token.startsWith('\\')) this.#add(token.slice(1));
-    else if (token === '(') this.#round.push(this.#parts.length);
-    else if (token === '[') this.#square.push(this.#parts.length);
+    else if (token === '(' && this.#round.length < DEEPEST) this.#round.push(this.#parts.length);
+    else if (token === '[' && this.#square.length < DEEPEST) this.#square.push(this.#parts.length);
     else if (!Number.isNaN(weight) && this.#round.length > 0) this.#multiply(this.#round.pop(), weight);
     else if (token === ')' && this.#round.length > 0) this.#multiply(this.#round.pop(), STEP);
     else if (token === ']' && this.#square.length > 0) this.#multiply(this.#square.pop(), 1 / STEP);
@@ -70,6 +76,7 @@ class Reader {
   }
 
   #multiply(start: number | undefined, weight: number): void {
-    for (const part of this.#parts.slice(start)) part.weight *= weight;
+    for (const part of this.#parts.slice(start))
+      part.weight = Math.min(LARGEST, Math.max(-LARGEST, part.weight * weight));
   }
 }

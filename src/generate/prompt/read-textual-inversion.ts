@@ -2,6 +2,7 @@ import { basename, extname } from 'node:path';
 import { z } from 'zod';
 import { FileFormatError, RequestError, UnsupportedModelError } from '../../errors.ts';
 import { checkArguments } from '../../io/check-call.ts';
+import { shellWord } from '../../io/shell-word.ts';
 import { readTensor } from '../../weights/tensor-data.ts';
 import type { Weight } from '../../weights/weight.ts';
 import { openWeightFile } from '../../weights/weight-file.ts';
@@ -54,10 +55,9 @@ export async function readTextualInversion(choice: TextualInversionChoice): Prom
     const embeddings: Partial<Record<TextEncoderName, Embedding>> = {};
     for (const [name, weight] of only ? [only] : named)
       embeddings[known[name] ?? 'text_encoder'] = await embeddingOf(weight, file);
-    return {
-      token: token ?? only?.[0] ?? basename(file, extname(file)),
-      embeddings: sameRows(embeddings, file),
-    };
+    const own = only?.[0] ?? basename(file, extname(file));
+    if (token === undefined && own.trim() === '') throw nameless(file);
+    return { token: token ?? own, embeddings: sameRows(embeddings, file) };
   } finally {
     await opened.close();
   }
@@ -101,6 +101,13 @@ function sameRows(
   throw new FileFormatError({
     problem: `${file} has different numbers of rows for the two text encoders.`,
     details: { expected: `${counts[0]} rows`, found: `${counts[1]} rows` },
+  });
+}
+
+function nameless(file: string): FileFormatError {
+  return new FileFormatError({
+    problem: `${file} does not say what its token is called.`,
+    advice: `Name one after a colon: --textual-inversion ${shellWord(`${file}:TOKEN`)}`,
   });
 }
 
