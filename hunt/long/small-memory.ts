@@ -8,14 +8,23 @@ import { emptyTally, type Keep } from '../tally.ts';
 /** Memory that the conversion may take, in MB. */
 const MEGABYTES = 250;
 
-/** Files of the two versions of Linux's control groups: the limit, and the most that was taken. */
+/**
+ * Files of the two versions of Linux's control groups: the limit, the most that was taken, and what keeps the rest from going
+ * to the swap, where there is one (for memory and swap together in the first version, for swap alone in the second).
+ */
 const versions = [
   {
     top: '/sys/fs/cgroup/memory',
     limit: 'memory.limit_in_bytes',
     most: 'memory.max_usage_in_bytes',
+    swap: { file: 'memory.memsw.limit_in_bytes', most: MEGABYTES * 1e6 },
   },
-  { top: '/sys/fs/cgroup', limit: 'memory.max', most: 'memory.peak' },
+  {
+    top: '/sys/fs/cgroup',
+    limit: 'memory.max',
+    most: 'memory.peak',
+    swap: { file: 'memory.swap.max', most: 0 },
+  },
 ] as const;
 
 /**
@@ -32,7 +41,7 @@ export async function huntSmallMemory(keep: Keep): Promise<boolean> {
     const start = performance.now();
     const { code, output } = await sdconvertProcess(['convert', '--model-version', 'sd15', '-o', 'out'], {
       cwd: folder,
-      within: ['sh', '-c', `echo $$ > ${group.path}/cgroup.procs; exec "$@"`, 'sh'],
+      within: ['sh', '-c', `echo $$ > ${group.path}/cgroup.procs && exec "$@"`, 'sh'],
     });
     tally.inputs++;
     tally.slowest = performance.now() - start;
@@ -48,12 +57,13 @@ export async function huntSmallMemory(keep: Keep): Promise<boolean> {
 }
 
 function limitedGroup(): { readonly path: string; most(): number } | undefined {
-  for (const { top, limit, most } of versions) {
+  for (const { top, limit, most, swap } of versions) {
     const path = join(top, `sdconvert-hunt-${process.pid}`);
     try {
       mkdirSync(path);
       if (!existsSync(join(path, limit))) throw new Error(`${path} does not limit memory`);
       writeFileSync(join(path, limit), String(MEGABYTES * 1e6));
+      if (existsSync(join(path, swap.file))) writeFileSync(join(path, swap.file), String(swap.most));
       return { path, most: () => Number(readFileSync(join(path, most), 'utf8')) };
     } catch {
       if (existsSync(path)) rmdirSync(path);
