@@ -78,7 +78,7 @@ const pairs: readonly Pair[] = [
 ];
 
 /**
- * Starts two commands into one place at once, again and again. One of them must be there whole afterwards, byte for byte
+ * Starts two commands into one place, again and again, which begin to write at once. One of them must be there whole afterwards, byte for byte
  * as without the other; the other must have said that somebody writes there or that something else is there, or have found
  * its own result.
  */
@@ -120,10 +120,12 @@ async function tryRounds(pair: Pair, rounds: number, folder: string) {
     alone.push(treeFor(pair, place));
   }
   for (let round = 0; round < rounds; round++) {
-    const wrong = await tryPair(pair, alone, copyOf(base, folder));
+    const env = { HUNT_MEET: freshFolder(folder, 'meeting') };
+    const { met, wrong } = await tryPair(pair, { alone, place: copyOf(base, folder), env });
     tally.inputs++;
-    if (wrong === undefined) tally.accepted++;
-    else tally.findings.push({ input: round, what: wrong });
+    if (wrong !== undefined) tally.findings.push({ input: round, what: wrong });
+    else if (met) tally.refused++;
+    else tally.accepted++;
   }
   return tally;
 }
@@ -132,12 +134,27 @@ function treeFor({ varies = /^$/ }: Pair, place: string): Tree {
   return sameWhereVaries(treeOf(place), varies);
 }
 
-async function tryPair(pair: Pair, alone: readonly Tree[], place: string): Promise<string | undefined> {
+/** What each command leaves without the other, where both run, and in which environment. */
+interface Round {
+  readonly alone: readonly Tree[];
+  readonly place: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** Whether one of the two saw the other, which a pair that ends in turn does not, and what is wrong. */
+async function tryPair(
+  pair: Pair,
+  { alone, place, env }: Round,
+): Promise<{ readonly met: boolean; readonly wrong: string | undefined }> {
   const { within } = pair;
   const ended = await Promise.all(
-    pair.commands.map((command) => sdconvertProcess(command, { cwd: place, within })),
+    pair.commands.map((command) => sdconvertProcess(command, { cwd: place, within, env })),
   );
-  const tree = treeFor(pair, place);
+  const met = ended.some(({ output }) => seesTheOther.test(output));
+  return { met, wrong: wrongWith(ended, treeFor(pair, place), alone) };
+}
+
+function wrongWith(ended: readonly Ended[], tree: Tree, alone: readonly Tree[]): string | undefined {
   const rest = leftovers(tree);
   if (rest.length > 0) return `left behind: ${rest.join(', ')}`;
   const winners = ended.filter(({ code }) => code === 0);
@@ -153,10 +170,13 @@ async function tryPair(pair: Pair, alone: readonly Tree[], place: string): Promi
   return wrong && `the other ended with ${wrong.code}: ${wrong.output}`;
 }
 
+/** What the one says that comes while the other writes. */
+const seesTheOther = /another run is writing into|another run has just changed/;
+
 /** Whether the one that did not write says why, or came so late that its own result was there. */
 function saysSo({ code, output }: Ended, isSame: boolean): boolean {
   if (code === 0) return isSame;
-  return code === 1 && /another run is writing into|already exists|another run has just changed/.test(output);
+  return code === 1 && (seesTheOther.test(output) || output.includes('already exists'));
 }
 
 function copyOf(base: string, folder: string): string {
