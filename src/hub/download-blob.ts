@@ -73,12 +73,12 @@ async function receive(request: BlobRequest, { signal, note }: Follower): Promis
     }
     for await (const chunk of bytes) {
       const piece = chunk.subarray(0, file.size - position);
-      hash.update(chunk);
+      hash.update(piece);
       await growing.write(piece, position);
       position += piece.length;
       onBytes(position);
-      // More than the file: its hash is wrong now, and there may be no end to it.
-      if (piece.length < chunk.length) break;
+      // What follows is no part of it, and may have no end; nor may a connection that stays open.
+      if (position === file.size) break;
     }
     if (position < file.size)
       throw new PassingError(`the connection ended after ${position} of ${file.size} bytes`);

@@ -119,10 +119,12 @@ export async function isOutput(folder: string): Promise<boolean> {
   return (await pathKind(join(folder, 'sdconvert.json'))) === 'file';
 }
 
-/** Whether a name stays in the folder that it is joined to, on every system. */
+/** Whether a name stays in the folder that it is joined to, on every system, and is one that can be written: no half of a letter. */
 export function isPlainPath(name: string): boolean {
   return (
-    !/[\\\0]|^[a-z]:/i.test(name) && name.split('/').every((part) => part !== '' && !/^\.{1,2}$/.test(part))
+    name.isWellFormed() &&
+    !/[\\\0]|^[a-z]:/i.test(name) &&
+    name.split('/').every((part) => part !== '' && !/^\.{1,2}$/.test(part))
   );
 }
 

@@ -29,6 +29,7 @@ export async function readRange(
     if (filled + block.length > length) throw noParts(file, host);
     bytes.set(block, filled);
     filled += block.length;
+    if (filled === length) break; // the connection may stay open
   }
   if (filled < length) throw new PassingError(`${host} gave ${filled} of ${length} bytes of ${file.path}`);
   return bytes;

@@ -148,6 +148,13 @@ describe('wrong bytes', () => {
     await arrives();
   });
 
+  test('are not waited for once the file is there', async () => {
+    hub.faultOf(weights, { kind: 'slow', pieces: 1, milliseconds: 20_000 });
+    const start = performance.now();
+    await arrives();
+    expect(performance.now() - start).toBeLessThan(10_000);
+  });
+
   test('that an earlier run left are found out', async () => {
     leave(wrong.subarray(0, 1000));
     await arrives();
