@@ -75,6 +75,17 @@ export function rethrow(action: 'read' | 'write', at: string): (error: unknown) 
   };
 }
 
+/** A link is where a folder is to be made. */
+export function leadsNowhere(path: string, options: ErrorOptions): RequestError {
+  return new RequestError(
+    {
+      problem: `${path} is a link that leads nowhere, and a folder is needed there.`,
+      advice: 'Make the folder that it leads to, or remove it.',
+    },
+    options,
+  );
+}
+
 /** Links lead to each other. */
 function circle(path: string, options: ErrorOptions): RequestError {
   return new RequestError(

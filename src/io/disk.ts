@@ -273,7 +273,10 @@ export async function lockOutput(folder: string): Promise<{ close(): Promise<voi
 
 async function lockPlace(written: string, folder: string, name: string): Promise<{ close(): Promise<void> }> {
   const removeMade = await makeFolders(folder).catch(rethrow('write', folder));
-  const lock = await holdLock(join(folder, name)).catch(rethrow('write', folder));
+  const lock = await holdLock(join(folder, name)).catch(async (error: unknown) => {
+    await removeMade();
+    return rethrow('write', folder)(error);
+  });
   if ('heldBy' in lock) throw beingWritten(written, lock.heldBy);
   return {
     async close() {

@@ -1,6 +1,6 @@
 import { promises as fs } from 'node:fs';
 import { dirname } from 'node:path';
-import { isAbsent } from './disk-errors.ts';
+import { isAbsent, leadsNowhere } from './disk-errors.ts';
 
 /**
  * Makes a folder and the parents that are missing, from the top, whoever else makes them meanwhile; gives the first that was made.
@@ -19,6 +19,7 @@ export async function makeMissing(path: string): Promise<string | undefined> {
   } catch (error) {
     if ((await kindOf(path)) === 'folder') return first; // another was faster
     if (isAbsent(error) && (await lacksParent())) return makeMissing(path); // another removed the parent
+    if (await isLink(path)) throw leadsNowhere(path, { cause: error });
     throw error;
   }
 }
@@ -27,5 +28,12 @@ async function kindOf(path: string): Promise<'folder' | 'other' | undefined> {
   return fs.stat(path).then(
     (found) => (found.isDirectory() ? 'folder' : 'other'),
     () => undefined,
+  );
+}
+
+async function isLink(path: string): Promise<boolean> {
+  return fs.lstat(path).then(
+    (found) => found.isSymbolicLink(),
+    () => false,
   );
 }

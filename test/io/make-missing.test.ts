@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { afterEach, expect, test, vi } from 'vitest';
 import { makeMissing } from '../../src/io/make-missing.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
+import { rejectionOf } from '../support/thrown-by.ts';
 
 const at = temporaryFolder();
 
@@ -22,6 +23,14 @@ test('the first folder that was made is told, or none', async () => {
   expect(await makeMissing(at(join('x', 'y', 'z')))).toBeUndefined();
   await rm(at(join('x', 'y')), { recursive: true });
   expect(await makeMissing(at(join('x', 'y', 'z')))).toBe(at(join('x', 'y')));
+});
+
+test('a link that leads nowhere is not called a file', async () => {
+  await fs.symlink(at('nowhere'), at('dangling'));
+  for (const path of [at('dangling'), at(join('dangling', 'below'))])
+    expect((await rejectionOf(makeMissing(path))).problem).toBe(
+      `${at('dangling')} is a link that leads nowhere, and a folder is needed there.`,
+    );
 });
 
 test('where not even the root is there, as with a drive of Windows that is not plugged in, it ends', async () => {

@@ -394,6 +394,15 @@ describe('a folder that one run writes into', () => {
     expect(await second.whileLocked(folder, async () => 'done')).toBe('done');
   });
 
+  test('is not made where it cannot be locked', async () => {
+    const disk = await newProcess();
+    vi.spyOn(fs, 'link').mockRejectedValue(Object.assign(new Error('EMFILE'), { code: 'EMFILE' }));
+    vi.spyOn(fs, 'writeFile').mockRejectedValue(Object.assign(new Error('EMFILE'), { code: 'EMFILE' }));
+    await expect(disk.lockOutput(at(`unlocked ${round}`, 'output'))).rejects.toThrow('too many files');
+    vi.restoreAllMocks();
+    expect(await disk.exists(at(`unlocked ${round}`))).toBe(false);
+  });
+
   test('is taken over from a run that was killed', async () => {
     const folder = at(`orphaned ${round}`);
     const first = await newProcess();
