@@ -38,6 +38,18 @@ describe('what cannot be drawn is refused in a sentence before a model is loaded
     await refused({ mask: own }, 'a mask selects what to redraw of a picture, but there is no picture.');
   });
 
+  test.each([
+    [{ imageCount: 1e9 }, '--image-count 1000000000 is out of range.'],
+    [{ imageCount: 1.5 }, '--image-count 1.5 is out of range.'],
+    [{ guidanceScale: 1e39 }, '--guidance-scale 1e+39 is out of range.'],
+    [{ imageGuidanceScale: -1e39 }, '--image-guidance-scale -1e+39 is out of range.'],
+    [{ controlnets: [{ name: 'a', image: 'b', scale: 1e39 }] }, '--controlnet-scale 1e+39 is out of range.'],
+    [{ crop: [1e9, 0] as const }, '--crop 1000000000 is out of range.'],
+    [{ originalSize: [1e9, 8] as const }, '--original-size 1000000000 is out of range.'],
+  ])('a number that nothing can be drawn with: %j', async (wrong, sentence) => {
+    await refused(wrong, sentence);
+  });
+
   test('what XL for Core AI has inside of its models', async () => {
     const input = temporary('xl');
     const modelVersion = join(import.meta.dirname, '../fixtures/sdxl');

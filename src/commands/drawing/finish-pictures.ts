@@ -77,9 +77,13 @@ export async function finishPictures(
 }
 
 /** Pictures first, then what they were after some steps. */
-async function decodeAll(drawn: readonly DrawnLatents[], { signal }: Context): Promise<Decoded[]> {
+async function decodeAll(
+  drawn: readonly DrawnLatents[],
+  { signal, onProgress }: Context,
+): Promise<Decoded[]> {
   const [first] = drawn;
   if (!first) return [];
+  for (const message of notesOnLost(drawn)) onProgress?.({ type: 'note', message });
   return first.drawing.networks.use('vae_decoder', async (decoder) => {
     const pictures: Decoded[] = [];
     const decode = async (from: DrawnLatents, latents: readonly TensorData<'f32'>[], step?: number) => {
@@ -94,6 +98,15 @@ async function decodeAll(drawn: readonly DrawnLatents[], { signal }: Context): P
     for (const each of drawn) for (const { step, latents } of each.saved) await decode(each, latents, step);
     return pictures;
   });
+}
+
+/** A sentence for each prompt of which a picture became numbers that are none. */
+function notesOnLost(drawn: readonly DrawnLatents[]): string[] {
+  const lost = drawn.filter(({ latents }) => latents.some(({ data }) => !data.every(Number.isFinite)));
+  return [...new Set(lost.map(({ drawing: { prompt } }) => prompt))].map(
+    (prompt) =>
+      `“${prompt}” became numbers that are not finite, and its picture shows nothing: take another --scheduler or --guidance-scale, or a model in float32.`,
+  );
 }
 
 /** Decodes the latents of one picture, with the decoder of its drawing. Throws what running throws. */

@@ -35,6 +35,7 @@ import { makeFolder } from '../../io/disk.ts';
 import { createRng } from '../../random/random.ts';
 import type { Rng } from '../../random/rng.ts';
 import { areOfOneText } from '../../run/xl-models.ts';
+import { checkNumbers } from './check-numbers.ts';
 import { type ChosenScheduler, chooseSchedulers } from './choose-schedulers.ts';
 import { noteRounded, noteUnused, withoutUnused } from './notes.ts';
 import { readPicture } from './read-picture.ts';
@@ -102,6 +103,7 @@ export async function planIn(
   context: Context,
   loaded?: LoadedNetwork,
 ): Promise<Drawing[]> {
+  checkNumbers(request);
   const network = chooseUnet(folder, unetsFor(request));
   const hasOneText = await areOfOneText(folder.models.get('text_encoder')?.paths ?? []);
   if (hasOneText) refuseInside(request);
