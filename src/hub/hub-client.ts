@@ -247,10 +247,16 @@ function isAnswer(text: string): boolean {
 }
 
 function checkEndpoint(endpoint: string): string {
-  if (/^https?:\/\//.test(endpoint) && URL.canParse(endpoint)) return endpoint.replace(/\/+$/, '');
+  const address = endpoint.trim();
+  const url = /^https?:\/\//.test(address) && URL.canParse(address) ? new URL(address) : undefined;
+  // What is asked for stands behind it, and no request has a password in its address.
+  const isPlain = url && `${url.username}${url.password}${url.search}${url.hash}` === '';
+  if (isPlain) return address.replace(/\/+$/, '');
   throw new RequestError({
-    problem: `${endpoint} is not the address of a Hub.`,
-    advice: 'Write HF_ENDPOINT with its https://, or leave it out for https://huggingface.co.',
+    problem: `${address.replace(/\/\/.*@/s, '//…@')} is not the address of a Hub.`,
+    advice: url
+      ? 'Write HF_ENDPOINT as https://HOST/PATH alone; a token goes into HF_TOKEN.'
+      : 'Write HF_ENDPOINT with its https://, or leave it out for https://huggingface.co.',
   });
 }
 

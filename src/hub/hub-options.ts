@@ -62,10 +62,10 @@ export function ownHubOptions(env: HubEnvironment = {}): Promise<HubOptions> {
   return hubOptionsFrom(env, homeFolder());
 }
 
-/** The root where the system knows none: of users that a container has no name for. */
+/** The root where the system knows none: of users that a container has no name for, or with an empty HOME. */
 function homeFolder(): string {
   try {
-    return homedir();
+    return homedir() || sep;
   } catch {
     return sep;
   }

@@ -34,7 +34,7 @@ export function parseYaml(text: string, maxAliasCount: number): YamlDocument {
     const lineAt = (offset: number): number => lines.linePos(offset).line;
     const [problem] = [...document.errors, ...document.warnings];
     if (problem) throw new YamlProblem(problem.message.split('\n')[0] ?? '', lineAt(problem.pos[0]));
-    refuseRepeatedKeys(document, lineAt);
+    refuseOddKeys(document, lineAt);
     return { document, value: document.toJS({ maxAliasCount }), lineAt };
   } catch (error) {
     if (error instanceof YamlProblem) throw error;
@@ -54,12 +54,15 @@ function refuseDepth(text: string): void {
   if (within) throw new YamlProblem(`it is nested more than ${DEEPEST} deep`);
 }
 
-function refuseRepeatedKeys(document: YamlDocument['document'], lineAt: (offset: number) => number): void {
+function refuseOddKeys(document: YamlDocument['document'], lineAt: (offset: number) => number): void {
   visit(document, {
     Map(_, { items }) {
       const known = new Set<unknown>();
       for (const { key } of items) {
         if (!isScalar(key)) continue;
+        // Readers of objects pass over it, and what stands behind it would be left out without a word.
+        if (key.value === '__proto__')
+          throw new YamlProblem('no data has a key __proto__', key.range ? lineAt(key.range[0]) : undefined);
         if (known.has(key.value))
           throw new YamlProblem(
             `the key ${String(key.value)} stands there twice, and has to be unique`,

@@ -62,6 +62,17 @@ test.each([
   expect(unreadableToken).toContain(join(HF_HOME, 'token'));
 });
 
+test('an empty HOME is none', async () => {
+  vi.resetModules();
+  vi.doMock('node:os', async (original) => ({
+    ...(await original<typeof import('node:os')>()),
+    homedir: () => '',
+  }));
+  const { ownHubOptions } = await import('../../src/hub/hub-options.ts');
+  expect((await ownHubOptions()).cacheDir).toBe('/.cache/huggingface/hub');
+  vi.doUnmock('node:os');
+});
+
 test('a user that the system gives no home has the cache at the root', async () => {
   vi.resetModules();
   vi.doMock('node:os', async (original) => ({

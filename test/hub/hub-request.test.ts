@@ -132,14 +132,19 @@ describe('a refusal is explained', () => {
     expect(error.problem).toBe(`${hub.server.url} does not answer as the Hub does.`);
   });
 
-  test.each(['mirror.example', 'ftp://mirror.example', ''])(
-    'an address that is none: %j',
-    async (endpoint) => {
-      const error = await rejectionOf(resolveModel('org/model', { ...hub.options, endpoint }));
-      expect(error).toBeInstanceOf(RequestError);
-      expect(error.advice).toContain('HF_ENDPOINT');
-    },
-  );
+  test.each([
+    'mirror.example',
+    'ftp://mirror.example',
+    '',
+    'https://mirror.example/?q=1',
+    'https://me:secret@mirror.example',
+    'https://me:se@cret@mirror.example/#x',
+  ])('an address that is none, and of which no password is told: %j', async (endpoint) => {
+    const error = await rejectionOf(resolveModel('org/model', { ...hub.options, endpoint }));
+    expect(error).toBeInstanceOf(RequestError);
+    expect(error.advice).toContain('HF_ENDPOINT');
+    expect(error.message).not.toContain('cret');
+  });
 
   test('a kind of model that is not converted, before its weights are downloaded', async () => {
     const files = {

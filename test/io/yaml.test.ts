@@ -29,6 +29,10 @@ test('many keys take no longer than as many values', () => {
   expect((user + system) / 1e6).toBeLessThan(3); // 11 with the parser's own check of keys
 });
 
+test('a key that readers of objects pass over is refused, with its line', () => {
+  expect(() => parseYaml('a:\n  __proto__: {b: 4}', 10)).toThrow('no data has a key __proto__');
+});
+
 test('a key that stands there twice is named, with its line', () => {
   expect(() => parseYaml('a: 1\nb: { c: 1,\n  c: 2 }', 50)).toThrow(
     expect.objectContaining({ line: 3, message: expect.stringContaining('the key c') }),
