@@ -6,7 +6,7 @@ import { parsePath } from '../artifact-id.ts';
 import type { CoreMlFacts } from './coreml-facts.ts';
 import { type DeploymentTarget, deploymentTargets } from './deployment-target.ts';
 import { milDTypes } from './mil/mil-dtype.ts';
-import { type MilModel, mainFunction } from './mil/mil-model.ts';
+import { featuresByFunction, type MilModel, mainFunction } from './mil/mil-model.ts';
 import type { FeatureDescription } from './mil/mil-schema.ts';
 import { milWeights } from './package/mil-weights.ts';
 
@@ -14,7 +14,7 @@ import { milWeights } from './package/mil-weights.ts';
 export async function coreMlFacts(model: MilModel): Promise<ArtifactFacts<'mlpackage' | 'mlmodelc'>> {
   const { path, description, specificationVersion, weights } = model;
   const main = mainFunction(model);
-  const { input, output } = description.functions.find(({ name }) => name === main.name) ?? description;
+  const { input, output } = featuresByFunction(model)(main.name);
   const operations = main.block.operations.map(({ type }) => type).filter((type) => type !== 'const');
   const { metadata } = description;
   const texts = Object.entries({ version: metadata?.versionString, author: metadata?.author });

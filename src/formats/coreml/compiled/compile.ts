@@ -7,7 +7,7 @@ import { linkFile, openFile, writeFile } from '../../../io/disk.ts';
 import { modelName } from '../../format.ts';
 import { withOutputNames } from '../client-edges.ts';
 import { FLEXIBLE_SHAPES, flexibleShapes } from '../mil/flexible-shapes.ts';
-import type { MilModel } from '../mil/mil-model.ts';
+import { featuresByFunction, type MilModel } from '../mil/mil-model.ts';
 import { encodeDescription, type ModelDescription } from '../mil/mil-schema.ts';
 import { printMilProgram } from '../mil/mil-text.ts';
 import { openMlPackage, packageModelFile } from '../package/read-package.ts';
@@ -94,16 +94,14 @@ function withMetadata(model: MilModel, added: Readonly<Record<string, string>>):
   return { ...model, description, descriptionBytes: encodeDescription(description) };
 }
 
-function programText(
-  { program, description, specificationVersion, path }: MilModel,
-  versions: CompilerVersions,
-) {
+function programText(model: MilModel, versions: CompilerVersions) {
+  const { program, specificationVersion, path } = model;
+  const featuresOf = featuresByFunction(model);
   return printMilProgram(program, {
     specificationVersion,
     buildInfo: { 'coremlc-component-MIL': versions.component, 'coremlc-version': versions.compiler },
     functionAttributes(name) {
-      const { input } = description.functions.find((each) => each.name === name) ?? description;
-      const shapes = flexibleShapes(input, path);
+      const shapes = flexibleShapes(featuresOf(name).input, path);
       return shapes ? { [FLEXIBLE_SHAPES]: shapes } : {};
     },
   });

@@ -1,6 +1,6 @@
 import { UnsupportedModelError } from '../../../errors.ts';
 import { type MilDType, milDTypes, milElement } from '../mil/mil-dtype.ts';
-import type { MilModel } from '../mil/mil-model.ts';
+import { featuresByFunction, type MilModel } from '../mil/mil-model.ts';
 import { statisticsName } from '../mil/mil-operations.ts';
 import { iosOfOpset } from '../mil/mil-opset.ts';
 import { operationValues, programFunctions, tensorTypeOf } from '../mil/mil-program.ts';
@@ -64,12 +64,14 @@ function availability(specificationVersion: number, path: string): Json {
   return { macOS, tvOS: iOS, visionOS, watchOS, iOS, macCatalyst: iOS };
 }
 
-/** Each function as `metadata.json` describes it, the model's own description being that of its only one. */
-function describeFunctions({ program, description, path }: MilModel) {
+/** Each function as `metadata.json` describes it. */
+function describeFunctions(model: MilModel) {
+  const { program, path } = model;
+  const featuresOf = featuresByFunction(model);
   const schema = (features: readonly FeatureDescription[]): Json[] =>
     features.map((feature) => describeFeature(feature, path));
   return programFunctions(program).map(({ name, function: { opset }, block }) => {
-    const features = description.functions.find((each) => each.name === name) ?? description;
+    const features = featuresOf(name);
     return {
       name,
       inputSchema: schema(features.input),

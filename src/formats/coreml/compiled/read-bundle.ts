@@ -3,7 +3,7 @@ import { FileFormatError } from '../../../errors.ts';
 import { pathKind } from '../../../io/disk.ts';
 import { notFound } from '../../../io/not-found.ts';
 import { FLEXIBLE_SHAPES } from '../mil/flexible-shapes.ts';
-import { type MilModel, readDescribingFile } from '../mil/mil-model.ts';
+import { featuresByFunction, type MilModel, readDescribingFile } from '../mil/mil-model.ts';
 import type { FeatureDescription, MilFunction, ModelDescription, Program, Value } from '../mil/mil-schema.ts';
 import { parseMilText } from '../mil/parse-mil-text.ts';
 import { verifyProgram } from '../mil/verify-program.ts';
@@ -38,8 +38,9 @@ async function readUtf8(file: string): Promise<string> {
 
 /** Undoes a compiler's changes: its signature, the sorted inputs, and the shapes repeated from the description. */
 function asInPackage(program: Program, description: ModelDescription): Program {
+  const featuresOf = featuresByFunction({ description, program });
   const functions = Object.entries(program.functions).map(([name, fn]): [string, MilFunction] => {
-    const { input, state } = description.functions.find((each) => each.name === name) ?? description;
+    const { input, state } = featuresOf(name);
     const { [FLEXIBLE_SHAPES]: _shapes, ...attributes } = fn.attributes;
     return [name, { ...fn, inputs: inOrder(fn.inputs, [...input, ...state]), attributes }];
   });

@@ -2,7 +2,7 @@ import { FileFormatError } from '../../../errors.ts';
 import { openFile } from '../../../io/disk.ts';
 import type { WeightFiles } from '../package/weight-blobs.ts';
 import { programFunctions } from './mil-program.ts';
-import type { ModelDescription, Program } from './mil-schema.ts';
+import type { FunctionDescription, ModelDescription, Program } from './mil-schema.ts';
 
 /** An ML Program that was opened, from a package or a compiled bundle: all of it but the weights is in memory, and was checked. */
 export interface MilModel {
@@ -23,10 +23,31 @@ export function mainFunction({
   description,
   program,
 }: MilModel): ReturnType<typeof programFunctions>[number] {
-  const functions = programFunctions(program);
-  const main = functions.find(({ name }) => name === description.defaultFunctionName) ?? functions[0];
+  const main = mainFunctionOf(description, program);
   if (!main) throw new Error(`${path} has no functions, but was opened`);
   return main;
+}
+
+function mainFunctionOf({ defaultFunctionName }: ModelDescription, program: Program) {
+  const functions = programFunctions(program);
+  return functions.find(({ name }) => name === defaultFunctionName) ?? functions[0];
+}
+
+/** What a function takes and gives, and its states. */
+type Features = Pick<FunctionDescription, 'input' | 'output' | 'state'>;
+
+/**
+ * Gives the features of a function by its name. A description that has none of its own for the main function is that function's; it is
+ * nobody else's, or a program of many functions would have all of them as many times.
+ */
+export function featuresByFunction({
+  description,
+  program,
+}: Pick<MilModel, 'description' | 'program'>): (name: string) => Features {
+  const own = new Map(description.functions.map((each): [string, Features] => [each.name, each]));
+  const main = mainFunctionOf(description, program)?.name;
+  const none: Features = { input: [], output: [], state: [] };
+  return (name) => own.get(name) ?? (name === main ? description : none);
 }
 
 /** More than any program needs: weights are not in it, and the largest known ones have a tenth of this. */

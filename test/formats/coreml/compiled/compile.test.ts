@@ -189,3 +189,24 @@ test('what cannot be compiled here is refused before anything is written', async
     NotFoundError,
   );
 });
+
+test('functions that the description does not name have not those of the model, each all of them', async () => {
+  const { description, mlProgram, ...model } = smallModel();
+  const [main] = Object.values(mlProgram?.functions ?? {});
+  if (!description || !mlProgram || !main) throw new Error('no function');
+  const others = Object.fromEntries(Array.from({ length: 30 }, (_, index) => [`other${index}`, main]));
+  const functions = { ...mlProgram.functions, ...others };
+  const { input, output, state } = description;
+  const own = { predictedFeatureName: '', predictedProbabilitiesName: '' };
+  const described = [{ name: 'main', input, output, state, ...own }];
+  const { metadata } = await compileSmall('many', {
+    ...model,
+    mlProgram: { ...mlProgram, functions },
+    description: { ...description, functions: described, defaultFunctionName: 'main' },
+  });
+  expect(metadata.functions).toHaveLength(31);
+  expect(metadata.inputSchema).toHaveLength(input.length);
+  type Described = { readonly inputSchema: readonly unknown[] };
+  const schemas = metadata.functions.flatMap((each: Described) => each.inputSchema);
+  expect(schemas).toHaveLength(input.length);
+});
