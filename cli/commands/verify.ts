@@ -67,13 +67,12 @@ export function wouldRefuse({ path, problems, clients = [] }: VerifyResult): Val
 }
 
 function hasChanged({ path, problems, repo }: VerifyResult): ValidationError {
-  const isOne = problems.length === 1;
-  const them = isOne ? 'it' : 'them';
+  const them = problems.length === 1 ? 'it' : 'them';
   return new ValidationError({
-    problem: `${count(problems.length, 'file')} of ${path} ${isOne ? 'has' : 'have'} changed or ${isOne ? 'is' : 'are'} missing.`,
+    problem: `${path} is not as it was ${repo === undefined ? 'written' : 'downloaded'}: ${count(problems.length, 'problem')}.`,
     advice:
       repo === undefined
-        ? 'Convert again with --force, or copy the damaged files again.'
+        ? 'Convert again, with --force where files have changed, or copy the damaged files again.'
         : `Remove ${them}, and what needs ${them} downloads ${them} again: sdconvert download ${shellWord(repo)}`,
   });
 }
