@@ -19,3 +19,12 @@ export const tokenId = z
   .int()
   .min(0, { error: 'a number from 0 to 2147483647' })
   .max(2 ** 31 - 1, { error: 'a number from 0 to 2147483647' });
+
+/** The largest height or width of latents, 65,536 pixels: far below those whose shapes overflow Core ML's int32. */
+export const LARGEST_LATENT_SIDE = 8192;
+
+/** A height or width of latents. */
+export const latentSide = z
+  .int()
+  .min(1, { error: `a number from 1 to ${LARGEST_LATENT_SIDE}` })
+  .max(LARGEST_LATENT_SIDE, { error: `a number from 1 to ${LARGEST_LATENT_SIDE}` });

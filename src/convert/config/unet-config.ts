@@ -11,11 +11,12 @@ import {
   depthsOf,
   only,
 } from './contracting-path-config.ts';
+import { latentSide } from './number-ranges.ts';
 import { checkLevels, checkSizes, parseConfig } from './parse-config.ts';
 
 /** UNet2DConditionModel as in SD 1.x, 2.x and XL; defaults are diffusers', for keys that older files lack. */
 const schema = contractingPathSchema.extend({
-  sample_size: z.union([z.int(), z.tuple([z.int(), z.int()])], {
+  sample_size: z.union([latentSide, z.tuple([latentSide, latentSide])], {
     error: 'a number, or a height and a width',
   }),
   out_channels: z.int(),

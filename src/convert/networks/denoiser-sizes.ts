@@ -1,12 +1,10 @@
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
 import { RequestError } from '../../errors.ts';
+import { LARGEST_LATENT_SIDE } from '../config/number-ranges.ts';
 import { unetConfig } from '../config/unet-config.ts';
 import type { Sizes } from '../contracts/contract.ts';
 import type { BuildOptions } from './card.ts';
 import { PIXELS } from './latents.ts';
-
-/** The largest height or width of latents, 65,536 pixels: far below those whose shapes overflow Core ML's int32. */
-const LARGEST_SIDE = 8192;
 
 /** Size of the latents that the checkpoint was trained on; only the UNet's config has it. */
 export function ownSizes({ components }: Checkpoint): Sizes {
@@ -41,7 +39,7 @@ function checkLatentSizes(what: string, sizes: Sizes, multiple: number): void {
     ['height', sizes.latentHeight],
     ['width', sizes.latentWidth],
   ] as const) {
-    if (size !== undefined && size > LARGEST_SIDE) throw tooLarge(side, size);
+    if (size !== undefined && size > LARGEST_LATENT_SIDE) throw tooLarge(side, size);
     if (size === undefined || (Number.isInteger(size) && size > 0 && size % multiple === 0)) continue;
     const nearest = Math.max(1, Math.round(size / multiple)) * multiple;
     throw new RequestError({
@@ -54,8 +52,8 @@ function checkLatentSizes(what: string, sizes: Sizes, multiple: number): void {
 
 function tooLarge(side: string, size: number): RequestError {
   return new RequestError({
-    problem: `a latent ${side} of ${size} is too large: the maximum is ${LARGEST_SIDE} (${LARGEST_SIDE * PIXELS} pixels).`,
-    advice: `Give a smaller --latent-${side === 'height' ? 'h' : 'w'}; if it was not given, sample_size in the config of the UNet is damaged.`,
+    problem: `a latent ${side} of ${size} is too large: the maximum is ${LARGEST_LATENT_SIDE} (${LARGEST_LATENT_SIDE * PIXELS} pixels).`,
+    advice: `Give a smaller --latent-${side === 'height' ? 'h' : 'w'}.`,
   });
 }
 

@@ -265,6 +265,15 @@ test.each([
   expect(error.details).toEqual({ file: 'unet/config.json' });
 });
 
+test.each([10_000_000, 0, -1, [64, 8193]])(
+  'a sample_size of %j is refused, also where a graph has free sizes',
+  (size) => {
+    const error = thrownBy(() => read({ ...least, sample_size: size }));
+    expect(error).toBeInstanceOf(ConfigError);
+    expect(JSON.stringify(error.details)).toContain('a number from 1 to 8192');
+  },
+);
+
 function read(config: JsonObject, shapes: HeaderComponent['weights'] = weights) {
   return unetConfig(headerComponent('unet', { config, weights: shapes }));
 }
