@@ -55,9 +55,9 @@ export async function readTextualInversion(choice: TextualInversionChoice): Prom
     const embeddings: Partial<Record<TextEncoderName, Embedding>> = {};
     for (const [name, weight] of only ? [only] : named)
       embeddings[known[name] ?? 'text_encoder'] = await embeddingOf(weight, file);
-    const own = only?.[0] ?? basename(file, extname(file));
-    if (token === undefined && own.trim() === '') throw nameless(file);
-    return { token: token ?? own, embeddings: sameRows(embeddings, file) };
+    const name = token ?? only?.[0] ?? basename(file, extname(file));
+    if (name.trim() === '' || name.length > LONGEST_TOKEN) throw nameless(file);
+    return { token: name, embeddings: sameRows(embeddings, file) };
   } finally {
     await opened.close();
   }
@@ -104,9 +104,12 @@ function sameRows(
   });
 }
 
+/** Longer than any name of a file. */
+const LONGEST_TOKEN = 500;
+
 function nameless(file: string): FileFormatError {
   return new FileFormatError({
-    problem: `${file} does not say what its token is called.`,
+    problem: `${file} has no token that could be a word of a prompt: it is empty, or has more than ${LONGEST_TOKEN} letters.`,
     advice: `Name one after a colon: --textual-inversion ${shellWord(`${file}:TOKEN`)}`,
   });
 }

@@ -6,6 +6,11 @@ import {
   readTextualInversion,
 } from '../../../src/generate/prompt/read-textual-inversion.ts';
 import { expandInversions, tokenNames } from '../../../src/generate/prompt/textual-inversion.ts';
+import { writeSafetensors } from '../../../src/weights/safetensors-writer.ts';
+import { temporaryFolder } from '../../support/temporary-folder.ts';
+import { rejectionOf } from '../../support/thrown-by.ts';
+
+const temporary = temporaryFolder();
 
 const fixture = (name: string) =>
   fileURLToPath(new URL(`../../fixtures/textual-inversion/${name}`, import.meta.url));
@@ -39,6 +44,18 @@ test.each([
   await expect(readTextualInversion({ file: fixture(file) })).rejects.toThrow(kind);
   await expect(readTextualInversion({ file: fixture(file) })).rejects.toThrow(message);
 });
+
+test.each(['', ' ', 'x'.repeat(100_000)])(
+  'a token that is no word of a prompt is refused: %.5j',
+  async (token) => {
+    const file = temporary('nameless.safetensors');
+    const data = new Float32Array(8);
+    await writeSafetensors(file, [{ name: token, dtype: 'f32', shape: [1, 8], data }]);
+    const error = await rejectionOf(readTextualInversion({ file }));
+    expect(error.problem).toContain('has no token that could be a word of a prompt');
+    expect((await readTextualInversion({ file, token: 'moss' })).token).toBe('moss');
+  },
+);
 
 test('an argument is a file, and after its ending and a colon a word', () => {
   expect(parseTextualInversion('a/b.safetensors:<moss>')).toEqual({
