@@ -6,6 +6,9 @@ import type { Sizes } from '../contracts/contract.ts';
 import type { BuildOptions } from './card.ts';
 import { PIXELS } from './latents.ts';
 
+/** More tokens than any prompt has: attention to them is a matrix of that width. */
+const MOST_TOKENS = 2 ** 16;
+
 /** Size of the latents that the checkpoint was trained on; only the UNet's config has it. */
 export function ownSizes({ components }: Checkpoint): Sizes {
   const unet = components.get('unet');
@@ -31,6 +34,12 @@ export function denoiserSizes(
   )
     throw sizeUnknown(what);
   checkLatentSizes(what, known, 2 ** (levels.length - 1));
+  const { textTokens = 1 } = known;
+  if (textTokens > MOST_TOKENS)
+    throw new RequestError({
+      problem: `${textTokens} text tokens are too many: the maximum is ${MOST_TOKENS}.`,
+      advice: 'Give a smaller --text-token-sequence-length.',
+    });
   return known;
 }
 
