@@ -1,5 +1,5 @@
 import { makeRandomWeights } from '../../../test/support/random-weights.ts';
-import { anyUnet, convertUnet } from './converting.ts';
+import { convertUnet } from './converting.ts';
 import { convert, lay, modelsThatDraw, type Scenario } from './scenario.ts';
 
 /** Few steps: two weights are measured, all others have 8 bits already. */
@@ -97,7 +97,6 @@ export const rewriting: readonly Scenario[] = [
       await sdconvert(...convertUnet);
     },
     args: ['chunk', 'out/onnx/unet', '--max-chunk-size', '500kB', '--remove-original'],
-    together: anyUnet,
   },
   {
     name: 'chunk -o of a compiled model',
