@@ -1,4 +1,5 @@
 import { DiskSpaceError, FileFormatError, OutputBusyError, RequestError, SdConvertError } from '../errors.ts';
+import { errorCode } from './error-code.ts';
 import { notFound } from './not-found.ts';
 import { finalPath } from './stages/owner.ts';
 
@@ -113,11 +114,6 @@ export function isAbsent(error: unknown): boolean {
 
 function hasCall(error: unknown, name: string): boolean {
   return error instanceof Error && 'syscall' in error && error.syscall === name;
-}
-
-/** The system's name of an error, or nothing: `ENOENT`. */
-export function errorCode(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : '';
 }
 
 /** A folder is where a file is needed. */

@@ -1,5 +1,5 @@
 import { SdConvertError } from '../errors.ts';
-import { errorCode } from './disk-errors.ts';
+import { errorCode } from './error-code.ts';
 
 /** What this machine, or a limit set on this process, has too little of, by what Node says of it. */
 const scarce: readonly { readonly what: string; readonly advice: string; is(error: Error): boolean }[] = [

@@ -1,6 +1,7 @@
 import { tmpdir } from 'node:os';
 import { RequestError } from '../errors.ts';
-import { errorCode, rethrow } from './disk-errors.ts';
+import { rethrow } from './disk-errors.ts';
+import { errorCode } from './error-code.ts';
 import { claimTemporary } from './stages/staging.ts';
 
 /** A folder that is gone in the end: `remove` deletes it, or a later run where this one is killed. */

@@ -73,6 +73,8 @@ test('help loads none of the library but small tables', () => {
       'errors.js',
       'formats/coreai/apple-folder.js',
       'formats/format.js',
+      'io/error-code.js',
+      'io/exhausted.js',
       'io/shell-word.js',
       'text.js',
       'version.js',
