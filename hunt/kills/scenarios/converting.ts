@@ -10,7 +10,7 @@ export const convertUnet = [
 ];
 const inChunks = (size: string): string[] => [...convertUnet, '--chunk-unet', '--max-chunk-size', size];
 /** The whole model and its chunks, which replace it. */
-export const anyUnet = /onnx\/unet/;
+const anyUnet = /onnx\/unet/;
 
 /** Of `convert`. */
 export const converting: readonly Scenario[] = [
