@@ -162,17 +162,9 @@ export async function linkFile(from: string, to: string): Promise<void> {
  * gives the file a second name where links are not allowed. Throws as `copyFile` does.
  */
 export async function pointTo(target: string, path: string): Promise<void> {
-  await makeFolder(dirname(path));
-  const growing = claimStage(path);
-  try {
-    await fs.symlink(relative(dirname(path), target), growing).catch(() => linkFile(target, growing));
-    await rename(growing, path);
-  } catch (error) {
-    await remove(growing);
-    rethrow('write', path)(error);
-  } finally {
-    disown(growing);
-  }
+  await putInPlace(path, (growing) =>
+    fs.symlink(relative(dirname(path), target), growing).catch(() => linkFile(target, growing)),
+  );
 }
 
 /** Bytes of a file, and when it was last changed (milliseconds since 1970); `undefined` when there is none. */
@@ -331,11 +323,18 @@ export async function writeAll(
 
 async function replaceFile(path: string, fill: (growing: string) => Promise<void>): Promise<void> {
   if ((await pathKind(path)) === 'folder') throw folderInsteadOfFile(path);
+  await putInPlace(path, async (growing) => {
+    await fill(growing);
+    await sync(growing);
+  });
+}
+
+/** Makes a file or a link under a temporary name, which is renamed; or removed where that fails. */
+async function putInPlace(path: string, make: (growing: string) => Promise<void>): Promise<void> {
   await makeFolder(dirname(path));
   const growing = claimStage(path);
   try {
-    await fill(growing);
-    await sync(growing);
+    await make(growing);
     await rename(growing, path);
   } catch (error) {
     await remove(growing);
