@@ -1,5 +1,6 @@
 import { DiskSpaceError, FileFormatError, OutputBusyError, RequestError, SdConvertError } from '../errors.ts';
 import { errorCode } from './error-code.ts';
+import { exhausted } from './exhausted.ts';
 import { notFound } from './not-found.ts';
 import { finalPath } from './stages/owner.ts';
 
@@ -31,7 +32,7 @@ export function rethrow(action: 'read' | 'write', at: string): (error: unknown) 
         throw notPlain(path, 'socket or device', cause);
       case 'EMFILE':
       case 'ENFILE':
-        throw tooManyOpen(`${path} could not be ${action === 'read' ? 'read' : 'written'}`, cause);
+        throw exhausted(error, `${path} could not be ${action === 'read' ? 'read' : 'written'}`);
       case 'EISDIR':
         throw folderInsteadOfFile(path, cause);
       case 'EEXIST':
@@ -91,17 +92,6 @@ export function leadsNowhere(path: string, options: ErrorOptions): RequestError 
 function circle(path: string, options: ErrorOptions): RequestError {
   return new RequestError(
     { problem: `${path} leads nowhere: its links lead around in a circle.`, advice: 'Remove one of them.' },
-    options,
-  );
-}
-
-/** A process may hold no more files; `what` could not be done. */
-function tooManyOpen(what: string, options: ErrorOptions): SdConvertError {
-  return new SdConvertError(
-    {
-      problem: `${what}: too many files are open.`,
-      advice: 'Allow more (ulimit -n 1024), or close programs that hold many.',
-    },
     options,
   );
 }

@@ -29,8 +29,13 @@ const scarce: readonly { readonly what: string; readonly advice: string; is(erro
   },
 ];
 
-/** The error for what there is too little of on this machine; `undefined` for any other error. */
-export function exhausted(error: unknown): SdConvertError | undefined {
+/**
+ * The error for what there is too little of on this machine, and what could not be done for that, if it is known; `undefined` for
+ * any other error.
+ */
+export function exhausted(error: unknown, failed?: string): SdConvertError | undefined {
   const found = error instanceof Error ? scarce.find((each) => each.is(error)) : undefined;
-  return found && new SdConvertError({ problem: `${found.what}.`, advice: found.advice }, { cause: error });
+  if (!found) return undefined;
+  const problem = failed === undefined ? `${found.what}.` : `${failed}: ${found.what}.`;
+  return new SdConvertError({ problem, advice: found.advice }, { cause: error });
 }
