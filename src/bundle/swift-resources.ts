@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { placeSideFile, type SideFile, sideFileName } from '../checkpoint/side-file.ts';
+import { placeSideFile, type SideFile, sideFileCalled, sideFileName } from '../checkpoint/side-file.ts';
 import { swiftVocabulary } from '../checkpoint/swift-vocabulary.ts';
 import { type Context, throwIfInterrupted } from '../context.ts';
 import { networkKind } from '../convert/networks/networks.ts';
@@ -65,7 +65,7 @@ export async function bundleSwiftResources(
   const written = await compileBundles(models, folder, context);
   const vocabulary = await swiftVocabulary(tokenizer);
   for (const name of TOKENIZER_FILES) {
-    const file = vocabulary.find((each) => sideFileName(each) === name);
+    const file = sideFileCalled(vocabulary, name);
     if (file !== undefined) written.push({ name, ...(await placeSideFile(file, join(folder, name))) });
     else
       context.onProgress?.({

@@ -10,7 +10,7 @@ import { type Component, type OpenComponent, openComponentFolder } from './compo
 import { findWeightFile, type Variant } from './component-weights.ts';
 import { type ModelPart, readModelIndex } from './model-index.ts';
 import { isWeightless } from './recognize/pipelines.ts';
-import { readSideText, type SideFile, sideFileName } from './side-file.ts';
+import { readSideText, type SideFile, sideFileCalled } from './side-file.ts';
 import { openSingleFile, type SingleFileOptions } from './single-file/open-single-file.ts';
 import { type PredictionType, predictionTitles } from './single-file/prediction.ts';
 import { completeTokenizer } from './tokenizer-files.ts';
@@ -74,7 +74,7 @@ async function predicting(
   type: PredictionType,
 ): Promise<string[]> {
   const files = folders.get('scheduler') ?? [];
-  const file = files.find((each) => sideFileName(each) === SCHEDULER);
+  const file = sideFileCalled(files, SCHEDULER);
   if (file === undefined) return ['The prediction type has no effect: the checkpoint has no scheduler.'];
   const config = parsePythonJson(await readSideText(file), SCHEDULER);
   const text = `${JSON.stringify({ ...(isJsonObject(config) ? config : {}), prediction_type: type }, null, 2)}\n`;

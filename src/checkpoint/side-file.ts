@@ -21,6 +21,11 @@ export function sideFileName(file: SideFile): string {
   return typeof file === 'string' ? basename(file) : file.name;
 }
 
+/** The one of several files that is called so. */
+export function sideFileCalled(files: readonly SideFile[], name: string): SideFile | undefined {
+  return files.find((file) => sideFileName(file) === name);
+}
+
 /** Reads the text of a small file. Throws as reading does. */
 export async function readSideText(file: SideFile): Promise<string> {
   return typeof file === 'string' ? readText(file) : file.text;

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { ConfigError, FileFormatError } from '../errors.ts';
 import { quote } from '../io/error-text.ts';
 import { parsePythonJson } from '../io/json/python-json.ts';
-import { readSideText, type SideFile, sideFileName } from './side-file.ts';
+import { readSideText, type SideFile, sideFileCalled, sideFileName } from './side-file.ts';
 import { addedTokens } from './tokenizer-files.ts';
 
 /**
@@ -13,9 +13,7 @@ import { addedTokens } from './tokenizer-files.ts';
 
 /** The `vocab.json` and `merges.txt` of a tokenizer (as far as it has them), with its added tokens in them. */
 export async function swiftVocabulary(files: readonly SideFile[]): Promise<readonly SideFile[]> {
-  const [vocab, merges] = ['vocab.json', 'merges.txt'].map((name) =>
-    files.find((file) => sideFileName(file) === name),
-  );
+  const [vocab, merges] = ['vocab.json', 'merges.txt'].map((name) => sideFileCalled(files, name));
   const own = [vocab, merges].filter((file) => file !== undefined);
   const added = await addedTokens(files);
   if (!vocab || !merges || added.size === 0) return own;

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { ConfigError } from '../errors.ts';
 import { quote, shown } from '../io/error-text.ts';
 import { isJsonObject, parsePythonJson, readJsonObject } from '../io/json/python-json.ts';
-import { readSideText, type SideFile, sideFileName } from './side-file.ts';
+import { readSideText, type SideFile, sideFileCalled } from './side-file.ts';
 import { LARGEST_TOKEN_ID, tokenId } from './tokenizer-parts.ts';
 
 /**
@@ -53,7 +53,7 @@ const tokenizerSchema = z.object({
 /** Ids of the tokens that were added to a vocabulary (by textual inversions, say), by their text. */
 export async function addedTokens(files: readonly SideFile[]): Promise<ReadonlyMap<string, number>> {
   const read = async (name: string): Promise<unknown> => {
-    const file = files.find((each) => sideFileName(each) === name);
+    const file = sideFileCalled(files, name);
     return file === undefined ? {} : parsePythonJson(await readSideText(file), name);
   };
   return tokensIn(await read('added_tokens.json'), await read('tokenizer_config.json'));

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
-import { readSideText, sideFileName } from '../checkpoint/side-file.ts';
+import { readSideText, sideFileCalled } from '../checkpoint/side-file.ts';
 import { traitsOf } from '../convert/traits.ts';
 import { isJsonObject, type JsonObject, parsePythonJson } from '../io/json/python-json.ts';
 import { withoutInfiniteDefaults } from '../io/json/strict-json.ts';
@@ -45,7 +45,7 @@ async function readObject(
   folder: string,
   name: string,
 ): Promise<JsonObject | undefined> {
-  const file = folders.get(folder)?.find((each) => sideFileName(each) === name);
+  const file = sideFileCalled(folders.get(folder) ?? [], name);
   const value = file === undefined ? undefined : parsePythonJson(await readSideText(file), name);
   return isJsonObject(value) ? value : undefined;
 }

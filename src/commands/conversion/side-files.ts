@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
-import { readSideText, type SideFile, sideFileName } from '../../checkpoint/side-file.ts';
+import { readSideText, type SideFile, sideFileCalled } from '../../checkpoint/side-file.ts';
 import { tokensIn } from '../../checkpoint/tokenizer-files.ts';
 import { tokenizerParts } from '../../checkpoint/tokenizer-parts.ts';
 import { ConfigError, FileFormatError, type SdConvertError } from '../../errors.ts';
@@ -64,12 +64,12 @@ async function noteOnTokenizer(folder: string, files: readonly SideFile[]): Prom
 }
 
 async function textOf(files: readonly SideFile[], name: string): Promise<string | undefined> {
-  const file = files.find((each) => sideFileName(each) === name);
+  const file = sideFileCalled(files, name);
   return file && readSideText(file);
 }
 
 async function jsonOf(files: readonly SideFile[], name: string): Promise<JsonObject | undefined> {
-  const file = files.find((each) => sideFileName(each) === name);
+  const file = sideFileCalled(files, name);
   if (file === undefined) return undefined;
   const path = typeof file === 'string' ? file : name;
   const value = parsePythonJson(await readSideText(file), path);

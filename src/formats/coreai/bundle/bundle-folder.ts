@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { placeSideFile, type SideFile, sideFileName } from '../../../checkpoint/side-file.ts';
+import { placeSideFile, type SideFile, sideFileCalled, sideFileName } from '../../../checkpoint/side-file.ts';
 import { swiftVocabulary } from '../../../checkpoint/swift-vocabulary.ts';
 import type { Context } from '../../../context.ts';
 import { listFolder } from '../../../io/disk.ts';
@@ -40,7 +40,7 @@ export async function bundleCoreAi(
   const notes = folderNotes(contents);
   const vocabulary = await swiftVocabulary(tokenizer);
   for (const name of TOKENIZER_FILES) {
-    const file = vocabulary.find((each) => sideFileName(each) === name);
+    const file = sideFileCalled(vocabulary, name);
     if (file) written.push({ name, ...(await placeSideFile(file, join(folder, name))) });
     else notes.push(`the tokenizer has no ${name}: ${folder} cannot be loaded without it.`);
   }
