@@ -6,8 +6,7 @@ import { tokenizerParts } from '../../checkpoint/tokenizer-parts.ts';
 import { ConfigError, FileFormatError, type SdConvertError } from '../../errors.ts';
 import { pipelineSettingsOf } from '../../formats/read-pipeline-settings.ts';
 import { createScheduler } from '../../generate/schedulers/create-scheduler.ts';
-import { shown } from '../../io/error-text.ts';
-import { isJsonObject, type JsonObject, parsePythonJson } from '../../io/json/python-json.ts';
+import { type JsonObject, parseJsonObject } from '../../io/json/python-json.ts';
 import { checkConfigFile } from '../../io/json/strict-json.ts';
 
 /**
@@ -72,13 +71,7 @@ async function jsonOf(files: readonly SideFile[], name: string): Promise<JsonObj
   const file = sideFileCalled(files, name);
   if (file === undefined) return undefined;
   const path = typeof file === 'string' ? file : name;
-  const value = parsePythonJson(await readSideText(file), path);
-  if (isJsonObject(value)) return value;
-  throw new FileFormatError({
-    problem: `${path} does not hold a JSON object.`,
-    details: { found: shown(value) },
-    advice: 'Download the checkpoint again.',
-  });
+  return parseJsonObject(await readSideText(file), path);
 }
 
 function refusedLater(what: string, { problem, details }: SdConvertError): string {

@@ -44,12 +44,14 @@ export function parsePythonJson(text: string, file: string): unknown {
       {
         problem: `${file} is not valid JSON.`,
         details: { found: error instanceof Error ? error.message : String(error) },
-        advice: 'It is damaged or not the file it should be: download it again.',
+        advice: DAMAGED,
       },
       { cause: error },
     );
   }
 }
+
+const DAMAGED = 'It is damaged or not the file it should be: download it again.';
 
 /** Limit on the size of a configuration or list, in bytes; those of the largest models have a tenth of it. */
 const LARGEST_OBJECT = 4 << 20;
@@ -59,11 +61,17 @@ const LARGEST_OBJECT = 4 << 20;
  * anything else and for one of more than `most` bytes.
  */
 export async function readJsonObject(path: string, most = LARGEST_OBJECT): Promise<JsonObject> {
-  const value = parsePythonJson(await readText(path, most), path);
+  return parseJsonObject(await readText(path, most), path);
+}
+
+/** Parses JSON that Python wrote and that must hold an object; `file` names it in errors. Throws `FileFormatError` for anything else. */
+export function parseJsonObject(text: string, file: string): JsonObject {
+  const value = parsePythonJson(text, file);
   if (isJsonObject(value)) return value;
   throw new FileFormatError({
-    problem: `${path} does not hold a JSON object.`,
+    problem: `${file} does not hold a JSON object.`,
     details: { found: describe(value) },
+    advice: DAMAGED,
   });
 }
 
