@@ -1,3 +1,5 @@
+import { writeSync } from 'node:fs';
+
 /**
  * Aborts the work on Ctrl-C, SIGTERM and a closed terminal, so that nothing is left half-written. A second signal kills the
  * process at once, because an orderly exit would wait for native code that is computing, or crash it.
@@ -8,7 +10,7 @@ export function stopOnInterrupt(): AbortSignal {
   for (const signal of signals) {
     process.on(signal, () => {
       if (!stop.signal.aborted) return stop.abort();
-      if (process.stderr.isTTY) process.stderr.write(SHOW_CURSOR);
+      if (process.stderr.isTTY) writeAtOnce(SHOW_CURSOR);
       process.removeAllListeners(signal);
       process.kill(process.pid, signal); // a shell reports 128 + its number: 130 after Ctrl-C
     });
@@ -18,5 +20,24 @@ export function stopOnInterrupt(): AbortSignal {
   return stop.signal;
 }
 
-/** Shows the cursor, which the live list hides. */
+/** Shows the cursor, which the live list hides, in a row of its own. */
 const SHOW_CURSOR = '\x1b[?25h\n';
+const HIDE_CURSOR = '\x1b[?25l';
+
+/** Gives a stopped list's terminal back with its cursor (Ctrl-Z) until it goes on; the result ends that. */
+export function showCursorWhileStopped(): () => void {
+  const stop = (): void => {
+    writeAtOnce(SHOW_CURSOR);
+    process.kill(process.pid, 'SIGSTOP'); // what the signal does where nobody listens
+  };
+  const goOn = (): void => writeAtOnce(HIDE_CURSOR);
+  process.on('SIGTSTP', stop).on('SIGCONT', goOn);
+  return () => void process.off('SIGTSTP', stop).off('SIGCONT', goOn);
+}
+
+/** Writes to the terminal itself: the list keeps back what is written to `process.stderr` until it ends. */
+function writeAtOnce(text: string): void {
+  try {
+    writeSync(process.stderr.fd, text);
+  } catch {} // it is closed
+}

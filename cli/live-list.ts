@@ -1,6 +1,7 @@
 import { styleText } from 'node:util';
 import type { DefaultRenderer, ListrTaskWrapper, SimpleRenderer } from 'listr2';
 import type { Context, ProgressEvent } from '../src/context.ts';
+import { showCursorWhileStopped } from './interrupts.ts';
 import { STOPPING } from './log-lines.ts';
 import { Pace, progressText } from './progress-text.ts';
 import { throttled } from './throttled.ts';
@@ -59,8 +60,10 @@ export async function followLive<T>(
   );
   const stopping = () => current && note(current, STOPPING);
   signal.addEventListener('abort', stopping, { once: true });
+  const keepHidden = showCursorWhileStopped();
   // The list fails when the work does; the work's own error is the one to throw.
   await list.run().catch(() => {});
+  keepHidden();
   signal.removeEventListener('abort', stopping);
   return done;
 

@@ -12,9 +12,11 @@ const temporary = temporaryFolder();
 interface Shown {
   readonly code: number;
   readonly shown: string;
+  /** How much of that there was whenever it had stopped. */
+  readonly stops: readonly number[];
 }
 
-/** What a person sees who runs sdconvert in a terminal and presses Ctrl-C each time the next text is shown. */
+/** What a person sees who runs sdconvert in a terminal and presses Ctrl-C (Ctrl-Z: `^Z`) each time the next text is shown. */
 function inTerminal(columns: number, interrupts: readonly string[], ...args: readonly string[]): Shown {
   const pressed = interrupts.length > 0 ? ['--interrupt', interrupts.join(',')] : [];
   const command = [process.execPath, join(root, 'cli/main.ts'), ...args];
@@ -29,6 +31,12 @@ function finalRows({ shown }: Shown): string[] {
     .split('\n')
     .map((row) => row.trimEnd())
     .filter((row) => row !== '');
+}
+
+const SHOW_CURSOR = '\x1b[?25h';
+
+function showsCursor(shown: string): boolean {
+  return shown.lastIndexOf(SHOW_CURSOR) > shown.lastIndexOf('\x1b[?25l');
 }
 
 const hasPython = (() => {
@@ -88,6 +96,24 @@ describe.skipIf(!hasPython)('in a terminal', () => {
     expect(left.filter((path) => path.includes('.sdc-'))).toEqual([]);
   });
 
+  test('Ctrl-Z gives the cursor back, and fg hides it again until the end', () => {
+    const { code, shown, stops } = inTerminal(
+      80,
+      ['^Z of 42'],
+      '--model-version',
+      model,
+      '-o',
+      temporary('halted'),
+    );
+    expect(code).toBe(0);
+    expect(stops).toHaveLength(1);
+    const [halted = 0] = stops;
+    expect(showsCursor(shown.slice(0, halted))).toBe(true);
+    const shows = shown.indexOf(SHOW_CURSOR, halted);
+    expect(showsCursor(shown.slice(0, shows))).toBe(false);
+    expect(showsCursor(shown)).toBe(true);
+  });
+
   test('a batch shows each item as it ends, and keeps it', () => {
     // More than the terminal has rows; each fails at once, for its hash.
     const sources = Array.from({ length: 60 }, (_, index) => {
@@ -114,6 +140,7 @@ describe.skipIf(!hasPython)('in a terminal', () => {
     expect(once.shown).toContain('InterruptedError');
     const twice = inTerminal(80, ['vae_decoder', '^C'], ...validate);
     expect(twice.code).toBe(130);
+    expect(showsCursor(twice.shown)).toBe(true);
     expect(twice.shown).not.toMatch(/terminate called|Napi|core dumped/);
   });
 });

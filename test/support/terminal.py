@@ -1,6 +1,7 @@
 """Runs a command in a pseudo-terminal, as a person would: python3 terminal.py COLUMNS [--interrupt TEXT[,TEXT]] -- COMMAND…
 
-Presses Ctrl-C each time the screen has shown the next TEXT. Prints one JSON object: exit code, and all that was shown.
+Presses Ctrl-C each time the screen has shown the next TEXT, or Ctrl-Z where that begins with ^Z; a command that has stopped goes
+on after a moment. Prints one JSON object: exit code, all that was shown, and the lengths of that when it stopped.
 """
 import fcntl, json, os, pty, select, signal, struct, sys, termios, time
 
@@ -15,7 +16,7 @@ if pid == 0:
     os.execvp(command[0], command)
 fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
 
-shown, seen, started = b"", 0, time.time()
+shown, seen, started, stops = b"", 0, time.time(), []
 while time.time() - started < 120:
     ready, _, _ = select.select([terminal], [], [], 0.1)
     if ready:
@@ -27,14 +28,16 @@ while time.time() - started < 120:
             break
         shown += data
     if interrupts:
-        at = shown.find(interrupts[0].encode(), seen)
+        at = shown.find(interrupts[0].removeprefix("^Z").encode(), seen)
         if at >= 0:
             seen = at + 1
-            interrupts.pop(0)
-            os.write(terminal, b"\x03")
+            os.write(terminal, b"\x1a" if interrupts.pop(0).startswith("^Z") else b"\x03")
+    if not ready and os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOHANG):
+        stops.append(len(shown.decode(errors="replace")))
+        os.kill(pid, signal.SIGCONT)
 else:
     os.kill(pid, signal.SIGKILL)
 _, status = os.waitpid(pid, 0)
 code = os.waitstatus_to_exitcode(status)
 code = 128 - code if code < 0 else code  # as a shell says it
-print(json.dumps({"code": code, "shown": shown.decode(errors="replace"), "seconds": time.time() - started}))
+print(json.dumps({"code": code, "shown": shown.decode(errors="replace"), "stops": stops}))
