@@ -1,14 +1,33 @@
 import { RequestError } from '../src/errors.ts';
 
+/** Bytes of the units of sizes, without their `B`; `K`, `M`, `G` and `T` alone are meant as they are spoken. */
+const units: Readonly<Record<string, number>> = {
+  '': 1,
+  k: 1e3,
+  m: 1e6,
+  g: 1e9,
+  t: 1e12,
+  ki: 2 ** 10,
+  mi: 2 ** 20,
+  gi: 2 ** 30,
+  ti: 2 ** 40,
+};
+
+/** A smaller size lacks its unit: nothing of a model fits into it. */
+const SMALLEST = 1000;
+
 /** Parses a size: `1GB`, `800 MB`, `1.5e9` → bytes; units are decimal, `GiB` and `MiB` binary. Throws `RequestError`. */
 export function parseBytes(text: string, option: string): number {
-  const [, number = '', unit = ''] = /^\s*([\d.]+(?:e\d+)?)\s*([a-z]*)\s*$/i.exec(text) ?? [];
-  const factor = { '': 1, b: 1, kb: 1e3, mb: 1e6, gb: 1e9, mib: 2 ** 20, gib: 2 ** 30 }[unit.toLowerCase()];
-  const bytes = Number(number) * (factor ?? Number.NaN);
-  if (Number.isFinite(bytes) && bytes > 0) return Math.floor(bytes);
+  const [, number = '', unit = ''] = /^\s*(\d+\.?\d*(?:e\d+)?|\.\d+)\s*([kmgt]?i?)b?\s*$/i.exec(text) ?? [];
+  const bytes = Math.floor(Number(number || Number.NaN) * (units[unit.toLowerCase()] ?? Number.NaN));
+  if (Number.isSafeInteger(bytes) && bytes >= SMALLEST) return bytes;
   throw new RequestError({
-    problem: `${option} ${text} is not a size.`,
-    advice: 'Write it as 1GB, 800MB or a number of bytes.',
+    problem:
+      bytes >= 0 && bytes < SMALLEST
+        ? `${option} ${text} is less than 1 kB.`
+        : `${option} ${text} is not a size.`,
+    advice:
+      'Write a number and its unit, such as 800MB, 1.5GB or 2GiB; without a unit it is a number of bytes.',
   });
 }
 
