@@ -101,3 +101,13 @@ export function noSuchOptions(
     advice: nearest ? `Did you mean --${nearest}? ${help}` : help,
   });
 }
+
+/** Arguments as yargs has to be given them: of a value in quotes behind a `=` it takes them off, though the shell has left them there. */
+export function literally(args: readonly string[]): string[] {
+  const end = args.indexOf('--');
+  return args.map((arg, at) => {
+    const [, option, quote, inside] = /^(--[^=]+=)(["'])(.*)\2$/s.exec(arg) ?? [];
+    const isOption = option !== undefined && (end < 0 || at < end);
+    return isOption ? `${option}${quote}${quote}${inside}${quote}${quote}` : arg;
+  });
+}

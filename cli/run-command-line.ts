@@ -3,7 +3,7 @@ import { InterruptedError, RequestError, SdConvertError } from '../src/errors.ts
 import { exhausted } from '../src/io/exhausted.ts';
 import { version } from '../src/version.ts';
 import { checkOptions } from './check-values.ts';
-import { noSuchOptions, readCommandLine, unknownOptions } from './command-line.ts';
+import { literally, noSuchOptions, readCommandLine, unknownOptions } from './command-line.ts';
 import { commandNames, commands, type ListedCommand } from './commands.ts';
 import { declaredNames } from './declared-options.ts';
 import { checkNeededOptions } from './needed-options.ts';
@@ -23,7 +23,7 @@ export async function runCommandLine(given: readonly string[], stop: AbortSignal
     requireCurrentFolder();
     const args = readCommandLine(given);
     let exitCode = 0;
-    const cli = yargs([...args])
+    const cli = yargs(literally(args))
       .scriptName('sdconvert')
       .usage(
         '$0 [command] [options]\n\nConverts Stable Diffusion checkpoints to ONNX, Core ML and Core AI on any machine, and checks the results.',

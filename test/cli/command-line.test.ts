@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { noSuchOptions, readCommandLine, unknownOptions } from '../../cli/command-line.ts';
+import yargs from 'yargs';
+import { literally, noSuchOptions, readCommandLine, unknownOptions } from '../../cli/command-line.ts';
 import { commandNames } from '../../cli/commands.ts';
 import { RequestError } from '../../src/errors.ts';
 
@@ -66,6 +67,15 @@ describe('a command line is read as people write it', () => {
   test('every command is read as itself', () => {
     for (const name of commandNames) expect(readCommandLine([name, '--help'])).toEqual([name, '--help']);
   });
+});
+
+test('quotes that the shell has left in a value are a part of it', () => {
+  const values = ['"x"', "'x'", '"', '""', '"a" and "b"', '"x', 'x', '"two\nlines"'];
+  for (const value of values) {
+    const given = ['generate', `--prompt=${value}`, `-o=${value}`, '--', '--prompt="x"'];
+    const read = yargs(literally(given)).option('prompt', { type: 'string' }).option('o', { type: 'string' });
+    expect(read.parseSync()).toMatchObject({ prompt: value, o: value, _: ['generate', '--prompt="x"'] });
+  }
 });
 
 describe('an option that there is not', () => {
