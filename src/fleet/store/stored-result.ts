@@ -1,5 +1,9 @@
+import { join } from 'node:path';
+import type { Context } from '../../context.ts';
 import { FileFormatError } from '../../errors.ts';
-import { provenanceSchema } from '../../formats/provenance.ts';
+import { damagedFiles } from '../../formats/damage.ts';
+import { provenanceSchema, readProvenance } from '../../formats/provenance.ts';
+import { hashFile } from '../../io/hashing/hash-file.ts';
 import { type Finished, finishedIn } from '../finished.ts';
 import type { IdentifiedItem } from '../item.ts';
 import { parsed, RECORD, type Store } from './store.ts';
@@ -17,4 +21,19 @@ export async function storedResult(
     problem: `${store.address}/${item.name}/${RECORD} is not as sdconvert writes it.`,
     advice: 'Remove that result, and submit it again.',
   });
+}
+
+/**
+ * Throws `FileFormatError` where the files of a result, which the store gave as this folder, are not those on record: `place` may have
+ * changed them since they were put there.
+ */
+export async function refuseDamaged(folder: string, place: string, { signal }: Context): Promise<void> {
+  const { artifacts = {} } = (await readProvenance(folder)) ?? {};
+  const scrutiny = { hash: (file: string) => hashFile(file, signal), since: 0 };
+  for (const [path, { files }] of Object.entries(artifacts))
+    for await (const { name, problem } of damagedFiles(join(folder, path), files, scrutiny))
+      throw new FileFormatError({
+        problem: `${place}/${path}/${name} is ${problem === 'missing' ? 'missing' : 'not the file that was put there'}.`,
+        advice: 'Pass --force to sdconvert submit to have it made again.',
+      });
 }

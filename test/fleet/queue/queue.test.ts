@@ -280,6 +280,19 @@ describe.skipIf(!redisProgram)('a queue', () => {
     expect([...hub.server.repositories.keys()]).toEqual(['org/one']);
   });
 
+  test('publishes nothing that was damaged in the store', async () => {
+    await give(manifest({ floor: 20 }, [at('one')]));
+    await workOff();
+    const model = join(folder, 'out/one/onnx/text_encoder/model.onnx');
+    writeFileSync(model, Buffer.alloc(statSync(model).size));
+    await give(manifest({ floor: 20 }, [at('one')]), { publish: 'org/damaged' });
+    await workOff({ hub: { ...hub.options, token: 'hf_writer' } });
+    const [one] = await rows();
+    expect(one).toMatchObject({ state: 'failed', step: 'publish', attempts: 1 });
+    expect(one?.reason).toContain(`${model} is not the file that was put there.`);
+    expect(hub.server.repositories.has('org/damaged')).toBe(false);
+  });
+
   test('publishes nothing without rights, which is a sentence, nor without a floor', async () => {
     await give(manifest({ floor: 20 }, [at('one')]), { publish: 'org/name' });
     await workOff({ hub: { ...hub.options, token: 'hf_reader' } });
