@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { FileFormatError, RequestError } from '../errors.ts';
 import { readText } from '../io/disk.ts';
 import { shown } from '../io/error-text.ts';
+import { kinds, wanted } from '../io/wanted.ts';
 import { parseYaml, type YamlDocument, YamlProblem } from '../io/yaml.ts';
 import { nearestOf } from '../text.ts';
 import { inRepository } from '../version.ts';
@@ -109,7 +110,7 @@ function refusal({ issues }: z.ZodError, value: unknown, at: (place: Place) => s
       advice: 'sdconvert batch --init writes an example.',
     });
   return new RequestError({
-    problem: `${at(place)}: ${placeName(place)} is ${described(found, issue)}: ${expectation(issue)}.`,
+    problem: `${at(place)}: ${placeName(place)} is ${described(found, issue)}: expected ${wanted(issue)}.`,
     advice: choice(issue, found),
   });
 }
@@ -155,31 +156,6 @@ function described(found: unknown, issue: Issue): string {
   if (!isOfOtherKind || found === null) return shown(found);
   return kinds[Array.isArray(found) ? 'array' : typeof found] ?? shown(found);
 }
-
-function expectation(issue: Issue): string {
-  switch (issue.code) {
-    case 'invalid_type':
-      return `expected ${kinds[issue.expected] ?? issue.expected}`;
-    case 'invalid_value':
-      return `expected one of ${issue.values.map(String).join(', ')}`;
-    case 'too_small':
-      if (issue.origin === 'string') return issue.message;
-      return issue.origin === 'array' ? 'expected at least one' : `expected at least ${issue.minimum}`;
-    default:
-      return issue.message;
-  }
-}
-
-/** What JSON's and YAML's kinds of values are called. */
-const kinds: Readonly<Record<string, string>> = {
-  string: 'a text',
-  number: 'a number',
-  int: 'a whole number',
-  boolean: 'true or false',
-  array: 'a list',
-  object: 'keys and values',
-  record: 'keys and values',
-};
 
 /** Of a name that is nearly one of those that are allowed. */
 function choice(issue: Issue, found: unknown): string {

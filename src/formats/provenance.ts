@@ -8,6 +8,7 @@ import { readJsonObject } from '../io/json/python-json.ts';
 import { writeJson } from '../io/json/strict-json.ts';
 import { identityOfFile } from '../io/opened-files.ts';
 import { touchFile } from '../io/shared-file.ts';
+import { whatIsWrong } from '../io/wanted.ts';
 import { version } from '../version.ts';
 import type { WeightFinding } from '../weights/examined-weight.ts';
 import type { WrittenFile } from './artifact.ts';
@@ -281,10 +282,10 @@ export async function recordOf({ output, path }: PlaceInOutput): Promise<Artifac
   return (await readProvenance(output))?.artifacts[path];
 }
 
-function notOurs(path: string, { issues: [issue] }: z.ZodError): FileFormatError {
+function notOurs(path: string, error: z.ZodError): FileFormatError {
   return new FileFormatError({
     problem: `${path} is not as sdconvert writes it.`,
-    details: { [issue?.path.join('.') || 'it']: issue?.message ?? 'is of another kind' },
+    details: whatIsWrong(error),
     advice:
       'Remove it, or choose another output folder; without it, the origin of the files beside it is unknown.',
   });

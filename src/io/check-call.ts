@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { RequestError } from '../errors.ts';
 import { didYouMean } from '../text.ts';
+import { wanted } from './wanted.ts';
 
 /** Checks of calls of library functions, for callers without a type checker. */
 
@@ -49,7 +50,7 @@ export function checkCall(called: string, schema: z.ZodType, given: unknown, nam
     found === undefined ? `${field || 'the request'} is missing` : `${field || 'the request'} is wrong`;
   throw new RequestError({
     problem: `${called} was called wrongly: ${problem}.`,
-    ...(found === undefined ? {} : { details: { found: shown(found), problem: issue.message } }),
+    ...(found === undefined ? {} : { details: { found: shown(found), expected: wanted(issue) } }),
     ...choiceIn(issue, found),
   });
 }

@@ -3,6 +3,7 @@ import { FileFormatError, OutputExistsError } from '../errors.ts';
 import { exists } from '../io/disk.ts';
 import { readJsonObject } from '../io/json/python-json.ts';
 import { writeJson } from '../io/json/strict-json.ts';
+import { whatIsWrong } from '../io/wanted.ts';
 import type { WeightChoices } from './choose-bits.ts';
 import { UNTOUCHED } from './recipe.ts';
 
@@ -100,7 +101,7 @@ export async function openAnalysis(path: string): Promise<Analysis> {
   if (!data) {
     throw new FileFormatError({
       problem: `${path} is not an analysis as sdconvert writes it.`,
-      details: { found: z.prettifyError(error).split('\n', 1)[0] ?? '' },
+      details: whatIsWrong(error),
       advice: 'Name another file, or remove this one.',
     });
   }

@@ -123,6 +123,16 @@ describe('refused with the line', () => {
       /^fleet\.yaml:1: sources\[0\]\.source is missing\./,
     ],
     ['no sources', 'output: x', /^fleet\.yaml(:1)?: sources is missing\./],
+    [
+      'a number beyond whole ones',
+      'options: { bits: 99999999999999999999 }',
+      /^fleet\.yaml:1: options\.bits is 100000000000000000000: expected at most 9007199254740991\./,
+    ],
+    [
+      'a list without end',
+      `options: { targets: [${'onnx, '.repeat(65)}] }`,
+      /^fleet\.yaml:1: options\.targets is \[.*\]: expected at most 64 entries\./,
+    ],
     ['an empty list', 'sources: []', /^fleet\.yaml:1: sources is \[\]: expected at least one\./],
     ['sources that are null', 'sources:', /^fleet\.yaml:1: sources is null: expected a list\./],
     ['variants of nothing', 'sources: [a]\nvariants: {}', /^fleet\.yaml:2: variants is empty\./],

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ConfigError } from '../../errors.ts';
 import { shown } from '../../io/error-text.ts';
+import { wanted } from '../../io/wanted.ts';
 
 /** A number, or nothing where a trainer wrote null. */
 const number = z.number().nullish();
@@ -28,7 +29,7 @@ export function parsePeftSettings(settings: unknown, file: string): PeftSettings
   const name = issue?.path.join('.') || 'all of it';
   throw new ConfigError({
     problem: `${file} has a setting of the wrong type: ${name}.`,
-    details: { found: shown(issue?.input), problem: issue?.message ?? '' },
+    details: { found: shown(issue?.input), expected: issue ? wanted(issue) : '' },
     advice:
       'Take it from the same source as the LoRA again: with a wrong setting the LoRA would be merged wrongly.',
   });

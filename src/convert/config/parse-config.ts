@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { Component } from '../../checkpoint/checkpoint.ts';
 import { ConfigError } from '../../errors.ts';
 import { shown } from '../../io/error-text.ts';
+import { wanted } from '../../io/wanted.ts';
 
 /**
  * Parses a component's config by the schema of what sdconvert can build. Keys outside of the schema do not affect the
@@ -29,7 +30,7 @@ export function parseConfig<Schema extends z.ZodType>(
       file: component.configFile,
       ...classIn(component),
       found: `${key} = ${shown(issue.input)}`,
-      supported: issue.message,
+      supported: wanted(issue),
     },
     advice: 'If the file is intact, this kind of model is not supported yet.',
   });

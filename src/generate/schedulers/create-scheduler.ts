@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { ConfigError } from '../../errors.ts';
 import { checkArguments, object } from '../../io/check-call.ts';
 import { shown } from '../../io/error-text.ts';
+import { wanted } from '../../io/wanted.ts';
 import type { Scheduler } from './scheduler.ts';
 import { type SchedulerClass, schedulerClasses } from './scheduler-classes.ts';
 import {
@@ -43,7 +44,7 @@ export function createScheduler(config: SchedulerConfig, as?: string): Scheduler
     if (!(error instanceof z.ZodError)) throw error;
     const [issue] = error.issues;
     const key = String(issue?.path[0] ?? '');
-    const expected = issue?.message.replace(/^Invalid \w+: expected /, '') ?? '';
+    const expected = issue ? wanted(issue) : '';
     throw refused(name, key, config[key], expected, { cause: error });
   }
 }

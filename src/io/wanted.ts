@@ -1,0 +1,45 @@
+import type { z } from 'zod';
+
+/**
+ * What a schema takes in the place of what it refused, to follow "expected": `a whole number`, `at most 8`. A sentence of the schema's
+ * own says it where there is one; zod's are for programmers.
+ */
+export function wanted(issue: z.core.$ZodIssue): string {
+  if (!/^(Invalid|Too|Unrecognized) /.test(issue.message)) return issue.message.replace(/^expected /, '');
+  switch (issue.code) {
+    case 'invalid_type':
+      return kinds[issue.expected] ?? issue.expected;
+    case 'invalid_value':
+      return `${issue.values.length === 1 ? '' : 'one of '}${issue.values.map(String).join(', ')}`;
+    case 'too_small':
+      return amount(issue.origin, issue.inclusive === false ? 'more than' : 'at least', issue.minimum);
+    case 'too_big':
+      return amount(issue.origin, issue.inclusive === false ? 'less than' : 'at most', issue.maximum);
+    case 'unrecognized_keys':
+      return `no ${issue.keys.join(', ')}`;
+    default:
+      return 'something else';
+  }
+}
+
+/** The first thing that a schema refused, as the details of an error: its place, and what is expected there. */
+export function whatIsWrong({ issues: [issue] }: z.core.$ZodError): Readonly<Record<string, string>> {
+  return issue ? { [issue.path.join('.') || 'it']: `expected ${wanted(issue)}` } : {};
+}
+
+function amount(origin: string, bound: string, number: number | bigint): string {
+  if (origin === 'array' && bound === 'at least' && Number(number) === 1) return 'at least one';
+  const what = { array: 'entries', string: 'letters' }[origin];
+  return [bound, number, ...(what === undefined ? [] : [what])].join(' ');
+}
+
+/** What JSON's and YAML's kinds of values are called. */
+export const kinds: Readonly<Record<string, string>> = {
+  string: 'a text',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'keys and values',
+  record: 'keys and values',
+};
