@@ -35,6 +35,7 @@ import { writeAnalysisPage } from '../report/analysis-page.ts';
 import { openRunner } from '../run/open-runner.ts';
 import { formatBytes } from '../text.ts';
 import { checkRequest } from './check-request.ts';
+import { type Watched, whileOutputsStay } from './in-output.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 import { type QuantizeResult, quantizeArtifact, refuseItself, refuseUnplaced } from './quantize.ts';
 import { refuseExisting } from './refuse-existing.ts';
@@ -106,11 +107,19 @@ export async function analyze(options: AnalyzeOptions, context: Context = {}): P
   checkRequest('analyze', options);
   const given = withDefaults<AnalyzeRequest, typeof analyzeDefaults>(analyzeDefaults, options);
   await requireOnnxruntime();
-  const { target, output, force } = given;
   // Fail now, not after hours of measuring.
-  if (target) refuseUnplaced(given);
-  if (target && given.inPlace) await refuseInCache(given.artifact);
+  if (given.target) refuseUnplaced(given);
+  if (given.target && given.inPlace) await refuseInCache(given.artifact);
   const request = await locateRequested(given, { artifact: 'measured' }, context);
+  return whileOutputsStay([request.artifact], (requireUnchanged) =>
+    analyzeUnet({ ...request, requireUnchanged }, context),
+  );
+}
+
+type WatchedRequest = AnalyzeRequest & Watched;
+
+async function analyzeUnet(request: WatchedRequest, context: Context): Promise<AnalyzeResult> {
+  const { target, output, force } = request;
   const artifact = await openUnet(request.artifact);
   const { path: file } = artifact;
   if (target && output !== undefined) {
@@ -141,7 +150,7 @@ export async function analyze(options: AnalyzeOptions, context: Context = {}): P
   }
 }
 
-async function compare(request: AnalyzeRequest, analysis: Analysis, mixer: Mixer, context: Context) {
+async function compare(request: WatchedRequest, analysis: Analysis, mixer: Mixer, context: Context) {
   const points: MeasuredPoint[] = [];
   for (const [done, bits] of mixBits.entries()) {
     context.onProgress?.({
@@ -165,15 +174,17 @@ async function compare(request: AnalyzeRequest, analysis: Analysis, mixer: Mixer
     const uniform = points[index - 1];
     return bits === 'mixed' && uniform ? [`${uniform.bits} bits ${gain(psnr - uniform.psnr)}`] : [];
   });
+  await request.requireUnchanged();
   await writeAnalysis(request.analysis, { ...analysis, points });
   const reports = await writeAnalysisPage(withoutJson(request.analysis), analysis, points);
   return { output: { analysis, points, reports }, detail: `mixed against uniform: ${gains.join(', ')}` };
 }
 
-async function choose(request: AnalyzeRequest, target: AnalyzeTarget, analysis: Analysis, mixer: Mixer) {
+async function choose(request: WatchedRequest, target: AnalyzeTarget, analysis: Analysis, mixer: Mixer) {
   const { allocation, point } =
     'bytes' in target ? await withinBytes(target.bytes, mixer) : await atPsnr(target.psnr, analysis, mixer);
   const recipe = `${withoutJson(request.analysis)}.recipe.json`;
+  await request.requireUnchanged();
   await writeRecipe(recipe, allocation.bits);
   const written = await mixer.write(allocation.bits, request);
   const average =

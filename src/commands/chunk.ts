@@ -14,7 +14,7 @@ import { hashFile } from '../io/hashing/hash-file.ts';
 import { count, formatBytes } from '../text.ts';
 import { checkRequest } from './check-request.ts';
 import { recordOfWhole } from './chunked-record.ts';
-import { whileOutputsLocked, whileOutputsStay } from './in-output.ts';
+import { type Watched, whileOutputsLocked, whileOutputsStay } from './in-output.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 import { refuseExisting } from './refuse-existing.ts';
 
@@ -94,13 +94,7 @@ async function cutInto(
   place: (index: number) => string,
   whole: string,
   artifact: StoredArtifact,
-  {
-    artifact: path,
-    maxChunkBytes,
-    removeOriginal,
-    force,
-    requireUnchanged,
-  }: ChunkRequest & { readonly requireUnchanged: () => Promise<void> },
+  { artifact: path, maxChunkBytes, removeOriginal, force, requireUnchanged }: ChunkRequest & Watched,
   context: Context,
 ): Promise<WrittenChunk[]> {
   const model = await artifact.open();

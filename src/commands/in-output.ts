@@ -2,7 +2,8 @@ import { dirname, join, resolve } from 'node:path';
 import { InterruptedError, OutputBusyError } from '../errors.ts';
 import { endings } from '../formats/format.ts';
 import { identityOfRecord, placeInOutput } from '../formats/provenance.ts';
-import { whileLocked, whileNameLocked } from '../io/disk.ts';
+import { pathKind, whileLocked, whileNameLocked } from '../io/disk.ts';
+import { OpenedFiles } from '../io/opened-files.ts';
 import { isHeldHere, otherWriter } from '../io/stages/folder-lock.ts';
 
 /**
@@ -27,15 +28,21 @@ export async function whileOutputsLocked<T>(paths: readonly string[], work: () =
   )();
 }
 
+/** Work of which the result appears only where what was read is as it was. */
+export interface Watched {
+  /** Throws as `whileOutputsStay` where it is not. */
+  readonly requireUnchanged: () => Promise<void>;
+}
+
 /**
- * Does work that reads models of conversions: what these paths lead to. Nothing is locked, so that any number may read, also
- * where nothing may be written. Throws `OutputBusyError` where another run writes into one of the conversions, or has done so
- * meanwhile: what was read belongs to both then, and so does what the work throws. Work whose result appears somewhere asks before
- * it does so; all other work is asked after it.
+ * Does work that reads models: what these paths lead to, in conversions or on their own. Nothing is locked, so that any number may
+ * read, also where nothing may be written. Throws `OutputBusyError` where another run writes into one of the conversions, or has done
+ * so meanwhile, and `FileFormatError` where anybody has replaced or changed a file that was read: what was read belongs to both then,
+ * and so does what the work throws. Work whose result appears somewhere asks before it does so; all other work is asked after it.
  */
 export async function whileOutputsStay<T>(
   paths: readonly string[],
-  work: (requireUnchanged: () => Promise<void>) => Promise<T>,
+  work: (requireUnchanged: Watched['requireUnchanged']) => Promise<T>,
 ): Promise<T> {
   const records = new Map<string, string | undefined>();
   for (const path of paths)
@@ -44,6 +51,7 @@ export async function whileOutputsStay<T>(
     records.set(output, await identityOfRecord(output));
     await refuseWritten(output);
   }
+  const read = new OpenedFiles(await Promise.all(paths.map(placeOf)));
   let hasAsked = false;
   const requireUnchanged = async (): Promise<void> => {
     hasAsked = true;
@@ -51,6 +59,7 @@ export async function whileOutputsStay<T>(
       await refuseWritten(output);
       if ((await identityOfRecord(output)) !== record) throw writtenMeanwhile(output);
     }
+    await read.requireUnchanged();
   };
   try {
     const result = await work(requireUnchanged);
@@ -59,7 +68,14 @@ export async function whileOutputsStay<T>(
   } catch (error) {
     if (!(error instanceof InterruptedError)) await requireUnchanged();
     throw error;
+  } finally {
+    read.close();
   }
+}
+
+/** Where the files of a model are: its folder, or that of its file, which may have its weights beside it. */
+async function placeOf(path: string): Promise<string> {
+  return (await pathKind(path)) === 'file' ? dirname(path) : path;
 }
 
 /** The conversions that a path is the output folder of, or a folder, a model or a file in. */

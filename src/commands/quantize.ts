@@ -12,7 +12,7 @@ import type { QuantizationPlan } from '../quantize/plan.ts';
 import { reportWeight, type WeightReport } from '../quantize/quantized-weight.ts';
 import { formatBytes } from '../text.ts';
 import { checkRequest } from './check-request.ts';
-import { whileOutputsLocked, whileOutputsStay } from './in-output.ts';
+import { type Watched, whileOutputsLocked, whileOutputsStay } from './in-output.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 import { openRecord } from './quantized-record.ts';
 import { refuseExisting } from './refuse-existing.ts';
@@ -83,12 +83,7 @@ export async function quantizeArtifact(
 async function quantizeInto(
   path: string,
   stored: StoredArtifact,
-  {
-    artifact,
-    plan,
-    inPlace,
-    requireUnchanged,
-  }: QuantizeRequest & { readonly requireUnchanged: () => Promise<void> },
+  { artifact, plan, inPlace, requireUnchanged }: QuantizeRequest & Watched,
   context: Context,
 ): Promise<QuantizeResult> {
   let candidates = 0;

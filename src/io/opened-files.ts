@@ -1,4 +1,6 @@
 import { promises as fs, type Stats } from 'node:fs';
+import { join, resolve, sep } from 'node:path';
+import { FileFormatError } from '../errors.ts';
 
 interface Opened {
   /** Of the first of the handles that are open, or were last. */
@@ -11,6 +13,7 @@ const opened = new Map<string, Opened>();
 
 /** Takes note of a file that was opened; the result is called when it is closed. */
 export function rememberOpened(path: string, found: Stats): () => void {
+  for (const watch of watches) watch.add(path, identityOf(found));
   const known = opened.get(path);
   const entry = known && known.handles > 0 ? known : { identity: identityOf(found), handles: 0 };
   opened.set(path, entry);
@@ -27,12 +30,69 @@ export function forgetOpened(path: string): void {
   opened.delete(path);
 }
 
-/** Whether a path leads to another file than the one that was opened by it, or that file has been changed since. */
-export async function isReplaced(path: string): Promise<boolean> {
+/** Is told what this process itself replaces or removes, which is no news to it. */
+export function noteOwnChange(path: string): void {
+  for (const watch of watches) watch.forget(path);
+}
+
+/** `undefined` where nothing is. */
+async function identityAt(path: string): Promise<string | undefined> {
+  const found = await fs.stat(path).catch(() => undefined);
+  return found && identityOf(found);
+}
+
+/** Throws `FileFormatError` for a path that leads to another file than the one that was opened by it, or that file was changed since. */
+export async function refuseReplaced(path: string): Promise<void> {
   const before = opened.get(path);
-  if (before === undefined) return false;
-  const now = await fs.stat(path).catch(() => undefined);
-  return now === undefined || identityOf(now) !== before.identity;
+  if (before !== undefined && (await identityAt(path)) !== before.identity) throw changedMeanwhile(path);
+}
+
+function changedMeanwhile(path: string): FileFormatError {
+  return new FileFormatError({
+    problem: `${path} was replaced or changed while it was read.`,
+    advice: 'Run this again when nothing writes to it any more.',
+  });
+}
+
+/**
+ * Files at or below some places that this process opens from now on, as they were when it first did. Those that it replaces or
+ * removes itself are forgotten.
+ */
+export class OpenedFiles {
+  readonly #places: readonly string[];
+  readonly #identities = new Map<string, string>();
+
+  constructor(places: readonly string[]) {
+    this.#places = places.map((place) => resolve(place));
+    watches.add(this);
+  }
+
+  /** Throws `FileFormatError` where one is another by now, or has changed. */
+  async requireUnchanged(): Promise<void> {
+    for (const [path, identity] of this.#identities)
+      if ((await identityAt(path)) !== identity) throw changedMeanwhile(path);
+  }
+
+  add(path: string, identity: string): void {
+    const full = resolve(path);
+    const isWatched = this.#places.some((place) => isWithin(full, place));
+    if (isWatched && !this.#identities.has(full)) this.#identities.set(full, identity);
+  }
+
+  forget(path: string): void {
+    const full = resolve(path);
+    for (const each of this.#identities.keys()) if (isWithin(each, full)) this.#identities.delete(each);
+  }
+
+  close(): void {
+    watches.delete(this);
+  }
+}
+
+const watches = new Set<OpenedFiles>();
+
+function isWithin(path: string, place: string): boolean {
+  return path === place || path.startsWith(join(place, sep));
 }
 
 /** A text that changes with whatever a path leads to, and with its bytes; `undefined` where that is nothing. */

@@ -1,5 +1,6 @@
 import { promises as fs } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
+import { noteOwnChange } from './opened-files.ts';
 import { hasCode } from './stages/owner.ts';
 
 /** Attempts; the waits between them grow by `STEP` milliseconds and add up to about three seconds. */
@@ -13,7 +14,9 @@ const STEP = 60;
 export async function rename(from: string, to: string): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await fs.rename(from, to);
+      await fs.rename(from, to);
+      for (const path of [from, to]) noteOwnChange(path);
+      return;
     } catch (error) {
       if (attempt === ATTEMPTS || !maySoonWork(error)) throw error;
       await setTimeout(attempt * STEP);
@@ -36,6 +39,7 @@ export async function renamed(from: string, to: string): Promise<boolean> {
 export async function remove(path: string): Promise<void> {
   // Node tries again only where it removes recursively.
   await fs.rm(path, { recursive: true, force: true, maxRetries: 5 });
+  noteOwnChange(path);
 }
 
 /** Elsewhere EPERM and EACCES mean what they say. */

@@ -107,7 +107,7 @@ export class ArtifactWriter {
         }
       }
       await Promise.all(hashes);
-      for (const { model } of artifacts) await sources.checkUnchanged(model.component);
+      await sources.checkUnchanged();
     };
     await createFolders(inOutput(artifacts.map(({ path }) => path)), fill, inOutput(otherForms));
     const records = artifacts.map(async ({ path, model: { options } }, index) => {

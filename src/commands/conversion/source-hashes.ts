@@ -1,10 +1,9 @@
 import { basename, isAbsolute } from 'node:path';
 import type { Component } from '../../checkpoint/checkpoint.ts';
-import { FileFormatError } from '../../errors.ts';
 import { refuseDamagedBlob } from '../../hub/damaged-blob.ts';
 import { hashFile } from '../../io/hashing/hash-file.ts';
 import { oncePerFile } from '../../io/once-per-file.ts';
-import { isReplaced } from '../../io/opened-files.ts';
+import { refuseReplaced } from '../../io/opened-files.ts';
 import { pathFrom } from '../../io/path-from.ts';
 import type { Resource } from '../../pipeline.ts';
 
@@ -15,7 +14,9 @@ export class SourceHashes implements Resource {
   readonly #signal: AbortSignal;
   readonly #hashes = new Map<string, Promise<string>>();
   readonly #hashOnce = oncePerFile(async (file) => {
+    await refuseReplaced(file); // to hash a file is to open it again
     const sha256 = await hashFile(file, this.#signal);
+    await refuseReplaced(file);
     await refuseDamagedBlob(file, sha256);
     return sha256;
   });
@@ -37,7 +38,6 @@ export class SourceHashes implements Resource {
    */
   async of(component: Component): Promise<Record<string, string>> {
     const { files, configFile, adapted } = component;
-    await this.checkUnchanged(component); // to hash a file is to open it again
     // A config that was adapted follows from the weights, so it is not a source.
     const sources = adapted ? files : [...files, configFile];
     const hashes = sources.map(async (file): Promise<[string, string]> => {
@@ -48,18 +48,12 @@ export class SourceHashes implements Resource {
     return Object.fromEntries(await Promise.all(hashes));
   }
 
-  /** Throws `FileFormatError` where a component's file is not the one any more that is read: its hash would be another's. */
-  async checkUnchanged({ files, configFile }: Component): Promise<void> {
-    for (const file of [...files, configFile]) {
-      if (!(await isReplaced(file))) continue;
-      throw new FileFormatError({
-        problem: `${file} was replaced or changed while it was converted.`,
-        advice: 'Run this again when nothing writes to it any more.',
-      });
-    }
+  /** Throws `FileFormatError` where a file that was hashed is not the one any more that is read. */
+  async checkUnchanged(): Promise<void> {
+    for (const file of this.#hashes.keys()) await refuseReplaced(file);
   }
 
-  /** Hash of any file, computed once. Throws `FileFormatError` for one that was damaged in the Hub's cache. */
+  /** Hash of any file, computed once. Throws `FileFormatError` for one that was replaced since it was opened, or damaged in the Hub's cache. */
   hash(file: string): Promise<string> {
     const known = this.#hashes.get(file);
     if (known) return known;

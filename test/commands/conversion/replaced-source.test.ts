@@ -28,7 +28,7 @@ test('a source that is replaced while it is read is no source on record', async 
   );
   expect(isReplaced).toBe(true);
   expect(error).toBeInstanceOf(FileFormatError);
-  expect(error.problem).toContain('was replaced or changed while it was converted');
+  expect(error.problem).toContain('was replaced or changed while it was read');
   expect(existsSync(at('out'))).toBe(false);
 });
 
