@@ -1,4 +1,5 @@
 import { RequestError } from '../errors.ts';
+import { shown } from '../io/error-text.ts';
 import { type Checkpoint, requireComponent } from './checkpoint.ts';
 import { completeControlNet } from './complete-controlnet.ts';
 import type { Component, OpenComponent } from './component.ts';
@@ -103,7 +104,7 @@ function checkText(base: Checkpoint, controlnet: Component): void {
     return family ? familyTitles[family] : 'another model';
   };
   throw new RequestError({
-    problem: `the ControlNet was trained for another family than ${base.name}: it reads text of ${controlnet.config.cross_attention_dim} channels, the UNet of ${unet.config.cross_attention_dim}.`,
+    problem: `the ControlNet was trained for another family than ${base.name}: it reads text of ${shown(controlnet.config.cross_attention_dim)} channels, the UNet of ${shown(unet.config.cross_attention_dim)}.`,
     details: {
       ControlNet: `${nameOf(controlnet)}, ${controlnet.configFile}`,
       UNet: `${nameOf(unet)}, ${unet.configFile}`,

@@ -2,7 +2,8 @@ import type { LoraFacts } from '../checkpoint/lora/describe-lora.ts';
 import type { DeclaredValue, FactLines, FormatRoom } from '../formats/artifact.ts';
 import type { Format } from '../formats/format.ts';
 import { formats } from '../formats/open.ts';
-import { alignColumns, count, formatBytes, onOneLine } from '../text.ts';
+import { asName } from '../io/error-text.ts';
+import { alignColumns, count, formatBytes, onOneLine, printable } from '../text.ts';
 import { describeFinding } from '../weights/describe-finding.ts';
 import { sumOf, type WeightGroup } from '../weights/weight-groups.ts';
 import type {
@@ -83,9 +84,22 @@ function describeCheckpoint(checkpoint: CheckpointInspection): string[] {
   ];
 }
 
+/** What of a picture's texts is shown: they may come from anybody, and be of any length. */
+const [MOST_TEXTS, MOST_LINES, LONGEST_PICTURE_TEXT] = [6, 20, 8000];
+
 function describePicture({ path, width, height, texts }: PictureInspection): string[] {
-  const paragraphs = Object.entries(texts).map(([keyword, text]) => `${keyword}\n${text}`);
-  return [factLines({ picture: path, pixels: `${width} × ${height}` }), ...paragraphs];
+  const entries = Object.entries(texts);
+  const paragraphs = entries.slice(0, MOST_TEXTS).map(([keyword, text]) => {
+    // Indented, no line of theirs passes for one of ours.
+    const lines = printable(text, LONGEST_PICTURE_TEXT).split('\n', MOST_LINES);
+    return [onOneLine(keyword), ...lines.map((line) => `  ${line}`)].join('\n');
+  });
+  const more = entries.length - paragraphs.length;
+  return [
+    factLines({ picture: path, pixels: `${width} × ${height}` }),
+    ...paragraphs,
+    more > 0 ? `… and ${count(more, 'text')} more` : '',
+  ];
 }
 
 function describeWeights(file: WeightsInspection): string[] {
@@ -160,7 +174,7 @@ function describeArtifacts(inspection: ArtifactsInspection): string[] {
       artifact.path,
       artifact.format,
       formatBytes(artifact.byteLength),
-      ['attention', 'precision'].map((key) => artifact.options?.[key] ?? '').join(' '),
+      ['attention', 'precision'].map((key) => asName(artifact.options?.[key] ?? '')).join(' '),
     ]);
   return [
     factLines(facts),

@@ -9,8 +9,19 @@ import { SIGNATURE_BYTES } from './png-signature.ts';
 /** Length and type before a chunk's content, checksum after it. */
 const [BEFORE, AFTER] = [8, 4];
 
+/** Longest keyword, in bytes. */
+const LONGEST_KEYWORD = 79;
+/** A function takes so many arguments on every stack. */
+const PIECE = 1 << 12;
+
 const latin1 = (text: string) => Uint8Array.from(text, (sign) => sign.charCodeAt(0));
-const fromLatin1 = (bytes: Uint8Array) => String.fromCharCode(...bytes);
+
+function fromLatin1(bytes: Uint8Array): string {
+  let text = '';
+  for (let at = 0; at < bytes.length; at += PIECE)
+    text += String.fromCharCode(...bytes.subarray(at, at + PIECE));
+  return text;
+}
 
 /** A PNG file with texts by keyword, behind its header. Keywords are Latin-1, at most 79 characters. */
 export function withTexts(png: Uint8Array, texts: Readonly<Record<string, string>>): Uint8Array {
@@ -23,25 +34,24 @@ export function withTexts(png: Uint8Array, texts: Readonly<Record<string, string
 /** The texts in a PNG file, by keyword; compressed ones are left out. Damaged chunks end the search. */
 export function textsIn(png: Uint8Array): Record<string, string> {
   checkArguments('textsIn', { png: [png, bytes] });
-  const texts: Record<string, string> = {};
+  const texts = new Map<string, string>();
   for (let at = SIGNATURE_BYTES; at + BEFORE <= png.length; ) {
     const end = at + BEFORE + lengthAt(png, at);
     if (end > png.length) break;
     const type = fromLatin1(png.subarray(at + 4, at + BEFORE));
     const found = readText(type, png.subarray(at + BEFORE, end));
-    if (found) texts[found.keyword] = found.text;
+    if (found) texts.set(found.keyword, found.text);
     at = end + AFTER;
   }
-  return texts;
+  return Object.fromEntries(texts);
 }
 
 function readText(type: string, content: Uint8Array): { keyword: string; text: string } | undefined {
-  const end = content.indexOf(0);
-  if (end < 0 || (type !== 'tEXt' && type !== 'iTXt')) return undefined;
+  const end = content.subarray(0, LONGEST_KEYWORD + 1).indexOf(0);
+  if (end < 1 || (type !== 'tEXt' && type !== 'iTXt')) return undefined;
   const keyword = fromLatin1(content.subarray(0, end));
   const rest = content.subarray(end + 1);
-  if (type === 'tEXt')
-    return { keyword, text: Array.from(rest, (byte) => String.fromCharCode(byte)).join('') };
+  if (type === 'tEXt') return { keyword, text: fromLatin1(rest) };
   const [isCompressed] = rest;
   const language = rest.indexOf(0, 2);
   const translated = rest.indexOf(0, language + 1);

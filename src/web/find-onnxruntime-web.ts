@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { NotFoundError } from '../errors.ts';
+import { asName } from '../io/error-text.ts';
 import { installCommand } from '../io/install-command.ts';
 import { readJsonObject } from '../io/json/python-json.ts';
 
@@ -31,7 +32,7 @@ export async function findOnnxruntimeWeb(origins: readonly string[]): Promise<st
     if (folder === undefined) continue;
     const { version } = await readJsonObject(join(folder, '../package.json'));
     if (version === ORT_WEB_VERSION) return folder;
-    found.push(`${String(version)} in ${folder}`);
+    found.push(`${asName(version)} in ${folder}`);
   }
   throw new NotFoundError({
     problem:

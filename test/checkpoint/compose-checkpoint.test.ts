@@ -75,6 +75,13 @@ test('a ControlNet of another family is refused', () => {
   expect(error.advice).toBe('Take a ControlNet for Stable Diffusion 1.x.');
 });
 
+test('a ControlNet’s width of text may be anything, and is shown', () => {
+  const own = component('controlnet-sd21', 'controlnet');
+  const controlnets = [{ ...own, config: { ...own.config, cross_attention_dim: { toString: 1 } } }];
+  const error = thrownBy(() => composeCheckpoint(fullSizeCheckpoint('sd15'), { controlnets }));
+  expect(error.problem).toContain('it reads text of { toString: 1 } channels');
+});
+
 test('what is no refiner is refused as one', () => {
   const base = fullSizeCheckpoint('sdxl');
   const error = thrownBy(() => composeCheckpoint(base, { refiner: fullSizeCheckpoint('sd15') }));

@@ -57,6 +57,17 @@ test('weights that were kept though not finite are named', async () => {
   );
 });
 
+test('options on record that are no texts are shown as what they are', async () => {
+  const path = output('odd-options');
+  const record = JSON.parse(readFileSync(at('odd-options', 'sdconvert.json'), 'utf8'));
+  record.artifacts['onnx/unet'].options = {
+    attention: { toString: 1, valueOf: 1 },
+    precision: [['float16']],
+  };
+  writeFileSync(at('odd-options', 'sdconvert.json'), JSON.stringify(record));
+  expect(describe(await inspectArtifacts(path))).toContain('{ toString: 1, valueOf: 1 } [["float16"]]');
+});
+
 test('a file that was changed in its place is named, though it has its size', async () => {
   const path = output('changed');
   const data = at('changed', 'onnx/unet/model.onnx_data');

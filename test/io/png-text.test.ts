@@ -24,3 +24,13 @@ test('a file that ends within a chunk gives the texts before it', () => {
   expect(textsIn(png.subarray(0, 60))).toEqual({ one: 'é' });
   expect(textsIn(png.subarray(0, 5))).toEqual({});
 });
+
+test.each([
+  ['a keyword that is longer than any', 'k'.repeat(500_000), 'x', {}],
+  ['no keyword', '', 'x', {}],
+  ['a keyword of JavaScript’s own', '__proto__', 'x', Object.fromEntries([['__proto__', 'x']])],
+  ['a text of megabytes', 'parameters', 'y'.repeat(3e6), { parameters: 'y'.repeat(3e6) }],
+])('%s is read as what it is', (_, keyword, text, found) => {
+  const png = withTexts(encodePng(picture), Object.fromEntries([[keyword, text]]));
+  expect(textsIn(png)).toStrictEqual(found);
+});
