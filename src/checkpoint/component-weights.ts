@@ -111,7 +111,12 @@ async function openShards(folder: string, indexName: string): Promise<ComponentW
 /** Reads the shard of each tensor. Shard names are untrusted and become paths, so only plain file names are accepted. */
 async function readIndex(index: string): Promise<ReadonlyMap<string, string>> {
   const { weight_map: map } = await readJsonObject(index);
-  if (!isJsonObject(map)) throw new FileFormatError({ problem: `${index} has no weight_map.` });
+  if (!isJsonObject(map))
+    throw new FileFormatError({
+      problem: `${index} has no weight_map.`,
+      details: { found: shown(map) },
+      advice: 'It is damaged or not the file it should be: download it again.',
+    });
   const pairs = Object.entries(map).map(([tensor, shard]): [string, string] => {
     if (typeof shard === 'string' && /^[^/\\:]+\.(safetensors|bin)$/.test(shard) && !shard.includes('..'))
       return [tensor, shard];

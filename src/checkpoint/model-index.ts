@@ -2,7 +2,7 @@ import { basename, join, resolve } from 'node:path';
 import { ConfigError, NotFoundError, UnsupportedModelError } from '../errors.ts';
 import { parseHubId } from '../hub/hub-id.ts';
 import { listFolder, pathKind } from '../io/disk.ts';
-import { quote } from '../io/error-text.ts';
+import { quote, shown } from '../io/error-text.ts';
 import { type JsonObject, readJsonObject } from '../io/json/python-json.ts';
 import { notFound } from '../io/not-found.ts';
 import { shellWord } from '../io/shell-word.ts';
@@ -44,7 +44,11 @@ export async function readModelIndex(path: string): Promise<ModelIndex> {
   const modelIndex = await readJsonObject(file);
   const { _class_name: className } = modelIndex;
   if (typeof className !== 'string') {
-    throw new ConfigError({ problem: `${file} has no _class_name, the class of its pipeline.` });
+    throw new ConfigError({
+      problem: `${file} has no _class_name, the class of its pipeline.`,
+      details: { found: shown(className) },
+      advice: DAMAGED,
+    });
   }
   if (supportedPipelines.includes(className))
     return { modelIndex, parts: listParts(path, file, modelIndex), notes: [] };
@@ -131,32 +135,55 @@ function listParts(path: string, file: string, modelIndex: JsonObject): readonly
       throw new ConfigError({
         problem: `${file} names a component that is not a valid folder name.`,
         details: { found: quote(name) },
+        advice: DAMAGED,
       });
     }
     parts.push({ name, className, folder: join(path, name) });
   }
   if (parts.every(({ className }) => isWeightless(className))) {
-    throw new ConfigError({ problem: `${file} names no network.` });
+    throw new ConfigError({
+      problem: `${file} names no network.`,
+      details: { expected: EXPECTED },
+      advice: DAMAGED,
+    });
   }
   return parts;
 }
 
+const DAMAGED = 'It is damaged or not the file it should be: download it again.';
+const EXPECTED = 'a library and a class, such as "unet": ["diffusers", "UNet2DConditionModel"]';
+
+/** Components of the pipelines that are converted, with weights and without: none of them is a setting. */
+const networks = /^(unet|vae|(text_encoder|controlnet)(_\d+)?|safety_checker|image_encoder)$/;
+const weightless = /^(scheduler|tokenizer(_\d+)?|feature_extractor)$/;
+
 /** More components than any pipeline has; each is looked for on the disk. */
 const MOST_PARTS = 64;
 
-/** The names and classes of the components in model_index.json. Throws `ConfigError` for more than any pipeline has. */
+/**
+ * The names and classes of the components in model_index.json. Throws `ConfigError` for more than any pipeline has, and for one
+ * without a class of its kind.
+ */
 export function namedParts(
   modelIndex: JsonObject,
   file: string,
 ): (readonly [name: string, className: string])[] {
   const parts = Object.entries(modelIndex).flatMap(([name, value]) => {
-    // What is no list is a setting of the pipeline.
-    const className: unknown = Array.isArray(value) ? value[1] : undefined;
-    return typeof className === 'string' ? [[name, className] as const] : [];
+    const [library, className]: readonly unknown[] = Array.isArray(value) ? value : [value];
+    if (library === null) return []; // left out
+    const isClass = typeof library === 'string' && typeof className === 'string';
+    const wrong = isClass ? [isWeightless(className) ? networks : weightless] : [networks, weightless];
+    // What is no class is a setting of the pipeline.
+    if (!wrong.some((names) => names.test(name))) return isClass ? [[name, className] as const] : [];
+    throw new ConfigError({
+      problem: `${file} does not say what its ${name} is.`,
+      details: { expected: EXPECTED, found: shown(value) },
+      advice: DAMAGED,
+    });
   });
   if (parts.length <= MOST_PARTS) return parts;
   throw new ConfigError({
     problem: `${file} names ${parts.length} components, more than any pipeline has.`,
-    advice: 'It is damaged or not the file it should be: download it again.',
+    advice: DAMAGED,
   });
 }

@@ -228,6 +228,31 @@ describe('what is not a whole checkpoint is called by its name', () => {
   });
 });
 
+test.each([
+  ['unet', 'UNet2DConditionModel'],
+  ['unet', ['diffusers']],
+  ['unet', ['diffusers', null]],
+  ['unet', { class: 'UNet2DConditionModel' }],
+  ['vae', 5],
+  ['scheduler', [['diffusers', 'PNDMScheduler']]],
+  ['tokenizer_2', true],
+  ['unet', ['diffusers', 'DDIMScheduler']],
+  ['text_encoder_2', ['transformers', 'CLIPTokenizer']],
+  ['scheduler', ['diffusers', 'UNet2DConditionModel']],
+])('a %s that is no class is refused, instead of being left out: %j', async (name, entry) => {
+  const path = await write('no-class-of', { ...smallest, 'model_index.json': { ...index, [name]: entry } });
+  const { problem, advice } = await refusal(path);
+  expect(problem).toBe(`${join(path, 'model_index.json')} does not say what its ${name} is.`);
+  expect(advice).toContain('download it again');
+});
+
+test.each([null, [null, null], [null, 'AutoencoderKL']])('diffusers leaves out what is %j', async (vae) => {
+  const path = await write('left-out', { ...smallest, 'model_index.json': { ...index, vae } });
+  const checkpoint = await openCheckpoint(path);
+  expect(checkpoint.missing).toEqual([]);
+  await checkpoint.close();
+});
+
 describe('a part that is missing', () => {
   test('may be missing until it is needed', async () => {
     const path = await write('partial', {
