@@ -1,8 +1,5 @@
 import { z } from 'zod';
-import { LARGEST_SCALE } from '../convert/networks/vae-variant.ts';
-
-const factor = z.number().gt(0).max(LARGEST_SCALE);
-const bounded = z.number().min(-LARGEST_SCALE).max(LARGEST_SCALE);
+import { latentFactor, latentShift } from '../convert/config/number-ranges.ts';
 
 /**
  * What drawing needs to know beside the models, as `sdconvert.json` keeps it: packages and compiled models do not say it
@@ -14,10 +11,10 @@ export const pipelineSettings = z.object({
   /** The UNet's latents are (the VAE's − shift) · factor; with statistics of each channel, (the VAE's − mean) · factor / std. */
   latentScale: z
     .object({
-      factor,
-      shift: bounded,
-      mean: z.array(bounded).readonly().optional(),
-      std: z.array(factor).readonly().optional(),
+      factor: latentFactor,
+      shift: latentShift,
+      mean: z.array(latentShift).readonly().optional(),
+      std: z.array(latentFactor).readonly().optional(),
     })
     .optional(),
   /** What each tokenizer fills a prompt up with, by its folder. */

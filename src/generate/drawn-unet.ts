@@ -1,7 +1,9 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type Family, kindByChannels, kindTitles, type UNetKind } from '../checkpoint/family.ts';
-import { ConfigError, UnsupportedModelError } from '../errors.ts';
+import { latentSide } from '../convert/config/number-ranges.ts';
+import { parseConfig } from '../convert/config/parse-config.ts';
+import { UnsupportedModelError } from '../errors.ts';
 import { modelPlace } from '../formats/format.ts';
 import { withArtifact } from '../formats/open.ts';
 import { readJsonObject } from '../io/json/python-json.ts';
@@ -81,18 +83,18 @@ async function inputsOf({ paths }: Pick<ModelInFolder, 'paths'>) {
 }
 
 const configSchema = z.object({
-  sample_size: z.union([z.int(), z.tuple([z.int(), z.int()])]),
+  sample_size: z.union([latentSide, z.tuple([latentSide, latentSide])], 'a number, or a height and a width'),
   block_out_channels: z.array(z.int()).min(1),
 });
 
 /** The size it was trained on; every level but the last halves it. */
 async function trainedSize(unet: string): Promise<Pick<DrawnUnet, 'size' | 'multiple'>> {
-  const { data, error } = configSchema.safeParse(await readJsonObject(join(modelPlace(unet), 'config.json')));
-  if (!data)
-    throw new ConfigError({
-      problem: `the config in ${unet} does not say ${error.issues[0]?.path[0]?.toString()}.`,
-      advice: 'Convert the checkpoint again.',
-    });
+  const configFile = join(modelPlace(unet), 'config.json');
+  const data = parseConfig(configSchema, {
+    name: 'unet',
+    config: await readJsonObject(configFile),
+    configFile,
+  });
   const [height = 0, width = height] = [data.sample_size].flat();
   return { size: [height, width], multiple: 2 ** (data.block_out_channels.length - 1) };
 }

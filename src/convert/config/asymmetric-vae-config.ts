@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Component } from '../../checkpoint/checkpoint.ts';
 import { groups } from './number-ranges.ts';
-import { checkLevels, checkSizes, parseConfig } from './parse-config.ts';
+import { checkLevels, checkSizes, only, parseConfig } from './parse-config.ts';
 
 const counts = z.array(z.int().min(1)).min(1);
 
@@ -17,7 +17,7 @@ const schema = z.object({
   up_block_out_channels: counts,
   layers_per_up_block: z.int().min(1).default(1),
   norm_num_groups: groups.default(32),
-  act_fn: z.literal('silu', { error: '"silu"' }).default('silu'),
+  act_fn: only('silu'),
 });
 
 export type AsymmetricVaeConfig = z.output<typeof schema>;

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Component } from '../../checkpoint/checkpoint.ts';
 import { ConfigError } from '../../errors.ts';
 import { epsilon, groups } from './number-ranges.ts';
-import { checkLevels, checkSizes, type StatedSize } from './parse-config.ts';
+import { checkLevels, checkSizes, only, type StatedSize } from './parse-config.ts';
 
 export const blockType = (...names: [string, ...string[]]) =>
   z.array(z.enum(names, { error: names.join(' or ') }));
@@ -23,10 +23,6 @@ const sizeOrNull = z.int({ error: 'a number or null' }).nullable().default(null)
 
 /** What the number of frequencies is lowered by: diffusers' models have 0 or 1. */
 const shift = z.number().min(0, { error: 'a number from 0 to 1' }).max(1, { error: 'a number from 0 to 1' });
-
-/** A key that must be `value` or left out. */
-export const only = <T extends string | number | boolean | null>(value: T) =>
-  z.literal(value, { error: JSON.stringify(value) }).default(value as never);
 
 /**
  * Keys that the configs of UNet2DConditionModel and ControlNetModel share; defaults are diffusers', for keys that older

@@ -20,6 +20,22 @@ export const tokenId = z
   .min(0, { error: 'a number from 0 to 2147483647' })
   .max(2 ** 31 - 1, { error: 'a number from 0 to 2147483647' });
 
+/** Latents are about as large as 1: by what is further from it than this, none are scaled or shifted. */
+const LARGEST_SCALE = 1e6;
+const most = LARGEST_SCALE.toLocaleString('en');
+
+/** What latents are multiplied with. */
+export const latentFactor = z
+  .number({ error: `a number above 0, at most ${most}` })
+  .gt(0, { error: `a number above 0, at most ${most}` })
+  .max(LARGEST_SCALE, { error: `a number above 0, at most ${most}` });
+
+/** What is added to latents. */
+export const latentShift = z
+  .number({ error: `a number from −${most} to ${most}` })
+  .min(-LARGEST_SCALE, { error: `a number from −${most} to ${most}` })
+  .max(LARGEST_SCALE, { error: `a number from −${most} to ${most}` });
+
 /** The largest height or width of latents, 65,536 pixels: far below those whose shapes overflow Core ML's int32. */
 export const LARGEST_LATENT_SIDE = 8192;
 

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import type { Component } from '../../checkpoint/checkpoint.ts';
 import { ConfigError } from '../../errors.ts';
 import { shown } from '../../io/error-text.ts';
@@ -10,7 +10,7 @@ import { wanted } from '../../io/wanted.ts';
  */
 export function parseConfig<Schema extends z.ZodType>(
   schema: Schema,
-  component: Component,
+  component: Pick<Component, 'name' | 'config' | 'configFile'>,
 ): z.output<Schema> {
   const result = schema.safeParse(component.config, { reportInput: true });
   if (result.success) return result.data;
@@ -32,12 +32,16 @@ export function parseConfig<Schema extends z.ZodType>(
       found: `${key} = ${shown(issue.input)}`,
       supported: wanted(issue),
     },
-    advice: 'If the file is intact, this kind of model is not supported yet.',
+    advice: 'Download the file again; if it is intact, this kind of model is not supported yet.',
   });
 }
 
+/** A key that must be `value` or left out. */
+export const only = <T extends string | number | boolean | null>(value: T) =>
+  z.literal(value, { error: JSON.stringify(value) }).default(value as never);
+
 /** The class that a config names. */
-function classIn({ config: { _class_name: name } }: Component): { readonly class?: string } {
+function classIn({ config: { _class_name: name } }: Pick<Component, 'config'>): { readonly class?: string } {
   return typeof name === 'string' ? { class: name } : {};
 }
 
@@ -53,7 +57,10 @@ export interface StatedSize {
  * Throws `ConfigError` for the first size that the weights contradict; missing weights are reported when the network is
  * built.
  */
-export function checkSizes(component: Component, sizes: readonly StatedSize[]): void {
+export function checkSizes(
+  component: Pick<Component, 'name' | 'configFile' | 'weights'>,
+  sizes: readonly StatedSize[],
+): void {
   for (const { key, value, weight, axis } of sizes) {
     const found = component.weights.get(weight);
     const size = found?.shape[axis];
@@ -74,7 +81,10 @@ export function checkSizes(component: Component, sizes: readonly StatedSize[]): 
  * Throws `ConfigError` for the first list that is not as long as the first of them, which has an entry per level; a single
  * value holds for all levels.
  */
-export function checkLevels(component: Component, lists: Readonly<Record<string, unknown>>): void {
+export function checkLevels(
+  component: Pick<Component, 'name' | 'configFile'>,
+  lists: Readonly<Record<string, unknown>>,
+): void {
   const lengths = Object.entries(lists).flatMap(([key, list]) =>
     Array.isArray(list) ? [[key, list.length] as const] : [],
   );

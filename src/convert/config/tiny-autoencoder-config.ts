@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Component } from '../../checkpoint/checkpoint.ts';
-import { checkSizes, parseConfig } from './parse-config.ts';
+import { checkSizes, only, parseConfig } from './parse-config.ts';
 
 const blockCounts = z.array(z.int().min(0)).min(1);
 
@@ -11,8 +11,8 @@ const schema = z.object({
   num_encoder_blocks: blockCounts.default([1, 3, 3, 3]),
   num_decoder_blocks: blockCounts.default([3, 3, 3, 1]),
   upsampling_scaling_factor: z.int().min(1).default(2),
-  act_fn: z.literal('relu', { error: '"relu"' }).default('relu'),
-  upsample_fn: z.literal('nearest', { error: '"nearest"' }).default('nearest'),
+  act_fn: only('relu'),
+  upsample_fn: only('nearest'),
 });
 
 export type TinyAutoencoderConfig = z.output<typeof schema>;

@@ -9,10 +9,9 @@ import {
   type Depths,
   depths,
   depthsOf,
-  only,
 } from './contracting-path-config.ts';
 import { latentSide } from './number-ranges.ts';
-import { checkLevels, checkSizes, parseConfig } from './parse-config.ts';
+import { checkLevels, checkSizes, only, parseConfig } from './parse-config.ts';
 
 /** UNet2DConditionModel as in SD 1.x, 2.x and XL; defaults are diffusers', for keys that older files lack. */
 const schema = contractingPathSchema.extend({

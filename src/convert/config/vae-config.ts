@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Component } from '../../checkpoint/checkpoint.ts';
 import { groups } from './number-ranges.ts';
-import { checkLevels, checkSizes, parseConfig } from './parse-config.ts';
+import { checkLevels, checkSizes, only, parseConfig } from './parse-config.ts';
 
 /** AutoencoderKL; defaults are diffusers' own. */
 const schema = z.object({
@@ -13,7 +13,8 @@ const schema = z.object({
   norm_num_groups: groups.default(32),
   use_quant_conv: z.boolean().default(true),
   use_post_quant_conv: z.boolean().default(true),
-  act_fn: z.literal('silu', { error: '"silu"' }).default('silu'),
+  act_fn: only('silu'),
+  mid_block_add_attention: only(true),
   down_block_types: z.array(z.literal('DownEncoderBlock2D', { error: 'DownEncoderBlock2D' })),
   up_block_types: z.array(z.literal('UpDecoderBlock2D', { error: 'UpDecoderBlock2D' })),
 });

@@ -36,6 +36,3 @@ export interface VaeVariant {
  * appendix G), XL (Podell et al. 2023). The first is also diffusers' default for a VAE's config.
  */
 export const trainedFactors = { sd: 0.18215, xl: 0.13025 } as const;
-
-/** Latents are about as large as 1: by what is further from it than this, none are scaled or shifted. */
-export const LARGEST_SCALE = 1e6;

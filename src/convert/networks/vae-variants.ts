@@ -1,9 +1,9 @@
 import type { Component } from '../../checkpoint/checkpoint.ts';
-import { ConfigError } from '../../errors.ts';
+import { latentScaleConfig, type ScaledVae } from '../config/latent-scale-config.ts';
 import { asymmetricAutoencoderKl } from './asymmetric-autoencoder-kl.ts';
 import { autoencoderKl } from './autoencoder-kl.ts';
 import { autoencoderTiny } from './autoencoder-tiny.ts';
-import { LARGEST_SCALE, type VaeVariant } from './vae-variant.ts';
+import type { VaeVariant } from './vae-variant.ts';
 
 /** The kinds of VAE, by their classes in diffusers. */
 const variants: ReadonlyMap<unknown, VaeVariant> = new Map([
@@ -30,36 +30,11 @@ export interface LatentScale {
 }
 
 /** Scaling of a VAE's latents, from its config or from diffusers' defaults for its class. Throws `ConfigError` for impossible numbers. */
-export function latentScaleOf(vae: VaeFacts): LatentScale {
-  const { scaling_factor: factor, shift_factor: shift, latents_mean: mean, latents_std: std } = vae.config;
-  const scale: LatentScale = {
-    factor: typeof factor === 'number' ? factor : vaeVariant(vae).defaultFactor,
-    shift: typeof shift === 'number' ? shift : 0,
-    // diffusers reads both or neither.
-    ...(areNumbers(mean) && areNumbers(std) && { mean, std }),
+export function latentScaleOf(vae: VaeFacts & ScaledVae): LatentScale {
+  const { scaling_factor, shift_factor, latents_mean: mean, latents_std: std } = latentScaleConfig(vae);
+  return {
+    factor: scaling_factor ?? vaeVariant(vae).defaultFactor,
+    shift: shift_factor ?? 0,
+    ...(mean && std && { mean, std }), // diffusers reads both or neither
   };
-  const most = LARGEST_SCALE.toLocaleString('en');
-  if (!(scale.factor > 0 && scale.factor <= LARGEST_SCALE))
-    throw impossible('scaling_factor', scale.factor, `more than 0, at most ${most}`);
-  if (!(Math.abs(scale.shift) <= LARGEST_SCALE))
-    throw impossible('shift_factor', scale.shift, `from −${most} to ${most}`);
-  for (const each of scale.mean ?? [])
-    if (!(Math.abs(each) <= LARGEST_SCALE))
-      throw impossible('latents_mean', each, `from −${most} to ${most}`);
-  for (const each of scale.std ?? [])
-    if (!(each > 0 && each <= LARGEST_SCALE))
-      throw impossible('latents_std', each, `more than 0, at most ${most}`);
-  return scale;
-}
-
-function impossible(key: string, found: number, expected: string): ConfigError {
-  return new ConfigError({
-    problem: `the config of the VAE sets ${key} to ${found}, which is that of no latents.`,
-    details: { expected },
-    advice: 'The config is damaged: download it again.',
-  });
-}
-
-function areNumbers(value: unknown): value is readonly number[] {
-  return Array.isArray(value) && value.every((each) => typeof each === 'number');
 }
