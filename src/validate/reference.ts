@@ -138,7 +138,7 @@ export function checkpointReference(checkpoint: Checkpoint): RunnableReference {
   return {
     kind: 'runnable',
     path: checkpoint.path,
-    settings: modelSettings(new Map([...checkpoint.components].map(([name, { config }]) => [name, config]))),
+    settings: modelSettings(checkpoint.components),
     textEncoders: textEncodersOf(checkpoint),
     open: async (wanted) => runnable(checkpoint, wanted.network, graphOf(checkpoint, wanted)),
     async openQuantized(wanted, forms) {

@@ -1,12 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import type { InputSizes } from '../../src/convert/networks/realistic.ts';
-import { RequestError } from '../../src/errors.ts';
+import { ConfigError, RequestError } from '../../src/errors.ts';
 import type { ModelBorders } from '../../src/formats/runner.ts';
 import type { JsonObject } from '../../src/io/json/python-json.ts';
 import { modelSettings } from '../../src/validate/model-settings.ts';
 import { inputSizes, realisticCases } from '../../src/validate/realistic-inputs.ts';
 import type { TensorData } from '../../src/weights/tensor-data.ts';
 import { numbersOf } from '../../src/weights/tensor-values.ts';
+import { thrownBy } from '../support/thrown-by.ts';
 
 const sizes: InputSizes = {
   batch: 2,
@@ -51,7 +52,11 @@ describe('realistic inputs', () => {
   test('the text encoders of OpenCLIP get prompts that are filled up with 0, those of OpenAI with the end', () => {
     const [openAi, openClip] = ['quick_gelu', 'gelu'].map((hidden_act) => ({ hidden_act, vocab_size: 1000 }));
     const paddingOf = (network: 'text_encoder' | 'text_encoder_2', configs: [string, JsonObject][]) =>
-      only(network, 'input_ids', modelSettings(new Map(configs))).data.at(-1);
+      only(
+        network,
+        'input_ids',
+        modelSettings(new Map(configs.map(([name, config]) => [name, { config, configFile: name }]))),
+      ).data.at(-1);
     expect(paddingOf('text_encoder', [['text_encoder', { ...openAi }]])).toBe(999);
     expect(paddingOf('text_encoder', [['text_encoder', { ...openClip }]])).toBe(0);
     const ofXl: [string, JsonObject][] = [
@@ -60,6 +65,21 @@ describe('realistic inputs', () => {
     ];
     expect(paddingOf('text_encoder', ofXl)).toBe(999);
     expect(paddingOf('text_encoder_2', ofXl)).toBe(0);
+  });
+
+  test.each([
+    ['unet', { sample_size: 1e7 }],
+    ['unet', { sample_size: -8 }],
+    ['unet', { cross_attention_dim: 1e9 }],
+    ['text_encoder', { vocab_size: 0.5 }],
+    ['text_encoder', { vocab_size: 1e9 }],
+    ['vae', { scaling_factor: 0 }],
+    ['vae', { scaling_factor: 1e308 }],
+  ])('are not made of numbers of a config that no %s has: %j', (folder, config) => {
+    const error = thrownBy(() => modelSettings(new Map([[folder, { config, configFile: 'a/config.json' }]])));
+    expect(error).toBeInstanceOf(ConfigError);
+    expect(error.problem).toContain(`sets ${Object.keys(config)[0]} to a value`);
+    expect(error.details.file).toBe('a/config.json');
   });
 
   test('the UNet meets the first, a middle and the last timestep, each with latents of its own', () => {
