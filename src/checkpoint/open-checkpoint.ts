@@ -3,14 +3,13 @@ import { NotFoundError, UnsupportedModelError } from '../errors.ts';
 import { checkArguments, object, text } from '../io/check-call.ts';
 import { listFolder, pathKind } from '../io/disk.ts';
 import { folderInsteadOfFile } from '../io/disk-errors.ts';
-import { isJsonObject, parsePythonJson } from '../io/json/python-json.ts';
 import { repositoryOf, snapshotOf } from './cache-folder.ts';
 import { type Checkpoint, natureOf, notDownloaded, notesOnComponents } from './checkpoint.ts';
 import { type Component, type OpenComponent, openComponentFolder } from './component.ts';
 import { findWeightFile, type Variant } from './component-weights.ts';
 import { type ModelPart, readModelIndex } from './model-index.ts';
 import { isWeightless } from './recognize/pipelines.ts';
-import { readSideText, type SideFile, sideFileCalled } from './side-file.ts';
+import { readSideJson, type SideFile, sideFileCalled } from './side-file.ts';
 import { openSingleFile, type SingleFileOptions } from './single-file/open-single-file.ts';
 import { type PredictionType, predictionTitles } from './single-file/prediction.ts';
 import { completeTokenizer } from './tokenizer-files.ts';
@@ -76,8 +75,8 @@ async function predicting(
   const files = folders.get('scheduler') ?? [];
   const file = sideFileCalled(files, SCHEDULER);
   if (file === undefined) return ['The prediction type has no effect: the checkpoint has no scheduler.'];
-  const config = parsePythonJson(await readSideText(file), SCHEDULER);
-  const text = `${JSON.stringify({ ...(isJsonObject(config) ? config : {}), prediction_type: type }, null, 2)}\n`;
+  const config = await readSideJson(files, SCHEDULER);
+  const text = `${JSON.stringify({ ...config, prediction_type: type }, null, 2)}\n`;
   folders.set('scheduler', [...files.filter((each) => each !== file), { name: SCHEDULER, text }]);
   return [`The UNet predicts ${predictionTitles[type]}, as requested.`];
 }

@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import { readText } from '../io/disk.ts';
 import { type Hashed, writeHashed } from '../io/hashing/write-hashed.ts';
+import { type JsonObject, parseJsonObject } from '../io/json/python-json.ts';
 import { copyConfigFile } from '../io/json/strict-json.ts';
 
 /**
@@ -29,6 +30,16 @@ export function sideFileCalled(files: readonly SideFile[], name: string): SideFi
 /** Reads the text of a small file. Throws as reading does. */
 export async function readSideText(file: SideFile): Promise<string> {
   return typeof file === 'string' ? readText(file) : file.text;
+}
+
+/** The object in one of several files of JSON; `undefined` where there is none of that name. Throws `FileFormatError`, and as reading does. */
+export async function readSideJson(
+  files: readonly SideFile[],
+  name: string,
+): Promise<JsonObject | undefined> {
+  const file = sideFileCalled(files, name);
+  if (file === undefined) return undefined;
+  return parseJsonObject(await readSideText(file), typeof file === 'string' ? file : name);
 }
 
 /** Writes a small file to a path, and returns its size and SHA-256. Throws as `copyConfigFile` and `writeHashed` do. */

@@ -2,8 +2,9 @@ import { basename } from 'node:path';
 import { z } from 'zod';
 import { ConfigError } from '../errors.ts';
 import { quote, shown } from '../io/error-text.ts';
-import { isJsonObject, parsePythonJson, readJsonObject } from '../io/json/python-json.ts';
-import { readSideText, type SideFile, sideFileCalled } from './side-file.ts';
+import { type JsonObject, readJsonObject } from '../io/json/python-json.ts';
+import { whatIsWrong } from '../io/wanted.ts';
+import { readSideJson, type SideFile } from './side-file.ts';
 import { LARGEST_TOKEN_ID, tokenId } from './tokenizer-parts.ts';
 
 /**
@@ -50,29 +51,37 @@ const tokenizerSchema = z.object({
   added_tokens: z.array(z.object({ id: z.int(), content: z.string() })).default([]),
 });
 
-/** Ids of the tokens that were added to a vocabulary (by textual inversions, say), by their text. */
+/**
+ * Ids of the tokens that were added to a vocabulary (by textual inversions, say), by their text. Throws `FileFormatError` for files
+ * that hold no JSON object, and as `tokensIn` does.
+ */
 export async function addedTokens(files: readonly SideFile[]): Promise<ReadonlyMap<string, number>> {
-  const read = async (name: string): Promise<unknown> => {
-    const file = sideFileCalled(files, name);
-    return file === undefined ? {} : parsePythonJson(await readSideText(file), name);
-  };
-  return tokensIn(await read('added_tokens.json'), await read('tokenizer_config.json'));
+  const list = await readSideJson(files, 'added_tokens.json');
+  return tokensIn(list, await readSideJson(files, 'tokenizer_config.json'));
 }
 
 const decoderSchema = z.object({
-  added_tokens_decoder: z.record(z.string(), z.object({ content: z.string() })).optional(),
+  added_tokens_decoder: z.record(z.string(), z.object({ content: z.string() })).nullish(),
 });
 
 /**
  * Ids of the tokens in an `added_tokens.json`, and in a `tokenizer_config.json`, which lists them by id. Throws `ConfigError` for
- * numbers that no token can have.
+ * what is no token, and numbers that none can have.
  */
-export function tokensIn(list: unknown, config: unknown): ReadonlyMap<string, number> {
-  const { added_tokens_decoder: decoder = {} } = decoderSchema.safeParse(config).data ?? {};
-  const byNumber = Object.entries(decoder).map(([id, { content }]) => [content, Number(id)] as const);
+export function tokensIn(list: JsonObject = {}, config: JsonObject = {}): ReadonlyMap<string, number> {
+  const { data, error } = decoderSchema.safeParse(config, { reportInput: true });
+  if (!data)
+    throw new ConfigError({
+      problem: "The tokenizer's tokenizer_config.json lists an added token that is none.",
+      details: whatIsWrong(error),
+      advice: 'Download the checkpoint again.',
+    });
+  const byNumber = Object.entries(data.added_tokens_decoder ?? {}).map(
+    ([id, { content }]) => [content, Number(id)] as const,
+  );
   return new Map([
     ...numbered(byNumber, 'tokenizer_config.json'),
-    ...numbered(isJsonObject(list) ? Object.entries(list) : [], 'added_tokens.json'),
+    ...numbered(Object.entries(list), 'added_tokens.json'),
   ]);
 }
 

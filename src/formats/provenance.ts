@@ -71,9 +71,14 @@ export interface ArtifactRecord {
 
 const FILE = 'sdconvert.json';
 
+/** Path of the record of an output folder. */
+export function recordIn(output: string): string {
+  return join(output, FILE);
+}
+
 /** A text that changes with whatever changes a folder's record. */
 export function identityOfRecord(output: string): Promise<string | undefined> {
-  return identityOfFile(join(output, FILE));
+  return identityOfFile(recordIn(output));
 }
 
 /** A path that leads nowhere else, and names something: records are files, and may come from anybody. */
@@ -114,9 +119,9 @@ export const provenanceSchema = z.object({
 
 /** The provenance in an output folder; `undefined` where there is none. Throws `FileFormatError` for a file that is not ours. */
 export async function readProvenance(output: string): Promise<Provenance | undefined> {
-  const path = join(output, FILE);
+  const path = recordIn(output);
   if (!(await exists(path))) return undefined;
-  const { data, error } = provenanceSchema.safeParse(await readJsonObject(path));
+  const { data, error } = provenanceSchema.safeParse(await readJsonObject(path), { reportInput: true });
   if (!data) throw notOurs(path, error);
   const records = Object.entries(data.artifacts).map(([name, record]): [string, ArtifactRecord] => [
     name,
@@ -129,7 +134,7 @@ export async function readProvenance(output: string): Promise<Provenance | undef
  * Until when the files on record are known to be as on record (milliseconds since 1970): the date of the record. 0 where there is none.
  */
 export async function recordedAt(output: string): Promise<number> {
-  return (await lookAtFile(join(output, FILE)))?.changed ?? 0;
+  return (await lookAtFile(recordIn(output)))?.changed ?? 0;
 }
 
 /** Whether a folder holds a conversion's record, whatever is in it. */
@@ -185,7 +190,7 @@ async function changeRecord(
   const pending = (change.pending ?? found?.pending ?? []).filter((path) => !Object.hasOwn(written, path));
   const since = found && (await recordedAt(output));
   const isDoubtful = since !== undefined && (await holdDamage(output, sorted, fresh, since));
-  await writeJson(join(output, FILE), {
+  await writeJson(recordIn(output), {
     sdconvert: version,
     ...(checkpoint && { checkpoint }),
     ...(hub && hub.length > 0 && { hub }),
@@ -194,7 +199,7 @@ async function changeRecord(
     ...(change.item && { item: change.item }),
     artifacts: Object.fromEntries(sorted),
   } satisfies Provenance);
-  if (isDoubtful) await touchFile(join(output, FILE), new Date(since));
+  if (isDoubtful) await touchFile(recordIn(output), new Date(since));
 }
 
 /** The records without paths that are gone, and all below them. */
@@ -213,7 +218,7 @@ function withoutGone(
 /** Removes a record of nothing: of a run that ended before anything was complete. */
 export async function removeEmptyProvenance(output: string): Promise<void> {
   const { artifacts } = (await readProvenance(output)) ?? {};
-  if (artifacts && Object.keys(artifacts).length === 0) await removePath(join(output, FILE));
+  if (artifacts && Object.keys(artifacts).length === 0) await removePath(recordIn(output));
 }
 
 /**
@@ -258,7 +263,7 @@ export async function placeInOutput(path: string): Promise<PlaceInOutput | undef
   for (let depth = 1; depth <= 3; depth++) {
     const output = names.slice(0, -depth).join(sep) || sep;
     const place = names.slice(-depth).join('/');
-    if (layout.test(place) && (await pathKind(join(output, FILE))) === 'file') return { output, path: place };
+    if (layout.test(place) && (await pathKind(recordIn(output))) === 'file') return { output, path: place };
   }
   return undefined;
 }

@@ -1,14 +1,13 @@
 import { z } from 'zod';
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
-import { readSideText, sideFileCalled } from '../checkpoint/side-file.ts';
+import { readSideJson } from '../checkpoint/side-file.ts';
 import { traitsOf } from '../convert/traits.ts';
-import { isJsonObject, type JsonObject, parsePythonJson } from '../io/json/python-json.ts';
 import { withoutInfiniteDefaults } from '../io/json/strict-json.ts';
 import type { PipelineSettings } from './pipeline-settings.ts';
 
 /** Reads a checkpoint's settings for generating with its models. Throws what reading its configs throws. */
 export async function pipelineSettingsOf(checkpoint: Checkpoint): Promise<PipelineSettings> {
-  const scheduler = await readObject(checkpoint, 'scheduler', 'scheduler_config.json');
+  const scheduler = await readSideJson(checkpoint.folders.get('scheduler') ?? [], 'scheduler_config.json');
   const { latentScale } = traitsOf(checkpoint);
   const { force_zeros_for_empty_prompt: zeros, is_cosxl_edit: isCosXlEdit } = checkpoint.modelIndex;
   const padding: Record<string, string> = {};
@@ -31,21 +30,13 @@ const tokenSchema = z.union([
   z.object({ content: z.string() }).transform((token) => token.content),
 ]);
 
-async function paddingOf(checkpoint: Checkpoint, folder: string): Promise<string | undefined> {
+async function paddingOf({ folders }: Checkpoint, folder: string): Promise<string | undefined> {
   // The first file that names it takes precedence, as in transformers.
   for (const name of ['special_tokens_map.json', 'tokenizer_config.json']) {
-    const token = tokenSchema.safeParse((await readObject(checkpoint, folder, name))?.pad_token).data;
+    const token = tokenSchema.safeParse(
+      (await readSideJson(folders.get(folder) ?? [], name))?.pad_token,
+    ).data;
     if (token !== undefined) return token;
   }
   return undefined;
-}
-
-async function readObject(
-  { folders }: Checkpoint,
-  folder: string,
-  name: string,
-): Promise<JsonObject | undefined> {
-  const file = sideFileCalled(folders.get(folder) ?? [], name);
-  const value = file === undefined ? undefined : parsePythonJson(await readSideText(file), name);
-  return isJsonObject(value) ? value : undefined;
 }

@@ -6,16 +6,18 @@ import { PIXELS } from '../convert/networks/latents.ts';
 import { trainedFactors } from '../convert/networks/vae-variant.ts';
 import { type LatentScale, latentScaleOf } from '../convert/networks/vae-variants.ts';
 import type { PipelineSettings } from '../formats/pipeline-settings.ts';
-import { readProvenance } from '../formats/provenance.ts';
+import { readProvenance, recordIn } from '../formats/provenance.ts';
 import { exists } from '../io/disk.ts';
 import { type JsonObject, readJsonObject } from '../io/json/python-json.ts';
-import { ClipTokenizer, type ClipTokenizerFiles } from './clip-tokenizer.ts';
+import type { ClipTokenizer } from './clip-tokenizer.ts';
 import type { DrawingFolder } from './drawing-folder.ts';
-import { readTokenizerFiles } from './open-tokenizer.ts';
+import { openTokenizer, type TokenizerPlace } from './open-tokenizer.ts';
 
 /** Settings that generation needs besides the models. */
 export interface DrawingSettings {
   readonly scheduler: JsonObject;
+  /** The file that `scheduler` comes from, for errors. */
+  readonly schedulerFile: string;
   readonly latentScale: LatentScale;
   readonly zerosForEmptyPrompt: boolean;
   /** Whether the picture that pix2pix edits has its latents scaled, as diffusers' `is_cosxl_edit` says. */
@@ -34,6 +36,7 @@ export async function readSettings(
   { onProgress }: Context,
 ): Promise<DrawingSettings> {
   const known: FolderSettings = {
+    schedulerFile: recordIn(folder.output),
     ...(await readProvenance(folder.output))?.pipeline,
     ...(await settingsInFolder(join(folder.output, 'onnx'))),
     ...(await settingsInFolder(folder.path)),
@@ -48,8 +51,10 @@ export async function readSettings(
       type: 'note',
       message: `assuming ${assumed.join(' and ')}, as usual for ${familyTitles[family]}: ${folder.path} does not say.`,
     });
+  const usualFile = assetPath('schedulers', usual.scheduler, SCHEDULER);
   return {
-    scheduler: known.scheduler ?? (await readJsonObject(usualScheduler(usual.scheduler))),
+    scheduler: known.scheduler ?? (await readJsonObject(usualFile)),
+    schedulerFile: known.scheduler ? known.schedulerFile : usualFile,
     latentScale: known.latentScale ?? usual.latentScale,
     zerosForEmptyPrompt: known.zerosForEmptyPrompt ?? usual.zerosForEmptyPrompt,
     scalesEditedPicture: known.scalesEditedPicture ?? usual.scalesEditedPicture,
@@ -57,9 +62,13 @@ export async function readSettings(
   };
 }
 
-type FolderSettings = PipelineSettings & Partial<Pick<DrawingSettings, 'vaePixels'>>;
+interface FolderSettings extends PipelineSettings, Partial<Pick<DrawingSettings, 'vaePixels'>> {
+  readonly schedulerFile: string;
+}
 
-interface UsualSettings extends Omit<DrawingSettings, 'scheduler'> {
+const SCHEDULER = 'scheduler_config.json';
+
+interface UsualSettings extends Omit<DrawingSettings, 'scheduler' | 'schedulerFile'> {
   /** Name of a folder in `assets/schedulers`. */
   readonly scheduler: string;
 }
@@ -87,19 +96,17 @@ const usualSettings: { readonly [F in Family]: UsualSettings } = {
   'sdxl-refiner': { ...xl, zerosForEmptyPrompt: false },
 };
 
-function usualScheduler(name: string): string {
-  return assetPath('schedulers', name, 'scheduler_config.json');
-}
-
 /** Reads settings from the files of an `onnx` folder. */
-async function settingsInFolder(folder: string): Promise<FolderSettings> {
-  const scheduler = await optionalJson(join(folder, 'scheduler', 'scheduler_config.json'));
-  const vae = await optionalJson(join(folder, 'vae_decoder', 'config.json'));
+async function settingsInFolder(folder: string): Promise<Partial<FolderSettings>> {
+  const schedulerFile = join(folder, 'scheduler', SCHEDULER);
+  const scheduler = await optionalJson(schedulerFile);
+  const configFile = join(folder, 'vae_decoder', 'config.json');
+  const vae = await optionalJson(configFile);
   const { force_zeros_for_empty_prompt: zeros, is_cosxl_edit: isCosXlEdit } =
     (await optionalJson(join(folder, 'model_index.json'))) ?? {};
   return {
-    ...(scheduler && { scheduler }),
-    ...(vae && { latentScale: latentScaleOf({ config: vae }) }),
+    ...(scheduler && { scheduler, schedulerFile }),
+    ...(vae && { latentScale: latentScaleOf({ name: 'vae', config: vae, configFile }) }),
     ...(isTile(vae?.sample_size) && { vaePixels: vae.sample_size }),
     ...(typeof zeros === 'boolean' && { zerosForEmptyPrompt: zeros }),
     ...(isCosXlEdit === true && { scalesEditedPicture: true }),
@@ -123,30 +130,29 @@ const usualPadding: { readonly [F in Family]: Readonly<Record<string, string>> }
   'sdxl-refiner': { tokenizer_2: '!' },
 };
 
-/** Opens the tokenizer of a text encoder. Throws as `readTokenizerFilesOf` and `ClipTokenizer.fromFiles` do. */
+/** Opens the tokenizer of a text encoder. Throws as `placeOfTokenizer` and `openTokenizer` do. */
 export async function openTokenizerOf(
   folder: DrawingFolder,
   name: 'tokenizer' | 'tokenizer_2',
   family: Family,
 ): Promise<ClipTokenizer> {
-  return ClipTokenizer.fromFiles(await readTokenizerFilesOf(folder, name, family));
+  return openTokenizer(await placeOfTokenizer(folder, name, family));
 }
 
 /**
- * Reads the tokenizer of a text encoder: from its own folder, else with the vocabulary in `Resources`, else with
- * CLIP's, which all models share. A vocabulary is padded as `sdconvert.json` says, or as usual for the family. Throws
- * what `readTokenizerFiles` throws.
+ * Where the tokenizer of a text encoder is: in its own folder, else with the vocabulary in `Resources`, else with CLIP's, which all
+ * models share. A vocabulary is padded as `sdconvert.json` says, or as usual for the family. Throws as `readProvenance` does.
  */
-export async function readTokenizerFilesOf(
+export async function placeOfTokenizer(
   folder: DrawingFolder,
   name: 'tokenizer' | 'tokenizer_2',
   family: Family,
-): Promise<ClipTokenizerFiles> {
+): Promise<TokenizerPlace> {
   for (const place of [folder.path, join(folder.output, 'onnx')])
-    if (await exists(join(place, name, 'vocab.json'))) return readTokenizerFiles(join(place, name));
-  const padding = (await readProvenance(folder.output))?.pipeline?.padding?.[name];
-  const usual = padding ?? usualPadding[family][name];
+    if (await exists(join(place, name, 'vocab.json'))) return { folder: join(place, name) };
+  const recorded = (await readProvenance(folder.output))?.pipeline?.padding?.[name];
+  const padding = recorded ?? usualPadding[family][name];
   for (const place of [folder.path, join(folder.output, 'Resources')])
-    if (await exists(join(place, 'vocab.json'))) return readTokenizerFiles(place, usual);
-  return readTokenizerFiles(assetPath('tokenizers'), usual);
+    if (await exists(join(place, 'vocab.json'))) return { folder: place, padding };
+  return { folder: assetPath('tokenizers'), padding };
 }

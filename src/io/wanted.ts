@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { shown } from './error-text.ts';
 
 /**
  * What a schema takes in the place of what it refused, to follow "expected": `a whole number`, `at most 8`. A sentence of the schema's
@@ -22,9 +23,11 @@ export function wanted(issue: z.core.$ZodIssue): string {
   }
 }
 
-/** The first thing that a schema refused, as the details of an error: its place, and what is expected there. */
+/** The first thing that a schema refused, as the details of an error: its place, what is expected there and, where issues have it, what was found. */
 export function whatIsWrong({ issues: [issue] }: z.core.$ZodError): Readonly<Record<string, string>> {
-  return issue ? { [issue.path.join('.') || 'it']: `expected ${wanted(issue)}` } : {};
+  if (!issue) return {};
+  const found = issue.input === undefined ? '' : `, found ${shown(issue.input)}`;
+  return { [issue.path.join('.') || 'it']: `expected ${wanted(issue)}${found}` };
 }
 
 function amount(origin: string, bound: string, number: number | bigint): string {

@@ -97,7 +97,7 @@ export async function readAnalysis(path: string, expected: MeasuredOn): Promise<
 
 /** Reads an analysis of whatever model. Throws `NotFoundError`, and `FileFormatError` for another file. */
 export async function openAnalysis(path: string): Promise<Analysis> {
-  const { data, error } = schema.safeParse(await readJsonObject(path));
+  const { data, error } = schema.safeParse(await readJsonObject(path), { reportInput: true });
   if (!data) {
     throw new FileFormatError({
       problem: `${path} is not an analysis as sdconvert writes it.`,

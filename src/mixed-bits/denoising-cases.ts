@@ -12,8 +12,8 @@ import { beginWithNoise } from '../generate/pipelines/beginning.ts';
 import { denoise } from '../generate/pipelines/denoise.ts';
 import { classifierFree } from '../generate/pipelines/guidance.ts';
 import { noisePredictor } from '../generate/pipelines/predict-noise.ts';
+import { schedulerIn } from '../generate/read-scheduler.ts';
 import { encodePrompts } from '../generate/run-networks.ts';
-import { createScheduler } from '../generate/schedulers/create-scheduler.ts';
 import { createRng } from '../random/random.ts';
 import { openChain } from '../run/chain.ts';
 import { feedsFor } from '../run/feeds.ts';
@@ -51,7 +51,7 @@ export async function denoisingCases(
       advice: 'Measure with recorded inputs instead.',
     });
   const tokenizer = await openTokenizerOf(drawing, 'tokenizer', family);
-  const { scheduler: config } = await readSettings(drawing, family, context);
+  const { scheduler: config, schedulerFile } = await readSettings(drawing, family, context);
   const shape = [1, LATENT_CHANNELS, ...size];
   const encoder = await openChain(requireModel(drawing, 'text_encoder').paths, { optimize: false });
   const texts = [];
@@ -77,7 +77,7 @@ export async function denoisingCases(
       },
     };
     const normal = (count: number) => rng.normal(count);
-    const scheduler = createScheduler(config);
+    const scheduler = schedulerIn(schedulerFile, config);
     scheduler.setTimesteps(STEPS);
     const { pictures, timesteps } = beginWithNoise({ schedulers: [scheduler], shape, normal });
     const predict = noisePredictor({

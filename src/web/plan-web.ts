@@ -1,6 +1,5 @@
 import { basename } from 'node:path';
 import { kindTitles } from '../checkpoint/family.ts';
-import { tokenizerParts } from '../checkpoint/tokenizer-parts.ts';
 import type { Context } from '../context.ts';
 import { LATENT_CHANNELS, PIXELS } from '../convert/networks/latents.ts';
 import type { NetworkName } from '../convert/networks/networks.ts';
@@ -9,9 +8,11 @@ import { formats, withArtifact } from '../formats/open.ts';
 import { readProvenance } from '../formats/provenance.ts';
 import type { ClipTokenizerFiles } from '../generate/clip-tokenizer.ts';
 import { type DrawingFolder, findDrawingFolder, requireModel } from '../generate/drawing-folder.ts';
-import { readSettings, readTokenizerFilesOf } from '../generate/drawing-settings.ts';
+import { type DrawingSettings, placeOfTokenizer, readSettings } from '../generate/drawing-settings.ts';
 import { readDrawnUnet } from '../generate/drawn-unet.ts';
 import { textEncodersOf } from '../generate/encode-conditioning.ts';
+import { readCheckedTokenizer } from '../generate/open-tokenizer.ts';
+import { schedulerIn } from '../generate/read-scheduler.ts';
 import { createScheduler } from '../generate/schedulers/create-scheduler.ts';
 import {
   compatibleSchedulers,
@@ -58,13 +59,14 @@ export async function planWeb(input: string, context: Context): Promise<PlannedW
   const needed: readonly NetworkName[] = [...encoders, 'unet', 'vae_decoder'];
   const wanted = folder.models.has('vae_encoder') ? [...needed, 'vae_encoder' as const] : needed;
   const found = await Promise.all(wanted.map((name) => weighed(folder, name)));
-  const { scheduler, latentScale, zerosForEmptyPrompt } = await readSettings(folder, family, context);
+  const settings = await readSettings(folder, family, context);
+  const { scheduler, latentScale, zerosForEmptyPrompt } = settings;
   const tokenizers = await Promise.all(
     encoders.map(async (name) => {
       const tokenizer = name === 'text_encoder' ? 'tokenizer' : 'tokenizer_2';
-      const files = await readTokenizerFilesOf(folder, tokenizer, family);
-      tokenizerParts(files); // the page refuses what cannot be read, but when it is there
-      return [name, files] as const;
+      const place = await placeOfTokenizer(folder, tokenizer, family);
+      // The page refuses what cannot be read, but when it is there.
+      return [name, await readCheckedTokenizer(place)] as const;
     }),
   );
   return {
@@ -74,7 +76,7 @@ export async function planWeb(input: string, context: Context): Promise<PlannedW
     models: found.map(({ model }) => model),
     tokenizers: new Map(tokenizers),
     scheduler,
-    schedulers: schedulersFor(scheduler),
+    schedulers: schedulersFor(settings),
     zerosForEmptyPrompt,
     memory: memoryNeed(found.map(({ bytes }) => bytes)),
   };
@@ -109,16 +111,14 @@ async function weighed(
 }
 
 /** The checkpoint's own scheduler, then those that can replace it with this configuration. Throws `ConfigError`. */
-function schedulersFor(config: DrawnScheduler): string[] {
+function schedulersFor({ scheduler: config, schedulerFile }: DrawingSettings): string[] {
   const { _class_name: own } = config;
-  createScheduler(config); // the page would refuse it, too
+  schedulerIn(schedulerFile, config); // the page would refuse it, too
   if (!isSchedulerName(own)) return [];
   return [own, ...compatibleSchedulers(own).filter((name) => suits(config, name))].map(shortName);
 }
 
-type DrawnScheduler = PlannedWeb['scheduler'];
-
-function suits(config: DrawnScheduler, name: SchedulerName): boolean {
+function suits(config: DrawingSettings['scheduler'], name: SchedulerName): boolean {
   try {
     createScheduler(config, name);
     return true;

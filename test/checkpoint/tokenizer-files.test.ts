@@ -4,11 +4,11 @@ import { describe, expect, test } from 'vitest';
 import { readSideText, sideFileName } from '../../src/checkpoint/side-file.ts';
 import { swiftVocabulary } from '../../src/checkpoint/swift-vocabulary.ts';
 import { addedTokens, completeTokenizer, tokensIn } from '../../src/checkpoint/tokenizer-files.ts';
-import { FileFormatError } from '../../src/errors.ts';
+import { ConfigError, FileFormatError } from '../../src/errors.ts';
 import { ClipTokenizer } from '../../src/generate/clip-tokenizer.ts';
 import { writeText } from '../../src/io/disk.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
-import { thrownBy } from '../support/thrown-by.ts';
+import { rejectionOf, thrownBy } from '../support/thrown-by.ts';
 
 const at = temporaryFolder();
 const folder = new URL('../../models/sd-shapes/tokenizer/', import.meta.url);
@@ -57,7 +57,7 @@ test.each([true, false])(
 test.each([[{ '<a>': -1 }], [{ '<a>': 2 ** 40 }], [{ '<a>': '7' }]])(
   'added tokens have numbers that tokens can have: %j',
   (list) => {
-    expect(thrownBy(() => tokensIn(list, undefined)).problem).toBe(
+    expect(thrownBy(() => tokensIn(list)).problem).toBe(
       'The tokenizer\'s added_tokens.json gives the token "<a>" a number that none can have.',
     );
   },
@@ -67,6 +67,22 @@ test('a token that is listed by a number has one', () => {
   const config = { added_tokens_decoder: { x: { content: '<a>' } } };
   expect(thrownBy(() => tokensIn({}, config)).problem).toContain('tokenizer_config.json');
   expect(tokensIn({}, { added_tokens_decoder: { 7: { content: '<a>' } } })).toEqual(new Map([['<a>', 7]]));
+});
+
+test.each([{ 7: { content: '<a>' }, 8: {} }, { 7: '<a>' }, { 7: { content: 5 } }, ['<a>'], 'x', 1e308])(
+  'one token that is none is told, instead of leaving out all: %j',
+  (added_tokens_decoder) => {
+    const error = thrownBy(() => tokensIn({}, { added_tokens_decoder }));
+    expect(error).toBeInstanceOf(ConfigError);
+    expect(error.problem).toBe("The tokenizer's tokenizer_config.json lists an added token that is none.");
+    expect(Object.keys(error.details)[0]).toMatch(/^added_tokens_decoder/);
+  },
+);
+
+test('a list of added tokens that is no table is told with its path', async () => {
+  await writeText(at('list', 'added_tokens.json'), '["<a>"]');
+  const { problem } = await rejectionOf(addedTokens([at('list', 'added_tokens.json')]));
+  expect(problem).toBe(`${at('list', 'added_tokens.json')} does not hold a JSON object.`);
 });
 
 test('what is there is not made again, and another kind of tokenizer is left as it is', async () => {
@@ -86,7 +102,7 @@ test('added tokens stand in a list of their own, or in the configuration by numb
     ['<b>', 2],
     ['<a>', 1],
   ]);
-  expect(tokensIn(['no table'], 'nothing').size).toBe(0);
+  expect(tokensIn().size).toBe(0);
 });
 
 test('a prompt with an added token has its number', async () => {

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { ConfigError, NotFoundError } from '../../src/errors.ts';
 import { readScheduler } from '../../src/generate/read-scheduler.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
+import { rejectionOf } from '../support/thrown-by.ts';
 
 const at = temporaryFolder();
 
@@ -31,4 +32,18 @@ test('a folder without a scheduler is refused, and a file that is none', async (
   await expect(readScheduler(at('unknown'))).rejects.toThrow(ConfigError);
   write('list', '[]');
   await expect(readScheduler(at('list'))).rejects.toThrow(/scheduler_config\.json/);
+});
+
+test.each([
+  ['beta_start', '-1', /a number above 0/],
+  ['num_train_timesteps', '2147483648', /a whole number from 2 to 100000/],
+  ['beta_schedule', '{"toString": 1}', /linear/],
+  ['constructor', '5', /no such option/],
+])('a %s of %s is refused with the path of the file', async (key, value, expected) => {
+  write('wrong', `{"_class_name": "DDIMScheduler", "${key}": ${value}}`);
+  const error = await rejectionOf(readScheduler(at('wrong')));
+  expect(error).toBeInstanceOf(ConfigError);
+  expect(error.problem).toContain(`"${key}"`);
+  expect(error.details.expected).toMatch(expected);
+  expect(error.details.file).toBe(at('wrong', 'scheduler_config.json'));
 });

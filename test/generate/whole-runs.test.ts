@@ -195,7 +195,7 @@ async function encode(
   checkpoint: string,
   prompts: readonly string[],
 ): Promise<TensorData<'f32'>> {
-  const tokenizer = await openTokenizer(join(checkpoint, 'tokenizer'));
+  const tokenizer = await openTokenizer({ folder: join(checkpoint, 'tokenizer') });
   const encoder = await openNetwork([place('text_encoder')], { optimize: true });
   const rows = prompts.map((prompt) => tokenizer.encode(prompt, { maxLength: 77 }));
   const hiddenStates = await encodePrompts(encoder, rows);

@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
-import { readSideText, type SideFile, sideFileCalled } from '../../checkpoint/side-file.ts';
-import { tokensIn } from '../../checkpoint/tokenizer-files.ts';
+import { readSideJson, readSideText, type SideFile, sideFileCalled } from '../../checkpoint/side-file.ts';
+import { addedTokens } from '../../checkpoint/tokenizer-files.ts';
 import { tokenizerParts } from '../../checkpoint/tokenizer-parts.ts';
 import { ConfigError, FileFormatError, type SdConvertError } from '../../errors.ts';
 import { pipelineSettingsOf } from '../../formats/read-pipeline-settings.ts';
 import { createScheduler } from '../../generate/schedulers/create-scheduler.ts';
-import { type JsonObject, parseJsonObject } from '../../io/json/python-json.ts';
+import type { JsonObject } from '../../io/json/python-json.ts';
 import { checkConfigFile } from '../../io/json/strict-json.ts';
 
 /**
@@ -17,7 +17,7 @@ import { checkConfigFile } from '../../io/json/strict-json.ts';
 export async function checkSideFiles(checkpoint: Checkpoint, isBundled: boolean): Promise<readonly string[]> {
   const { folders } = checkpoint;
   await pipelineSettingsOf(checkpoint);
-  const scheduler = await jsonOf(folders.get('scheduler') ?? [], 'scheduler_config.json');
+  const scheduler = await readSideJson(folders.get('scheduler') ?? [], 'scheduler_config.json');
   const notes = scheduler ? noteOnScheduler(scheduler) : [];
   if (!isBundled) return notes;
   for (const [folder, files] of folders) {
@@ -45,9 +45,9 @@ function isOutOfRange({ cause }: ConfigError): boolean {
 async function noteOnTokenizer(folder: string, files: readonly SideFile[]): Promise<string[]> {
   const [vocab, merges] = [await textOf(files, 'vocab.json'), await textOf(files, 'merges.txt')];
   if (vocab === undefined || merges === undefined) return []; // told where they are needed
-  const config = await jsonOf(files, 'tokenizer_config.json');
-  const specialTokensMap = await jsonOf(files, 'special_tokens_map.json');
-  const added = tokensIn(await jsonOf(files, 'added_tokens.json'), config);
+  const config = await readSideJson(files, 'tokenizer_config.json');
+  const specialTokensMap = await readSideJson(files, 'special_tokens_map.json');
+  const added = await addedTokens(files);
   try {
     tokenizerParts({ vocab, merges, added, config, specialTokensMap });
     return [];
@@ -65,13 +65,6 @@ async function noteOnTokenizer(folder: string, files: readonly SideFile[]): Prom
 async function textOf(files: readonly SideFile[], name: string): Promise<string | undefined> {
   const file = sideFileCalled(files, name);
   return file && readSideText(file);
-}
-
-async function jsonOf(files: readonly SideFile[], name: string): Promise<JsonObject | undefined> {
-  const file = sideFileCalled(files, name);
-  if (file === undefined) return undefined;
-  const path = typeof file === 'string' ? file : name;
-  return parseJsonObject(await readSideText(file), path);
 }
 
 function refusedLater(what: string, { problem, details }: SdConvertError): string {

@@ -1,6 +1,6 @@
 import { RequestError } from '../../errors.ts';
 import type { DrawingSettings } from '../../generate/drawing-settings.ts';
-import { createScheduler } from '../../generate/schedulers/create-scheduler.ts';
+import { schedulerIn } from '../../generate/read-scheduler.ts';
 import type { Scheduler } from '../../generate/schedulers/scheduler.ts';
 import { type SchedulerName, schedulerCalled } from '../../generate/schedulers/scheduler-names.ts';
 import type { GenerateRequest } from './request.ts';
@@ -27,7 +27,7 @@ export function chooseSchedulers(
     });
   const choose = (asked: string | undefined): ChosenScheduler => {
     const newScheduler = () => {
-      const made = createScheduler(settings.scheduler, asked);
+      const made = schedulerIn(settings.schedulerFile, settings.scheduler, asked);
       made.setTimesteps(steps);
       return made;
     };

@@ -64,7 +64,7 @@ function optionsOf(config: SchedulerConfig, name: SchedulerName): SchedulerConfi
 }
 
 function isKnown(key: string): boolean {
-  return key.startsWith('_') || Object.values(classes).some(({ config }) => key in config.shape);
+  return key.startsWith('_') || Object.values(classes).some(({ config }) => Object.hasOwn(config.shape, key));
 }
 
 /** Refuses what diffusers accepts but turns into noise: a flow scheduler for a diffusion model, or the wrong preconditioning. */
