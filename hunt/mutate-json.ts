@@ -73,11 +73,17 @@ function changedList(list: Json[], at: number, random: Random): Json[] {
   }
 }
 
+/** What cannot become a text. */
+const noText: Json = Object.fromEntries([
+  ['toString', 1],
+  ['valueOf', 1],
+]);
+
 /** Something else in the place of a value. */
 function replaced(json: Json, random: Random): Json {
   switch (random.below(10)) {
     case 0:
-      return random.pick([null, true, false, [], {}, [[]], [null], { a: null }]);
+      return random.pick([null, true, false, [], {}, [[]], [null], { a: null }, noText]);
     case 1:
       return `${RAW}${nested(random)}`;
     case 2:

@@ -1,4 +1,6 @@
+import { inspect } from '../../src/commands/inspect.ts';
 import { SdConvertError } from '../../src/errors.ts';
+import { describe } from '../../src/inspect/describe.ts';
 import type { TensorStream } from '../../src/weights/tensor-stream.ts';
 import type { Weight } from '../../src/weights/weight.ts';
 
@@ -54,6 +56,16 @@ export async function drainStreams(streams: Iterable<TensorStream>): Promise<voi
       if (bytes > ENOUGH) return;
     }
   }
+}
+
+/** Inspects a path as the command does, up to the text for a person: that must be printable, and of a length to read. */
+export async function inspectAndDescribe(path: string): Promise<void> {
+  const text = describe(await inspect({ path }));
+  if (
+    text.length > LONGEST_SENTENCE ||
+    /\[object |\bundefined\b|(?![\n\t])[\p{Cc}\p{Cf}\u2028\u2029]/u.test(text)
+  )
+    throw new Error(`a description that nobody can read: ${JSON.stringify(text.slice(0, 2000))}`);
 }
 
 /** Longest sentence: it may name several things out of a file. */

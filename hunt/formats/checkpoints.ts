@@ -6,7 +6,7 @@ import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
 import { placeSideFile } from '../../src/checkpoint/side-file.ts';
 import { swiftVocabulary } from '../../src/checkpoint/swift-vocabulary.ts';
 import { completeTokenizer } from '../../src/checkpoint/tokenizer-files.ts';
-import { inspect } from '../../src/commands/inspect.ts';
+import { checkSideFiles } from '../../src/commands/conversion/side-files.ts';
 import { appleContract } from '../../src/convert/contracts/apple.ts';
 import { convert } from '../../src/convert/convert.ts';
 import { openTokenizer } from '../../src/generate/open-tokenizer.ts';
@@ -18,7 +18,7 @@ import type { Files, Format } from '../format.ts';
 import { mutateBytes } from '../mutate-bytes.ts';
 import { jsonMutators } from '../mutate-json.ts';
 import { mutateWords } from '../mutate-text.ts';
-import { attempts, drainWeights, refusable } from './attempts.ts';
+import { attempts, drainWeights, inspectAndDescribe, refusable } from './attempts.ts';
 import { loraSeeds, mutateLoraNames } from './lora-names.ts';
 import { bytesOf, inProject, wholeFolder } from './seeds.ts';
 
@@ -39,9 +39,10 @@ function fixture(name: string): string {
 
 /** Opens a checkpoint as `inspect` and `convert` do, and builds each of its networks for both contracts. */
 async function readCheckpoint(folder: string): Promise<void> {
-  await inspect({ path: folder });
+  await inspectAndDescribe(folder);
   const checkpoint = await openCheckpoint(folder);
   try {
+    await refusable(() => checkSideFiles(checkpoint, false))();
     // Not every checkpoint here is whole, and Core ML has fixed sizes.
     await refusable(() => [
       ...convert(checkpoint, { contract: appleContract, attention: 'SPLIT_EINSUM', sizes: {} }),
@@ -55,9 +56,9 @@ export const configs: Format = {
   name: 'configs',
   async seeds() {
     await makeRandomWeights();
-    return folders.map((folder) => wholeFolder(inProject(folder), /config\.json$|model_index\.json$/));
+    return folders.map((folder) => wholeFolder(inProject(folder), /(config|map|index)\.json$/));
   },
-  parts: [{ files: /\/config\.json$|model_index\.json$/, mutators: jsonMutators }],
+  parts: [{ files: /(config|map|index)\.json$/, mutators: jsonMutators }],
   read: readCheckpoint,
 };
 
@@ -140,7 +141,9 @@ export const tokenizers: Format = {
             if (typeof file !== 'string') await placeSideFile(file, join(folder, file.name));
       },
       async () =>
-        (await openTokenizer(folder)).textOf((await openTokenizer(folder)).encode(prompt, { maxLength: 77 })),
+        (await openTokenizer({ folder })).textOf(
+          (await openTokenizer({ folder })).encode(prompt, { maxLength: 77 }),
+        ),
     ]);
   },
 };

@@ -19,6 +19,7 @@ import { assetFolders, compiledFolders, irFolders, onnxFolders } from './clients
 import { knownHashes, queueJobs, storedResults } from './fleet.ts';
 import { hubAnswers } from './hub.ts';
 import { hubFaults } from './hub-faults.ts';
+import { modelSettings } from './model-settings.ts';
 import { modelCards, reports, servedAddresses, webPages } from './reports.ts';
 import { analyses, originalConfigs, png, provenance, recipes, textualInversions } from './small-files.ts';
 import { gguf, pickle, safetensors, torchLegacy, torchZip } from './weights.ts';
@@ -50,6 +51,7 @@ export const formats: readonly Format[] = [
   originalConfigs,
   textualInversions,
   provenance,
+  modelSettings,
   recipes,
   analyses,
   hubAnswers,

@@ -1,6 +1,9 @@
 import { crc32, deflateSync } from 'node:zlib';
 import type { Mutator } from '../format.ts';
 import { littleEndian, mutateBytes, oddNumber, overwritten } from '../mutate-bytes.ts';
+import { oddTexts } from '../mutate-text.ts';
+import type { Random } from '../random.ts';
+import { bytesOf } from './seeds.ts';
 
 interface Chunk {
   readonly type: string;
@@ -35,11 +38,18 @@ export const mutateChunks: Mutator = (bytes, random) => {
         data: mutateBytes(chunk.data, random),
       },
     ],
+    () => [{ type: random.pick(['tEXt', 'iTXt']), data: oddText(random) }],
     () => [{ ...chunk, data: mutateBytes(chunk.data, random) }],
     () => [{ ...chunk, data: overwritten(chunk.data, 0, littleEndian(oddNumber(random), 4)) }],
   ])();
   return fileOf(chunks.toSpliced(at, random.below(2), ...other));
 };
+
+/** A keyword and what stands behind it; either may be odd, or of any length. */
+function oddText(random: Random): Uint8Array {
+  const odd = (): string => random.pick([...oddTexts, 'k'.repeat(random.length(1 << 19)), 'parameters']);
+  return bytesOf(`${odd()}\0${random.pick(['', '\0\0\0\0'])}${odd()}`);
+}
 
 const SIGNATURE = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
 

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { configBeside } from '../../src/checkpoint/single-file/yaml-beside.ts';
 import { readPicture } from '../../src/commands/drawing/read-picture.ts';
-import { inspect } from '../../src/commands/inspect.ts';
 import { verify } from '../../src/commands/verify.ts';
 import { placeInOutput, readProvenance, recordOf, updateProvenance } from '../../src/formats/provenance.ts';
 import { encodePng } from '../../src/generate/png.ts';
 import { readTextualInversion } from '../../src/generate/prompt/read-textual-inversion.ts';
+import { withTexts } from '../../src/io/png-text.ts';
 import { choicesOf, readAnalysis } from '../../src/mixed-bits/analysis.ts';
 import { planRecipe, readRecipe } from '../../src/mixed-bits/recipe.ts';
 import { curveOf } from '../../src/report/facts/curve.ts';
@@ -13,7 +13,7 @@ import type { Files, Format } from '../format.ts';
 import { mutateBytes } from '../mutate-bytes.ts';
 import { jsonMutators } from '../mutate-json.ts';
 import { mutateWords } from '../mutate-text.ts';
-import { attempts } from './attempts.ts';
+import { attempts, inspectAndDescribe } from './attempts.ts';
 import { mutateChunks } from './png-chunks.ts';
 import { mutateHeader } from './safetensors-header.ts';
 import { bytesOf, eachFile } from './seeds.ts';
@@ -51,7 +51,7 @@ export const provenance: Format = {
     await attempts([
       () => readProvenance(folder),
       () => verify({ path: folder }),
-      () => inspect({ path: folder }),
+      () => inspectAndDescribe(folder),
       async () => {
         const place = await placeInOutput(path);
         if (place) await recordOf(place);
@@ -131,8 +131,12 @@ export const png: Format = {
   name: 'PNG',
   async seeds() {
     const data = Uint8Array.from({ length: 16 * 16 * 3 }, (_, index) => (index * 37) % 256);
-    return [new Map([['image.png', encodePng({ width: 16, height: 16, channels: 3, data })]])];
+    const picture = encodePng({ width: 16, height: 16, channels: 3, data });
+    return [new Map([['image.png', withTexts(picture, { parameters: 'a cat\nSteps: 20', Title: '猫' })]])];
   },
   parts: [{ files: /./, mutators: [mutateChunks, mutateChunks, mutateChunks, mutateBytes] }],
-  read: (folder) => readPicture(join(folder, 'image.png')),
+  async read(folder) {
+    const path = join(folder, 'image.png');
+    await attempts([() => readPicture(path), () => inspectAndDescribe(path)]);
+  },
 };
