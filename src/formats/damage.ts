@@ -83,5 +83,8 @@ export async function holdDamage(
   return false;
 }
 
-/** Hashes each file once in a process: a damaged one would be hashed again for every change of a record. */
+/**
+ * Hashes each file once in a process: a damaged one would be hashed again for every change of a record. It knows those that the process wrote
+ * or has found to be as on record: completing their folders for a client touches the folders, and must not cost reading gigabytes.
+ */
 export const hashUnseen = oncePerFile((path) => hashFile(path));

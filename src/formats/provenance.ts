@@ -12,7 +12,7 @@ import { whatIsWrong } from '../io/wanted.ts';
 import { version } from '../version.ts';
 import type { WeightFinding } from '../weights/examined-weight.ts';
 import type { WrittenFile } from './artifact.ts';
-import { holdDamage, within } from './damage.ts';
+import { hashUnseen, holdDamage, within } from './damage.ts';
 import { amount, findingSchema } from './finding-schema.ts';
 import { formatNames } from './format.ts';
 import { type PipelineSettings, pipelineSettings } from './pipeline-settings.ts';
@@ -200,6 +200,7 @@ async function changeRecord(
     artifacts: Object.fromEntries(sorted),
   } satisfies Provenance);
   if (isDoubtful) await touchFile(recordIn(output), new Date(since));
+  for (const { name, sha256 } of fresh) await hashUnseen.know(join(output, name), sha256);
 }
 
 /** The records without paths that are gone, and all below them. */

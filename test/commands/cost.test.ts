@@ -6,6 +6,7 @@ import { makeFullSizeCheckpoint } from '../../benchmarks/make-full-size-checkpoi
 import { measure } from '../../benchmarks/measure.ts';
 import type { ConvertOptions } from '../../src/commands/conversion/request.ts';
 import { convertCheckpoint } from '../../src/commands/convert.ts';
+import type { TargetName } from '../../src/formats/format.ts';
 import { openArtifact } from '../../src/formats/open.ts';
 import { fileTraffic } from '../../src/io/traffic.ts';
 import { streamIn } from '../../src/weights/tensor-stream.ts';
@@ -30,6 +31,8 @@ beforeAll(async () => {
 });
 
 beforeEach(() => void vi.mocked(streamIn).mockRestore());
+
+const main = join(import.meta.dirname, '../../cli/main.ts');
 
 const options = {
   models: ['unet'],
@@ -79,6 +82,25 @@ describe('every weight is read once, and once more where its numbers are counted
   });
 });
 
+describe.each<TargetName>(['onnx', 'coreml'])('clients are given %s models that are not read', (target) => {
+  const options = { bundle: true, targets: [target] } satisfies Partial<ConvertOptions>;
+  // Configs, tokenizers and programs are read several times, 11 MB in all; the models have half of the checkpoint's bytes.
+  const small = 0.15;
+
+  test('as they are written', async () => {
+    const { read } = await costOf(`given ${target}`, options);
+    expect(read).toBeGreaterThan(1.99);
+    expect(read).toBeLessThan(2 + small);
+  });
+
+  test('when they are there already, and another process wrote them: only the checkpoint is hashed', async () => {
+    const args = ['--convert-unet', '--target', target, '-o', at(`given ${target}`)];
+    const { read } = await measure([main, 'convert', '--quiet', '--model-version', checkpoint(), ...args]);
+    expect(read / bytesIn(checkpoint())).toBeGreaterThan(0.99);
+    expect(read / bytesIn(checkpoint())).toBeLessThan(1 + small);
+  });
+});
+
 test('this notices when a weight is read twice', async () => {
   // Without knowing which weights are the same, each target streams its own.
   vi.mocked(streamIn).mockImplementation((weight, dtype) => () => weight.stream(dtype));
@@ -88,7 +110,6 @@ test('this notices when a weight is read twice', async () => {
 });
 
 test('a conversion takes no more than 250 MB', async () => {
-  const main = join(import.meta.dirname, '../../cli/main.ts');
   const args = [
     'convert',
     '--quiet',
