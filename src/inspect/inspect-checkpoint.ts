@@ -22,7 +22,8 @@ import { nextCommand } from './next-command.ts';
  */
 export async function inspectCheckpoint(path: string): Promise<CheckpointInspection> {
   const modelIndex = await readJsonObject(join(path, 'model_index.json'));
-  const { components, missing, problems, variants } = await readParts(path, modelIndex);
+  const { opened, refusal } = await tryOpening(path);
+  const { components, missing, problems, variants } = await readParts(path, modelIndex, opened);
   const scheduler = await schedulerConfig(join(path, 'scheduler', 'scheduler_config.json')).catch((error) => {
     problems.push(problemOf(error));
     return null;
@@ -35,12 +36,11 @@ export async function inspectCheckpoint(path: string): Promise<CheckpointInspect
     folders: new Map(),
     missing,
     ...natureOf(components),
-    notes: [],
+    notes: opened?.notes ?? [],
     close: async () => {},
   };
-  const { refusal, notes } = await tryOpening(path);
   if (refusal && !problems.includes(refusal.problem)) problems.push(refusal.problem);
-  return { ...describeCheckpoint({ ...checkpoint, notes }, scheduler, refusal), variants, problems };
+  return { ...describeCheckpoint(checkpoint, scheduler, refusal), variants, problems };
 }
 
 /** Looks at a checkpoint in a single file, which could be opened. */
@@ -84,8 +84,8 @@ function describeCheckpoint(
   };
 }
 
-/** The parts that model_index.json names: those with weights opened and closed again. */
-async function readParts(path: string, modelIndex: JsonObject) {
+/** The parts that model_index.json names: those with weights, opened here where the checkpoint as a whole could not be. */
+async function readParts(path: string, modelIndex: JsonObject, opened: Checkpoint | undefined) {
   const components = new Map<string, Component>();
   const missing: string[] = [];
   const problems: string[] = [];
@@ -101,8 +101,7 @@ async function readParts(path: string, modelIndex: JsonObject) {
     const names = await listFolder(folder);
     for (const variant of variantsAmong(names)) variants.add(variant);
     try {
-      const component = await openComponentFolder(folder, { name, className });
-      await component.close();
+      const component = opened?.components.get(name) ?? (await openAndClose(folder, { name, className }));
       components.set(name, component);
     } catch (error) {
       problems.push(problemOf(error));
@@ -129,16 +128,22 @@ function tryNetworks(checkpoint: Checkpoint): NetworkInspection[] {
   });
 }
 
-/** Opens a checkpoint as `convert` does, for its notes or its refusal. */
-async function tryOpening(path: string): Promise<{ refusal?: SdConvertError; notes: readonly string[] }> {
+/** Opens a checkpoint as `convert` does and closes it again, or gives the refusal. */
+async function tryOpening(path: string): Promise<{ opened?: Checkpoint; refusal?: SdConvertError }> {
   try {
-    const { notes, close } = await openCheckpoint(path);
-    await close();
-    return { notes };
+    const opened = await openCheckpoint(path);
+    await opened.close();
+    return { opened };
   } catch (error) {
-    if (error instanceof SdConvertError) return { refusal: error, notes: [] };
+    if (error instanceof SdConvertError) return { refusal: error };
     throw error;
   }
+}
+
+async function openAndClose(...named: Parameters<typeof openComponentFolder>): Promise<Component> {
+  const component = await openComponentFolder(...named);
+  await component.close();
+  return component;
 }
 
 function nextStep(
