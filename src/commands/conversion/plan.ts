@@ -127,7 +127,8 @@ async function loraRecords(
   sources: SourceHashes,
 ): Promise<readonly LoraRecord[] | undefined> {
   const records: LoraRecord[] = [];
-  for (const { name, path, scale } of loras) records.push({ name, scale, sha256: await sources.hash(path) });
+  for (const { name, path, scale } of loras)
+    records.push({ name, scale, sha256: await sources.ofSource(path) });
   return records.length > 0 ? records : undefined;
 }
 

@@ -13,10 +13,13 @@ export class SourceHashes implements Resource {
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
   readonly #hashes = new Map<string, Promise<string>>();
+  /** What the conversion reads: to hash it is to open it again. */
+  readonly #sources = new Set<string>();
   readonly #hashOnce = oncePerFile(async (file) => {
-    await refuseReplaced(file); // to hash a file is to open it again
+    const isSource = this.#sources.has(file);
+    if (isSource) await refuseReplaced(file);
     const sha256 = await hashFile(file, this.#signal);
-    await refuseReplaced(file);
+    if (isSource) await refuseReplaced(file);
     await refuseDamagedBlob(file, sha256);
     return sha256;
   });
@@ -43,17 +46,23 @@ export class SourceHashes implements Resource {
     const hashes = sources.map(async (file): Promise<[string, string]> => {
       const path = pathFrom(this.#folder, file);
       const isInside = path !== '' && !path.startsWith('..') && !isAbsolute(path);
-      return [isInside ? path : basename(file), await this.hash(file)];
+      return [isInside ? path : basename(file), await this.ofSource(file)];
     });
     return Object.fromEntries(await Promise.all(hashes));
   }
 
-  /** Throws `FileFormatError` where a file that was hashed is not the one any more that is read. */
-  async checkUnchanged(): Promise<void> {
-    for (const file of this.#hashes.keys()) await refuseReplaced(file);
+  /** Hash of a file that the conversion reads. Throws as `hash`, and `FileFormatError` for one that was replaced since it was opened. */
+  ofSource(file: string): Promise<string> {
+    this.#sources.add(file);
+    return this.hash(file);
   }
 
-  /** Hash of any file, computed once. Throws `FileFormatError` for one that was replaced since it was opened, or damaged in the Hub's cache. */
+  /** Throws `FileFormatError` where a source that was hashed is not the file any more that is read. */
+  async checkUnchanged(): Promise<void> {
+    for (const file of this.#sources) await refuseReplaced(file);
+  }
+
+  /** Hash of any file, computed once. Throws `FileFormatError` for one that was damaged in the Hub's cache. */
   hash(file: string): Promise<string> {
     const known = this.#hashes.get(file);
     if (known) return known;
