@@ -13,6 +13,7 @@ import { isHubId, requireHubId } from '../hub/hub-id.ts';
 import { type HubOptions, ownHubOptions } from '../hub/hub-options.ts';
 import { unfinishedIn } from '../inspect/inspect-artifacts.ts';
 import { listFolder, lookAtFile, pathKind } from '../io/disk.ts';
+import { fileInsteadOfFolder } from '../io/disk-errors.ts';
 import { filesIn } from '../io/file-sizes.ts';
 import { hashStream } from '../io/hashing/hash-stream.ts';
 import { readStrictJson } from '../io/json/strict-json.ts';
@@ -138,7 +139,9 @@ async function folderOf({ path, hub }: VerifyRequest): Promise<string> {
     const folder = cachedRepository(cacheDir, requireHubId(path, hub?.endpoint).repo);
     if ((await pathKind(folder)) === 'folder') return folder;
   }
-  if ((await pathKind(path)) === 'folder') return path;
+  const kind = await pathKind(path);
+  if (kind === 'folder') return path;
+  if (kind === 'file') throw fileInsteadOfFolder(path);
   throw notFound(path, 'Name the output folder of a conversion, or a repository that was downloaded.');
 }
 

@@ -1,17 +1,38 @@
 import { basename, dirname } from 'node:path';
 import { FileFormatError } from '../errors.ts';
 import { realPath } from '../io/disk.ts';
+import { hashStream } from '../io/hashing/hash-stream.ts';
 import { remoteFile } from '../io/remote-files.ts';
+
+/** The hash that a file of the Hub's cache has by its name there; `undefined` for files elsewhere, and where the cache has no links. */
+async function hashByName(
+  file: string,
+): Promise<{ readonly as: 'sha256' | 'git'; readonly hash: string } | undefined> {
+  if (remoteFile(file)) return undefined;
+  const blob = await realPath(file);
+  const hash = basename(blob);
+  if (basename(dirname(blob)) !== 'blobs') return undefined;
+  if (/^[\da-f]{64}$/.test(hash)) return { as: 'sha256', hash };
+  return /^[\da-f]{40}$/.test(hash) ? { as: 'git', hash } : undefined;
+}
 
 /** Throws `FileFormatError` for a file of the Hub's cache that has another SHA-256 than its content is called by there. */
 export async function refuseDamagedBlob(file: string, sha256: string): Promise<void> {
-  if (remoteFile(file)) return;
-  const blob = await realPath(file);
-  const name = basename(blob);
-  if (basename(dirname(blob)) !== 'blobs' || !/^[\da-f]{64}$/.test(name) || name === sha256) return;
-  throw new FileFormatError({
+  const known = await hashByName(file);
+  if (known?.as === 'sha256' && known.hash !== sha256) throw damaged(file, known.hash, sha256);
+}
+
+/** The same of a file that nobody has hashed yet. Throws `InterruptedError`, too, and what reading throws. */
+export async function refuseDamagedFile(file: string, signal: AbortSignal | undefined): Promise<void> {
+  const known = await hashByName(file);
+  const found = known && (await hashStream(file, { as: known.as, signal }));
+  if (known && found !== undefined && found !== known.hash) throw damaged(file, known.hash, found);
+}
+
+function damaged(file: string, expected: string, found: string): FileFormatError {
+  return new FileFormatError({
     problem: `${file} is not what the Hub has: it was damaged in the cache.`,
-    details: { expected: `SHA-256 ${name}`, found: sha256 },
-    advice: 'sdconvert download with the name of the repository brings it again.',
+    details: { expected: `SHA-${expected.length === 64 ? '256' : '1'} ${expected}`, found },
+    advice: 'sdconvert download with the name of the repository, and not offline, brings it again.',
   });
 }

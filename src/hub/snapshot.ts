@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { DownloadError, NotFoundError, RepositoryNotFoundError, SdConvertError } from '../errors.ts';
 import { showRemoteFiles } from '../io/remote-files.ts';
+import { refuseDamagedFile } from './damaged-blob.ts';
 import { downloadFiles } from './download-files.ts';
 import { repositoryCache, sizeOf } from './hub-cache.ts';
 import { type Follower, type HubFile, isCommit, openRepository } from './hub-client.ts';
@@ -24,7 +25,7 @@ export interface Snapshot {
   readonly isCached: boolean;
   /**
    * Brings files into the folder; gives how many bytes had to come. Small files that are there are compared with the Hub's hashes,
-   * where `isThorough` all are.
+   * where `isThorough` all are; of the cache alone these, with their names there.
    */
   bring(names: readonly string[], onBytes?: OnBytes, isThorough?: boolean): Promise<number>;
   /** Makes files readable in the folder until it is closed: small ones come, of weights only what is read of them. */
@@ -62,9 +63,9 @@ export async function withSnapshot<T>(
   use: (snapshot: Snapshot) => Promise<T>,
 ): Promise<T> {
   const moved = movedTo(repo);
-  const cached = await openCached(repo, options);
+  const cached = await openCached(repo, options, follower);
   if (options.offline) {
-    const found = cached ?? (moved === undefined ? undefined : await openCached(moved, options));
+    const found = cached ?? (moved === undefined ? undefined : await openCached(moved, options, follower));
     if (found) return use(found);
     throw notInCache(repo, options);
   }
@@ -85,7 +86,11 @@ export async function withSnapshot<T>(
 }
 
 /** Opens the cached part of a repository's revision; `undefined` when nothing is cached. */
-async function openCached(repo: string, options: HubOptions): Promise<Snapshot | undefined> {
+async function openCached(
+  repo: string,
+  options: HubOptions,
+  { signal }: Follower,
+): Promise<Snapshot | undefined> {
   const cache = repositoryCache(options.cacheDir, repo);
   const commit = await cache.readRef(options.revision ?? newest);
   const names = commit ? await cache.files(commit) : [];
@@ -98,7 +103,10 @@ async function openCached(repo: string, options: HubOptions): Promise<Snapshot |
     folder,
     names,
     isCached: true,
-    bring: async () => 0,
+    async bring(wanted, _, isThorough) {
+      if (isThorough) for (const name of wanted) await refuseDamagedFile(join(folder, name), signal);
+      return 0;
+    },
     async show(wanted) {
       const files = wanted.map(async (name) => {
         return { name, byteLength: (await sizeOf(join(folder, name))) ?? 0, isCached: true };

@@ -103,6 +103,18 @@ describe('ready-made Core ML models', () => {
     expect([path, files.length]).toEqual(['y', 3]);
     expect(filesBelow('y')).toHaveLength(3);
   });
+
+  test('are not laid out where they were damaged in the cache, offline neither', async () => {
+    const request = { ...hub.options, repo: ready, variant: 'original/packages' };
+    const { path } = await download({ ...request, output: 'z' });
+    expect(path).toBe('z');
+    const [blob = ''] = filesBelow(hub.options.cacheDir).filter((name) => name.includes('/blobs/'));
+    const damaged = join(hub.options.cacheDir, blob);
+    writeFileSync(damaged, Buffer.alloc(lstatSync(damaged).size));
+    const error = await rejectionOf(download({ ...request, offline: true, output: 'w' }));
+    expect(error.problem).toMatch(/is not what the Hub has: it was damaged in the cache\.$/);
+    expect(existsSync('w')).toBe(false);
+  });
 });
 
 describe('a checkpoint', () => {
