@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import type { Argv } from 'yargs';
 import { RequestError } from '../../src/errors.ts';
 import { alignColumns } from '../../src/text.ts';
@@ -20,13 +19,15 @@ export const runCommand: Command = {
       'round-to-float16': roundToFloat16,
     } = argv as Arguments;
     if (target === undefined && record === undefined) throw nowhere();
-    if (target !== undefined && record !== undefined && resolve(target) === resolve(record))
+    const { realPlace } = await import('../../src/io/real-place.ts');
+    const isSame = async (a: string, b: string) => (await realPlace(a)) === (await realPlace(b));
+    if (target !== undefined && record !== undefined && (await isSame(target, record)))
       throw new RequestError({
         problem: `--outputs and --record both name ${target}: one would replace the other.`,
         advice: 'Leave one of them out; a record has the outputs, too.',
       });
     for (const [option, written] of [['--outputs', target] as const, ['--record', record] as const])
-      if (written !== undefined && resolve(written) === resolve(path))
+      if (written !== undefined && (await isSame(written, path)))
         throw new RequestError({
           problem: `${option} and --inputs both name ${path}: the inputs would be gone.`,
           advice: 'Name another file.',

@@ -10,13 +10,14 @@ import { requireOnnxruntime } from '../formats/onnx/run/onnx-session.ts';
 import { plannedFiles } from '../formats/onnx/write-onnx.ts';
 import { openArtifact } from '../formats/open.ts';
 import type { TensorMap } from '../formats/runner.ts';
-import { removePath } from '../io/disk.ts';
+import { exists, removePath } from '../io/disk.ts';
 import { makeTemporaryFolder } from '../io/temporary-folder.ts';
 import {
   type Analysis,
   choicesOf,
   errorOf,
   type MeasuredPoint,
+  openAnalysis,
   writeAnalysis,
 } from '../mixed-bits/analysis.ts';
 import {
@@ -37,8 +38,9 @@ import { formatBytes } from '../text.ts';
 import { checkRequest } from './check-request.ts';
 import { type Watched, whileOutputsStay } from './in-output.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
-import { type QuantizeResult, quantizeArtifact, refuseItself, refuseUnplaced } from './quantize.ts';
+import { type QuantizeResult, quantizeArtifact, refuseUnplaced } from './quantize.ts';
 import { refuseExisting } from './refuse-existing.ts';
+import { refuseNested } from './refuse-nested.ts';
 
 /** What to measure, and what to do with it. */
 export interface AnalyzeRequest extends FromHub {
@@ -123,9 +125,10 @@ async function analyzeUnet(request: WatchedRequest, context: Context): Promise<A
   const artifact = await openUnet(request.artifact);
   const { path: file } = artifact;
   if (target && output !== undefined) {
-    refuseItself(artifact, artifact.place(output));
     await refuseExisting(artifact.place(output), { force });
+    await refuseNested(artifact, artifact.place(output));
   }
+  if (await exists(request.analysis)) await openAnalysis(request.analysis);
   const cases = await inStage('draw', context, () => draw(file, request.prompts, context));
   const model = await openOnnx(file);
   const work = await makeTemporaryFolder();

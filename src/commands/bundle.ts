@@ -1,4 +1,4 @@
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { bundleComfyUi } from '../bundle/comfyui-packages.ts';
 import { type ClientFolder, modelsForClient, requireDrawable } from '../bundle/models-for-client.ts';
 import { bundleOnnxForClient } from '../bundle/onnx-client-folder.ts';
@@ -16,6 +16,7 @@ import { isConversion, readProvenance, recordBundle } from '../formats/provenanc
 import { exists, listFolder, whileLocked } from '../io/disk.ts';
 import { type JsonObject, readJsonObject } from '../io/json/python-json.ts';
 import { notFound } from '../io/not-found.ts';
+import { realPlace } from '../io/real-place.ts';
 import { modelsIn } from '../run/find-models.ts';
 import { checkRequest } from './check-request.ts';
 import { whileOutputsStay } from './in-output.ts';
@@ -75,7 +76,7 @@ export async function bundlePackages(
   const { folder } = request;
   if (!(await exists(folder))) throw notFound(folder, 'Name the output folder of a conversion.');
 
-  const isElsewhere = given.output !== undefined && resolve(given.output) !== resolve(folder);
+  const isElsewhere = given.output !== undefined && !(await isSame(given.output, folder));
   const output = isElsewhere ? given.output : folder;
   const bundleAll = async (): Promise<ClientBundle[]> => {
     const bundles: ClientBundle[] = [];
@@ -102,9 +103,13 @@ function purposeOf(clients: readonly ClientName[]): 'onnx' | 'packages' | 'model
   return target === 'onnx' ? 'onnx' : 'packages';
 }
 
+async function isSame(folder: string, other: string): Promise<boolean> {
+  return (await realPlace(folder)) === (await realPlace(other));
+}
+
 /** Models of two checkpoints in one folder would be loaded as one. */
 async function refuseOtherConversion(output: string, { folder }: BundleRequest): Promise<void> {
-  if (resolve(output) === resolve(folder) || !(await isConversion(output))) return;
+  if ((await isSame(output, folder)) || !(await isConversion(output))) return;
   throw new RequestError({
     problem: `${output} holds another conversion than ${folder}: a client would load both as one.`,
     advice: 'Name a folder of its own with -o.',

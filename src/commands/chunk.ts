@@ -11,12 +11,14 @@ import { writeFiles } from '../formats/write-files.ts';
 import { createFolders } from '../io/create-folders.ts';
 import { listFolder, lookAtFile, pathKind, removePath } from '../io/disk.ts';
 import { hashFile } from '../io/hashing/hash-file.ts';
+import { isWithin, realPlace } from '../io/real-place.ts';
 import { count, formatBytes } from '../text.ts';
 import { checkRequest } from './check-request.ts';
 import { recordOfWhole } from './chunked-record.ts';
 import { type Watched, whileOutputsLocked, whileOutputsStay } from './in-output.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
-import { refuseExisting } from './refuse-existing.ts';
+import { refuseExisting, refuseOthersBeside } from './refuse-existing.ts';
+import { refuseNested } from './refuse-nested.ts';
 
 /** The model to cut, and how. */
 export interface ChunkRequest extends FromHub {
@@ -61,12 +63,14 @@ export async function chunkArtifact(options: ChunkOptions, context: Context = {}
   const given = withDefaults<ChunkRequest, typeof chunkDefaults>(chunkDefaults, options);
   if (given.output === undefined || given.removeOriginal) await refuseInCache(given.artifact);
   const request = await locateRequested(given, { artifact: 'models' }, context);
-  return withArtifact(request.artifact, (artifact) => {
+  return withArtifact(request.artifact, async (artifact) => {
     const whole = artifact.format === 'onnx' ? dirname(resolve(artifact.path)) : resolve(artifact.path);
     const place = (index: number) => chunkPlace(artifact, request.output, index);
     // Those of another cut may be of another number: it is the name of the whole that all cuts share.
     const set = join(dirname(place(1)), basename(whole));
     const paths = request.removeOriginal ? [whole, set] : [set];
+    await refuseNested(artifact, place(1));
+    if (request.removeOriginal) await refuseWithin(place(1), whole);
     return whileOutputsLocked(paths, () =>
       inStage('chunk', context, async () => {
         const output = await whileOutputsStay([request.artifact], (requireUnchanged) =>
@@ -101,6 +105,7 @@ async function cutInto(
   if (model.name.chunk) throw isChunk(path);
   if (removeOriginal && artifact.format === 'onnx' && basename(artifact.path) !== 'model.onnx')
     throw notAFolder(path);
+  if (removeOriginal) await refuseOthersBeside(artifact, whole);
   const { chunks, note } = model.cut(maxChunkBytes);
   const planned = chunks.map((chunk, index) => ({
     chunk,
@@ -207,6 +212,15 @@ async function presentChunks(place: (index: number) => string): Promise<string[]
     const { chunk } = parsePath(name);
     const path = chunk && place(chunk.index);
     return path !== undefined && basename(path) === name ? [path] : [];
+  });
+}
+
+/** Throws `RequestError` for a chunk in the folder of the model that is to be removed. */
+async function refuseWithin(path: string, whole: string): Promise<void> {
+  if (!isWithin(await realPlace(path), await realPlace(whole))) return;
+  throw new RequestError({
+    problem: `${path} is in the folder of the model, and would be removed with it.`,
+    advice: 'Name a folder elsewhere with -o, or leave out --remove-original.',
   });
 }
 

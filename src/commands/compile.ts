@@ -10,6 +10,7 @@ import { checkRequest } from './check-request.ts';
 import { whileOutputsLocked, whileOutputsStay } from './in-output.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 import { refuseExisting } from './refuse-existing.ts';
+import { refuseNested } from './refuse-nested.ts';
 
 /** Package to compile, and the output. */
 export interface CompileRequest extends FromHub {
@@ -53,6 +54,7 @@ export async function compilePackage(
       advice: 'Name a .mlpackage: only packages can be compiled.',
     });
   const bundle = output ?? join(path, '..', `${modelName(path)}${endings.mlmodelc}`);
+  await refuseNested({ format, path }, bundle);
   return whileOutputsLocked([bundle], () =>
     inStage('compile', context, async () => {
       await refuseExisting(bundle, { force });

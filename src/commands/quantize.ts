@@ -1,4 +1,4 @@
-import { basename, dirname, resolve } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { type FromHub, locateRequested, refuseInCache } from '../checkpoint/from-hub/locate-requested.ts';
 import { type Context, inStage, throwIfInterrupted } from '../context.ts';
 import { RequestError } from '../errors.ts';
@@ -7,6 +7,8 @@ import { withArtifact } from '../formats/open.ts';
 import { forgetProvenance } from '../formats/provenance.ts';
 import { writeFiles } from '../formats/write-files.ts';
 import { createFolder } from '../io/create-folders.ts';
+import { pathKind } from '../io/disk.ts';
+import { realPlace } from '../io/real-place.ts';
 import { undividedNote } from '../quantize/equal-groups.ts';
 import type { QuantizationPlan } from '../quantize/plan.ts';
 import { reportWeight, type WeightReport } from '../quantize/quantized-weight.ts';
@@ -16,6 +18,7 @@ import { type Watched, whileOutputsLocked, whileOutputsStay } from './in-output.
 import { type OptionsOf, withDefaults } from './options.ts';
 import { openRecord } from './quantized-record.ts';
 import { refuseExisting } from './refuse-existing.ts';
+import { refuseNested } from './refuse-nested.ts';
 
 /** The model to quantise, and how. */
 export interface QuantizeRequest extends FromHub {
@@ -63,10 +66,11 @@ export async function quantizeArtifact(
   const given = withDefaults<QuantizeRequest, typeof quantizeDefaults>(quantizeDefaults, options);
   refuseUnplaced(given);
   if (given.inPlace) await refuseInCache(given.artifact);
-  const request = await locateRequested(given, { artifact: 'models' }, context);
+  const located = await locateRequested(given, { artifact: 'models' }, context);
+  const request = given.inPlace ? { ...located, artifact: await withoutLinks(located.artifact) } : located;
   return withArtifact(request.artifact, async (stored) => {
     const path = stored.place(request.output);
-    if (!request.inPlace) refuseItself(stored, path);
+    if (!request.inPlace) await refuseNested(stored, path);
     return whileOutputsLocked([path], () =>
       inStage('quantize', context, async () => {
         if (!request.inPlace) await refuseExisting(path, request);
@@ -147,14 +151,10 @@ export function refuseUnplaced({ output, inPlace }: Pick<QuantizeRequest, 'outpu
   );
 }
 
-/** Throws `RequestError` when the output is the model itself. */
-export function refuseItself({ format, path }: StoredArtifact, output: string): void {
-  const own = format === 'onnx' ? dirname(resolve(path)) : resolve(path);
-  if (resolve(output) !== own) return;
-  throw new RequestError({
-    problem: `--output ${output} is the model itself.`,
-    advice: 'Name another path, or pass --in-place instead, which cannot be undone.',
-  });
+/** The place of a model: its folder without links on its way, so that the model itself is replaced, and not a link to it. */
+async function withoutLinks(artifact: string): Promise<string> {
+  if ((await pathKind(artifact)) === 'folder') return realPlace(artifact);
+  return join(await realPlace(dirname(artifact)), basename(artifact));
 }
 
 function nothingChosen(path: string, candidates: number): RequestError {

@@ -1,4 +1,5 @@
 import { OutputExistsError } from '../errors.ts';
+import type { StoredArtifact } from '../formats/artifact.ts';
 import { locateArtifact } from '../formats/open.ts';
 import { exists, listFolder, lookAtFile, pathKind } from '../io/disk.ts';
 import { openSafetensors } from '../weights/safetensors-file.ts';
@@ -20,9 +21,24 @@ export async function refuseExisting(path: string, { force }: { readonly force: 
   if (names.length === 0) return;
   throw new OutputExistsError({
     problem: `${path} is a folder of something else than a model, and --force replaces models only.`,
-    details: { 'it holds': `${names.slice(0, 4).join(', ')}${names.length > 4 ? ', …' : ''}` },
+    details: { 'it holds': inShort(names) },
     advice: 'Name another --output, such as a folder in it.',
   });
+}
+
+/** Throws `OutputExistsError` for a model that is to be removed with its folder, where that has something else in it. */
+export async function refuseOthersBeside(artifact: StoredArtifact, folder: string): Promise<void> {
+  const others = await artifact.others();
+  if (others.length === 0) return;
+  throw new OutputExistsError({
+    problem: `${folder} holds something else than the model, and --remove-original would remove it.`,
+    details: { 'it holds': inShort(others) },
+    advice: 'Leave out --remove-original, or move it elsewhere.',
+  });
+}
+
+function inShort(names: readonly string[]): string {
+  return `${names.slice(0, 4).join(', ')}${names.length > 4 ? ', …' : ''}`;
 }
 
 /** More tensors than are recorded of a model's inputs and outputs. */

@@ -102,6 +102,8 @@ export interface StoredArtifact<F extends Format = Format> {
   runnable(options: RunnableOptions): Promise<Runnable>;
   /** Bytes of its files. */
   byteLength(): Promise<number>;
+  /** Names in its folder that are of something else: they would go with the folder. */
+  others(): Promise<readonly string[]>;
   /** Path of a chunk of it: beside it, in the format that is written. */
   chunkPath(chunk: Chunk): string;
   /** Destination of a rewritten artifact: a given output, or its own place. Throws `RequestError` for an impossible one. */

@@ -1,6 +1,7 @@
 import { promises as fs, type Stats } from 'node:fs';
-import { join, resolve, sep } from 'node:path';
+import { resolve } from 'node:path';
 import { FileFormatError } from '../errors.ts';
+import { isWithin } from './real-place.ts';
 
 interface Opened {
   /** Of the first of the handles that are open, or were last. */
@@ -90,10 +91,6 @@ export class OpenedFiles {
 }
 
 const watches = new Set<OpenedFiles>();
-
-function isWithin(path: string, place: string): boolean {
-  return path === place || path.startsWith(join(place, sep));
-}
 
 /** A text that changes with whatever a path leads to, and with its bytes; `undefined` where that is nothing. */
 export async function identityOfFile(path: string): Promise<string | undefined> {

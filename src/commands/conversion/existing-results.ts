@@ -31,8 +31,9 @@ export async function findExisting(
   { checkpoint, output, models, sources }: Planned,
   { force, verify }: Pick<ConvertRequest, 'force' | 'verify'>,
 ): Promise<ExistingResults> {
-  await refuseCheckpoint(output, checkpoint);
   const paths = models.flatMap(({ artifacts }) => artifacts.map(({ path }) => path));
+  const folders = paths.map((path) => path.split('/', 1)[0] ?? path);
+  await refuseCheckpoint(output, checkpoint, [...new Set(folders)]);
   const otherForms = await findOtherForms(output, paths);
   const kept = new Set<PlannedArtifact>();
   const components = models.map(({ component }) => component);

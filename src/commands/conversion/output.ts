@@ -5,6 +5,7 @@ import { OutputExistsError, RequestError } from '../../errors.ts';
 import { type CheckpointIdentity, isConversion, readProvenance } from '../../formats/provenance.ts';
 import { exists, listFolder, pathKind } from '../../io/disk.ts';
 import { filesBelow } from '../../io/file-sizes.ts';
+import { isWithin, realPlace } from '../../io/real-place.ts';
 import { remoteFile } from '../../io/remote-files.ts';
 
 /**
@@ -18,14 +19,27 @@ export async function outputFolder(wanted: string | undefined, { name, path }: C
   return isTaken ? `${own}-sdconvert` : own;
 }
 
-/** Throws `RequestError` for an output that is a checkpoint, this one or another, or is one of its own folders. */
-export async function refuseCheckpoint(output: string, { path, components }: Checkpoint): Promise<void> {
-  const place = resolve(output);
-  const files = [...components.values()].flatMap(({ files: own }) =>
-    own.map((file) => dirname(resolve(file))),
-  );
+/**
+ * Throws `RequestError` for an output that is a checkpoint, this one or another, or is one of its own folders, and for one that has
+ * the checkpoint where one of `folders`, as seen from it, will be written.
+ */
+export async function refuseCheckpoint(
+  output: string,
+  { path, components }: Checkpoint,
+  folders: readonly string[],
+): Promise<void> {
+  const place = await realPlace(output);
+  const files = new Set([...components.values()].flatMap(({ files: own }) => own.map(dirname)));
+  const own = await Promise.all([...files].map(realPlace));
+  for (const folder of folders)
+    if (own.some((each) => isWithin(each, join(place, folder))))
+      throw new RequestError({
+        problem: `${join(output, folder)} holds the checkpoint to convert, and the conversion would be written there.`,
+        advice: `Name another --output, such as ${join(dirname(place), `${basename(place)}-sdconvert`)}`,
+      });
   // The folder of a single-file checkpoint is any folder of models, so it may be the output.
-  const isOwn = (await pathKind(path)) === 'folder' && (place === resolve(path) || files.includes(place));
+  const isOwn =
+    (await pathKind(path)) === 'folder' && (place === (await realPlace(path)) || own.includes(place));
   if (!isOwn && !(await isCheckpoint(output))) return;
   throw new RequestError({
     problem: `${output} is a checkpoint${isOwn ? ', the one to convert' : ''}: nothing is written into it.`,

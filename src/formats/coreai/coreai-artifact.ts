@@ -55,6 +55,7 @@ function coreAiArtifact(path: string): StoredArtifact<'aimodel'> {
     runnable: async (options) => runnableTranslated(translatable(await asset()), options),
     byteLength: () => folderSize(path),
     // Not dirname: the path may be '.'.
+    others: async () => [], // a folder of its ending is one thing
     chunkPath: (chunk) => join(path, '..', `${chunkName(modelName(path), chunk)}${endings.aimodel}`),
     place: (output) => (output === undefined ? path : checkPlace(output)),
     async complete() {},

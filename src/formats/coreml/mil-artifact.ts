@@ -47,6 +47,7 @@ export function milArtifact<F extends CoreMlFormat>(
     runnable: async (options) => runnableTranslated(translatable(await model()), options),
     byteLength: () => folderSize(path),
     // Not dirname: the path may be '.'.
+    others: async () => [], // a folder of its ending is one thing
     chunkPath: (chunk) => join(path, '..', `${chunkName(modelName(path), chunk)}${endings.mlpackage}`),
     place: (output) => (output === undefined ? ownPlace(path) : checkPlace(output)),
     async complete() {},

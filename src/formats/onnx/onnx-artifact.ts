@@ -69,6 +69,11 @@ function onnxArtifact(path: string): StoredArtifact<'onnx'> {
       for (const name of names.add(basename(path))) sum += await sizeOfFile(join(folder, name));
       return sum;
     },
+    async others() {
+      const data = (await model()).dataFiles.map(({ location }) => location.split('/', 1)[0]);
+      const own = new Set([basename(path), 'config.json', ...data]);
+      return (await listFolder(folder)).filter((name) => !own.has(name) && !name.startsWith('.'));
+    },
     // Not dirname: the folder may be '.'.
     chunkPath: (chunk) => join(folder, isInFolder ? '..' : '.', chunkName(modelName(path), chunk)),
     place(output) {
