@@ -4,7 +4,7 @@ import type { StoredArtifact } from '../formats/artifact.ts';
 import { isWithin, realPlace } from '../io/real-place.ts';
 
 /** The folder of a model, which it is or is in, without links on its way. */
-export function folderOfModel({ format, path }: Pick<StoredArtifact, 'format' | 'path'>): Promise<string> {
+function folderOfModel({ format, path }: Pick<StoredArtifact, 'format' | 'path'>): Promise<string> {
   return realPlace(format === 'onnx' ? dirname(path) : path);
 }
 
