@@ -1,7 +1,8 @@
 import { dirname } from 'node:path';
 import { RequestError } from '../errors.ts';
 import type { StoredArtifact } from '../formats/artifact.ts';
-import { isWithin, realPlace } from '../io/real-place.ts';
+import { isWithin } from '../io/path-from.ts';
+import { realPlace } from '../io/real-place.ts';
 
 /** The folder of a model, which it is or is in, without links on its way. */
 function folderOfModel({ format, path }: Pick<StoredArtifact, 'format' | 'path'>): Promise<string> {

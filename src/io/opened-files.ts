@@ -1,7 +1,7 @@
 import { promises as fs, type Stats } from 'node:fs';
 import { resolve } from 'node:path';
 import { FileFormatError } from '../errors.ts';
-import { isWithin } from './real-place.ts';
+import { isWithin } from './path-from.ts';
 
 interface Opened {
   /** Of the first of the handles that are open, or were last. */

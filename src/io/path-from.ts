@@ -8,3 +8,8 @@ export function pathFrom(
 ): string {
   return relative(folder, path).split(sep).join('/');
 }
+
+/** Whether a path is a place or below it, by their names. */
+export function isWithin(path: string, place: string): boolean {
+  return path === place || path.startsWith(nodePath.join(place, nodePath.sep));
+}

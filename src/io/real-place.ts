@@ -1,20 +1,16 @@
-import { promises as fs } from 'node:fs';
-import { basename, dirname, join, resolve, sep } from 'node:path';
-import { isAbsent, rethrow } from './disk-errors.ts';
+import { basename, dirname, join, resolve } from 'node:path';
+import { NotFoundError } from '../errors.ts';
+import { realPath } from './disk.ts';
 
-/** A path without links on its way, as far as it is there: two paths lead to the same place where these are the same. */
+/**
+ * A path without links on its way, as far as it is there: two paths lead to the same place where these are the same. Throws
+ * `RequestError` where links lead around in a circle, or the way is forbidden.
+ */
 export async function realPlace(path: string): Promise<string> {
   const full = resolve(path);
-  try {
-    return await fs.realpath(full);
-  } catch (error) {
-    if (!isAbsent(error)) return rethrow('read', path)(error);
-    const parent = dirname(full);
-    return parent === full ? full : join(await realPlace(parent), basename(full));
-  }
-}
-
-/** Whether a path is a place or below it, by their names. */
-export function isWithin(path: string, place: string): boolean {
-  return path === place || path.startsWith(join(place, sep));
+  const parent = dirname(full);
+  return realPath(full).catch(async (error: unknown) => {
+    if (!(error instanceof NotFoundError) || parent === full) throw error;
+    return join(await realPlace(parent), basename(full));
+  });
 }

@@ -5,7 +5,8 @@ import { OutputExistsError, RequestError } from '../../errors.ts';
 import { type CheckpointIdentity, isConversion, readProvenance } from '../../formats/provenance.ts';
 import { exists, listFolder, pathKind } from '../../io/disk.ts';
 import { filesBelow } from '../../io/file-sizes.ts';
-import { isWithin, realPlace } from '../../io/real-place.ts';
+import { isWithin } from '../../io/path-from.ts';
+import { realPlace } from '../../io/real-place.ts';
 import { remoteFile } from '../../io/remote-files.ts';
 
 /**
