@@ -8,6 +8,7 @@ import { optimumContract } from '../../src/convert/contracts/optimum.ts';
 import { type ConvertOptions, convert, type Model, networksOf } from '../../src/convert/convert.ts';
 import { componentOf, type NetworkName } from '../../src/convert/networks/networks.ts';
 import {
+  ConfigError,
   MissingWeightError,
   NotFoundError,
   RequestError,
@@ -140,12 +141,26 @@ describe('a checkpoint that is not exactly of this network', () => {
   test('with heads that do not divide its channels is refused where they do not', () => {
     for (const attention of attentionImplementations) {
       const error = thrownBy(() => convertModel('unet', () => {}, { attention_head_dim: 7 }, attention));
-      expect(error).toBeInstanceOf(ShapeError);
-      expect(error.problem).toContain('at down_blocks.0.attentions.0.transformer_blocks.0.attn1.');
+      expect(error).toBeInstanceOf(ConfigError);
+      expect(error.problem).toMatch(
+        /attention_head_dim = 7 does not divide block_out_channels\[0\] = \d+\.$/,
+      );
     }
     const error = thrownBy(() => convertModel('text_encoder', () => {}, { num_attention_heads: 7 }));
-    expect(error).toBeInstanceOf(ShapeError);
-    expect(error.problem).toContain('at text_model.encoder.layers.0.self_attn.q_proj');
+    expect(error).toBeInstanceOf(ConfigError);
+    expect(error.problem).toMatch(/num_attention_heads = 7 does not divide hidden_size = \d+\.$/);
+  });
+
+  test('with sizes that leave the text another width than its encoder gives is refused', () => {
+    const xl = fullSizeCheckpoint('sdxl');
+    const unet = xl.components.get('unet');
+    if (!unet) throw new Error('there is no UNet');
+    const config = { ...unet.config, addition_time_embed_dim: 128 };
+    const components = new Map(xl.components).set('unet', { ...unet, config });
+    const error = thrownBy(() => convert({ ...xl, components }, { ...plain, models: ['unet'] }));
+    expect(error).toBeInstanceOf(ConfigError);
+    expect(error.problem).toContain('the UNet takes text of 2048 channels, and the encoder gives 1280');
+    expect(error.details).toEqual({ file: unet.configFile });
   });
 
   test('a list of positions, which old files carry, is no stranger', () => {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Component } from '../../checkpoint/checkpoint.ts';
-import { groups } from './number-ranges.ts';
-import { checkLevels, checkSizes, only, parseConfig } from './parse-config.ts';
+import { groups, layers } from './number-ranges.ts';
+import { checkDivisors, checkLevels, checkSizes, groupsOf, only, parseConfig } from './parse-config.ts';
 
 const counts = z.array(z.int().min(1)).min(1);
 
@@ -12,10 +12,10 @@ const schema = z.object({
   latent_channels: z.int().default(4),
   down_block_types: z.array(z.literal('DownEncoderBlock2D', { error: 'DownEncoderBlock2D' })),
   down_block_out_channels: counts,
-  layers_per_down_block: z.int().min(1).default(1),
+  layers_per_down_block: layers.default(1),
   up_block_types: z.array(z.literal('UpDecoderBlock2D', { error: 'UpDecoderBlock2D' })),
   up_block_out_channels: counts,
-  layers_per_up_block: z.int().min(1).default(1),
+  layers_per_up_block: layers.default(1),
   norm_num_groups: groups.default(32),
   act_fn: only('silu'),
 });
@@ -50,6 +50,10 @@ export function asymmetricVaeConfig(component: Component): AsymmetricVaeConfig {
       weight: `decoder.up_blocks.${level}.resnets.0.conv1.weight`,
       axis: 0,
     })),
+  ]);
+  checkDivisors(component, [
+    ...groupsOf(config.norm_num_groups, down_block_out_channels, 'down_block_out_channels'),
+    ...groupsOf(config.norm_num_groups, up_block_out_channels, 'up_block_out_channels'),
   ]);
   return config;
 }

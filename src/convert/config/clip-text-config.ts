@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Component } from '../../checkpoint/checkpoint.ts';
 import { epsilon, tokenId } from './number-ranges.ts';
-import { checkSizes, parseConfig } from './parse-config.ts';
+import { checkDivisors, checkSizes, parseConfig } from './parse-config.ts';
 
 /**
  * Context length of every CLIP text encoder of Stable Diffusion (Radford et al. 2021, §2.4): begin token, 75 tokens of
@@ -53,5 +53,7 @@ export function clipTextConfig(component: Component): ClipTextConfig {
       axis: 0,
     },
   ]);
+  const { num_attention_heads: value, hidden_size: width } = config;
+  checkDivisors(component, [{ key: 'num_attention_heads', value, of: 'hidden_size', width }]);
   return config;
 }

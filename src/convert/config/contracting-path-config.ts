@@ -1,17 +1,24 @@
 import { z } from 'zod';
 import type { Component } from '../../checkpoint/checkpoint.ts';
 import { ConfigError } from '../../errors.ts';
-import { epsilon, groups } from './number-ranges.ts';
-import { checkLevels, checkSizes, only, type StatedSize } from './parse-config.ts';
+import { epsilon, groups, layers, MOST_LAYERS } from './number-ranges.ts';
+import {
+  checkDivisors,
+  checkLevels,
+  checkSizes,
+  type Divisor,
+  groupsOf,
+  only,
+  type StatedSize,
+} from './parse-config.ts';
 
 export const blockType = (...names: [string, ...string[]]) =>
   z.array(z.enum(names, { error: names.join(' or ') }));
 const heads = z.int().min(1, { error: 'a number of at least 1' });
-/** Lists of this length are allocated before any weight is looked up: a damaged number must not fill the memory. */
-const MOST_LAYERS = 1000;
-const tooMany = { error: `a number of at most ${MOST_LAYERS}` };
-const layers = heads.max(MOST_LAYERS, tooMany);
-const depth = z.int().min(0, { error: 'a number of at least 0' }).max(MOST_LAYERS, tooMany);
+const depth = z
+  .int()
+  .min(0, { error: 'a number of at least 0' })
+  .max(MOST_LAYERS, { error: `a number of at most ${MOST_LAYERS}` });
 const perLevel = (number: z.ZodInt, least: number) =>
   z.union([number, z.array(number)], { error: `a number of at least ${least}, or a list of them` });
 
@@ -19,7 +26,11 @@ const perLevel = (number: z.ZodInt, least: number) =>
 export const depths = z.array(z.union([depth, z.array(depth).min(1)]), {
   error: 'a list of numbers of at least 0, or of lists of them',
 });
-const sizeOrNull = z.int({ error: 'a number or null' }).nullable().default(null);
+const sizeOrNull = z
+  .int({ error: 'a number or null' })
+  .min(1, { error: 'a number of at least 1, or null' })
+  .nullable()
+  .default(null);
 
 /** What the number of frequencies is lowered by: diffusers' models have 0 or 1. */
 const shift = z.number().min(0, { error: 'a number from 0 to 1' }).max(1, { error: 'a number from 0 to 1' });
@@ -120,16 +131,46 @@ export function contractingPathConfig(component: Component, parsed: Parsed): Con
     layers_per_block,
   });
   checkSizes(component, statedSizes(parsed));
+  const heads = levels(attention_head_dim, channels.length);
+  checkDivisors(component, [
+    ...groupsOf(parsed.norm_num_groups, channels, 'block_out_channels'),
+    ...headsOf(parsed, heads),
+    ...sinusoidsOf(parsed),
+  ]);
   const layers = levels(layers_per_block, channels.length);
   const depths = levels(transformer_layers_per_block, channels.length);
   return {
     ...parsed,
     layers,
-    heads: levels(attention_head_dim, channels.length),
+    heads,
     down_depths: depthsOf(component, 'transformer_layers_per_block', depths, layers),
     mid_depth: [depths.at(-1) ?? 1].flat()[0] ?? 1,
     added: addedConditions(component, parsed),
   };
+}
+
+/** Heads of the levels that have attention. */
+function headsOf(
+  { block_out_channels, down_block_types, mid_block_type }: Parsed,
+  heads: number[],
+): Divisor[] {
+  return block_out_channels.flatMap((width, level) => {
+    const isLast = level === block_out_channels.length - 1;
+    const attends =
+      down_block_types[level] === 'CrossAttnDownBlock2D' ||
+      (isLast && mid_block_type === 'UNetMidBlock2DCrossAttn');
+    const value = heads[level] ?? 1;
+    return attends ? [{ key: 'attention_head_dim', value, of: `block_out_channels[${level}]`, width }] : [];
+  });
+}
+
+/** A number is embedded in as many sines as cosines. */
+function sinusoidsOf({ block_out_channels: [first = 0], addition_time_embed_dim: added }: Parsed): Divisor[] {
+  const halves = { key: 'the number of sines and cosines', value: 2 };
+  return [
+    { ...halves, of: 'block_out_channels[0]', width: first },
+    ...(added === null ? [] : [{ ...halves, of: 'addition_time_embed_dim', width: added }]),
+  ];
 }
 
 /** Repeats a value that holds for all levels; a list is returned as it is. */

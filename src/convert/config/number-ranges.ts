@@ -8,6 +8,15 @@ import { z } from 'zod';
 /** Groups of a group normalisation; that they divide the channels is seen where it is built. */
 export const groups = z.int().min(1, { error: 'a number of at least 1' });
 
+/** Lists of this length are allocated before any weight is looked up: a damaged number must not fill the memory. */
+export const MOST_LAYERS = 1000;
+
+/** Layers of a level. */
+export const layers = z
+  .int()
+  .min(1, { error: 'a number of at least 1' })
+  .max(MOST_LAYERS, { error: `a number of at most ${MOST_LAYERS}` });
+
 /** What a normalisation adds to a variance. */
 export const epsilon = z
   .number()

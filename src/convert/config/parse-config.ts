@@ -77,6 +77,39 @@ export function checkSizes(
   }
 }
 
+/** A number in a config, and a width that it must divide. */
+export interface Divisor {
+  readonly key: string;
+  readonly value: number;
+  readonly of: string;
+  readonly width: number;
+}
+
+/** Throws `ConfigError` for the first number that does not divide its width: heads of an attention, groups of a normalisation. */
+export function checkDivisors(
+  component: Pick<Component, 'name' | 'configFile'>,
+  divisors: readonly Divisor[],
+): void {
+  for (const { key, value, of, width } of divisors) {
+    if (width % value === 0) continue;
+    throw new ConfigError({
+      problem: `the config of the ${component.name} contradicts itself: ${key} = ${value} does not divide ${of} = ${width}.`,
+      details: { file: component.configFile },
+      advice: 'Download the file again, or take it from the same source as the weights.',
+    });
+  }
+}
+
+/** Each level's width, which the groups of its normalisations must divide. */
+export function groupsOf(groups: number, widths: readonly number[], of: string): Divisor[] {
+  return widths.map((width, level) => ({
+    key: 'norm_num_groups',
+    value: groups,
+    of: `${of}[${level}]`,
+    width,
+  }));
+}
+
 /**
  * Throws `ConfigError` for the first list that is not as long as the first of them, which has an entry per level; a single
  * value holds for all levels.

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Component } from '../../checkpoint/checkpoint.ts';
 import { epsilon } from './number-ranges.ts';
-import { checkSizes, parseConfig } from './parse-config.ts';
+import { checkDivisors, checkSizes, parseConfig } from './parse-config.ts';
 
 /** CLIPVisionModel; defaults are transformers' own. */
 const visionSchema = z.object({
@@ -39,6 +39,10 @@ export function safetyCheckerConfig(component: Component): SafetyCheckerConfig {
       weight: 'vision_model.vision_model.encoder.layers.0.mlp.fc1.weight',
       axis: 0,
     },
+  ]);
+  const { num_attention_heads: value, hidden_size: width } = vision;
+  checkDivisors(component, [
+    { key: 'vision_config.num_attention_heads', value, of: 'vision_config.hidden_size', width },
   ]);
   return config;
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Component } from '../../checkpoint/checkpoint.ts';
-import { groups } from './number-ranges.ts';
-import { checkLevels, checkSizes, only, parseConfig } from './parse-config.ts';
+import { groups, layers } from './number-ranges.ts';
+import { checkDivisors, checkLevels, checkSizes, groupsOf, only, parseConfig } from './parse-config.ts';
 
 /** AutoencoderKL; defaults are diffusers' own. */
 const schema = z.object({
@@ -9,7 +9,7 @@ const schema = z.object({
   out_channels: z.int().default(3),
   latent_channels: z.int().default(4),
   block_out_channels: z.array(z.int()),
-  layers_per_block: z.int().default(1),
+  layers_per_block: layers.default(1),
   norm_num_groups: groups.default(32),
   use_quant_conv: z.boolean().default(true),
   use_post_quant_conv: z.boolean().default(true),
@@ -53,5 +53,6 @@ export function vaeConfig(component: Component): VaeConfig {
       axis: 0,
     })),
   ]);
+  checkDivisors(component, groupsOf(config.norm_num_groups, config.block_out_channels, 'block_out_channels'));
   return config;
 }

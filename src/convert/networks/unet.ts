@@ -1,3 +1,5 @@
+import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
+import { ConfigError } from '../../errors.ts';
 import type { Tensor } from '../../graph/tensor.ts';
 import type { TensorData } from '../../weights/tensor-data.ts';
 import { type UNetConfig, unetConfig } from '../config/unet-config.ts';
@@ -31,6 +33,17 @@ const outputs = {
 /** Number of a refiner's time_ids; the base UNet has 6. */
 const REFINER_TIME_IDS = 5;
 
+/** Throws `ConfigError` where the sizes of the added conditions leave another width to the text than its encoder gives. */
+function checkPooledText({ added }: UNetConfig, { components }: Checkpoint): void {
+  const given = components.get('text_encoder_2')?.weights.get('text_projection.weight')?.shape[0];
+  if (!added || given === undefined || given === added.text) return;
+  throw new ConfigError({
+    problem: `the UNet and the second text encoder contradict each other: beside ${added.ids} time_ids of addition_time_embed_dim = ${added.channels}, the UNet takes text of ${added.text} channels, and the encoder gives ${given}.`,
+    details: { file: components.get('unet')?.configFile ?? 'the config of the UNet' },
+    advice: 'Take both from the same checkpoint, or download the config again.',
+  });
+}
+
 /** Facts that all UNets share. */
 const shared = {
   part: 'unet' as const,
@@ -44,6 +57,7 @@ const shared = {
   outputs,
   read: unetConfig,
   sizes(config, options, checkpoint) {
+    checkPooledText(config, checkpoint);
     const [latentHeight, latentWidth] = config.sample_size;
     // A refiner takes over the latents of the checkpoint's UNet, so it has their size.
     return denoiserSizes('UNet', config, options, { latentHeight, latentWidth, ...ownSizes(checkpoint) });

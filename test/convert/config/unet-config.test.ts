@@ -107,6 +107,33 @@ test.each([
   expect(error.problem).toContain(problem);
 });
 
+test.each<[JsonObject, string]>([
+  [{ norm_num_groups: 7 }, 'norm_num_groups = 7 does not divide block_out_channels[0] = 320'],
+  [{ attention_head_dim: 3 }, 'attention_head_dim = 3 does not divide block_out_channels[0] = 320'],
+  [{ attention_head_dim: [5, 11] }, 'attention_head_dim = 11 does not divide block_out_channels[1] = 640'],
+  [xl(255), 'the number of sines and cosines = 2 does not divide addition_time_embed_dim = 255'],
+])('numbers that do not divide a width are refused before a graph is built: %j', (config, problem) => {
+  const error = thrownBy(() => read({ ...least, ...config }));
+  expect(error).toBeInstanceOf(ConfigError);
+  expect(error.problem).toContain(problem);
+  expect(error.details).toEqual({ file: 'unet/config.json' });
+});
+
+test.each([-1, 0])('there are no added conditions of %i channels', (channels) => {
+  expect(thrownBy(() => read({ ...least, ...xl(channels) })).details).toMatchObject({
+    found: `addition_time_embed_dim = ${channels}`,
+    supported: 'a number of at least 1, or null',
+  });
+});
+
+function xl(channels: number): JsonObject {
+  return {
+    addition_embed_type: 'text_time',
+    addition_time_embed_dim: channels,
+    projection_class_embeddings_input_dim: 2816,
+  };
+}
+
 test('null says as little as nothing, where diffusers writes it for what it leaves to a default', () => {
   const nulls = {
     upcast_attention: null,
