@@ -43,7 +43,9 @@ export function everyName<Name extends string>(names: Readonly<Record<Name, true
 /** Checks an option that counts something. Throws `RequestError` unless it is a whole number of at least `least`. */
 export function wholeNumber(value: number, option: string, least: number): number {
   if (Number.isSafeInteger(value) && value >= least) return value;
-  throw new RequestError({ problem: `${option} ${value} is not a whole number of at least ${least}.` });
+  const range =
+    value > Number.MAX_SAFE_INTEGER ? `from ${least} to ${Number.MAX_SAFE_INTEGER}` : `of at least ${least}`;
+  throw new RequestError({ problem: `${option} ${value} is not a whole number ${range}.` });
 }
 
 /** Parses two whole numbers of at least 0, `1024,768`; `undefined` without a text. Throws `RequestError`. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { parseBytes } from '../../cli/options.ts';
+import { parseBytes, wholeNumber } from '../../cli/options.ts';
 import { thrownBy } from '../support/thrown-by.ts';
 
 test.each([
@@ -31,3 +31,11 @@ test.each(['', '-1', 'GB', '1,5GB', '1.2.3GB', '1e400', '9999999999999GB', 'NaN'
     );
   },
 );
+
+test('a number of things is whole, and no larger than can be counted', () => {
+  const refusal = (value: number) => thrownBy(() => wholeNumber(value, '--steps', 1)).problem;
+  for (const value of [0, -1, 0.5, 1.5])
+    expect(refusal(value)).toBe(`--steps ${value} is not a whole number of at least 1.`);
+  for (const value of [1e20, 1e300])
+    expect(refusal(value)).toMatch(/is not a whole number from 1 to 9007199254740991\.$/);
+});
