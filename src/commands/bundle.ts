@@ -12,8 +12,8 @@ import { type Context, inStage } from '../context.ts';
 import { NotFoundError, RequestError } from '../errors.ts';
 import type { WrittenFile } from '../formats/artifact.ts';
 import type { Compiler } from '../formats/coreml/compiled/compilers.ts';
-import { isConversion, readProvenance, recordBundle } from '../formats/provenance.ts';
-import { exists, listFolder, whileLocked } from '../io/disk.ts';
+import { isConversion, readProvenance, recordBundle, whileConversionLocked } from '../formats/provenance.ts';
+import { exists, listFolder } from '../io/disk.ts';
 import { type JsonObject, readJsonObject } from '../io/json/python-json.ts';
 import { notFound } from '../io/not-found.ts';
 import { realPlace } from '../io/real-place.ts';
@@ -88,7 +88,7 @@ export async function bundlePackages(
     return bundles;
   };
   const bundles = await inStage('bundle', context, async () => {
-    const made = await whileLocked(output, () => whileOutputsStay([folder], bundleAll));
+    const made = await whileConversionLocked(output, () => whileOutputsStay([folder], bundleAll));
     return { output: made, detail: made.map((each) => each.folder).join(', ') };
   });
   const [first] = bundles;

@@ -1,8 +1,8 @@
 import { dirname, join, resolve } from 'node:path';
 import { InterruptedError, OutputBusyError } from '../errors.ts';
 import { endings } from '../formats/format.ts';
-import { identityOfRecord, placeInOutput } from '../formats/provenance.ts';
-import { pathKind, whileLocked, whileNameLocked } from '../io/disk.ts';
+import { identityOfRecord, placeInOutput, whileConversionLocked } from '../formats/provenance.ts';
+import { pathKind, whileNameLocked } from '../io/disk.ts';
 import { OpenedFiles } from '../io/opened-files.ts';
 import { isHeldHere, otherWriter } from '../io/stages/folder-lock.ts';
 
@@ -15,7 +15,7 @@ export async function whileOutputsLocked<T>(paths: readonly string[], work: () =
   for (const path of paths) {
     const place = await placeInOutput(path);
     locks.set(place?.output ?? resolve(path), (inner) =>
-      place ? whileLocked(place.output, inner) : whileNameLocked(path, inner),
+      place ? whileConversionLocked(place.output, inner) : whileNameLocked(path, inner),
     );
   }
   // In a fixed order, so that of two runs that share several one gets them all.

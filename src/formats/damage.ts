@@ -2,7 +2,7 @@ import { dirname, join } from 'node:path';
 import { lookAtFile } from '../io/disk.ts';
 import { hashFile } from '../io/hashing/hash-file.ts';
 import { oncePerFile } from '../io/once-per-file.ts';
-import { identityOfFile, touchedAt } from '../io/opened-files.ts';
+import { identityAt, touchedAt } from '../io/opened-files.ts';
 import type { WrittenFile } from './artifact.ts';
 
 /** SHA-256 of a file, in hexadecimal. */
@@ -32,14 +32,7 @@ export async function* damagedFiles(
   files: readonly WrittenFile[],
   { hash, since }: Scrutiny,
 ): AsyncGenerator<DamagedFile> {
-  const folders = new Map<string, number>();
-  const touched = async (path: string): Promise<number> => {
-    const known = folders.get(path) ?? (await touchedAt(path));
-    folders.set(path, known);
-    return path === folder ? known : Math.max(known, await touched(dirname(path)));
-  };
-  const isSuspect = async (path: string): Promise<boolean> =>
-    (await touchedAt(path)) >= since || (await touched(dirname(path))) >= since; // the clock of a disk is coarse
+  const isSuspect = touchedIn(folder, since);
   for (const { name, byteLength: written, sha256 } of files) {
     const path = join(folder, name);
     const found = (await lookAtFile(path))?.size;
@@ -50,41 +43,79 @@ export async function* damagedFiles(
   }
 }
 
+/** Whether a file of a folder, or a folder on its way, was touched since a time. */
+function touchedIn(folder: string, since: number): (path: string) => Promise<boolean> {
+  const folders = new Map<string, number>();
+  const touched = async (path: string): Promise<number> => {
+    const known = folders.get(path) ?? (await touchedAt(path));
+    folders.set(path, known);
+    return path === folder ? known : Math.max(known, await touched(dirname(path)));
+  };
+  // The clock of a disk is coarse.
+  return async (path) => (await touchedAt(path)) >= since || (await touched(dirname(path))) >= since;
+}
+
 /** Files of an artifact by their paths in the output folder. */
 export function within(path: string, files: readonly WrittenFile[]): WrittenFile[] {
   return files.map((file) => ({ ...file, name: `${path}/${file.name}` }));
 }
 
+/** What is on record of artifacts, by their paths in an output folder. */
+export type RecordedArtifacts = Iterable<
+  readonly [path: string, artifact: { readonly files: readonly WrittenFile[] }]
+>;
+
 /**
- * Whether files on record, by their artifacts, were touched since, and have other bytes than those on record. `fresh` ones, by their paths
- * in the output, were just written.
+ * Whether files on record were touched since, and have other bytes than those on record. `fresh` ones, by their paths in the output,
+ * were just written.
  */
 export async function holdDamage(
   output: string,
-  artifacts: Iterable<readonly [path: string, artifact: { readonly files: readonly WrittenFile[] }]>,
+  artifacts: RecordedArtifacts,
   fresh: readonly WrittenFile[],
   since: number,
 ): Promise<boolean> {
   const written = new Set(fresh.map(({ name }) => name));
-  /** What is fresh may be the second name of an older file, which was touched by that. */
-  const seen = new Set<string>();
-  for (const { name, sha256 } of fresh) seen.add(`${await identityOfFile(join(output, name))} ${sha256}`);
   for (const [path, { files }] of artifacts) {
-    const folder = join(output, path);
     const others = files.filter(({ name }) => !written.has(`${path}/${name}`));
-    const recorded = new Map(others.map(({ name, sha256 }) => [join(folder, name), sha256]));
-    const hash = async (file: string): Promise<string> => {
-      const sha256 = recorded.get(file) ?? '';
-      return seen.has(`${await identityOfFile(file)} ${sha256}`) ? sha256 : hashUnseen(file);
-    };
-    for await (const { problem } of damagedFiles(folder, others, { hash, since }))
+    for await (const { problem } of damagedFiles(join(output, path), others, { hash: hashUnseen, since }))
       if (problem === 'bytes') return true;
   }
   return false;
 }
 
 /**
- * Hashes each file once in a process: a damaged one would be hashed again for every change of a record. It knows those that the process wrote
- * or has found to be as on record: completing their folders for a client touches the folders, and must not cost reading gigabytes.
+ * SHA-256 of files that are as on record, by what they are but for the date of their entry: this process itself links them and completes
+ * their folders for clients, which must not cost reading gigabytes.
  */
-export const hashUnseen = oncePerFile((path) => hashFile(path));
+const asRecorded = new Map<string, string>();
+
+/** Takes note of files that were just written, by their paths in the output folder. */
+export async function noteWritten(output: string, files: readonly WrittenFile[]): Promise<void> {
+  for (const { name, sha256 } of files) {
+    const identity = await identityAt(join(output, name));
+    if (identity !== undefined) asRecorded.set(identity, sha256);
+  }
+}
+
+/** Takes note of the files on record that nobody touched since. */
+export async function noteUntouched(
+  output: string,
+  artifacts: RecordedArtifacts,
+  since: number,
+): Promise<void> {
+  for (const [path, { files }] of artifacts) {
+    const isTouched = touchedIn(join(output, path), since);
+    for (const file of within(path, files))
+      if (!(await isTouched(join(output, file.name)))) await noteWritten(output, [file]);
+  }
+}
+
+/** Hashes each file once in a process: a damaged one would be hashed again for every change of a record. */
+const hashOnce = oncePerFile((path) => hashFile(path));
+
+/** SHA-256 of a file, which is read where this process does not know it. Throws as `hashFile`. */
+export async function hashUnseen(path: string): Promise<string> {
+  const identity = await identityAt(path);
+  return (identity && asRecorded.get(identity)) ?? hashOnce(path);
+}

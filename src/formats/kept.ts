@@ -35,13 +35,10 @@ export async function isKept(
   const record = provenance?.artifacts[path];
   if (!record && provenance?.pending?.includes(path)) return false;
   const scrutiny = { hash, since: all ? 0 : await recordedAt(output) };
-  const files = record?.files ?? [];
   const difference =
-    differenceTo(record, { version, ...wanted }) ?? (await firstDamage(folder, files, scrutiny));
-  if (!difference) {
-    for (const { name, sha256 } of files) await hashUnseen.know(join(folder, name), sha256);
-    return true;
-  }
+    differenceTo(record, { version, ...wanted }) ??
+    (await firstDamage(folder, record?.files ?? [], scrutiny));
+  if (!difference) return true;
   throw new OutputExistsError({
     problem: `${folder} already exists, and ${difference}.`,
     advice: 'Pass --force to replace it, or another --output.',

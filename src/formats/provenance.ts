@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { FileFormatError } from '../errors.ts';
 import { isPlainPath } from '../hub/hub-id.ts';
 import { ancestorAmong } from '../io/ancestor-among.ts';
-import { exists, lookAtFile, pathKind, removePath } from '../io/disk.ts';
+import { exists, lookAtFile, pathKind, removePath, whileLocked } from '../io/disk.ts';
 import { readJsonObject } from '../io/json/python-json.ts';
 import { writeJson } from '../io/json/strict-json.ts';
 import { identityOfFile } from '../io/opened-files.ts';
@@ -12,7 +12,7 @@ import { whatIsWrong } from '../io/wanted.ts';
 import { version } from '../version.ts';
 import type { WeightFinding } from '../weights/examined-weight.ts';
 import type { WrittenFile } from './artifact.ts';
-import { hashUnseen, holdDamage, within } from './damage.ts';
+import { holdDamage, noteUntouched, within } from './damage.ts';
 import { amount, findingSchema } from './finding-schema.ts';
 import { formatNames } from './format.ts';
 import { type PipelineSettings, pipelineSettings } from './pipeline-settings.ts';
@@ -137,6 +137,20 @@ export async function recordedAt(output: string): Promise<number> {
   return (await lookAtFile(recordIn(output)))?.changed ?? 0;
 }
 
+/** Takes note of what is in an output folder as on record, before this process touches it. Throws as `readProvenance`. */
+export async function noteOnRecord(output: string): Promise<void> {
+  const { artifacts = {} } = (await readProvenance(output)) ?? {};
+  await noteUntouched(output, Object.entries(artifacts), await recordedAt(output));
+}
+
+/** Does work that writes into a conversion while nobody else does so. Throws as `whileLocked` and `noteOnRecord`, and what the work throws. */
+export async function whileConversionLocked<T>(output: string, work: () => Promise<T>): Promise<T> {
+  return whileLocked(output, async () => {
+    await noteOnRecord(output);
+    return work();
+  });
+}
+
 /** Whether a folder holds a conversion's record, whatever is in it. */
 export async function isConversion(folder: string): Promise<boolean> {
   return exists(join(folder, FILE));
@@ -200,7 +214,6 @@ async function changeRecord(
     artifacts: Object.fromEntries(sorted),
   } satisfies Provenance);
   if (isDoubtful) await touchFile(recordIn(output), new Date(since));
-  for (const { name, sha256 } of fresh) await hashUnseen.know(join(output, name), sha256);
 }
 
 /** The records without paths that are gone, and all below them. */

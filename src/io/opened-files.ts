@@ -36,8 +36,8 @@ export function noteOwnChange(path: string): void {
   for (const watch of watches) watch.forget(path);
 }
 
-/** `undefined` where nothing is. */
-async function identityAt(path: string): Promise<string | undefined> {
+/** A text that changes with whatever a path leads to, but not with the entry: with its names and rights; `undefined` where nothing is. */
+export async function identityAt(path: string): Promise<string | undefined> {
   const found = await fs.stat(path).catch(() => undefined);
   return found && identityOf(found);
 }

@@ -30,16 +30,3 @@ test('what is not there is said of each', async () => {
   await expect(read(at('nowhere'))).rejects.toThrow('nowhere');
   await expect(read(at('elsewhere'))).rejects.toThrow('elsewhere');
 });
-
-test('what is known of a file is not looked up, until it is changed', async () => {
-  const read = oncePerFile(readText);
-  writeFileSync(at('known'), 'one');
-  await read.know(at('known'), 'what was said');
-  linkSync(at('known'), at('known too')); // changes the entry, and so what is known of it
-  await read.know(at('known too'), 'what was said');
-  expect(await read(at('known'))).toBe('what was said');
-  writeFileSync(at('known'), 'two');
-  expect(await read(at('known'))).toBe('two');
-  await read.know(at('is nowhere'), 'nothing');
-  await expect(read(at('is nowhere'))).rejects.toThrow('is nowhere');
-});

@@ -3,6 +3,7 @@ import { throwIfInterrupted } from '../../context.ts';
 import { NonFiniteWeightError } from '../../errors.ts';
 import type { FileContents, PlannedArtifact, WrittenFile } from '../../formats/artifact.ts';
 import { wholePath } from '../../formats/artifact-id.ts';
+import { noteWritten, within } from '../../formats/damage.ts';
 import { recordOf, updateProvenance } from '../../formats/provenance.ts';
 import { targets } from '../../formats/targets.ts';
 import { writeTogether } from '../../formats/write-files.ts';
@@ -118,6 +119,7 @@ export class ArtifactWriter {
       gone: [...written.keys(), ...otherForms],
       written: Object.fromEntries(await Promise.all(records)),
     });
+    for (const [path, files] of written) await noteWritten(output, within(path, files));
   }
 
   /** Writes the files and checks the weights meanwhile; throws `NonFiniteWeightError` unless such weights are allowed. */

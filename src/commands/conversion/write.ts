@@ -2,7 +2,12 @@ import { join } from 'node:path';
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
 import { DiskSpaceError, OutputBusyError } from '../../errors.ts';
 import type { PlannedArtifact } from '../../formats/artifact.ts';
-import { readProvenance, removeEmptyProvenance, updateProvenance } from '../../formats/provenance.ts';
+import {
+  noteOnRecord,
+  readProvenance,
+  removeEmptyProvenance,
+  updateProvenance,
+} from '../../formats/provenance.ts';
 import { pipelineSettingsOf } from '../../formats/read-pipeline-settings.ts';
 import { freeBytes, lockOutput, removePath } from '../../io/disk.ts';
 import type { Stage } from '../../pipeline.ts';
@@ -44,6 +49,7 @@ export function writeStage(
       await context.admit?.({ memoryBytes: mostMemory(planned.memory), diskBytes: byteLength });
       await checkFreeSpace(output, byteLength);
       context.closeAtEnd(await lockOutput(output));
+      await noteOnRecord(output);
       const { kept, otherForms, foreign, obstacle, ...owner } = await findExisting(planned, request);
       if (obstacle || kept.size !== before.kept.size) throw obstacle ?? changedMeanwhile(output);
       const pending = artifacts.flatMap((artifact) => (artifact.kept ? [] : [artifact.path]));
