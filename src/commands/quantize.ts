@@ -4,7 +4,7 @@ import { type Context, inStage, throwIfInterrupted } from '../context.ts';
 import { RequestError } from '../errors.ts';
 import { type OnBytes, type StoredArtifact, totalBytes } from '../formats/artifact.ts';
 import { withArtifact } from '../formats/open.ts';
-import { forgetProvenance } from '../formats/provenance.ts';
+import { forgetProvenance, placeInOutput, recordOf } from '../formats/provenance.ts';
 import { writeFiles } from '../formats/write-files.ts';
 import { createFolder } from '../io/create-folders.ts';
 import { pathKind } from '../io/disk.ts';
@@ -151,10 +151,16 @@ export function refuseUnplaced({ output, inPlace }: Pick<QuantizeRequest, 'outpu
   );
 }
 
-/** The place of a model: its folder without links on its way, so that the model itself is replaced, and not a link to it. */
+/**
+ * The place of a model: its folder without links on its way, so that the model itself is replaced, and not a link to it. In a
+ * conversion, links to folders elsewhere are a part of it.
+ */
 async function withoutLinks(artifact: string): Promise<string> {
-  if ((await pathKind(artifact)) === 'folder') return realPlace(artifact);
-  return join(await realPlace(dirname(artifact)), basename(artifact));
+  const isFolder = (await pathKind(artifact)) === 'folder';
+  const folder = isFolder ? artifact : dirname(artifact);
+  const place = await placeInOutput(folder);
+  if (place && (await recordOf(place))) return artifact;
+  return isFolder ? realPlace(folder) : join(await realPlace(folder), basename(artifact));
 }
 
 function nothingChosen(path: string, candidates: number): RequestError {

@@ -7,6 +7,7 @@ import { chunkArtifact } from '../../src/commands/chunk.ts';
 import { compilePackage } from '../../src/commands/compile.ts';
 import { convertCheckpoint } from '../../src/commands/convert.ts';
 import { quantizeArtifact } from '../../src/commands/quantize.ts';
+import { verify } from '../../src/commands/verify.ts';
 import { planQuantization } from '../../src/quantize/plan.ts';
 import { filesIn, sdShapes } from '../support/sd-shapes.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
@@ -111,6 +112,17 @@ test('--in-place by a link replaces the model, and not the link', async () => {
     const bytes = Object.values(filesIn(here(model))).reduce((sum, { length }) => sum + length, 0);
     expect(Math.abs(bytes - bytesAfter)).toBeLessThan(5000); // config.json, Manifest.json
   }
+});
+
+test('--in-place in a conversion whose folder is a link to another disk is on record', async () => {
+  cpSync(at('out'), at('spread'), { recursive: true });
+  renameSync(at('spread/onnx'), at('other disk'));
+  symlinkSync('../other disk', at('spread/onnx'));
+  for (const artifact of [at('spread/onnx/unet'), at('spread/onnx/unet/model.onnx')]) {
+    await quantizeArtifact({ artifact, inPlace: true, plan });
+    expect((await verify({ path: at('spread') })).problems).toEqual([]);
+  }
+  expect(lstatSync(at('spread/onnx')).isSymbolicLink()).toBe(true);
 });
 
 test('a conversion is bundled by a link to it', async () => {
