@@ -90,14 +90,20 @@ function requireCurrentFolder(): void {
   try {
     process.cwd();
   } catch (cause) {
-    throw new RequestError(
-      {
-        problem: 'the current folder does not exist any more.',
-        advice: 'Change into one that does, and run this again.',
-      },
-      { cause },
-    );
+    throw noCurrentFolder(cause);
   }
+}
+
+/** The error for a current folder that is gone, also since the work began; `undefined` for any other. */
+function noCurrentFolder(cause: unknown): RequestError | undefined {
+  if (Reflect.get(Object(cause), 'syscall') !== 'uv_cwd') return undefined;
+  return new RequestError(
+    {
+      problem: 'the current folder does not exist any more.',
+      advice: 'Change into one that does, and run this again.',
+    },
+    { cause },
+  );
 }
 
 /** Whether a command line may use this command; only such commands are loaded. */
@@ -112,7 +118,7 @@ function seeHelp(word: string | undefined): string {
 }
 
 function fail(error: unknown, report: Report, verbose: boolean): number {
-  const known = error instanceof SdConvertError ? error : exhausted(error);
+  const known = error instanceof SdConvertError ? error : (exhausted(error) ?? noCurrentFolder(error));
   if (known) {
     report.failure(known);
     return known instanceof InterruptedError ? 130 : 1;

@@ -9,9 +9,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { commandNames, commands } from '../../cli/commands.ts';
 import { createReport } from '../../cli/report.ts';
+import { runCommandLine } from '../../cli/run-command-line.ts';
 import { InterruptedError } from '../../src/errors.ts';
 import { version } from '../../src/version.ts';
 import { writeSafetensors } from '../../src/weights/safetensors-writer.ts';
@@ -238,6 +239,24 @@ test.skipIf(process.platform === 'win32')(
     expect(stderr).toContain('the current folder does not exist any more.');
   },
 );
+
+test('a current folder that is removed while a command runs is no defect', async () => {
+  const gone = Object.assign(new Error('ENOENT: uv_cwd'), { code: 'ENOENT', syscall: 'uv_cwd' });
+  const told = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+  const here = process.cwd();
+  const cwd = vi
+    .spyOn(process, 'cwd')
+    .mockReturnValueOnce(here)
+    .mockImplementation(() => {
+      throw gone;
+    });
+  const code = await runCommandLine(['inspect', 'x'], new AbortController().signal);
+  cwd.mockRestore();
+  const said = told.mock.calls.join('');
+  told.mockRestore();
+  expect(code).toBe(1);
+  expect(said).toContain('the current folder does not exist any more.');
+});
 
 test('a name that would steer the terminal is shown as its escapes', async () => {
   const { code, stderr } = await sdconvert('inspect', 'a\u001b[31mred\u0007\u009b');
