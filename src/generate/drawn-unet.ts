@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type Family, kindByChannels, kindTitles, type UNetKind } from '../checkpoint/family.ts';
-import { latentSide } from '../convert/config/number-ranges.ts';
+import { latentSide, widths } from '../convert/config/number-ranges.ts';
 import { parseConfig } from '../convert/config/parse-config.ts';
 import { UnsupportedModelError } from '../errors.ts';
 import { modelPlace } from '../formats/format.ts';
@@ -84,7 +84,7 @@ async function inputsOf({ paths }: Pick<ModelInFolder, 'paths'>) {
 
 const configSchema = z.object({
   sample_size: z.union([latentSide, z.tuple([latentSide, latentSide])], 'a number, or a height and a width'),
-  block_out_channels: z.array(z.int()).min(1),
+  block_out_channels: widths,
 });
 
 /** The size it was trained on; every level but the last halves it. */

@@ -7,6 +7,7 @@ import { namedParts } from '../checkpoint/model-index.ts';
 import { openCheckpoint } from '../checkpoint/open-checkpoint.ts';
 import { isWeightless } from '../checkpoint/recognize/pipelines.ts';
 import { readSideText, sideFileName } from '../checkpoint/side-file.ts';
+import { widths } from '../convert/config/number-ranges.ts';
 import { optimumContract } from '../convert/contracts/optimum.ts';
 import { convert, networksOf } from '../convert/convert.ts';
 import { SdConvertError } from '../errors.ts';
@@ -183,8 +184,8 @@ function sizeOf(sampleSize: unknown): readonly [number, number] | null {
 
 /** A VAE halves the picture between its levels. */
 function inPixels([height, width]: readonly [number, number], { config }: Component) {
-  const { block_out_channels: levels } = config;
-  if (!Array.isArray(levels)) return null;
+  const { data: levels } = widths.safeParse(config.block_out_channels);
+  if (!levels) return null;
   const factor = 2 ** (levels.length - 1);
   return [height * factor, width * factor] as const;
 }

@@ -1,11 +1,14 @@
+import { dirname } from 'node:path';
 import { z } from 'zod';
-import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
+import type { Checkpoint, Component } from '../../checkpoint/checkpoint.ts';
 import { readSideJson, readSideText, type SideFile, sideFileCalled } from '../../checkpoint/side-file.ts';
 import { addedTokens } from '../../checkpoint/tokenizer-files.ts';
 import { tokenizerParts } from '../../checkpoint/tokenizer-parts.ts';
 import { ConfigError, FileFormatError, type SdConvertError } from '../../errors.ts';
 import { pipelineSettingsOf } from '../../formats/read-pipeline-settings.ts';
 import { createScheduler } from '../../generate/schedulers/create-scheduler.ts';
+import { shown } from '../../io/error-text.ts';
+import { inFile } from '../../io/in-file.ts';
 import type { JsonObject } from '../../io/json/python-json.ts';
 import { checkConfigFile } from '../../io/json/strict-json.ts';
 
@@ -17,22 +20,29 @@ import { checkConfigFile } from '../../io/json/strict-json.ts';
 export async function checkSideFiles(checkpoint: Checkpoint, isBundled: boolean): Promise<readonly string[]> {
   const { folders } = checkpoint;
   await pipelineSettingsOf(checkpoint);
-  const scheduler = await readSideJson(folders.get('scheduler') ?? [], 'scheduler_config.json');
-  const notes = scheduler ? noteOnScheduler(scheduler) : [];
+  const scheduler = await readSideJson(folders.get('scheduler') ?? [], SCHEDULER);
+  const notes = scheduler ? noteOnScheduler(scheduler, pathIn(folders.get('scheduler'), SCHEDULER)) : [];
   if (!isBundled) return notes;
   for (const [folder, files] of folders) {
     for (const file of files) if (typeof file === 'string') await checkConfigFile(file);
-    if (/^tokenizer(_\d+)?$/.test(folder)) notes.push(...(await noteOnTokenizer(folder, files)));
+    if (!/^tokenizer(_\d+)?$/.test(folder)) continue;
+    try {
+      notes.push(...(await noteOnTokenizer(checkpoint, folder)));
+    } catch (error) {
+      throw inFile(error, dirname(pathIn(files, 'vocab.json')));
+    }
   }
   return notes;
 }
 
-function noteOnScheduler(config: JsonObject): string[] {
+const SCHEDULER = 'scheduler_config.json';
+
+function noteOnScheduler(config: JsonObject, path: string): string[] {
   try {
     createScheduler(config);
     return [];
   } catch (error) {
-    if (!(error instanceof ConfigError) || isOutOfRange(error)) throw error;
+    if (!(error instanceof ConfigError) || isOutOfRange(error)) throw inFile(error, path);
     return [refusedLater('scheduler', error)];
   }
 }
@@ -42,15 +52,17 @@ function isOutOfRange({ cause }: ConfigError): boolean {
   return issue?.code === 'too_big' || issue?.code === 'too_small';
 }
 
-async function noteOnTokenizer(folder: string, files: readonly SideFile[]): Promise<string[]> {
+async function noteOnTokenizer({ folders, components }: Checkpoint, folder: string): Promise<string[]> {
+  const files = folders.get(folder) ?? [];
   const [vocab, merges] = [await textOf(files, 'vocab.json'), await textOf(files, 'merges.txt')];
   if (vocab === undefined || merges === undefined) return []; // told where they are needed
   const config = await readSideJson(files, 'tokenizer_config.json');
   const specialTokensMap = await readSideJson(files, 'special_tokens_map.json');
   const added = await addedTokens(files);
   try {
-    tokenizerParts({ vocab, merges, added, config, specialTokensMap });
-    return [];
+    const parts = tokenizerParts({ vocab, merges, added, config, specialTokensMap });
+    const encoder = components.get(folder.replace('tokenizer', 'text_encoder'));
+    return encoder ? notesOnFit(folder, encoder, { ids: [parts.vocab, added], config }) : [];
   } catch (error) {
     if (error instanceof ConfigError) return [refusedLater(folder, error)];
     if (!(error instanceof FileFormatError)) throw error;
@@ -60,6 +72,39 @@ async function noteOnTokenizer(folder: string, files: readonly SideFile[]): Prom
       { cause: error },
     );
   }
+}
+
+/** What of a tokenizer its text encoder does not take: the same words of a prompt fail in every client. */
+function notesOnFit(
+  folder: string,
+  { name, config: { vocab_size: words, max_position_embeddings: tokens } }: Component,
+  { ids, config = {} }: TokenizerFacts,
+): string[] {
+  const [own, added] = ids;
+  const largest = [...Object.values(own), ...added.values()].reduce((most, id) => Math.max(most, id), 0);
+  const { model_max_length: length } = config;
+  return [
+    ...(typeof words === 'number' && largest >= words
+      ? [
+          `the ${folder} has tokens up to number ${largest}, and the ${name} knows ${words}: prompts with the others cannot be drawn.`,
+        ]
+      : []),
+    ...(length !== undefined && length !== tokens
+      ? [
+          `the ${folder} fills prompts up to ${shown(length)} tokens (model_max_length), and the ${name} takes ${shown(tokens)}: clients that read it cannot draw.`,
+        ]
+      : []),
+  ];
+}
+
+interface TokenizerFacts {
+  readonly ids: readonly [own: Readonly<Record<string, number>>, added: ReadonlyMap<string, number>];
+  readonly config: JsonObject | undefined;
+}
+
+function pathIn(files: readonly SideFile[] = [], name: string): string {
+  const file = sideFileCalled(files, name);
+  return typeof file === 'string' ? file : name;
 }
 
 async function textOf(files: readonly SideFile[], name: string): Promise<string | undefined> {

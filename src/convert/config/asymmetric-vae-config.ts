@@ -1,9 +1,7 @@
 import { z } from 'zod';
 import type { Component } from '../../checkpoint/checkpoint.ts';
-import { groups, layers } from './number-ranges.ts';
+import { groups, layers, widths } from './number-ranges.ts';
 import { checkDivisors, checkLevels, checkSizes, groupsOf, only, parseConfig } from './parse-config.ts';
-
-const counts = z.array(z.int().min(1)).min(1);
 
 /** AsymmetricAutoencoderKL; defaults are diffusers' own. */
 const schema = z.object({
@@ -11,10 +9,10 @@ const schema = z.object({
   out_channels: z.int().default(3),
   latent_channels: z.int().default(4),
   down_block_types: z.array(z.literal('DownEncoderBlock2D', { error: 'DownEncoderBlock2D' })),
-  down_block_out_channels: counts,
+  down_block_out_channels: widths,
   layers_per_down_block: layers.default(1),
   up_block_types: z.array(z.literal('UpDecoderBlock2D', { error: 'UpDecoderBlock2D' })),
-  up_block_out_channels: counts,
+  up_block_out_channels: widths,
   layers_per_up_block: layers.default(1),
   norm_num_groups: groups.default(32),
   act_fn: only('silu'),

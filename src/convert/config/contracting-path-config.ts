@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Component } from '../../checkpoint/checkpoint.ts';
 import { ConfigError } from '../../errors.ts';
-import { epsilon, groups, layers, MOST_LAYERS } from './number-ranges.ts';
+import { epsilon, groups, layers, MOST_LAYERS, widths } from './number-ranges.ts';
 import {
   checkDivisors,
   checkLevels,
@@ -50,7 +50,7 @@ export const contractingPathSchema = z.object({
     })
     .nullable()
     .default('UNetMidBlock2DCrossAttn'),
-  block_out_channels: z.array(z.int()),
+  block_out_channels: widths,
   layers_per_block: perLevel(layers, 1),
   norm_num_groups: groups.default(32),
   norm_eps: epsilon.default(1e-5),

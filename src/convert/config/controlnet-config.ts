@@ -5,12 +5,13 @@ import {
   contractingPathConfig,
   contractingPathSchema,
 } from './contracting-path-config.ts';
+import { widths } from './number-ranges.ts';
 import { checkSizes, parseConfig } from './parse-config.ts';
 
 /** ControlNetModel as for SD 1.x, 2.x and XL; defaults are diffusers' own. */
 const schema = contractingPathSchema.extend({
   conditioning_channels: z.int().default(3),
-  conditioning_embedding_out_channels: z.array(z.int()).min(1).default([16, 32, 96, 256]),
+  conditioning_embedding_out_channels: widths.default([16, 32, 96, 256]),
   controlnet_conditioning_channel_order: z.enum(['rgb', 'bgr'], { error: '"rgb" or "bgr"' }).default('rgb'),
   global_pool_conditions: z
     .literal(false, {

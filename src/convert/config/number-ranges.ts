@@ -17,6 +17,16 @@ export const layers = z
   .min(1, { error: 'a number of at least 1' })
   .max(MOST_LAYERS, { error: `a number of at most ${MOST_LAYERS}` });
 
+/** Every level halves the picture of the one before: with so many, nothing would be left of the largest. */
+export const MOST_LEVELS = 12;
+export const tooManyLevels = { error: `a list of at most ${MOST_LEVELS} levels` };
+
+/** Channels of each level. */
+export const widths = z
+  .array(z.int().min(1, { error: 'a number of at least 1' }))
+  .min(1)
+  .max(MOST_LEVELS, tooManyLevels);
+
 /** What a normalisation adds to a variance. */
 export const epsilon = z
   .number()

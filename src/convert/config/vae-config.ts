@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Component } from '../../checkpoint/checkpoint.ts';
-import { groups, layers } from './number-ranges.ts';
+import { groups, layers, widths } from './number-ranges.ts';
 import { checkDivisors, checkLevels, checkSizes, groupsOf, only, parseConfig } from './parse-config.ts';
 
 /** AutoencoderKL; defaults are diffusers' own. */
@@ -8,7 +8,7 @@ const schema = z.object({
   in_channels: z.int().default(3),
   out_channels: z.int().default(3),
   latent_channels: z.int().default(4),
-  block_out_channels: z.array(z.int()),
+  block_out_channels: widths,
   layers_per_block: layers.default(1),
   norm_num_groups: groups.default(32),
   use_quant_conv: z.boolean().default(true),

@@ -1,5 +1,5 @@
 import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { beforeAll, beforeEach, expect, test } from 'vitest';
 import { convertCheckpoint } from '../../../src/commands/convert.ts';
 import { ConfigError, FileFormatError } from '../../../src/errors.ts';
@@ -70,6 +70,7 @@ test.each([
     const error = await rejectionOf(convert({ dryRun }));
     expect([FileFormatError, ConfigError]).toContain(error.constructor);
     expect(error.message).toContain(problem);
+    expect(error.message).toContain(dirname(at('checkpoint', name)));
   }
   expect(existsSync(at('out'))).toBe(false);
   rmSync(at('checkpoint', name));
@@ -83,6 +84,23 @@ test.each([
   const { notes } = await withFile(name, text)({ dryRun: true });
   expect(notes).toEqual([expect.stringContaining(message)]);
   expect(notes[0]).toContain('sdconvert generate will refuse it');
+});
+
+test.each([
+  [
+    'tokenizer/added_tokens.json',
+    '{"<a>": 60000}',
+    'the tokenizer has tokens up to number 60000, and the text_encoder knows 49408: prompts with the others cannot be drawn.',
+  ],
+  [
+    'tokenizer/tokenizer_config.json',
+    '{"model_max_length": 1e30}',
+    'the tokenizer fills prompts up to 1e+30 tokens (model_max_length), and the text_encoder takes 77: clients that read it cannot draw.',
+  ],
+])('%s: %j, which does not fit the text encoder, is told and copied', async (name, text, message) => {
+  const { notes } = await withFile(name, text)({ dryRun: true });
+  expect(notes).toEqual([message]);
+  rmSync(at('checkpoint', name));
 });
 
 test('what is not copied need not be what it should be', async () => {

@@ -119,6 +119,12 @@ test.each<[JsonObject, string]>([
   expect(error.details).toEqual({ file: 'unet/config.json' });
 });
 
+test('there are not more levels than the largest picture can be halved', () => {
+  const channels = Array<number>(2000).fill(320);
+  const error = thrownBy(() => read({ ...least, block_out_channels: channels }));
+  expect(error.details.supported).toBe('a list of at most 12 levels');
+});
+
 test.each([-1, 0])('there are no added conditions of %i channels', (channels) => {
   expect(thrownBy(() => read({ ...least, ...xl(channels) })).details).toMatchObject({
     found: `addition_time_embed_dim = ${channels}`,

@@ -165,6 +165,8 @@ async function failure(path: string, reply: OrtReply, isTranslation = false): Pr
       return new RequestError({
         problem: `${path} cannot be run with these inputs.`,
         details: { onnxruntime: found },
+        advice:
+          'Compare them with what sdconvert inspect says of its inputs; in a prompt, its tokenizer may have words that the model does not.',
       });
     case 'crash':
       return new SdConvertError({

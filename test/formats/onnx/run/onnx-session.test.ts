@@ -140,7 +140,7 @@ describe('in a process of its own', () => {
   test('nothing is printed, not even when a run fails', async () => {
     const { stdout, stderr } = await node('--no-warnings', script, await writeEcho('quiet.onnx'));
     expect(stdout).toMatch(
-      /^RequestError: .*quiet\.onnx cannot be run with these inputs\.\n {2}onnxruntime {2}input 'f64' is missing.*\n$/,
+      /^RequestError: .*quiet\.onnx cannot be run with these inputs\.\n {2}onnxruntime {2}input 'f64' is missing.*\nCompare them with .*\n$/,
     );
     expect(stderr).toBe('');
   });
