@@ -1,4 +1,4 @@
-import { writeSync } from 'node:fs';
+import { Writable } from 'node:stream';
 
 /**
  * Aborts the work on Ctrl-C, SIGTERM and a closed terminal, so that nothing is left half-written. A second signal kills the
@@ -35,9 +35,7 @@ export function showCursorWhileStopped(): () => void {
   return () => void process.off('SIGTSTP', stop).off('SIGCONT', goOn);
 }
 
-/** Writes to the terminal itself: the list keeps back what is written to `process.stderr` until it ends. */
+/** Writes to the terminal itself: the list takes the place of `process.stderr.write`, and keeps back what others write until it ends. */
 function writeAtOnce(text: string): void {
-  try {
-    writeSync(process.stderr.fd, text);
-  } catch {} // it is closed
+  Writable.prototype.write.call(process.stderr, text, 'utf8');
 }

@@ -10,7 +10,7 @@ import { requireOnnxruntime } from '../formats/onnx/run/onnx-session.ts';
 import { plannedFiles } from '../formats/onnx/write-onnx.ts';
 import { openArtifact } from '../formats/open.ts';
 import type { TensorMap } from '../formats/runner.ts';
-import { exists, removePath } from '../io/disk.ts';
+import { exists, removePath, whileNameLocked } from '../io/disk.ts';
 import { makeTemporaryFolder } from '../io/temporary-folder.ts';
 import {
   type Analysis,
@@ -111,10 +111,13 @@ export async function analyze(options: AnalyzeOptions, context: Context = {}): P
   await requireOnnxruntime();
   // Fail now, not after hours of measuring.
   if (given.target) refuseUnplaced(given);
+  if (given.target && 'psnr' in given.target) refuseBeyondPsnr(given.target.psnr);
   if (given.target && given.inPlace) await refuseInCache(given.artifact);
   const request = await locateRequested(given, { artifact: 'measured' }, context);
-  return whileOutputsStay([request.artifact], (requireUnchanged) =>
-    analyzeUnet({ ...request, requireUnchanged }, context),
+  return whileNameLocked(request.analysis, () =>
+    whileOutputsStay([request.artifact], (requireUnchanged) =>
+      analyzeUnet({ ...request, requireUnchanged }, context),
+    ),
   );
 }
 
@@ -236,6 +239,17 @@ async function atPsnr(psnr: number, { measured: { peak } }: Analysis, mixer: Mix
 /** Whether a mixture stores any weight in fewer bits. */
 function changes({ bits }: Allocation): boolean {
   return [...bits.values()].some((each) => each !== UNTOUCHED);
+}
+
+/** Equal models are infinitely near; no others in float16 are nearer than this. */
+const HIGHEST_PSNR = 150;
+
+function refuseBeyondPsnr(psnr: number): void {
+  if (psnr > 0 && psnr <= HIGHEST_PSNR) return;
+  throw new RequestError({
+    problem: `--target-psnr ${psnr} is none that a mixture of bits could have.`,
+    advice: `Name one above 0 and up to ${HIGHEST_PSNR} dB, such as 35.`,
+  });
 }
 
 function largerThanModel(bytes: number, size: number): RequestError {

@@ -26,6 +26,17 @@ test('what is not ONNX cannot be measured; its recipe can be', async () => {
   );
 });
 
+test('what cannot be reached, or is no analysis, is refused before anything is drawn', async () => {
+  const request = { ...rest, artifact: at('small') };
+  for (const psnr of [-1, 0, 1e9])
+    await expect(analyze({ ...request, output: at('x'), target: { psnr } })).rejects.toThrow(
+      `--target-psnr ${psnr} is none that a mixture of bits could have.`,
+    );
+  mkdirSync(at('folder'));
+  await expect(analyze({ ...request, analysis: at('folder') })).rejects.toThrow('folder is a folder');
+  await expect(analyze({ ...request, analysis: at('small/model.onnx/x.json') })).rejects.toThrow('is a file');
+});
+
 test('an output that exists is refused before anything is measured', async () => {
   const request = { ...rest, artifact: at('small'), output: at(), target: { bytes: 1000 } };
   await expect(analyze(request)).rejects.toThrow(/already exists/);
