@@ -1,3 +1,5 @@
+import { FileFormatError } from '../../errors.ts';
+import { elementCount } from '../../weights/dtype.ts';
 import { readTensor } from '../../weights/tensor-data.ts';
 import type { WeightFile } from '../../weights/tensors-of-file.ts';
 import type { Component } from '../component.ts';
@@ -13,7 +15,7 @@ import type { OriginalConfig } from './yaml-beside.ts';
 /** Applies what only the original YAML has: attention heads, size of latents, scaling factor. */
 export function asConfigured(
   component: Component,
-  { heads, headChannels, latentSize, scaleFactor }: OriginalConfig,
+  { heads, headChannels, latentSize, scaleFactor, path }: OriginalConfig,
 ): Component {
   const { config } = component;
   const { block_out_channels: channels } = config;
@@ -27,7 +29,8 @@ export function asConfigured(
         Math.max(1, Math.floor(Number(width) / headChannels)),
       );
   }
-  return Object.keys(change).length === 0 ? component : { ...component, config: { ...config, ...change } };
+  if (Object.keys(change).length === 0) return component;
+  return { ...component, config: { ...config, ...change }, configFile: path };
 }
 
 /**
@@ -45,9 +48,12 @@ export function withSizeChannels(unet: Component, text: Component): Component {
   return { ...unet, config: { ...unet.config, addition_time_embed_dim: (width - pooled) / numbers } };
 }
 
+/** Far more than latents have. */
+const MOST_CHANNELS = 1 << 10;
+
 /**
  * Adds the latents' mean and deviation, which Playground's files hold beside the networks; the scaling factor is then
- * 0.5, as in diffusers.
+ * 0.5, as in diffusers. Throws `FileFormatError` for more numbers than latents have channels.
  */
 export async function withLatentStatistics(
   component: Component,
@@ -55,6 +61,12 @@ export async function withLatentStatistics(
 ): Promise<Component> {
   const [mean, std] = [weights.get('edm_mean'), weights.get('edm_std')];
   if (!mean || !std) return component;
+  if ([mean, std].some(({ shape }) => elementCount(shape) > MOST_CHANNELS))
+    throw new FileFormatError({
+      problem: `${mean.file} has statistics of more channels than latents have.`,
+      details: { edm_mean: `[${mean.shape.join(', ')}]`, edm_std: `[${std.shape.join(', ')}]` },
+      advice: 'It is damaged, or was written by a faulty tool: get it from another source.',
+    });
   const [latents_mean, latents_std] = await Promise.all(
     [mean, std].map(async (each) => [...(await readTensor(each, 'f32')).data]),
   );

@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import { FileFormatError } from '../../errors.ts';
 import { exists, lookAtFile, readText } from '../../io/disk.ts';
+import { shown } from '../../io/error-text.ts';
 import { isJsonObject } from '../../io/json/python-json.ts';
 import type { PredictionType } from './prediction.ts';
 
@@ -11,6 +12,8 @@ import type { PredictionType } from './prediction.ts';
 export interface OriginalConfig {
   /** File name, for messages. */
   readonly file: string;
+  /** Its path, for errors. */
+  readonly path: string;
   /** Prediction type of the UNet; `undefined` where the file has none. */
   readonly prediction: PredictionType | undefined;
   /** Whether the noise schedule ends at zero signal. */
@@ -46,7 +49,7 @@ export async function configBeside(path: string): Promise<OriginalConfig | undef
   if (file === path || !(await exists(file))) return undefined;
   const { size = 0 } = (await lookAtFile(file)) ?? {};
   if (size > MOST_BYTES) throw notAConfig(file, `it is ${size} bytes long`);
-  return factsIn(await readYaml(await readText(file), file), basename(file));
+  return factsIn(await readYaml(await readText(file), file), file);
 }
 
 /** Loads the parser of YAML for the few files that have such a config: every command would wait for it. */
@@ -60,24 +63,30 @@ async function readYaml(text: string, file: string): Promise<unknown> {
   }
 }
 
-function factsIn(root: unknown, file: string): OriginalConfig {
+function factsIn(root: unknown, path: string): OriginalConfig {
   const at = (...path: readonly string[]): unknown => {
     let value = root;
     for (const key of path) value = isJsonObject(value) ? value[key] : undefined;
     return value;
   };
   const inModel = (...path: readonly string[]) => at('model', 'params', ...path);
+  const number = (key: string, value: unknown): number | undefined => {
+    if (value === undefined || value === null) return undefined;
+    if (typeof value === 'number' && Number.isFinite(value)) return value;
+    throw notAConfig(path, `${key} = ${shown(value)}`, 'a number');
+  };
   const unet = (key: string) =>
-    number(inModel('unet_config', 'params', key) ?? inModel('network_config', 'params', key));
-  const size = number(inModel('image_size'));
+    number(key, inModel('unet_config', 'params', key) ?? inModel('network_config', 'params', key));
+  const size = number('image_size', inModel('image_size'));
   const heads = unet('num_heads');
   return {
-    file,
+    file: basename(path),
+    path,
     prediction: predictionIn(inModel),
     zeroSnr:
       inModel('zero_snr') === true || inModel('zero_terminal_snr') === true || inModel('ztsnr') === true,
     latentSize: size !== undefined && size > USUAL_SIZE ? size : undefined,
-    scaleFactor: number(inModel('scale_factor')),
+    scaleFactor: number('scale_factor', inModel('scale_factor')),
     heads: heads !== undefined && heads > 0 ? heads : undefined,
     headChannels: unet('num_head_channels'),
     isPooled: inModel('global_average_pooling') === true,
@@ -99,14 +108,10 @@ function predictionIn(inModel: (...path: readonly string[]) => unknown): Predict
     : undefined;
 }
 
-function number(value: unknown): number | undefined {
-  return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
-}
-
-function notAConfig(file: string, found: string): FileFormatError {
+function notAConfig(file: string, found: string, expected = 'YAML of plain values'): FileFormatError {
   return new FileFormatError({
     problem: `${file} is not the configuration of a model.`,
-    details: { expected: 'YAML of plain values', found },
+    details: { expected, found },
     advice: 'Remove it, or take it from the same source as the weights; nothing in it was run.',
   });
 }

@@ -14,7 +14,7 @@ import {
 
 export const blockType = (...names: [string, ...string[]]) =>
   z.array(z.enum(names, { error: names.join(' or ') }));
-const heads = z.int().min(1, { error: 'a number of at least 1' });
+const heads = z.int({ error: 'a number of at least 1' }).min(1, { error: 'a number of at least 1' });
 const depth = z
   .int()
   .min(0, { error: 'a number of at least 0' })

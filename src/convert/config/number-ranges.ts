@@ -6,14 +6,14 @@ import { z } from 'zod';
  */
 
 /** Groups of a group normalisation; that they divide the channels is seen where it is built. */
-export const groups = z.int().min(1, { error: 'a number of at least 1' });
+export const groups = z.int({ error: 'a number of at least 1' }).min(1, { error: 'a number of at least 1' });
 
 /** Lists of this length are allocated before any weight is looked up: a damaged number must not fill the memory. */
 export const MOST_LAYERS = 1000;
 
 /** Layers of a level. */
 export const layers = z
-  .int()
+  .int({ error: `a number from 1 to ${MOST_LAYERS}` })
   .min(1, { error: 'a number of at least 1' })
   .max(MOST_LAYERS, { error: `a number of at most ${MOST_LAYERS}` });
 
@@ -23,7 +23,7 @@ export const tooManyLevels = { error: `a list of at most ${MOST_LEVELS} levels` 
 
 /** Channels of each level. */
 export const widths = z
-  .array(z.int().min(1, { error: 'a number of at least 1' }))
+  .array(z.int({ error: 'a number of at least 1' }).min(1, { error: 'a number of at least 1' }))
   .min(1)
   .max(MOST_LEVELS, tooManyLevels);
 
@@ -35,7 +35,7 @@ export const epsilon = z
 
 /** The number of a token, which runtimes keep in 32 bits. */
 export const tokenId = z
-  .int()
+  .int({ error: 'a number from 0 to 2147483647' })
   .min(0, { error: 'a number from 0 to 2147483647' })
   .max(2 ** 31 - 1, { error: 'a number from 0 to 2147483647' });
 
@@ -60,6 +60,6 @@ export const LARGEST_LATENT_SIDE = 8192;
 
 /** A height or width of latents. */
 export const latentSide = z
-  .int()
+  .int({ error: `a number from 1 to ${LARGEST_LATENT_SIDE}` })
   .min(1, { error: `a number from 1 to ${LARGEST_LATENT_SIDE}` })
   .max(LARGEST_LATENT_SIDE, { error: `a number from 1 to ${LARGEST_LATENT_SIDE}` });

@@ -4,7 +4,12 @@ import { requireComponent } from '../../../src/checkpoint/checkpoint.ts';
 import { sideFileName } from '../../../src/checkpoint/side-file.ts';
 import { readSingleFile } from '../../../src/checkpoint/single-file/open-single-file.ts';
 import { networksOf } from '../../../src/convert/convert.ts';
-import { ConfigError, UnsupportedModelError, UnusedWeightError } from '../../../src/errors.ts';
+import {
+  ConfigError,
+  FileFormatError,
+  UnsupportedModelError,
+  UnusedWeightError,
+} from '../../../src/errors.ts';
 import { readJsonObject } from '../../../src/io/json/python-json.ts';
 import { fullSizeCheckpoint } from '../../support/full-size.ts';
 import { memoryWeight } from '../../support/memory-weight.ts';
@@ -232,6 +237,13 @@ test('Playground’s latents have means and deviations of their own, and its sch
   expect(checkpoint.notes.join()).toContain('Playground v2.5');
   const told = await readSingleFile({ ...file, weights }, { predictionType: 'epsilon' });
   expect(await schedulerOf(told)).toEqual(await schedulerOf(checkpoint));
+});
+
+test('statistics of more channels than latents have are refused before they are read', async () => {
+  const file = headerFile({ ...shapesOf('sdxl'), edm_mean: [2 ** 30], edm_std: [2 ** 30] });
+  const error = await rejectionOf(readSingleFile(file));
+  expect(error).toBeInstanceOf(FileFormatError);
+  expect(error.details).toEqual({ edm_mean: '[1073741824]', edm_std: '[1073741824]' });
 });
 
 test('what lies beside the networks is named once with counts, and refused where that is asked for', async () => {

@@ -53,6 +53,18 @@ test('sizes, heads and factors are read where they say something', async () => {
   expect(await beside('model: {params: {image_size: 64}}')).toMatchObject({ latentSize: undefined });
 });
 
+test.each([
+  'image_size: "x"',
+  'scale_factor: [0.2]',
+  'scale_factor: .nan',
+  'unet_config: {params: {num_heads: true}}',
+])('what is no number where one is needed is refused, not passed over: %s', async (line) => {
+  const error = await rejectionOf(beside(`model:\n  params:\n    ${line}\n`));
+  expect(error).toBeInstanceOf(FileFormatError);
+  expect(error.details.expected).toBe('a number');
+  expect(error.problem).toMatch(/model-\d+\.yaml is not the configuration of a model\.$/);
+});
+
 test('a file without a configuration beside it has none', async () => {
   expect(await configBeside(at('alone.safetensors'))).toBeUndefined();
   await writeText(at('itself.yaml'), 'a: 1');
@@ -85,7 +97,10 @@ test('a UNet is what the configuration says, where the file does not say otherwi
   );
   const checkpoint = await readSingleFile(headerFile(shapes), { configured });
   expect(checkpoint.modelIndex.scheduler).toEqual(['diffusers', 'DDIMScheduler']);
-  expect(checkpoint.components.get('vae')?.config.scaling_factor).toBe(0.2);
+  // What is wrong with these is wrong in that file.
+  const vae = checkpoint.components.get('vae');
+  expect(vae?.config.scaling_factor).toBe(0.2);
+  expect(vae?.configFile).toBe(configured?.path);
   expect(checkpoint.components.get('unet')?.config.sample_size).toBe(96);
   expect(checkpoint.notes).toEqual([`${configured?.file} says that the UNet predicts v.`]);
   const metadata = { 'modelspec.prediction_type': 'epsilon' };
