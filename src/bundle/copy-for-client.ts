@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { type Context, throwIfInterrupted } from '../context.ts';
 import type { NetworkKind } from '../convert/networks/networks.ts';
+import { RequestError } from '../errors.ts';
 import type { WrittenFile } from '../formats/artifact.ts';
 import type { ClientForm } from '../formats/client-form.ts';
 import { withArtifact } from '../formats/open.ts';
@@ -10,6 +11,7 @@ import { writeFiles } from '../formats/write-files.ts';
 import { createFolder } from '../io/create-folders.ts';
 import { linkFile, lookAtFile } from '../io/disk.ts';
 import { hashStream } from '../io/hashing/hash-stream.ts';
+import { realPlace } from '../io/real-place.ts';
 
 /** An artifact on the disk that is written once more, in a client's form. */
 export interface ClientCopy {
@@ -38,6 +40,7 @@ export async function copyForClient(
   { onProgress, signal }: Context = {},
 ): Promise<readonly WrittenFile[]> {
   throwIfInterrupted(signal);
+  if ((await realPlace(to)) === (await realPlace(folder))) throw itself(to);
   return withArtifact(from, async (stored) => {
     const own = await stored.open();
     const dressed = own.forClient(form, kind);
@@ -65,5 +68,12 @@ export async function copyForClient(
     });
     onProgress?.({ type: 'progress', stage: 'bundle', what: to, done: 1, total: 1 });
     return written;
+  });
+}
+
+function itself(path: string): RequestError {
+  return new RequestError({
+    problem: `${path} is the model itself, and that of the client would take its place.`,
+    advice: 'Name another folder with -o.',
   });
 }

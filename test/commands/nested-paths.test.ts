@@ -125,6 +125,14 @@ test('--in-place in a conversion whose folder is a link to another disk is on re
   expect(lstatSync(at('spread/onnx')).isSymbolicLink()).toBe(true);
 });
 
+test('models in a folder that is called as a client’s are not replaced by the client’s', async () => {
+  await convertCheckpoint({ modelVersion: sdShapes, output: at('whole'), targets: ['onnx'] });
+  cpSync(at('whole/onnx'), at('mine/onnx-openvino'), { recursive: true });
+  const bundle = () =>
+    bundlePackages({ folder: at('mine/onnx-openvino'), output: at('mine'), clients: ['openvino'] });
+  await refused(at('mine'), bundle, /is the model itself, and that of the client would take its place\.$/);
+});
+
 test('a conversion is bundled by a link to it', async () => {
   symlinkSync('out', at('link to out'));
   const { folder } = await bundlePackages({ folder: at('out'), output: at('link to out') });
