@@ -114,7 +114,7 @@ async function readIndex(index: string): Promise<ReadonlyMap<string, string>> {
   if (!isJsonObject(map))
     throw new FileFormatError({
       problem: `${index} has no weight_map.`,
-      details: { found: shown(map) },
+      details: map === undefined ? {} : { found: shown(map) },
       advice: 'It is damaged or not the file it should be: download it again.',
     });
   const pairs = Object.entries(map).map(([tensor, shard]): [string, string] => {

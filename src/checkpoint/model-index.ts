@@ -46,7 +46,7 @@ export async function readModelIndex(path: string): Promise<ModelIndex> {
   if (typeof className !== 'string') {
     throw new ConfigError({
       problem: `${file} has no _class_name, the class of its pipeline.`,
-      details: { found: shown(className) },
+      details: className === undefined ? {} : { found: shown(className) },
       advice: DAMAGED,
     });
   }

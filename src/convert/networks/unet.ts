@@ -37,9 +37,11 @@ const REFINER_TIME_IDS = 5;
 function checkPooledText({ added }: UNetConfig, { components }: Checkpoint): void {
   const given = components.get('text_encoder_2')?.weights.get('text_projection.weight')?.shape[0];
   if (!added || given === undefined || given === added.text) return;
+  const refiner = added.ids === REFINER_TIME_IDS ? components.get('refiner') : undefined;
+  const unet = refiner ?? components.get('unet');
   throw new ConfigError({
     problem: `the UNet and the second text encoder contradict each other: beside ${added.ids} time_ids of addition_time_embed_dim = ${added.channels}, the UNet takes text of ${added.text} channels, and the encoder gives ${given}.`,
-    details: { file: components.get('unet')?.configFile ?? 'the config of the UNet' },
+    details: { file: unet?.configFile ?? 'the config of the UNet' },
     advice: 'Take both from the same checkpoint, or download the config again.',
   });
 }
