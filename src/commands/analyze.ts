@@ -36,7 +36,7 @@ import { writeAnalysisPage } from '../report/analysis-page.ts';
 import { openRunner } from '../run/open-runner.ts';
 import { formatBytes } from '../text.ts';
 import { checkRequest } from './check-request.ts';
-import { type Watched, whileOutputsStay } from './in-output.ts';
+import { type Watched, whileOutputsLocked, whileOutputsStay } from './in-output.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 import { type QuantizeResult, quantizeArtifact, refuseUnplaced } from './quantize.ts';
 import { refuseExisting } from './refuse-existing.ts';
@@ -131,6 +131,8 @@ async function analyzeUnet(request: WatchedRequest, context: Context): Promise<A
     await refuseExisting(artifact.place(output), { force });
     await refuseNested(artifact, artifact.place(output));
   }
+  // Whether it may be written there, too.
+  if (target) await whileOutputsLocked([artifact.place(output)], async () => {});
   if (await exists(request.analysis)) await openAnalysis(request.analysis);
   const cases = await inStage('draw', context, () => draw(file, request.prompts, context));
   const model = await openOnnx(file);

@@ -32,6 +32,8 @@ test('what cannot be reached, or is no analysis, is refused before anything is d
     await expect(analyze({ ...request, output: at('x'), target: { psnr } })).rejects.toThrow(
       `--target-psnr ${psnr} is none that a mixture of bits could have.`,
     );
+  const nowhere = { output: at('small/model.onnx/x'), target: { bytes: 1000 } };
+  await expect(analyze({ ...request, ...nowhere })).rejects.toThrow('is a file');
   mkdirSync(at('folder'));
   await expect(analyze({ ...request, analysis: at('folder') })).rejects.toThrow('folder is a folder');
   await expect(analyze({ ...request, analysis: at('small/model.onnx/x.json') })).rejects.toThrow('is a file');
