@@ -5,7 +5,7 @@ import { quote, shown } from '../io/error-text.ts';
 import { type JsonObject, readJsonObject } from '../io/json/python-json.ts';
 import { whatIsWrong } from '../io/wanted.ts';
 import { readSideJson, type SideFile } from './side-file.ts';
-import { LARGEST_TOKEN_ID, tokenId } from './tokenizer-parts.ts';
+import { isTokenId, LARGEST_TOKEN_ID } from './tokenizer-parts.ts';
 
 /**
  * A CLIP tokenizer is stored as `vocab.json` and `merges.txt`, or since transformers 5 as `tokenizer.json` alone.
@@ -87,8 +87,7 @@ export function tokensIn(list: JsonObject = {}, config: JsonObject = {}): Readon
 
 function numbered(tokens: readonly (readonly [string, unknown])[], file: string): [string, number][] {
   return tokens.map(([token, id]) => {
-    const { data } = tokenId.safeParse(id);
-    if (data !== undefined) return [token, data];
+    if (isTokenId(id)) return [token, id];
     throw new ConfigError({
       problem: `The tokenizer's ${file} gives the token ${quote(token)} a number that none can have.`,
       details: { expected: `a whole number from 0 to ${LARGEST_TOKEN_ID}`, found: shown(id) },

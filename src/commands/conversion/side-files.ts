@@ -81,7 +81,8 @@ function notesOnFit(
   { ids, config = {} }: TokenizerFacts,
 ): string[] {
   const [own, added] = ids;
-  const largest = [...Object.values(own), ...added.values()].reduce((most, id) => Math.max(most, id), 0);
+  const ofWords = Object.values(own).reduce((most, id) => Math.max(most, id), 0);
+  const largest = Math.max(ofWords, ...added.values());
   const { model_max_length: length } = config;
   return [
     ...(typeof words === 'number' && largest >= words
@@ -89,7 +90,7 @@ function notesOnFit(
           `the ${folder} has tokens up to number ${largest}, and the ${name} knows ${words}: prompts with the others cannot be drawn.`,
         ]
       : []),
-    ...(length !== undefined && length !== tokens
+    ...(length !== undefined && typeof tokens === 'number' && length !== tokens
       ? [
           `the ${folder} fills prompts up to ${shown(length)} tokens (model_max_length), and the ${name} takes ${shown(tokens)}: clients that read it cannot draw.`,
         ]
