@@ -93,7 +93,7 @@ test('a picture tells how it was drawn', async () => {
     ...{ kind: 'picture', width: 2, height: 3, problems: [] },
     texts: { parameters: 'a cat\nSteps: 4', Software: 'ünï→' },
   });
-  expect(describe(drawn)).toContain('parameters\na cat\nSteps: 4');
+  expect(describe(drawn)).toContain('parameters\n  a cat\n  Steps: 4\n');
   writeFileSync(at('plain.png'), encodePng(pixels));
   const { problems } = await inspect({ path: at('plain.png') });
   expect(problems).toEqual(['plain.png does not say how it was drawn.']);
