@@ -1,4 +1,4 @@
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import type { Checkpoint, Component } from '../../checkpoint/checkpoint.ts';
 import { readSideJson, readSideText, type SideFile, sideFileCalled } from '../../checkpoint/side-file.ts';
@@ -29,7 +29,7 @@ export async function checkSideFiles(checkpoint: Checkpoint, isBundled: boolean)
     try {
       notes.push(...(await noteOnTokenizer(checkpoint, folder)));
     } catch (error) {
-      throw inFile(error, dirname(pathIn(files, 'vocab.json')));
+      throw inFile(error, placeOf(checkpoint, folder));
     }
   }
   return notes;
@@ -101,6 +101,12 @@ function notesOnFit(
 interface TokenizerFacts {
   readonly ids: readonly [own: Readonly<Record<string, number>>, added: ReadonlyMap<string, number>];
   readonly config: JsonObject | undefined;
+}
+
+/** The folder of a component's small files, also where those that were read are made of others. */
+function placeOf({ path, folders }: Checkpoint, folder: string): string {
+  const file = folders.get(folder)?.find((each) => typeof each === 'string');
+  return typeof file === 'string' ? dirname(file) : join(path, folder);
 }
 
 function pathIn(files: readonly SideFile[] = [], name: string): string {

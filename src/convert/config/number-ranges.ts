@@ -5,7 +5,7 @@ import { z } from 'zod';
  * or nothing.
  */
 
-/** Groups of a group normalisation; that they divide the channels is seen where it is built. */
+/** Groups of a group normalisation, which divide the channels. */
 export const groups = z.int({ error: 'a number of at least 1' }).min(1, { error: 'a number of at least 1' });
 
 /** Lists of this length are allocated before any weight is looked up: a damaged number must not fill the memory. */

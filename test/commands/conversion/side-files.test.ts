@@ -115,3 +115,18 @@ test('the checkpoint itself has nothing to tell', async () => {
   );
   expect((await convert({ dryRun: true })).notes).toEqual([]);
 });
+
+test('a tokenizer that is in tokenizer.json alone is told by its folder', async () => {
+  const folder = at('checkpoint/tokenizer');
+  const [vocab, merges] = ['vocab.json', 'merges.txt'].map((name) =>
+    readFileSync(join(folder, name), 'utf8'),
+  );
+  const pairs = merges?.trimEnd().split('\n').slice(1);
+  const model = { type: 'BPE', vocab: JSON.parse(vocab ?? ''), merges: pairs };
+  for (const name of ['vocab.json', 'merges.txt']) rmSync(join(folder, name));
+  writeFileSync(join(folder, 'tokenizer.json'), JSON.stringify({ model, added_tokens: [] }));
+  const run = withFile('tokenizer/tokenizer_config.json', '{"added_tokens_decoder": {"49408": "x"}}');
+  const error = await rejectionOf(run({ dryRun: true }));
+  expect(error.message).toContain('lists an added token that is none');
+  expect(error.message).toContain(folder);
+});
