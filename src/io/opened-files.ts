@@ -42,10 +42,15 @@ export async function identityAt(path: string): Promise<string | undefined> {
   return found && identityOf(found);
 }
 
-/** Throws `FileFormatError` for a path that leads to another file than the one that was opened by it, or that file was changed since. */
-export async function refuseReplaced(path: string): Promise<void> {
-  const before = opened.get(path);
-  if (before !== undefined && (await identityAt(path)) !== before.identity) throw changedMeanwhile(path);
+/**
+ * Throws `FileFormatError` for a path that leads to another file than the one that was opened by it, or was there `before`, or where that file
+ * was changed since. Gives what is there, as `identityAt`.
+ */
+export async function refuseReplaced(path: string, before?: string): Promise<string | undefined> {
+  const now = await identityAt(path);
+  for (const identity of [opened.get(path)?.identity, before])
+    if (identity !== undefined && now !== identity) throw changedMeanwhile(path);
+  return now;
 }
 
 function changedMeanwhile(path: string): FileFormatError {

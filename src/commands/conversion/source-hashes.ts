@@ -13,13 +13,13 @@ export class SourceHashes implements Resource {
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
   readonly #hashes = new Map<string, Promise<string>>();
-  /** What the conversion reads: to hash it is to open it again. */
-  readonly #sources = new Set<string>();
+  /** What the conversion reads, and what it was as it was hashed: to hash and to copy it is to open it again. */
+  readonly #sources = new Map<string, string | undefined>();
   readonly #hashOnce = oncePerFile(async (file) => {
     const isSource = this.#sources.has(file);
-    if (isSource) await refuseReplaced(file);
+    if (isSource) this.#sources.set(file, await refuseReplaced(file));
     const sha256 = await hashFile(file, this.#signal);
-    if (isSource) await refuseReplaced(file);
+    if (isSource) await refuseReplaced(file, this.#sources.get(file));
     await refuseDamagedBlob(file, sha256);
     return sha256;
   });
@@ -53,13 +53,13 @@ export class SourceHashes implements Resource {
 
   /** Hash of a file that the conversion reads. Throws as `hash`, and `FileFormatError` for one that was replaced since it was opened. */
   ofSource(file: string): Promise<string> {
-    this.#sources.add(file);
+    if (!this.#sources.has(file)) this.#sources.set(file, undefined);
     return this.hash(file);
   }
 
   /** Throws `FileFormatError` where a source that was hashed is not the file any more that is read. */
   async checkUnchanged(): Promise<void> {
-    for (const file of this.#sources) await refuseReplaced(file);
+    for (const [file, before] of this.#sources) await refuseReplaced(file, before);
   }
 
   /** Hash of any file, computed once. Throws `FileFormatError` for one that was damaged in the Hub's cache. */

@@ -10,29 +10,31 @@ import { temporaryFolder } from '../../support/temporary-folder.ts';
 import { rejectionOf } from '../../support/thrown-by.ts';
 
 const at = temporaryFolder();
-const weights = 'text_encoder/model.safetensors';
 
-test('a source that is replaced while it is read is no source on record', async () => {
-  cpSync(sdShapes, at('checkpoint'), { recursive: true });
-  cpSync(join(sdShapes, weights), at('other'));
-  let isReplaced = false;
-  const error = await rejectionOf(
-    convertCheckpoint(
-      { modelVersion: at('checkpoint'), output: at('out'), models: ['text_encoder'], targets: ['onnx'] },
-      {
-        onProgress(event) {
-          if (isReplaced || event.type !== 'progress' || event.stage !== 'write') return;
-          renameSync(at('other'), at('checkpoint', weights));
-          isReplaced = true;
+test.each(['text_encoder/model.safetensors', 'text_encoder/config.json'])(
+  '%s that is replaced while it is read is no source on record',
+  async (source) => {
+    cpSync(sdShapes, at('checkpoint'), { recursive: true });
+    cpSync(join(sdShapes, source), at('other'));
+    let isReplaced = false;
+    const error = await rejectionOf(
+      convertCheckpoint(
+        { modelVersion: at('checkpoint'), output: at('out'), models: ['text_encoder'], targets: ['onnx'] },
+        {
+          onProgress(event) {
+            if (isReplaced || event.type !== 'progress' || event.stage !== 'write') return;
+            renameSync(at('other'), at('checkpoint', source));
+            isReplaced = true;
+          },
         },
-      },
-    ),
-  );
-  expect(isReplaced).toBe(true);
-  expect(error).toBeInstanceOf(FileFormatError);
-  expect(error.problem).toContain('was replaced or changed while it was read');
-  expect(existsSync(at('out'))).toBe(false);
-});
+      ),
+    );
+    expect(isReplaced).toBe(true);
+    expect(error).toBeInstanceOf(FileFormatError);
+    expect(error.problem).toContain('was replaced or changed while it was read');
+    expect(existsSync(at('out'))).toBe(false);
+  },
+);
 
 test('a LoRA that is replaced before it is hashed is no source on record', async () => {
   await writeSmallLora(at('lora.safetensors'));
