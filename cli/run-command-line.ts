@@ -90,7 +90,7 @@ function requireCurrentFolder(): void {
   try {
     process.cwd();
   } catch (cause) {
-    throw noCurrentFolder(cause);
+    throw noCurrentFolder(cause) ?? cause;
   }
 }
 

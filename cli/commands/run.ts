@@ -19,15 +19,14 @@ export const runCommand: Command = {
       'round-to-float16': roundToFloat16,
     } = argv as Arguments;
     if (target === undefined && record === undefined) throw nowhere();
-    const { realPlace } = await import('../../src/io/real-place.ts');
-    const isSame = async (a: string, b: string) => (await realPlace(a)) === (await realPlace(b));
-    if (target !== undefined && record !== undefined && (await isSame(target, record)))
+    const { isSamePlace } = await import('../../src/io/real-place.ts');
+    if (target !== undefined && record !== undefined && (await isSamePlace(target, record)))
       throw new RequestError({
         problem: `--outputs and --record both name ${target}: one would replace the other.`,
         advice: 'Leave one of them out; a record has the outputs, too.',
       });
     for (const [option, written] of [['--outputs', target] as const, ['--record', record] as const])
-      if (written !== undefined && (await isSame(written, path)))
+      if (written !== undefined && (await isSamePlace(written, path)))
         throw new RequestError({
           problem: `${option} and --inputs both name ${path}: the inputs would be gone.`,
           advice: 'Name another file.',

@@ -11,7 +11,7 @@ import { writeFiles } from '../formats/write-files.ts';
 import { createFolder } from '../io/create-folders.ts';
 import { linkFile, lookAtFile } from '../io/disk.ts';
 import { hashStream } from '../io/hashing/hash-stream.ts';
-import { realPlace } from '../io/real-place.ts';
+import { isSamePlace } from '../io/real-place.ts';
 
 /** An artifact on the disk that is written once more, in a client's form. */
 export interface ClientCopy {
@@ -40,7 +40,7 @@ export async function copyForClient(
   { onProgress, signal }: Context = {},
 ): Promise<readonly WrittenFile[]> {
   throwIfInterrupted(signal);
-  if ((await realPlace(to)) === (await realPlace(folder))) throw itself(to);
+  if (await isSamePlace(to, folder)) throw itself(to);
   return withArtifact(from, async (stored) => {
     const own = await stored.open();
     const dressed = own.forClient(form, kind);

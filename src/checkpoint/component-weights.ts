@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { FileFormatError, NotFoundError } from '../errors.ts';
 import { listFolder } from '../io/disk.ts';
 import { shown } from '../io/error-text.ts';
-import { isJsonObject, readJsonObject } from '../io/json/python-json.ts';
+import { DAMAGED, isJsonObject, readJsonObject } from '../io/json/python-json.ts';
 import { withScales } from '../weights/scaled/with-scales.ts';
 import type { WeightFile } from '../weights/tensors-of-file.ts';
 import type { Weight } from '../weights/weight.ts';
@@ -115,7 +115,7 @@ async function readIndex(index: string): Promise<ReadonlyMap<string, string>> {
     throw new FileFormatError({
       problem: `${index} has no weight_map.`,
       details: map === undefined ? {} : { found: shown(map) },
-      advice: 'It is damaged or not the file it should be: download it again.',
+      advice: DAMAGED,
     });
   const pairs = Object.entries(map).map(([tensor, shard]): [string, string] => {
     if (typeof shard === 'string' && /^[^/\\:]+\.(safetensors|bin)$/.test(shard) && !shard.includes('..'))

@@ -3,7 +3,7 @@ import { ConfigError, NotFoundError, UnsupportedModelError } from '../errors.ts'
 import { parseHubId } from '../hub/hub-id.ts';
 import { listFolder, pathKind } from '../io/disk.ts';
 import { quote, shown } from '../io/error-text.ts';
-import { type JsonObject, readJsonObject } from '../io/json/python-json.ts';
+import { DAMAGED, type JsonObject, readJsonObject } from '../io/json/python-json.ts';
 import { notFound } from '../io/not-found.ts';
 import { shellWord } from '../io/shell-word.ts';
 import { isOrdinary, isWeightless, recognizePipeline, supportedPipelines } from './recognize/pipelines.ts';
@@ -150,7 +150,6 @@ function listParts(path: string, file: string, modelIndex: JsonObject): readonly
   return parts;
 }
 
-const DAMAGED = 'It is damaged or not the file it should be: download it again.';
 const EXPECTED = 'a library and a class, such as "unet": ["diffusers", "UNet2DConditionModel"]';
 
 /** Components of the pipelines that are converted, with weights and without: none of them is a setting. */

@@ -16,7 +16,7 @@ import { isConversion, readProvenance, recordBundle, whileConversionLocked } fro
 import { exists, listFolder } from '../io/disk.ts';
 import { type JsonObject, readJsonObject } from '../io/json/python-json.ts';
 import { notFound } from '../io/not-found.ts';
-import { realPlace } from '../io/real-place.ts';
+import { isSamePlace } from '../io/real-place.ts';
 import { modelsIn } from '../run/find-models.ts';
 import { checkRequest } from './check-request.ts';
 import { whileOutputsStay } from './in-output.ts';
@@ -76,7 +76,7 @@ export async function bundlePackages(
   const { folder } = request;
   if (!(await exists(folder))) throw notFound(folder, 'Name the output folder of a conversion.');
 
-  const isElsewhere = given.output !== undefined && !(await isSame(given.output, folder));
+  const isElsewhere = given.output !== undefined && !(await isSamePlace(given.output, folder));
   const output = isElsewhere ? given.output : folder;
   const bundleAll = async (): Promise<ClientBundle[]> => {
     const bundles: ClientBundle[] = [];
@@ -103,13 +103,9 @@ function purposeOf(clients: readonly ClientName[]): 'onnx' | 'packages' | 'model
   return target === 'onnx' ? 'onnx' : 'packages';
 }
 
-async function isSame(folder: string, other: string): Promise<boolean> {
-  return (await realPlace(folder)) === (await realPlace(other));
-}
-
 /** Models of two checkpoints in one folder would be loaded as one. */
 async function refuseOtherConversion(output: string, { folder }: BundleRequest): Promise<void> {
-  if ((await isSame(output, folder)) || !(await isConversion(output))) return;
+  if ((await isSamePlace(output, folder)) || !(await isConversion(output))) return;
   throw new RequestError({
     problem: `${output} holds another conversion than ${folder}: a client would load both as one.`,
     advice: 'Name a folder of its own with -o.',

@@ -14,3 +14,8 @@ export async function realPlace(path: string): Promise<string> {
     return join(await realPlace(parent), basename(full));
   });
 }
+
+/** Whether two paths lead to the same place, links followed. Throws as `realPlace`. */
+export async function isSamePlace(path: string, other: string): Promise<boolean> {
+  return (await realPlace(path)) === (await realPlace(other));
+}

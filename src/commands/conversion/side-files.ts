@@ -2,8 +2,8 @@ import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import type { Checkpoint, Component } from '../../checkpoint/checkpoint.ts';
 import { readSideJson, readSideText, type SideFile, sideFileCalled } from '../../checkpoint/side-file.ts';
-import { addedTokens } from '../../checkpoint/tokenizer-files.ts';
-import { tokenizerParts } from '../../checkpoint/tokenizer-parts.ts';
+import { tokensIn } from '../../checkpoint/tokenizer-files.ts';
+import { type TokenizerParts, tokenizerParts } from '../../checkpoint/tokenizer-parts.ts';
 import { ConfigError, FileFormatError, type SdConvertError } from '../../errors.ts';
 import { pipelineSettingsOf } from '../../formats/read-pipeline-settings.ts';
 import { createScheduler } from '../../generate/schedulers/create-scheduler.ts';
@@ -58,11 +58,11 @@ async function noteOnTokenizer({ folders, components }: Checkpoint, folder: stri
   if (vocab === undefined || merges === undefined) return []; // told where they are needed
   const config = await readSideJson(files, 'tokenizer_config.json');
   const specialTokensMap = await readSideJson(files, 'special_tokens_map.json');
-  const added = await addedTokens(files);
+  const added = tokensIn(await readSideJson(files, 'added_tokens.json'), config);
   try {
     const parts = tokenizerParts({ vocab, merges, added, config, specialTokensMap });
     const encoder = components.get(folder.replace('tokenizer', 'text_encoder'));
-    return encoder ? notesOnFit(folder, encoder, { ids: [parts.vocab, added], config }) : [];
+    return encoder ? notesOnFit(folder, encoder, { ...parts, added, length: config?.model_max_length }) : [];
   } catch (error) {
     if (error instanceof ConfigError) return [refusedLater(folder, error)];
     if (!(error instanceof FileFormatError)) throw error;
@@ -78,12 +78,10 @@ async function noteOnTokenizer({ folders, components }: Checkpoint, folder: stri
 function notesOnFit(
   folder: string,
   { name, config: { vocab_size: words, max_position_embeddings: tokens } }: Component,
-  { ids, config = {} }: TokenizerFacts,
+  { vocab, added, length }: TokenizerFacts,
 ): string[] {
-  const [own, added] = ids;
-  const ofWords = Object.values(own).reduce((most, id) => Math.max(most, id), 0);
+  const ofWords = Object.values(vocab).reduce((most, id) => Math.max(most, id), 0);
   const largest = Math.max(ofWords, ...added.values());
-  const { model_max_length: length } = config;
   return [
     ...(typeof words === 'number' && largest >= words
       ? [
@@ -98,9 +96,10 @@ function notesOnFit(
   ];
 }
 
-interface TokenizerFacts {
-  readonly ids: readonly [own: Readonly<Record<string, number>>, added: ReadonlyMap<string, number>];
-  readonly config: JsonObject | undefined;
+interface TokenizerFacts extends Pick<TokenizerParts, 'vocab'> {
+  readonly added: ReadonlyMap<string, number>;
+  /** `model_max_length` of its config. */
+  readonly length: unknown;
 }
 
 /** The folder of a component's small files, also where those that were read are made of others. */

@@ -54,8 +54,8 @@ function coreAiArtifact(path: string): StoredArtifact<'aimodel'> {
     run: async (options) => runTranslated(translatable(await asset()), options),
     runnable: async (options) => runnableTranslated(translatable(await asset()), options),
     byteLength: () => folderSize(path),
-    // Not dirname: the path may be '.'.
     others: async () => [], // a folder of its ending is one thing
+    // Not dirname: the path may be '.'.
     chunkPath: (chunk) => join(path, '..', `${chunkName(modelName(path), chunk)}${endings.aimodel}`),
     place: (output) => (output === undefined ? path : checkPlace(output)),
     async complete() {},

@@ -46,8 +46,8 @@ export function milArtifact<F extends CoreMlFormat>(
     run: async (options) => runTranslated(translatable(await model()), options),
     runnable: async (options) => runnableTranslated(translatable(await model()), options),
     byteLength: () => folderSize(path),
-    // Not dirname: the path may be '.'.
     others: async () => [], // a folder of its ending is one thing
+    // Not dirname: the path may be '.'.
     chunkPath: (chunk) => join(path, '..', `${chunkName(modelName(path), chunk)}${endings.mlpackage}`),
     place: (output) => (output === undefined ? ownPlace(path) : checkPlace(output)),
     async complete() {},

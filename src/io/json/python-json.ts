@@ -10,6 +10,9 @@ export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** What helps where a file of a checkpoint is not what it should be. */
+export const DAMAGED = 'It is damaged or not the file it should be: download it again.';
+
 /**
  * Parses JSON as Python writes it: `NaN`, `Infinity` and `-Infinity` are numbers (diffusers' schedulers have
  * `"lambda_min_clipped": -Infinity`). `file` names the text in the `FileFormatError` that anything else raises.
@@ -21,7 +24,7 @@ export function parsePythonJson(text: string, file: string): unknown {
   if (nestsTooDeep(pieces))
     throw new FileFormatError({
       problem: `${file} nests lists and objects deeper than any data.`,
-      advice: 'It is damaged or not the file it should be: download it again.',
+      advice: DAMAGED,
     });
   const json = pieces
     .map((piece) =>
@@ -50,8 +53,6 @@ export function parsePythonJson(text: string, file: string): unknown {
     );
   }
 }
-
-const DAMAGED = 'It is damaged or not the file it should be: download it again.';
 
 /** Limit on the size of a configuration or list, in bytes; those of the largest models have a tenth of it. */
 const LARGEST_OBJECT = 4 << 20;
