@@ -9,7 +9,7 @@ import type { IdentifiedItem } from '../item.ts';
 import { checkItem, convertItem, fetchItem } from '../steps.ts';
 import { openStore } from '../store/open-store.ts';
 import { compareRecords, RECORD, type Store } from '../store/store.ts';
-import { refuseDamaged, storedResult } from '../store/stored-result.ts';
+import { storedResult } from '../store/stored-result.ts';
 import { lowest, verdictOf } from '../verdict.ts';
 import type { ItemVerdict } from '../verdict-words.ts';
 import type { QueueStep, StepJob } from './step-job.ts';
@@ -96,7 +96,7 @@ const steps: { readonly [K in QueueStep]: (work: Work) => Promise<StepResult> } 
     return resultOf(item, { bytes, quality });
   },
   async publish(work) {
-    const { item, site, folder, context } = work;
+    const { store, item, own, site, folder, context } = work;
     // The step before has made it again.
     const checked = await steps.check({ ...work, again: false });
     const { publish: target } = work;
@@ -104,7 +104,7 @@ const steps: { readonly [K in QueueStep]: (work: Work) => Promise<StepResult> } 
       await folder.finish(item);
       return checked;
     }
-    const from = await getWhole(work);
+    const from = await store.get(item.name, own.output, context);
     const title = `Add ${basename(item.name)}, converted by sdconvert ${version}`;
     const upload = { ...target, folder: from, record: RECORD, compare: compareRecords, title };
     await uploadFolder(upload, site.hub, context);
@@ -119,25 +119,12 @@ async function found({ again, store, item }: Work): Promise<Finished | undefined
 }
 
 /** Has the store's result in the worker's folder, too, to be measured there: nothing of it is written in its place. */
-async function bringHere(work: Work, { bytes }: Finished): Promise<void> {
-  const { item, own, folder } = work;
+async function bringHere({ store, item, own, folder, context }: Work, { bytes }: Finished): Promise<void> {
   if (await finishedResult(own)) return;
   await folder.admit(bytes, item);
   await removePath(own.output);
-  const from = await getWhole(work);
+  const from = await store.get(item.name, own.output, context);
   if (from !== own.output) await linkFolder(from, own.output);
-}
-
-/** Gives a folder with the item's result, which is what was put into the store. Throws `FileFormatError` where it is not. */
-async function getWhole({ store, item, own, context }: Work): Promise<string> {
-  const folder = await store.get(item.name, own.output, context);
-  try {
-    await refuseDamaged(folder, `${store.address}/${item.name}`, context);
-    return folder;
-  } catch (error) {
-    if (folder === own.output) await removePath(folder); // a copy of the worker's own
-    throw error;
-  }
 }
 
 function resultOf(item: IdentifiedItem, { bytes, quality }: Finished): StepResult {

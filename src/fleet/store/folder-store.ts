@@ -3,9 +3,11 @@ import { throwIfInterrupted } from '../../context.ts';
 import { createFolderOnce } from '../../io/create-folders.ts';
 import { exists, readText, removePath, writeText } from '../../io/disk.ts';
 import { filesIn } from '../../io/file-sizes.ts';
+import { hashFile } from '../../io/hashing/hash-file.ts';
 import { linkFolder } from '../../io/link-folder.ts';
 import { notFound } from '../../io/not-found.ts';
 import { compareRecords, otherResult, RECORD, refuseOthersWithin, type Store } from './store.ts';
+import { refuseDamaged } from './stored-result.ts';
 
 /** A folder that all workers see: a disk of this machine, or one of a network. */
 export function openFolderStore(root: string): Store {
@@ -31,8 +33,9 @@ export function openFolderStore(root: string): Store {
       await writeText(join(placeOf(name), RECORD), own);
       return 'put';
     },
-    async get(name) {
+    async get(name, _, { signal }) {
       if ((await recordOf(name)) === undefined) throw notFound(placeOf(name));
+      await refuseDamaged(placeOf(name), placeOf(name), (file) => hashFile(file, signal));
       return placeOf(name);
     },
     async remove(name) {

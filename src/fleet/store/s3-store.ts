@@ -9,6 +9,7 @@ import type { ByteSource } from '../../io/bytes.ts';
 import { createFolder } from '../../io/create-folders.ts';
 import { openFile, readText } from '../../io/disk.ts';
 import { filesIn } from '../../io/file-sizes.ts';
+import { hashFile } from '../../io/hashing/hash-file.ts';
 import { hashStream } from '../../io/hashing/hash-stream.ts';
 import { writeHashed } from '../../io/hashing/write-hashed.ts';
 import { notFound } from '../../io/not-found.ts';
@@ -16,6 +17,7 @@ import { loadOptional } from '../../io/optional-package.ts';
 import { streamBytes } from '../../io/stream-bytes.ts';
 import { isAbsentObject, isThere, s3Failure } from './s3-errors.ts';
 import { compareRecords, otherResult, RECORD, refuseOthersWithin, type Store } from './store.ts';
+import { refuseDamaged } from './stored-result.ts';
 
 /** A place in a bucket. */
 export interface S3Place {
@@ -71,10 +73,17 @@ export async function openS3Store(place: S3Place): Promise<Store> {
     async get(name, into, { signal }) {
       if ((await bucket.readText(`${name}/${RECORD}`)) === undefined) throw notFound(`${address}/${name}`);
       await createFolder(into, async (growing) => {
+        const hashes = new Map<string, string>();
         for (const key of await bucket.list(`${name}/`)) {
           throwIfInterrupted(signal);
-          await bucket.read(`${name}/${key}`, join(growing, key));
+          const path = join(growing, key);
+          hashes.set(path, await bucket.read(`${name}/${key}`, path));
         }
+        await refuseDamaged(
+          growing,
+          `${address}/${name}`,
+          async (file) => hashes.get(file) ?? hashFile(file, signal),
+        );
       });
       return into;
     },
@@ -184,8 +193,8 @@ class S3Bucket {
     });
   }
 
-  /** Reads an object into a file. Throws `FileFormatError` where its bytes are not those that were put. */
-  async read(name: string, path: string): Promise<void> {
+  /** Reads an object into a file; gives its SHA-256. Throws `FileFormatError` where its bytes are not those that were put. */
+  async read(name: string, path: string): Promise<string> {
     try {
       const { Body, Metadata } = await this.#client.send(new this.#sdk.GetObjectCommand(this.#object(name)));
       const { sha256 } = await writeHashed(path, async (write) => {
@@ -195,7 +204,7 @@ class S3Bucket {
           offset += bytes.length;
         }
       });
-      if (Metadata?.sha256 === undefined || Metadata.sha256 === sha256) return;
+      if (Metadata?.sha256 === undefined || Metadata.sha256 === sha256) return sha256;
     } catch (error) {
       throw s3Failure(this.address, error);
     }

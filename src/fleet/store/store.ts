@@ -21,7 +21,10 @@ export interface Store {
    * another one under the name, `DiskSpaceError` where the store has no room, `RequestError` where writing is not allowed.
    */
   put(name: string, folder: string, context: Context): Promise<'put' | 'there'>;
-  /** Gives a local folder with a result: the store's own, or `into`, which is made. Throws `NotFoundError`. */
+  /**
+   * Gives a local folder with a result: the store's own, or `into`, which is made. Throws `NotFoundError`, and `FileFormatError` where
+   * its files are not those that were put there: `into` is not made then.
+   */
   get(name: string, into: string, context: Context): Promise<string>;
   /** Removes a result; what has no record stays. Throws `OutputExistsError` where other results are within it. */
   remove(name: string): Promise<void>;

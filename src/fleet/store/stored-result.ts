@@ -1,9 +1,7 @@
 import { join } from 'node:path';
-import type { Context } from '../../context.ts';
 import { FileFormatError } from '../../errors.ts';
-import { damagedFiles } from '../../formats/damage.ts';
+import { damagedFiles, type HashFile, noteWritten, within } from '../../formats/damage.ts';
 import { provenanceSchema, readProvenance } from '../../formats/provenance.ts';
-import { hashFile } from '../../io/hashing/hash-file.ts';
 import { type Finished, finishedIn } from '../finished.ts';
 import type { IdentifiedItem } from '../item.ts';
 import { parsed, RECORD, type Store } from './store.ts';
@@ -24,16 +22,17 @@ export async function storedResult(
 }
 
 /**
- * Throws `FileFormatError` where the files of a result, which the store gave as this folder, are not those on record: `place` may have
- * changed them since they were put there.
+ * Throws `FileFormatError` where the files of a result, which are in this folder now, are not those on record: its `place` may have
+ * changed them since they were put there. What is as on record need not be hashed again by this process.
  */
-export async function refuseDamaged(folder: string, place: string, { signal }: Context): Promise<void> {
+export async function refuseDamaged(folder: string, place: string, hash: HashFile): Promise<void> {
   const { artifacts = {} } = (await readProvenance(folder)) ?? {};
-  const scrutiny = { hash: (file: string) => hashFile(file, signal), since: 0 };
-  for (const [path, { files }] of Object.entries(artifacts))
-    for await (const { name, problem } of damagedFiles(join(folder, path), files, scrutiny))
+  for (const [path, { files }] of Object.entries(artifacts)) {
+    for await (const { name, problem } of damagedFiles(join(folder, path), files, { hash, since: 0 }))
       throw new FileFormatError({
         problem: `${place}/${path}/${name} is ${problem === 'missing' ? 'missing' : 'not the file that was put there'}.`,
         advice: 'Pass --force to sdconvert submit to have it made again.',
       });
+    await noteWritten(folder, within(path, files));
+  }
 }

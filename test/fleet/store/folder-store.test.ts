@@ -1,7 +1,8 @@
+import { createHash } from 'node:crypto';
 import { existsSync, promises as fs, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test, vi } from 'vitest';
-import { DiskSpaceError, OutputExistsError } from '../../../src/errors.ts';
+import { DiskSpaceError, FileFormatError, OutputExistsError } from '../../../src/errors.ts';
 import { openStore, storeAddress } from '../../../src/fleet/store/open-store.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 import { rejectionOf, thrownBy } from '../../support/thrown-by.ts';
@@ -25,11 +26,27 @@ const newStore = () => openStore(at(`store${made++}`));
 test('a result is put whole, and read in place', async () => {
   const store = await newStore();
   expect(await store.recordOf('a/b')).toBeUndefined();
-  expect(await store.put('a/b', resultOf('{}'), {})).toBe('put');
-  expect(await store.recordOf('a/b')).toBe('{}');
+  expect(await store.put('a/b', resultOf(measured()), {})).toBe('put');
+  expect(await store.recordOf('a/b')).toBe(measured());
   const place = await store.get('a/b', at('not used'), {});
   expect(place).toBe(join(store.address, 'a/b'));
   expect(readFileSync(join(place, 'onnx/unet/model.onnx'), 'utf8')).toBe('model');
+});
+
+test('a result that is no longer what was put is not given', async () => {
+  const store = await newStore();
+  const file = {
+    name: 'model.onnx',
+    byteLength: 5,
+    sha256: createHash('sha256').update('model').digest('hex'),
+  };
+  const artifacts = { 'onnx/unet': { source: {}, options: {}, files: [file] } };
+  await store.put('a', resultOf(JSON.stringify({ sdconvert: '1', artifacts })), {});
+  const model = join(await store.get('a', at('not used'), {}), 'onnx/unet/model.onnx');
+  writeFileSync(model, 'modem');
+  const error = await rejectionOf(store.get('a', at('not used'), {}));
+  expect(error).toBeInstanceOf(FileFormatError);
+  expect(error.problem).toBe(`${model} is not the file that was put there.`);
 });
 
 test('of several that put the same at once one does, and the others find it there', async () => {

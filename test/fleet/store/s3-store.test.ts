@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -38,12 +39,14 @@ function resultOf(record: string, model = 'model'): string {
   return folder;
 }
 
+const sha256 = createHash('sha256').update('model').digest('hex');
+
 /** The least that a record has, with a file on it. */
 const record = (note = 'a'): string =>
   JSON.stringify({
     sdconvert: note,
     artifacts: {
-      'onnx/unet': { source: {}, options: {}, files: [{ name: 'model.onnx', byteLength: 5, sha256: '' }] },
+      'onnx/unet': { source: {}, options: {}, files: [{ name: 'model.onnx', byteLength: 5, sha256 }] },
     },
   });
 
@@ -176,7 +179,7 @@ describe('a service that refuses', () => {
   });
 });
 
-describe('a service that answers without end', () => {
+describe('a service that answers with anything', () => {
   let answer: (url: URL) => string = () => '';
   let server: Server;
   beforeAll(async () => {
@@ -193,7 +196,7 @@ describe('a service that answers without end', () => {
     return openStore('s3://models/x', { s3Endpoint: `http://127.0.0.1:${port}` });
   };
 
-  test('with a record is refused', async () => {
+  test('with an endless record is refused', async () => {
     answer = () => 'x'.repeat(5 << 20);
     const error = await rejectionOf((await open()).recordOf('a'));
     expect(error).toBeInstanceOf(FileFormatError);
@@ -213,5 +216,18 @@ describe('a service that answers without end', () => {
     expect(error).toBeInstanceOf(FileFormatError);
     expect(error.problem).toBe('s3://models/x/a/ has more than 10,000 objects, which no result has.');
     expect(existsSync(at('endless'))).toBe(false);
+  });
+
+  test('with other bytes than those on record is refused, and no copy of them appears', async () => {
+    const list = '<ListBucketResult><Contents><Key>x/a/onnx/unet/model.onnx</Key></Contents>';
+    const end = '<Contents><Key>x/a/sdconvert.json</Key></Contents></ListBucketResult>';
+    answer = ({ searchParams, pathname }) => {
+      if (searchParams.has('list-type')) return `${list}${end}`;
+      return pathname.endsWith('.json') ? record() : 'modem';
+    };
+    const error = await rejectionOf((await open()).get('a', at('damaged'), {}));
+    expect(error).toBeInstanceOf(FileFormatError);
+    expect(error.problem).toBe('s3://models/x/a/onnx/unet/model.onnx is not the file that was put there.');
+    expect(existsSync(at('damaged'))).toBe(false);
   });
 });
