@@ -6,7 +6,7 @@ import { formatBytes } from '../text.ts';
 import { downloadBlob, incompletePath } from './download-blob.ts';
 import { sweepLock } from './file-lock.ts';
 import { type RepositoryCache, sizeOf } from './hub-cache.ts';
-import type { Follower, HubFile, HubRepository } from './hub-client.ts';
+import type { Follower, HubFile, HubRepository, OnBytes } from './hub-client.ts';
 import type { HubOptions } from './hub-options.ts';
 import { isWhole } from './whole-file.ts';
 
@@ -19,8 +19,7 @@ export interface FilesRequest {
   readonly options: HubOptions;
   /** Whether weights that are there are read and compared, too: of small files all are. */
   readonly isThorough: boolean;
-  /** Told how many bytes of all the files are there, and which file just grew. */
-  readonly onBytes: (file: string, done: number, total: number) => void;
+  readonly onBytes: OnBytes;
 }
 
 /** More connections gain nothing on most lines; fewer waste the pauses between files. */

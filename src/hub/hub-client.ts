@@ -56,6 +56,9 @@ export interface Follower {
   readonly note: (message: string) => void;
 }
 
+/** Told how many bytes of all files are there, and which file just grew. */
+export type OnBytes = (file: string, done: number, total: number) => void;
+
 /** Whether a revision is a commit by itself, and needs no looking up. */
 export function isCommit(revision: string): boolean {
   return /^[0-9a-f]{40}$/.test(revision);

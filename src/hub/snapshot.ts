@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { DownloadError, NotFoundError, RepositoryNotFoundError, SdConvertError } from '../errors.ts';
 import { showRemoteFiles } from '../io/remote-files.ts';
-import { refuseDamagedFile } from './damaged-blob.ts';
+import { refuseDamagedFiles } from './damaged-blob.ts';
 import { downloadFiles } from './download-files.ts';
 import { repositoryCache, sizeOf } from './hub-cache.ts';
-import { type Follower, type HubFile, isCommit, openRepository } from './hub-client.ts';
+import { type Follower, type HubFile, isCommit, type OnBytes, openRepository } from './hub-client.ts';
 import { isWeightFile } from './hub-id.ts';
 import type { HubOptions } from './hub-options.ts';
 import { movedTo } from './moved-models.ts';
@@ -45,9 +45,6 @@ export interface ShownFile {
   /** Whether it was in the cache before. */
   readonly isCached: boolean;
 }
-
-/** Told how many bytes of all files are there, and which file just grew. */
-export type OnBytes = (file: string, done: number, total: number) => void;
 
 const newest = 'main';
 
@@ -103,8 +100,8 @@ async function openCached(
     folder,
     names,
     isCached: true,
-    async bring(wanted, _, isThorough) {
-      if (isThorough) for (const name of wanted) await refuseDamagedFile(join(folder, name), signal);
+    async bring(wanted, onBytes, isThorough) {
+      if (isThorough) await refuseDamagedFiles(folder, wanted, { onBytes, signal });
       return 0;
     },
     async show(wanted) {

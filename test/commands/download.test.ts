@@ -104,6 +104,23 @@ describe('ready-made Core ML models', () => {
     expect(filesBelow('y')).toHaveLength(3);
   });
 
+  test('are compared with their hashes when offline, with progress', async () => {
+    const request = { ...hub.options, repo: ready, variant: 'original/packages' };
+    const { files } = await download({ ...request, output: 'there' });
+    const done: number[] = [];
+    const total = files.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    await download(
+      { ...request, offline: true, output: 'again' },
+      {
+        onProgress(event) {
+          if (event.type === 'progress' && event.total === total) done.push(event.done);
+        },
+      },
+    );
+    expect(done.length).toBeGreaterThanOrEqual(files.length);
+    expect(done.at(-1)).toBe(total);
+  });
+
   test('are not laid out where they were damaged in the cache, offline neither', async () => {
     const request = { ...hub.options, repo: ready, variant: 'original/packages' };
     const { path } = await download({ ...request, output: 'z' });
