@@ -19,6 +19,8 @@ export interface Component {
   readonly config: JsonObject;
   /** The file that `config` comes from, for error messages. */
   readonly configFile: string;
+  /** The files that single keys of `config` come from instead. */
+  readonly fileOfKey?: Readonly<Record<string, string>>;
   /** Whether `config` is a family's config, adapted to the weights' shapes: single files have no configs. */
   readonly adapted?: true;
   /** Whether `config` was rewritten by `usualConfig` and differs from the file. */

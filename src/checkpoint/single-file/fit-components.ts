@@ -29,8 +29,8 @@ export function asConfigured(
         Math.max(1, Math.floor(Number(width) / headChannels)),
       );
   }
-  if (Object.keys(change).length === 0) return component;
-  return { ...component, config: { ...config, ...change }, configFile: path };
+  const fileOfKey = Object.fromEntries(Object.keys(change).map((key) => [key, path]));
+  return { ...component, config: { ...config, ...change }, fileOfKey };
 }
 
 /**

@@ -10,7 +10,7 @@ import { wanted } from '../../io/wanted.ts';
  */
 export function parseConfig<Schema extends z.ZodType>(
   schema: Schema,
-  component: Pick<Component, 'name' | 'config' | 'configFile'>,
+  component: Stated & Pick<Component, 'config'>,
 ): z.output<Schema> {
   const result = schema.safeParse(component.config, { reportInput: true });
   if (result.success) return result.data;
@@ -27,13 +27,20 @@ export function parseConfig<Schema extends z.ZodType>(
   throw new ConfigError({
     problem: `the config of the ${component.name} sets ${key} to a value that is not supported.`,
     details: {
-      file: component.configFile,
+      file: fileOf(component, issue.path[0]),
       ...classIn(component),
       found: `${key} = ${shown(issue.input)}`,
       supported: wanted(issue),
     },
     advice: 'Download the file again; if it is intact, this kind of model is not supported yet.',
   });
+}
+
+/** What errors tell of a config's origin. */
+type Stated = Pick<Component, 'name' | 'configFile' | 'fileOfKey'>;
+
+function fileOf({ configFile, fileOfKey = {} }: Stated, key: PropertyKey | undefined): string {
+  return fileOfKey[String(key)] ?? configFile;
 }
 
 /** A key that must be `value` or left out. */
@@ -86,15 +93,12 @@ export interface Divisor {
 }
 
 /** Throws `ConfigError` for the first number that does not divide its width: heads of an attention, groups of a normalisation. */
-export function checkDivisors(
-  component: Pick<Component, 'name' | 'configFile'>,
-  divisors: readonly Divisor[],
-): void {
+export function checkDivisors(component: Stated, divisors: readonly Divisor[]): void {
   for (const { key, value, of, width } of divisors) {
     if (width % value === 0) continue;
     throw new ConfigError({
       problem: `the config of the ${component.name} contradicts itself: ${key} = ${value} does not divide ${of} = ${width}.`,
-      details: { file: component.configFile },
+      details: { file: fileOf(component, key) },
       advice: 'Download the file again, or take it from the same source as the weights.',
     });
   }

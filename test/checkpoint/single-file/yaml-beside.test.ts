@@ -1,11 +1,12 @@
 import { expect, test } from 'vitest';
 import { readSingleFile } from '../../../src/checkpoint/single-file/open-single-file.ts';
 import { configBeside } from '../../../src/checkpoint/single-file/yaml-beside.ts';
+import { unetConfig } from '../../../src/convert/config/unet-config.ts';
 import { FileFormatError } from '../../../src/errors.ts';
 import { writeText } from '../../../src/io/disk.ts';
 import { headerFile, recordedPlaces } from '../../support/single-file.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
-import { rejectionOf } from '../../support/thrown-by.ts';
+import { rejectionOf, thrownBy } from '../../support/thrown-by.ts';
 
 const at = temporaryFolder();
 let files = 0;
@@ -97,13 +98,27 @@ test('a UNet is what the configuration says, where the file does not say otherwi
   );
   const checkpoint = await readSingleFile(headerFile(shapes), { configured });
   expect(checkpoint.modelIndex.scheduler).toEqual(['diffusers', 'DDIMScheduler']);
-  // What is wrong with these is wrong in that file.
   const vae = checkpoint.components.get('vae');
   expect(vae?.config.scaling_factor).toBe(0.2);
-  expect(vae?.configFile).toBe(configured?.path);
   expect(checkpoint.components.get('unet')?.config.sample_size).toBe(96);
   expect(checkpoint.notes).toEqual([`${configured?.file} says that the UNet predicts v.`]);
   const metadata = { 'modelspec.prediction_type': 'epsilon' };
   const stated = await readSingleFile(headerFile(shapes, 'model.safetensors', metadata), { configured });
   expect(stated.modelIndex.scheduler).toEqual(['diffusers', 'PNDMScheduler']);
+});
+
+test('is the file to blame for what it says, and for nothing else', async () => {
+  const configured = await beside('model: {params: {unet_config: {params: {num_heads: 7}}, image_size: 96}}');
+  const shapes = Object.fromEntries(
+    Object.entries(recordedPlaces('sd15')).map(([name, [shape]]) => [name, shape]),
+  );
+  const { components } = await readSingleFile(headerFile(shapes), { configured });
+  const unet = components.get('unet');
+  if (!unet) throw new Error('no UNet');
+  const blamed = (config: object) =>
+    thrownBy(() => unetConfig({ ...unet, config: { ...unet.config, ...config } })).details.file;
+  expect(blamed({})).toBe(configured?.path);
+  expect(blamed({ sample_size: 0 })).toBe(configured?.path);
+  expect(blamed({ norm_num_groups: 7 })).toBe(unet.configFile);
+  expect(unet.configFile).not.toBe(configured?.path);
 });
