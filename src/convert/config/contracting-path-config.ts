@@ -134,7 +134,7 @@ export function contractingPathConfig(component: Component, parsed: Parsed): Con
   const heads = levels(attention_head_dim, channels.length);
   checkDivisors(component, [
     ...groupsOf(parsed.norm_num_groups, channels, 'block_out_channels'),
-    ...headsOf(parsed, heads),
+    ...headsOf({ ...parsed, heads }, attentionLevels(parsed)),
     ...sinusoidsOf(parsed),
   ]);
   const layers = levels(layers_per_block, channels.length);
@@ -149,18 +149,26 @@ export function contractingPathConfig(component: Component, parsed: Parsed): Con
   };
 }
 
-/** Heads of the levels that have attention. */
-function headsOf(
-  { block_out_channels, down_block_types, mid_block_type }: Parsed,
-  heads: number[],
+function attentionLevels({ block_out_channels, down_block_types, mid_block_type }: Parsed): boolean[] {
+  return block_out_channels.map((_, level) => {
+    const isLast = level === block_out_channels.length - 1;
+    return (
+      down_block_types[level] === 'CrossAttnDownBlock2D' ||
+      (isLast && mid_block_type === 'UNetMidBlock2DCrossAttn')
+    );
+  });
+}
+
+/** Heads of the levels that have attention, which must divide their widths. */
+export function headsOf(
+  { block_out_channels, heads }: Pick<ContractingPathConfig, 'block_out_channels' | 'heads'>,
+  attends: readonly boolean[],
 ): Divisor[] {
   return block_out_channels.flatMap((width, level) => {
-    const isLast = level === block_out_channels.length - 1;
-    const attends =
-      down_block_types[level] === 'CrossAttnDownBlock2D' ||
-      (isLast && mid_block_type === 'UNetMidBlock2DCrossAttn');
     const value = heads[level] ?? 1;
-    return attends ? [{ key: 'attention_head_dim', value, of: `block_out_channels[${level}]`, width }] : [];
+    return attends[level]
+      ? [{ key: 'attention_head_dim', value, of: `block_out_channels[${level}]`, width }]
+      : [];
   });
 }
 

@@ -9,9 +9,10 @@ import {
   type Depths,
   depths,
   depthsOf,
+  headsOf,
 } from './contracting-path-config.ts';
 import { latentSide } from './number-ranges.ts';
-import { checkLevels, checkSizes, only, parseConfig } from './parse-config.ts';
+import { checkDivisors, checkLevels, checkSizes, only, parseConfig } from './parse-config.ts';
 
 /** UNet2DConditionModel as in SD 1.x, 2.x and XL; defaults are diffusers', for keys that older files lack. */
 const schema = contractingPathSchema.extend({
@@ -60,6 +61,8 @@ export function unetConfig(component: Component): UNetConfig {
     up_block_types,
     reverse_transformer_layers_per_block: parsed.reverse_transformer_layers_per_block,
   });
+  const attendsUp = up_block_types.map((type) => type === 'CrossAttnUpBlock2D').reverse();
+  checkDivisors(component, headsOf(path, attendsUp));
   checkSizes(component, [
     { key: 'out_channels', value: parsed.out_channels, weight: 'conv_out.weight', axis: 0 },
     ...(time_cond_proj_dim === null

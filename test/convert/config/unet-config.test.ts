@@ -298,12 +298,23 @@ test.each([
   expect(error.details).toEqual({ file: 'unet/config.json' });
 });
 
-test.each([10_000_000, 0, -1, [64, 8193]])(
+test('heads that do not divide the width of a level where only the up block attends are refused', () => {
+  const types = { down_block_types: ['CrossAttnDownBlock2D', 'DownBlock2D'], mid_block_type: null };
+  const odd = { ...least, ...types, attention_head_dim: [5, 7] };
+  expect(read({ ...odd, up_block_types: ['UpBlock2D', 'UpBlock2D'] }).heads).toEqual([5, 7]);
+  const error = thrownBy(() => read({ ...odd, up_block_types: ['CrossAttnUpBlock2D', 'UpBlock2D'] }));
+  expect(error).toBeInstanceOf(ConfigError);
+  expect(error.problem).toBe(
+    'the config of the unet contradicts itself: attention_head_dim = 7 does not divide block_out_channels[1] = 640.',
+  );
+});
+
+test.each([10_000_000, 0, -1, [64, 1025]])(
   'a sample_size of %j is refused, also where a graph has free sizes',
   (size) => {
     const error = thrownBy(() => read({ ...least, sample_size: size }));
     expect(error).toBeInstanceOf(ConfigError);
-    expect(JSON.stringify(error.details)).toContain('a number from 1 to 8192');
+    expect(JSON.stringify(error.details)).toContain('a number from 1 to 1024');
   },
 );
 
