@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { Component } from '../checkpoint/checkpoint.ts';
 import { LARGEST_TOKEN_ID } from '../checkpoint/tokenizer-parts.ts';
-import { latentFactor } from '../convert/config/number-ranges.ts';
+import { latentFactor, latentSide } from '../convert/config/number-ranges.ts';
 import { parseConfig } from '../convert/config/parse-config.ts';
 import { cardOf, networkKinds } from '../convert/networks/networks.ts';
 import type { ModelSettings } from '../convert/networks/realistic.ts';
@@ -34,7 +34,7 @@ const from = (least: number, most: number) => {
 
 /** Sizes of arrays, and the largest of their numbers, are made of these: no model has others. */
 const ranges: { readonly [K in keyof ModelSettings]-?: z.ZodNumber } = {
-  sampleSize: from(1, 1024), // 8,192 pixels
+  sampleSize: latentSide,
   textChannels: from(1, 2 ** 16),
   scalingFactor: latentFactor,
   vocabularySize: from(3, LARGEST_TOKEN_ID + 1), // each prompt is begun and ended

@@ -324,7 +324,7 @@ describe('what is asked for', () => {
       const error = thrownBy(() => convert(unetOnly, { ...plain, contract, sizes }));
       expect(error).toBeInstanceOf(RequestError);
       expect(error.problem).toBe(
-        'a latent width of 1000000000 is too large: the maximum is 8192 (65536 pixels).',
+        'a latent width of 1000000000 is too large: the maximum is 1024 (8192 pixels).',
       );
       const tokens = { textTokens: 1_000_000_000 };
       expect(thrownBy(() => convert(unetOnly, { ...plain, contract, sizes: tokens })).problem).toContain(

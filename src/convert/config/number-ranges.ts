@@ -55,8 +55,8 @@ export const latentShift = z
   .min(-LARGEST_SCALE, { error: `a number from −${most} to ${most}` })
   .max(LARGEST_SCALE, { error: `a number from −${most} to ${most}` });
 
-/** The largest height or width of latents, 65,536 pixels: far below those whose shapes overflow Core ML's int32. */
-export const LARGEST_LATENT_SIDE = 8192;
+/** The largest height or width of latents, 8,192 pixels: no model is made for as many. */
+export const LARGEST_LATENT_SIDE = 1024;
 
 /** A height or width of latents. */
 export const latentSide = z
