@@ -59,14 +59,15 @@ const WAITING_SHARE = 1 / 16;
 
 /**
  * Share of the limit that the C library may keep of what was freed. Measured with glibc: 2,169 MB at the peak of SD 1.5's UNet in
- * 15 parts, where 2,000 had been planned without it, and 4,011 MB of SDXL's, where 4,000 had been planned with a tenth.
+ * 15 parts, where 2,000 had been planned without it, and 4,011 MB of SDXL's, where 4,000 had been planned with a tenth. Beside operations that alone were larger than a part should be,
+ * even an eighth was too little: 4,010 MB. Row by row it is 3,504.
  */
 const KEPT_SHARE = 1 / 8;
 
 /**
  * Plans to run a chain of models on cases of inputs of the same shapes in at most `maxBytes` of memory, the process included.
- * Where an operation alone takes more, a case is computed row by row, if the model takes any number of rows; what is still
- * larger is as small as it can be: compare `bytes`. Throws as `executedModel` does.
+ * Where an operation alone takes more than a part should, a case is computed row by row, if the model takes any number of rows;
+ * what is still larger is as small as it can be: compare `bytes`. Throws as `executedModel` does.
  */
 export async function planRun(
   chain: RunnableChain,
@@ -76,7 +77,7 @@ export async function planRun(
 ): Promise<RunPlan> {
   const whole = await planPasses(chain, cases, 1, maxBytes, scratch);
   const rows = rowsOf(chain, cases);
-  if (whole.bytes <= maxBytes || rows < 2) return whole;
+  if (largestOf(whole) <= partBytes(maxBytes) || rows < 2) return whole;
   const split = cases.flatMap((each) => Array.from({ length: rows }, (_, row) => rowOf(chain, each, row)));
   const byRow = await planPasses(chain, split, rows, maxBytes, scratch);
   return byRow.bytes < whole.bytes ? byRow : whole;
@@ -92,9 +93,9 @@ async function planPasses(
   const [first] = passes;
   const shapes = new Map([...(first ?? [])].map(([name, { shape }]) => [name, shape]));
   const [kept, waiting] = [maxBytes * KEPT_SHARE, maxBytes * WAITING_SHARE];
-  const parts = await planParts(chain, shapes, maxBytes - PROCESS_BYTES - kept - waiting, scratch);
+  const parts = await planParts(chain, shapes, partBytes(maxBytes), scratch);
   const segments = parts.map(({ segment }) => segment);
-  const largest = Math.max(...segments.map(({ bytes }) => bytes));
+  const largest = largestOf({ parts });
   const weights = Math.max(...segments.map(({ model }) => bytesOf(model.dataFiles)));
   const peak = peakBytes(largest);
   // Beside an operation that alone takes more than a part should, less may wait in memory.
@@ -110,6 +111,15 @@ async function planPasses(
     temporaryBytes: weights + passes.length * mostWaiting(parts),
     products: passes.length * segments.reduce((sum, { products }) => sum + products, 0),
   };
+}
+
+/** Bytes that a part should take at most, beside the process, what waits, and what was freed. */
+function partBytes(maxBytes: number): number {
+  return maxBytes * (1 - KEPT_SHARE - WAITING_SHARE) - PROCESS_BYTES;
+}
+
+function largestOf({ parts }: Pick<RunPlan, 'parts'>): number {
+  return Math.max(...parts.map(({ segment }) => segment.bytes));
 }
 
 async function planParts(
