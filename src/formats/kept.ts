@@ -5,7 +5,7 @@ import { exists } from '../io/disk.ts';
 import { oncePerFile } from '../io/once-per-file.ts';
 import { inWords } from '../text.ts';
 import { version } from '../version.ts';
-import type { WrittenFile } from './artifact.ts';
+import type { PlannedFile, WrittenFile } from './artifact.ts';
 import { damagedFiles, type HashFile, hashUnseen, type Scrutiny } from './damage.ts';
 import {
   type ArtifactRecord,
@@ -19,14 +19,17 @@ import {
 /** What of earlier runs is there still, as it was written. */
 
 /**
- * Whether an existing artifact can be reused: made by this version from the same source with the same options, and
- * unchanged: what was touched since it was put on record is hashed, or `all`. `false` where nothing exists, or the rest of an
- * interrupted run. Throws `OutputExistsError` for anything else.
+ * Whether an existing artifact can be reused: made by this version from the same source with the same options, with the files that it
+ * would have now, and unchanged: what was touched since it was put on record is hashed, or `all`. `false` where nothing exists, or the
+ * rest of an interrupted run. Throws `OutputExistsError` for anything else.
  */
 export async function isKept(
   output: string,
   path: string,
-  wanted: Pick<ArtifactRecord, 'source' | 'options'>,
+  {
+    files,
+    ...wanted
+  }: Pick<ArtifactRecord, 'source' | 'options'> & { readonly files: readonly PlannedFile[] },
   { all, hash }: { readonly all: boolean; readonly hash: HashFile },
 ): Promise<boolean> {
   const folder = join(output, path);
@@ -37,6 +40,7 @@ export async function isKept(
   const scrutiny = { hash, since: all ? 0 : await recordedAt(output) };
   const difference =
     differenceTo(record, { version, ...wanted }) ??
+    notOnRecord(files, record?.files ?? []) ??
     (await firstDamage(folder, record?.files ?? [], scrutiny));
   if (!difference) return true;
   throw new OutputExistsError({
@@ -53,12 +57,14 @@ function differenceTo(
   if (record.version !== wanted.version)
     return `it was made by sdconvert ${record.version}, and this is ${wanted.version}`;
   for (const key of new Set([...Object.keys(record.options), ...Object.keys(wanted.options)])) {
-    const [then, now] = [record.options[key], wanted.options[key]];
+    const [then, now] = [record.options, wanted.options].map((all) =>
+      Object.hasOwn(all, key) ? all[key] : undefined,
+    );
     if (JSON.stringify(then) !== JSON.stringify(now))
       return `it was made with other options (${key} was ${inWords(then)}, now ${inWords(now)})`;
   }
   for (const [file, sha256] of Object.entries(record.source)) {
-    const now = wanted.source[file];
+    const now = Object.hasOwn(wanted.source, file) ? wanted.source[file] : undefined;
     // The same weights may be in both files; only their bytes are known to differ.
     if (now === undefined) return `it was made from ${file}`;
     if (now !== sha256)
@@ -66,6 +72,13 @@ function differenceTo(
   }
   const added = Object.keys(wanted.source).find((file) => !Object.hasOwn(record.source, file));
   return added && `it was made without ${added}`;
+}
+
+/** The same source and options give the same files: of one that is not on record, nobody knows whether it is as it was written. */
+function notOnRecord(files: readonly PlannedFile[], recorded: readonly WrittenFile[]): string | undefined {
+  const sizes = new Map(recorded.map(({ name, byteLength }) => [name, byteLength]));
+  const other = files.find(({ name, byteLength }) => sizes.get(name) !== byteLength);
+  return other && `its ${other.name} is not on record as it would be written`;
 }
 
 /** Whether all that is on record is there, as it was written; what nobody touched since then is not hashed. */

@@ -6,6 +6,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  truncateSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -203,6 +204,42 @@ describe('an existing result', () => {
     expect(notes.join()).toContain('model.onnx_data is not the file that was written');
     await expect(convert(output, { bundle: false })).rejects.toThrow('was written');
   });
+
+  test.each(['nothing', 'the model alone', 'another size'])(
+    'of whose files %s is on record is not reused',
+    async (what) => {
+      const output = temporary(`on record ${what}`);
+      await convert(output, { bundle: false });
+      const record = readRecord(output);
+      const written = record.artifacts['onnx/vae_encoder'];
+      const [model, data] = written.files;
+      const size = data.byteLength - 4;
+      const files = {
+        nothing: [],
+        'the model alone': [model],
+        'another size': [model, { ...data, byteLength: size }],
+      }[what];
+      Object.assign(written, { files });
+      writeFileSync(join(output, 'sdconvert.json'), JSON.stringify(record));
+      truncateSync(join(output, 'onnx/vae_encoder', data.name), size);
+      const error = await rejectionOf(convert(output, { bundle: false }));
+      expect(error).toBeInstanceOf(OutputExistsError);
+      expect(error.problem).toMatch(/its model\.onnx(_data)? is not on record as it would be written/);
+    },
+  );
+
+  test.each(['options', 'source'])(
+    'with what every object has among its %s is told as it is on record',
+    async (part) => {
+      const output = temporary(`inherited ${part}`);
+      await convert(output, { bundle: false });
+      const record = readRecord(output);
+      record.artifacts['onnx/vae_encoder'][part].constructor = 'x';
+      writeFileSync(join(output, 'sdconvert.json'), JSON.stringify(record));
+      const error = await rejectionOf(convert(output, { bundle: false }));
+      expect(error.problem).toMatch(/constructor was "x", now not set|was made from constructor/);
+    },
+  );
 
   test('that was copied elsewhere, with newer dates, is reused once its bytes are found right', async () => {
     const output = temporary('original');

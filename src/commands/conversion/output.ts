@@ -115,7 +115,7 @@ function describe({ name }: CheckpointIdentity, own: string): string {
  */
 function isSame(a: CheckpointIdentity, b: CheckpointIdentity): boolean {
   const common = Object.keys(a.components).filter(
-    (key) => key in b.components && !key.startsWith('controlnet'),
+    (key) => Object.hasOwn(b.components, key) && !key.startsWith('controlnet'),
   );
   if (common.length === 0) return a.name === b.name;
   return common.every((key) => a.components[key] === b.components[key]);
