@@ -7,6 +7,7 @@ import { parsePath } from '../formats/artifact-id.ts';
 import { formatOfEnding } from '../formats/format.ts';
 import { intactRecordOf } from '../formats/kept.ts';
 import { type ArtifactRecord, placeInOutput, updateProvenance } from '../formats/provenance.ts';
+import { isJsonObject } from '../io/json/python-json.ts';
 import type { WeightForm } from '../quantize/plan.ts';
 
 /** Updates a conversion's output around an artifact that is quantised in place. */
@@ -68,6 +69,7 @@ interface InPlace {
   readonly forms: readonly unknown[];
 }
 
+/** Whether it is what this file wrote: records may come from anybody. */
 function isInPlace(quantization: unknown): quantization is InPlace {
-  return typeof quantization === 'object' && quantization !== null && 'inPlace' in quantization;
+  return isJsonObject(quantization) && quantization.inPlace === true && Array.isArray(quantization.forms);
 }

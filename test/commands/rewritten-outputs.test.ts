@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { chunkArtifact } from '../../src/commands/chunk.ts';
@@ -48,6 +48,24 @@ describe('a conversion whose model was quantised in its place', () => {
       `${join(output, 'onnx-openvino')} still holds the model as it was: sdconvert bundle ${output} --for openvino makes it again.`,
     ]);
   });
+
+  test.each([{}, { forms: 5 }, { forms: null }])(
+    'is quantised again whatever a record says of it (%j)',
+    async (more) => {
+      await convert({ bundle: false });
+      const record = join(output, 'sdconvert.json');
+      const found = JSON.parse(readFileSync(record, 'utf8'));
+      const path = 'onnx/text_encoder';
+      found.artifacts[path].options.quantization = { inPlace: true, ...more };
+      writeFileSync(record, JSON.stringify(found));
+      await quantizeArtifact({ artifact: join(output, path), plan, inPlace: true });
+      expect((await readProvenance(output))?.artifacts[path]?.options.quantization).toEqual({
+        inPlace: true,
+        before: { inPlace: true, ...more },
+        forms: [{ kind: 'palette', bits: 6 }],
+      });
+    },
+  );
 
   test('still verifies, and says what it is now', async () => {
     await convert();
