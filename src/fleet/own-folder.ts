@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { isWrittenPlace } from '../bundle/written-places.ts';
 import type { ConvertResult } from '../commands/conversion/request.ts';
 import { OutputExistsError } from '../errors.ts';
 import { readProvenance, updateProvenance } from '../formats/provenance.ts';
@@ -37,7 +38,7 @@ export async function requireOwn(
       advice,
     });
   await whileLocked(output, async () => {
-    for (const path of others) await removePath(join(output, path));
+    for (const path of others.filter(isWrittenPlace)) await removePath(join(output, path));
     await updateProvenance(output, { gone: others });
   });
 }

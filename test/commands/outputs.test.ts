@@ -104,6 +104,22 @@ describe('an output folder', () => {
     expect(Object.keys(artifacts)).toEqual(['onnx', 'onnx/vae_encoder']);
   });
 
+  test('loses with force what conversions write, and nothing else that a record names', async () => {
+    const output = temporary('forged');
+    await convert(output, { bundle: false });
+    const record = readRecord(output);
+    for (const path of ['notes.txt', 'pictures', 'pictures/best'])
+      record.artifacts[path] = record.artifacts['onnx/vae_encoder'];
+    writeFileSync(join(output, 'sdconvert.json'), JSON.stringify(record));
+    mkdirSync(join(output, 'pictures/best'), { recursive: true });
+    for (const file of ['notes.txt', 'pictures/best/1.png']) writeFileSync(join(output, file), 'mine');
+    await convert(output, { modelVersion: other, models: ['vae_decoder'], force: true, bundle: false });
+    expect(readdirSync(output)).toEqual(['notes.txt', 'onnx', 'pictures', 'sdconvert.json']);
+    expect(readdirSync(join(output, 'onnx'))).toEqual(['vae_decoder']);
+    expect(existsSync(join(output, 'pictures/best/1.png'))).toBe(true);
+    expect(Object.keys(readRecord(output).artifacts)).toEqual(['onnx/vae_decoder']);
+  });
+
   test('knows other weights of the same name', async () => {
     const output = temporary('same name');
     const twin = temporary('twin', 'sd-shapes');

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { isWrittenPlace } from '../../bundle/written-places.ts';
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
 import { DiskSpaceError, OutputBusyError } from '../../errors.ts';
 import type { PlannedArtifact } from '../../formats/artifact.ts';
@@ -61,7 +62,7 @@ export function writeStage(
         const message = `reused, made earlier with the same options: ${paths}.`;
         context.onProgress?.({ type: 'note', message });
       }
-      for (const path of foreign) await removePath(join(output, path));
+      for (const path of foreign.filter(isWrittenPlace)) await removePath(join(output, path));
       if (pending.length > 0) {
         context.closeAtEnd({ close: () => removeEmptyProvenance(output) });
         // Keep settings that only an earlier run of the same checkpoint knew, such as those of its VAE.
