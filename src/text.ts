@@ -24,11 +24,13 @@ export function aboutTime(seconds: number): string {
 /** Rows as lines with aligned columns; cells that are numbers stand on the right of theirs, and long ones lose their middle. */
 export function alignColumns(given: readonly (readonly string[])[]): string {
   const rows = given.map((row) => row.map((cell) => onOneLine(cell)));
-  const columns = Math.max(0, ...rows.map((row) => row.length));
+  // Not Math.max of all: records and models may list more than a call takes arguments.
+  const longest = (lengths: readonly number[]) => lengths.reduce((most, each) => Math.max(most, each), 0);
+  const columns = longest(rows.map((row) => row.length));
   const cells = Array.from({ length: columns }, (_, at) => rows.map((row) => row[at] ?? ''));
   // What is alone in its row is a remark: it widens no column.
   const widths = cells.map((column) =>
-    Math.max(...column.map((cell, at) => (rows[at]?.length === 1 ? 0 : cell.length))),
+    longest(column.map((cell, at) => (rows[at]?.length === 1 ? 0 : cell.length))),
   );
   const isNumeric = cells.map((column) => column.slice(1).every((cell) => /^[-+]?[\d∞]|^$/.test(cell)));
   return rows

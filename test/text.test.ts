@@ -51,6 +51,11 @@ test('a cell as large as a file makes no table that nothing can hold', () => {
   expect(alignColumns(rows).length).toBeLessThan(20 * 1600);
 });
 
+test('a table has as many rows as there are', () => {
+  const rows = Array.from({ length: 200_000 }, () => ['a', 'b']);
+  expect(alignColumns(rows).length).toBe(200_000 * 5 - 1);
+});
+
 test('any value of a file can be shown', () => {
   const deep = JSON.parse('['.repeat(50_000) + ']'.repeat(50_000));
   expect(shown(deep)).toBe('[[[…]]]');

@@ -3,9 +3,10 @@ import { z } from 'zod';
 import { FileFormatError } from '../errors.ts';
 import { isPlainPath } from '../hub/hub-id.ts';
 import { ancestorAmong } from '../io/ancestor-among.ts';
-import { exists, lookAtFile, pathKind, removePath, whileLocked } from '../io/disk.ts';
-import { readJsonObject } from '../io/json/python-json.ts';
-import { writeJson } from '../io/json/strict-json.ts';
+import { exists, lookAtFile, pathKind, readText, removePath, whileLocked, writeText } from '../io/disk.ts';
+import { countBytes } from '../io/error-text.ts';
+import { LARGEST_OBJECT, parseJsonObject } from '../io/json/python-json.ts';
+import { strictJson } from '../io/json/strict-json.ts';
 import { identityOfFile } from '../io/opened-files.ts';
 import { touchFile } from '../io/shared-file.ts';
 import { whatIsWrong } from '../io/wanted.ts';
@@ -117,11 +118,20 @@ export const provenanceSchema = z.object({
   ),
 });
 
+/** The record that was parsed last: a command asks for one dozens of times, and it may be large. */
+let last: { readonly path: string; readonly text: string; readonly provenance: Provenance } | undefined;
+
 /** The provenance in an output folder; `undefined` where there is none. Throws `FileFormatError` for a file that is not ours. */
 export async function readProvenance(output: string): Promise<Provenance | undefined> {
   const path = recordIn(output);
   if (!(await exists(path))) return undefined;
-  const { data, error } = provenanceSchema.safeParse(await readJsonObject(path), { reportInput: true });
+  const text = await readText(path, LARGEST_OBJECT);
+  if (last?.path !== path || last.text !== text) last = { path, text, provenance: parseRecord(text, path) };
+  return last.provenance;
+}
+
+function parseRecord(text: string, path: string): Provenance {
+  const { data, error } = provenanceSchema.safeParse(parseJsonObject(text, path), { reportInput: true });
   if (!data) throw notOurs(path, error);
   const records = Object.entries(data.artifacts).map(([name, record]): [string, ArtifactRecord] => [
     name,
@@ -177,7 +187,7 @@ export interface ProvenanceChange {
 /**
  * Brings an output folder's provenance up to date. What else is on record, and was touched since, is hashed: the record keeps its date
  * where that is not as it was written, or a later run would take it for older than the record. Throws as `readProvenance` and
- * `writeJson` do.
+ * `writeText` do.
  */
 export async function updateProvenance(output: string, change: ProvenanceChange): Promise<void> {
   const { written = {} } = change;
@@ -204,7 +214,7 @@ async function changeRecord(
   const pending = (change.pending ?? found?.pending ?? []).filter((path) => !Object.hasOwn(written, path));
   const since = found && (await recordedAt(output));
   const isDoubtful = since !== undefined && (await holdDamage(output, sorted, fresh, since));
-  await writeJson(recordIn(output), {
+  await writeRecord(recordIn(output), {
     sdconvert: version,
     ...(checkpoint && { checkpoint }),
     ...(hub && hub.length > 0 && { hub }),
@@ -212,8 +222,21 @@ async function changeRecord(
     ...(pending.length > 0 && { pending: pending.toSorted() }),
     ...(change.item && { item: change.item }),
     artifacts: Object.fromEntries(sorted),
-  } satisfies Provenance);
+  });
   if (isDoubtful) await touchFile(recordIn(output), new Date(since));
+}
+
+/** Throws `FileFormatError` for a record that no later run could read. */
+async function writeRecord(path: string, record: Provenance): Promise<void> {
+  const text = strictJson(record, path, 2);
+  const size = Buffer.byteLength(text);
+  if (size > LARGEST_OBJECT)
+    throw new FileFormatError({
+      problem: `${path} would list more than can be read again: ${countBytes(size)}, and ${countBytes(LARGEST_OBJECT)} is the most.`,
+      advice:
+        'Choose another output folder, or remove that file: the origin of what is there is unknown then.',
+    });
+  await writeText(path, text);
 }
 
 /** The records without paths that are gone, and all below them. */

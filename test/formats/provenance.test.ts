@@ -187,3 +187,24 @@ test.each(['', '.', './onnx', 'onnx/../..', '/onnx', 'onnx//unet', 'C:/onnx', 'a
     expect(await rejectionOf(readProvenance(output()))).toBeInstanceOf(FileFormatError);
   },
 );
+
+test('a record is parsed once for as long as it says the same', async () => {
+  const write = (sdconvert: string) =>
+    writeFileSync(at('out/sdconvert.json'), JSON.stringify({ sdconvert, artifacts: {} }));
+  write('0.0.1');
+  const first = await readProvenance(output());
+  expect(await readProvenance(output())).toBe(first);
+  write('0.0.2'); // of the same size, and at the same time for a coarse clock
+  expect((await readProvenance(output()))?.sdconvert).toBe('0.0.2');
+});
+
+test('a record that no later run could read is not written', async () => {
+  // What sdconvert writes is indented, and so longer than this.
+  const options = { of: Array.from({ length: 400_000 }, () => 0) };
+  const text = JSON.stringify({ sdconvert: '0.0.1', artifacts: { onnx: { ...record(), options } } });
+  writeFileSync(at('out/sdconvert.json'), text);
+  const error = await rejectionOf(updateProvenance(output(), { pending: ['onnx/unet'] }));
+  expect(error).toBeInstanceOf(FileFormatError);
+  expect(error.problem).toContain('would list more than can be read again');
+  expect(readFileSync(at('out/sdconvert.json'), 'utf8')).toBe(text);
+});

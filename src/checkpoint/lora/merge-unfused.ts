@@ -31,7 +31,8 @@ export function mergeUnfused(path: string, parts: Networks, changes: Networks): 
     const modules = modulesOf(tensors);
     const own = [...modules].filter(([module]) => weights.has(`${module}.weight`));
     const others = [...modules].filter(([module]) => !weights.has(`${module}.weight`));
-    left.push(...others.flatMap(([, adapters]) => [...adapters.values()].flatMap((each) => namesOf(each))));
+    // Not push of all: a call takes fewer arguments than a file may have names.
+    for (const [, adapters] of others) for (const each of adapters.values()) left.push(...namesOf(each));
     if (own.length === 0) continue;
     checkOne(path, own);
     for (const [module, adapters] of own) mergeModule(weights, module, adapters);

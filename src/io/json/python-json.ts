@@ -55,7 +55,7 @@ export function parsePythonJson(text: string, file: string): unknown {
 }
 
 /** Limit on the size of a configuration or list, in bytes; those of the largest models have a tenth of it. */
-const LARGEST_OBJECT = 4 << 20;
+export const LARGEST_OBJECT = 4 << 20;
 
 /**
  * Reads a JSON file that Python wrote and that must hold an object. Throws `NotFoundError`, or `FileFormatError` for

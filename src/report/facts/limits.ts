@@ -78,5 +78,5 @@ function sizeOf(
 ): number | undefined {
   if (format !== wanted) return undefined;
   const sizes = files.filter(({ name }) => counts(name)).map((file) => file.byteLength);
-  return sizes.length > 0 ? Math.max(...sizes) : byteLength;
+  return sizes.length > 0 ? sizes.reduce((most, each) => Math.max(most, each)) : byteLength;
 }
