@@ -31,10 +31,12 @@ export interface TokenizerParts {
   readonly special: SpecialTokens;
 }
 
-/** Reads the files. Throws `FileFormatError` when one is malformed, `ConfigError` when the vocabulary lacks a special token. */
-export function tokenizerParts(files: ClipTokenizerFiles): TokenizerParts {
-  const [vocab, merges] = [readVocab(files.vocab), readMerges(files.merges)];
-  return { vocab, merges, special: specialTokens(files, vocab) };
+/**
+ * Reads the files; `vocab` is what `readVocab` gave for theirs. Throws `FileFormatError` when one is malformed, `ConfigError` when the
+ * vocabulary lacks a special token.
+ */
+export function tokenizerParts(files: ClipTokenizerFiles, vocab = readVocab(files.vocab)): TokenizerParts {
+  return { vocab, merges: readMerges(files.merges), special: specialTokens(files, vocab) };
 }
 
 /** A token with a meaning of its own. */
@@ -48,7 +50,8 @@ interface SpecialToken {
 /** The tokens that frame prompts, and stand for what is not known. */
 export type SpecialTokens = Readonly<Record<'begin' | 'end' | 'pad' | 'unknown', SpecialToken>>;
 
-type Vocab = Readonly<Record<string, number>>;
+/** The numbers of tokens, by their text. */
+export type Vocab = Readonly<Record<string, number>>;
 
 /** A special token is a string, or an object that also says how it is matched in prompts. */
 const tokenSchema = z.union([
@@ -81,7 +84,8 @@ function specialTokens(
   };
 }
 
-function readVocab(text: string): Vocab {
+/** Reads the text of a `vocab.json`. Throws `FileFormatError` for anything but a table of token ids. */
+export function readVocab(text: string): Vocab {
   const vocab = parsedOrNothing(text);
   if (isVocab(vocab)) return vocab;
   throw new FileFormatError({

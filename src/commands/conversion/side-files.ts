@@ -1,9 +1,20 @@
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import type { Checkpoint, Component } from '../../checkpoint/checkpoint.ts';
-import { readSideJson, readSideText, type SideFile, sideFileCalled } from '../../checkpoint/side-file.ts';
+import {
+  readSideJson,
+  readSideText,
+  type SideFile,
+  sideFileCalled,
+  sideFileName,
+} from '../../checkpoint/side-file.ts';
 import { tokensIn } from '../../checkpoint/tokenizer-files.ts';
-import { type TokenizerParts, tokenizerParts } from '../../checkpoint/tokenizer-parts.ts';
+import {
+  readVocab,
+  type TokenizerParts,
+  tokenizerParts,
+  type Vocab,
+} from '../../checkpoint/tokenizer-parts.ts';
 import { ConfigError, FileFormatError, type SdConvertError } from '../../errors.ts';
 import { pipelineSettingsOf } from '../../formats/read-pipeline-settings.ts';
 import { createScheduler } from '../../generate/schedulers/create-scheduler.ts';
@@ -23,11 +34,15 @@ export async function checkSideFiles(checkpoint: Checkpoint, isBundled: boolean)
   const scheduler = await readSideJson(folders.get('scheduler') ?? [], SCHEDULER);
   const notes = scheduler ? noteOnScheduler(scheduler, pathIn(folders.get('scheduler'), SCHEDULER)) : [];
   if (!isBundled) return notes;
+  const vocabularies: Vocabularies = new Map();
   for (const [folder, files] of folders) {
-    for (const file of files) if (typeof file === 'string') await checkConfigFile(file);
-    if (!/^tokenizer(_\d+)?$/.test(folder)) continue;
+    const isTokenizer = /^tokenizer(_\d+)?$/.test(folder) && hasVocabulary(files);
+    // Reading the tokenizer tells what is wrong with its words: 50,000 are not parsed twice.
+    const others = isTokenizer ? files.filter((file) => sideFileName(file) !== VOCAB) : files;
+    for (const file of others) if (typeof file === 'string') await checkConfigFile(file);
+    if (!isTokenizer) continue;
     try {
-      notes.push(...(await noteOnTokenizer(checkpoint, folder)));
+      notes.push(...(await noteOnTokenizer(checkpoint, folder, vocabularies)));
     } catch (error) {
       throw inFile(error, placeOf(checkpoint, folder));
     }
@@ -36,6 +51,16 @@ export async function checkSideFiles(checkpoint: Checkpoint, isBundled: boolean)
 }
 
 const SCHEDULER = 'scheduler_config.json';
+const VOCAB = 'vocab.json';
+const MERGES = 'merges.txt';
+
+/** What vocabularies hold, by their text: XL's two tokenizers have the same. */
+type Vocabularies = Map<string, Vocab>;
+
+/** Whether a tokenizer's words are among its files; where they are not, that is told where they are needed. */
+function hasVocabulary(files: readonly SideFile[]): boolean {
+  return [VOCAB, MERGES].every((name) => sideFileCalled(files, name) !== undefined);
+}
 
 function noteOnScheduler(config: JsonObject, path: string): string[] {
   try {
@@ -52,15 +77,20 @@ function isOutOfRange({ cause }: ConfigError): boolean {
   return issue?.code === 'too_big' || issue?.code === 'too_small';
 }
 
-async function noteOnTokenizer({ folders, components }: Checkpoint, folder: string): Promise<string[]> {
+async function noteOnTokenizer(
+  { folders, components }: Checkpoint,
+  folder: string,
+  vocabularies: Vocabularies,
+): Promise<string[]> {
   const files = folders.get(folder) ?? [];
-  const [vocab, merges] = [await textOf(files, 'vocab.json'), await textOf(files, 'merges.txt')];
-  if (vocab === undefined || merges === undefined) return []; // told where they are needed
+  const [vocab, merges] = [await textOf(files, VOCAB), await textOf(files, MERGES)];
   const config = await readSideJson(files, 'tokenizer_config.json');
   const specialTokensMap = await readSideJson(files, 'special_tokens_map.json');
   const added = tokensIn(await readSideJson(files, 'added_tokens.json'), config);
   try {
-    const parts = tokenizerParts({ vocab, merges, added, config, specialTokensMap });
+    const words = vocabularies.get(vocab) ?? readVocab(vocab);
+    vocabularies.set(vocab, words);
+    const parts = tokenizerParts({ vocab, merges, added, config, specialTokensMap }, words);
     const encoder = components.get(folder.replace('tokenizer', 'text_encoder'));
     return encoder ? notesOnFit(folder, encoder, { ...parts, added, length: config?.model_max_length }) : [];
   } catch (error) {
@@ -113,9 +143,9 @@ function pathIn(files: readonly SideFile[] = [], name: string): string {
   return typeof file === 'string' ? file : name;
 }
 
-async function textOf(files: readonly SideFile[], name: string): Promise<string | undefined> {
+async function textOf(files: readonly SideFile[], name: string): Promise<string> {
   const file = sideFileCalled(files, name);
-  return file && readSideText(file);
+  return file === undefined ? '' : readSideText(file);
 }
 
 function refusedLater(what: string, { problem, details }: SdConvertError): string {
