@@ -28,7 +28,7 @@ import { milModel } from './coreml/mil-artifact.ts';
 import { artifactFolders, type TargetName } from './format.ts';
 import { buildOnnxModel } from './onnx/build-model.ts';
 import { onnxModel } from './onnx/onnx-artifact.ts';
-import { writeConfig } from './onnx/onnx-folder.ts';
+import { checkConfig, writeConfig } from './onnx/onnx-folder.ts';
 
 /** Options that, with the graph, decide an artifact's bytes. */
 export interface TargetOptions {
@@ -79,6 +79,8 @@ export interface Target {
   notes(asked: AskedOptions): readonly string[];
   /** Adds to an artifact's folder, before it appears, the small files without which its consumers do not load it. */
   complete(component: Component, folder: string): Promise<void>;
+  /** Throws what `complete` would, and writes nothing. */
+  checkCompletion(component: Component): Promise<void>;
   /** Makes the artifact of a model, or those of its chunks, and notes for the user. Throws `ChunkBudgetError`. */
   build(
     model: Model,
@@ -95,6 +97,7 @@ export const targets: { readonly [K in TargetName]: Target } = {
     sizes: (asked) => asked,
     notes: () => [],
     complete: writeConfig,
+    checkCompletion: checkConfig,
     build({ name, graph }, options) {
       const { attention, precision, form } = options;
       const model = buildOnnxModel(graph, { model: name, attention, precision });
@@ -112,6 +115,7 @@ export const targets: { readonly [K in TargetName]: Target } = {
     sizes: (asked) => asked,
     notes: () => [],
     complete: async () => {}, // its description is in the model
+    checkCompletion: async () => {},
     build({ name, graph, component }, options) {
       const { modelVersion, license, deployment, form } = options;
       const description = describeModel(name, component.id ?? modelVersion, {
@@ -137,6 +141,7 @@ export const targets: { readonly [K in TargetName]: Target } = {
     sizes: coreAiSizes,
     notes: coreAiNotes,
     complete: async () => {}, // its description is in the asset
+    checkCompletion: async () => {},
     build({ name, graph, component }, options) {
       const { modelVersion, license, attention, precision } = options;
       const isControlNet = networkKind(name) === 'controlnet';

@@ -76,6 +76,7 @@ export function planStage(request: ConvertRequest): Stage<Precise, Planned> {
           }),
       );
       refuseSameNames(planned);
+      for (const { target, component } of planned) await targets[target].checkCompletion(component);
       const memory = memoryNeed(request, checkpoint, models, planned);
       const tooLittle = memoryNote(memory, process.availableMemory());
       if (tooLittle !== undefined) onProgress?.({ type: 'note', message: tooLittle });

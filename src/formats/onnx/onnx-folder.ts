@@ -4,7 +4,12 @@ import { placeSideFile, readSideText, type SideFile, sideFileName } from '../../
 import { exists, listFolder } from '../../io/disk.ts';
 import type { Hashed } from '../../io/hashing/write-hashed.ts';
 import { isJsonObject, type JsonObject, parsePythonJson } from '../../io/json/python-json.ts';
-import { withoutInfiniteDefaults, writeJson } from '../../io/json/strict-json.ts';
+import {
+  checkConfigFile,
+  strictJson,
+  withoutInfiniteDefaults,
+  writeJson,
+} from '../../io/json/strict-json.ts';
 import type { WrittenFile } from '../artifact.ts';
 import { parseName } from '../artifact-id.ts';
 
@@ -34,7 +39,14 @@ export function configOf({
 export async function writeConfig(component: Component, folder: string): Promise<void> {
   const { configFile, config } = configOf(component);
   const path = join(folder, CONFIG);
-  await (config ? writeJson(path, config) : placeSideFile(configFile, path));
+  await (config ? writeJson(path, config, 2, configFile) : placeSideFile(configFile, path));
+}
+
+/** Throws what `writeConfig` would, and writes nothing. */
+export async function checkConfig(component: Component): Promise<void> {
+  const { configFile, config } = configOf(component);
+  if (config) strictJson(config, configFile, 0);
+  else await checkConfigFile(configFile);
 }
 
 /** A file that completes an `onnx/` folder: copied, written as JSON, or (neither) the index of the folder. */
@@ -91,10 +103,11 @@ export async function placeEdited(
   edit: (json: JsonObject) => JsonObject,
 ): Promise<Hashed> {
   if (!to.endsWith('.json')) return placeSideFile(from, to);
-  const json = parsePythonJson(await readSideText(from), to);
+  const name = typeof from === 'string' ? from : to;
+  const json = parsePythonJson(await readSideText(from), name);
   if (!isJsonObject(json)) return placeSideFile(from, to);
   const edited = edit(json);
-  return edited === json ? placeSideFile(from, to) : writeJson(to, withoutInfiniteDefaults(edited));
+  return edited === json ? placeSideFile(from, to) : writeJson(to, withoutInfiniteDefaults(edited), 2, name);
 }
 
 /** The checkpoint's index without the components that were not converted (a safety checker, say). */

@@ -1,6 +1,7 @@
 import { FileFormatError } from '../../errors.ts';
 import { copyHashed } from '../copy-file.ts';
 import { readText } from '../disk.ts';
+import { asName } from '../error-text.ts';
 import { type Hashed, writeHashed } from '../hashing/write-hashed.ts';
 import { jsonPieces, nestsTooDeep } from './json-text.ts';
 import { isJsonObject, parsePythonJson } from './python-json.ts';
@@ -26,9 +27,12 @@ export function strictJson(value: unknown, file: string, indent: number): string
   return `${text}\n`;
 }
 
-/** Writes a value as a JSON file, and gives its size and SHA-256. Throws as `strictJson` and `writeHashed` do. */
-export async function writeJson(path: string, value: unknown, indent = 2): Promise<Hashed> {
-  const bytes = new TextEncoder().encode(strictJson(value, path, indent));
+/**
+ * Writes a value as a JSON file, and gives its size and SHA-256. Throws as `strictJson`, which names the file that the value comes `from`,
+ * and `writeHashed` do.
+ */
+export async function writeJson(path: string, value: unknown, indent = 2, from = path): Promise<Hashed> {
+  const bytes = new TextEncoder().encode(strictJson(value, from, indent));
   return writeHashed(path, (write) => write(bytes, 0));
 }
 
@@ -39,7 +43,7 @@ export async function writeJson(path: string, value: unknown, indent = 2): Promi
  */
 export async function copyConfigFile(from: string, to: string): Promise<Hashed> {
   const anew = await rewritten(from);
-  return anew ? writeJson(to, anew.value) : copyHashed(from, to);
+  return anew ? writeJson(to, anew.value, 2, from) : copyHashed(from, to);
 }
 
 /** Throws what copying one of a checkpoint's small files would, and writes nothing. */
@@ -77,8 +81,8 @@ export function withoutInfiniteDefaults(json: Readonly<Record<string, unknown>>)
 
 function notFinite(file: string, key: string, value: number): FileFormatError {
   return new FileFormatError({
-    problem: `${file} cannot be written: ${key} is ${value}, which JSON does not have.`,
-    advice: `Remove ${key} from the file it comes from, or give it a finite number.`,
+    problem: `${file} cannot be written: ${asName(key)} is ${value}, which JSON does not have.`,
+    advice: `Remove ${asName(key)} from the file it comes from, or give it a finite number.`,
   });
 }
 

@@ -76,6 +76,24 @@ test.each([
   rmSync(at('checkpoint', name));
 });
 
+test.each([true, false])(
+  'numbers in a config that JSON does not have are refused before anything is written (dry run: %j)',
+  async (dryRun) => {
+    const name = 'text_encoder/config.json';
+    const own = readFileSync(at('checkpoint', name), 'utf8');
+    const convert = withFile(
+      name,
+      JSON.stringify({ ...JSON.parse(own), bos_token_id: '?' }).replace('"?"', 'NaN'),
+    );
+    const error = await rejectionOf(convert({ dryRun, bundle: false }));
+    expect(error.problem).toBe(
+      `${at('checkpoint', name)} cannot be written: bos_token_id is NaN, which JSON does not have.`,
+    );
+    expect(existsSync(at('out'))).toBe(false);
+    writeFileSync(at('checkpoint', name), own);
+  },
+);
+
 test.each([
   [SCHEDULER, scheduler({ _class_name: 'NewScheduler' }), 'the scheduler is copied as it is'],
   [SCHEDULER, scheduler({ new_option: 7 }), '"new_option" that sdconvert does not support'],
