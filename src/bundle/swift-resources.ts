@@ -7,11 +7,11 @@ import type { WrittenFile } from '../formats/artifact.ts';
 import { type ArtifactId, controlNetOrigin, nameOf, parsePath } from '../formats/artifact-id.ts';
 import { type Compiler, compileWith } from '../formats/coreml/compiled/compilers.ts';
 import type { ModelDescription } from '../formats/coreml/mil/mil-schema.ts';
+import { hashUnseen } from '../formats/damage.ts';
 import { formatOfEnding, modelName } from '../formats/format.ts';
 import { forgetProvenance } from '../formats/provenance.ts';
 import { listFolder, removePath } from '../io/disk.ts';
 import { filesBelow, sizeOfFile } from '../io/file-sizes.ts';
-import { hashStream } from '../io/hashing/hash-stream.ts';
 import type { Hashed } from '../io/hashing/write-hashed.ts';
 
 /** A package to be compiled. */
@@ -136,5 +136,5 @@ function knownWeights(file: string, inPackage: readonly WrittenFile[]): Hashed |
 }
 
 async function hash(path: string, signal: AbortSignal | undefined): Promise<Hashed> {
-  return { byteLength: await sizeOfFile(path), sha256: await hashStream(path, { signal }) };
+  return { byteLength: await sizeOfFile(path), sha256: await hashUnseen(path, signal) };
 }

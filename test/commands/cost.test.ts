@@ -101,6 +101,12 @@ describe.each<TargetName>(['onnx', 'coreml'])('clients are given %s models that 
   });
 });
 
+test('compiling them again reads no weights that are as on record', async () => {
+  const { read } = await measure([main, 'bundle', '--quiet', at('given coreml')]);
+  expect(read).toBeGreaterThan(0);
+  expect(read / bytesIn(checkpoint())).toBeLessThan(0.15);
+});
+
 test('this notices when a weight is read twice', async () => {
   // Without knowing which weights are the same, each target streams its own.
   vi.mocked(streamIn).mockImplementation((weight, dtype) => () => weight.stream(dtype));
