@@ -34,9 +34,9 @@ export const runCommand: Command = {
     const { runArtifacts } = await import('../../src/commands/run.ts');
     const { refuseOtherFile } = await import('../../src/commands/refuse-existing.ts');
     if (target !== undefined) await refuseOtherFile(target);
-    const { readTensors } = await import('../../src/weights/read-tensors.ts');
+    const { readRecording } = await import('../../src/run/read-recording.ts');
     const { writeSafetensors } = await import('../../src/weights/safetensors-writer.ts');
-    const inputs = await readTensors(path);
+    const inputs = await readRecording(path);
     const hub = await hubOptions(argv as Arguments);
     const stages = await withDownload(['run'], ...artifacts);
     const outputs = await report.follow(stages, (context) =>

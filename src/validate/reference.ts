@@ -25,7 +25,7 @@ import {
   modelPlaces,
   modelsInResources,
 } from '../run/find-models.ts';
-import { readTensors } from '../weights/read-tensors.ts';
+import { readRecording } from '../run/read-recording.ts';
 import { openSafetensors } from '../weights/safetensors-file.ts';
 import { modelSettings, readModelSettings } from './model-settings.ts';
 
@@ -90,7 +90,7 @@ async function isSingleFile(path: string): Promise<boolean> {
 }
 
 async function recorded(path: string): Promise<RecordedReference> {
-  return { kind: 'recorded', path, tensors: await readTensors(path), close: async () => {} };
+  return { kind: 'recorded', path, tensors: await readRecording(path), close: async () => {} };
 }
 
 async function converted(path: string): Promise<RunnableReference> {
