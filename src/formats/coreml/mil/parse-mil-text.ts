@@ -28,7 +28,7 @@ export function parseMilText(text: string, file: string): Program {
     return parseProgram(tokens);
   } catch (error) {
     // A text that is one endless literal is too much for the regular expression.
-    if (error instanceof RangeError) throw tokens.error('something shorter', String(error));
+    if (error instanceof RangeError) throw tokens.error('something shorter', error.message);
     throw error;
   }
 }

@@ -86,7 +86,9 @@ function decode(bytes: Uint8Array, file: string): Model {
   try {
     return decodeModel(bytes);
   } catch (error) {
-    throw notAModel(file, 'its contents cannot be decoded', { found: String(error) });
+    throw notAModel(file, 'its contents cannot be decoded', {
+      found: error instanceof Error ? error.message : String(error),
+    });
   }
 }
 

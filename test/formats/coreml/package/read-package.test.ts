@@ -9,6 +9,7 @@ import {
 import { encodeModel } from '../../../../src/formats/coreml/mil/mil-schema.ts';
 import { openMlPackage } from '../../../../src/formats/coreml/package/read-package.ts';
 import { temporaryFolder } from '../../../support/temporary-folder.ts';
+import { rejectionOf } from '../../../support/thrown-by.ts';
 import { smallManifest, smallModel, smallText, smallWeights, writeSmallPackage } from '../small-package.ts';
 
 const at = temporaryFolder();
@@ -185,6 +186,12 @@ test.each([
   ['cannot be decoded', Array(1000).fill([0x08, 0x01]).flat(), FileFormatError],
 ] as const)('a model file is refused: %s', async (why, bytes, kind) => {
   expect(await refusal(writeSmallPackage(place, { model: Uint8Array.from(bytes) }), kind)).toContain(why);
+});
+
+test('what cannot be decoded is told without the words of programmers', async () => {
+  const model = Uint8Array.from([0x08, 0x07, 0x12, 0x00, 0xb2, 0x1f, 0x02, 0x12, 0xff]);
+  const error = await rejectionOf(openMlPackage(writeSmallPackage(place, { model })));
+  expect(error.details.found).not.toContain('Error');
 });
 
 test('a model file that is cut anywhere is refused', async () => {
