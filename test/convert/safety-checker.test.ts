@@ -182,6 +182,19 @@ test.each([
   expect(error.problem).toContain(problem);
 });
 
+test.each([0, 13, 448, 1e9])(
+  'a picture of another size than the weights have places for is refused: %d',
+  (image_size) => {
+    const { vision_config: vision } = checkpoint.components.get('safety_checker')?.config ?? {};
+    const changed = { vision_config: { ...Object(vision), image_size } };
+    const error = thrownBy(() => build(withConfig(changed), optimumContract));
+    expect(error).toBeInstanceOf(ConfigError);
+    expect(error.problem).toMatch(
+      /vision_config\.image_size = \d+ makes \d+ patches, but the weights have 256/,
+    );
+  },
+);
+
 function build(from: Checkpoint, contract: Contract, sizes: Sizes = {}): Model {
   const options = { contract, attention: 'ORIGINAL', sizes, models: ['safety_checker'] } as const;
   const [model] = convert(from, options);

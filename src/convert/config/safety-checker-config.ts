@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Component } from '../../checkpoint/checkpoint.ts';
+import { ConfigError } from '../../errors.ts';
 import { epsilon } from './number-ranges.ts';
 import { checkDivisors, checkSizes, parseConfig } from './parse-config.ts';
 
@@ -44,5 +45,24 @@ export function safetyCheckerConfig(component: Component): SafetyCheckerConfig {
   checkDivisors(component, [
     { key: 'vision_config.num_attention_heads', value, of: 'vision_config.hidden_size', width },
   ]);
+  checkPatches(component, vision);
   return config;
+}
+
+/** Throws `ConfigError` for a picture of other patches than the weights have places for, beside that of the class. */
+function checkPatches(component: Component, { image_size: side, patch_size: patch }: ClipVisionConfig): void {
+  const name = 'vision_model.vision_model.embeddings.position_embedding.weight';
+  const places = component.weights.get(name);
+  const count = places?.shape[0];
+  const patches = Math.floor(side / patch) ** 2;
+  if (!places || count === undefined || count === patches + 1) return;
+  throw new ConfigError({
+    problem: `the config of the ${component.name} contradicts its weights: vision_config.image_size = ${side} makes ${patches} patches, but the weights have ${count - 1}.`,
+    details: {
+      config: component.configFile,
+      weight: `${name} [${places.shape.join(', ')}]`,
+      file: places.file,
+    },
+    advice: 'The config belongs to another model. Take both files from the same source.',
+  });
 }
