@@ -66,8 +66,9 @@ const KEPT_SHARE = 1 / 8;
 
 /**
  * Plans to run a chain of models on cases of inputs of the same shapes in at most `maxBytes` of memory, the process included.
- * Where an operation alone takes more than a part should, a case is computed row by row, if the model takes any number of rows;
- * what is still larger is as small as it can be: compare `bytes`. Throws as `executedModel` does.
+ * Where an operation alone takes more, a case is computed row by row, if the model takes any number of rows; also where that takes
+ * half as many parts, since what is freed between them adds up. What is still larger is as small as it can be: compare `bytes`. Throws
+ * as `executedModel` does.
  */
 export async function planRun(
   chain: RunnableChain,
@@ -77,10 +78,11 @@ export async function planRun(
 ): Promise<RunPlan> {
   const whole = await planPasses(chain, cases, 1, maxBytes, scratch);
   const rows = rowsOf(chain, cases);
-  if (largestOf(whole) <= partBytes(maxBytes) || rows < 2) return whole;
+  if (whole.parts.length === 1 || rows < 2) return whole;
   const split = cases.flatMap((each) => Array.from({ length: rows }, (_, row) => rowOf(chain, each, row)));
   const byRow = await planPasses(chain, split, rows, maxBytes, scratch);
-  return byRow.bytes < whole.bytes ? byRow : whole;
+  if (whole.bytes > maxBytes) return byRow.bytes < whole.bytes ? byRow : whole;
+  return byRow.bytes <= maxBytes && 2 * byRow.parts.length <= whole.parts.length ? byRow : whole;
 }
 
 async function planPasses(
@@ -93,9 +95,9 @@ async function planPasses(
   const [first] = passes;
   const shapes = new Map([...(first ?? [])].map(([name, { shape }]) => [name, shape]));
   const [kept, waiting] = [maxBytes * KEPT_SHARE, maxBytes * WAITING_SHARE];
-  const parts = await planParts(chain, shapes, partBytes(maxBytes), scratch);
+  const parts = await planParts(chain, shapes, maxBytes - PROCESS_BYTES - kept - waiting, scratch);
   const segments = parts.map(({ segment }) => segment);
-  const largest = largestOf({ parts });
+  const largest = Math.max(...segments.map(({ bytes }) => bytes));
   const weights = Math.max(...segments.map(({ model }) => bytesOf(model.dataFiles)));
   const peak = peakBytes(largest);
   // Beside an operation that alone takes more than a part should, less may wait in memory.
@@ -111,15 +113,6 @@ async function planPasses(
     temporaryBytes: weights + passes.length * mostWaiting(parts),
     products: passes.length * segments.reduce((sum, { products }) => sum + products, 0),
   };
-}
-
-/** Bytes that a part should take at most, beside the process, what waits, and what was freed. */
-function partBytes(maxBytes: number): number {
-  return maxBytes * (1 - KEPT_SHARE - WAITING_SHARE) - PROCESS_BYTES;
-}
-
-function largestOf({ parts }: Pick<RunPlan, 'parts'>): number {
-  return Math.max(...parts.map(({ segment }) => segment.bytes));
 }
 
 async function planParts(
