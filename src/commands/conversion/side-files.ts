@@ -21,7 +21,7 @@ import { createScheduler } from '../../generate/schedulers/create-scheduler.ts';
 import { shown } from '../../io/error-text.ts';
 import { inFile } from '../../io/in-file.ts';
 import type { JsonObject } from '../../io/json/python-json.ts';
-import { checkConfigFile } from '../../io/json/strict-json.ts';
+import { checkConfigFile, strictJson } from '../../io/json/strict-json.ts';
 
 /**
  * Reads the small files that come with the models, before any weight is read: what cannot be copied, what nobody can read and
@@ -34,6 +34,7 @@ export async function checkSideFiles(checkpoint: Checkpoint, isBundled: boolean)
   const scheduler = await readSideJson(folders.get('scheduler') ?? [], SCHEDULER);
   const notes = scheduler ? noteOnScheduler(scheduler, pathIn(folders.get('scheduler'), SCHEDULER)) : [];
   if (!isBundled) return notes;
+  strictJson(checkpoint.modelIndex, join(checkpoint.path, 'model_index.json'), 0);
   const vocabularies: Vocabularies = new Map();
   for (const [folder, files] of folders) {
     const isTokenizer = /^tokenizer(_\d+)?$/.test(folder) && hasVocabulary(files);

@@ -94,6 +94,19 @@ test.each([true, false])(
   },
 );
 
+test.each([true, false])('so are those in the index (dry run: %j)', async (dryRun) => {
+  const name = 'model_index.json';
+  const own = readFileSync(at('checkpoint', name), 'utf8');
+  const convert = withFile(name, JSON.stringify({ ...JSON.parse(own), a: '?' }).replace('"?"', 'NaN'));
+  const error = await rejectionOf(convert({ dryRun }));
+  expect(error.problem).toBe(
+    `${at('checkpoint', name)} cannot be written: a is NaN, which JSON does not have.`,
+  );
+  expect(existsSync(at('out'))).toBe(false);
+  expect((await convert({ dryRun: true, bundle: false })).notes).toEqual([]);
+  writeFileSync(at('checkpoint', name), own);
+});
+
 test.each([
   [SCHEDULER, scheduler({ _class_name: 'NewScheduler' }), 'the scheduler is copied as it is'],
   [SCHEDULER, scheduler({ new_option: 7 }), '"new_option" that sdconvert does not support'],
