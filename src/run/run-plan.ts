@@ -59,8 +59,8 @@ const WAITING_SHARE = 1 / 16;
 
 /**
  * Share of the limit that the C library may keep of what was freed. Measured with glibc: 2,169 MB at the peak of SD 1.5's UNet in
- * 15 parts, where 2,000 had been planned without it, and 4,011 MB of SDXL's, where 4,000 had been planned with a tenth. Beside operations that alone were larger than a part should be,
- * even an eighth was too little: 4,010 MB. Row by row it is 3,504.
+ * 15 parts, where 2,000 had been planned without it; and of SDXL's, where 4,000 had been planned, 4,011 MB with a tenth, 4,016 with
+ * an eighth in 29 parts, 3,504 in 11 row by row.
  */
 const KEPT_SHARE = 1 / 8;
 
@@ -78,7 +78,9 @@ export async function planRun(
 ): Promise<RunPlan> {
   const whole = await planPasses(chain, cases, 1, maxBytes, scratch);
   const rows = rowsOf(chain, cases);
-  if (whole.parts.length === 1 || rows < 2) return whole;
+  // A row takes at least a part of each model.
+  const isFine = whole.bytes <= maxBytes && whole.parts.length < 2 * chain.models.length;
+  if (isFine || rows < 2) return whole;
   const split = cases.flatMap((each) => Array.from({ length: rows }, (_, row) => rowOf(chain, each, row)));
   const byRow = await planPasses(chain, split, rows, maxBytes, scratch);
   if (whole.bytes > maxBytes) return byRow.bytes < whole.bytes ? byRow : whole;
