@@ -27,9 +27,9 @@ export async function isKept(
   output: string,
   path: string,
   {
-    files,
+    files = [],
     ...wanted
-  }: Pick<ArtifactRecord, 'source' | 'options'> & { readonly files: readonly PlannedFile[] },
+  }: Pick<ArtifactRecord, 'source' | 'options'> & { readonly files?: readonly PlannedFile[] },
   { all, hash }: { readonly all: boolean; readonly hash: HashFile },
 ): Promise<boolean> {
   const folder = join(output, path);
@@ -74,10 +74,15 @@ function differenceTo(
   return added && `it was made without ${added}`;
 }
 
-/** The same source and options give the same files: of one that is not on record, nobody knows whether it is as it was written. */
+/**
+ * The same source and options give the same files, and weights of the same size; what describes a model may have the checkpoint's name in
+ * it, which may be another for the same weights. Of a file that is not on record, nobody knows whether it is as it was written.
+ */
 function notOnRecord(files: readonly PlannedFile[], recorded: readonly WrittenFile[]): string | undefined {
   const sizes = new Map(recorded.map(({ name, byteLength }) => [name, byteLength]));
-  const other = files.find(({ name, byteLength }) => sizes.get(name) !== byteLength);
+  const isOther = ({ name, byteLength }: PlannedFile): boolean =>
+    /(_data|\.bin)$/.test(name) ? sizes.get(name) !== byteLength : !sizes.has(name);
+  const other = files.find(isOther);
   return other && `its ${other.name} is not on record as it would be written`;
 }
 

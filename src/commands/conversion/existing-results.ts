@@ -47,7 +47,11 @@ export async function findExisting(
       for (const artifact of artifacts) {
         // Hash the source only if there is a result to compare it with.
         if (!(await exists(join(output, artifact.path)))) continue;
-        const wanted = { source: await sources.of(component), options, files: artifact.files };
+        const wanted = {
+          source: await sources.of(component),
+          options,
+          files: artifact.files,
+        };
         if (await isKept(output, artifact.path, wanted, scrutiny)) kept.add(artifact);
       }
     }

@@ -36,15 +36,10 @@ async function existingTwin(
   for (const [other, record] of records) {
     if (other === path || basename(other) !== basename(path) || !/^onnx(-|$)/.test(dirname(other))) continue;
     const shared = sharedFiles(files, record.files);
-    const own = files.filter(({ name }) => Object.hasOwn(shared, name));
-    const sharedBytes = totalBytes(own);
+    const sharedBytes = totalBytes(files.filter(({ name }) => Object.hasOwn(shared, name)));
     if (sharedBytes === 0) continue;
     const { client } = record.options;
-    const wanted = {
-      source: await sources.of(component),
-      options: { ...options, client },
-      files: own.map(({ name, byteLength }) => ({ name: shared[name] ?? name, byteLength })),
-    };
+    const wanted = { source: await sources.of(component), options: { ...options, client } };
     const hash = (file: string) => sources.hash(file);
     try {
       if (await isKept(output, other, wanted, { all: false, hash }))
