@@ -30,7 +30,11 @@ export function asConfigured(
       );
   }
   const fileOfKey = Object.fromEntries(Object.keys(change).map((key) => [key, path]));
-  return { ...component, config: { ...config, ...change }, fileOfKey };
+  return {
+    ...component,
+    config: { ...config, ...change },
+    fileOfKey: { ...component.fileOfKey, ...fileOfKey },
+  };
 }
 
 /**
@@ -70,7 +74,13 @@ export async function withLatentStatistics(
   const [latents_mean, latents_std] = await Promise.all(
     [mean, std].map(async (each) => [...(await readTensor(each, 'f32')).data]),
   );
-  return { ...component, config: { ...component.config, latents_mean, latents_std, scaling_factor: 0.5 } };
+  const change = { latents_mean, latents_std, scaling_factor: 0.5 };
+  const fileOfKey = Object.fromEntries(Object.keys(change).map((key) => [key, mean.file]));
+  return {
+    ...component,
+    config: { ...component.config, ...change },
+    fileOfKey: { ...component.fileOfKey, ...fileOfKey },
+  };
 }
 
 /** Sets the sample size of 2.x to 64 (512 pixels) for UNets that predict noise, and for the inpainting model. */

@@ -228,11 +228,13 @@ test('Playground’s latents have means and deviations of their own, and its sch
     .set('edm_mean', memoryWeight('edm_mean', [1, 4, 1, 1], Float32Array.of(-1.5, 0.5, 2, 0.25)))
     .set('edm_std', memoryWeight('edm_std', [1, 4, 1, 1], Float32Array.of(8, 10, 9, 7)));
   const checkpoint = await readSingleFile({ ...file, weights }, { strict: true });
-  expect(requireComponent(checkpoint, 'vae').config).toMatchObject({
+  const vae = requireComponent(checkpoint, 'vae');
+  expect(vae.config).toMatchObject({
     latents_mean: [-1.5, 0.5, 2, 0.25],
     latents_std: [8, 10, 9, 7],
     scaling_factor: 0.5,
   });
+  expect(vae.fileOfKey?.latents_std, 'to blame for them').toBe(weights.get('edm_mean')?.file);
   expect((await schedulerOf(checkpoint))._class_name).toBe('EDMDPMSolverMultistepScheduler');
   expect(checkpoint.notes.join()).toContain('Playground v2.5');
   const told = await readSingleFile({ ...file, weights }, { predictionType: 'epsilon' });
