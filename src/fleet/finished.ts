@@ -1,4 +1,3 @@
-import { hashUnseen } from '../formats/damage.ts';
 import { isIntact } from '../formats/kept.ts';
 import {
   type ArtifactRecord,
@@ -8,6 +7,7 @@ import {
   updateProvenance,
 } from '../formats/provenance.ts';
 import { whileLocked } from '../io/disk.ts';
+import { hashFile } from '../io/hashing/hash-file.ts';
 import type { IdentifiedItem } from './item.ts';
 
 /** How far an item's models are from their reference. */
@@ -34,7 +34,7 @@ export interface Finished {
 export async function finishedResult(item: IdentifiedItem): Promise<Finished | undefined> {
   const record = await readProvenance(item.output);
   const finished = record && finishedIn(record, item);
-  return finished && (await isIntact(item.output, record, hashUnseen)) ? finished : undefined;
+  return finished && (await isIntact(item.output, record, (path) => hashFile(path))) ? finished : undefined;
 }
 
 /** What a record says of an item; `undefined` where it is another item's, or of none. */

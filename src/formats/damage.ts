@@ -112,10 +112,11 @@ export async function noteUntouched(
 }
 
 /** Hashes each file once in a process: a damaged one would be hashed again for every change of a record. */
-const hashOnce = oncePerFile(hashFile);
+const hashOnce = oncePerFile((path) => hashFile(path));
 
 /** SHA-256 of a file, which is read where this process does not know it. Throws as `hashFile`. */
 export async function hashUnseen(path: string, signal?: AbortSignal): Promise<string> {
   const identity = await identityAt(path);
-  return (identity && asRecorded.get(identity)) ?? hashOnce(path, signal);
+  // What one caller interrupts is not another's.
+  return (identity && asRecorded.get(identity)) ?? (signal ? hashFile(path, signal) : hashOnce(path));
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { FileFormatError } from '../../errors.ts';
-import { damagedFiles, type HashFile, noteWritten, within } from '../../formats/damage.ts';
+import { damagedFiles, type HashFile } from '../../formats/damage.ts';
 import { provenanceSchema, readProvenance } from '../../formats/provenance.ts';
 import { type Finished, finishedIn } from '../finished.ts';
 import type { IdentifiedItem } from '../item.ts';
@@ -23,16 +23,14 @@ export async function storedResult(
 
 /**
  * Throws `FileFormatError` where the files of a result, which are in this folder now, are not those on record: its `place` may have
- * changed them since they were put there. What is as on record need not be hashed again by this process.
+ * changed them since they were put there.
  */
 export async function refuseDamaged(folder: string, place: string, hash: HashFile): Promise<void> {
   const { artifacts = {} } = (await readProvenance(folder)) ?? {};
-  for (const [path, { files }] of Object.entries(artifacts)) {
+  for (const [path, { files }] of Object.entries(artifacts))
     for await (const { name, problem } of damagedFiles(join(folder, path), files, { hash, since: 0 }))
       throw new FileFormatError({
         problem: `${place}/${path}/${name} is ${problem === 'missing' ? 'missing' : 'not the file that was put there'}.`,
         advice: 'Pass --force to sdconvert submit to have it made again.',
       });
-    await noteWritten(folder, within(path, files));
-  }
 }
