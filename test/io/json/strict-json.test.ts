@@ -41,7 +41,7 @@ test.each([
   const error = await rejectionOf(copied(text));
   expect(error).toBeInstanceOf(FileFormatError);
   expect(error.problem).toBe(
-    `${at('copy/scheduler_config.json')} cannot be written: ${found}, which JSON does not have.`,
+    `${at('scheduler_config.json')} cannot be written: ${found}, which JSON does not have.`,
   );
 });
 
