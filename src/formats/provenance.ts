@@ -98,24 +98,31 @@ const itemSchema = z.object({
     .describe('distance of the models from their reference, where it was measured'),
 });
 
+/** More than a conversion has of anything that it lists: commands look into each, and reports show it. */
+const MOST = 1000;
+
+const listOf = <T extends z.ZodType>(each: T) => z.array(each).max(MOST);
+
 /** Schema of `sdconvert.json`. */
 export const provenanceSchema = z.object({
   sdconvert: z.string(),
   checkpoint: z.object({ name: z.string(), components: z.record(z.string(), z.string()) }).optional(),
-  hub: z.array(z.object({ repo: z.string(), commit: z.string(), files: z.array(z.string()) })).optional(),
+  hub: listOf(z.object({ repo: z.string(), commit: z.string(), files: listOf(z.string()) })).optional(),
   pipeline: pipelineSettings.optional(),
-  pending: z.array(place).optional(),
+  pending: listOf(place).optional(),
   item: itemSchema.optional(),
-  artifacts: z.record(
-    place,
-    z.object({
-      version: z.string().optional(), // absent: that of the file
-      source: z.record(z.string(), z.string()),
-      options: z.record(z.string(), z.unknown()),
-      files: z.array(z.object({ name: place, byteLength: amount, sha256: z.string() })),
-      findings: z.array(findingSchema).optional(),
-    }),
-  ),
+  artifacts: z
+    .record(
+      place,
+      z.object({
+        version: z.string().optional(), // absent: that of the file
+        source: z.record(z.string(), z.string()),
+        options: z.record(z.string(), z.unknown()),
+        files: listOf(z.object({ name: place, byteLength: amount, sha256: z.string() })),
+        findings: z.array(findingSchema).optional(),
+      }),
+    )
+    .refine((artifacts) => Object.keys(artifacts).length <= MOST, { error: `at most ${MOST} entries` }),
 });
 
 /** The record that was parsed last: a command asks for one dozens of times, and it may be large. */

@@ -198,6 +198,22 @@ test('a record is parsed once for as long as it says the same', async () => {
   expect((await readProvenance(output()))?.sdconvert).toBe('0.0.2');
 });
 
+test.each([
+  ['pending', { pending: Array.from({ length: 1001 }, (_, at) => `onnx/${at}`) }],
+  [
+    'artifacts',
+    { artifacts: Object.fromEntries(Array.from({ length: 1001 }, (_, at) => [`onnx/${at}`, record()])) },
+  ],
+])('a record with more %s than a conversion has is refused', async (key, part) => {
+  const text = JSON.stringify({ sdconvert: '0.0.1', artifacts: {}, ...part });
+  writeFileSync(at('out/sdconvert.json'), text);
+  const error = await rejectionOf(readProvenance(output()));
+  expect(error).toBeInstanceOf(FileFormatError);
+  expect(error.problem).toContain('is not as sdconvert writes it');
+  expect(JSON.stringify(error.details)).toContain('at most 1000 entries');
+  expect(JSON.stringify(error.details)).toContain(key);
+});
+
 test('a record that no later run could read is not written', async () => {
   // What sdconvert writes is indented, and so longer than this.
   const options = { of: Array.from({ length: 400_000 }, () => 0) };
