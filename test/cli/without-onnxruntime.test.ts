@@ -3,11 +3,11 @@ import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { hideOnnxruntime } from '../support/hide-onnxruntime.ts';
+import { golden } from '../support/sd-shapes.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const root = join(import.meta.dirname, '../..');
 const model = join(root, 'models/sd-shapes');
-const weights = join(model, 'vae/diffusion_pytorch_model.safetensors');
 const temporary = temporaryFolder();
 const elsewhere = temporaryFolder();
 
@@ -22,7 +22,7 @@ function manifest(): string {
 const lines = {
   convert: () => ['--model-version', model, '--check-output-correctness', '-o', temporary('out')],
   validate: () => [temporary('out'), '--reference', model],
-  run: () => [temporary('out'), '--inputs', weights, '--outputs', temporary('out.safetensors')],
+  run: () => [temporary('out'), '--inputs', golden('vae_decoder'), '--outputs', temporary('out.safetensors')],
   generate: () => ['-i', temporary('out'), '-o', temporary('pictures'), '--prompt', 'a lighthouse'],
   analyze: () => [temporary('out')],
   report: () => [temporary('out'), '--reference', model],

@@ -29,7 +29,7 @@ import {
 } from '../../src/io/disk.ts';
 import { createOnce, growFile } from '../../src/io/shared-file.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
-import { rejectionOf } from '../support/thrown-by.ts';
+import { rejectionOf, rejectionOf } from '../support/thrown-by.ts';
 
 const at = temporaryFolder();
 
@@ -77,9 +77,10 @@ describe('reading', () => {
   });
 
   test('a file that is not there is named in the error', async () => {
-    for (const reading of [openFile(at('no.bin')), readText(at('no.bin')), copyFile(at('no.bin'), at('x'))]) {
-      await expect(reading).rejects.toThrow(NotFoundError);
-      await expect(reading).rejects.toThrow(`${at('no.bin')} does not exist.`);
+    for (const read of [openFile, readText, (path: string) => copyFile(path, at('x'))]) {
+      const error = await rejectionOf(read(at('no.bin')));
+      expect(error).toBeInstanceOf(NotFoundError);
+      expect(error.problem).toBe(`${at('no.bin')} does not exist.`);
     }
     await expect(listFolder(at('no'))).rejects.toThrow(NotFoundError);
   });
