@@ -29,7 +29,7 @@ import {
 } from '../../src/io/disk.ts';
 import { createOnce, growFile } from '../../src/io/shared-file.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
-import { rejectionOf, rejectionOf } from '../support/thrown-by.ts';
+import { rejectionOf } from '../support/thrown-by.ts';
 
 const at = temporaryFolder();
 
