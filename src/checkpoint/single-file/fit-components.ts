@@ -29,10 +29,15 @@ export function asConfigured(
         Math.max(1, Math.floor(Number(width) / headChannels)),
       );
   }
-  const fileOfKey = Object.fromEntries(Object.keys(change).map((key) => [key, path]));
+  return withKeys(component, change, path);
+}
+
+/** Sets keys of a component's config to what a file says. */
+function withKeys(component: Component, keys: Readonly<Record<string, unknown>>, file: string): Component {
+  const fileOfKey = Object.fromEntries(Object.keys(keys).map((key) => [key, file]));
   return {
     ...component,
-    config: { ...config, ...change },
+    config: { ...component.config, ...keys },
     fileOfKey: { ...component.fileOfKey, ...fileOfKey },
   };
 }
@@ -74,13 +79,7 @@ export async function withLatentStatistics(
   const [latents_mean, latents_std] = await Promise.all(
     [mean, std].map(async (each) => [...(await readTensor(each, 'f32')).data]),
   );
-  const change = { latents_mean, latents_std, scaling_factor: 0.5 };
-  const fileOfKey = Object.fromEntries(Object.keys(change).map((key) => [key, mean.file]));
-  return {
-    ...component,
-    config: { ...component.config, ...change },
-    fileOfKey: { ...component.fileOfKey, ...fileOfKey },
-  };
+  return withKeys(component, { latents_mean, latents_std, scaling_factor: 0.5 }, mean.file);
 }
 
 /** Sets the sample size of 2.x to 64 (512 pixels) for UNets that predict noise, and for the inpainting model. */

@@ -12,6 +12,7 @@ import { filesIn } from '../../io/file-sizes.ts';
 import { hashFile } from '../../io/hashing/hash-file.ts';
 import { hashStream } from '../../io/hashing/hash-stream.ts';
 import { writeHashed } from '../../io/hashing/write-hashed.ts';
+import { LARGEST_OBJECT } from '../../io/json/python-json.ts';
 import { notFound } from '../../io/not-found.ts';
 import { loadOptional } from '../../io/optional-package.ts';
 import { streamBytes } from '../../io/stream-bytes.ts';
@@ -35,9 +36,6 @@ const PART_BYTES = 16 * 2 ** 20;
 
 /** Milliseconds without a byte after which a connection counts as broken. */
 const PATIENCE = 60_000;
-
-/** Bytes of the largest record that is read, as of one on the disk. */
-const LARGEST_RECORD = 4 << 20;
 
 /** More files than a result has. */
 const MOST_FILES = 10_000;
@@ -285,7 +283,7 @@ async function textOf(body: AsyncIterable<Uint8Array>, name: string): Promise<st
   let length = 0;
   for await (const bytes of body) {
     length += bytes.length;
-    if (length > LARGEST_RECORD)
+    if (length > LARGEST_OBJECT)
       throw new FileFormatError({
         problem: `${name} is not as sdconvert writes it: it is too large.`,
         advice: 'Remove that result, and submit it again.',
