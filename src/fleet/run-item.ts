@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import type { Context, Need, ProgressEvent } from '../context.ts';
 import { SdConvertError } from '../errors.ts';
 import { type CarriedError, revived } from '../io/carried-error.ts';
+import { scriptBeside } from '../io/script-beside.ts';
 import type { Quality } from './finished.ts';
 import type { IdentifiedItem } from './item.ts';
 import type { Site } from './steps.ts';
@@ -39,8 +40,7 @@ const heapFlags = ['--max-semi-space-size=2', '--semi-space-growth-factor=1', '-
  * item, and whatever it took is free afterwards (docs/decisions/0025-a-process-an-item.md). Throws what the steps throw.
  */
 export async function runItem(item: IdentifiedItem, site: Site, context: Context): Promise<Outcome> {
-  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-  const child = fork(new URL(`./run-item-worker.${extension}`, import.meta.url), {
+  const child = fork(scriptBeside('run-item-worker', import.meta.url), {
     execArgv: heapFlags,
     serialization: 'advanced', // JSON has no infinities
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],

@@ -1,4 +1,5 @@
 import { type TransferListItem, Worker } from 'node:worker_threads';
+import { scriptBeside } from './script-beside.ts';
 
 /** Largest heap of a thread that only computes on arrays, in MB. */
 const limits = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 };
@@ -12,9 +13,9 @@ export class Thread<Question, Answer> {
   readonly #waiting: { resolve(answer: Answer): void; reject(error: Error): void }[] = [];
   #worker: Worker | undefined;
 
-  /** `from` is the `import.meta.url` of a file beside the script, whose name has no extension: sources are .ts, builds .js. */
+  /** The script's name, and the `import.meta.url` of a file beside it: see `scriptBeside`. */
   constructor(script: string, from: string) {
-    this.#script = new URL(`${script}.${from.endsWith('.ts') ? 'ts' : 'js'}`, from);
+    this.#script = scriptBeside(script, from);
   }
 
   /** Number of questions without an answer yet. */

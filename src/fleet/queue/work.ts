@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
-import { extname, join } from 'node:path';
+import { join } from 'node:path';
 import type { Worker } from 'bullmq';
 import { z } from 'zod';
 import { type OptionsOf, withDefaults } from '../../commands/options.ts';
@@ -9,6 +9,7 @@ import { requireOnnxruntime } from '../../formats/onnx/run/onnx-session.ts';
 import { type HubOptions, ownHubOptions } from '../../hub/hub-options.ts';
 import { checkCall, text } from '../../io/check-call.ts';
 import { writeText } from '../../io/disk.ts';
+import { scriptBeside } from '../../io/script-beside.ts';
 import { makeTemporaryFolder } from '../../io/temporary-folder.ts';
 import { formatBytes } from '../../text.ts';
 import type { RunBounds } from '../../validate/bounded-runs.ts';
@@ -75,19 +76,15 @@ export async function work(options: WorkOptions, context: Context = {}): Promise
     const { Worker } = await loadBullMq();
     await refuseOtherVersion(await openQueue(redis), request.queue);
     await writeText(join(folder.path, SITE_FILE), JSON.stringify(await siteOf(request, folder.path)));
-    const worker: StepWorker = new Worker(
-      QUEUE,
-      new URL(`./step-worker${extname(import.meta.url)}`, import.meta.url),
-      {
-        connection: redis,
-        concurrency: 1,
-        autorun: false,
-        lockDuration: LOCK,
-        stalledInterval: LOOK,
-        maxStalledCount: MOST_LOST,
-        workerForkOptions: { cwd: folder.path },
-      },
-    );
+    const worker: StepWorker = new Worker(QUEUE, scriptBeside('step-worker', import.meta.url), {
+      connection: redis,
+      concurrency: 1,
+      autorun: false,
+      lockDuration: LOCK,
+      stalledInterval: LOOK,
+      maxStalledCount: MOST_LOST,
+      workerForkOptions: { cwd: folder.path },
+    });
     return await runUntilStopped(worker, request, context);
   } finally {
     redis.disconnect();

@@ -11,7 +11,7 @@ const BLOCKS = 4;
  * hashes faster than blocks come. Hashers are reused for their memory.
  */
 export class BlockHasher {
-  static readonly #thread = new Thread<HashOrder, string>('./hash-blocks-worker', import.meta.url);
+  static readonly #thread = new Thread<HashOrder, string>('hash-blocks-worker', import.meta.url);
   static readonly #free: BlockHasher[] = [];
   static #made = 0;
 

@@ -4,6 +4,7 @@ import { InterruptedError } from '../../errors.ts';
 import { revived } from '../carried-error.ts';
 import { sizeOfFile } from '../file-sizes.ts';
 import { remoteFile } from '../remote-files.ts';
+import { scriptBeside } from '../script-beside.ts';
 import { hashStream } from './hash-stream.ts';
 import type { HashReply } from './hash-worker.ts';
 
@@ -16,8 +17,7 @@ export async function hashFile(path: string, signal?: AbortSignal): Promise<stri
   if (elsewhere) return elsewhere.sha256 ?? hashStream(path, { signal });
   if ((await sizeOfFile(path)) <= LARGEST_HERE) return hashStream(path, { signal });
   throwIfInterrupted(signal);
-  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-  const worker = new Worker(new URL(`./hash-worker.${extension}`, import.meta.url), {
+  const worker = new Worker(scriptBeside('hash-worker', import.meta.url), {
     workerData: path,
     resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 },
   });

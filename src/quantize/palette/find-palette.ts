@@ -10,7 +10,7 @@ const FEW = 512;
 /** A thread for each core, but no more than four: each takes 10 MB and more. */
 const threads = Array.from(
   { length: Math.min(availableParallelism(), 4) },
-  () => new Thread<PaletteQuestion, Palette>('./palette-worker', import.meta.url),
+  () => new Thread<PaletteQuestion, Palette>('palette-worker', import.meta.url),
 );
 
 /** So many palettes at a time keep all threads busy. */

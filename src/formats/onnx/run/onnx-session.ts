@@ -1,7 +1,8 @@
-import { dirname, extname, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { SHARE_ENV, Worker } from 'node:worker_threads';
 import { FileFormatError, RequestError, SdConvertError, UnsupportedModelError } from '../../../errors.ts';
 import { openFile } from '../../../io/disk.ts';
+import { scriptBeside } from '../../../io/script-beside.ts';
 import { copyOf, type TensorData } from '../../../weights/tensor-data.ts';
 import type { Runner, RunnerOptions, TensorMap, TextEncoderChanges } from '../../runner.ts';
 import { changeTextEncoder } from '../change-text-encoder.ts';
@@ -101,9 +102,7 @@ class OrtThread {
   #ended: OrtFailure | undefined;
 
   constructor(workerData: OrtWorkerData) {
-    // The worker stands beside this file: as .ts in the sources, as .js where they are compiled.
-    const file = new URL(`./ort-worker${extname(import.meta.url)}`, import.meta.url);
-    this.#worker = new Worker(file, { workerData, env: SHARE_ENV });
+    this.#worker = new Worker(scriptBeside('ort-worker', import.meta.url), { workerData, env: SHARE_ENV });
     this.#worker.on('message', (reply: OrtReply) => this.#waiting.shift()?.(reply));
     // The listener stays: the next run reports a crash between runs.
     this.#worker.on('error', (error) => this.#end('crash', String(error)));
