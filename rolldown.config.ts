@@ -1,34 +1,49 @@
+import { globSync } from 'node:fs';
+import { basename } from 'node:path';
 import { defineConfig, type Plugin } from 'rolldown';
+import manifest from './package.json' with { type: 'json' };
+
+const workers = globSync('src/**/*-worker.ts').map((file) => [basename(file, '.ts'), file]);
+
+/** Packages that an installation has; others are built in. */
+const installed = [
+  ...Object.keys(manifest.dependencies),
+  ...Object.keys(manifest.optionalDependencies),
+  ...Object.keys(manifest.peerDependencies),
+];
 
 /**
- * Builds the command line: `dist/cli/main.js` with its argument parser in it, and a file for each command, loaded when it
- * is used. The library stays as tsc writes it (docs/decisions/0012-one-file-for-the-command-line.md), but for the file that draws
- * charts, which gets its library built in (docs/decisions/0027-charts-at-build-time.md).
+ * Builds the command line, the library and the scripts of threads and processes into few files that they share, all in `dist/js`:
+ * what a command does not use is in files that it does not load (docs/decisions/0012-few-files.md). What draws charts is
+ * a file of its own, with its library in it (docs/decisions/0027-charts-at-build-time.md).
  */
 export default defineConfig([
   {
-    input: 'cli/main.ts',
+    input: {
+      main: 'cli/main.ts',
+      index: 'src/index.ts',
+      browser: 'src/generate/browser.ts',
+      ...Object.fromEntries(workers),
+    },
     platform: 'node',
-    external: ['listr2'],
-    plugins: [libraryStaysOutside(), plainTextWidth()],
-    output: { dir: 'dist/cli', chunkFileNames: '[name].js', cleanDir: true },
+    external: (id) => installed.some((name) => id === name || id.startsWith(`${name}/`)),
+    plugins: [chartsStayOutside(), plainTextWidth()],
+    output: { dir: 'dist/js', chunkFileNames: '[name].js' },
   },
   {
     input: 'src/report/charts/draw-charts.ts',
     platform: 'node',
     external: ['canvas', 'fastest-levenshtein'],
-    output: { file: 'dist/src/report/charts/draw-charts.js', minify: true },
+    output: { dir: 'dist/js', minify: true },
   },
 ]);
 
-/** Leaves imports of `../src/` to the files that tsc writes beside `dist/cli`: workers and assets are found from there. */
-function libraryStaysOutside(): Plugin {
+/** Leaves imports of what draws charts to the file that the second build writes beside the others. */
+function chartsStayOutside(): Plugin {
   return {
-    name: 'library-stays-outside',
-    resolveId(source) {
-      const [, path] = /^(?:\.\.\/)+src\/(.+)\.ts$/.exec(source) ?? [];
-      return path === undefined ? null : { id: `../src/${path}.js`, external: true };
-    },
+    name: 'charts-stay-outside',
+    resolveId: (source) =>
+      source.endsWith('/draw-charts.ts') ? { id: './draw-charts.js', external: true } : null,
   };
 }
 

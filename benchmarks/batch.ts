@@ -24,7 +24,7 @@ const AGAIN = 3;
 const unet = 'unet/diffusion_pytorch_model.safetensors';
 const path = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 const command = path('../bin/sdconvert.js');
-if (!existsSync(path('../dist/cli/main.js'))) throw new Error('not built: npm run build');
+if (!existsSync(path('../dist/js/main.js'))) throw new Error('not built: npm run build');
 
 const { values: options } = parseArgs({
   options: {

@@ -36,7 +36,7 @@ import { appendRows, circumstances, type Row } from './results-file.ts';
 
 const path = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 const command = path('../bin/sdconvert.js');
-if (!existsSync(path('../dist/cli/main.js'))) throw new Error('not built: npm run build');
+if (!existsSync(path('../dist/js/main.js'))) throw new Error('not built: npm run build');
 
 const { values: options } = parseArgs({
   options: {

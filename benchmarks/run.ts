@@ -86,7 +86,7 @@ function casesOf(name: string): Case[] {
 async function measureCheckpoint(name: string): Promise<void> {
   const checkpoint = benchmarkCheckpoints[name];
   if (!checkpoint) throw new Error(`${name} is none of ${Object.keys(benchmarkCheckpoints).join(', ')}`);
-  if (!existsSync(path('../dist/cli/main.js'))) throw new Error('not built: npm run build');
+  if (!existsSync(path('../dist/js/main.js'))) throw new Error('not built: npm run build');
   checkFreeDisk(checkpoint);
   const places = placesOf(name);
   console.error(`${name}: making ${formatBytes(checkpointBytes(checkpoint))}`);

@@ -16,7 +16,7 @@ const path = (name: string): string => fileURLToPath(new URL(name, import.meta.u
 const help = [path('../bin/sdconvert.js'), '--help'];
 const nothing = ['-e', '0'];
 
-if (!existsSync(path('../dist/cli/main.js'))) throw new Error('not built: npm run build');
+if (!existsSync(path('../dist/js/main.js'))) throw new Error('not built: npm run build');
 for (const args of [nothing, help]) milliseconds(args); // so that the disk's cache has both
 
 const pairs = Array.from({ length: PAIRS }, () => [milliseconds(nothing), milliseconds(help)] as const);

@@ -3,7 +3,7 @@
 // helps nobody. So this file imports nothing at its top and is plain JavaScript that any of them can read.
 const required = [22, 18];
 const found = process.versions.node.split('.').map(Number);
-const main = new URL('../dist/cli/main.js', import.meta.url);
+const main = new URL('../dist/js/main.js', import.meta.url);
 
 if (found[0] < required[0] || (found[0] === required[0] && found[1] < required[1])) {
   fail(
@@ -13,7 +13,7 @@ if (found[0] < required[0] || (found[0] === required[0] && found[1] < required[1
 } else {
   import('node:fs').then(({ existsSync }) => {
     if (existsSync(main)) return import(main.href);
-    fail('sdconvert has not been built here: dist/cli/main.js is missing.', 'Build it first: npm run build');
+    fail('sdconvert has not been built here: dist/js/main.js is missing.', 'Build it first: npm run build');
   });
 }
 

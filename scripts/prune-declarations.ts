@@ -11,7 +11,7 @@ const entries: readonly { readonly types: string }[] = Object.values(exports);
 
 const reached = new Set<string>();
 for (const { types } of entries) reach(join(root, types));
-const unreached = globSync('dist/src/**/*.d.ts', { cwd: root })
+const unreached = globSync('dist/types/**/*.d.ts', { cwd: root })
   .map((file) => join(root, file))
   .filter((file) => !reached.has(file));
 for (const file of unreached) rmSync(file);

@@ -17,7 +17,7 @@ const systemCalls = [
 
 /** Whether this machine can. */
 export function canTrace(): boolean {
-  return spawnSync('strace', ['-V']).status === 0 && existsSync(join(root, 'dist', 'cli', 'main.js'));
+  return spawnSync('strace', ['-V']).status === 0 && existsSync(join(root, 'dist', 'js', 'main.js'));
 }
 
 /**

@@ -1,10 +1,8 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** `assets/` at the package's root, two folders up from here; the build puts this file one folder deeper. */
-const root = fileURLToPath(
-  new URL(import.meta.url.endsWith('.ts') ? '../../assets' : '../../../assets', import.meta.url),
-);
+/** `assets/` at the package's root: two folders up from here, and from `dist/js` that this is built into. */
+const root = fileURLToPath(new URL('../../assets', import.meta.url));
 
 /** The path of a file that comes with sdconvert: `assetPath('families', 'sd1', 'unet', 'config.json')`. */
 export function assetPath(...names: readonly string[]): string {

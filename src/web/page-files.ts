@@ -3,10 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { NotFoundError } from '../errors.ts';
 import { exists } from '../io/disk.ts';
 
-/** `dist/page`, where the build puts the page: seen from the sources, or from the files that they are compiled to. */
-const built = fileURLToPath(
-  new URL(import.meta.url.endsWith('.ts') ? '../../dist/page' : '../../page', import.meta.url),
-);
+/** Where the build puts the page: the package is two folders up from here, and from `dist/js` that this is built into. */
+const built = fileURLToPath(new URL('../../dist/page', import.meta.url));
 
 /** What the build writes. */
 export const pageNames = ['index.html', 'page.js', 'style.css', 'worker.js'];

@@ -1,18 +1,24 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { beforeAll, expect, test } from 'vitest';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const root = join(import.meta.dirname, '../..');
 const temporary = temporaryFolder();
 
+/** The sources that a built script is made of, as the build notes them: `src/text.ts`, `node_modules/yargs/yargs.mjs`. */
+function builtIn(script: string): string[] {
+  const notes = readFileSync(script, 'utf8').matchAll(/^\/\/ ((?:cli|src|node_modules)\/\S+)$/gm);
+  return [...notes].map(([, path = '']) => path);
+}
+
 /** Builds the package as `npm run build` does, beside the modules that an installation would have. */
 beforeAll(() => {
   const tool = (name: string, ...args: string[]) =>
     execFileSync(join(root, 'node_modules/.bin', name), args, { cwd: root, stdio: 'pipe' });
-  tool('tsc', '-p', 'tsconfig.build.json', '--outDir', temporary('dist'));
-  tool('rolldown', '-c', '--dir', temporary('dist/cli'));
+  tool('rolldown', '-c', '--dir', temporary('dist/js'));
   for (const folder of ['bin', 'models']) mkdirSync(temporary(folder));
   for (const file of ['package.json', 'bin/sdconvert.js']) copyFileSync(join(root, file), temporary(file));
   for (const folder of ['node_modules', 'assets', 'models/sd-shapes'])
@@ -48,9 +54,9 @@ test('the built command converts, its worker threads and assets included', () =>
 });
 
 test('every package that is built in has its licence in NOTICE', () => {
-  const built = readFileSync(temporary('dist/cli/main.js'), 'utf8');
-  const packages = built.matchAll(/^\/\/.*node_modules\/((?:@[^/]+\/)?[^/]+)\//gm);
-  const names = new Set([...packages].map(([, name]) => name));
+  const scripts = readdirSync(temporary('dist/js')).map((name) => builtIn(temporary('dist/js', name)));
+  const packages = scripts.flat().flatMap((path) => path.split('node_modules/').slice(1));
+  const names = new Set(packages.map((path) => /^(@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? ''));
   expect(names).toContain('yargs');
   const notice = readFileSync(join(root, 'NOTICE'), 'utf8');
   const named = [...notice.matchAll(/^([\w@/-]+) +(?:MIT|ISC) /gm)].map(([, name]) => name);
@@ -63,21 +69,22 @@ test('help loads none of the library but small tables', () => {
   const preload = `data:text/javascript,${encodeURIComponent(hooks)}`;
   const args = ['--import', preload, temporary('bin/sdconvert.js'), '--help'];
   const loaded = spawnSync(process.execPath, args, { encoding: 'utf8' }).stderr.split('\n');
-  const library = loaded.flatMap((url) => url.split('/dist/src/').slice(1));
+  const scripts = loaded.filter((url) => url.includes('/dist/js/')).map((url) => fileURLToPath(url));
+  const library = scripts.flatMap(builtIn).flatMap((path) => path.split(/^src\//).slice(1));
   expect(library.sort()).toEqual([
     ...['core-ai-profiles', 'core-ml-profiles', 'onnx-profiles', 'profile', 'profiles'].map(
-      (name) => `bundle/profiles/${name}.js`,
+      (name) => `bundle/profiles/${name}.ts`,
     ),
     ...[
-      'checkpoint/lora/lora-argument.js',
-      'errors.js',
-      'formats/coreai/apple-folder.js',
-      'formats/format.js',
-      'io/error-code.js',
-      'io/exhausted.js',
-      'io/shell-word.js',
-      'text.js',
-      'version.js',
+      'checkpoint/lora/lora-argument.ts',
+      'errors.ts',
+      'formats/coreai/apple-folder.ts',
+      'formats/format.ts',
+      'io/error-code.ts',
+      'io/exhausted.ts',
+      'io/shell-word.ts',
+      'text.ts',
+      'version.ts',
     ],
   ]);
   const packages = loaded.filter((url) => url.includes('/node_modules/'));

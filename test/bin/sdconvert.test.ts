@@ -15,9 +15,9 @@ function installed({ built }: { built: boolean }): string {
   copyFileSync(join(project, 'bin/sdconvert.js'), join(folder, 'bin/sdconvert.js'));
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
   if (built) {
-    mkdirSync(join(folder, 'dist/cli'), { recursive: true });
+    mkdirSync(join(folder, 'dist/js'), { recursive: true });
     writeFileSync(
-      join(folder, 'dist/cli/main.js'),
+      join(folder, 'dist/js/main.js'),
       'console.log(...process.argv.slice(2)); process.exitCode = 3;',
     );
   }
@@ -75,7 +75,7 @@ test('a clone that has not been built says how to build it', () => {
   const { status, stderr } = runAs('24.21.0', installed({ built: false }));
   expect(status).toBe(1);
   expect(stderr).toBe(
-    'sdconvert has not been built here: dist/cli/main.js is missing.\nBuild it first: npm run build\n',
+    'sdconvert has not been built here: dist/js/main.js is missing.\nBuild it first: npm run build\n',
   );
 });
 

@@ -10,7 +10,7 @@ const at = temporaryFolder();
 function installedIn(folder: string, { isProject }: { readonly isProject: boolean }): string {
   mkdirSync(at(folder), { recursive: true });
   if (isProject) writeFileSync(at(join(folder, 'package.json')), '{}');
-  return at(join(folder, 'node_modules/sdconvert/dist/src/io/install-command.js'));
+  return at(join(folder, 'node_modules/sdconvert/dist/js/install-command.js'));
 }
 
 test('what is missing is installed where sdconvert will look for it', async () => {
