@@ -51,9 +51,11 @@ export function createScheduler(config: SchedulerConfig, as?: string): Scheduler
 
 /** Selects the options that are set. Throws `ConfigError` for an option that is in effect and that no class knows. */
 function optionsOf(config: SchedulerConfig, name: SchedulerName): SchedulerConfig {
-  // diffusers writes null for options that are not set, and lists those that it filled in itself.
+  // diffusers lists the options that it filled in itself.
   const filledIn = Array.isArray(config._use_default_values) ? config._use_default_values : [];
-  const set = Object.entries(config).filter(([key, value]) => value !== null && !filledIn.includes(key));
+  const set = Object.entries(config).filter(
+    ([key, value]) => !filledIn.includes(key) && (value !== null || !mayBeNull(name, key)),
+  );
   // Checked for the configuration's own class only: one that replaces it (`as`) ignores options it does not know.
   if (config._class_name === name) {
     const unknown = set.find(([key, value]) => value !== false && !isKnown(key));
@@ -61,6 +63,27 @@ function optionsOf(config: SchedulerConfig, name: SchedulerName): SchedulerConfi
       throw refused(name, unknown[0], unknown[1], 'no such option: sdconvert does not know what it does');
   }
   return Object.fromEntries(set);
+}
+
+/** Options that diffusers reads only where another is on, or for which null is like its default. */
+const unreadWhereNull = [
+  'clip_sample_range',
+  'dynamic_thresholding_ratio',
+  'flow_shift',
+  'sample_max_value',
+  'time_shift_type',
+  'timestep_type',
+  'variance_type',
+];
+
+/**
+ * Whether an option that is null is one that is not set: it is by default, or the class does not read it. For any other diffusers takes
+ * null at its word, as off, or fails.
+ */
+function mayBeNull(name: SchedulerName, key: string): boolean {
+  const { shape } = classes[name].config;
+  if (!Object.hasOwn(shape, key) || unreadWhereNull.includes(key)) return true;
+  return shape[key] instanceof z.ZodOptional;
 }
 
 function isKnown(key: string): boolean {

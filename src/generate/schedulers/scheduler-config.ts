@@ -17,10 +17,12 @@ export function between(min: number, max: number): z.ZodNumber {
   return z.number(expected).min(min, expected).max(max, expected);
 }
 
+/** Less than any model has, and still a number when it is divided by, squared, in float32. */
+const LEAST = 1e-6;
+
 /** A number above 0, up to `max`. */
 export function positive(max: number): z.ZodNumber {
-  const expected = `a number above 0, up to ${max}`;
-  return z.number(expected).gt(0, expected).max(max, expected);
+  return between(LEAST, max);
 }
 
 /** Upper limit of `num_train_timesteps`; diffusers' models have 1,000. */
@@ -60,7 +62,11 @@ export const anyPrediction = z
   .enum(['epsilon', 'v_prediction', 'sample', 'flow_prediction'])
   .default('epsilon');
 export const finalSigmas = z.enum(['zero', 'sigma_min']).default('zero');
-export const flag = z.boolean();
+/** As in Python, what is null is off, whatever is the default of what is not there. */
+export const flag = z
+  .boolean()
+  .nullable()
+  .transform((isOn) => isOn ?? false);
 export const solverOrder = z.union([z.literal(1), z.literal(2), z.literal(3)], 'one of 1, 2, 3').default(2);
 
 /** An option that is not implemented: it must be absent or null. */

@@ -277,6 +277,59 @@ test('options that are off, not set or belong to another scheduler have no effec
   expect(a).toEqual(b);
 });
 
+describe('an option that is null', () => {
+  const walk = (config: Readonly<Record<string, unknown>>) => {
+    const scheduler = createScheduler({ num_train_timesteps: 50, ...config });
+    scheduler.setTimesteps(3);
+    let sample: Float32Array = Float32Array.of(3, -2);
+    const noise = Float32Array.of(0.1, 0.2);
+    for (const t of scheduler.timesteps)
+      sample = scheduler.step(Float32Array.of(0.3, -4), t, sample, { noise });
+    return sample;
+  };
+
+  test('is off, where it is on or off, whatever its default is', () => {
+    for (const name of allSchedulers())
+      for (const [key, schema] of Object.entries(schedulerClasses[schedulerCalled(name)].config.shape)) {
+        if (!schema.safeParse(true).success || schema.safeParse({}).success) continue;
+        const results = [null, false].map((value) => {
+          try {
+            return walk({ _class_name: name, [key]: value });
+          } catch (error) {
+            return error instanceof ConfigError ? error.details.expected : error;
+          }
+        });
+        expect(results[0], `${name} ${key}`).toEqual(results[1]);
+      }
+  });
+
+  test('is refused where diffusers fails, and not set where it is null by default', () => {
+    const ddim = { _class_name: 'DDIMScheduler' };
+    for (const key of ['beta_schedule', 'beta_start', 'timestep_spacing', 'prediction_type', 'steps_offset'])
+      expect(() => createScheduler({ ...ddim, [key]: null })).toThrow(
+        new RegExp(`"${key}"[\\s\\S]*found +null`),
+      );
+    for (const key of ['trained_betas', 'sample_max_value', 'some_new_thing'])
+      expect(walk({ ...ddim, [key]: null })).toEqual(walk(ddim));
+  });
+});
+
+test('numbers so small that float32 loses them are refused, before a picture is NaN', () => {
+  for (const name of allSchedulers()) {
+    const betas = [{ beta_start: 1e-12 }, { trained_betas: Array.from({ length: 1000 }, () => 1e-12) }];
+    if (Object.hasOwn(schedulerClasses[schedulerCalled(name)].config.shape, 'beta_start'))
+      for (const odd of betas)
+        expect(() => createScheduler({ _class_name: name, ...odd }), name).toThrow(/betas so small/);
+  }
+  for (const [name, key] of [
+    ['EDMEulerScheduler', 'sigma_min'],
+    ['EDMDPMSolverMultistepScheduler', 'sigma_data'],
+    ['FlowMatchEulerDiscreteScheduler', 'shift'],
+    ['HeunDiscreteScheduler', 'sigma_min'],
+  ] as const)
+    expect(() => createScheduler({ _class_name: name, [key]: 1e-300 })).toThrow(/from 0\.000001 to/);
+});
+
 describe('a walk is refused', () => {
   test('from pure noise, with a model that predicts noise', () => {
     for (const name of ['ddim', 'ddpm', 'tcd', 'lcm']) {

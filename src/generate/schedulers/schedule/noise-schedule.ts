@@ -21,15 +21,23 @@ const round = Math.fround;
 /** ᾱ of every training timestep, float32. `zeroSnr` shifts the last one to pure noise (Lin et al. 2023, algorithm 1). Throws `ConfigError`. */
 export function cumulativeAlphas(config: TrainingNoise, zeroSnr: boolean): Float32Array {
   const products = cumulativeProducts(betas(config));
-  if (products.at(-1) === 0)
-    throw new ConfigError({
-      problem: 'The scheduler configuration has betas so large that nothing of the picture is left (ᾱ = 0).',
-      details: {
-        expected: 'betas like 0.00085 to 0.012 in 1000 timesteps',
-        found: `beta_start ${config.beta_start}, beta_end ${config.beta_end} in ${config.num_train_timesteps} timesteps`,
-      },
-    });
+  if (products.at(-1) === 0) throw oddBetas('large that nothing of the picture is left (ᾱ = 0)', config);
+  if (products[0] === 1) throw oddBetas('small that the first timestep has no noise (ᾱ = 1)', config);
   return zeroSnr ? cumulativeProducts(betasToPureNoise(products)) : products;
+}
+
+function oddBetas(what: string, { beta_start, beta_end, num_train_timesteps, trained_betas }: TrainingNoise) {
+  const found = trained_betas
+    ? `trained_betas from ${trained_betas[0]} to ${trained_betas.at(-1)}`
+    : `beta_start ${beta_start}, beta_end ${beta_end}`;
+  return new ConfigError({
+    problem: `The scheduler configuration has betas so ${what}.`,
+    details: {
+      expected: 'betas like 0.00085 to 0.012 in 1000 timesteps',
+      found: `${found} in ${num_train_timesteps} timesteps`,
+    },
+    advice: 'Take scheduler_config.json from the same source as the model again.',
+  });
 }
 
 function cumulativeProducts(betas: Float32Array): Float32Array {
