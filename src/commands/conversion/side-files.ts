@@ -6,7 +6,6 @@ import {
   readSideText,
   type SideFile,
   sideFileCalled,
-  sideFileName,
 } from '../../checkpoint/side-file.ts';
 import { tokensIn } from '../../checkpoint/tokenizer-files.ts';
 import {
@@ -37,13 +36,13 @@ export async function checkSideFiles(checkpoint: Checkpoint, isBundled: boolean)
   strictJson(checkpoint.modelIndex, join(checkpoint.path, 'model_index.json'), 0);
   const vocabularies: Vocabularies = new Map();
   for (const [folder, files] of folders) {
-    const isTokenizer = /^tokenizer(_\d+)?$/.test(folder) && hasVocabulary(files);
+    const words = /^tokenizer(_\d+)?$/.test(folder) ? wordsAmong(files) : undefined;
     // Reading the tokenizer tells what is wrong with its words: 50,000 are not parsed twice.
-    const others = isTokenizer ? files.filter((file) => sideFileName(file) !== VOCAB) : files;
+    const others = files.filter((file) => file !== words?.vocab);
     for (const file of others) if (typeof file === 'string') await checkConfigFile(file);
-    if (!isTokenizer) continue;
+    if (!words) continue;
     try {
-      notes.push(...(await noteOnTokenizer(checkpoint, folder, vocabularies)));
+      notes.push(...(await noteOnTokenizer(checkpoint, folder, words, vocabularies)));
     } catch (error) {
       throw inFile(error, placeOf(checkpoint, folder));
     }
@@ -58,9 +57,16 @@ const MERGES = 'merges.txt';
 /** What vocabularies hold, by their text: XL's two tokenizers have the same. */
 type Vocabularies = Map<string, Vocab>;
 
-/** Whether a tokenizer's words are among its files; where they are not, that is told where they are needed. */
-function hasVocabulary(files: readonly SideFile[]): boolean {
-  return [VOCAB, MERGES].every((name) => sideFileCalled(files, name) !== undefined);
+/** The files of a tokenizer's words. */
+interface WordFiles {
+  readonly vocab: SideFile;
+  readonly merges: SideFile;
+}
+
+/** A tokenizer's words among its files; where they are not there, that is told where they are needed. */
+function wordsAmong(files: readonly SideFile[]): WordFiles | undefined {
+  const [vocab, merges] = [sideFileCalled(files, VOCAB), sideFileCalled(files, MERGES)];
+  return vocab !== undefined && merges !== undefined ? { vocab, merges } : undefined;
 }
 
 function noteOnScheduler(config: JsonObject, path: string): string[] {
@@ -81,10 +87,11 @@ function isOutOfRange({ cause }: ConfigError): boolean {
 async function noteOnTokenizer(
   { folders, components }: Checkpoint,
   folder: string,
+  wordFiles: WordFiles,
   vocabularies: Vocabularies,
 ): Promise<string[]> {
   const files = folders.get(folder) ?? [];
-  const [vocab, merges] = [await textOf(files, VOCAB), await textOf(files, MERGES)];
+  const [vocab, merges] = [await readSideText(wordFiles.vocab), await readSideText(wordFiles.merges)];
   const config = await readSideJson(files, 'tokenizer_config.json');
   const specialTokensMap = await readSideJson(files, 'special_tokens_map.json');
   const added = tokensIn(await readSideJson(files, 'added_tokens.json'), config);
@@ -142,11 +149,6 @@ function placeOf({ path, folders }: Checkpoint, folder: string): string {
 function pathIn(files: readonly SideFile[] = [], name: string): string {
   const file = sideFileCalled(files, name);
   return typeof file === 'string' ? file : name;
-}
-
-async function textOf(files: readonly SideFile[], name: string): Promise<string> {
-  const file = sideFileCalled(files, name);
-  return file === undefined ? '' : readSideText(file);
 }
 
 function refusedLater(what: string, { problem, details }: SdConvertError): string {
