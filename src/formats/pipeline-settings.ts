@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { latentFactor, latentShift } from '../convert/config/number-ranges.ts';
+import { bothStatistics, latentFactor, latentShift } from '../convert/config/number-ranges.ts';
 
 /**
  * What drawing needs to know beside the models, as `sdconvert.json` keeps it: packages and compiled models do not say it
@@ -16,6 +16,7 @@ export const pipelineSettings = z.object({
       mean: z.array(latentShift).readonly().optional(),
       std: z.array(latentFactor).readonly().optional(),
     })
+    .refine(...bothStatistics)
     .optional(),
   /** What each tokenizer fills a prompt up with, by its folder. */
   padding: z.record(z.string(), z.string()).optional(),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { bothStatistics } from '../convert/config/number-ranges.ts';
 import { anything } from '../io/check-call.ts';
 import { tensor } from '../weights/tensor-schema.ts';
 
@@ -36,12 +37,14 @@ export const pictureSizes = z.looseObject({ original: pair, crop: pair, target: 
 
 const statistics = z.array(z.number()).readonly().optional();
 
-export const latentScale = z.looseObject({
-  factor: z.number(),
-  shift: z.number(),
-  mean: statistics,
-  std: statistics,
-});
+export const latentScale = z
+  .looseObject({
+    factor: z.number(),
+    shift: z.number(),
+    mean: statistics,
+    std: statistics,
+  })
+  .refine(...bothStatistics);
 
 export const pictureFacts = z.looseObject({ prompt: z.string(), seed: z.number() });
 

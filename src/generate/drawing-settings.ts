@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { assetPath } from '../checkpoint/assets.ts';
 import { type Family, familyTitles } from '../checkpoint/family.ts';
 import type { Context } from '../context.ts';
-import { PIXELS } from '../convert/networks/latents.ts';
+import { LATENT_CHANNELS, PIXELS } from '../convert/networks/latents.ts';
 import { trainedFactors } from '../convert/networks/vae-variant.ts';
 import { type LatentScale, latentScaleOf } from '../convert/networks/vae-variants.ts';
 import type { PipelineSettings } from '../formats/pipeline-settings.ts';
@@ -12,6 +12,7 @@ import { type JsonObject, readJsonObject } from '../io/json/python-json.ts';
 import type { ClipTokenizer } from './clip-tokenizer.ts';
 import type { DrawingFolder } from './drawing-folder.ts';
 import { openTokenizer, type TokenizerPlace } from './open-tokenizer.ts';
+import { refuseOtherChannels } from './scale-latents.ts';
 
 /** Settings that generation needs besides the models. */
 export interface DrawingSettings {
@@ -28,7 +29,8 @@ export interface DrawingSettings {
 
 /**
  * Reads the settings from the files of a folder of models, or else from the `sdconvert.json` of the conversion.
- * Settings in neither take the family's usual values, which a note reports. Throws `FileFormatError` for damaged files.
+ * Settings in neither take the family's usual values, which a note reports. Throws `FileFormatError` for damaged files, and as
+ * `refuseOtherChannels`.
  */
 export async function readSettings(
   folder: DrawingFolder,
@@ -51,11 +53,13 @@ export async function readSettings(
       type: 'note',
       message: `assuming ${assumed.join(' and ')}, as usual for ${familyTitles[family]}: ${folder.path} does not say.`,
     });
+  const latentScale = known.latentScale ?? usual.latentScale;
+  refuseOtherChannels(latentScale, LATENT_CHANNELS); // now, and not once hours were spent on latents
   const usualFile = assetPath('schedulers', usual.scheduler, SCHEDULER);
   return {
     scheduler: known.scheduler ?? (await readJsonObject(usualFile)),
     schedulerFile: known.scheduler ? known.schedulerFile : usualFile,
-    latentScale: known.latentScale ?? usual.latentScale,
+    latentScale,
     zerosForEmptyPrompt: known.zerosForEmptyPrompt ?? usual.zerosForEmptyPrompt,
     scalesEditedPicture: known.scalesEditedPicture ?? usual.scalesEditedPicture,
     vaePixels: known.vaePixels ?? usual.vaePixels,

@@ -21,13 +21,7 @@ function eachChannel(
   change: (value: number, own: Pick<LatentScale, 'factor' | 'shift'>) => number,
 ): Latents {
   const [, channels = 1, height = 1, width = 1] = latents.shape;
-  const wrong = [mean, std].find((statistics) => statistics && statistics.length !== channels);
-  if (wrong)
-    throw new ShapeError({
-      problem: 'The statistics of the VAE’s latents are of another number of channels.',
-      details: { expected: `${channels} numbers`, found: `${wrong.length}` },
-      advice: 'Correct latents_mean and latents_std in the config.json of the VAE.',
-    });
+  refuseOtherChannels({ mean, std }, channels);
   const own = Array.from({ length: channels }, (_, channel) => ({
     factor: factor / (std?.[channel] ?? 1),
     shift: mean?.[channel] ?? shift,
@@ -37,4 +31,15 @@ function eachChannel(
     change(value, own[Math.floor(i / plane) % channels] ?? { factor, shift }),
   );
   return { ...latents, data };
+}
+
+/** Throws `ShapeError` for statistics of another number of channels than latents have. */
+export function refuseOtherChannels({ mean, std }: Pick<LatentScale, 'mean' | 'std'>, channels: number): void {
+  const wrong = [mean, std].find((statistics) => statistics && statistics.length !== channels);
+  if (wrong)
+    throw new ShapeError({
+      problem: 'The statistics of the VAE’s latents are of another number of channels.',
+      details: { expected: `${channels} numbers`, found: `${wrong.length}` },
+      advice: 'Correct latents_mean and latents_std in the config.json of the VAE.',
+    });
 }

@@ -62,6 +62,15 @@ test.each([
   expect((await readSettings(folder, 'sd1', {})).vaePixels).toBe(pixels);
 });
 
+test('statistics of latents that no UNet draws are told before anything is drawn', async () => {
+  const output = temporary('other channels');
+  mkdirSync(join(output, 'vae_decoder'), { recursive: true });
+  const config = { latents_mean: [0, 0], latents_std: [1, 1] };
+  writeFileSync(join(output, 'vae_decoder/config.json'), JSON.stringify(config));
+  const folder = { path: output, output, models: new Map() };
+  await expect(readSettings(folder, 'sd1', {})).rejects.toThrow('of another number of channels');
+});
+
 async function settingsOf(input: string) {
   return readSettings(await findDrawingFolder(input, ['unet']), 'sd1', {});
 }

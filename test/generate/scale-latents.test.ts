@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { latentScaleOf } from '../../src/convert/networks/vae-variants.ts';
+import { decodeLatents } from '../../src/generate/run-networks.ts';
 import { latentsForUNet, latentsForVae } from '../../src/generate/scale-latents.ts';
 import type { JsonObject } from '../../src/io/json/python-json.ts';
 
@@ -27,4 +28,16 @@ test('each channel has its own mean and deviation where the VAE’s config has t
 test('statistics of other channels are refused', () => {
   const scale = scaleOf({ latents_mean: [1, 2, 3], latents_std: [1, 1, 1] });
   expect(() => latentsForVae(latents, scale)).toThrow('of another number of channels');
+});
+
+test('a caller who gives a mean without a deviation is told', async () => {
+  const decoder = {
+    path: 'vae_decoder',
+    inputs: [],
+    outputs: [],
+    run: async () => new Map(),
+    close: async () => {},
+  };
+  const scale = { factor: 0.5, shift: 0, mean: [1, 2] };
+  await expect(decodeLatents(decoder, latents, scale)).rejects.toThrow('scale.std is missing');
 });

@@ -55,6 +55,15 @@ export const latentShift = z
   .min(-LARGEST_SCALE, { error: `a number from −${most} to ${most}` })
   .max(LARGEST_SCALE, { error: `a number from −${most} to ${most}` });
 
+interface LatentStatistics {
+  readonly mean?: readonly number[] | undefined;
+  readonly std?: readonly number[] | undefined;
+}
+
+/** Refines statistics of latents: a mean and a deviation of each channel, or neither, as diffusers takes them. */
+export const bothStatistics: [(statistics: LatentStatistics) => boolean, { path: string[]; error: string }] =
+  [({ mean, std }) => mean?.length === std?.length, { path: ['std'], error: 'as many numbers as mean has' }];
+
 /** The largest height or width of latents, 8,192 pixels: no model is made for as many. */
 export const LARGEST_LATENT_SIDE = 1024;
 
