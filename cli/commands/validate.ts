@@ -40,7 +40,9 @@ export function describeVerdicts(verdicts: readonly Verdict[]): string {
       ...(isQuantized ? [float32Psnr === undefined ? '' : decibels(float32Psnr)] : []),
       decibels(applePsnr),
       maxAbsError.toExponential(1),
-      String(nonFinite.candidate),
+      nonFinite.reference === 0
+        ? String(nonFinite.candidate)
+        : `${nonFinite.candidate}, and ${nonFinite.reference} of the reference`,
       pass ? 'pass' : 'FAIL',
     ]),
   );

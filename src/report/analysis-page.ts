@@ -76,5 +76,5 @@ function harm(errors: ReadonlyMap<number, number>): number {
 }
 
 function lossText(psnr: number): string {
-  return Number.isFinite(psnr) ? decibelText(psnr) : 'no loss';
+  return psnr === Number.POSITIVE_INFINITY ? 'no loss' : decibelText(psnr);
 }

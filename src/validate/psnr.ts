@@ -8,7 +8,7 @@ import { numbersOf } from '../weights/tensor-values.ts';
 export interface Comparison {
   /** Peak signal-to-noise ratio in dB, as `psnr` defines it. */
   readonly psnr: number;
-  /** PSNR as Apple's converter computes it: with the candidate's peak instead of the reference's, and never infinite. */
+  /** PSNR as Apple's converter computes it: with the candidate's peak instead of the reference's, and never infinite; NaN as `psnr`. */
   readonly applePsnr: number;
   /** The largest |reference − candidate|. */
   readonly maxAbsError: number;
@@ -26,8 +26,8 @@ export interface NonFiniteCounts {
 /**
  * The peak signal-to-noise ratio in dB: 20·log10(max|reference| / rmse), in float64. Identical tensors have Infinity;
  * an all-zero reference, which has no scale to measure an error against, −Infinity unless the candidate is all zero.
- * Values where the reference is not finite do not count, and NaN means that none was; where only the candidate is not
- * finite, the result is −Infinity or NaN.
+ * Values where the reference is not finite do not count; where all others are identical, or there are none, the result is
+ * NaN, since such tensors are not known to be identical. Where only the candidate is not finite, it is −Infinity or NaN.
  * Throws `RequestError` when the lengths differ.
  *
  * @example psnr([0, 1], [0, 0.9]) // 23.0103, as rmse is 0.1/√2
@@ -82,7 +82,10 @@ function measure(reference: ArrayLike<number>, candidate: ArrayLike<number>): Me
     squares += error * error;
     count += 1;
   }
-  return { referencePeak, candidatePeak, rmse: Math.sqrt(squares / count), maxAbsError };
+  // Of a tensor that is compared in part, no error says nothing of the rest.
+  const isUnknown = squares === 0 && count < reference.length;
+  const rmse = isUnknown ? Number.NaN : Math.sqrt(squares / count);
+  return { referencePeak, candidatePeak, rmse, maxAbsError };
 }
 
 function decibels({ referencePeak, rmse }: Measured): number {

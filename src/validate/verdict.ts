@@ -59,19 +59,30 @@ export function judge(
     }
     const comparison = compare(expected, found);
     // A PSNR that is no number (nothing could be compared) is not at least anything.
-    const { reference: undefinedThere, candidate: undefinedHere } = comparison.nonFinite;
-    const pass = comparison.psnr >= minPsnr && undefinedThere + undefinedHere === 0;
+    const pass = comparison.psnr >= minPsnr && areFinite(comparison);
     const exact = float32?.get(name);
     const loss = exact ? { float32Psnr: compare(exact, found).psnr } : {};
     return { name, inputs, ...comparison, ...loss, pass };
   });
 }
 
-/** Verdicts in a few words: how many models, and the lowest PSNR of any output beside the floor. */
+/** Whether all numbers of an output are finite, and those of the reference, too. */
+export function areFinite({ nonFinite }: Pick<OutputVerdict, 'nonFinite'>): boolean {
+  return nonFinite.reference + nonFinite.candidate === 0;
+}
+
+/** Verdicts in a few words: how many models, the lowest PSNR of any output beside the floor, and outputs that are not finite. */
 export function inBrief(verdicts: readonly Verdict[], minPsnr: number): string {
   const outputs = verdicts.flatMap((verdict) => verdict.outputs);
-  const lowest = Math.min(...outputs.map(({ psnr }) => psnr));
+  const lowest = inDecibels(outputs.map(({ psnr }) => psnr));
   const losses = outputs.flatMap(({ float32Psnr }) => float32Psnr ?? []);
-  const loss = losses.length > 0 ? `; with fewer bits ${Math.min(...losses).toFixed(1)} dB from float32` : '';
-  return `${count(verdicts.length, 'model')}, lowest PSNR ${lowest.toFixed(1)} dB (floor ${minPsnr})${loss}`;
+  const loss = losses.length > 0 ? `; with fewer bits ${inDecibels(losses)} from float32` : '';
+  const undefinedOnes = outputs.filter((output) => !areFinite(output)).length;
+  const rest = undefinedOnes > 0 ? `; ${count(undefinedOnes, 'output')} with numbers that are not finite` : '';
+  return `${count(verdicts.length, 'model')}, lowest PSNR ${lowest} (floor ${minPsnr})${loss}${rest}`;
+}
+
+function inDecibels(psnrs: readonly number[]): string {
+  const lowest = Math.min(...psnrs);
+  return Number.isNaN(lowest) ? 'not a number' : `${lowest.toFixed(1)} dB`;
 }

@@ -38,6 +38,9 @@ test('a report lists the model’s sizes and every weight, the most sensitive fi
   const paths = await writeAnalysisPage(at('unet'), analysis, [
     { bits: 8, bytes: 2e6, psnr: 40 },
     { bits: 'mixed', bytes: 1.9e6, psnr: 60.04 },
+    { bits: 2, bytes: 1e6, psnr: Number.NaN },
+    { bits: 6, bytes: 1e6, psnr: Number.NEGATIVE_INFINITY },
+    { bits: 4, bytes: 1e6, psnr: Number.POSITIVE_INFINITY },
   ]);
   const html = readFileSync(at('unet.html'), 'utf8');
   expect(paths).toEqual([at('unet.html'), at('unet.svg')]);
@@ -46,6 +49,9 @@ test('a report lists the model’s sizes and every weight, the most sensitive fi
     [...row.children].map((cell) => cell.textContent),
   );
   expect(rows).toContainEqual(['mixed', '1.9 MB', '60.0 dB']);
+  expect(rows).toContainEqual(['2', '1.0 MB', 'not a number']);
+  expect(rows).toContainEqual(['6', '1.0 MB', 'not a number']);
+  expect(rows).toContainEqual(['4', '1.0 MB', 'no loss']);
   const sensitive = rows.findIndex(([name]) => name === 'sensitive');
   expect(rows[sensitive]).toEqual(['sensitive', '4,096', '40.0 dB', '20.0 dB']);
   expect(rows[sensitive + 1]).toEqual(['robust', '4,096', 'no loss', '60.0 dB']);

@@ -53,6 +53,27 @@ test('identical outputs fail at no floor, and NaN passes none', () => {
   expect(verdictAt(35, 60, Number.NaN)).toMatchObject({ result: 'fail', lowest: 'NaN' });
 });
 
+test('numbers that are not finite are what a verdict names, whatever the distance of the others', () => {
+  const [one] = measured(35, 60, Number.NaN);
+  const [verdict] = one?.verdicts ?? [];
+  if (!verdict) throw new Error('there is a verdict');
+  const outputs = verdict.outputs.map((output) => ({
+    ...output,
+    nonFinite: { reference: 1, candidate: 0, added: 0 },
+    pass: false,
+  }));
+  const parity = parityOf('out', [{ arithmetic: 'exact', verdicts: [{ ...verdict, outputs, pass: false }] }], [], null);
+  expect(parity?.models[0]).toMatchObject({ lowest: 'NaN', median: 'NaN' });
+  expect(judgeCard({ folder: 'out', reference: 'sd15', floor: 35, parity, lint: [] }).sentence).toBe(
+    'Fail: unet (onnx) or its reference has outputs that are not finite.',
+  );
+});
+
+test('a model of which an output is no number is not identical in the middle either', () => {
+  const parity = parityOf('out', measured(35, Number.POSITIVE_INFINITY, Number.NaN, Number.POSITIVE_INFINITY, Number.NaN, Number.NaN), [], null);
+  expect(parity?.models[0]).toMatchObject({ lowest: 'NaN', median: 'NaN' });
+});
+
 test('a fault fails a verdict whatever the numbers, a warning does not', () => {
   const parity = parityOf('out', measured(35, 60), [], null);
   const lint = (severity: 'fault' | 'warning') => [

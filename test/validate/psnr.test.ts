@@ -50,13 +50,14 @@ test('an overflow of the candidate is counted and passes no threshold', () => {
   expect(nonFinite).toEqual({ reference: 0, candidate: 2, added: 2 });
 });
 
-test('what is not finite in the reference either does not count', () => {
-  const { psnr: decibels, nonFinite } = compare(
-    f32(1, Number.NEGATIVE_INFINITY, Number.NaN),
-    f32(1, Number.NaN, 5),
-  );
-  expect(decibels).toBe(Number.POSITIVE_INFINITY);
+test('what is not finite in the reference does not count, and tensors with such are never identical', () => {
+  const reference = f32(1, 3, Number.NEGATIVE_INFINITY, Number.NaN);
+  const { psnr: decibels, nonFinite } = compare(reference, f32(1, 2, Number.NaN, 5));
+  expect(decibels).toBeCloseTo(20 * Math.log10(3 / Math.sqrt(0.5)), 10);
   expect(nonFinite).toEqual({ reference: 2, candidate: 1, added: 0 });
+  const { psnr: unknown, applePsnr } = compare(reference, f32(1, 3, Number.NaN, 5));
+  expect([unknown, applePsnr]).toEqual([Number.NaN, Number.NaN]);
+  expect(psnr([1, Number.NaN], [1, Number.NaN])).toBeNaN();
 });
 
 test('a reference without a finite value proves nothing', () => {

@@ -5,7 +5,7 @@ import type { Stage } from '../../pipeline.ts';
 import type { FoundModel } from '../../run/find-models.ts';
 import { count } from '../../text.ts';
 import { checkpointReference } from '../../validate/reference.ts';
-import { inBrief, type Verdict } from '../../validate/verdict.ts';
+import { areFinite, inBrief, type Verdict } from '../../validate/verdict.ts';
 import { type Floor, validateModels } from '../validate.ts';
 import type { Written } from './write.ts';
 
@@ -39,10 +39,13 @@ function foundModels({ output, artifacts }: Written): FoundModel[] {
 /** The error lists every model by path, including those that passed. */
 function tooFar(verdicts: readonly Verdict[], output: string): ValidationError {
   const failed = verdicts.filter(({ pass }) => !pass).length;
-  const rows = verdicts.map(({ paths, format, outputs, floor, pass }): [string, string] => [
-    pathFrom(output, paths[0] ?? ''),
-    `${format}, ${outputs.map(({ name, psnr }) => `${name} ${psnr.toFixed(1)}`).join(', ')} dB, floor ${floor}${pass ? '' : ': too far'}`,
-  ]);
+  const rows = verdicts.map(({ paths, format, outputs, floor, pass }): [string, string] => {
+    const why = outputs.every(areFinite) ? ': too far' : ': not finite';
+    return [
+      pathFrom(output, paths[0] ?? ''),
+      `${format}, ${outputs.map(({ name, psnr }) => `${name} ${psnr.toFixed(1)}`).join(', ')} dB, floor ${floor}${pass ? '' : why}`,
+    ];
+  });
   return new ValidationError({
     problem: `${count(failed, 'model')} ${failed === 1 ? 'is' : 'are'} too far from the float32 reference.`,
     details: Object.fromEntries(rows),

@@ -45,14 +45,15 @@ export function parityOf(
 function spread(
   outputs: readonly OutputVerdict[],
 ): Pick<Parity['models'][number], 'median' | 'lowest' | 'lowestToFloat32'> {
-  const sorted = outputs.map(({ psnr }) => psnr).sort((a, b) => a - b);
+  // A PSNR that is no number is the lowest of all.
+  const rank = ({ psnr }: OutputVerdict): number => (Number.isNaN(psnr) ? Number.NEGATIVE_INFINITY : psnr);
+  const sorted = outputs.toSorted((a, b) => rank(a) - rank(b) || 0).map(({ psnr }) => psnr);
   const middle = (sorted.length - 1) / 2;
   const [low = Number.NaN, high = Number.NaN] = [sorted[Math.floor(middle)], sorted[Math.ceil(middle)]];
   const losses = outputs.flatMap(({ float32Psnr }) => float32Psnr ?? []);
   return {
     median: asDecibels(low === high ? low : (low + high) / 2),
-    // A PSNR that is no number is the lowest of all.
-    lowest: asDecibels(sorted.some(Number.isNaN) ? Number.NaN : (sorted[0] ?? Number.NaN)),
+    lowest: asDecibels(Math.min(...sorted)),
     lowestToFloat32: losses.length > 0 ? asDecibels(Math.min(...losses)) : null,
   };
 }

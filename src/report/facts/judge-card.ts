@@ -3,6 +3,8 @@ import type { Card } from '../card.ts';
 import { asDecibels, decibelText } from '../decibels.ts';
 import { commandAtFloor } from './command-at-floor.ts';
 
+type Compared = NonNullable<Card['parity']>['models'][number];
+
 /** What a verdict follows from. */
 export interface Judged {
   readonly folder: string;
@@ -21,10 +23,7 @@ export function judgeCard({ folder, floor, parity, reference, lint }: Judged): C
   const faults = lint.filter(({ severity }) => severity === 'fault');
   const failed = parity?.models.filter(({ pass }) => !pass) ?? [];
   const reasons = [
-    ...failed.map(
-      ({ network, format, arithmetic, lowest }) =>
-        `${network} (${format}${arithmetic === 'rounded' ? ', every operation rounded' : ''}) is ${decibelText(lowest)} from its reference.`,
-    ),
+    ...failed.map(distance),
     ...faults.map(({ problem, where }) => `${where}: ${problem}`),
   ];
   const numbers = parity?.models.map((model) => Number(model.lowest)) ?? [];
@@ -45,6 +44,14 @@ export function judgeCard({ folder, floor, parity, reference, lint }: Judged): C
     failsAt: turn(folder, reference, lowest),
     ...common,
   };
+}
+
+/** How far a model is from its reference, where it does not pass. */
+function distance({ network, format, arithmetic, lowest, outputs }: Compared): string {
+  const model = `${network} (${format}${arithmetic === 'rounded' ? ', every operation rounded' : ''})`;
+  return outputs.some(({ nonFinite }) => nonFinite > 0)
+    ? `${model} or its reference has outputs that are not finite.`
+    : `${model} is ${decibelText(lowest)} from its reference.`;
 }
 
 /** The least floor of whole hundredths that the lowest PSNR does not reach; none where all outputs are identical. */
