@@ -55,6 +55,7 @@ const diskFiles = [
   'stages/folder-lock',
   'stages/abandoned-lock',
   'make-missing',
+  'empty-folders',
   'patient',
   'direct-writes',
   'shared-file',

@@ -4,7 +4,13 @@ import { swiftVocabulary } from '../checkpoint/swift-vocabulary.ts';
 import { type Context, throwIfInterrupted } from '../context.ts';
 import { networkKind } from '../convert/networks/networks.ts';
 import type { WrittenFile } from '../formats/artifact.ts';
-import { type ArtifactId, controlNetOrigin, nameOf, parsePath } from '../formats/artifact-id.ts';
+import {
+  type ArtifactId,
+  controlNetOrigin,
+  isWrittenName,
+  nameOf,
+  parsePath,
+} from '../formats/artifact-id.ts';
 import { type Compiler, compileWith } from '../formats/coreml/compiled/compilers.ts';
 import type { ModelDescription } from '../formats/coreml/mil/mil-schema.ts';
 import { hashUnseen } from '../formats/damage.ts';
@@ -121,10 +127,9 @@ export function bundleFolder({ id, path }: Pick<SwiftPackage, 'id' | 'path'>): s
 /** Whether a folder is an earlier form (whole, or in chunks) of a network that was bundled. */
 function isReplaced(name: string, packages: readonly SwiftPackage[]): boolean {
   if (formatOfEnding(name) !== 'mlmodelc') return false;
-  const { network, chunk } = parsePath(name);
+  const { network } = parsePath(name);
   // Only what apps load: what else is called like the network is somebody's own.
-  const isSwift = network && nameOf({ network, chunk }, { by: 'swift', origin: '' }) === modelName(name);
-  return isSwift === true && packages.some(({ id }) => id.network === network);
+  return isWrittenName(modelName(name), 'mlmodelc') && packages.some(({ id }) => id.network === network);
 }
 
 /** Hash of a bundle's file if it is known from its package: weights are the same file in both. */

@@ -1,9 +1,8 @@
-import { join } from 'node:path';
-import { isWrittenPlace } from '../bundle/written-places.ts';
+import { removeWritten } from '../bundle/remove-written.ts';
 import type { ConvertResult } from '../commands/conversion/request.ts';
 import { OutputExistsError } from '../errors.ts';
 import { readProvenance, updateProvenance } from '../formats/provenance.ts';
-import { removePath, whileLocked } from '../io/disk.ts';
+import { whileLocked } from '../io/disk.ts';
 import type { IdentifiedItem } from './item.ts';
 
 const advice = 'Pass --force to replace them, or give the manifest another output.';
@@ -38,7 +37,7 @@ export async function requireOwn(
       advice,
     });
   await whileLocked(output, async () => {
-    for (const path of others.filter(isWrittenPlace)) await removePath(join(output, path));
+    await removeWritten(output, others);
     await updateProvenance(output, { gone: others });
   });
 }

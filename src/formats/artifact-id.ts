@@ -1,7 +1,7 @@
 import { basename, dirname, join, resolve } from 'node:path';
 import { type NetworkName, networkKind, networkKinds } from '../convert/networks/networks.ts';
 import { CONTROLNET_PREFIX, swiftControlNetName, swiftNames } from './coreml/swift-names.ts';
-import { endings, formatOfEnding, modelName } from './format.ts';
+import { endings, type Format, formatOfEnding, modelName } from './format.ts';
 
 /** Identity of an artifact: a network of a checkpoint, or one of its chunks. */
 export interface ArtifactId {
@@ -84,6 +84,17 @@ export function parseName(name: string): ModelName {
     chunk: index === undefined ? undefined : { index: Number(index) },
     whole,
   };
+}
+
+/** Whether a conversion calls what it writes in a format so, without its ending: `parseName` also reads what others call theirs. */
+export function isWrittenName(name: string, format: Format): boolean {
+  const { network, chunk } = parseName(name);
+  if (network === undefined) return false;
+  const isAppleControlNet = name.startsWith(CONTROLNET_PREFIX);
+  if (format === 'mlpackage') return isAppleControlNet || name.startsWith(APPLE_PREFIX);
+  if (format === 'onnx') return name === nameOf({ network, chunk });
+  const isSwift = name === nameOf({ network, chunk }, { by: 'swift', origin: '' });
+  return isSwift || (format === 'aimodel' && isAppleControlNet);
 }
 
 function networkNamed(whole: string): NetworkName | undefined {

@@ -50,6 +50,8 @@ export interface CoreMlEdges {
   readonly text: 'tokens-first';
   /** Name of a package, without its ending. */
   packageName(facts: PackageFacts): string;
+  /** Patterns of these names, those of UNets first. */
+  readonly packageNames: readonly [RegExp, ...RegExp[]];
 }
 
 /** What the name of a package may tell. */

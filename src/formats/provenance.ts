@@ -300,11 +300,6 @@ const layout = new RegExp(
   `^(([\\w-]+/)?[^/]+\\.(${foldersWithEnding.join('|')})|(onnx(-[\\w-]+)?|Resources)/[^/]+|[\\w-]+/controlnet/[^/]+)$`,
 );
 
-/** Whether conversions write models at a path of their output folder. */
-export function isModelPlace(path: string): boolean {
-  return layout.test(path);
-}
-
 /** The output folder that a path is in, as a conversion lays it out; `undefined` where it is in none. */
 export async function placeInOutput(path: string): Promise<PlaceInOutput | undefined> {
   const names = resolve(path).split(sep);
@@ -312,7 +307,7 @@ export async function placeInOutput(path: string): Promise<PlaceInOutput | undef
   for (let depth = 1; depth <= 3; depth++) {
     const output = names.slice(0, -depth).join(sep) || sep;
     const place = names.slice(-depth).join('/');
-    if (isModelPlace(place) && (await pathKind(recordIn(output))) === 'file') return { output, path: place };
+    if (layout.test(place) && (await pathKind(recordIn(output))) === 'file') return { output, path: place };
   }
   return undefined;
 }

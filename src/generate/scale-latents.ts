@@ -34,7 +34,10 @@ function eachChannel(
 }
 
 /** Throws `ShapeError` for statistics of another number of channels than latents have. */
-export function refuseOtherChannels({ mean, std }: Pick<LatentScale, 'mean' | 'std'>, channels: number): void {
+export function refuseOtherChannels(
+  { mean, std }: Pick<LatentScale, 'mean' | 'std'>,
+  channels: number,
+): void {
   const wrong = [mean, std].find((statistics) => statistics && statistics.length !== channels);
   if (wrong)
     throw new ShapeError({

@@ -11,6 +11,7 @@ import {
   rethrow,
   tooLarge,
 } from './disk-errors.ts';
+import { removeEmptyFolders } from './empty-folders.ts';
 import { makeMissing } from './make-missing.ts';
 import { rememberOpened } from './opened-files.ts';
 import { remove, rename } from './patient.ts';
@@ -225,22 +226,7 @@ export async function makeFolder(path: string): Promise<void> {
 /** Makes a folder and its parents; what it gives removes those that it made, as far as they are empty. Throws what the system throws. */
 export async function makeFolders(path: string): Promise<() => Promise<void>> {
   const firstMade = await makeMissing(resolve(path));
-  return () => removeEmptyFolders(path, firstMade);
-}
-
-/** Removes folders that were made on the way to one that does not come, up to the first that was made. */
-async function removeEmptyFolders(folder: string, firstMade: string | undefined): Promise<void> {
-  if (firstMade === undefined) return;
-  for (let each = resolve(folder); each.startsWith(resolve(firstMade)); each = dirname(each)) {
-    // One that is not empty is somebody's.
-    if (
-      !(await fs.rmdir(each).then(
-        () => true,
-        () => false,
-      ))
-    )
-      return;
-  }
+  return async () => (firstMade === undefined ? undefined : removeEmptyFolders(path, firstMade));
 }
 
 /** Gives a file or folder another name on the same disk. */

@@ -78,7 +78,8 @@ export function inBrief(verdicts: readonly Verdict[], minPsnr: number): string {
   const losses = outputs.flatMap(({ float32Psnr }) => float32Psnr ?? []);
   const loss = losses.length > 0 ? `; with fewer bits ${inDecibels(losses)} from float32` : '';
   const undefinedOnes = outputs.filter((output) => !areFinite(output)).length;
-  const rest = undefinedOnes > 0 ? `; ${count(undefinedOnes, 'output')} with numbers that are not finite` : '';
+  const rest =
+    undefinedOnes > 0 ? `; ${count(undefinedOnes, 'output')} with numbers that are not finite` : '';
   return `${count(verdicts.length, 'model')}, lowest PSNR ${lowest} (floor ${minPsnr})${loss}${rest}`;
 }
 

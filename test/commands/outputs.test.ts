@@ -10,13 +10,15 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { clientNames } from '../../src/bundle/profiles/profile.ts';
 import { bundlePackages } from '../../src/commands/bundle.ts';
 import type { ConvertOptions } from '../../src/commands/conversion/request.ts';
 import { convertCheckpoint } from '../../src/commands/convert.ts';
 import { quantizeArtifact } from '../../src/commands/quantize.ts';
 import { OutputExistsError, RequestError } from '../../src/errors.ts';
+import { targetNames } from '../../src/formats/format.ts';
 import { whileLocked } from '../../src/io/disk.ts';
 import { planQuantization } from '../../src/quantize/plan.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
@@ -106,18 +108,51 @@ describe('an output folder', () => {
 
   test('loses with force what conversions write, and nothing else that a record names', async () => {
     const output = temporary('forged');
-    await convert(output, { bundle: false });
+    await convert(output);
     const record = readRecord(output);
-    for (const path of ['notes.txt', 'pictures', 'pictures/best'])
-      record.artifacts[path] = record.artifacts['onnx/vae_encoder'];
+    const theirs = [
+      ...['notes.txt', 'pictures/best/1.png', 'thesis.mlpackage/1.png', 'unet.mlpackage/Manifest.json'],
+      ...['onnx/holiday/1.png', 'onnx/my_unet/1.png', 'onnx/notes.txt', 'onnx/tokenizer/mine.txt'],
+      ...['Resources/mine.txt', 'Resources/controlnet/Mine.mlmodelc/model.mil', 'CoreAI/Thesis.aimodel/main'],
+      ...['comfyui/thesis.mlpackage/Manifest.json', 'guernika/Holiday.mlmodelc/model.mil'],
+      ...['holiday/Stable_Diffusion_version_x_unet.mlpackage/Manifest.json'],
+    ];
+    const [forged] = record.artifacts['onnx/vae_encoder'].files;
+    for (const path of theirs) {
+      mkdirSync(join(output, dirname(path)), { recursive: true });
+      writeFileSync(join(output, path), 'mine');
+      const [top = '', ...below] = path.split('/');
+      record.artifacts[top] ??= { source: {}, options: {}, files: [] };
+      record.artifacts[top].files.push({ ...forged, name: below.join('/') || 'x', byteLength: 4 });
+      for (const folder of [path, dirname(path)].filter((each) => each !== '.' && each !== top))
+        record.artifacts[folder] = { source: {}, options: {}, files: [forged] };
+    }
     writeFileSync(join(output, 'sdconvert.json'), JSON.stringify(record));
-    mkdirSync(join(output, 'pictures/best'), { recursive: true });
-    for (const file of ['notes.txt', 'pictures/best/1.png']) writeFileSync(join(output, file), 'mine');
     await convert(output, { modelVersion: other, models: ['vae_decoder'], force: true, bundle: false });
-    expect(readdirSync(output)).toEqual(['notes.txt', 'onnx', 'pictures', 'sdconvert.json']);
-    expect(readdirSync(join(output, 'onnx'))).toEqual(['vae_decoder']);
-    expect(existsSync(join(output, 'pictures/best/1.png'))).toBe(true);
+    expect(filesIn(output)).toEqual(
+      [
+        ...theirs,
+        'sdconvert.json',
+        ...['model.onnx', 'model.onnx_data'].map((name) => `onnx/vae_decoder/${name}`),
+      ].sort(),
+    );
     expect(Object.keys(readRecord(output).artifacts)).toEqual(['onnx/vae_decoder']);
+  });
+
+  test('loses with force all that was written for any client, and folders that are empty then', async () => {
+    const [output, alone] = [temporary('all clients'), temporary('alone')];
+    const next = { modelVersion: other, models: ['vae_decoder'], bundle: false } as const;
+    await convert(output, { models: undefined, targets: targetNames, clients: clientNames });
+    mkdirSync(join(output, 'guernika/mine'));
+    await convert(output, { ...next, force: true });
+    await convert(alone, next);
+    expect(readdirSync(output)).toEqual(['guernika', ...readdirSync(alone)]);
+    rmSync(join(output, 'guernika/mine'), { recursive: true });
+    expect(readdirSync(join(output, 'guernika'))).toEqual([]);
+    rmSync(join(output, 'guernika'), { recursive: true });
+    for (const folder of ['.', 'onnx', 'onnx/vae_decoder'])
+      expect(readdirSync(join(output, folder))).toEqual(readdirSync(join(alone, folder)));
+    expect(readFileSync(join(output, 'sdconvert.json'))).toEqual(readFileSync(join(alone, 'sdconvert.json')));
   });
 
   test('knows other weights of the same name', async () => {
@@ -289,6 +324,12 @@ test('networks can be left out by name', async () => {
   });
   expect(artifacts.map(({ name }) => name)).toEqual(['vae_decoder']);
 });
+
+function filesIn(folder: string): string[] {
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile());
+  return files.map(({ parentPath, name }) => relative(folder, join(parentPath, name))).sort();
+}
 
 function readRecord(output: string) {
   return JSON.parse(readFileSync(join(output, 'sdconvert.json'), 'utf8'));

@@ -5,6 +5,7 @@ import { type NetworkName, networkKinds } from '../../src/convert/networks/netwo
 import {
   chunkName,
   chunkTitle,
+  isWrittenName,
   type Naming,
   nameOf,
   parseChunkTitle,
@@ -12,7 +13,7 @@ import {
   parsePath,
   wholePath,
 } from '../../src/formats/artifact-id.ts';
-import { modelName } from '../../src/formats/format.ts';
+import { type Format, modelName } from '../../src/formats/format.ts';
 
 const networks = [...networkKinds, 'controlnet_1', 'controlnet_12'] satisfies NetworkName[];
 const chunks = fc.option(fc.record({ index: fc.integer({ min: 1, max: 200 }) }), { nil: undefined });
@@ -41,6 +42,40 @@ describe('a name says which model it is', () => {
         expect(parseName(name)).toMatchObject({ network: expected, chunk });
       }),
     );
+  });
+
+  test('it is that of a conversion where one writes a model of that format under it', () => {
+    const written: [Format, Naming['by']][] = [
+      ['onnx', 'sdconvert'],
+      ['mlpackage', 'apple'],
+      ['mlmodelc', 'swift'],
+      ['aimodel', 'swift'],
+    ];
+    fc.assert(
+      fc.property(fc.constantFrom(...networks), chunks, origins, (network, chunk, origin) => {
+        fc.pre(!network.startsWith('controlnet'));
+        for (const [format, by] of written)
+          expect(isWrittenName(nameOf({ network, chunk }, { by, origin }), format)).toBe(true);
+      }),
+    );
+    for (const format of ['mlpackage', 'aimodel'] as const)
+      expect(isWrittenName(nameOf({ network: 'controlnet_2' }, { by: 'apple', origin: 'a/b' }), format)).toBe(
+        true,
+      );
+    expect(isWrittenName('controlnet_12', 'onnx')).toBe(true);
+    for (const name of [
+      'holiday',
+      'my_unet',
+      'Unet',
+      'unet_chunk01',
+      'Stable_Diffusion_version_x_unet',
+      'ControlNet_x',
+    ])
+      expect(isWrittenName(name, 'onnx')).toBe(false);
+    for (const name of ['thesis', 'unet', 'my_unet', 'Unet', 'Stable_Diffusion_version_x_thesis'])
+      expect(isWrittenName(name, 'mlpackage')).toBe(false);
+    for (const name of ['holiday', 'unet', 'ControlNet_x', 'Chunk1'])
+      expect(isWrittenName(name, 'mlmodelc')).toBe(false);
   });
 
   test('any name is its whole and its chunk, and nothing else', () => {

@@ -198,17 +198,16 @@ test('a record is parsed once for as long as it says the same', async () => {
   expect((await readProvenance(output()))?.sdconvert).toBe('0.0.2');
 });
 
-test.each([
-  { mean: [0, 0, 0, 0] },
-  { std: [1, 1, 1, 1] },
-  { mean: [0, 0, 0, 0], std: [1] },
-])('a record with statistics of latents that are no pair is refused: %j', async (statistics) => {
-  const pipeline = { latentScale: { factor: 0.5, shift: 0, ...statistics } };
-  writeFileSync(at('out/sdconvert.json'), JSON.stringify({ sdconvert: '0.0.1', artifacts: {}, pipeline }));
-  const error = await rejectionOf(readProvenance(output()));
-  expect(error).toBeInstanceOf(FileFormatError);
-  expect(error.details['pipeline.latentScale.std']).toContain('expected as many numbers as mean has');
-});
+test.each([{ mean: [0, 0, 0, 0] }, { std: [1, 1, 1, 1] }, { mean: [0, 0, 0, 0], std: [1] }])(
+  'a record with statistics of latents that are no pair is refused: %j',
+  async (statistics) => {
+    const pipeline = { latentScale: { factor: 0.5, shift: 0, ...statistics } };
+    writeFileSync(at('out/sdconvert.json'), JSON.stringify({ sdconvert: '0.0.1', artifacts: {}, pipeline }));
+    const error = await rejectionOf(readProvenance(output()));
+    expect(error).toBeInstanceOf(FileFormatError);
+    expect(error.details['pipeline.latentScale.std']).toContain('expected as many numbers as mean has');
+  },
+);
 
 test.each([
   ['pending', { pending: Array.from({ length: 1001 }, (_, at) => `onnx/${at}`) }],

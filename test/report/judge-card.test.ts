@@ -62,7 +62,12 @@ test('numbers that are not finite are what a verdict names, whatever the distanc
     nonFinite: { reference: 1, candidate: 0, added: 0 },
     pass: false,
   }));
-  const parity = parityOf('out', [{ arithmetic: 'exact', verdicts: [{ ...verdict, outputs, pass: false }] }], [], null);
+  const parity = parityOf(
+    'out',
+    [{ arithmetic: 'exact', verdicts: [{ ...verdict, outputs, pass: false }] }],
+    [],
+    null,
+  );
   expect(parity?.models[0]).toMatchObject({ lowest: 'NaN', median: 'NaN' });
   expect(judgeCard({ folder: 'out', reference: 'sd15', floor: 35, parity, lint: [] }).sentence).toBe(
     'Fail: unet (onnx) or its reference has outputs that are not finite.',
@@ -70,7 +75,12 @@ test('numbers that are not finite are what a verdict names, whatever the distanc
 });
 
 test('a model of which an output is no number is not identical in the middle either', () => {
-  const parity = parityOf('out', measured(35, Number.POSITIVE_INFINITY, Number.NaN, Number.POSITIVE_INFINITY, Number.NaN, Number.NaN), [], null);
+  const parity = parityOf(
+    'out',
+    measured(35, Number.POSITIVE_INFINITY, Number.NaN, Number.POSITIVE_INFINITY, Number.NaN, Number.NaN),
+    [],
+    null,
+  );
   expect(parity?.models[0]).toMatchObject({ lowest: 'NaN', median: 'NaN' });
 });
 

@@ -9,6 +9,7 @@ import { excerpt, shown } from '../../io/error-text.ts';
 import { readStrictJson } from '../../io/json/strict-json.ts';
 import { modelsIn } from '../../run/find-models.ts';
 import { areOfRefiner, areOfXl } from '../../run/xl-models.ts';
+import { comfyNames } from './core-ml-profiles.ts';
 import type { ClientName, Profile } from './profile.ts';
 
 /**
@@ -213,13 +214,6 @@ async function checkPrediction(folder: string, unet: string): Promise<string[]> 
     ? []
     : [`${unet} does not say that it predicts v, so guernika would draw noise.`];
 }
-
-/** Names by which coreml-diffusion finds packages. */
-const comfyNames = [
-  /_\d+x\d+x\d+(_cn)?_(se2?|orig)(_q\d)?$/,
-  /_vae_(en|de)coder_\d+x\d+x\d+$/,
-  /_text_encoder(_2)?_\d+$/,
-];
 
 async function checkComfyUi(folder: string): Promise<string[]> {
   const packages = (await artifactsIn(folder)).filter(({ format }) => format === 'mlpackage');

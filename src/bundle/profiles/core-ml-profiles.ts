@@ -14,6 +14,13 @@ const all: readonly NetworkKind[] = [
 ];
 const tokenizer = ['vocab.json', 'merges.txt'];
 
+/** Names by which coreml-diffusion finds packages: those of UNets, of VAEs, of text encoders. */
+export const comfyNames = [
+  /_\d+x\d+x\d+(_cn)?_(se2?|orig)(_q\d)?$/,
+  /_vae_(en|de)coder_\d+x\d+x\d+$/,
+  /_text_encoder(_2)?_\d+$/,
+] as const;
+
 const comfyNetworks = [...core, 'text_encoder_2', 'vae_encoder', 'control-unet'] as const;
 
 /** The clients that load Core ML models. */
@@ -65,7 +72,7 @@ export const coreMlProfiles = {
       client: 'comfyui',
       folder: 'comfyui',
       networks: comfyNetworks,
-      coreMl: { text: 'tokens-first', packageName: comfyName },
+      coreMl: { text: 'tokens-first', packageName: comfyName, packageNames: comfyNames },
     },
     required: ['unet'],
     networks: comfyNetworks,

@@ -1,12 +1,7 @@
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import type { Checkpoint, Component } from '../../checkpoint/checkpoint.ts';
-import {
-  readSideJson,
-  readSideText,
-  type SideFile,
-  sideFileCalled,
-} from '../../checkpoint/side-file.ts';
+import { readSideJson, readSideText, type SideFile, sideFileCalled } from '../../checkpoint/side-file.ts';
 import { tokensIn } from '../../checkpoint/tokenizer-files.ts';
 import {
   readVocab,

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { isWrittenPlace } from '../../bundle/written-places.ts';
+import { removeWritten } from '../../bundle/remove-written.ts';
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
 import { DiskSpaceError, OutputBusyError } from '../../errors.ts';
 import type { PlannedArtifact } from '../../formats/artifact.ts';
@@ -62,7 +62,7 @@ export function writeStage(
         const message = `reused, made earlier with the same options: ${paths}.`;
         context.onProgress?.({ type: 'note', message });
       }
-      for (const path of foreign.filter(isWrittenPlace)) await removePath(join(output, path));
+      await removeWritten(output, foreign, context.signal);
       if (pending.length > 0) {
         context.closeAtEnd({ close: () => removeEmptyProvenance(output) });
         // Keep settings that only an earlier run of the same checkpoint knew, such as those of its VAE.

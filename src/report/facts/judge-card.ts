@@ -22,10 +22,7 @@ export interface Judged {
 export function judgeCard({ folder, floor, parity, reference, lint }: Judged): Card['verdict'] {
   const faults = lint.filter(({ severity }) => severity === 'fault');
   const failed = parity?.models.filter(({ pass }) => !pass) ?? [];
-  const reasons = [
-    ...failed.map(distance),
-    ...faults.map(({ problem, where }) => `${where}: ${problem}`),
-  ];
+  const reasons = [...failed.map(distance), ...faults.map(({ problem, where }) => `${where}: ${problem}`)];
   const numbers = parity?.models.map((model) => Number(model.lowest)) ?? [];
   const lowest = numbers.length === 0 ? null : Math.min(...numbers);
   const common = { floor, lowest: lowest === null ? null : asDecibels(lowest), reasons };
