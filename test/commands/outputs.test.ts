@@ -155,6 +155,15 @@ describe('an output folder', () => {
     expect(readFileSync(join(output, 'sdconvert.json'))).toEqual(readFileSync(join(alone, 'sdconvert.json')));
   });
 
+  test('loses with force what a run of another checkpoint wrote, and was killed before it recorded', async () => {
+    const output = temporary('killed');
+    await convert(output, { bundle: false });
+    const record = { ...readRecord(output), pending: ['onnx/vae_encoder', 'onnx/unet'], artifacts: {} };
+    writeFileSync(join(output, 'sdconvert.json'), JSON.stringify(record));
+    await convert(output, { modelVersion: other, models: ['vae_decoder'], force: true, bundle: false });
+    expect(readdirSync(join(output, 'onnx'))).toEqual(['vae_decoder']);
+  });
+
   test('knows other weights of the same name', async () => {
     const output = temporary('same name');
     const twin = temporary('twin', 'sd-shapes');

@@ -95,7 +95,8 @@ export async function ownerOf(
   }
   return {
     checkpoint: { name, components: own },
-    foreign: Object.keys(provenance.artifacts),
+    // A run that was killed may have written what it had not recorded yet.
+    foreign: [...Object.keys(provenance.artifacts), ...(provenance.pending ?? [])],
     obstacle: new OutputExistsError({
       problem: `${output} holds a conversion of ${describe(other, name)}: two checkpoints in one folder would be loaded as one.`,
       details: { 'to convert': name },
