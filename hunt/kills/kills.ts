@@ -105,10 +105,7 @@ async function tryScenario(scenario: Scenario, place: Place, keep: (tally: Tally
 }
 
 /** What is run, and in which process. */
-interface Commanded {
-  readonly inside: string | undefined;
-  readonly program: string | undefined;
-}
+type Commanded = Pick<Scenario, 'inside' | 'program'>;
 
 function killerOf({ inside, program }: Commanded): Killer {
   if (inside === undefined) return { run: (args, options) => sdconvertHere(args, { program, ...options }) };
@@ -124,9 +121,10 @@ interface Place {
 }
 
 async function killScenario(
-  { prepare, args, name, inside, program, together = /_chunk\d/, varies = /^$/, grows = /^$/ }: Scenario,
-  { folder, random, kills, killer = killerOf({ inside, program }) }: Place,
+  scenario: Scenario,
+  { folder, random, kills, killer = killerOf(scenario) }: Place,
 ): Promise<Tally> {
+  const { prepare, args, name, program, together = /_chunk\d/, varies = /^$/, grows = /^$/ } = scenario;
   let places = 0;
   // The process remembers folders that it has looked through: each run has one that is new to it.
   const newPlace = (): string => join(folder, `place ${name} ${places++}`);
@@ -142,7 +140,7 @@ async function killScenario(
   // Records are brought up to date artifact by artifact, in every command.
   const states = new FileStates(new RegExp(`(^|/)sdconvert\\.json$|${grows.source}`));
   // Who counts tells of no states.
-  const { code, output, calls = 0 } = await killerOf({ inside, program }).run(args, { cwd: whole, states });
+  const { code, output, calls = 0 } = await killerOf(scenario).run(args, { cwd: whole, states });
   if (code !== 0) throw new Error(`${name} does not work without a kill: ${output}`);
   const fresh = seen(whole);
   const counted = await killer.count?.(args, copyOf(base, newPlace()));
@@ -165,7 +163,7 @@ async function killScenario(
       (killed.code === 'SIGKILL'
         ? undefined
         : `it ended with ${killed.code} before its call: ${killed.output}`) ??
-      (await wrongAfterKill(place, { old, fresh, states, together, seen })) ??
+      (await wrongAfterKill(place, { ...scenario, old, fresh, states, together, seen })) ??
       (await wrongAfterRerun({ args, program, place, next: newPlace(), fresh, seen })) ??
       (readdirSync(folder).length > 2 ? `something lies beside it: ${readdirSync(folder)}` : undefined);
     if (wrong === undefined) tally.accepted++;
@@ -192,7 +190,7 @@ function chosenCalls(calls: number, kills: number | undefined, random: Random): 
 }
 
 /** What was there before, what is there afterwards, and which artifacts must be of one of the two. */
-interface States {
+interface States extends Pick<Scenario, 'isRemovedFirst'> {
   readonly old: Tree;
   readonly fresh: Tree;
   /** Of the files that grow. */
@@ -204,7 +202,7 @@ interface States {
 
 async function wrongAfterKill(
   place: string,
-  { old, fresh, states, together, seen }: States,
+  { old, fresh, states, together, seen, isRemovedFirst = false }: States,
 ): Promise<string | undefined> {
   await lookAround(place);
   const [before, after] = [artifactsOf(old), artifactsOf(fresh)];
@@ -213,7 +211,7 @@ async function wrongAfterKill(
     differences(files ?? new Map(), version ?? new Map()).length === 0;
   for (const artifact of new Set([...before.keys(), ...after.keys(), ...found.keys()])) {
     const files = found.get(artifact);
-    if (files && states.has(files)) continue;
+    if (files ? states.has(files) : isRemovedFirst) continue;
     if (!isVersion(files, before.get(artifact)) && !isVersion(files, after.get(artifact)))
       return `${artifact} is neither the old nor the new one: ${[...(files?.keys() ?? ['nothing'])].join(', ')}`;
   }

@@ -23,6 +23,8 @@ export interface Scenario {
    * kill. Records are such files in every command.
    */
   readonly grows?: RegExp;
+  /** Whether all that is replaced goes before anything is written: it may be neither old nor new. */
+  readonly isRemovedFirst?: boolean;
   /** What is run instead of the command line. */
   readonly program?: string;
   /** The program, by its name, of the process that the command starts for its work, and that is killed instead of it. */
