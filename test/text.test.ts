@@ -16,6 +16,8 @@ test('what would steer a terminal, turn the text round or be invisible is shown 
   expect(printable('a\x1b]0;b\x07 \u202ec \u009b1m \ud800 \u{e0041}')).toBe(
     'a\\u001b]0;b\\u0007 \\u202ec \\u009b1m \\ud800 \\udb40\\udc41',
   );
+  for (const hidden of '\u007f\u0085\u009f\u00ad\u061c\u180e\u200b\u200e\u200f\u202a\u202e\u2028\u2060\u2066\u2069\ufeff')
+    expect(printable(`a${hidden}b`)).toBe(`a\\u${hidden.charCodeAt(0).toString(16).padStart(4, '0')}b`);
   expect(printable('line\n\tindented 你好 🙂')).toBe('line\n\tindented 你好 🙂');
 });
 

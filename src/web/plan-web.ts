@@ -21,6 +21,7 @@ import {
   shortName,
 } from '../generate/schedulers/scheduler-names.ts';
 import type { ModelInFolder } from '../run/find-models.ts';
+import { onOneLine } from '../text.ts';
 import { memoryNeed, type WeightBytes } from './memory-need.ts';
 import type { PlacedModel } from './place-models.ts';
 import type { WebPlan } from './web-plan.ts';
@@ -70,7 +71,7 @@ export async function planWeb(input: string, context: Context): Promise<PlannedW
     }),
   );
   return {
-    title: (await readProvenance(folder.output))?.checkpoint?.name ?? basename(folder.output),
+    title: onOneLine((await readProvenance(folder.output))?.checkpoint?.name ?? basename(folder.output)),
     unet: { family, size, multiple, tokens, guidanceChannels },
     latents: { channels: LATENT_CHANNELS, pixels: PIXELS, scale: latentScale },
     models: found.map(({ model }) => model),

@@ -7,6 +7,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -109,6 +110,12 @@ describe('a page that could never draw is not made', () => {
     writeFileSync(path, own);
     await planWeb(temporary('odd'), {});
   });
+});
+
+test('a name that turns text round does not turn that of the page', async () => {
+  const folder = temporary('gpj.\u202etset');
+  symlinkSync(models, folder);
+  expect((await planWeb(folder, {})).title).toBe('gpj.\\u202etset');
 });
 
 test('a refiner alone draws from no prompt', async () => {
