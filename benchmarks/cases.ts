@@ -73,14 +73,12 @@ export function conversionCases({ checkpoint, output }: Places): Case[] {
       name: 'the same with hashes, one target',
       command: needed(checkpoint, join(output, 'one')),
       packages: ['numpy'],
-      once: true,
       rehearsed: true,
     },
     {
       name: 'the same with hashes, two targets',
       command: needed(checkpoint, join(output, 'one'), join(output, 'two')),
       packages: ['numpy'],
-      once: true,
       rehearsed: true,
     },
     {
