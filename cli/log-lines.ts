@@ -9,7 +9,7 @@ const LOG_COLUMNS = 140;
 
 /** A note as a line of a log. */
 export function noteLine(message: string): string {
-  return `note       ${onOneLine(message, Number.POSITIVE_INFINITY)}`;
+  return `note       ${onOneLine(message)}`;
 }
 
 /** Prints a line when a stage ends, one for each note, and one every few seconds during a long stage. */

@@ -9,11 +9,11 @@ export function visible(text: string): string {
   return printable(text, Number.POSITIVE_INFINITY);
 }
 
-/** Makes all texts of an event safe for the terminal; each is one line. */
+/** Makes all texts of an event safe for the terminal; each is one line of a bearable length. */
 export function visibleEvent(event: ProgressEvent): ProgressEvent {
   const texts = Object.entries(event).map(([key, value]) => [
     key,
-    typeof value === 'string' ? onOneLine(value, Number.POSITIVE_INFINITY) : value,
+    typeof value === 'string' ? onOneLine(value) : value,
   ]);
   return Object.fromEntries(texts); // the same keys, and texts for texts
 }

@@ -2,7 +2,7 @@ import { basename, join, resolve } from 'node:path';
 import { ConfigError, NotFoundError, UnsupportedModelError } from '../errors.ts';
 import { parseHubId } from '../hub/hub-id.ts';
 import { listFolder, pathKind } from '../io/disk.ts';
-import { quote, shown } from '../io/error-text.ts';
+import { asName, firstOf, quote, shown } from '../io/error-text.ts';
 import { DAMAGED, type JsonObject, readJsonObject } from '../io/json/python-json.ts';
 import { notFound } from '../io/not-found.ts';
 import { shellWord } from '../io/shell-word.ts';
@@ -77,7 +77,7 @@ function ordinary(modelIndex: JsonObject, parts: readonly ModelPart[], className
   const entries = Object.entries(modelIndex).filter(
     ([name]) => !parts.some((part) => part.name === name && !kept.includes(part)),
   );
-  const note = `${className} is an unknown pipeline: it is converted as a ${usual}${left.length > 0 ? `, without ${left.join(', ')}` : ''}.`;
+  const note = `${asName(className)} is an unknown pipeline: it is converted as a ${usual}${left.length > 0 ? `, without ${firstOf(left)}` : ''}.`;
   return { modelIndex: { ...Object.fromEntries(entries), _class_name: usual }, parts: kept, notes: [note] };
 }
 

@@ -484,6 +484,17 @@ test.each([
   },
 );
 
+test('an unknown pipeline is named in a note of bearable length, however long its names are', async () => {
+  const adapters = Array.from({ length: 40 }, (_, at) => [`adapter${at}`, ['x', 'A'.repeat(1e4)]]);
+  const path = await write('endless', {
+    ...smallest,
+    'model_index.json': { ...index, _class_name: 'P'.repeat(1e6), ...Object.fromEntries(adapters) },
+  });
+  const [note = ''] = (await openCheckpoint(path)).notes;
+  expect(note).toMatch(/^P{119}… is an unknown pipeline: .* without adapter0 \(A+…, /);
+  expect(note.length).toBeLessThan(2000);
+});
+
 test.each([
   'CLIPImageProcessorPil',
   'CLIPImageProcessorFast',

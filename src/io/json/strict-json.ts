@@ -1,7 +1,7 @@
 import { FileFormatError } from '../../errors.ts';
 import { copyHashed } from '../copy-file.ts';
 import { readText } from '../disk.ts';
-import { asName } from '../error-text.ts';
+import { asName, excerpt } from '../error-text.ts';
 import { type Hashed, writeHashed } from '../hashing/write-hashed.ts';
 import { jsonPieces, nestsTooDeep } from './json-text.ts';
 import { isJsonObject, parsePythonJson } from './python-json.ts';
@@ -19,7 +19,7 @@ export function strictJson(value: unknown, file: string, indent: number): string
   const text = JSON.stringify(
     value,
     (key, each: unknown) => {
-      if (typeof each === 'number' && !Number.isFinite(each)) throw notFinite(file, key, each);
+      if (isOdd(each)) throw notFinite(file, placeOf(value, each) ?? key, each);
       return each;
     },
     indent,
@@ -77,6 +77,22 @@ export function withoutInfiniteDefaults(json: Readonly<Record<string, unknown>>)
     ([key, value]) => !Object.hasOwn(diffusersDefaults, key) || value !== diffusersDefaults[key],
   );
   return Object.fromEntries(kept);
+}
+
+function isOdd(value: unknown): value is number {
+  return typeof value === 'number' && !Number.isFinite(value);
+}
+
+/** Where a value has that number first: `eos_token.content`, `sizes[2]`. */
+function placeOf(value: unknown, odd: number): string | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  for (const [key, each] of Object.entries(value)) {
+    const own = Array.isArray(value) ? `[${key}]` : excerpt(key);
+    if (Object.is(each, odd)) return own;
+    const inside = placeOf(each, odd);
+    if (inside !== undefined) return `${own}${inside.startsWith('[') ? '' : '.'}${inside}`;
+  }
+  return undefined;
 }
 
 function notFinite(file: string, key: string, value: number): FileFormatError {

@@ -35,7 +35,9 @@ test('a scheduler’s lower bound of minus infinity, which is diffusers’ defau
 
 test.each([
   ['{"lambda_min_clipped": Infinity}', 'lambda_min_clipped is Infinity'],
-  ['{"sigma": {"max": -Infinity}}', 'max is -Infinity'],
+  ['{"sigma": {"max": -Infinity}}', 'sigma.max is -Infinity'],
+  ['{"a": [{"b": 1}, {"b": [0, NaN]}]}', 'a[1].b[1] is NaN'],
+  ['[2, Infinity]', '[1] is Infinity'],
   ['{"lambda_min_clipped": -Infinity, "sigma_max": NaN}', 'sigma_max is NaN'],
 ])('a number that JSON does not have and that is no default is refused by name: %s', async (text, found) => {
   const error = await rejectionOf(copied(text));
