@@ -27,7 +27,7 @@ export default defineConfig([
     },
     platform: 'node',
     external: (id) => installed.some((name) => id === name || id.startsWith(`${name}/`)),
-    plugins: [chartsStayOutside(), plainTextWidth()],
+    plugins: [chartsStayOutside(), plainTextWidth(), noBareImports()],
     output: { dir: 'dist/js', chunkFileNames: '[name].js' },
   },
   {
@@ -57,5 +57,19 @@ function plainTextWidth(): Plugin {
     name: 'plain-text-width',
     resolveId: (source) => (source === 'string-width' ? id : null),
     load: (loaded) => (loaded === id ? 'export default (text) => [...text].length;' : null),
+  };
+}
+
+/**
+ * Removes imports of Node's modules of which nothing is used: rolldown's helpers have one, in a file that `browser.js` shares, and
+ * no page has such modules.
+ */
+function noBareImports(): Plugin {
+  return {
+    name: 'no-bare-imports',
+    generateBundle(_options, bundle) {
+      for (const chunk of Object.values(bundle))
+        if (chunk.type === 'chunk') chunk.code = chunk.code.replaceAll(/^import "node:[\w/]+";\n/gm, '');
+    },
   };
 }

@@ -3,6 +3,7 @@ import { copyFileSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, expect, test } from 'vitest';
+import { bundledForPage } from '../support/bundled-for-page.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -51,6 +52,11 @@ test('the built command converts, its worker threads and assets included', () =>
   const built = run(temporary('bin/sdconvert.js'), [...args, '--quiet', '-o', temporary('out')]);
   expect(built).toMatchObject({ status: 0, stderr: '' });
   expect(built.stdout).toContain('onnx/vae_decoder ');
+});
+
+test('what a page imports has nothing of Node when it is built, in the files that it shares, either', async () => {
+  const { outside } = await bundledForPage(temporary('dist/js/browser.js'));
+  expect(outside).toEqual([]);
 });
 
 test('every package that is built in has its licence in NOTICE', () => {

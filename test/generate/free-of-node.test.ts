@@ -1,19 +1,19 @@
 import { fileURLToPath } from 'node:url';
 import { createContext, runInContext } from 'node:vm';
-import { rolldown } from 'rolldown';
 import { describe, expect, test } from 'vitest';
 import * as whole from '../../src/index.ts';
+import { bundledForPage } from '../support/bundled-for-page.ts';
 
 const source = (path: string) => fileURLToPath(new URL(`../../src/${path}`, import.meta.url));
 
 describe('the pieces that draw, as a page bundles them', () => {
   test('import nothing of Node, directly or through others', async () => {
-    const { outside } = await bundled(source('generate/browser.ts'));
+    const { outside } = await bundledForPage(source('generate/browser.ts'));
     expect(outside).toEqual([]);
   });
 
   test('run where there is nothing but the language and what the web has', async () => {
-    const { code } = await bundled(source('generate/browser.ts'));
+    const { code } = await bundledForPage(source('generate/browser.ts'));
     const web = { TextEncoder, TextDecoder, performance, crypto, console };
     const page = createContext({ ...web });
     const drawn = runInContext(`${code}\n(${drawing})(page)`, page);
@@ -32,7 +32,7 @@ describe('the pieces that draw, as a page bundles them', () => {
 });
 
 test('the check sees a Node import behind another file', async () => {
-  const { outside } = await bundled(source('generate/read-scheduler.ts'));
+  const { outside } = await bundledForPage(source('generate/read-scheduler.ts'));
   expect(outside).toContain('node:path');
   expect(outside.some((id) => id.startsWith('node:fs'))).toBe(true);
 });
@@ -55,19 +55,3 @@ const drawing = async (sdconvert: typeof import('../../src/generate/browser.ts')
   const texts = textsIn(withTexts(encodePng(picture), { parameters: 'a cat' }));
   return { latents: latents?.data.length, steps, texts };
 };
-
-/** A module with everything behind it as one script, and the modules that no bundler finds for a page. */
-async function bundled(input: string) {
-  const outside = new Set<string>();
-  const bundle = await rolldown({
-    input,
-    platform: 'browser',
-    external: (id) => id.startsWith('node:') && Boolean(outside.add(id)),
-    onLog: () => {},
-  });
-  const { output } = await bundle.generate({ format: 'iife', name: 'page' });
-  await bundle.close();
-  const imports = output.flatMap((chunk) => (chunk.type === 'chunk' ? chunk.imports : []));
-  const [{ code }] = output;
-  return { code, outside: [...new Set([...outside, ...imports])] };
-}
