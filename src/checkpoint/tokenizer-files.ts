@@ -42,13 +42,28 @@ export async function completeTokenizer(files: readonly string[]): Promise<reado
 /** Limit on the size of a `tokenizer.json`, in bytes: CLIP's has 2 MB, those of large vocabularies 20 MB. */
 const LARGEST_TOKENIZER = 32 << 20;
 
+/** By hand, as the next one: a schema would make an error of each of 100,000 that are none. */
+function isMerges(list: unknown): boolean {
+  const isText = (each: unknown) => typeof each === 'string';
+  return (
+    Array.isArray(list) &&
+    list.every((each) => isText(each) || (Array.isArray(each) && each.length === 2 && each.every(isText)))
+  );
+}
+
+const addedToken = z.object({ id: z.int(), content: z.string() });
+
+function isAdded(list: unknown): boolean {
+  return Array.isArray(list) && list.every((each) => addedToken.safeParse(each).success);
+}
+
 const tokenizerSchema = z.object({
   model: z.object({
     type: z.literal('BPE').default('BPE'),
     vocab: z.record(z.string(), z.int()),
-    merges: z.array(z.union([z.string(), z.tuple([z.string(), z.string()])])),
+    merges: z.custom<readonly (string | readonly [string, string])[]>(isMerges),
   }),
-  added_tokens: z.array(z.object({ id: z.int(), content: z.string() })).default([]),
+  added_tokens: z.custom<readonly { readonly id: number; readonly content: string }[]>(isAdded).default([]),
 });
 
 /**

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Component } from '../../checkpoint/checkpoint.ts';
-import { groups, layers, widths } from './number-ranges.ts';
+import { groups, layers, perLevel, widths } from './number-ranges.ts';
 import { checkDivisors, checkLevels, checkSizes, groupsOf, only, parseConfig } from './parse-config.ts';
 
 /** AsymmetricAutoencoderKL; defaults are diffusers' own. */
@@ -8,10 +8,10 @@ const schema = z.object({
   in_channels: z.int().default(3),
   out_channels: z.int().default(3),
   latent_channels: z.int().default(4),
-  down_block_types: z.array(z.literal('DownEncoderBlock2D', { error: 'DownEncoderBlock2D' })),
+  down_block_types: perLevel(z.literal('DownEncoderBlock2D', { error: 'DownEncoderBlock2D' })),
   down_block_out_channels: widths,
   layers_per_down_block: layers.default(1),
-  up_block_types: z.array(z.literal('UpDecoderBlock2D', { error: 'UpDecoderBlock2D' })),
+  up_block_types: perLevel(z.literal('UpDecoderBlock2D', { error: 'UpDecoderBlock2D' })),
   up_block_out_channels: widths,
   layers_per_up_block: layers.default(1),
   norm_num_groups: groups.default(32),

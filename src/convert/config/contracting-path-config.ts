@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import type { Component } from '../../checkpoint/checkpoint.ts';
 import { ConfigError } from '../../errors.ts';
-import { epsilon, groups, layers, MOST_LAYERS, widths } from './number-ranges.ts';
+import { shortList } from '../../io/short-list.ts';
+import { epsilon, groups, layers, MOST_LAYERS, perLevel, widths } from './number-ranges.ts';
 import {
   checkDivisors,
   checkLevels,
@@ -13,19 +14,20 @@ import {
 } from './parse-config.ts';
 
 export const blockType = (...names: [string, ...string[]]) =>
-  z.array(z.enum(names, { error: names.join(' or ') }));
+  perLevel(z.enum(names, { error: names.join(' or ') }));
 const heads = z.int({ error: 'a number of at least 1' }).min(1, { error: 'a number of at least 1' });
 const depth = z
   .int()
   .min(0, { error: 'a number of at least 0' })
   .max(MOST_LAYERS, { error: `a number of at most ${MOST_LAYERS}` });
-const perLevel = (number: z.ZodInt, least: number) =>
-  z.union([number, z.array(number)], { error: `a number of at least ${least}, or a list of them` });
+const oneOrPerLevel = (number: z.ZodInt, least: number) =>
+  z.union([number, perLevel(number)], { error: `a number of at least ${least}, or a list of them` });
 
 /** Number of transformer blocks for each level, or for each attention of each level. */
-export const depths = z.array(z.union([depth, z.array(depth).min(1)]), {
-  error: 'a list of numbers of at least 0, or of lists of them',
-});
+export const depths = perLevel(
+  z.union([depth, shortList(depth, { least: 1, most: MOST_LAYERS })]),
+  'a list of numbers of at least 0, or of lists of them',
+);
 const sizeOrNull = z
   .int({ error: 'a number or null' })
   .min(1, { error: 'a number of at least 1, or null' })
@@ -51,7 +53,7 @@ export const contractingPathSchema = z.object({
     .nullable()
     .default('UNetMidBlock2DCrossAttn'),
   block_out_channels: widths,
-  layers_per_block: perLevel(layers, 1),
+  layers_per_block: oneOrPerLevel(layers, 1),
   norm_num_groups: groups.default(32),
   norm_eps: epsilon.default(1e-5),
   cross_attention_dim: z.int({ error: 'a number' }),
@@ -59,7 +61,7 @@ export const contractingPathSchema = z.object({
     .union([depth, depths], { error: 'a number of at least 0, or a list of them' })
     .default(1),
   // the number of heads: diffusers keeps this misnomer for old files, and leaves `num_attention_heads` null in these models
-  attention_head_dim: perLevel(heads, 1).default(8),
+  attention_head_dim: oneOrPerLevel(heads, 1).default(8),
   num_attention_heads: only(null),
   addition_embed_type: z.literal('text_time', { error: 'null or "text_time"' }).nullable().default(null),
   addition_time_embed_dim: sizeOrNull,

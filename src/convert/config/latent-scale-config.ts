@@ -1,13 +1,17 @@
 import { z } from 'zod';
 import type { Component } from '../../checkpoint/checkpoint.ts';
+import { shortList } from '../../io/short-list.ts';
 import { latentFactor, latentShift } from './number-ranges.ts';
 import { checkLevels, checkSizes, parseConfig } from './parse-config.ts';
+
+/** More channels of latents than any model has. */
+const MOST_CHANNELS = 4096;
 
 const schema = z.object({
   scaling_factor: latentFactor.optional(),
   shift_factor: latentShift.nullish(),
-  latents_mean: z.array(latentShift).nullish(),
-  latents_std: z.array(latentFactor).nullish(),
+  latents_mean: shortList(latentShift, { most: MOST_CHANNELS }).nullish(),
+  latents_std: shortList(latentFactor, { most: MOST_CHANNELS }).nullish(),
 });
 
 /** What scaling is read of: beside a converted decoder there are no weights to compare it with. */

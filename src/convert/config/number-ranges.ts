@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { shortList } from '../../io/short-list.ts';
 
 /**
  * Ranges of numbers that no weight's shape contradicts: outside of them a graph would be built, and compute something else
@@ -19,13 +20,21 @@ export const layers = z
 
 /** Every level halves the picture of the one before: with so many, nothing would be left of the largest. */
 export const MOST_LEVELS = 12;
-export const tooManyLevels = { error: `a list of at most ${MOST_LEVELS} levels` };
 
 /** Channels of each level. */
-export const widths = z
-  .array(z.int({ error: 'a number of at least 1' }).min(1, { error: 'a number of at least 1' }))
-  .min(1)
-  .max(MOST_LEVELS, tooManyLevels);
+export const widths = perLevel(
+  z.int({ error: 'a number of at least 1' }).min(1, { error: 'a number of at least 1' }),
+);
+
+/** A list with an item for each level. */
+export function perLevel<Item extends z.ZodType>(item: Item, error?: string) {
+  return shortList(item, {
+    least: 1,
+    most: MOST_LEVELS,
+    of: 'levels',
+    ...(error !== undefined && { error }),
+  });
+}
 
 /** What a normalisation adds to a variance. */
 export const epsilon = z

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import type { Component } from '../../checkpoint/checkpoint.ts';
-import { MOST_LAYERS, MOST_LEVELS, tooManyLevels } from './number-ranges.ts';
+import { MOST_LAYERS, perLevel } from './number-ranges.ts';
 import { checkSizes, only, parseConfig } from './parse-config.ts';
 
-const blockCounts = z.array(z.int().min(0).max(MOST_LAYERS)).min(1).max(MOST_LEVELS, tooManyLevels);
+const blockCounts = perLevel(z.int().min(0).max(MOST_LAYERS));
 
 /** AutoencoderTiny; defaults are diffusers' own. */
 const schema = z.object({

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Component } from '../../checkpoint/checkpoint.ts';
-import { groups, layers, widths } from './number-ranges.ts';
+import { groups, layers, perLevel, widths } from './number-ranges.ts';
 import { checkDivisors, checkLevels, checkSizes, groupsOf, only, parseConfig } from './parse-config.ts';
 
 /** AutoencoderKL; defaults are diffusers' own. */
@@ -15,8 +15,8 @@ const schema = z.object({
   use_post_quant_conv: z.boolean().default(true),
   act_fn: only('silu'),
   mid_block_add_attention: only(true),
-  down_block_types: z.array(z.literal('DownEncoderBlock2D', { error: 'DownEncoderBlock2D' })),
-  up_block_types: z.array(z.literal('UpDecoderBlock2D', { error: 'UpDecoderBlock2D' })),
+  down_block_types: perLevel(z.literal('DownEncoderBlock2D', { error: 'DownEncoderBlock2D' })),
+  up_block_types: perLevel(z.literal('UpDecoderBlock2D', { error: 'UpDecoderBlock2D' })),
 });
 
 export type VaeConfig = z.output<typeof schema>;

@@ -52,9 +52,9 @@ export function createScheduler(config: SchedulerConfig, as?: string): Scheduler
 /** Selects the options that are set. Throws `ConfigError` for an option that is in effect and that no class knows. */
 function optionsOf(config: SchedulerConfig, name: SchedulerName): SchedulerConfig {
   // diffusers lists the options that it filled in itself.
-  const filledIn = Array.isArray(config._use_default_values) ? config._use_default_values : [];
+  const filledIn = new Set(Array.isArray(config._use_default_values) ? config._use_default_values : []);
   const set = Object.entries(config).filter(
-    ([key, value]) => !filledIn.includes(key) && (value !== null || !mayBeNull(name, key)),
+    ([key, value]) => !filledIn.has(key) && (value !== null || !mayBeNull(name, key)),
   );
   // Checked for the configuration's own class only: one that replaces it (`as`) ignores options it does not know.
   if (config._class_name === name) {

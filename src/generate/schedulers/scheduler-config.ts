@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { shortList } from '../../io/short-list.ts';
 
 /**
  * Parts of the schemas of diffusers' scheduler configurations. Every number has a range, because a configuration may come
@@ -33,6 +34,11 @@ export const trainSteps = whole(2, MAX_TRAIN_STEPS).default(1000);
 
 const beta = z.number('a number between 0 and 1').gt(0, 'a number above 0').lt(1, 'a number below 1');
 
+/** Looked at by one check: each wrong number of so many would cost an error. */
+const betas = shortList(z.unknown(), { most: MAX_TRAIN_STEPS })
+  .refine((list) => list.every((each) => beta.safeParse(each).success), 'numbers above 0 and below 1')
+  .transform((list) => list.map(Number));
+
 /** Beta schedules that every class supports. */
 export const betaSchedule = z.enum(['linear', 'scaled_linear', 'squaredcos_cap_v2']);
 
@@ -42,7 +48,7 @@ export const trainingNoise = {
   beta_start: beta.default(0.0001),
   beta_end: beta.default(0.02),
   beta_schedule: betaSchedule.default('linear'),
-  trained_betas: z.array(beta).max(MAX_TRAIN_STEPS).optional(),
+  trained_betas: betas.optional(),
 };
 
 /** The same with Stable Diffusion's betas, the defaults of newer classes. */

@@ -125,6 +125,14 @@ test('there are not more levels than the largest picture can be halved', () => {
   expect(error.details.supported).toBe('a list of at most 12 levels');
 });
 
+test('a list that is longer than any model has levels is not looked through', () => {
+  const words = Array<string>(400_000).fill('a');
+  const start = process.cpuUsage();
+  const error = thrownBy(() => read({ ...least, transformer_layers_per_block: words }));
+  expect(error.details.found).toContain('transformer_layers_per_block = ["a", ');
+  expect(process.cpuUsage(start).user).toBeLessThan(1e6); // 0.02 s, and 6 s where each word was an error
+});
+
 test.each([-1, 0])('there are no added conditions of %i channels', (channels) => {
   expect(thrownBy(() => read({ ...least, ...xl(channels) })).details).toMatchObject({
     found: `addition_time_embed_dim = ${channels}`,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { shortList } from '../../../io/short-list.ts';
 import { linearCombination } from '../linear-combination.ts';
 import { predictNoise, predictPicture } from '../prediction.ts';
 import { shiftFlow } from '../schedule/flow-shift.ts';
@@ -35,7 +36,7 @@ export const unipcMultistepConfig = z
     predict_x0: flag.default(true),
     solver_type: wordOf(['bh2', 'bh1'], ['midpoint', 'heun', 'logrho'], 'bh2'),
     lower_order_final: flag.default(true),
-    disable_corrector: z.array(whole(-1, 100_000)).max(1000).default([]),
+    disable_corrector: shortList(whole(-1, 100_000), { most: 1000 }).default([]),
     solver_p: unset,
     timestep_spacing: timestepSpacing.default('linspace'),
     steps_offset: stepsOffset,
