@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { readText } from '../io/disk.ts';
 import { type Hashed, writeHashed } from '../io/hashing/write-hashed.ts';
-import { type JsonObject, parseJsonObject } from '../io/json/python-json.ts';
+import { type JsonObject, LARGEST_OBJECT, parseJsonObject } from '../io/json/python-json.ts';
 import { copyConfigFile } from '../io/json/strict-json.ts';
 
 /**
@@ -27,19 +27,19 @@ export function sideFileCalled(files: readonly SideFile[], name: string): SideFi
   return files.find((file) => sideFileName(file) === name);
 }
 
-/** Reads the text of a small file. Throws as reading does. */
-export async function readSideText(file: SideFile): Promise<string> {
-  return typeof file === 'string' ? readText(file) : file.text;
+/** Reads the text of a small file, of at most so many bytes where a number is given. Throws as reading does. */
+export async function readSideText(file: SideFile, most?: number): Promise<string> {
+  return typeof file === 'string' ? readText(file, most) : file.text;
 }
 
-/** The object in one of several files of JSON; `undefined` where there is none of that name. Throws `FileFormatError`, and as reading does. */
+/** The object in one of several files of JSON, read as `readJsonObject` does; `undefined` where there is none of that name. */
 export async function readSideJson(
   files: readonly SideFile[],
   name: string,
 ): Promise<JsonObject | undefined> {
   const file = sideFileCalled(files, name);
   if (file === undefined) return undefined;
-  return parseJsonObject(await readSideText(file), typeof file === 'string' ? file : name);
+  return parseJsonObject(await readSideText(file, LARGEST_OBJECT), typeof file === 'string' ? file : name);
 }
 
 /** Writes a small file to a path, and returns its size and SHA-256. Throws as `copyConfigFile` and `writeHashed` do. */

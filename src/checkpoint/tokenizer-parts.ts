@@ -36,7 +36,7 @@ export interface TokenizerParts {
  * vocabulary lacks a special token.
  */
 export function tokenizerParts(files: ClipTokenizerFiles, vocab = readVocab(files.vocab)): TokenizerParts {
-  return { vocab, merges: readMerges(files.merges), special: specialTokens(files, vocab) };
+  return { vocab, merges: mergesOf(files.merges, vocab), special: specialTokens(files, vocab) };
 }
 
 /** A token with a meaning of its own. */
@@ -107,6 +107,17 @@ function parsedOrNothing(text: string): unknown {
   } catch {
     return undefined;
   }
+}
+
+/** The pairs of merges.txt, of which some at least must make words of the vocabulary: lines of two words are in many a text. */
+function mergesOf(text: string, vocab: Vocab): string[][] {
+  const pairs = readMerges(text);
+  if (pairs.length === 0 || pairs.some((pair) => Object.hasOwn(vocab, pair.join('')))) return pairs;
+  throw new FileFormatError({
+    problem: "The tokenizer's merges.txt makes none of the words in its vocab.json.",
+    details: { found: quote(text) },
+    advice: 'Download the checkpoint again.',
+  });
 }
 
 /** Parses the pairs of merges.txt. Only its first line is a comment: further down, `#` is a token like any other. */

@@ -44,7 +44,8 @@ const unetDefaults: JsonObject = {
 function usualUnet(config: JsonObject, weights: Parameters<Spelling>[1]): JsonObject {
   const usual = withEvenLists(withSilu({ ...unetDefaults, ...config }));
   const { sample_size: size } = usual;
-  const [height, width] = Array.isArray(size) ? size : [size, size];
+  const isPair = Array.isArray(size) && size.length === 2;
+  const [height, width] = isPair ? size : [size, size];
   if (height === undefined || height === null) return { ...usual, sample_size: sizeOfFamily(weights) };
   return height === width ? { ...usual, sample_size: height } : usual;
 }

@@ -14,7 +14,7 @@ import { pipelineSettingsOf } from '../../formats/read-pipeline-settings.ts';
 import { createScheduler } from '../../generate/schedulers/create-scheduler.ts';
 import { shown } from '../../io/error-text.ts';
 import { inFile } from '../../io/in-file.ts';
-import type { JsonObject } from '../../io/json/python-json.ts';
+import { DAMAGED, type JsonObject } from '../../io/json/python-json.ts';
 import { checkConfigFile, strictJson } from '../../io/json/strict-json.ts';
 
 /**
@@ -64,7 +64,16 @@ function wordsAmong(files: readonly SideFile[]): WordFiles | undefined {
   return vocab !== undefined && merges !== undefined ? { vocab, merges } : undefined;
 }
 
+/** More options than all schedulers together have. */
+const MOST_OPTIONS = 1000;
+
 function noteOnScheduler(config: JsonObject, path: string): string[] {
+  const { length } = Object.keys(config);
+  if (length > MOST_OPTIONS)
+    throw new ConfigError({
+      problem: `${path} has ${length.toLocaleString('en')} options, more than any scheduler.`,
+      advice: DAMAGED,
+    });
   try {
     createScheduler(config);
     return [];

@@ -4,7 +4,7 @@ import { readText } from '../disk.ts';
 import { asName, excerpt } from '../error-text.ts';
 import { type Hashed, writeHashed } from '../hashing/write-hashed.ts';
 import { jsonPieces, nestsTooDeep } from './json-text.ts';
-import { isJsonObject, parsePythonJson } from './python-json.ts';
+import { isJsonObject, parseJsonObject, parsePythonJson } from './python-json.ts';
 
 /**
  * JSON that every reader takes. Python also writes `Infinity` and `NaN`, which JSON does not have: `JSON.parse`, browsers
@@ -46,17 +46,25 @@ export async function copyConfigFile(from: string, to: string): Promise<Hashed> 
   return anew ? writeJson(to, anew.value, 2, from) : copyHashed(from, to);
 }
 
-/** Throws what copying one of a checkpoint's small files would, and writes nothing. */
+/**
+ * Throws what copying one of a checkpoint's small files would, and what reading it later would: as `readJsonObject` does for JSON.
+ * Writes nothing.
+ */
 export async function checkConfigFile(from: string): Promise<void> {
-  const anew = await rewritten(from);
-  if (anew) strictJson(anew.value, from, 0);
+  const text = await textIn(from);
+  if (from.endsWith('.json')) strictJson(withoutInfiniteDefaults(parseJsonObject(text, from)), from, 0);
+}
+
+/** The text of a file that has any. */
+async function textIn(path: string): Promise<string> {
+  const text = await readText(path); // of whatever kind: none of them is large
+  if (text !== '') return text;
+  throw new FileFormatError({ problem: `${path} is empty.`, advice: 'Download or copy it again.' });
 }
 
 /** What is written in the place of a file that cannot be copied as it is; `undefined` for one that can. */
 async function rewritten(from: string): Promise<{ readonly value: unknown } | undefined> {
-  const text = await readText(from); // of whatever kind: none of them is large
-  if (text === '')
-    throw new FileFormatError({ problem: `${from} is empty.`, advice: 'Download or copy it again.' });
+  const text = await textIn(from);
   if (!from.endsWith('.json') || isStrict(text)) return undefined;
   const value = parsePythonJson(text, from);
   return { value: isJsonObject(value) ? withoutInfiniteDefaults(value) : value };

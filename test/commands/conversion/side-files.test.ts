@@ -63,6 +63,19 @@ test.each([
   ['tokenizer/special_tokens_map.json', '[]', 'special_tokens_map.json does not hold a JSON object.'],
   ['tokenizer/special_tokens_map.json', deep, 'nests lists and objects deeper'],
   ['tokenizer/tokenizer.json', '', 'tokenizer.json is empty.'],
+  ['tokenizer/other.json', deep, 'other.json nests lists and objects deeper'],
+  ['tokenizer/other.json', 'null', 'other.json does not hold a JSON object.'],
+  [SCHEDULER, JSON.stringify({ a: 'x'.repeat(5e6) }), 'scheduler_config.json is too large'],
+  [
+    SCHEDULER,
+    scheduler(Object.fromEntries(Array.from({ length: 2000 }, (_, at) => [`k${at}`, 1]))),
+    'options, more than any scheduler.',
+  ],
+  [
+    'tokenizer/merges.txt',
+    'version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 12\n',
+    'makes none of the words in its vocab.json',
+  ],
   ['tokenizer/other.json', '{"a": NaN}', 'a is NaN, which JSON does not have.'],
 ])('%s: %.60j is refused by a dry run, and before anything is written', async (name, text, problem) => {
   const convert = withFile(name, text);
