@@ -51,10 +51,11 @@ export async function bundleComfyUi(
       record,
       canLink: record !== undefined,
       to: join(output, to),
+      isRecorded: record !== undefined && source === output,
     };
     const files = await copyForClient(copy, form, context);
     for (const file of files) written.push({ ...file, name: `${basename(to)}/${file.name}` });
-    if (!record || source !== output) continue;
+    if (!record || !copy.isRecorded) continue;
     const { version: _, ...made } = record;
     const entry = { ...made, options: { ...made.options, client: form.client }, files };
     await updateProvenance(output, { written: { [to]: entry } });

@@ -5,7 +5,8 @@ import { RequestError } from '../errors.ts';
 import type { WrittenFile } from '../formats/artifact.ts';
 import type { ClientForm } from '../formats/client-form.ts';
 import { withArtifact } from '../formats/open.ts';
-import { type ArtifactRecord, forgetProvenance } from '../formats/provenance.ts';
+import type { ArtifactRecord } from '../formats/provenance.ts';
+import { forgetProvenance, recordBegun } from '../formats/replaced-paths.ts';
 import { sharedFiles } from '../formats/shared-files.ts';
 import { writeFiles } from '../formats/write-files.ts';
 import { createFolder } from '../io/create-folders.ts';
@@ -25,6 +26,8 @@ export interface ClientCopy {
   /** Whether its weight files may be linked: a writer that is not ours may have laid them out in another way. */
   readonly canLink: boolean;
   readonly to: string;
+  /** Whether the caller puts it on record. */
+  readonly isRecorded: boolean;
   /** Adds what appears with the model in its folder: the folder that was there goes, with all that is in it. */
   complete?(growing: string): Promise<void>;
 }
@@ -35,7 +38,7 @@ export interface ClientCopy {
  * model that is too large, and what reading and writing throw.
  */
 export async function copyForClient(
-  { from, folder, kind, record, canLink, to, complete }: ClientCopy,
+  { from, folder, kind, record, canLink, to, isRecorded, complete }: ClientCopy,
   form: ClientForm,
   { onProgress, signal }: Context = {},
 ): Promise<readonly WrittenFile[]> {
@@ -52,7 +55,7 @@ export async function copyForClient(
     }
     const linked = new Set(links.map(([name]) => name));
     const contents = (await dressed.contents()).filter(({ name }) => !linked.has(name));
-    await forgetProvenance(to);
+    await (isRecorded ? recordBegun(to) : forgetProvenance(to));
     let written: WrittenFile[] = [];
     await createFolder(to, async (growing) => {
       const onBytes = () => throwIfInterrupted(signal);

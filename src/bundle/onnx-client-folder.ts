@@ -43,7 +43,11 @@ export async function bundleOnnxForClient(
         );
       },
     };
-    const files = await copyForClient({ ...copy, to: join(output, to) }, form, context);
+    const files = await copyForClient(
+      { ...copy, to: join(output, to), isRecorded: record !== undefined },
+      form,
+      context,
+    );
     artifacts.push({ id, files });
     if (!record) continue;
     // As a conversion for this client would record it.

@@ -15,7 +15,7 @@ import { type Compiler, compileWith } from '../formats/coreml/compiled/compilers
 import type { ModelDescription } from '../formats/coreml/mil/mil-schema.ts';
 import { hashUnseen } from '../formats/damage.ts';
 import { formatOfEnding, modelName } from '../formats/format.ts';
-import { forgetProvenance } from '../formats/provenance.ts';
+import { forgetProvenance, recordBegun } from '../formats/replaced-paths.ts';
 import { listFolder, removePath } from '../io/disk.ts';
 import { filesBelow, sizeOfFile } from '../io/file-sizes.ts';
 import type { Hashed } from '../io/hashing/write-hashed.ts';
@@ -96,7 +96,7 @@ export async function compileBundles(
     const { id, path, files = [] } = swiftPackage;
     const bundle = bundleFolder(swiftPackage);
     onProgress?.({ type: 'progress', stage: 'bundle', what: bundle, done, total: wanted.length });
-    await forgetProvenance(join(folder, bundle));
+    await recordBegun(join(folder, bundle));
     const added = metadata && ((description: ModelDescription) => metadata(id, description));
     await compileWith(compiler, path, join(folder, bundle), { signal, metadata: added, outputNames });
     for await (const { name: file } of filesBelow(join(folder, bundle))) {

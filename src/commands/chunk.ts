@@ -6,7 +6,7 @@ import { type Artifact, type StoredArtifact, totalBytes, type WrittenFile } from
 import { parsePath } from '../formats/artifact-id.ts';
 import { damagedFiles } from '../formats/damage.ts';
 import { withArtifact } from '../formats/open.ts';
-import { forgetProvenance } from '../formats/provenance.ts';
+import { forgetProvenance } from '../formats/replaced-paths.ts';
 import { writeFiles } from '../formats/write-files.ts';
 import { createFolders } from '../io/create-folders.ts';
 import { listFolder, lookAtFile, pathKind, removePath } from '../io/disk.ts';

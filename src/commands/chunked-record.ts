@@ -6,13 +6,8 @@ import type { WrittenFile } from '../formats/artifact.ts';
 import { parsePath } from '../formats/artifact-id.ts';
 import { formatOfEnding } from '../formats/format.ts';
 import { intactRecordOf } from '../formats/kept.ts';
-import {
-  forgetProvenance,
-  placeInOutput,
-  readProvenance,
-  recordOf,
-  updateProvenance,
-} from '../formats/provenance.ts';
+import { placeInOutput, readProvenance, recordOf, updateProvenance } from '../formats/provenance.ts';
+import { forgetProvenance } from '../formats/replaced-paths.ts';
 
 /** Files of a model that was cut. */
 export interface CutModelFiles {

@@ -5,7 +5,7 @@ import { RequestError } from '../errors.ts';
 import { type Compiler, compileWith } from '../formats/coreml/compiled/compilers.ts';
 import { endings, modelName } from '../formats/format.ts';
 import { formats, openArtifact } from '../formats/open.ts';
-import { forgetProvenance } from '../formats/provenance.ts';
+import { forgetProvenance } from '../formats/replaced-paths.ts';
 import { checkRequest } from './check-request.ts';
 import { whileOutputsLocked, whileOutputsStay } from './in-output.ts';
 import { type OptionsOf, withDefaults } from './options.ts';

@@ -218,7 +218,10 @@ async function changeRecord(
   const checkpoint = change.checkpoint ?? found?.checkpoint;
   const hub = change.hub ?? found?.hub;
   const pipeline = change.pipeline ?? found?.pipeline;
-  const pending = (change.pending ?? found?.pending ?? []).filter((path) => !Object.hasOwn(written, path));
+  const begun = change.pending ?? notBelow(gone, found?.pending ?? []);
+  const begunAbove = ancestorAmong(begun);
+  const done = new Set([...Object.keys(written), ...fresh.map(({ name }) => begunAbove(name))]);
+  const pending = begun.filter((path) => !done.has(path));
   const since = found && (await recordedAt(output));
   const isDoubtful = since !== undefined && (await holdDamage(output, sorted, fresh, since));
   await writeRecord(recordIn(output), {
@@ -257,6 +260,12 @@ function withoutGone(
     const files = record.files.filter(({ name }) => goneAbove(`${path}/${name}`) === undefined);
     return [[path, { ...record, files }]];
   });
+}
+
+/** The paths that are none of others, nor below them. */
+function notBelow(others: readonly string[], paths: readonly string[]): readonly string[] {
+  const above = ancestorAmong(others);
+  return paths.filter((path) => above(path) === undefined);
 }
 
 /** Removes a record of nothing: of a run that ended before anything was complete. */
@@ -310,20 +319,6 @@ export async function placeInOutput(path: string): Promise<PlaceInOutput | undef
     if (layout.test(place) && (await pathKind(recordIn(output))) === 'file') return { output, path: place };
   }
   return undefined;
-}
-
-/** Removes paths that are about to be replaced from the records of their output folders, as far as they are on one. */
-export async function forgetProvenance(...paths: readonly string[]): Promise<void> {
-  const places = await Promise.all(paths.map(placeInOutput));
-  const known = places.filter((place) => place !== undefined);
-  for (const [output, own] of Map.groupBy(known, (place) => place.output)) {
-    const replacedAbove = ancestorAmong(own.map(({ path }) => path));
-    const recorded = Object.entries((await readProvenance(output))?.artifacts ?? {}).flatMap(
-      ([path, { files }]) => [path, ...files.map(({ name }) => `${path}/${name}`)],
-    );
-    const gone = new Set(recorded.map(replacedAbove).filter((path) => path !== undefined));
-    if (gone.size > 0) await updateProvenance(output, { gone: [...gone] });
-  }
 }
 
 /** What is on record of an artifact; `undefined` where nothing is. */

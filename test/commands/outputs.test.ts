@@ -17,7 +17,8 @@ import { bundlePackages } from '../../src/commands/bundle.ts';
 import type { ConvertOptions } from '../../src/commands/conversion/request.ts';
 import { convertCheckpoint } from '../../src/commands/convert.ts';
 import { quantizeArtifact } from '../../src/commands/quantize.ts';
-import { OutputExistsError, RequestError } from '../../src/errors.ts';
+import type { Context } from '../../src/context.ts';
+import { InterruptedError, OutputExistsError, RequestError } from '../../src/errors.ts';
 import { targetNames } from '../../src/formats/format.ts';
 import { whileLocked } from '../../src/io/disk.ts';
 import { planQuantization } from '../../src/quantize/plan.ts';
@@ -163,6 +164,38 @@ describe('an output folder', () => {
     await convert(output, { modelVersion: other, models: ['vae_decoder'], force: true, bundle: false });
     expect(readdirSync(join(output, 'onnx'))).toEqual(['vae_decoder']);
   });
+
+  test.each([
+    ['a conversion', 'swift', 'Resources/TextEncoder.mlmodelc', 2],
+    ['bundle', 'swift', 'Resources/TextEncoder.mlmodelc', 3],
+    ['bundle', 'openvino', 'onnx-openvino/text_encoder', 1],
+  ] as const)(
+    'loses with force what %s for %s had bundled when it was interrupted',
+    async (command, client, first, step) => {
+      const output = temporary(`interrupted ${command} ${client}`);
+      const all = { models: undefined, targets: ['onnx', 'coreml'] } as const;
+      if (command === 'bundle') await convert(output, all);
+      const stop = new AbortController();
+      let [steps, begun] = [0, []];
+      const context: Context = {
+        signal: stop.signal,
+        onProgress(event) {
+          if (event.type !== 'progress' || event.stage !== 'bundle' || ++steps !== step) return;
+          begun = readRecord(output).pending;
+          stop.abort();
+        },
+      };
+      const bundled =
+        command === 'bundle'
+          ? bundlePackages({ folder: output, clients: [client] }, context)
+          : convertCheckpoint({ modelVersion: shapes, ...all, output }, context);
+      await expect(bundled).rejects.toThrow(InterruptedError);
+      expect(begun).toContain(first);
+      expect(existsSync(join(output, first))).toBe(true);
+      await convert(output, { modelVersion: other, models: ['vae_decoder'], force: true, bundle: false });
+      expect(readdirSync(output)).toEqual(['onnx', 'sdconvert.json']);
+    },
+  );
 
   test('knows other weights of the same name', async () => {
     const output = temporary('same name');

@@ -6,12 +6,8 @@ import { chunkArtifact } from '../../src/commands/chunk.ts';
 import { compilePackage } from '../../src/commands/compile.ts';
 import { FileFormatError } from '../../src/errors.ts';
 import { writePackage } from '../../src/formats/coreml/package/package.ts';
-import {
-  forgetProvenance,
-  readProvenance,
-  recordBundle,
-  updateProvenance,
-} from '../../src/formats/provenance.ts';
+import { readProvenance, recordBundle, updateProvenance } from '../../src/formats/provenance.ts';
+import { forgetProvenance, recordBegun } from '../../src/formats/replaced-paths.ts';
 import { version } from '../../src/version.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { rejectionOf } from '../support/thrown-by.ts';
@@ -187,6 +183,22 @@ test.each(['', '.', './onnx', 'onnx/../..', '/onnx', 'onnx//unet', 'C:/onnx', 'a
     expect(await rejectionOf(readProvenance(output()))).toBeInstanceOf(FileFormatError);
   },
 );
+
+test('what is about to be written is pending, and on record no more, until it is recorded or removed', async () => {
+  await updateProvenance(output(), { written: { Resources: record('Unet.mlmodelc/a', 'vocab.json') } });
+  await recordBegun(at('out/Resources/Unet.mlmodelc'));
+  await recordBegun(at('out/Resources/VAEDecoder.mlmodelc'));
+  await recordBegun(at('elsewhere/Resources/Unet.mlmodelc'));
+  const begun = await readProvenance(output());
+  expect(begun?.pending).toEqual(['Resources/Unet.mlmodelc', 'Resources/VAEDecoder.mlmodelc']);
+  expect(begun?.artifacts.Resources?.files.map(({ name }) => name)).toEqual(['vocab.json']);
+  touch('Resources/Unet.mlmodelc/a');
+  await recordBundle(output(), 'Resources', [file('Unet.mlmodelc/a')]);
+  expect((await readProvenance(output()))?.pending).toEqual(['Resources/VAEDecoder.mlmodelc']);
+  await forgetProvenance(at('out/Resources/VAEDecoder.mlmodelc'));
+  expect((await readProvenance(output()))?.pending).toBeUndefined();
+  expect(existsSync(at('elsewhere'))).toBe(false);
+});
 
 test('a record is parsed once for as long as it says the same', async () => {
   const write = (sdconvert: string) =>
