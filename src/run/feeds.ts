@@ -146,6 +146,7 @@ function checkShape(
       if (size !== dim) refuse();
       continue;
     }
+    if (size === 0) refuse(`Record it with something in it: ${dim || 'a size'} is 0.`);
     if (dim === '') continue; // a free size without a name
     const known = sizes.get(dim);
     if (known && known.size !== size)

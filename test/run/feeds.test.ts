@@ -52,6 +52,16 @@ function halves({ shape, data }: TensorData): TensorData {
   return { dtype: 'f16', shape, data: Uint16Array.from(data as Float32Array, float16Bits) }; // as: f32 above
 }
 
+test.each([
+  ['sample', [2, 4, 0, 1], 'height is 0'],
+  ['sample', [0, 4, 1, 1], 'batch_size is 0'],
+  ['encoder_hidden_states', [2, 0, 2], 'sequence_length is 0'],
+])('a tensor with nothing in it is refused before a runtime sees it: %s %j', (name, shape, why) => {
+  const empty = new Map([...asOptimum, [name, f32(shape)]]);
+  expect(() => feedsFor(optimum, empty)).toThrow(RequestError);
+  expect(() => feedsFor(optimum, empty)).toThrow(`Record it with something in it: ${why}.`);
+});
+
 describe('one recording serves both contracts', () => {
   test('an ONNX model takes what was recorded for Core ML', () => {
     expect(feedsFor(optimum, asApple)).toEqual(asOptimum);
