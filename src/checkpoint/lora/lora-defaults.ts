@@ -108,11 +108,15 @@ function defaultsIn(settings: PeftSettings): (module: string) => LoraDefaults {
   };
 }
 
-/** Gives the value of the first pattern for a module; as in PEFT, a pattern matches the end of a name, at a dot. */
+/**
+ * Gives the value of the first pattern for a module. As in PEFT, a pattern matches the end of a name, at a dot; with a `^` before it, as
+ * diffusers writes it, the whole name.
+ */
 function patternsFor(patterns: PeftSettings['alpha_pattern']): (module: string) => number | undefined {
   const order = new Map(Object.entries(patterns ?? {}).map(([end, value], at) => [end, { at, value }]));
   return (module) => {
-    let first = order.get(module);
+    const [plain, whole] = [order.get(module), order.get(`^${module}`)];
+    let first = plain && whole && whole.at < plain.at ? whole : (plain ?? whole);
     for (let dot = module.indexOf('.'); order.size > 0 && dot >= 0; dot = module.indexOf('.', dot + 1)) {
       const found = order.get(module.slice(dot + 1));
       if (found && (!first || found.at < first.at)) first = found;

@@ -184,6 +184,10 @@ describe('PEFT’s adapter_config.json', () => {
     [{ use_rslora: true }, 8 / Math.SQRT2],
     [{ alpha_pattern: { 'attentions.0.proj_in': 1 } }, 0.5],
     [{ r: 16, rank_pattern: { proj_in: 2 } }, 4],
+    [{ alpha_pattern: { '^down_blocks.0.attentions.0.proj_in': 1 } }, 0.5],
+    [{ alpha_pattern: { '^attentions.0.proj_in': 1 } }, 4],
+    [{ r: 16, rank_pattern: { '^down_blocks.0.attentions.0.proj_in': 2 } }, 4],
+    [{ init_lora_weights: 'gaussian' }, 4],
   ])('%j is a strength of %d, for the file and for the folder', async (change, expected) => {
     const path = await folder({ ...config, ...change });
     expect(await strength(`${path}/adapter_model.safetensors`)).toBeCloseTo(expected, 4);
@@ -212,6 +216,22 @@ describe('PEFT’s adapter_config.json', () => {
     const error = await rejectionOf(openLora(path));
     expect(error).toBeInstanceOf(ConfigError);
     expect(error.problem).toBe(`${path}/adapter_config.json has a setting of the wrong type: ${setting}.`);
+  });
+
+  test.each([
+    [{ init_lora_weights: 'pissa_niter_16' }, 'init_lora_weights = "pissa_niter_16"'],
+    [{ init_lora_weights: 'olora' }, 'init_lora_weights = "olora"'],
+    [{ alpha_pattern: { 'to_q|proj_in': 4 } }, 'names modules in alpha_pattern by a regular expression.'],
+    [
+      { rank_pattern: { 'attentions.*proj_in': 4 } },
+      'names modules in rank_pattern by a regular expression.',
+    ],
+  ])('with which it would be merged wrongly is refused: %j', async (change, what) => {
+    const path = await folder({ ...config, ...change });
+    const error = await rejectionOf(openLora(path));
+    expect(error).toBeInstanceOf(UnsupportedModelError);
+    expect(error.problem).toContain(`${path}/adapter_config.json`);
+    expect(error.problem).toContain(what);
   });
 
   test('of LoHa has the alpha that PEFT gives it', async () => {
