@@ -1,7 +1,9 @@
 import { basename, dirname, join } from 'node:path';
 import { type Context, throwIfInterrupted } from '../context.ts';
 import type { InputCase } from '../convert/networks/realistic.ts';
+import { FileFormatError } from '../errors.ts';
 import type { OpenOnnx } from '../formats/onnx/read-onnx.ts';
+import { excerpt } from '../io/error-text.ts';
 import { hashFile } from '../io/hashing/hash-file.ts';
 import { type FloatTensor, float16Codes } from '../quantize/float-tensor.ts';
 import { Float16Histogram } from '../quantize/palette/histogram.ts';
@@ -53,6 +55,7 @@ export async function measure(request: MeasureRequest, context: Context): Promis
       peak: segmented.peak,
     };
     const known = (await readAnalysis(path, measured))?.weights ?? new Map<string, WeightAnalysis>();
+    checkKnown(known, request);
     const weights = new Map<string, WeightAnalysis>();
     const left = request.weights.filter(({ name }) => !known.has(name)).length;
     const start = performance.now();
@@ -69,6 +72,30 @@ export async function measure(request: MeasureRequest, context: Context): Promis
     return { measured, weights };
   } finally {
     await segmented.close();
+  }
+}
+
+/** Throws `FileFormatError` for measurements of other weights, or at other bits, than those of this model: mixtures would be chosen by them. */
+function checkKnown(
+  known: ReadonlyMap<string, WeightAnalysis>,
+  { weights, bits, analysis }: MeasureRequest,
+): void {
+  const own = new Map(weights.map((weight) => [weight.name, weight]));
+  for (const [name, { elements, bytes, errors }] of known) {
+    const weight = own.get(name);
+    const size =
+      weight && `${elementCount(weight.shape)} elements of ${byteSize(weight.shape, weight.dtype)} bytes`;
+    const found = `${elements} elements of ${bytes} bytes`;
+    const isMeasured = errors.size === bits.length && bits.every((each) => errors.has(each));
+    if (size === found && isMeasured) continue;
+    throw new FileFormatError({
+      problem: `${analysis} was changed since it was measured: what it says of the weight ${excerpt(name)} is of another.`,
+      details: {
+        expected: size === undefined ? 'a weight of the model' : `${size}, at ${bits.join(', ')} bits`,
+        found: `${found}, at ${[...errors.keys()].join(', ') || 'no'} bits`,
+      },
+      advice: 'Name another file, or remove this one: it is measured again.',
+    });
   }
 }
 

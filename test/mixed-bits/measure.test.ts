@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { beforeAll, expect, test } from 'vitest';
 import { quantizeArtifact } from '../../src/commands/quantize.ts';
 import { buildOnnxModel } from '../../src/formats/onnx/build-model.ts';
@@ -85,4 +85,29 @@ test('an analysis of another model is not taken for this one’s', async () => {
   } as const;
   await expect(measure(request, {})).rejects.toThrow(/was measured on another model/);
   await model.close();
+});
+
+test.each([
+  [{ elements: 0 }, '0 elements of'],
+  [{ bytes: 2 ** 50 }, `elements of ${2 ** 50} bytes`],
+  [{ errors: {} }, 'at no bits'],
+  [{ errors: { 3: 0.5, 5: 0 } }, 'at 3, 5 bits'],
+])('a measurement that was changed afterwards does not choose bits: %j', async (change, found) => {
+  rmSync(at('changed.json'), { force: true });
+  await analyze(at('changed.json'));
+  const { measured, weights } = JSON.parse(readFileSync(at('changed.json'), 'utf8'));
+  const changed = { ...weights, 'conv.weight': { ...weights['conv.weight'], ...change } };
+  writeFileSync(at('changed.json'), JSON.stringify({ measured, weights: changed }));
+  await expect(analyze(at('changed.json'))).rejects.toThrow(/the weight conv.weight is of another/);
+  await expect(analyze(at('changed.json'))).rejects.toThrow(found);
+});
+
+test('a measurement of a weight that the model does not have is refused', async () => {
+  await analyze(at('more.json'));
+  const { measured, weights } = JSON.parse(readFileSync(at('more.json'), 'utf8'));
+  writeFileSync(
+    at('more.json'),
+    JSON.stringify({ measured, weights: { ...weights, x: weights['conv.weight'] } }),
+  );
+  await expect(analyze(at('more.json'))).rejects.toThrow(/expected +a weight of the model/);
 });
