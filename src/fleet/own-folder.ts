@@ -28,8 +28,8 @@ export async function requireOwn(
 ): Promise<void> {
   const own = [...artifacts.map(({ path }) => path), ...bundled];
   const isOwn = (path: string) => own.some((each) => each === path || each.startsWith(`${path}/`));
-  const recorded = Object.keys((await readProvenance(output))?.artifacts ?? {});
-  const others = recorded.filter((path) => !isOwn(path));
+  const { artifacts: recorded = {}, pending = [] } = (await readProvenance(output)) ?? {};
+  const others = [...Object.keys(recorded), ...pending].filter((path) => !isOwn(path));
   if (others.length === 0) return;
   if (!force)
     throw new OutputExistsError({

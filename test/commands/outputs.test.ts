@@ -165,6 +165,17 @@ describe('an output folder', () => {
     expect(readdirSync(join(output, 'onnx'))).toEqual(['vae_decoder']);
   });
 
+  test('knows what a run wrote that was killed before it recorded, after another run of its checkpoint', async () => {
+    const output = temporary('killed twice');
+    await convert(output, { bundle: false });
+    const record = { ...readRecord(output), pending: ['onnx/vae_encoder', 'onnx/unet'], artifacts: {} };
+    writeFileSync(join(output, 'sdconvert.json'), JSON.stringify(record));
+    await convert(output, { models: ['text_encoder'], bundle: false });
+    expect(readRecord(output).pending).toEqual(['onnx/vae_encoder']);
+    await convert(output, { modelVersion: other, models: ['vae_decoder'], force: true, bundle: false });
+    expect(readdirSync(join(output, 'onnx'))).toEqual(['vae_decoder']);
+  });
+
   test.each([
     ['a conversion', 'swift', 'Resources/TextEncoder.mlmodelc', 2],
     ['bundle', 'swift', 'Resources/TextEncoder.mlmodelc', 3],

@@ -218,6 +218,20 @@ test('a folder is the result of one item alone', { timeout }, async () => {
   const beside = await run(manifest(['vae_decoder']));
   expect(beside['seed-1']?.error?.problem).toMatch(/also holds what is no part of seed-1: onnx\/unet/);
   expect(existsSync(both)).toBe(true);
+
+  // And what a run began that was interrupted.
+  const path = at('alone/seed-1/sdconvert.json');
+  const { 'onnx/unet': _, ...artifacts } = JSON.parse(readFileSync(path, 'utf8')).artifacts;
+  writeFileSync(
+    path,
+    JSON.stringify({ ...JSON.parse(readFileSync(path, 'utf8')), artifacts, pending: ['onnx/unet'] }),
+  );
+  const after = await run(manifest(['vae_decoder']));
+  expect(after['seed-1']?.error?.problem).toMatch(/also holds what is no part of seed-1: onnx\/unet/);
+  expect(await run(manifest(['vae_decoder']), { force: true })).toMatchObject({
+    'seed-1': { verdict: 'not checked' },
+  });
+  expect(existsSync(both)).toBe(false);
 });
 
 /** Whether an ordinary user may mount a small disk here. */

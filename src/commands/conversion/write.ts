@@ -10,7 +10,7 @@ import {
   updateProvenance,
 } from '../../formats/provenance.ts';
 import { pipelineSettingsOf } from '../../formats/read-pipeline-settings.ts';
-import { freeBytes, lockOutput, removePath } from '../../io/disk.ts';
+import { exists, freeBytes, lockOutput, removePath } from '../../io/disk.ts';
 import type { Stage } from '../../pipeline.ts';
 import { formatBytes } from '../../text.ts';
 import type { WeightFinding } from '../../weights/examined-weight.ts';
@@ -69,7 +69,9 @@ export function writeStage(
         const known = foreign.length === 0 ? await readProvenance(output) : undefined;
         const pipeline = { ...known?.pipeline, ...(await pipelineSettingsOf(checkpoint)) };
         const hub = hubRecord(checkpoint, known?.hub);
-        await updateProvenance(output, { ...owner, hub, pipeline, gone: foreign, pending });
+        const unrecorded = await thereAmong(output, known?.pending ?? []);
+        const begun = [...new Set([...unrecorded, ...pending])];
+        await updateProvenance(output, { ...owner, hub, pipeline, gone: foreign, pending: begun });
       }
       const writer = new ArtifactWriter({
         output,
@@ -94,6 +96,13 @@ export function writeStage(
       };
     },
   };
+}
+
+/** What is there of what an earlier run had begun: another checkpoint's conversion must remove that, too. */
+async function thereAmong(output: string, begun: readonly string[]): Promise<string[]> {
+  const found: string[] = [];
+  for (const path of begun) if (await exists(join(output, path))) found.push(path);
+  return found;
 }
 
 /** Describes the artifacts for the result. */
