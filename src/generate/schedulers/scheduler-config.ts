@@ -21,7 +21,7 @@ export function between(min: number, max: number): z.ZodNumber {
 /** Less than any model has, and still a number when it is divided by, squared, in float32. */
 const LEAST = 1e-6;
 
-/** A number above 0, up to `max`. */
+/** A number above 0 that computing does not round to 0, up to `max`. */
 export function positive(max: number): z.ZodNumber {
   return between(LEAST, max);
 }
