@@ -95,16 +95,24 @@ function checkNames(controlnets: readonly OpenComponent[]): void {
   }
 }
 
-/** A ControlNet reads the same hidden states of text as the UNet: refuses other widths. */
+/** Width of the text that a network reads, by its weights where they show it. */
+function textChannels({ weights, config }: Component): unknown {
+  for (const [name, { shape }] of weights) if (name.endsWith('.attn2.to_k.weight')) return shape[1];
+  return config.cross_attention_dim;
+}
+
+/** A ControlNet reads the same hidden states of text as the UNet: refuses other widths. What a config says wrongly is told with its network. */
 function checkText(base: Checkpoint, controlnet: Component): void {
   const unet = base.components.get('unet');
-  if (!unet || unet.config.cross_attention_dim === controlnet.config.cross_attention_dim) return;
+  if (!unet) return;
+  const [own, needed] = [controlnet, unet].map(textChannels);
+  if (own === needed) return;
   const nameOf = ({ weights }: Component): string => {
     const family = familyOf(weights);
     return family ? familyTitles[family] : 'another model';
   };
   throw new RequestError({
-    problem: `the ControlNet was trained for another family than ${base.name}: it reads text of ${shown(controlnet.config.cross_attention_dim)} channels, the UNet of ${shown(unet.config.cross_attention_dim)}.`,
+    problem: `the ControlNet was trained for another family than ${base.name}: it reads text of ${shown(own)} channels, the UNet of ${shown(needed)}.`,
     details: {
       ControlNet: `${nameOf(controlnet)}, ${controlnet.configFile}`,
       UNet: `${nameOf(unet)}, ${unet.configFile}`,

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import type { Checkpoint } from '../../src/checkpoint/checkpoint.ts';
 import type { OpenComponent } from '../../src/checkpoint/component.ts';
 import { composeCheckpoint } from '../../src/checkpoint/compose-checkpoint.ts';
+import { controlnetConfig } from '../../src/convert/config/controlnet-config.ts';
 import { NotFoundError, RequestError } from '../../src/errors.ts';
 import { type FullSizeModel, fullSizeCheckpoint } from '../support/full-size.ts';
 import { thrownBy } from '../support/thrown-by.ts';
@@ -77,10 +78,23 @@ test('a ControlNet of another family is refused', () => {
 
 test('a ControlNet’s width of text may be anything, and is shown', () => {
   const own = component('controlnet-sd21', 'controlnet');
-  const controlnets = [{ ...own, config: { ...own.config, cross_attention_dim: { toString: 1 } } }];
+  const config = { ...own.config, cross_attention_dim: { toString: 1 } };
+  const controlnets = [{ ...own, config, weights: new Map() }];
   const error = thrownBy(() => composeCheckpoint(fullSizeCheckpoint('sd15'), { controlnets }));
   expect(error.problem).toContain('it reads text of { toString: 1 } channels');
 });
+
+test.each([-1, 2, 'x', null, undefined])(
+  'a ControlNet is of the family that its weights show; a config that says cross_attention_dim = %j is told as wrong',
+  (width) => {
+    const own = component('controlnet-sd15', 'controlnet');
+    const wrong = { ...own, config: { ...own.config, cross_attention_dim: width } };
+    const { components } = composeCheckpoint(fullSizeCheckpoint('sd15'), { controlnets: [wrong] });
+    const controlnet = components.get('controlnet');
+    expect(controlnet).toBeDefined();
+    if (controlnet) expect(() => controlnetConfig(controlnet)).toThrow(/cross_attention_dim/);
+  },
+);
 
 test('what is no refiner is refused as one', () => {
   const base = fullSizeCheckpoint('sdxl');
