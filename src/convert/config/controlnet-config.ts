@@ -42,10 +42,10 @@ export function controlnetConfig(component: Component): ControlNetConfig {
       weight: 'controlnet_cond_embedding.conv_in.weight',
       axis: 1,
     },
-    ...parsed.conditioning_embedding_out_channels.slice(1).map((value, level) => ({
-      key: `conditioning_embedding_out_channels[${level + 1}]`,
+    ...parsed.conditioning_embedding_out_channels.map((value, level) => ({
+      key: `conditioning_embedding_out_channels[${level}]`,
       value,
-      weight: `controlnet_cond_embedding.blocks.${2 * level + 1}.weight`,
+      weight: `controlnet_cond_embedding.${level === 0 ? 'conv_in' : `blocks.${2 * level - 1}`}.weight`,
       axis: 0,
     })),
   ]);

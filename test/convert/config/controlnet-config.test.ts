@@ -55,6 +55,11 @@ test.each<[string, unknown, string]>([
     [16, 32, 64, 256],
     'conditioning_embedding_out_channels[2] is 64, but the weights have 96',
   ],
+  [
+    'conditioning_embedding_out_channels',
+    [1e7, 32, 96, 256],
+    'conditioning_embedding_out_channels[0] is 10000000, but the weights have 16',
+  ],
 ])('%s that contradicts the weights is refused', (key, value, problem) => {
   const error = thrownBy(() => read({ ...least, [key]: value }));
   expect(error).toBeInstanceOf(ConfigError);
