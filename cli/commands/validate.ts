@@ -97,5 +97,5 @@ function declare(yargs: Argv, how: { readonly all: boolean }) {
 }
 
 function decibels(value: number): string {
-  return value === Number.POSITIVE_INFINITY ? '∞' : value.toFixed(1);
+  return value.toFixed(1).replace('Infinity', '∞');
 }

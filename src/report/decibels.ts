@@ -15,5 +15,6 @@ export function asDecibels(value: number): Decibels {
 export function decibelText(value: Decibels): string {
   const number = Number(value);
   if (Number.isFinite(number)) return `${number.toFixed(1)} dB`;
-  return number > 0 ? 'identical' : 'not a number';
+  if (Number.isNaN(number)) return 'not a number';
+  return number > 0 ? 'identical' : '-∞ dB'; // the reference is zero everywhere
 }

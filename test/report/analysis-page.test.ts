@@ -50,7 +50,7 @@ test('a report lists the model’s sizes and every weight, the most sensitive fi
   );
   expect(rows).toContainEqual(['mixed', '1.9 MB', '60.0 dB']);
   expect(rows).toContainEqual(['2', '1.0 MB', 'not a number']);
-  expect(rows).toContainEqual(['6', '1.0 MB', 'not a number']);
+  expect(rows).toContainEqual(['6', '1.0 MB', '-∞ dB']);
   expect(rows).toContainEqual(['4', '1.0 MB', 'no loss']);
   const sensitive = rows.findIndex(([name]) => name === 'sensitive');
   expect(rows[sensitive]).toEqual(['sensitive', '4,096', '40.0 dB', '20.0 dB']);

@@ -53,6 +53,11 @@ test('identical outputs fail at no floor, and NaN passes none', () => {
   expect(verdictAt(35, 60, Number.NaN)).toMatchObject({ result: 'fail', lowest: 'NaN' });
 });
 
+test('what is infinitely far from a reference of zeros is told as that', () => {
+  const { sentence } = verdictAt(35, Number.NEGATIVE_INFINITY);
+  expect(sentence).toBe('Fail: unet (onnx) is -∞ dB from its reference.');
+});
+
 test('numbers that are not finite are what a verdict names, whatever the distance of the others', () => {
   const [one] = measured(35, 60, Number.NaN);
   const [verdict] = one?.verdicts ?? [];
