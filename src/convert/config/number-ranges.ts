@@ -19,7 +19,7 @@ export const layers = z
   .max(MOST_LAYERS, { error: `a number of at most ${MOST_LAYERS}` });
 
 /** Every level halves the picture of the one before: with so many, nothing would be left of the largest. */
-export const MOST_LEVELS = 12;
+const MOST_LEVELS = 12;
 
 /** Channels of each level. */
 export const widths = perLevel(
