@@ -3,7 +3,7 @@ import { shown } from '../io/error-text.ts';
 import { type Checkpoint, requireComponent } from './checkpoint.ts';
 import { completeControlNet } from './complete-controlnet.ts';
 import type { Component, OpenComponent } from './component.ts';
-import { type Family, familyOf, familyTitles } from './family.ts';
+import { type Family, familyOf, familyTitles, textWidth } from './family.ts';
 
 /** Parts from elsewhere, which join a checkpoint's components or replace them. */
 export interface CheckpointParts {
@@ -95,17 +95,13 @@ function checkNames(controlnets: readonly OpenComponent[]): void {
   }
 }
 
-/** Width of the text that a network reads, by its weights where they show it. */
-function textChannels({ weights, config }: Component): unknown {
-  for (const [name, { shape }] of weights) if (name.endsWith('.attn2.to_k.weight')) return shape[1];
-  return config.cross_attention_dim;
-}
-
 /** A ControlNet reads the same hidden states of text as the UNet: refuses other widths. What a config says wrongly is told with its network. */
 function checkText(base: Checkpoint, controlnet: Component): void {
   const unet = base.components.get('unet');
   if (!unet) return;
-  const [own, needed] = [controlnet, unet].map(textChannels);
+  const [own, needed] = [controlnet, unet].map(
+    ({ weights, config }): unknown => textWidth(weights) ?? config.cross_attention_dim,
+  );
   if (own === needed) return;
   const nameOf = ({ weights }: Component): string => {
     const family = familyOf(weights);

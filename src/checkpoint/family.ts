@@ -55,6 +55,11 @@ export function familyOf(weights: Shapes): Family | undefined {
   return projection.length === 4 ? 'sd1' : 'sd2';
 }
 
+/** Width of the text that a network reads, by its weights; `undefined` where they do not show it. */
+export function textWidth(weights: Shapes): number | undefined {
+  return shapeOf(weights, /\.attn2\.to_k\.weight$/)?.[1];
+}
+
 const byLatentChannels: ReadonlyMap<number, UNetKind> = new Map([
   [4, 'base'],
   [5, 'depth'], // a depth map

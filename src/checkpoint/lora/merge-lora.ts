@@ -4,7 +4,7 @@ import { UnsupportedModelError } from '../../errors.ts';
 import { elementCount } from '../../weights/dtype.ts';
 import type { Weight } from '../../weights/weight.ts';
 import { type Checkpoint, requireComponent } from '../checkpoint.ts';
-import { familyTitles } from '../family.ts';
+import { familyTitles, textWidth } from '../family.ts';
 import { findTargets, type Target } from './find-targets.ts';
 import { firstNames, leftOut } from './left-out.ts';
 import type { LoraChoice } from './lora-argument.ts';
@@ -142,15 +142,12 @@ function nothingMatches(checkpoint: Checkpoint, lora: Lora): UnsupportedModelErr
 
 /** Families of the checkpoint and the LoRA, for errors. */
 function families({ family, components }: Checkpoint, lora: Lora): Record<string, string> {
-  const width = textWidth([...(components.get('unet')?.weights.values() ?? [])]);
+  const unet = components.get('unet');
+  const width = unet && textWidth(unet.weights);
   return {
     checkpoint: `${family ? familyTitles[family] : 'unknown'}${width ? `, whose cross_attention_dim is ${width}` : ''}`,
     LoRA: loraFamilyTitle(lora) ?? 'unknown',
   };
-}
-
-function textWidth(weights: readonly Weight[]): number | undefined {
-  return weights.find(({ name }) => name.endsWith('attn2.to_k.weight'))?.shape[1];
 }
 
 const useOwnFamily = 'Use a LoRA that was trained for the family of the checkpoint.';

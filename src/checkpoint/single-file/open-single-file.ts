@@ -7,7 +7,7 @@ import { openWeightFile } from '../../weights/weight-file.ts';
 import { assetPath, tokenizerFiles } from '../assets.ts';
 import { type Checkpoint, notesOnComponents } from '../checkpoint.ts';
 import type { Component, Incomplete, OpenComponent } from '../component.ts';
-import { type Family, familyOf, familyTitles, kindOf, type UNetKind } from '../family.ts';
+import { type Family, familyOf, familyTitles, kindOf, textWidth, type UNetKind } from '../family.ts';
 import { type RecognizedWeights, recognizeWeights, type WeightsKind } from '../recognize/weight-file-kind.ts';
 import { adaptConfig } from './adapt-config.ts';
 import { notesOnFile } from './file-notes.ts';
@@ -238,7 +238,7 @@ function checkFamily(path: string, family: Family, parts: Parts, template: JsonO
     (name) => parts.has(name) && !encoders.includes(name),
   );
   const unet = parts.get('unet');
-  const wanted = unet && channelsRead(unet);
+  const wanted = unet && textWidth(unet);
   const given = encoders.map((name) => textChannels(parts.get(name)));
   const sum = given.reduce((total, channels = Number.NaN) => (total ?? 0) + channels, 0);
   if (!strange && (wanted === undefined || sum === undefined || Number.isNaN(sum) || sum === wanted)) return;
@@ -250,11 +250,6 @@ function checkFamily(path: string, family: Family, parts: Parts, template: JsonO
     },
     advice: 'The file was put together from two models. Use the model as its author published it.',
   });
-}
-
-function channelsRead(unet: ReadonlyMap<string, Weight>): number | undefined {
-  for (const [name, { shape }] of unet) if (name.endsWith('.attn2.to_k.weight')) return shape[1];
-  return undefined;
 }
 
 function textChannels(encoder: ReadonlyMap<string, Weight> | undefined): number | undefined {
