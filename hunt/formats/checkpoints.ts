@@ -169,11 +169,12 @@ export const schedulers: Format = {
   },
 };
 
-/** Flows know none of the options of the others. */
+/** Flows know none of the options of the others, and EDM has no noise levels without their ends. */
 function configFor(name: string, config: object): object {
   const isFlow = name.startsWith('FlowMatch');
   return {
     ...(isFlow ? { shift: 3, num_train_timesteps: 1000 } : { ...config, ...options }),
+    ...(name.startsWith('EDM') && { sigma_min: 0.002, sigma_max: 80 }),
     _class_name: name,
   };
 }
