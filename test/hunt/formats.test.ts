@@ -18,6 +18,14 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 /** Here it counts how reading ends, not how long it takes on a busy machine: `npm run hunt` measures. */
 const any = { milliseconds: Number.POSITIVE_INFINITY, megabytes: Number.POSITIVE_INFINITY };
 
+test.each(formats)('$name: what is not changed is read', async (format) => {
+  for (const files of await seedsOf(format))
+    expect(await judge(format, files, join(folder, 'intact'), any)).toMatchObject({
+      finding: undefined,
+      refusal: undefined,
+    });
+});
+
 test.each(formats)(
   '$name: whatever stands in a file, it is read or refused in a sentence',
   async (format) => {
