@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Context } from '../../context.ts';
 import { OutputExistsError } from '../../errors.ts';
-import { jsonPieces, nestsTooDeep } from '../../io/json/json-text.ts';
+import { nestsTooDeep } from '../../io/json/json-text.ts';
 
 /** The file that each result has, and that is written last. */
 export const RECORD = 'sdconvert.json';
@@ -67,7 +67,7 @@ export function compareRecords(there: string, own: string): 'same' | 'newer' | '
 
 /** A record as plain data; `undefined` where it is none, or nests without end. */
 export function parsed(record: string): unknown {
-  if (nestsTooDeep(jsonPieces(record))) return undefined;
+  if (nestsTooDeep(record)) return undefined;
   try {
     return JSON.parse(record);
   } catch {

@@ -12,21 +12,48 @@ export function* jsonPieces(json: string): Generator<string> {
   yield json.slice(at);
 }
 
+/** What reading a JSON text will cost, by its characters alone. */
+export interface JsonExtent {
+  /** How deep lists and objects stand within each other. */
+  readonly depth: number;
+  /** Keys of all objects. */
+  readonly keys: number;
+}
+
+/** Counts, whether the text is JSON or not. */
+export function extentOf(json: string): JsonExtent {
+  let depth = 0;
+  let deepest = 0;
+  let keys = 0;
+  let isInString = false;
+  for (let at = 0; at < json.length; at++) {
+    const code = json.charCodeAt(at);
+    if (code === QUOTE) isInString = !isInString;
+    else if (isInString)
+      at += code === BACKSLASH ? 1 : 0; // what follows a backslash is part of the string
+    else if (code === COLON) keys++;
+    else if (code === CLOSE_LIST || code === CLOSE_OBJECT) depth--;
+    else if (code === OPEN_LIST || code === OPEN_OBJECT) deepest = Math.max(deepest, ++depth);
+  }
+  return { depth: deepest, keys };
+}
+
 /** Deeper than any data that is meant: much that walks through data takes a stack. */
 const DEEPEST = 200;
 
-/** Whether lists and objects of a JSON text, given in `jsonPieces`, stand deeper within each other than those of any data do. */
-export function nestsTooDeep(pieces: Iterable<string>): boolean {
-  let depth = 0;
-  for (const piece of pieces) {
-    if (piece.startsWith('"')) continue;
-    for (const [bracket] of piece.matchAll(/[[\]{}]/g)) {
-      depth += bracket === '[' || bracket === '{' ? 1 : -1;
-      if (depth > DEEPEST) return true;
-    }
-  }
-  return false;
+/** Whether lists and objects of a JSON text stand deeper within each other than those of any data do. */
+export function nestsTooDeep(json: string): boolean {
+  return extentOf(json).depth > DEEPEST;
 }
+
+/** Codes of characters: a regular expression would make an object of each bracket. */
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const COLON = 0x3a;
+const OPEN_LIST = 0x5b;
+const CLOSE_LIST = 0x5d;
+const OPEN_OBJECT = 0x7b;
+const CLOSE_OBJECT = 0x7d;
 
 /** A key that one object of a valid JSON text holds twice, which `JSON.parse` would hide; `undefined` if there is none. */
 export function duplicateKey(json: string): string | undefined {

@@ -18,30 +18,34 @@ export const DAMAGED = 'It is damaged or not the file it should be: download it 
  * `"lambda_min_clipped": -Infinity`). `file` names the text in the `FileFormatError` that anything else raises.
  */
 export function parsePythonJson(text: string, file: string): unknown {
-  const notANumber = unusedString(text);
-  let hasNaN = false;
-  const pieces = [...jsonPieces(text)];
-  if (nestsTooDeep(pieces))
+  if (nestsTooDeep(text))
     throw new FileFormatError({
       problem: `${file} nests lists and objects deeper than any data.`,
       advice: DAMAGED,
     });
-  const json = pieces
-    .map((piece) =>
-      piece.startsWith('"')
-        ? piece
-        : piece.replace(/(?<![\w.])(?:Infinity|NaN)\b/g, (token) => {
-            if (token === 'Infinity') return '1e999'; // too large for a float64: JSON.parse gives Infinity
-            hasNaN = true;
-            return JSON.stringify(notANumber);
-          }),
-    )
-    .join('');
   try {
-    return JSON.parse(
-      json,
-      hasNaN ? (_key, value) => (value === notANumber ? Number.NaN : value) : undefined,
-    );
+    return JSON.parse(text); // nearly every file, and 20 times as fast
+  } catch {
+    return parseWithOddNumbers(text, file);
+  }
+}
+
+function parseWithOddNumbers(text: string, file: string): unknown {
+  const notANumber = unusedString(text);
+  let hasNaN = false;
+  const pieces = Array.from(jsonPieces(text), (piece) =>
+    piece.startsWith('"')
+      ? piece
+      : piece.replace(/(?<![\w.])(?:Infinity|NaN)\b/g, (token) => {
+          if (token === 'Infinity') return '1e999'; // too large for a float64: JSON.parse gives Infinity
+          hasNaN = true;
+          return JSON.stringify(notANumber);
+        }),
+  );
+  try {
+    const value = { whole: JSON.parse(pieces.join('')) };
+    if (hasNaN) replaceByNaN(value, notANumber);
+    return value.whole;
   } catch (error) {
     throw new FileFormatError(
       {
@@ -51,6 +55,14 @@ export function parsePythonJson(text: string, file: string): unknown {
       },
       { cause: error },
     );
+  }
+}
+
+/** By hand: the second argument of `JSON.parse` takes ten times as long. */
+function replaceByNaN(container: object, notANumber: string): void {
+  for (const [key, each] of Object.entries(container)) {
+    if (each === notANumber) Reflect.set(container, key, Number.NaN);
+    else if (typeof each === 'object' && each !== null) replaceByNaN(each, notANumber);
   }
 }
 
@@ -76,11 +88,13 @@ export function parseJsonObject(text: string, file: string): JsonObject {
   });
 }
 
-/** A string that stands for NaN while JSON.parse works, and that the text does not contain. */
+/** A string that stands for NaN while JSON.parse works, and that the text does not contain, spelled in letters or in escapes. */
 function unusedString(text: string): string {
-  let candidate = 'NaN#';
-  while (text.includes(candidate)) candidate += '#';
-  return candidate;
+  const plain = text.replace(/\\u00([0-9a-f]{2})/gi, (_, hex) =>
+    String.fromCodePoint(Number.parseInt(hex, 16)),
+  );
+  const longest = [...plain.matchAll(/NaN#*/g)].reduce((most, [{ length }]) => Math.max(most, length), 0);
+  return `NaN${'#'.repeat(longest)}`;
 }
 
 function describe(value: unknown): string {

@@ -3,7 +3,7 @@ import { copyHashed } from '../copy-file.ts';
 import { readText } from '../disk.ts';
 import { asName, excerpt } from '../error-text.ts';
 import { type Hashed, writeHashed } from '../hashing/write-hashed.ts';
-import { jsonPieces, nestsTooDeep } from './json-text.ts';
+import { nestsTooDeep } from './json-text.ts';
 import { isJsonObject, parseJsonObject, parsePythonJson } from './python-json.ts';
 
 /**
@@ -16,15 +16,8 @@ const diffusersDefaults: Readonly<Record<string, number>> = { lambda_min_clipped
 
 /** A value as JSON text for `file`, ending in a newline. Throws `FileFormatError` for a number that is not finite. */
 export function strictJson(value: unknown, file: string, indent: number): string {
-  const text = JSON.stringify(
-    value,
-    (key, each: unknown) => {
-      if (isOdd(each)) throw notFinite(file, placeOf(value, each) ?? key, each);
-      return each;
-    },
-    indent,
-  );
-  return `${text}\n`;
+  checkFinite(value, file);
+  return `${JSON.stringify(value, undefined, indent)}\n`;
 }
 
 /**
@@ -87,18 +80,27 @@ export function withoutInfiniteDefaults(json: Readonly<Record<string, unknown>>)
   return Object.fromEntries(kept);
 }
 
-function isOdd(value: unknown): value is number {
-  return typeof value === 'number' && !Number.isFinite(value);
+/** By hand: a replacer of `JSON.stringify` takes several times as long. */
+function checkFinite(value: unknown, file: string): void {
+  const odd = firstOdd(value);
+  if (odd) throw notFinite(file, odd.place, odd.number);
 }
 
-/** Where a value has that number first: `eos_token.content`, `sizes[2]`. */
-function placeOf(value: unknown, odd: number): string | undefined {
+interface OddNumber {
+  readonly number: number;
+  /** Where it is: `eos_token.content`, `sizes[2]`. */
+  readonly place: string;
+}
+
+/** The first number of a value that JSON does not have. */
+function firstOdd(value: unknown): OddNumber | undefined {
+  if (typeof value === 'number') return Number.isFinite(value) ? undefined : { number: value, place: '' };
   if (typeof value !== 'object' || value === null) return undefined;
   for (const [key, each] of Object.entries(value)) {
+    const odd = firstOdd(each);
+    if (!odd) continue;
     const own = Array.isArray(value) ? `[${key}]` : excerpt(key);
-    if (Object.is(each, odd)) return own;
-    const inside = placeOf(each, odd);
-    if (inside !== undefined) return `${own}${inside.startsWith('[') ? '' : '.'}${inside}`;
+    return { ...odd, place: `${own}${odd.place === '' || odd.place.startsWith('[') ? '' : '.'}${odd.place}` };
   }
   return undefined;
 }
@@ -117,7 +119,7 @@ function notFinite(file: string, key: string, value: number): FileFormatError {
 export async function readStrictJson(path: string): Promise<unknown> {
   try {
     const text = await readText(path);
-    return nestsTooDeep(jsonPieces(text)) ? undefined : JSON.parse(text);
+    return nestsTooDeep(text) ? undefined : JSON.parse(text);
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
     throw error;

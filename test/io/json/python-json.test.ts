@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { FileFormatError, NotFoundError } from '../../../src/errors.ts';
 import { writeText } from '../../../src/io/disk.ts';
 import { parsePythonJson, readJsonObject } from '../../../src/io/json/python-json.ts';
@@ -35,6 +35,33 @@ test.each([
 ])('a text that is not JSON is refused with its file’s name: %s', (text) => {
   expect(() => parsePythonJson(text, 'unet/config.json')).toThrow(FileFormatError);
   expect(() => parsePythonJson(text, 'unet/config.json')).toThrow('unet/config.json is not valid JSON.');
+});
+
+test('what stands for NaN meanwhile is no text of the file, also where that is spelled in escapes', () => {
+  expect(parsePythonJson('[NaN, "NaN#\\u0023", "\\u004eaN#"]', 'f')).toEqual([Number.NaN, 'NaN##', 'NaN#']);
+  const odd = parsePythonJson('{"__proto__": NaN, "a": {"__proto__": [NaN]}}', 'f');
+  expect(JSON.stringify(odd)).toBe('{"__proto__":null,"a":{"__proto__":[null]}}');
+});
+
+test('a text is searched once for what stands for NaN, whatever is in it', () => {
+  const texts = Array.from({ length: 600 }, (_, count) => `NaN${'#'.repeat(count)}`);
+  const text = JSON.stringify(texts).replace(']', ',NaN]');
+  const searches = vi.spyOn(String.prototype, 'includes');
+  expect(parsePythonJson(text, 'f')).toEqual([...texts, Number.NaN]);
+  expect(searches.mock.contexts.filter((each) => String(each) === text).length).toBeLessThan(2);
+  searches.mockRestore();
+});
+
+test('JSON is parsed as it is, and only what is none is looked through for the numbers that Python writes', () => {
+  const text = '{"a": "NaN", "b": [1, 2]}';
+  const parse = vi.spyOn(JSON, 'parse');
+  const replace = vi.spyOn(String.prototype, 'replace');
+  expect(parsePythonJson(text, 'f')).toEqual({ a: 'NaN', b: [1, 2] });
+  const [calls, replaced] = [[...parse.mock.calls], replace.mock.contexts.map(String)];
+  parse.mockRestore();
+  replace.mockRestore();
+  expect(calls).toEqual([[text]]);
+  expect(replaced.filter((each) => text.includes(each))).toEqual([]);
 });
 
 test('a config of several megabytes is no trouble', () => {
