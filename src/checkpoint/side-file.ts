@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { readText } from '../io/disk.ts';
 import { type Hashed, writeHashed } from '../io/hashing/write-hashed.ts';
-import { type JsonObject, LARGEST_OBJECT, parseJsonObject } from '../io/json/python-json.ts';
+import { CONFIG_LIMITS, type JsonObject, parseJsonObject } from '../io/json/python-json.ts';
 import { copyConfigFile } from '../io/json/strict-json.ts';
 
 /**
@@ -39,7 +39,8 @@ export async function readSideJson(
 ): Promise<JsonObject | undefined> {
   const file = sideFileCalled(files, name);
   if (file === undefined) return undefined;
-  return parseJsonObject(await readSideText(file, LARGEST_OBJECT), typeof file === 'string' ? file : name);
+  const { bytes, keys } = CONFIG_LIMITS;
+  return parseJsonObject(await readSideText(file, bytes), typeof file === 'string' ? file : name, keys);
 }
 
 /** Writes a small file to a path, and returns its size and SHA-256. Throws as `copyConfigFile` and `writeHashed` do. */

@@ -21,7 +21,7 @@ export async function completeTokenizer(files: readonly string[]): Promise<reado
   const find = (name: string) => files.find((file) => basename(file) === name);
   const whole = find('tokenizer.json');
   if (whole === undefined || (find('vocab.json') && find('merges.txt'))) return files;
-  const { data } = tokenizerSchema.safeParse(await readJsonObject(whole, LARGEST_TOKENIZER));
+  const { data } = tokenizerSchema.safeParse(await readJsonObject(whole, TOKENIZER_LIMITS));
   if (!data) return files; // another kind of tokenizer: the code that needs the files reports them as missing
   const { model, added_tokens } = data;
   const lines = model.merges.map((merge) => (typeof merge === 'string' ? merge : merge.join(' ')));
@@ -39,8 +39,8 @@ export async function completeTokenizer(files: readonly string[]): Promise<reado
   return [...files, ...made.filter(({ name }) => !find(name))];
 }
 
-/** Limit on the size of a `tokenizer.json`, in bytes: CLIP's has 2 MB, those of large vocabularies 20 MB. */
-const LARGEST_TOKENIZER = 32 << 20;
+/** Of a `tokenizer.json`: CLIP's has 2 MB and 50,000 keys, those of large vocabularies 20 MB. */
+const TOKENIZER_LIMITS = { bytes: 32 << 20, keys: 1_000_000 };
 
 /** By hand, as the next one: a schema would make an error of each of 100,000 that are none. */
 function isMerges(list: unknown): boolean {

@@ -1,6 +1,6 @@
 import { FileFormatError } from '../../errors.ts';
 import { readText } from '../disk.ts';
-import { jsonPieces, nestsTooDeep } from './json-text.ts';
+import { extentOf, jsonPieces, nestsTooDeep } from './json-text.ts';
 
 /** Any JSON object. */
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -66,19 +66,39 @@ function replaceByNaN(container: object, notANumber: string): void {
   }
 }
 
+/** Limits on a JSON file. */
+export interface JsonLimits {
+  readonly bytes: number;
+  /** Of all objects in it: each costs a hundred times what its characters do. */
+  readonly keys: number;
+}
+
 /** Limit on the size of a configuration or list, in bytes; those of the largest models have a tenth of it. */
 export const LARGEST_OBJECT = 4 << 20;
 
+/** Limits on them; a record may have more keys. */
+export const CONFIG_LIMITS: JsonLimits = { bytes: LARGEST_OBJECT, keys: 50_000 };
+
 /**
  * Reads a JSON file that Python wrote and that must hold an object. Throws `NotFoundError`, or `FileFormatError` for
- * anything else and for one of more than `most` bytes.
+ * anything else and for one beyond the limits.
  */
-export async function readJsonObject(path: string, most = LARGEST_OBJECT): Promise<JsonObject> {
-  return parseJsonObject(await readText(path, most), path);
+export async function readJsonObject(path: string, limits = CONFIG_LIMITS): Promise<JsonObject> {
+  return parseJsonObject(await readText(path, limits.bytes), path, limits.keys);
 }
 
-/** Parses JSON that Python wrote and that must hold an object; `file` names it in errors. Throws `FileFormatError` for anything else. */
-export function parseJsonObject(text: string, file: string): JsonObject {
+/**
+ * Parses JSON that Python wrote and that must hold an object; `file` names it in errors. Throws `FileFormatError` for anything else,
+ * and for one of more than `most` keys.
+ */
+export function parseJsonObject(text: string, file: string, most = Number.POSITIVE_INFINITY): JsonObject {
+  const { keys } = extentOf(text);
+  if (keys > most)
+    throw new FileFormatError({
+      problem: `${file} has more keys than any file of its kind.`,
+      details: { expected: `at most ${most.toLocaleString('en')}`, found: keys.toLocaleString('en') },
+      advice: DAMAGED,
+    });
   const value = parsePythonJson(text, file);
   if (isJsonObject(value)) return value;
   throw new FileFormatError({

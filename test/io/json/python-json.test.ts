@@ -3,6 +3,7 @@ import { FileFormatError, NotFoundError } from '../../../src/errors.ts';
 import { writeText } from '../../../src/io/disk.ts';
 import { parsePythonJson, readJsonObject } from '../../../src/io/json/python-json.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
+import { rejectionOf } from '../../support/thrown-by.ts';
 
 const at = temporaryFolder();
 
@@ -85,4 +86,14 @@ test('JSON that nests without end is refused before anybody walks through it', (
   );
   expect(parsePythonJson(nested(100), 'unet/config.json')).toHaveProperty('a');
   expect(parsePythonJson('["[[[", "{{{"]'.replace('[[[', '['.repeat(1000)), 'f')).toHaveLength(2);
+});
+
+test('a config of more keys than any has is refused before it is parsed', async () => {
+  const keys = (count: number) => `{${Array.from({ length: count }, (_, n) => `"k${n}": {"a:": 1}`).join()}}`;
+  await writeText(at('many.json'), keys(25_001).slice(0, -1)); // which is no JSON
+  const { problem, details } = await rejectionOf(readJsonObject(at('many.json')));
+  expect(problem).toBe(`${at('many.json')} has more keys than any file of its kind.`);
+  expect(details).toEqual({ expected: 'at most 50,000', found: '50,002' });
+  await writeText(at('all.json'), keys(25_000));
+  expect(Object.keys(await readJsonObject(at('all.json')))).toHaveLength(25_000);
 });
