@@ -68,8 +68,8 @@ export async function bundleSwiftResources(
   folder: string,
   context: Context = {},
 ): Promise<WrittenFile[]> {
+  const vocabulary = await swiftVocabulary(tokenizer); // first: a tokenizer that is none costs no compiling, and leaves nothing
   const written = await compileBundles(models, folder, context);
-  const vocabulary = await swiftVocabulary(tokenizer);
   for (const name of TOKENIZER_FILES) {
     const file = sideFileCalled(vocabulary, name);
     if (file !== undefined) written.push({ name, ...(await placeSideFile(file, join(folder, name))) });

@@ -1,9 +1,8 @@
-import { z } from 'zod';
-import { ConfigError, FileFormatError } from '../errors.ts';
-import { quote } from '../io/error-text.ts';
+import { FileFormatError } from '../errors.ts';
 import { parsePythonJson } from '../io/json/python-json.ts';
 import { readSideText, type SideFile, sideFileCalled, sideFileName } from './side-file.ts';
 import { addedTokens } from './tokenizer-files.ts';
+import { isVocab, type Vocab } from './tokenizer-parts.ts';
 
 /**
  * Apple's Swift package reads a vocabulary and merges, but no added tokens: it lower-cases the prompt, splits it at
@@ -20,7 +19,6 @@ export async function swiftVocabulary(files: readonly SideFile[]): Promise<reado
   const known = readVocabulary(await readSideText(vocab), sideFileName(vocab));
   const fresh = [...added].filter(([token]) => !Object.hasOwn(known, token));
   if (fresh.length === 0) return own;
-  checkAdded(fresh.map(([token]) => token));
   const all = (await readSideText(merges)).trimEnd().split('\n');
   const ranks = new Map(all.map((line, rank) => [line, rank]));
   for (const [token] of fresh) {
@@ -39,33 +37,12 @@ export async function swiftVocabulary(files: readonly SideFile[]): Promise<reado
   ];
 }
 
-const vocabulary = z.record(z.string(), z.number());
-
-function readVocabulary(text: string, file: string): Readonly<Record<string, number>> {
-  const { data } = vocabulary.safeParse(parsePythonJson(text, file));
-  if (data) return data;
+function readVocabulary(text: string, file: string): Vocab {
+  const vocab = parsePythonJson(text, file);
+  if (isVocab(vocab)) return vocab;
   throw new FileFormatError({
     problem: `${file} is not a table of tokens and their numbers.`,
     advice: 'Download the checkpoint again.',
-  });
-}
-
-/** Longer words, and more of them, than a tokenizer was ever taught: each takes time that grows with its square. */
-const LONGEST_TOKEN = 128;
-const MOST_LETTERS = 100_000;
-
-/** Throws `ConfigError` for added tokens that nobody added. */
-function checkAdded(tokens: readonly string[]): void {
-  const letters = tokens.reduce((sum, { length }) => sum + length, 0);
-  const long = tokens.find(({ length }) => length > LONGEST_TOKEN);
-  if (long === undefined && letters <= MOST_LETTERS) return;
-  throw new ConfigError({
-    problem: 'The tokenizer has added tokens that cannot be words of prompts.',
-    details: {
-      expected: `up to ${LONGEST_TOKEN} letters each, ${MOST_LETTERS.toLocaleString('en')} in all`,
-      found: long === undefined ? letters.toLocaleString('en') : quote(long),
-    },
-    advice: 'Check its added_tokens.json, or download the checkpoint again.',
   });
 }
 

@@ -95,8 +95,8 @@ export function readVocab(text: string): Vocab {
   });
 }
 
-/** By hand: a schema would make a copy of the 50,000 words. */
-function isVocab(value: unknown): value is Vocab {
+/** Whether a value is a table of token ids. By hand: a schema would make a copy of the 50,000 words. */
+export function isVocab(value: unknown): value is Vocab {
   const isTable = typeof value === 'object' && value !== null && !Array.isArray(value);
   return isTable && Object.values(value).every(isTokenId);
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import {
@@ -46,6 +46,16 @@ function tokenizerOf(folder: string): string[] {
 }
 
 const sha256 = (path: string): string => createHash('sha256').update(readFileSync(path)).digest('hex');
+
+test('a tokenizer that is none is told before anything is compiled', async () => {
+  const packages = await packagesOf('words', ['unet']);
+  writeFileSync(inFolder('words', 'added_tokens.json'), '{"<a>": -1}');
+  const tokenizer = [...tokenizerOf('words'), inFolder('words', 'added_tokens.json')];
+  const folder = inFolder('words', 'Resources');
+  const error = await rejectionOf(bundleSwiftResources({ packages, tokenizer, compiler: 'own' }, folder));
+  expect(error.problem).toContain('a number that none can have');
+  expect(existsSync(folder)).toBe(false);
+});
 
 test("Resources has what Apple's Swift package looks for, and every file is accounted for", async () => {
   const packages = await packagesOf('whole', ['text_encoder', 'unet', 'vae_decoder', 'vae_encoder']);

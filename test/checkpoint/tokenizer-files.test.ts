@@ -79,6 +79,43 @@ test.each([{ 7: { content: '<a>' }, 8: {} }, { 7: '<a>' }, { 7: { content: 5 } }
   },
 );
 
+/** Throws where anybody looks at it. */
+const unseen = new Proxy({}, { get: () => expect.fail('a token was looked at') });
+
+test('more added tokens than any tokenizer has are refused before they are looked at', () => {
+  const many = Object.fromEntries(Array.from({ length: 5_001 }, (_, n) => [n, unseen]));
+  const byNumber = thrownBy(() => tokensIn({}, { added_tokens_decoder: many }));
+  expect(byNumber).toBeInstanceOf(ConfigError);
+  expect(byNumber.problem).toBe(
+    "The tokenizer's tokenizer_config.json lists more added tokens than any tokenizer has.",
+  );
+  expect(byNumber.details).toEqual({ expected: 'at most 5,000', found: '5,001' });
+  expect(thrownBy(() => tokensIn(many)).problem).toContain('added_tokens.json lists more added tokens');
+});
+
+test('of added tokens that are none the first is told, and no error is made of the others', () => {
+  const [first, ...others] = Array.from({ length: 5_000 }, (_, n) => [n, n === 0 ? 'x' : unseen] as const);
+  const added_tokens_decoder = Object.fromEntries([first, ...others].filter((each) => each !== undefined));
+  expect(thrownBy(() => tokensIn({}, { added_tokens_decoder })).details).toEqual({
+    'added_tokens_decoder.0': 'expected keys and values, found "x"',
+  });
+});
+
+test.each(['', ' ', '1e3', '0x10', '-1', '7.5', '١'])(
+  'the number %j that lists a token is none',
+  (number) => {
+    const config = { added_tokens_decoder: { [number]: { content: '<a>' } } };
+    expect(thrownBy(() => tokensIn({}, config)).details.found).toBe(JSON.stringify(number));
+  },
+);
+
+test('added tokens that cannot be words are refused whoever reads them, so before anything is written', () => {
+  expect(thrownBy(() => tokensIn({ ['x'.repeat(129)]: 1 })).problem).toContain('cannot be words');
+  const many = Object.fromEntries(Array.from({ length: 1_001 }, (_, n) => [`${n}`.padEnd(100), n]));
+  expect(thrownBy(() => tokensIn(many)).details.found).toBe('100,100');
+  expect(tokensIn({ ['x'.repeat(128)]: 1 }).size).toBe(1);
+});
+
 test('a list of added tokens that is no table is told with its path', async () => {
   await writeText(at('list', 'added_tokens.json'), '["<a>"]');
   const { problem } = await rejectionOf(addedTokens([at('list', 'added_tokens.json')]));
@@ -137,9 +174,8 @@ describe('Apple’s Swift package merges an added token letter by letter', () =>
     ];
     await expect(swiftVocabulary(made(added, '{"a": 1'))).rejects.toBeInstanceOf(FileFormatError);
     await expect(swiftVocabulary(made(added, '{"a": "b"}'))).rejects.toThrow('not a table of tokens');
+    await expect(swiftVocabulary(made(added, '{"a": -1}'))).rejects.toThrow('not a table of tokens');
     await expect(swiftVocabulary(made({ ['x'.repeat(200_000)]: 49408 }))).rejects.toThrow('cannot be words');
-    const many = Object.fromEntries(Array.from({ length: 20_000 }, (_, n) => [`<${n}>`, n]));
-    await expect(swiftVocabulary(made(many))).rejects.toThrow('cannot be words');
     expect(await swiftVocabulary(made({ constructor: 49408 }))).toHaveLength(2);
   });
 

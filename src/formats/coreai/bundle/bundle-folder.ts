@@ -33,12 +33,12 @@ export async function bundleCoreAi(
   folder: string,
   { onProgress }: Context = {},
 ): Promise<WrittenFile[]> {
+  const vocabulary = await swiftVocabulary(tokenizer);
   const assets = (await listFolder(folder)).filter((name) => formatOfEnding(name) === 'aimodel');
   const contents = { ...about, assets };
   const metadata = await writeJson(join(folder, METADATA), folderMetadata(contents));
   const written: WrittenFile[] = [{ name: METADATA, ...metadata }];
   const notes = folderNotes(contents);
-  const vocabulary = await swiftVocabulary(tokenizer);
   for (const name of TOKENIZER_FILES) {
     const file = sideFileCalled(vocabulary, name);
     if (file) written.push({ name, ...(await placeSideFile(file, join(folder, name))) });
