@@ -4,7 +4,7 @@ import { ConfigError } from '../errors.ts';
 import { excerpt, quote, shown } from '../io/error-text.ts';
 import { isJsonObject, type JsonObject, readJsonObject } from '../io/json/python-json.ts';
 import { readSideJson, type SideFile } from './side-file.ts';
-import { isTokenId, LARGEST_TOKEN_ID, type Vocab } from './tokenizer-parts.ts';
+import { isTokenId, LARGEST_TOKEN_ID, twoNumbers, type Vocab } from './tokenizer-parts.ts';
 
 /**
  * A CLIP tokenizer is stored as `vocab.json` and `merges.txt`, or since transformers 5 as `tokenizer.json` alone.
@@ -83,13 +83,18 @@ export async function addedTokens(files: readonly SideFile[]): Promise<ReadonlyM
 
 /**
  * Ids of the tokens in an `added_tokens.json`, and in a `tokenizer_config.json`, which lists them by id. Throws `ConfigError` for
- * what is no token, numbers that none can have, and more tokens than anybody adds.
+ * what is no token, numbers that none can have, two for one token, and more tokens than anybody adds.
  */
 export function tokensIn(list: JsonObject = {}, config: JsonObject = {}): ReadonlyMap<string, number> {
-  const tokens = new Map([
+  const tokens = new Map<string, number>();
+  for (const [token, id] of [
     ...numbered(tokensByNumber(config.added_tokens_decoder ?? {}), CONFIG),
     ...numbered(entriesOf(list, LIST), LIST),
-  ]);
+  ]) {
+    const known = tokens.get(token) ?? id;
+    if (known !== id) throw twoNumbers(token, known, id);
+    if (token !== '') tokens.set(token, id); // one without letters is in no prompt: transformers leaves it out, too
+  }
   checkWords([...tokens.keys()]);
   return tokens;
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ConfigError, FileFormatError } from '../errors.ts';
-import { quote } from '../io/error-text.ts';
+import { quote, shown } from '../io/error-text.ts';
 
 /** Larger than any vocabulary, and still an index of a tensor. */
 export const LARGEST_TOKEN_ID = 2 ** 24;
@@ -36,7 +36,41 @@ export interface TokenizerParts {
  * vocabulary lacks a special token.
  */
 export function tokenizerParts(files: ClipTokenizerFiles, vocab = readVocab(files.vocab)): TokenizerParts {
+  checkSides(files.config);
+  checkNumbers(vocab, files.added);
   return { vocab, merges: mergesOf(files.merges, vocab), special: specialTokens(files, vocab) };
+}
+
+/** Prompts are cut and filled up at their ends, unless a config says otherwise. */
+function checkSides(config: ClipTokenizerFiles['config'] = {}): void {
+  for (const key of ['padding_side', 'truncation_side']) {
+    const side = Object.hasOwn(config, key) ? config[key] : RIGHT;
+    if (side === RIGHT) continue;
+    throw new ConfigError({
+      problem: `The tokenizer's ${key} is not supported.`,
+      details: { expected: quote(RIGHT), found: shown(side) },
+      advice: `Remove ${key} from its tokenizer_config.json, or use another checkpoint.`,
+    });
+  }
+}
+
+const RIGHT = 'right';
+
+/** Throws `ConfigError` for an added token that the vocabulary has with another number: which of them is meant, nobody knows. */
+function checkNumbers(vocab: Vocab, added: ClipTokenizerFiles['added'] = new Map()): void {
+  for (const [token, id] of added) {
+    const known = Object.hasOwn(vocab, token) ? vocab[token] : id;
+    if (known !== id) throw twoNumbers(token, known, id);
+  }
+}
+
+/** Two files of a tokenizer, or two places of one, contradict each other. */
+export function twoNumbers(token: string, one: unknown, other: unknown): ConfigError {
+  return new ConfigError({
+    problem: `The tokenizer's files give the token ${quote(token)} two numbers.`,
+    details: { expected: 'one of its own', found: `${shown(one)} and ${shown(other)}` },
+    advice: 'Download the checkpoint again.',
+  });
 }
 
 /** A token with a meaning of its own. */
@@ -64,15 +98,13 @@ function specialTokens(
   vocab: Vocab,
 ): SpecialTokens {
   const find = (key: string, fallback: string): SpecialToken => {
-    const { data: token } = tokenSchema.safeParse(specialTokensMap[key] ?? config[key] ?? fallback);
+    const given = specialTokensMap[key] ?? config[key] ?? fallback;
+    const { data: token } = tokenSchema.safeParse(given);
     const id = token && Object.hasOwn(vocab, token.content) ? vocab[token.content] : undefined;
     if (token && id !== undefined) return { ...token, id };
     throw new ConfigError({
       problem: `The tokenizer's ${key} is not in its vocabulary.`,
-      details: {
-        expected: 'a token of vocab.json',
-        found: token?.content ?? 'something that is not a token',
-      },
+      details: { expected: 'a token of vocab.json', found: shown(token?.content ?? given) },
       advice: 'vocab.json and special_tokens_map.json must come from the same checkpoint.',
     });
   };

@@ -116,6 +116,14 @@ test('added tokens that cannot be words are refused whoever reads them, so befor
   expect(tokensIn({ ['x'.repeat(128)]: 1 }).size).toBe(1);
 });
 
+test('a token with two numbers is refused, and one without letters left out, as by transformers', () => {
+  const twice = { added_tokens_decoder: { 7: { content: 'zz' }, 8: { content: 'zz' } } };
+  expect(thrownBy(() => tokensIn({}, twice)).details.found).toBe('7 and 8');
+  const decoder = { added_tokens_decoder: { 7: { content: 'zz' } } };
+  expect(thrownBy(() => tokensIn({ zz: 8 }, decoder)).details.found).toBe('7 and 8');
+  expect(tokensIn({ zz: 7, '': 9 }, decoder)).toEqual(new Map([['zz', 7]]));
+});
+
 test('a list of added tokens that is no table is told with its path', async () => {
   await writeText(at('list', 'added_tokens.json'), '["<a>"]');
   const { problem } = await rejectionOf(addedTokens([at('list', 'added_tokens.json')]));

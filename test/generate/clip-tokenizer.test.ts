@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { ConfigError, FileFormatError, RequestError } from '../../src/errors.ts';
 import { ClipTokenizer } from '../../src/generate/clip-tokenizer.ts';
+import { thrownBy } from '../support/thrown-by.ts';
 
 const folder = new URL('../../models/sd-shapes/tokenizer/', import.meta.url);
 const text = (file: string) => readFileSync(new URL(file, folder), 'utf8');
@@ -65,6 +66,38 @@ test.each(['constructor', 'toString', '__proto__'])('%s is no token that every v
 test.each([-1, 1.5, 2 ** 40])('%d is no number of a token', (id) => {
   const vocab = JSON.stringify({ ...JSON.parse(files.vocab), odd: id });
   expect(() => ClipTokenizer.fromFiles({ ...files, vocab })).toThrow(FileFormatError);
+});
+
+test.each([
+  ['padding_side', 'left', '"left"'],
+  ['truncation_side', 'left', '"left"'],
+  ['padding_side', null, 'null'],
+  ['truncation_side', 5, '5'],
+])('%s is the right one, or refused: %j', (key, side, found) => {
+  const config = { ...files.config, [key]: side };
+  const error = thrownBy(() => ClipTokenizer.fromFiles({ ...files, config }));
+  expect(error).toBeInstanceOf(ConfigError);
+  expect(error.details).toEqual({ expected: '"right"', found });
+  expect(ClipTokenizer.fromFiles({ ...files, config: { ...config, [key]: 'right' } }).size).toBe(49408);
+});
+
+test('an added token that the vocabulary has with another number is refused', () => {
+  const { problem, details } = thrownBy(() =>
+    ClipTokenizer.fromFiles({ ...files, added: new Map([['a</w>', 7]]) }),
+  );
+  expect(problem).toBe('The tokenizer\'s files give the token "a</w>" two numbers.');
+  expect(details.found).toBe('320 and 7');
+  expect(ClipTokenizer.fromFiles({ ...files, added: new Map([['a</w>', 320]]) }).size).toBe(49408);
+});
+
+test.each([
+  [5, '5'],
+  [[], '[]'],
+  [{ content: '' }, '""'],
+  [' ', '" "'],
+])('a special token that is none is shown: %j', (unk_token, found) => {
+  const specialTokensMap = { ...files.specialTokensMap, unk_token };
+  expect(thrownBy(() => ClipTokenizer.fromFiles({ ...files, specialTokensMap })).details.found).toBe(found);
 });
 
 test('a padding token that the vocabulary lacks is refused', () => {

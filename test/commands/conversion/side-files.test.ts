@@ -124,6 +124,12 @@ test.each([
   [SCHEDULER, scheduler({ _class_name: 'NewScheduler' }), 'the scheduler is copied as it is'],
   [SCHEDULER, scheduler({ new_option: 7 }), '"new_option" that sdconvert does not support'],
   ['tokenizer/special_tokens_map.json', '{"bos_token": "constructor"}', 'bos_token is not in its vocabulary'],
+  [
+    'tokenizer/tokenizer_config.json',
+    '{"padding_side": "left"}',
+    "tokenizer's padding_side is not supported.",
+  ],
+  ['tokenizer/added_tokens.json', '{"photo</w>": 7}', 'token "photo</w>" two numbers. Expected'],
 ])('%s: %j, which others may know, is told and copied', async (name, text, message) => {
   const { notes } = await withFile(name, text)({ dryRun: true });
   expect(notes).toEqual([expect.stringContaining(message)]);
@@ -145,6 +151,32 @@ test.each([
   const { notes } = await withFile(name, text)({ dryRun: true });
   expect(notes).toEqual([message]);
   rmSync(at('checkpoint', name));
+});
+
+const [merges, vocab] = ['tokenizer/merges.txt', 'tokenizer/vocab.json'].map((name) =>
+  readFileSync(join(sdShapes, name), 'utf8').trimEnd(),
+);
+
+test.each([
+  ['tokenizer/merges.txt', merges?.split('\n').slice(0, 40_001).join('\n') ?? '', '40,000 merges', '48,894'],
+  ['tokenizer/merges.txt', '#version: 0.2\n', '0 merges', '48,894'],
+  ['tokenizer/merges.txt', merges?.replaceAll('\n', '\r') ?? '', '0 merges', '48,894'],
+  ['tokenizer/merges.txt', `${merges}\n${merges}`, '97,789 merges', '48,894'],
+  ['tokenizer/vocab.json', vocab?.replace(/"photo<\/w>": *\d+, */, '') ?? '', '48,894 merges', '48,893'],
+])(
+  '%s: words that no merge makes, or merges that make none, are told: %#',
+  async (name, text, has, words) => {
+    expect((await withFile(name, text)({ dryRun: true })).notes).toEqual([
+      `the tokenizer has ${has}, and its vocab.json words for ${words}: one of them may be cut off, or of another tokenizer, and prompts are read otherwise.`,
+    ]);
+  },
+);
+
+test('words of one number are told', async () => {
+  const text = vocab?.replace(/("photo<\/w>": *)\d+/, '$1320') ?? '';
+  expect((await withFile('tokenizer/vocab.json', text)({ dryRun: true })).notes).toEqual([
+    'the tokenizer gives 1 words the numbers of others in its vocab.json.',
+  ]);
 });
 
 test('what is not copied need not be what it should be', async () => {
