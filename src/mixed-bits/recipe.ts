@@ -1,8 +1,10 @@
 import { z } from 'zod';
 import { FileFormatError, RequestError } from '../errors.ts';
 import { checkArguments, list, text } from '../io/check-call.ts';
-import { shown } from '../io/error-text.ts';
-import { type JsonObject, readJsonObject } from '../io/json/python-json.ts';
+import { exists, readText } from '../io/disk.ts';
+import { excerpt, firstOf, quote, shown } from '../io/error-text.ts';
+import { duplicateKey } from '../io/json/json-text.ts';
+import { CONFIG_LIMITS, type JsonObject, parseJsonObject } from '../io/json/python-json.ts';
 import { writeJson } from '../io/json/strict-json.ts';
 import { paletteBits } from '../quantize/palette/palette.ts';
 import { plainName, type QuantizationPlan } from '../quantize/plan.ts';
@@ -21,21 +23,48 @@ const severalSchema = z.object({ recipes: z.record(z.string(), recipeSchema) });
 
 /**
  * Reads a recipe: `{ "down_blocks.0.….to_q": 4, … }`, as sdconvert and Apple's converter write it. A file of Apple's
- * with several takes the name of one behind a `#`. Throws `FileFormatError` for unknown bits or what is no recipe,
- * `RequestError` when it is not said which of several.
+ * with several takes the name of one behind a `#`. Throws `FileFormatError` for unknown bits, for two of one weight or what is no
+ * recipe, `RequestError` when it is not said which of several.
  *
  * @example await readRecipe('sdxl_palettization_recipe.json#recipe_4.04_bit_mixedpalette')
  */
 export async function readRecipe(argument: string): Promise<Recipe> {
   checkArguments('readRecipe', { path: [argument, text] });
-  const [path = '', chosen] = argument.split('#', 2);
-  const json = await readJsonObject(path);
+  const [path, chosen] = await pathAndName(argument);
+  const { bytes, keys } = CONFIG_LIMITS;
+  const written = await readText(path, bytes);
+  const json = parseJsonObject(written, path, keys);
+  const twice = duplicateKey(written);
+  if (twice !== undefined) throw notARecipe(path, { found: `two entries of ${quote(twice)}` });
   const found =
     'recipes' in json
       ? pick(parse(severalSchema, json, path).recipes, path, chosen)
       : parse(recipeSchema, json, path);
-  if (Object.keys(found).length === 0) throw notARecipe(path, { found: 'no weights' });
-  return new Map(Object.entries(found));
+  const recipe = new Map(Object.entries(found));
+  if (recipe.size === 0) throw notARecipe(path, { found: 'no weights' });
+  checkOneEach(recipe, path);
+  return recipe;
+}
+
+/** A file may have a `#` in its own name, and so may a recipe. */
+async function pathAndName(argument: string): Promise<readonly [path: string, name: string | undefined]> {
+  const at = argument.indexOf('#');
+  return at < 1 || (await exists(argument))
+    ? [argument, undefined]
+    : [argument.slice(0, at), argument.slice(at + 1)];
+}
+
+/** Throws `FileFormatError` where two names are those of one weight, and their bits differ. */
+function checkOneEach(recipe: Recipe, path: string): void {
+  const first = new Map<string, string>();
+  for (const [name, bits] of recipe) {
+    const other = first.get(weightKey(name));
+    if (other === undefined) first.set(weightKey(name), name);
+    else if (recipe.get(other) !== bits)
+      throw notARecipe(path, {
+        found: `${recipe.get(other)} bits for ${quote(other)}, and ${bits} for ${quote(name)}: one weight`,
+      });
+  }
 }
 
 function parse<Schema extends z.ZodType>(schema: Schema, json: JsonObject, path: string): z.output<Schema> {
@@ -66,10 +95,13 @@ function pick(
   const only = names.length === 1 ? names[0] : undefined;
   const recipe = Object.entries(recipes).find(([name]) => name === (chosen ?? only))?.[1];
   if (recipe) return recipe;
+  const [first] = names;
+  if (first === undefined) throw notARecipe(path, { found: 'no recipes' });
   throw new RequestError({
-    problem: chosen === undefined ? `${path} has several recipes.` : `${path} has no recipe ${chosen}.`,
-    details: { 'it has': names.join(', ') },
-    advice: `Name one: ${path}#${names[0] ?? 'NAME'}`,
+    problem:
+      chosen === undefined ? `${path} has several recipes.` : `${path} has no recipe ${excerpt(chosen)}.`,
+    details: { 'it has': firstOf(names) },
+    advice: `Name one: ${path}#${excerpt(first)}`,
   });
 }
 

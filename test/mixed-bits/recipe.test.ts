@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { namesWithoutWeight, planRecipe, readRecipe } from '../../src/mixed-bits/recipe.ts';
 import type { QuantizableWeight } from '../../src/quantize/plan.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
+import { rejectionOf } from '../support/thrown-by.ts';
 
 const at = temporaryFolder();
 
@@ -55,6 +56,37 @@ test('several recipes and none named: the error lists them', async () => {
   const file = written({ recipes: { a: { conv_out: 4 }, b: { conv_out: 6 } } });
   await expect(readRecipe(file)).rejects.toThrow(/has several recipes[\s\S]*a, b[\s\S]*#a/);
   await expect(readRecipe(`${file}#c`)).rejects.toThrow(/has no recipe c/);
+});
+
+test('a recipe whose name has a #, in a file whose name has one', async () => {
+  const file = at('recipe#1.json');
+  writeFileSync(file, JSON.stringify({ recipes: { 'a#b': { conv_out: 4 }, a: { conv_out: 6 } } }));
+  await expect(readRecipe(file)).rejects.toThrow(`${file} has several recipes.`);
+  const several = written({ recipes: { 'a#b': { conv_out: 4 }, a: { conv_out: 6 } } });
+  expect(await readRecipe(`${several}#a#b`)).toEqual(new Map([['conv_out', 4]]));
+  await expect(readRecipe(`${several}#a#c`)).rejects.toThrow('has no recipe a#c.');
+  await expect(readRecipe('#a')).rejects.toThrow('#a does not exist.');
+});
+
+test('names of recipes are shown cut, and a file that has none is told as such', async () => {
+  const many = Object.fromEntries(Array.from({ length: 20_000 }, (_, n) => [`${n}`.padEnd(90), {}]));
+  const { message } = await rejectionOf(readRecipe(`${written({ recipes: many })}#${'x'.repeat(5_000)}`));
+  expect(message.length).toBeLessThan(2_000);
+  const none = await rejectionOf(readRecipe(written({ recipes: {} })));
+  expect(none.details).toEqual({ found: 'no recipes' });
+});
+
+test('two entries of one weight are refused, unless they say the same', async () => {
+  const twice = { conv_out: 8, 'conv_out.weight': 4 };
+  const error = await rejectionOf(readRecipe(written(twice)));
+  expect(error.details).toEqual({
+    found: '8 bits for "conv_out", and 4 for "conv_out.weight": one weight',
+  });
+  expect((await readRecipe(written({ ...twice, 'conv_out.weight': 8 }))).size).toBe(2);
+  writeFileSync(at('twice.json'), '{"conv_out": 8, "conv_in": 4, "conv_out": 4}');
+  const same = await rejectionOf(readRecipe(at('twice.json')));
+  expect(same.problem).toBe(`${at('twice.json')} is not a recipe of bits.`);
+  expect(same.details).toEqual({ found: 'two entries of "conv_out"' });
 });
 
 test('unknown bits are refused, naming weight and bits', async () => {
