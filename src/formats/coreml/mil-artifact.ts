@@ -8,6 +8,7 @@ import { runnableTranslated, runTranslated, type Translatable } from '../onnx/tr
 import { withTokensFirst } from './client-edges.ts';
 import { type MilModel, mainFunction } from './mil/mil-model.ts';
 import type { Model } from './mil/mil-schema.ts';
+import { verifiedDescription } from './mil/verify-description.ts';
 import { packageContents, packageFiles } from './package/package.ts';
 import { streamedModel } from './package/streamed-model.ts';
 import { quantizeMil } from './quantize/quantize-mil.ts';
@@ -33,7 +34,7 @@ export function milArtifact<F extends CoreMlFormat>(
 ): StoredArtifact<F> {
   let opened: Promise<MilModel> | undefined;
   const model = () => {
-    opened ??= open(path);
+    opened ??= open(path).then(verifiedDescription);
     return opened;
   };
   return {

@@ -1,10 +1,12 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { milDTypes } from '../../../src/formats/coreml/mil/mil-dtype.ts';
+import { programFunctions, tensorTypeOf } from '../../../src/formats/coreml/mil/mil-program.ts';
 import {
   encodeModel,
   type FeatureDescription,
   type Model,
+  type Program,
 } from '../../../src/formats/coreml/mil/mil-schema.ts';
 import { parseMilText } from '../../../src/formats/coreml/mil/parse-mil-text.ts';
 
@@ -25,13 +27,18 @@ export const smallText = `program(1.0)
         } -> (y);
 }`;
 
-/** A model of this program, with inputs \`x\` and \`a\` and output \`y\`. */
+/** A model of this program, with inputs \`x\` and \`a\` and output \`y\`; of another text's, with what that takes and gives. */
 export function smallModel({ text = smallText, specificationVersion = 7 } = {}): Model {
+  const mlProgram = parseMilText(text, 'model.mil');
   return {
     specificationVersion,
     description: {
-      input: [feature('x', [1, 4]), feature('a', [1, 4])],
-      output: [feature('y', [1, 8], milDTypes.fp16.array)],
+      ...(text === smallText
+        ? {
+            input: [feature('x', [1, 4]), feature('a', [1, 4])],
+            output: [feature('y', [1, 8], milDTypes.fp16.array)],
+          }
+        : featuresOf(mlProgram)),
       predictedFeatureName: '',
       predictedProbabilitiesName: '',
       state: [],
@@ -47,7 +54,23 @@ export function smallModel({ text = smallText, specificationVersion = 7 } = {}):
       },
     },
     isUpdatable: false,
-    mlProgram: parseMilText(text, 'model.mil'),
+    mlProgram,
+  };
+}
+
+/** What the first function of a program takes and gives; an output's shape is not said. */
+function featuresOf(program: Program) {
+  const [main] = programFunctions(program);
+  if (!main) return { input: [], output: [] };
+  const { function: fn, block } = main;
+  return {
+    input: fn.inputs.map(({ name, type }) =>
+      feature(
+        name,
+        (tensorTypeOf(type)?.shape ?? []).map((size) => size ?? 1),
+      ),
+    ),
+    output: block.outputs.map((name) => feature(name, [])),
   };
 }
 

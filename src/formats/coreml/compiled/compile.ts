@@ -10,6 +10,7 @@ import { FLEXIBLE_SHAPES, flexibleShapes } from '../mil/flexible-shapes.ts';
 import { featuresByFunction, type MilModel } from '../mil/mil-model.ts';
 import { encodeDescription, type ModelDescription } from '../mil/mil-schema.ts';
 import { printMilProgram } from '../mil/mil-text.ts';
+import { verifiedDescription } from '../mil/verify-description.ts';
 import { openMlPackage, packageModelFile } from '../package/read-package.ts';
 import { weightFilePath } from '../package/weight-blobs.ts';
 import { writeContainer } from './compiled-container.ts';
@@ -63,7 +64,7 @@ export async function compileMlPackage(
 ): Promise<void> {
   throwIfInterrupted(signal);
   const modelFile = await packageModelFile(packagePath);
-  const opened = await openMlPackage(packagePath);
+  const opened = await verifiedDescription(await openMlPackage(packagePath));
   const named = outputNames ? withOutputNames(opened, new Map(Object.entries(outputNames))) : opened;
   const model = added ? withMetadata(named, added(opened.description)) : named;
   try {

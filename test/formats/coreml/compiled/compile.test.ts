@@ -179,7 +179,10 @@ test('what cannot be compiled here is refused before anything is written', async
   const { description } = model;
   for (const [name, broken] of [
     ['future', smallModel({ specificationVersion: 10 })],
-    ['image', { ...model, description: description && { ...description, input: [image] } }],
+    [
+      'image',
+      { ...model, description: description && { ...description, input: [image, feature('a', [1, 4])] } },
+    ],
   ] as const) {
     const path = writeSmallPackage(at(`${name}.mlpackage`), { model: broken });
     await expect(compileMlPackage(path, at(`${name}.mlmodelc`))).rejects.toThrow(UnsupportedModelError);
