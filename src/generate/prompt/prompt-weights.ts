@@ -68,7 +68,12 @@ class Reader {
   }
 
   #addWords(text: string): void {
-    for (const [i, words] of text.split(/\s*\bBREAK\b\s*/).entries()) this.#add(words, i > 0);
+    // Space is cut off afterwards: to look for it before each word takes a long space's square of time.
+    const all = text.split(/\bBREAK\b/);
+    for (const [i, words] of all.entries()) {
+      const begun = i > 0 ? words.trimStart() : words;
+      this.#add(i < all.length - 1 ? begun.trimEnd() : begun, i > 0);
+    }
   }
 
   #add(text: string, breaks = false): void {
