@@ -1,6 +1,7 @@
 import type { Runner } from '../../src/formats/runner.ts';
 import { imageFromTensor } from '../../src/generate/image-tensor.ts';
 import { latentEncoder } from '../../src/generate/latent-encoder.ts';
+import { areFinite, lostInDecoder, lostInLatents } from '../../src/generate/lost-numbers.ts';
 import { type Beginning, beginWithNoise } from '../../src/generate/pipelines/beginning.ts';
 import { denoise } from '../../src/generate/pipelines/denoise.ts';
 import { classifierFree, unguided } from '../../src/generate/pipelines/guidance.ts';
@@ -37,8 +38,9 @@ export async function draw(page: Encoding, request: DrawRequest, drawing: Drawin
   const { pictures, timesteps } = await begin(page, request, normal, drawing);
   // A decoder beside the UNet, for pictures of the steps; loading it after each would take longer than the step.
   const beside = request.showsSteps ? ['vae_decoder'] : [];
-  const decodeWith = (latents: TensorData<'f32'>) =>
-    networks.use('vae_decoder', drawing, (decoder) => decode(decoder, plan, latents), ['unet']);
+  const lost = () => drawing.onNote(lostInDecoder(request.prompt));
+  const decodeWith = (latents: TensorData<'f32'>, onLost = () => {}) =>
+    networks.use('vae_decoder', drawing, (decoder) => decode(decoder, plan, latents, onLost), ['unet']);
   if (request.showsSteps) await networks.use('vae_decoder', drawing, async () => {});
   let seconds = 0;
   const [latents] = await networks.use(
@@ -65,7 +67,9 @@ export async function draw(page: Encoding, request: DrawRequest, drawing: Drawin
     beside,
   );
   if (!latents) throw new Error('Nothing was drawn.');
-  return { picture: await decodeWith(latents), secondsPerStep: seconds / timesteps.length };
+  if (!areFinite(latents)) drawing.onNote(lostInLatents(request.prompt));
+  const picture = await decodeWith(latents, areFinite(latents) ? lost : undefined);
+  return { picture, secondsPerStep: seconds / timesteps.length };
 }
 
 /** Lets messages in: a run of a model blocks the worker. */
@@ -94,8 +98,11 @@ async function decode(
   decoder: Runner,
   { latents: { scale } }: WebPlan,
   latents: TensorData<'f32'>,
+  onLost: () => void,
 ): Promise<Pixels> {
-  const { shape, data } = await decodeLatents(decoder, latents, scale);
+  const decoded = await decodeLatents(decoder, latents, scale);
+  if (!areFinite(decoded)) onLost();
+  const { shape, data } = decoded;
   const [, , height = 0, width = 0] = shape;
   const image = imageFromTensor(data, width, height);
   return { ...image, data: Uint8Array.from(image.data) };

@@ -6,6 +6,7 @@ import { isInappropriate } from '../../generate/check-safety.ts';
 import { contactSheet } from '../../generate/contact-sheet.ts';
 import type { Image } from '../../generate/image.ts';
 import { imageFromTensor } from '../../generate/image-tensor.ts';
+import { areFinite, lostInDecoder, lostInLatents } from '../../generate/lost-numbers.ts';
 import { pictureName } from '../../generate/picture-name.ts';
 import { encodePng } from '../../generate/png.ts';
 import { runInTiles } from '../../generate/run-in-tiles.ts';
@@ -83,13 +84,18 @@ async function decodeAll(
 ): Promise<Decoded[]> {
   const [first] = drawn;
   if (!first) return [];
-  for (const message of notesOnLost(drawn)) onProgress?.({ type: 'note', message });
+  const note = (message: string) => onProgress?.({ type: 'note', message });
+  const lost = lostPrompts(drawn);
+  for (const prompt of lost) note(lostInLatents(prompt));
   return first.drawing.networks.use('vae_decoder', async (decoder) => {
     const pictures: Decoded[] = [];
     const decode = async (from: DrawnLatents, latents: readonly TensorData<'f32'>[], step?: number) => {
       for (const [index, each] of latents.entries()) {
         throwIfInterrupted(signal);
-        const image = await decodePicture(from.drawing, decoder, each);
+        const image = await decodePicture(from.drawing, decoder, each, (prompt) => {
+          if (!lost.has(prompt)) note(lostInDecoder(prompt));
+          lost.add(prompt);
+        });
         const kind = step === undefined ? 'picture' : 'step';
         pictures.push({ kind, isWithheld: false, from, index, image, ...(step !== undefined && { step }) });
       }
@@ -100,24 +106,27 @@ async function decodeAll(
   });
 }
 
-/** A sentence for each prompt of which a picture became numbers that are none. */
-function notesOnLost(drawn: readonly DrawnLatents[]): string[] {
-  const lost = drawn.filter(({ latents }) => latents.some(({ data }) => !data.every(Number.isFinite)));
-  return [...new Set(lost.map(({ drawing: { prompt } }) => prompt))].map(
-    (prompt) =>
-      `“${prompt}” became numbers that are not finite, and its picture shows nothing: take another --scheduler or --guidance-scale, or a model in float32.`,
-  );
+/** The prompts of which a picture became numbers that are none. */
+function lostPrompts(drawn: readonly DrawnLatents[]): Set<string> {
+  const lost = drawn.filter(({ latents }) => !latents.every(areFinite));
+  return new Set(lost.map(({ drawing: { prompt } }) => prompt));
 }
 
-/** Decodes the latents of one picture, with the decoder of its drawing. Throws what running throws. */
+/**
+ * Decodes the latents of one picture, with the decoder of its drawing; `onLost` is told its prompt where that makes numbers that are
+ * none. Throws what running throws.
+ */
 export async function decodePicture(
-  { settings, request }: Drawing,
+  { settings, request, prompt }: Drawing,
   decoder: Runner,
   latents: TensorData<'f32'>,
+  onLost: (prompt: string) => void,
 ): Promise<Image & { readonly channels: 3 }> {
   const decode = (tile: TensorData<'f32'>) => decodeLatents(decoder, tile, settings.latentScale);
   const sizes = { input: settings.vaePixels / PIXELS, output: settings.vaePixels };
-  const { shape, data } = await (request.vaeTiling ? runInTiles(latents, sizes, decode) : decode(latents));
+  const decoded = await (request.vaeTiling ? runInTiles(latents, sizes, decode) : decode(latents));
+  if (!areFinite(decoded)) onLost(prompt);
+  const { shape, data } = decoded;
   const [, , height = 0, width = 0] = shape;
   return imageFromTensor(data, width, height);
 }

@@ -6,6 +6,7 @@ import { RequestError } from '../../errors.ts';
 import { type DrawingFolder, findDrawingFolder, requireModel } from '../../generate/drawing-folder.ts';
 import type { Image } from '../../generate/image.ts';
 import { pixelsOf } from '../../generate/image-tensor.ts';
+import { areFinite, lostInDecoder, lostInLatents } from '../../generate/lost-numbers.ts';
 import { LoadedNetwork } from '../../generate/networks.ts';
 import { makeTemporaryFolder } from '../../io/temporary-folder.ts';
 import type { Card } from '../../report/card.ts';
@@ -137,7 +138,11 @@ async function drawMixes(
   });
   const pictures = await inOrder(mixes, ['vae_decoder'], async ({ name, drawing: own }) => {
     const drawn = found(latents, name === 'vae_decoder' ? 'float32' : name);
-    return own.networks.use('vae_decoder', (decoder) => decodePicture(own, decoder, drawn));
+    const onLost = (prompt: string) => {
+      const sentence = areFinite(drawn) ? lostInDecoder(prompt) : lostInLatents(prompt);
+      context.onProgress?.({ type: 'note', message: `with ${name}: ${sentence}` });
+    };
+    return own.networks.use('vae_decoder', (decoder) => decodePicture(own, decoder, drawn, onLost));
   });
   return new Map(mixes.map(({ name }) => [name, found(pictures, name)]));
 }
