@@ -3,6 +3,7 @@ import type { Device, DrawRequest, FromWorker, ToWorker } from '../messages.ts';
 import { DrawnPicture } from './drawn-picture.ts';
 import { fill, readRequest, showDemo } from './form.ts';
 import { PictureDrop } from './picture-drop.ts';
+import { readPlan } from './read-plan.ts';
 
 /** The page: a form, a picture, and a worker that draws. */
 
@@ -29,7 +30,7 @@ async function start(): Promise<void> {
   const response = await fetch('plan.json').catch(() => undefined);
   if (!response?.ok)
     throw new Error('plan.json is missing: serve the whole folder, for example with sdconvert serve.');
-  const plan: WebPlan = await response.json();
+  const plan = readPlan(await response.text());
   text('title', `Draw with ${plan.title}`);
   document.title = `Draw with ${plan.title}`;
   text('kept', `(${megabytes(sizeOf(plan))}, downloaded once)`);

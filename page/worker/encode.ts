@@ -1,3 +1,4 @@
+import { SdConvertError } from '../../src/errors.ts';
 import { ClipTokenizer } from '../../src/generate/clip-tokenizer.ts';
 import { encodeConditioning } from '../../src/generate/encode-conditioning.ts';
 import { withGuidanceScale } from '../../src/generate/pipelines/guidance-embedding.ts';
@@ -45,6 +46,11 @@ async function openTokenizer(plan: WebPlan, name: string, files: WeightFiles, fo
   const file = plan.tokenizers[name];
   if (!file) throw new Error(`The page has no tokenizer for ${name}.`);
   const text = new TextDecoder().decode(await files.read(file, following));
-  const { added, ...rest }: WebTokenizer = JSON.parse(text);
-  return ClipTokenizer.fromFiles({ ...rest, added: new Map(added) });
+  try {
+    const { added, ...rest }: WebTokenizer = JSON.parse(text);
+    return ClipTokenizer.fromFiles({ ...rest, added: new Map(added) });
+  } catch (error) {
+    const found = error instanceof SdConvertError ? error.problem : 'it holds something else';
+    throw new Error(`${file.path} is no tokenizer (${found}): make the page again.`);
+  }
 }

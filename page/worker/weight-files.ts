@@ -131,7 +131,9 @@ interface Downloading {
 async function downloadFrom(offset: number, { file, bytes, store, following }: Downloading): Promise<number> {
   const { signal, onBytes } = following;
   const headers: HeadersInit = offset > 0 ? { Range: `bytes=${offset}-` } : {};
-  const response = await fetch(file.path, { signal, headers });
+  // A name of another tool's file may have what an address reads as something else.
+  const address = file.path.split('/').map(encodeURIComponent).join('/');
+  const response = await fetch(address, { signal, headers });
   if (!response.ok || !response.body)
     throw new FileError(`${file.path} cannot be downloaded: the server answers ${response.status}.`);
   let done = response.status === 206 ? offset : 0;

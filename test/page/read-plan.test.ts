@@ -1,0 +1,74 @@
+import { describe, expect, test } from 'vitest';
+import { readPlan } from '../../page/ui/read-plan.ts';
+
+const sha256 = 'a'.repeat(64);
+const file = { path: 'models/unet/model.onnx', byteLength: 1, sha256 };
+const plan = {
+  title: '<img src=x onerror=alert(1)>',
+  unet: { family: 'sd1', size: [64, 64], multiple: 8 },
+  latents: { channels: 4, pixels: 8, scale: { factor: 0.18215, shift: 0 } },
+  models: { unet: { model: file, data: [{ ...file, name: 'model.onnx_data' }], isFloat16: true } },
+  tokenizers: { text_encoder: file },
+  scheduler: { _class_name: 'PNDMScheduler' },
+  schedulers: ['pndm'],
+  zerosForEmptyPrompt: false,
+  memory: { wasm: 1e9, webGpu: 1e9 },
+  demo: { prompt: 'a red circle', seed: 7, steps: 20, guidanceScale: 7.5, picture: file },
+};
+
+/** The sentence that refuses a plan with something else in it. */
+function refusalOf(change: object): string {
+  try {
+    readPlan(JSON.stringify({ ...plan, ...change }));
+    return 'accepted';
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+describe('the plan of a page is checked before anything is fetched, allocated or shown', () => {
+  test('one that sdconvert web wrote is read as it is', () => {
+    expect(readPlan(JSON.stringify(plan))).toEqual(plan);
+    const { demo: _, ...withoutDemo } = plan;
+    expect(readPlan(JSON.stringify(withoutDemo))).toEqual(withoutDemo);
+  });
+
+  test.each(['', '{', 'null', '[]', '"x"', '<!doctype html>', `${'['.repeat(100_000)}`])(
+    'no plan: %j',
+    (text) => {
+      expect(() => readPlan(text)).toThrow(/^plan\.json is .*make the page again with sdconvert web --force/);
+    },
+  );
+
+  test.each([
+    '../../secret',
+    '/etc/passwd',
+    '//evil.example/x',
+    'https://evil.example/x',
+    'a//b',
+    './a',
+    '',
+    'a/../../b',
+    '\ud800',
+  ])('a path out of the folder of the page: %j', (path) => {
+    const models = { unet: { ...plan.models.unet, model: { ...file, path } } };
+    expect(refusalOf({ models })).toContain('plan.json is damaged, or not of this version: models is not');
+    expect(refusalOf({ tokenizers: { text_encoder: { ...file, path } } })).toContain('tokenizers is not');
+  });
+
+  test.each([
+    [{ title: { toString: 1 } }, 'title is not a text'],
+    [{ unet: { ...plan.unet, size: [1e9, 8] } }, 'unet.size is not a height and a width'],
+    [{ unet: { ...plan.unet, multiple: 0 } }, 'unet.multiple is not left out, or right'],
+    [{ latents: { ...plan.latents, channels: 1e9 } }, 'latents.channels is not a whole number'],
+    [{ latents: null }, 'latents is not an object'],
+    [{ models: [] }, 'models is not an object'],
+    [{ models: { unet: { ...plan.models.unet, model: { ...file, byteLength: 1e15 } } } }, 'models is not'],
+    [{ models: { unet: { ...plan.models.unet, model: { ...file, sha256: '../x' } } } }, 'models is not'],
+    [{ schedulers: Array(100_000).fill('pndm') }, 'schedulers is not a list of at most 1000'],
+    [{ demo: 1 }, 'demo is not left out, or right'],
+    [{ memory: { wasm: null, webGpu: 1 } }, 'memory.wasm is not a number'],
+  ])('something else in it: %j', (change, wrong) => {
+    expect(refusalOf(change)).toContain(wrong);
+  });
+});
