@@ -7,6 +7,8 @@ import { UnsupportedModelError } from '../errors.ts';
 import { modelPlace } from '../formats/format.ts';
 import { withArtifact } from '../formats/open.ts';
 import { readJsonObject } from '../io/json/python-json.ts';
+import { type Chunk, checkChunks } from '../run/check-chunks.ts';
+import { checkDeclaredInputs } from '../run/declared-inputs.ts';
 import type { ModelInFolder } from '../run/find-models.ts';
 import { optimumInput } from '../run/tensor-names.ts';
 import { isOfRefiner } from '../run/xl-models.ts';
@@ -72,13 +74,20 @@ export async function shapesOf(model: Pick<ModelInFolder, 'paths'>): Promise<Sha
 async function inputsOf({ paths }: Pick<ModelInFolder, 'paths'>) {
   const shapes = new Map<string, readonly (number | string)[]>();
   const dtypes = new Map<string, string>();
+  const parts: Chunk[] = [];
   for (const path of paths) {
-    const { inputs } = await withArtifact(path, (artifact) => artifact.facts());
-    for (const { name, shape, dtype } of inputs) {
+    const facts = await withArtifact(path, (artifact) => artifact.facts());
+    checkDeclaredInputs(
+      path,
+      facts.inputs.map(({ name, shape }) => ({ name, dims: shape ?? [] })),
+    );
+    parts.push({ ...facts, path });
+    for (const { name, shape, dtype } of facts.inputs) {
       shapes.set(optimumInput(name), shape ?? []);
       dtypes.set(optimumInput(name), dtype);
     }
   }
+  checkChunks(parts);
   return { shapes, dtypes };
 }
 

@@ -11,6 +11,7 @@ import type {
   ValueInfo,
 } from '../formats/runner.ts';
 import type { TensorData } from '../weights/tensor-data.ts';
+import { checkDeclaredInputs } from './declared-inputs.ts';
 import { openRunner } from './open-runner.ts';
 
 /**
@@ -79,7 +80,9 @@ export async function openRunnableChain(
     for (const path of paths) {
       const artifact = await openArtifact(path);
       artifacts.push(artifact);
-      models.push(await artifact.runnable(options));
+      const model = await artifact.runnable(options);
+      models.push(model);
+      checkDeclaredInputs(path, model.inputs);
     }
   } catch (error) {
     await close();

@@ -53,6 +53,9 @@ function withRank(tensor: TensorData, rank: number): TensorData {
   return { ...tensor, shape: [rows, ...Array<number>(rank - 1).fill(1)] };
 }
 
+/** No model is made for more rows, and a damaged number of them must not fill the memory. */
+export const MOST_ROWS = 1024;
+
 /** A free size, and the input that first had it. */
 interface BoundSize {
   readonly size: number;
@@ -83,6 +86,7 @@ const layouts: Readonly<Record<string, Layout>> = {
     const rows = (dim: DeclaredDim) =>
       typeof dim === 'number' ? dim : (sizes.get(dim)?.size ?? tensor.shape[0] ?? 1);
     const shape = dims.map(rows);
+    if (shape.some((size) => size > MOST_ROWS)) return tensor;
     return { dtype: 'f64', shape, data: new Float64Array(elementCount(shape)).fill(value) };
   },
 

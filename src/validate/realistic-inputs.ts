@@ -11,7 +11,8 @@ import type {
 import { RequestError } from '../errors.ts';
 import type { DeclaredDim, ModelBorders } from '../formats/runner.ts';
 import { createRng } from '../random/random.ts';
-import { optimumInput, optimumInputs } from '../run/tensor-names.ts';
+import { sizesOf } from '../run/declared-inputs.ts';
+import { optimumInputs } from '../run/tensor-names.ts';
 
 /**
  * The sizes to run a model and its reference at: those that either declares, else those the network was trained on. All
@@ -27,13 +28,7 @@ export function inputSizes(
   const declared: { -readonly [A in Axis]?: number } = {};
   for (const { path, inputs } of models) {
     for (const { name, dims } of inputs) {
-      const meanings = dimensions.get(optimumInput(name)) ?? [];
-      // Where optimum has [B,S,C], Apple has [B,C,1,S].
-      const isApple = meanings.length === 3 && dims.length === 4;
-      if (!isApple && meanings.length !== dims.length) continue;
-      for (const [axis, meaning] of meanings.entries()) {
-        const size = dims[isApple ? ([0, 3, 1][axis] ?? axis) : axis];
-        if (typeof size !== 'number' || typeof meaning === 'number') continue;
+      for (const [meaning, size] of sizesOf(dimensions, { name, dims })) {
         declared[meaning] ??= size;
         if (declared[meaning] !== size) throw otherSize(path, name, declared[meaning], size);
       }

@@ -76,7 +76,10 @@ function typeName({ domain, opType }: NodeProto): string {
 
 function value({ name, type }: ValueInfoProto): DeclaredValue {
   const tensor = type?.tensorType;
-  const dims = tensor?.shape?.dim?.map(({ dimParam, dimValue }) => dimParam || toNumber(dimValue) || '?');
+  const dims = tensor?.shape?.dim?.map(({ dimParam, dimValue }) => {
+    const size = toNumber(dimValue);
+    return dimParam || (size > 0 ? size : '?');
+  });
   return {
     name: name ?? '',
     dtype: tensor ? nameOfDataType(tensor.elemType ?? 0) : 'no tensor',

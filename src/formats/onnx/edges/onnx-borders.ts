@@ -25,8 +25,9 @@ function declared({ name, type }: ValueInfoProto, path: string): ValueInfo {
 }
 
 function sizeOf({ dimValue, dimParam }: Dimension): number | string {
-  // A size that is not said has no name, and in a message that was read the number 0.
-  return dimParam || toNumber(dimValue) || '';
+  // A size that is not said has no name, and in a message that was read the number 0; some tools write −1 for it.
+  const size = toNumber(dimValue);
+  return dimParam || (size > 0 ? size : '');
 }
 
 type Dimension = NonNullable<

@@ -1,0 +1,147 @@
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { convertCheckpoint } from '../../../src/commands/convert.ts';
+import { generate } from '../../../src/commands/generate.ts';
+import { decodeModel, encodeModel } from '../../../src/formats/onnx/proto.ts';
+import { sdShapes } from '../../support/sd-shapes.ts';
+import { makeSeededCheckpoint } from '../../support/seeded-checkpoint.ts';
+import { temporaryFolder } from '../../support/temporary-folder.ts';
+
+const at = temporaryFolder();
+const request = { prompt: 'a red circle', steps: 1, seed: 1 };
+
+beforeAll(async () => {
+  for (const [name, seed] of [
+    ['own', 1],
+    ['other', 2],
+  ] as const) {
+    const modelVersion = await makeSeededCheckpoint(at(`checkpoint ${name}`), seed);
+    for (const part of ['tokenizer', 'scheduler'])
+      cpSync(join(sdShapes, part), join(modelVersion, part), { recursive: true });
+    const sizes = { latentHeight: 8, latentWidth: 8 };
+    const given = { modelVersion, sizes, targets: ['onnx', 'coreml'] } as const;
+    await convertCheckpoint({ ...given, output: at(name) });
+    await convertCheckpoint({
+      ...given,
+      output: at(`${name} chunks`),
+      models: ['unet'],
+      maxChunkBytes: 200_000,
+    });
+  }
+}, 120_000);
+
+/** A folder of models with something changed in it. */
+function changed(of: string, format: 'onnx' | 'Resources', change: (folder: string) => void): string {
+  const folder = at(`changed ${++count}`);
+  cpSync(join(at(of), format), folder, { recursive: true });
+  if (of.endsWith('chunks')) addOthers(folder, at(of.replace(' chunks', '')), format);
+  change(folder);
+  return folder;
+}
+
+let count = 0;
+
+function addOthers(folder: string, whole: string, format: 'onnx' | 'Resources'): void {
+  const unet = format === 'onnx' ? 'unet' : 'Unet.mlmodelc';
+  cpSync(join(whole, format), folder, {
+    recursive: true,
+    filter: (path) => path !== join(whole, format, unet),
+  });
+}
+
+/** The sentence that refuses to draw with a folder, and that nothing was written. */
+async function refusalOf(input: string): Promise<string> {
+  const output = at(`pictures ${count}`);
+  const error = await generate({ ...request, input, output }).then(
+    () => new Error('a picture was drawn'),
+    (thrown: Error) => thrown,
+  );
+  return error.message;
+}
+
+async function notesOf(input: string): Promise<string[]> {
+  const notes: string[] = [];
+  await generate(
+    { ...request, input, output: at(`pictures ${count}`) },
+    {
+      onProgress: (event) =>
+        event.type === 'note' && !event.message.startsWith('assuming') && notes.push(event.message),
+    },
+  );
+  return notes;
+}
+
+/** Sets a size that an ONNX model declares for its first input. */
+function setSize(file: string, axis: number, size: number): void {
+  const model = decodeModel(readFileSync(file));
+  const dim = model.graph?.input?.[0]?.type?.tensorType?.shape?.dim?.[axis];
+  if (!dim) throw new Error(`${file} declares no shape`);
+  delete dim.dimParam;
+  dim.dimValue = size;
+  writeFileSync(file, encodeModel(model));
+}
+
+describe('generate does not draw with models that are not what they say', () => {
+  test('a number of rows that no model has, which would all be computed', async () => {
+    const input = changed('own', 'onnx', (folder) =>
+      setSize(join(folder, 'vae_decoder/model.onnx'), 0, 3000),
+    );
+    expect(await refusalOf(input)).toContain(
+      `${join(input, 'vae_decoder')} declares an input of a size that no model is made for.`,
+    );
+  });
+
+  test('a size of −1 is a free one, as for onnxruntime', async () => {
+    const input = changed('own', 'onnx', (folder) => setSize(join(folder, 'unet/model.onnx'), 2, -1));
+    expect(await notesOf(input)).toEqual([]);
+  });
+
+  test.each(['coremldata.bin', 'model.mil'])('%s of another network in a compiled model', async (name) => {
+    const input = changed('own', 'Resources', (folder) => {
+      cpSync(join(folder, 'TextEncoder.mlmodelc', name), join(folder, 'VAEDecoder.mlmodelc', name));
+      if (name === 'model.mil')
+        cpSync(join(folder, 'TextEncoder.mlmodelc/weights'), join(folder, 'VAEDecoder.mlmodelc/weights'), {
+          recursive: true,
+        });
+    });
+    expect(await refusalOf(input)).toContain(
+      `${join(input, 'VAEDecoder.mlmodelc')} contradicts itself: its program has other inputs than its description.`,
+    );
+  });
+
+  test.each([
+    ['onnx', 'unet_chunk1', 'unet_chunk2'],
+    ['Resources', 'UnetChunk1.mlmodelc', 'UnetChunk2.mlmodelc'],
+  ] as const)('a chunk is missing in %s', async (format, first, second) => {
+    const withoutLast = changed('own chunks', format, (folder) =>
+      rmSync(join(folder, second), { recursive: true }),
+    );
+    const sentence = await refusalOf(withoutLast);
+    expect(sentence).toContain(`${join(withoutLast, first)}`);
+    expect(sentence).toContain('is not the last chunk of its model, and there is none after it.');
+    const withoutFirst = changed('own chunks', format, (folder) =>
+      rmSync(join(folder, first), { recursive: true }),
+    );
+    expect(await refusalOf(withoutFirst)).toContain('is chunk 2 of its model, and there is no chunk 1.');
+  });
+
+  test('a chunk of another checkpoint', async () => {
+    const input = changed('own chunks', 'Resources', (folder) =>
+      cpSync(join(at('other chunks'), 'Resources/UnetChunk2.mlmodelc'), join(folder, 'UnetChunk2.mlmodelc'), {
+        recursive: true,
+      }),
+    );
+    expect(await refusalOf(input)).toContain('are chunks of two models.');
+  });
+
+  test('numbers that are not finite out of the VAE decoder are told', async () => {
+    const input = changed('own', 'onnx', (folder) => {
+      const file = join(folder, 'vae_decoder/model.onnx_data');
+      writeFileSync(file, Buffer.from(readFileSync(file)).fill(0xff, 1000, 3000));
+    });
+    expect(await notesOf(input)).toEqual([
+      expect.stringContaining('the VAE decoder made numbers that are not finite of “a red circle”'),
+    ]);
+  });
+});
