@@ -18,13 +18,17 @@ const wholeNumber = z.int().min(1);
 /** A name that is a folder's, too, on every system. */
 export const plainName = z
   .string()
+  .max(255, 'expected at most 255 letters')
   .regex(/^[A-Za-z0-9][\w.+-]*(?<!\.)$/, 'expected letters, digits and . + - _, and a letter or digit first')
   .refine((name) => !isDeviceName(name), 'expected a name that Windows allows, too');
 
 const decibels = z.number().describe('dB');
 
 /** One or more of a few words, each of which need stand there once. */
-const some = <const T extends readonly string[]>(words: T) => z.array(z.enum(words)).min(1).max(64);
+const some = <const T extends readonly string[]>(words: T) => z.array(z.enum(words)).min(1).max(MOST_WORDS);
+
+/** Words in a list of a few of them. */
+export const MOST_WORDS = 64;
 
 /** Options of a conversion, with the names and values that the library has for them; those of bits stand by themselves. */
 const options = {
@@ -68,6 +72,7 @@ const variant = z.strictObject({ ...options, ...quality });
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/i, 'expected 64 hexadecimal digits');
 
+/** More about a checkpoint than where it is. */
 const source = z.strictObject({
   source: text.describe('a folder, a file, or org/name on the Hub'),
   name: plainName.optional().describe('folder of its results; its own name when left out'),
@@ -90,6 +95,9 @@ const source = z.strictObject({
   reference: quality.reference,
 });
 
+/** A checkpoint in the list. */
+export const sourceSchema = z.union([text, source]);
+
 /** Schema of a manifest, as it is published. */
 export const manifestSchema = z.strictObject({
   output: text
@@ -100,10 +108,7 @@ export const manifestSchema = z.strictObject({
     .record(plainName, variant.nullable())
     .optional()
     .describe('what is made of each checkpoint; one with the options above when left out'),
-  sources: z
-    .array(z.union([text, source]))
-    .min(1)
-    .describe('the checkpoints'),
+  sources: z.array(sourceSchema).min(1).describe('the checkpoints'),
 });
 
 /** A manifest as it was written. */

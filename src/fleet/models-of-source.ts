@@ -1,7 +1,8 @@
-import { basename, dirname, resolve } from 'node:path';
+import { basename, dirname, isAbsolute, resolve } from 'node:path';
 import { parseLoraArgument } from '../checkpoint/lora/lora-argument.ts';
 import { isAddress, parseHubId } from '../hub/hub-id.ts';
 import { pathKind } from '../io/disk.ts';
+import { asName } from '../io/error-text.ts';
 import type { ItemModels } from './item.ts';
 import type { ManifestSource } from './manifest.ts';
 import type { Place, ReadManifest } from './read-manifest.ts';
@@ -78,4 +79,14 @@ async function refuseMisplaced(
     throw refuse('is of one file, and this is a folder', 'Write path: sha256 for each file to be checked.');
   if (kind === 'file' && typeof sha256 !== 'string')
     throw refuse('is of files in a folder, and this is a file', 'Write the SHA-256 alone.');
+  const outside = typeof sha256 === 'string' ? undefined : Object.keys(sha256).find(leadsOut);
+  if (outside !== undefined)
+    throw refuse(
+      `names a file outside of the checkpoint: ${asName(outside)}`,
+      'Its paths start from the folder of the checkpoint.',
+    );
+}
+
+function leadsOut(path: string): boolean {
+  return isAbsolute(path) || path.split(/[/\\]/).includes('..');
 }

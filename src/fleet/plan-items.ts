@@ -1,5 +1,6 @@
 import { dirname, resolve } from 'node:path';
 import type { RequestError } from '../errors.ts';
+import { isWithin } from '../io/path-from.ts';
 import { sameNamed } from '../io/same-name.ts';
 import { nearestOf } from '../text.ts';
 import type { Item, ItemModels } from './item.ts';
@@ -38,7 +39,7 @@ interface Source {
 /**
  * Plans a manifest's items: every variant of every checkpoint, in the order of the file. Paths are relative to the manifest's
  * folder. Throws `RequestError` for what contradicts itself: a path that is not there, a checkpoint that is named twice, two
- * items with one folder, results inside a checkpoint, a floor without a reference.
+ * items with one folder, results inside a checkpoint or compared with themselves, a floor without a reference.
  */
 export async function planItems(read: ReadManifest): Promise<PlannedItems> {
   const { manifest, path } = read;
@@ -116,21 +117,28 @@ function planItem(read: ReadManifest, source: Source, variant: Variant, output: 
   const name = variant.name === '' ? source.name : `${source.name}/${variant.name}`;
   const { options, floor } = variant;
   const reference = source.reference ?? variant.reference ?? (floor === undefined ? NONE : FLOAT32);
-  if (reference === NONE && floor !== undefined) {
-    const { place } = source.reference === undefined ? variant : source;
+  const { place } = source.reference === undefined ? variant : source;
+  if (reference === NONE && floor !== undefined)
     throw refused(
       read,
       place,
       `has a floor of ${floor} dB and no reference`,
       'Leave out reference: none, or the floor.',
     );
-  }
+  const own = resolve(output, name);
+  if (isWithin(reference, own))
+    throw refused(
+      read,
+      [...place, 'reference'],
+      `is the result itself: ${reference}`,
+      'Name what results are compared with: float32, or something outside of them.',
+    );
   return {
     name,
     models: source.models,
     sha256: source.sha256,
     options,
-    output: resolve(output, name),
+    output: own,
     reference: reference === NONE ? undefined : reference,
     floor,
   };

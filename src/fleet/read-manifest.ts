@@ -8,6 +8,7 @@ import { parseYaml, type YamlDocument, YamlProblem } from '../io/yaml.ts';
 import { nearestOf } from '../text.ts';
 import { inRepository } from '../version.ts';
 import { type Manifest, manifestSchema } from './manifest.ts';
+import { withShortLists } from './short-lists.ts';
 
 /** Where a value is in a manifest: `['sources', 2, 'name']`. */
 export type Place = readonly PropertyKey[];
@@ -38,7 +39,7 @@ export async function readManifest(path: string): Promise<ReadManifest> {
     const offset = offsetOf(document, place);
     return offset === undefined ? path : `${path}:${lineAt(offset)}`;
   };
-  const { data, error } = manifestSchema.safeParse(value, { reportInput: true });
+  const { data, error } = manifestSchema.safeParse(withShortLists(value), { reportInput: true });
   if (!data) throw refusal(error, value, at);
   return { path, manifest: data, at };
 }

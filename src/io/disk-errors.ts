@@ -26,6 +26,11 @@ export function rethrow(action: 'read' | 'write', at: string): (error: unknown) 
           { problem: `${path} is too long for a name.`, advice: 'Choose a shorter one.' },
           cause,
         );
+      case 'ERR_INVALID_ARG_VALUE': // of Node itself; no argument of a command can hold one, but a file can
+        throw new RequestError(
+          { problem: `${path} is no path: names have no NUL in them.`, advice: 'Check its spelling.' },
+          cause,
+        );
       case 'ELOOP':
         throw circle(path, cause);
       case 'ENXIO':

@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { exampleManifest, writeExampleManifest } from '../../src/fleet/example-manifest.ts';
 import { planItems } from '../../src/fleet/plan-items.ts';
 import { readManifest } from '../../src/fleet/read-manifest.ts';
+import { withShortLists } from '../../src/fleet/short-lists.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { rejectionOf } from '../support/thrown-by.ts';
 
@@ -293,6 +294,47 @@ test('thousands of checkpoints are planned as soon as few', { timeout: 10_000 },
   const sources = Array.from({ length: 5000 }, (_, at) => `org/n${at}`);
   const { items } = await plan(JSON.stringify({ variants: { a: null, b: null }, sources }));
   expect(items).toHaveLength(10_000);
+});
+
+test('a list is looked at up to the first thing in it that is refused', () => {
+  const many = (each: unknown) => Array<unknown>(100_000).fill(each);
+  const sources = [{ source: 'a', loras: ['x', ...many(5)] }, ...many('b')];
+  expect(withShortLists({ sources })).toEqual({ sources: [{ source: 'a', loras: ['x', 5] }] });
+  expect(withShortLists({ sources: ['a', ...many({})] })).toEqual({ sources: ['a', {}] });
+  expect(withShortLists({ sources: many('a') })).toEqual({ sources: many('a') });
+  const words = withShortLists({ options: { targets: many('onnx') }, variants: { a: { models: many(5) } } });
+  expect(words).toEqual({
+    options: { targets: many('onnx').slice(0, 65) },
+    variants: { a: { models: many(5).slice(0, 65) } },
+  });
+  for (const odd of [null, 5, [], { sources: 5, options: null, variants: [] }])
+    expect(withShortLists(odd)).toEqual(odd);
+});
+
+test('results are compared with nothing of themselves, also where they are there', async () => {
+  mkdirSync(at('converted', 'a', 'onnx'), { recursive: true });
+  const itself = (reference: string) => `options: { floor: 3, reference: ${reference} }\nsources: [a]\n`;
+  for (const reference of ['converted/a', './converted/a/onnx'])
+    expect(await refusal(itself(reference))).toBe(
+      `fleet.yaml:1: options.reference is the result itself: ${reference.replace('./', '')}. ` +
+        'Name what results are compared with: float32, or something outside of them.',
+    );
+  expect((await plan(itself('converted'))).items).toHaveLength(1);
+});
+
+test('no name of a manifest is a path elsewhere, or longer than folders have', async () => {
+  const hashes = (path: string) => `sources: [{ source: a, sha256: { "${path}": ${'a'.repeat(64)} } }]\n`;
+  for (const path of ['../x', 'unet/../../x', '/etc/passwd'])
+    expect(await refusal(hashes(path))).toContain(
+      `sources[0].sha256 names a file outside of the checkpoint: ${path}.`,
+    );
+  expect((await plan(hashes('./unet/a..b'))).items).toHaveLength(1);
+  expect(await refusal(`sources: [{ source: a, name: ${'n'.repeat(256)} }]\n`)).toContain(
+    'at most 255 letters',
+  );
+  expect(await refusal('{"sources": ["a\\u0000b"]}')).toBe(
+    'a\\u0000b is no path: names have no NUL in them. Check its spelling.',
+  );
 });
 
 test('a word need not stand in a list again and again', async () => {
