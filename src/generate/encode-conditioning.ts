@@ -145,11 +145,23 @@ function tokenize(
 }
 
 /**
+ * Rows of a prompt. SD 1.5's UNet attends to so many from 64 × 64 latents in 2 GB of memory, and a page of BREAKs has thousands.
+ */
+const MOST_ROWS = 100;
+
+/**
  * Rows of 77 tokens that the UNet gets of each prompt: as many as it takes, or else as the longest prompt has in any text
  * encoder; inversions of one make it longer there. Throws `RequestError` when the UNet does not take so many.
  */
 function rowsOfText({ tokens }: TextEncoders['unet'], tokenized: readonly Tokenized[]): number {
-  const longest = Math.max(...tokenized.flatMap(({ prompts }) => prompts.map(({ chunks }) => chunks.length)));
+  const longest = tokenized
+    .flatMap(({ prompts }) => prompts.map(({ chunks }) => chunks.length))
+    .reduce((most, rows) => Math.max(most, rows), 1);
+  if (longest > MOST_ROWS)
+    throw new RequestError({
+      problem: `the prompt takes ${longest.toLocaleString('en')} × ${CLIP_TOKENS} tokens, and the maximum is ${MOST_ROWS} × ${CLIP_TOKENS}.`,
+      advice: 'Shorten it (each BREAK begins another row), or leave out --long-prompts.',
+    });
   const rows = tokens === undefined ? longest : tokens / CLIP_TOKENS;
   if (Number.isInteger(rows) && longest <= rows) return rows;
   throw new RequestError({

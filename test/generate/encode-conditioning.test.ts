@@ -49,6 +49,15 @@ describe('every text has as many rows as the UNet takes', () => {
     expect(await shapeOf({ family: 'sd1', tokens: 231 }, ['', words(100)], true)).toEqual([2, 231, CHANNELS]);
   });
 
+  test('and a prompt of more rows than any memory holds is refused before it is encoded', async () => {
+    const prompts = ['', words(75 * 100 + 1)];
+    await expect(shapeOf({ family: 'sd1', tokens: undefined }, prompts, true)).rejects.toThrow(
+      'the prompt takes 101 × 77 tokens, and the maximum is 100 × 77.',
+    );
+    const most = await shapeOf({ family: 'sd1', tokens: undefined }, ['', words(75 * 100)], true);
+    expect(most).toEqual([2, 7700, CHANNELS]);
+  });
+
   test('and a UNet that takes fewer, or no whole rows, is told', async () => {
     await expect(shapeOf({ family: 'sd1', tokens: 77 }, [words(80)], true)).rejects.toThrow(
       'the prompt takes 2 × 77 tokens, but the UNet takes 77.',
