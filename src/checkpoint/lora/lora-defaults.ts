@@ -68,10 +68,16 @@ export async function loraSettings(
   if (text !== undefined) return inMetadata(path, text);
   const file = join(dirname(path), LORA_SETTINGS);
   const isPefts = /^(adapter_model|pytorch_lora_weights)\./.test(basename(path));
-  if (isPefts && (await exists(file)))
-    return inConfig(parsePeftSettings(await readJsonObject(file), file), file);
+  if (isPefts && (await exists(file))) {
+    // Of diffusers' own file PEFT's settings are not read by diffusers: without an alpha there, its scale is 1.
+    const usual = basename(path).startsWith('adapter_model.') ? USUAL_ALPHA : undefined;
+    return inConfig(parsePeftSettings(await readJsonObject(file), file), file, usual);
+  }
   return { defaultsOf: () => ({}), rankOf: () => undefined, file: path };
 }
+
+/** PEFT's alpha where its settings have none: of LoRA, LoHa and LoKr. */
+const USUAL_ALPHA = 8;
 
 /** Reads settings from the metadata; each key has its network as a prefix: `unet.lora_alpha`. */
 function inMetadata(path: string, text: string): LoraSettings {
@@ -80,7 +86,7 @@ function inMetadata(path: string, text: string): LoraSettings {
   const settings = new Map<string, (module: string) => LoraDefaults>();
   for (const [network, entries] of Map.groupBy(Object.entries(all), ([key]) => key.split('.', 1)[0] ?? '')) {
     const own = entries.map(([key, value]) => [key.slice(network.length + 1), value]);
-    settings.set(network, defaultsIn(parsePeftSettings(Object.fromEntries(own), place)));
+    settings.set(network, defaultsIn(parsePeftSettings(Object.fromEntries(own), place), USUAL_ALPHA));
   }
   const defaultsOf = (module: string): LoraDefaults => {
     const [network = '', ...rest] = module.split('.');
@@ -89,10 +95,10 @@ function inMetadata(path: string, text: string): LoraSettings {
   return { defaultsOf, rankOf: () => undefined, file: path };
 }
 
-function inConfig(config: PeftSettings, file: string): LoraSettings {
+function inConfig(config: PeftSettings, file: string, usualAlpha: number | undefined): LoraSettings {
   const inner = (module: string) => module.replace(/^base_model\.model\./, '');
   const rankOf = patternsFor(config.rank_pattern);
-  const defaultsOf = defaultsIn(config);
+  const defaultsOf = defaultsIn(config, usualAlpha);
   return {
     file,
     defaultsOf: (module) => defaultsOf(inner(module)),
@@ -100,10 +106,16 @@ function inConfig(config: PeftSettings, file: string): LoraSettings {
   };
 }
 
-function defaultsIn(settings: PeftSettings): (module: string) => LoraDefaults {
+function defaultsIn(
+  settings: PeftSettings,
+  usualAlpha: number | undefined,
+): (module: string) => LoraDefaults {
   const alphaOf = patternsFor(settings.alpha_pattern);
+  const { lora_alpha, alpha: other } = settings;
+  // What a trainer wrote as null is that of the rank, as of any LoRA without alpha.
+  const general = lora_alpha === undefined && other === undefined ? usualAlpha : (lora_alpha ?? other);
   return (module) => {
-    const alpha = alphaOf(module) ?? settings.lora_alpha ?? settings.alpha;
+    const alpha = alphaOf(module) ?? general;
     return { ...(typeof alpha === 'number' && { alpha }), rankStabilized: settings.use_rslora === true };
   };
 }

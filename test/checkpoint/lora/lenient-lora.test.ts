@@ -239,6 +239,20 @@ describe('PEFT’s adapter_config.json', () => {
     expect(await strength(await folder({ ...rest, peft_type: 'LOHA', alpha }))).toBeCloseTo(4, 4);
   });
 
+  // PEFT's LoraConfig, LoHaConfig and LoKrConfig have an alpha of 8; diffusers' load_lora_weights does not read the file.
+  test.each([
+    [{}, 'adapter_model.safetensors', 4],
+    [{ peft_type: 'LOHA' }, 'adapter_model.safetensors', 4],
+    [{ use_rslora: true }, 'adapter_model.safetensors', 8 / Math.SQRT2],
+    [{ alpha_pattern: { proj_out: 6 } }, 'adapter_model.safetensors', 4],
+    [{ alpha_pattern: { proj_in: 6 } }, 'adapter_model.safetensors', 3],
+    [{ lora_alpha: null }, 'adapter_model.safetensors', 1],
+    [{}, 'pytorch_lora_weights.safetensors', 1],
+  ])('without an alpha has that of the library that reads it: %j in %s', async (change, name, expected) => {
+    const { lora_alpha: _, ...rest } = config;
+    expect(await strength(await folder({ ...rest, ...change }, name))).toBeCloseTo(expected, 4);
+  });
+
   test('a folder without weights, or with those of several, is no LoRA’s', async () => {
     const empty = inFolder(`adapter-${files++}`);
     await writeText(`${empty}/adapter_config.json`, '{}');

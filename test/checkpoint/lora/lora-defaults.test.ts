@@ -27,7 +27,7 @@ test('the first pattern that a module ends in counts, as in PEFT', async () => {
     'x.k',
   ];
   expect(modules.map(rankOf)).toEqual([1, 1, 4, 5, 9, 3]);
-  expect(modules.map((module) => defaultsOf(module).alpha)).toEqual([1, 1, 4, 5, undefined, 3]);
+  expect(modules.map((module) => defaultsOf(module).alpha)).toEqual([1, 1, 4, 5, 8, 3]);
 });
 
 test('patterns are not gone through for every module', async () => {

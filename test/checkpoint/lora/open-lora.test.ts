@@ -32,6 +32,19 @@ test('alpha is what the metadata of diffusers says of a module, else of its netw
   await lora.close();
 });
 
+test('where the metadata of diffusers has none of a network, alpha is PEFT’s, and that of the rank without settings', async () => {
+  const keys = ['unet.mid.to_q', 'text_encoder.fc1'].flatMap((key) => [
+    `${key}.lora_A.weight`,
+    `${key}.lora_B.weight`,
+  ]);
+  const lora = await openLora(
+    await write(keys, { lora_adapter_metadata: JSON.stringify({ 'unet.r': 2, 'unet.use_rslora': false }) }),
+  );
+  const alphas = lora.modules.map(({ module, defaults }) => [module, defaults.alpha]);
+  expect(Object.fromEntries(alphas)).toEqual({ 'unet.mid.to_q': 8, 'text_encoder.fc1': undefined });
+  await lora.close();
+});
+
 test.each([{ 'unet.lora_alpha': '5' }, { 'text_encoder.use_rslora': 1 }, [5]])(
   'metadata of diffusers with a setting of the wrong type is refused: %j',
   async (settings) => {
