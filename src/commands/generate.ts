@@ -63,9 +63,18 @@ async function locateInversions(request: GenerateRequest, context: Context) {
   return located;
 }
 
-/** Encodes each prompt once. */
-async function encode(drawings: readonly Drawing[], context: Context) {
+/** Encodes each prompt once; what is to be said of the tokenizer is said once, too. */
+async function encode(drawings: readonly Drawing[], { onProgress, ...others }: Context) {
   const known = new Map<string, Conditionings>();
+  const told = new Set<string>();
+  const context: Context = {
+    ...others,
+    onProgress: (event) => {
+      const isKnown = event.type === 'note' && told.has(event.message);
+      if (event.type === 'note') told.add(event.message);
+      if (!isKnown) onProgress?.(event);
+    },
+  };
   for (const drawing of drawings)
     if (!known.has(drawing.prompt)) known.set(drawing.prompt, await encodePrompts(drawing, context));
   const output = drawings.flatMap(({ prompt }) => known.get(prompt) ?? []);

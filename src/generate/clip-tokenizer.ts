@@ -2,10 +2,10 @@ import { Tokenizer } from '@huggingface/tokenizers';
 import { z } from 'zod';
 import {
   type ClipTokenizerFiles,
-  type SpecialTokens,
   type TokenizerParts,
   tokenizerParts,
 } from '../checkpoint/tokenizer-parts.ts';
+import { countWords, notesOnWords } from '../checkpoint/tokenizer-words.ts';
 import { RequestError } from '../errors.ts';
 import { checkArguments } from '../io/check-call.ts';
 
@@ -20,18 +20,18 @@ export type { ClipTokenizerFiles } from '../checkpoint/tokenizer-parts.ts';
  */
 export class ClipTokenizer {
   readonly #tokenizer: Tokenizer;
-  readonly #special: SpecialTokens;
+  readonly #parts: TokenizerParts;
   readonly #tokens: ReadonlyMap<number, string>;
   readonly #files: ClipTokenizerFiles;
 
   private constructor(
     tokenizer: Tokenizer,
-    special: SpecialTokens,
+    parts: TokenizerParts,
     tokens: ReadonlyMap<number, string>,
     files: ClipTokenizerFiles,
   ) {
     this.#tokenizer = tokenizer;
-    this.#special = special;
+    this.#parts = parts;
     this.#tokens = tokens;
     this.#files = files;
   }
@@ -41,13 +41,18 @@ export class ClipTokenizer {
     const texts = z.looseObject({ vocab: z.string(), merges: z.string() });
     checkArguments('ClipTokenizer.fromFiles', { files: [files, texts] });
     const parts = tokenizerParts(files);
-    const { vocab, special } = parts;
+    const { vocab } = parts;
     return new ClipTokenizer(
       new Tokenizer(tokenizerJson(parts, files.added ?? new Map()), {}),
-      special,
+      parts,
       new Map([...Object.entries(vocab), ...(files.added ?? [])].map(([token, id]) => [id, token])),
       files,
     );
+  }
+
+  /** What of it contradicts itself, a sentence each; `name` is that of its folder. */
+  notes(name: string): string[] {
+    return notesOnWords(name, countWords(this.#parts, this.#files.added));
   }
 
   /** Id of the next new token: one more than the largest. */
@@ -99,7 +104,7 @@ export class ClipTokenizer {
         },
       });
     }
-    const { begin, end, pad } = this.#special;
+    const { begin, end, pad } = this.#parts.special;
     const kept = words.slice(0, maxLength - 2);
     return [begin.id, ...kept, end.id, ...Array<number>(maxLength - 2 - kept.length).fill(pad.id)];
   }

@@ -67,7 +67,12 @@ export async function encodeConditioning(
   const { hasOneText = false } = unet;
   checkInversions(reading.inversions, isXl, context);
   const tokenized: Tokenized[] = [];
-  for (const encoder of encoders) tokenized.push(tokenize(await tokenizerOf(encoder), encoder, request));
+  for (const encoder of encoders) {
+    const tokenizer = await tokenizerOf(encoder);
+    for (const message of tokenizer.notes(encoder.replace('text_encoder', 'tokenizer')))
+      context.onProgress?.({ type: 'note', message });
+    tokenized.push(tokenize(tokenizer, encoder, request));
+  }
   const rows = rowsOfText(unet, tokenized);
   if (tokenized[0]) noteCut(tokenized[0], context);
   const encoded = [];

@@ -53,24 +53,12 @@ test('a vocabulary that is not JSON is refused', () => {
   expect(() => ClipTokenizer.fromFiles({ ...files, vocab: '<html>' })).toThrow(FileFormatError);
 });
 
-test.each([0, 1000, 48_000])(
-  'merges.txt that ends after %d of 48,894 pairs is refused: prompts would be read in pieces',
-  (pairs) => {
-    const merges = files.merges
-      .split('\n')
-      .slice(0, 1 + pairs)
-      .join('\n');
-    expect(() => ClipTokenizer.fromFiles({ ...files, merges })).toThrow(
-      /merges\.txt is not that of its vocab\.json, or is cut short: it makes [\d,]+ words of 49,408\./,
-    );
-  },
-);
-
-test('merges.txt of a larger vocabulary is refused', () => {
-  const vocab = JSON.stringify({ a: 0, '<|startoftext|>': 1, '<|endoftext|>': 2 });
-  expect(() => ClipTokenizer.fromFiles({ vocab, merges: files.merges })).toThrow(
-    'is not that of its vocab.json',
-  );
+test('merges.txt that ends too early is told: prompts are read in pieces', () => {
+  expect(tokenizer.notes('tokenizer')).toEqual([]);
+  const merges = files.merges.split('\n').slice(0, 1001).join('\n');
+  expect(ClipTokenizer.fromFiles({ ...files, merges }).notes('tokenizer')).toEqual([
+    'the tokenizer has 1,000 merges, and its vocab.json words for 48,894: one of them may be cut off, or of another tokenizer, and prompts are read otherwise.',
+  ]);
 });
 
 test('a merge that is not a pair is refused by its line', () => {

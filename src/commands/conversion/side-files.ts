@@ -9,6 +9,7 @@ import {
   tokenizerParts,
   type Vocab,
 } from '../../checkpoint/tokenizer-parts.ts';
+import { countWords, notesOnWords, type WordCounts } from '../../checkpoint/tokenizer-words.ts';
 import { ConfigError, FileFormatError, type SdConvertError } from '../../errors.ts';
 import { pipelineSettingsOf } from '../../formats/read-pipeline-settings.ts';
 import { createScheduler } from '../../generate/schedulers/create-scheduler.ts';
@@ -137,69 +138,14 @@ function notesOnFit(
   ];
 }
 
-/**
- * What of a tokenizer contradicts itself, by counting: a word is a letter, made by a merge, or a token of its own. A `merges.txt`
- * that ends too early, at the end of a line, is told by nothing else.
- */
-function notesOnWords(folder: string, { merges, made, shared }: TokenizerFacts): string[] {
-  return [
-    ...(made === merges
-      ? []
-      : [
-          `the ${folder} has ${merges.toLocaleString('en')} merges, and its vocab.json words for ${made.toLocaleString('en')}: one of them may be cut off, or of another tokenizer, and prompts are read otherwise.`,
-        ]),
-    ...(shared === 0
-      ? []
-      : [
-          `the ${folder} gives ${shared.toLocaleString('en')} words the numbers of others in its vocab.json.`,
-        ]),
-  ];
-}
-
 /** Counts of a tokenizer's words, and what else its text encoder must fit. */
-interface TokenizerFacts {
-  /** Number of its last token. */
-  readonly largest: number;
-  readonly merges: number;
-  /** Words that merges make. */
-  readonly made: number;
-  /** Words whose number another one has, too. */
-  readonly shared: number;
+interface TokenizerFacts extends WordCounts {
   /** `model_max_length` of its config. */
   readonly length: unknown;
 }
 
-function factsOf(
-  { vocab, merges, special }: TokenizerParts,
-  added: ReadonlyMap<string, number>,
-  length: unknown,
-): TokenizerFacts {
-  const ids = Object.values(vocab);
-  const largest = ids.reduce((most, id) => Math.max(most, id), 0);
-  const seen = new Uint8Array(largest + 1); // a Set of 50,000 takes 20 ms
-  for (const id of ids) seen[id] = 1;
-  const own = new Set([...Object.values(special).map(({ content }) => content), ...added.keys()]);
-  const known = [...own].filter((word) => Object.hasOwn(vocab, word));
-  const others = ids.length - known.length - BYTES;
-  return {
-    largest: Math.max(largest, ...added.values()),
-    merges: merges.length,
-    // Their list takes 10 ms, which an intact tokenizer need not.
-    made:
-      others === merges.length
-        ? others
-        : Object.keys(vocab).filter(isLong).length - known.filter(isLong).length,
-    shared: ids.length - seen.reduce((sum, one) => sum + one, 0),
-    length,
-  };
-}
-
-/** Letters of a whole vocabulary: the bytes, each within a word and at its end. */
-const BYTES = 512;
-
-/** Whether a word has more than one letter; the mark of an end is none. */
-function isLong(word: string): boolean {
-  return word.length > 5 || (word.length > 1 && !(word.length > 3 && word.endsWith('</w>')));
+function factsOf(parts: TokenizerParts, added: ReadonlyMap<string, number>, length: unknown): TokenizerFacts {
+  return { ...countWords(parts, added), length };
 }
 
 /** The folder of a component's small files, also where those that were read are made of others. */

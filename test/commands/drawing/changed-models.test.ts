@@ -60,10 +60,10 @@ async function refusalOf(input: string): Promise<string> {
   return error.message;
 }
 
-async function notesOf(input: string): Promise<string[]> {
+async function notesOf(input: string, prompt: string | string[] = request.prompt): Promise<string[]> {
   const notes: string[] = [];
   await generate(
-    { ...request, input, output: at(`pictures ${count}`) },
+    { ...request, prompt, input, output: at(`pictures ${count}`) },
     {
       onProgress: (event) =>
         event.type === 'note' && !event.message.startsWith('assuming') && notes.push(event.message),
@@ -133,6 +133,17 @@ describe('generate does not draw with models that are not what they say', () => 
       }),
     );
     expect(await refusalOf(input)).toContain('are chunks of two models.');
+  });
+
+  test('merges.txt that was cut between two lines, once for all prompts', async () => {
+    const input = changed('own', 'onnx', (folder) => {
+      const file = join(folder, 'tokenizer/merges.txt');
+      cpSync(join(sdShapes, 'tokenizer'), join(folder, 'tokenizer'), { recursive: true });
+      writeFileSync(file, readFileSync(file, 'utf8').split('\n').slice(0, 1001).join('\n'));
+    });
+    expect(await notesOf(input, ['a', 'b'])).toEqual([
+      expect.stringContaining('the tokenizer has 1,000 merges, and its vocab.json words for 48,894'),
+    ]);
   });
 
   test('numbers that are not finite out of the VAE decoder are told', async () => {
