@@ -16,6 +16,8 @@ export function wanted(issue: z.core.$ZodIssue): string {
       return amount(issue.origin, issue.inclusive === false ? 'more than' : 'at least', issue.minimum);
     case 'too_big':
       return amount(issue.origin, issue.inclusive === false ? 'less than' : 'at most', issue.maximum);
+    case 'invalid_key':
+      return issue.issues[0] ? wanted(issue.issues[0]) : 'another key';
     case 'unrecognized_keys':
       return `no ${issue.keys.join(', ')}`;
     default:

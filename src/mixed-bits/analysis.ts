@@ -55,7 +55,7 @@ const bits = z.int().min(1).max(16);
 const amount = z.int().min(0);
 
 /** More whole models than anybody measures. */
-const MOST_POINTS = 10_000;
+const MOST_POINTS = 1000;
 
 const schema = z.object({
   measured: z.object({
@@ -73,7 +73,13 @@ const schema = z.object({
     }),
   ),
   points: z
-    .array(z.object({ bits: z.union([bits, z.literal('mixed')]), bytes: amount, psnr: z.number() }))
+    .array(
+      z.object({
+        bits: z.union([bits, z.literal('mixed')], 'bits from 1 to 16, or mixed'),
+        bytes: amount,
+        psnr: z.number(),
+      }),
+    )
     .max(MOST_POINTS)
     .optional(),
 });

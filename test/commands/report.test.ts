@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import {
   cpSync,
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -207,4 +208,39 @@ test('a model in a folder of any name is reported on', { timeout }, async () => 
   cpSync(at('out/onnx/vae_encoder'), at('odd/constructor'), { recursive: true });
   const { card } = await report({ folder: at('odd') });
   expect(card.files.map(({ path, files }) => [path, files])).toEqual([['constructor', []]]);
+});
+
+test('an analysis of another UNet than the conversion’s is refused', { timeout }, async () => {
+  await convertCheckpoint({
+    modelVersion: sdShapes,
+    output: at('bits'),
+    targets: ['onnx'],
+    models: ['unet'],
+    bundle: false,
+  });
+  const plan = ({ name }: { name: string }) =>
+    name === 'conv_out.weight' ? ({ kind: 'palette', bits: 8 } as const) : undefined;
+  await quantizeArtifact({ artifact: at('bits/onnx/unet'), plan, inPlace: true });
+  const reported = (weights: Record<string, { readonly elements: number }>) => {
+    const told = Object.entries(weights).map(([name, { elements }]) => [
+      name,
+      { elements, bytes: 2 * elements, errors: { 8: 1e-6 } },
+    ]);
+    const measured = { model: {}, inputs: ['a'], bits: [8], peak: 1 };
+    writeFileSync(at('bits.json'), JSON.stringify({ measured, weights: Object.fromEntries(told) }));
+    return report({ folder: at('bits'), output: at('bits-report'), analysis: at('bits.json') });
+  };
+  const own = { 'conv_in.weight': { elements: 64 * 4 * 9 }, 'conv_out.weight': { elements: 4 * 64 * 9 } };
+  expect((await reported(own)).card.curve?.uniform).toHaveLength(1);
+  rmSync(at('bits-report'), { recursive: true });
+  for (const [weights, found] of [
+    [{}, 'no weights'],
+    [{ ...own, 'conv_mid.weight': { elements: 9 } }, 'a weight conv_mid.weight of 9 elements'],
+    [{ ...own, 'conv_in.weight': { elements: 9 } }, 'a weight conv_in.weight of 9 elements'],
+  ] as const) {
+    const { problem, details } = await rejectionOf(reported(weights));
+    expect(problem).toBe(`${at('bits.json')} is not of this conversion's UNet.`);
+    expect(details.found).toContain(found);
+  }
+  expect(existsSync(at('bits-report'))).toBe(false);
 });

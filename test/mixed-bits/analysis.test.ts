@@ -34,3 +34,14 @@ test.each([
   expect(error).toBeInstanceOf(FileFormatError);
   expect(error.problem).toContain('is not an analysis as sdconvert writes it');
 });
+
+test('what is wrong in one says what is expected there', async () => {
+  const odd = { measured, weights: { a: { ...weight, errors: { 17: 1 } } } };
+  expect((await rejectionOf(openAnalysis(write(odd)))).details).toEqual({
+    'weights.a.errors.17': 'expected bits from 1 to 16, found "17"',
+  });
+  const points = { measured, weights: {}, points: [{ bits: 'some', bytes: 1, psnr: 1 }] };
+  expect((await rejectionOf(openAnalysis(write(points)))).details).toEqual({
+    'points.0.bits': 'expected bits from 1 to 16, or mixed, found "some"',
+  });
+});

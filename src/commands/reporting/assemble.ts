@@ -1,13 +1,10 @@
-import { basename, join, resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { checkClient } from '../../bundle/check-clients.ts';
 import { nameOnHub } from '../../bundle/hub-names.ts';
 import { profiles, usualClients } from '../../bundle/profiles/profiles.ts';
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
-import { exists } from '../../io/disk.ts';
-import { openAnalysis } from '../../mixed-bits/analysis.ts';
 import type { Card, CardFile } from '../../report/card.ts';
 import { type MeasuredVerdicts, parityOf } from '../../report/facts/compare.ts';
-import { curveOf } from '../../report/facts/curve.ts';
 import { flatAttention } from '../../report/facts/flat-attention.ts';
 import { identify } from '../../report/facts/identify.ts';
 import { judgeCard } from '../../report/facts/judge-card.ts';
@@ -18,6 +15,7 @@ import { lintFolder } from '../../report/facts/lint-folder.ts';
 import { lintRules } from '../../report/facts/lint-rules.ts';
 import { notCheckedOf } from '../../report/facts/not-checked.ts';
 import { version } from '../../version.ts';
+import { curveFor } from './curve-for.ts';
 import { type ReadFolder, shownPath } from './read-folder.ts';
 import type { ReportRequest } from './request.ts';
 import { withoutPaths } from './without-paths.ts';
@@ -73,21 +71,6 @@ export async function assembleCard(parts: CardParts): Promise<Omit<Card, 'cost'>
     request.folder,
     ...(request.reference === undefined ? [] : [request.reference]),
   ]);
-}
-
-/** The curve of a file of `analyze`: the one that was named, or the one that `analyze` writes beside the UNet. */
-async function curveFor(
-  { folder, analysis }: ReportRequest,
-  layers: Card['layers'],
-  files: readonly CardFile[],
-): Promise<Card['curve']> {
-  const usual = join(folder, 'onnx', 'unet.analysis.json');
-  const path = analysis ?? ((await exists(usual)) ? usual : undefined);
-  if (path === undefined) return null;
-  const own = layers.find(({ network, path: place }) => network === 'unet' && place.startsWith('onnx/'));
-  const parts = files.filter(({ format, network }) => format === 'onnx' && network === 'unet');
-  const bytes = parts.reduce((sum, { byteLength }) => sum + byteLength, 0);
-  return curveOf(await openAnalysis(path), own && { layers: own, bytes });
 }
 
 /** The folder and the reference as commands name them. */
