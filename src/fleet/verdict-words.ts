@@ -1,5 +1,8 @@
 /** What came of an item: good enough, too far from its reference, not measured, or not made at all. */
-export type ItemVerdict = 'pass' | 'below the floor' | 'not checked' | 'failed';
+export type ItemVerdict = (typeof verdicts)[number];
+
+/** All verdicts. */
+export const verdicts = ['pass', 'below the floor', 'not checked', 'failed'] as const;
 
 /** Verdicts that make a run fail. */
 const bad = ['below the floor', 'failed'] as const satisfies readonly ItemVerdict[];

@@ -1,12 +1,13 @@
 import type { JobType } from 'bullmq';
 import { z } from 'zod';
 import { checkCall, text } from '../../io/check-call.ts';
+import { printable } from '../../text.ts';
 import { verdictAt } from '../verdict.ts';
 import { connectTo } from './connection.ts';
-import { versionOfJob } from './read-step-job.ts';
+import { checkListed, resultOfJob } from './read-step-job.ts';
 import type { StepResult } from './run-step.ts';
 import { placeOf, type QueueStep, queueSteps } from './step-job.ts';
-import { openQueue, type StepQueueJob } from './step-queue.ts';
+import { jobsIn, openQueue, type StepQueueJob } from './step-queue.ts';
 
 /** The queue whose jobs are listed. */
 export interface JobsRequest {
@@ -57,10 +58,9 @@ export async function listJobs(request: JobsRequest): Promise<QueuedItem[]> {
   try {
     const queue = await openQueue(redis);
     // One question, in which no job is between two states; those that go while they are read are done.
-    const jobs = (await queue.getJobs(everyState, 0, -1)).filter((job) => job !== undefined);
-    for (const job of jobs) versionOfJob(job);
-    const ids = async (state: JobType) =>
-      new Set((await queue.getJobs([state], 0, -1)).map((job) => job?.id));
+    const jobs = await jobsIn(queue, everyState);
+    for (const job of jobs) checkListed(job);
+    const ids = async (state: JobType) => new Set((await jobsIn(queue, [state])).map((job) => job.id));
     const [running, delayed] = await Promise.all([ids('active'), ids('delayed')]);
     const stateOf = (job: StepQueueJob): ItemState => {
       if (job.finishedOn) return job.failedReason ? 'failed' : 'done';
@@ -88,8 +88,8 @@ function rowOf(job: StepQueueJob, stateOf: (job: StepQueueJob) => ItemState): Qu
   const { item } = data;
   const state = stateOf(job);
   const row = { item: item.name, id: item.id, state, step, attempts, place: placeOf(data) };
-  if (state !== 'done') return { ...row, reason: failedReason || undefined };
-  const returnvalue: StepResult = job.returnvalue ?? {};
+  if (state !== 'done') return { ...row, reason: failedReason ? printable(failedReason) : undefined };
+  const returnvalue = resultOfJob(job);
   // Of the floor that was submitted last.
   const verdict = verdictAt(item.floor, returnvalue.psnr);
   return { ...row, ...returnvalue, verdict, ...(finishedOn && { seconds: (finishedOn - timestamp) / 1000 }) };

@@ -2,7 +2,7 @@ import { RequestError } from '../../errors.ts';
 import { version } from '../../version.ts';
 import { withoutPassword } from './connection.ts';
 import { versionOfJob } from './read-step-job.ts';
-import type { StepQueue } from './step-queue.ts';
+import { jobsIn, type StepQueue } from './step-queue.ts';
 
 /**
  * States of jobs that are still to be done. One that waits for the steps before it is not: one of those is in these states, or has
@@ -12,11 +12,8 @@ const unfinished = ['active', 'waiting', 'delayed', 'prioritized'] as const;
 
 /** Throws `RequestError` where the queue has unfinished jobs of another version, whose files would be others, and as `versionOfJob`. */
 export async function refuseOtherVersion(queue: StepQueue, address: string): Promise<void> {
-  const jobs = await queue.getJobs([...unfinished], 0, 0);
-  const other = jobs
-    .filter((job) => job !== undefined)
-    .map(versionOfJob)
-    .find((found) => found !== version);
+  const jobs = await jobsIn(queue, unfinished, 1);
+  const other = jobs.map(versionOfJob).find((found) => found !== version);
   if (other !== undefined) throw ofAnotherVersion(address, other);
 }
 

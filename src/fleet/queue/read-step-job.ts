@@ -2,6 +2,8 @@ import { z } from 'zod';
 import { FileFormatError } from '../../errors.ts';
 import { isPlainPath } from '../../hub/hub-id.ts';
 import { text } from '../../io/check-call.ts';
+import { verdicts } from '../verdict-words.ts';
+import type { StepResult } from './run-step.ts';
 import { type QueueStep, queueSteps, type StepJob } from './step-job.ts';
 
 /**
@@ -63,9 +65,41 @@ export function jobTitle({ name, data }: FoundJob): string {
   return item ? `${name} ${item.name}` : `${name}, a job of another program`;
 }
 
-function strangeJob(): FileFormatError {
-  return new FileFormatError({
-    problem: 'the queue holds a job that sdconvert submit did not put there.',
-    advice: 'Remove it, or name another Redis, or another of its databases: redis://HOST:PORT/1.',
-  });
+/** What a list of jobs takes for granted of each. */
+const listed = z.looseObject({
+  item: z.looseObject({ floor: z.number().optional() }),
+  results: text,
+});
+
+/** Checks what is shown of a job, whatever version it is of. Throws `FileFormatError` for one that `submit` did not put there. */
+export function checkListed(job: Pick<FoundJob, 'data'>): void {
+  versionOfJob(job);
+  if (!listed.safeParse(job.data).success) throw strangeJob();
+}
+
+/** What a step gives, which anybody may have written into the queue as well. */
+const resultSchema = z.object({
+  bytes: z.number().min(0).optional(),
+  psnr: z.union([z.number(), z.enum(['Infinity', '-Infinity'])]).optional(),
+  reference: z.string().optional(),
+  verdict: z.enum(verdicts).optional(),
+  published: z.string().optional(),
+});
+
+/** The result of a job that is done; nothing where it has none. Throws `FileFormatError` for one that is no step's. */
+export function resultOfJob({ returnvalue }: { readonly returnvalue: unknown }): StepResult {
+  const { success, data } = resultSchema.safeParse(returnvalue ?? {});
+  if (success) return data;
+  throw strangeJob();
+}
+
+/** A job that `submit` did not put into the queue, or not as it is. */
+export function strangeJob(cause?: unknown): FileFormatError {
+  return new FileFormatError(
+    {
+      problem: 'the queue holds a job that sdconvert submit did not put there.',
+      advice: 'Remove it, or name another Redis, or another of its databases: redis://HOST:PORT/1.',
+    },
+    { cause },
+  );
 }

@@ -19,9 +19,10 @@ import { verdictAt } from '../verdict.ts';
 import { connectTo, loadBullMq } from './connection.ts';
 import { refuseOtherVersion } from './other-version.ts';
 import { publishTarget } from './publish-target.ts';
+import { checkListed, resultOfJob, versionOfJob } from './read-step-job.ts';
 import type { StepResult } from './run-step.ts';
 import { flowOf, jobIdOf, lastStepOf, placeOf, type StepJob, stepsOf } from './step-job.ts';
-import { openQueue, type StepQueue, type StepQueueJob } from './step-queue.ts';
+import { jobOf, jobsIn, openQueue, type StepQueue, type StepQueueJob } from './step-queue.ts';
 
 /** The manifest to submit, and where to. */
 export interface SubmitRequest {
@@ -154,11 +155,12 @@ const added = ['new', 'measure'] as const satisfies readonly SubmittedItem['stat
 async function dropSuperseded(jobs: readonly StepJob[], { queue }: Adding): Promise<void> {
   const ids = new Map(jobs.map((job) => [placeOf(job), job.item.id]));
   const states: JobType[] = jobs.some(({ again }) => again) ? ['failed', 'completed'] : ['failed'];
-  for (const ended of await queue.getJobs(states, 0, -1)) {
+  for (const ended of await jobsIn(queue, states)) {
+    versionOfJob(ended); // of any version, but sdconvert's
     const { item } = ended.data;
     const id = ids.get(placeOf(ended.data));
     if (id === undefined || id === item.id) continue;
-    const last = await queue.getJob(jobIdOf(item, lastStepOf(ended.data)));
+    const last = await jobOf(queue, jobIdOf(item, lastStepOf(ended.data)));
     await (last ?? ended).remove(); // with the steps before it
   }
 }
@@ -167,7 +169,7 @@ async function dropSuperseded(jobs: readonly StepJob[], { queue }: Adding): Prom
 async function planFor(job: StepJob, { queue }: Adding): Promise<Plan> {
   const { item } = job;
   const row = { item: item.name, id: item.id, place: placeOf(job) };
-  const steps = await Promise.all(stepsOf(job).map((step) => queue.getJob(jobIdOf(item, step))));
+  const steps = await Promise.all(stepsOf(job).map((step) => jobOf(queue, jobIdOf(item, step))));
   const [last, found] = [steps.at(-1), steps.filter((step) => step !== undefined)];
   const afresh = (state: (typeof added)[number]): Plan => ({
     submitted: { ...row, state },
@@ -196,9 +198,12 @@ async function planFor(job: StepJob, { queue }: Adding): Promise<Plan> {
 }
 
 /** Whether an item that is done is made or measured again; else what it answers. Throws as `refuseOtherPlace`. */
-function answerOf({ data, returnvalue }: StepQueueJob, job: StepJob): (typeof added)[number] | StepResult {
+function answerOf(done: StepQueueJob, job: StepJob): (typeof added)[number] | StepResult {
+  const { data } = done;
   const { floor, referenceIdentity } = job.item;
   if (job.again) return 'new';
+  checkListed(done);
+  const returnvalue = resultOfJob(done);
   refuseOtherPlace(job, data, 'is done already, and its result is');
   if (referenceIdentity !== undefined && returnvalue.reference !== referenceIdentity) return 'measure';
   const result = { ...returnvalue, verdict: verdictAt(floor, returnvalue.psnr) };

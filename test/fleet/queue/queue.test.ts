@@ -80,6 +80,56 @@ describe.skipIf(!redisProgram)('a queue', () => {
     return notes;
   }
 
+  describe('jobs that anybody may have written into Redis are refused in a sentence', () => {
+    const item = { name: 'a', id: 'f00d', models: { modelVersion: '/nowhere' }, options: {}, output: '/x/a' };
+    const data = { version, item, results: '/x' };
+    const write = async (state: 'wait' | 'completed', job: object) => {
+      const fields = { name: 'check', opts: '{}', data: JSON.stringify(data), timestamp: 1, ...job };
+      await client.hset(`bull:${QUEUE}:f00d-check`, fields);
+      if (state === 'wait') await client.lpush(`bull:${QUEUE}:wait`, 'f00d-check');
+      else await client.zadd(`bull:${QUEUE}:completed`, 1, 'f00d-check');
+    };
+    const problem = 'the queue holds a job that sdconvert submit did not put there.';
+
+    test.each([
+      { data: '{' },
+      { data: 'null' },
+      { opts: '{' },
+      { opts: 'null' },
+      { parent: '{' },
+      { progress: '{' },
+      { data: JSON.stringify({ ...data, results: undefined }) },
+      { data: JSON.stringify({ ...data, item: { ...item, floor: 'x' } }) },
+    ])('by whoever lists them: %j', async (job) => {
+      await write('wait', job);
+      expect((await rejectionOf(rows())).problem).toBe(problem);
+    });
+
+    test.each([{ data: '{' }, { opts: 'null' }])('by a worker, and by who submits: %j', async (job) => {
+      await write('wait', job);
+      expect((await rejectionOf(work({ queue: redis.address, hub: hub.options }))).problem).toBe(problem);
+      expect((await rejectionOf(give(manifest()))).problem).toBe(problem);
+    });
+
+    test.each([
+      '"text"',
+      '{"psnr":{}}',
+      '{"psnr":"x"}',
+      '{"bytes":-1}',
+      '{"verdict":"good"}',
+      '{"published":{}}',
+    ])('with a result that no step gives: %s', async (returnvalue) => {
+      await write('completed', { returnvalue, finishedOn: 2 });
+      expect((await rejectionOf(rows())).problem).toBe(problem);
+    });
+
+    test('and nothing of a result takes the place of what the job is', async () => {
+      const returnvalue = JSON.stringify({ psnr: 40, item: {}, state: 'x', place: 5 });
+      await write('completed', { returnvalue, finishedOn: 2 });
+      expect(await rows()).toMatchObject([{ item: 'a', state: 'done', place: '/x/a', psnr: 40 }]);
+    });
+  });
+
   test('makes the files that a batch makes, and says what came of them', async () => {
     const path = manifest({ floor: 20 });
     expect((await give(path)).map(({ state }) => state)).toEqual(['new', 'new']);
