@@ -1,9 +1,8 @@
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
 import type { Context, Need, ProgressEvent } from '../context.ts';
 import { SdConvertError } from '../errors.ts';
 import { type CarriedError, revived } from '../io/carried-error.ts';
 import { scriptBeside } from '../io/script-beside.ts';
+import { endOf, startProcess } from '../io/start-process.ts';
 import type { Quality } from './finished.ts';
 import type { IdentifiedItem } from './item.ts';
 import type { Site } from './steps.ts';
@@ -32,17 +31,12 @@ export interface Outcome {
   readonly memoryBytes: number;
 }
 
-/** As the command line sets them (cli/memory.ts): the estimates of memory are made with them. */
-const heapFlags = ['--max-semi-space-size=2', '--semi-space-growth-factor=1', '--optimize-for-size'];
-
 /**
  * Runs the steps of an item in a process of its own: an item that crashes, or that the system ends for its memory, is one failed
  * item, and whatever it took is free afterwards (docs/decisions/0025-a-process-an-item.md). Throws what the steps throw.
  */
 export async function runItem(item: IdentifiedItem, site: Site, context: Context): Promise<Outcome> {
-  const child = fork(scriptBeside('run-item-worker', import.meta.url), {
-    execArgv: heapFlags,
-    serialization: 'advanced', // JSON has no infinities
+  const child = startProcess(scriptBeside('run-item-worker', import.meta.url), {
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   });
   const tell = (order: Order): void => void (child.connected && child.send(order, () => {}));
@@ -58,14 +52,13 @@ export async function runItem(item: IdentifiedItem, site: Site, context: Context
       void (context.admit?.(report.need) ?? Promise.resolve()).then(() => tell({ type: 'go' }));
     else end = report;
   });
-  // A process may be seen to end before what it said last is read; the channel is closed after that.
-  const ended = Promise.all([once(child, 'exit'), once(child, 'disconnect')]);
+  const ended = endOf(child);
   context.signal?.addEventListener('abort', stop, { once: true });
   tell({ type: 'run', item, site });
   if (context.signal?.aborted) stop();
-  const [[code, signal]] = await ended.finally(() => context.signal?.removeEventListener('abort', stop));
+  const how = await ended.finally(() => context.signal?.removeEventListener('abort', stop));
   if (end?.type === 'done') return end.outcome;
-  throw end ? revived(end.error) : died(item, signal ?? `code ${code}`, lastWords);
+  throw end ? revived(end.error) : died(item, how, lastWords);
 }
 
 /** Characters of what a process said last that an error repeats. */
