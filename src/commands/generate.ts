@@ -2,6 +2,7 @@ import { locateRequested, resolveRequested } from '../checkpoint/from-hub/locate
 import { type Context, inStage } from '../context.ts';
 import { requireOnnxruntime } from '../formats/onnx/run/onnx-session.ts';
 import type { TextualInversionChoice } from '../generate/prompt/read-textual-inversion.ts';
+import { peakMemory } from '../io/peak-memory.ts';
 import { count, formatBytes } from '../text.ts';
 import { checkRequest } from './check-request.ts';
 import { drawAll } from './drawing/draw-all.ts';
@@ -42,7 +43,7 @@ async function drawPictures(request: GenerateRequest, context: Context): Promise
     });
     return await inStage('decode', context, async () => {
       const output = await finishPictures(drawn, context);
-      const peak = formatBytes(process.resourceUsage().maxRSS * 1024);
+      const peak = formatBytes(peakMemory());
       return {
         output,
         detail: `${count(output.length, 'picture')}, ${peak} of memory at the peak`,

@@ -1,6 +1,7 @@
 import { type Context, type Need, type ProgressEvent, throwIfInterrupted } from '../context.ts';
 import { withFetch } from '../hub/hub-options.ts';
 import { carried } from '../io/carried-error.ts';
+import { peakMemory } from '../io/peak-memory.ts';
 import type { IdentifiedItem } from './item.ts';
 import type { Order, Outcome, Report } from './run-item.ts';
 import { checkItem, convertItem, fetchItem, type Site } from './steps.ts';
@@ -53,7 +54,7 @@ async function run(item: IdentifiedItem, given: Site): Promise<Outcome> {
   const { bytes } = await convertItem(item, site, context);
   const quality = await checkItem(item, site, context);
   const seconds = (performance.now() - start - waited) / 1000;
-  return { bytes, quality, seconds, memoryBytes: process.resourceUsage().maxRSS * 1024 };
+  return { bytes, quality, seconds, memoryBytes: peakMemory() };
 }
 
 function tell(report: Report): void {

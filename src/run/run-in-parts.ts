@@ -2,10 +2,11 @@ import { basename } from 'node:path';
 import { throwIfInterrupted } from '../context.ts';
 import { writeTensors } from '../formats/onnx/external-data.ts';
 import { encodeModel } from '../formats/onnx/proto.ts';
-import { openOnnxSession } from '../formats/onnx/run/onnx-session.ts';
-import type { Runner, TensorMap } from '../formats/runner.ts';
+import { openStoredSession, type StoredRunner } from '../formats/onnx/run/onnx-session.ts';
+import type { TensorMap } from '../formats/runner.ts';
 import type { Scratch } from '../io/stages/scratch.ts';
-import { copyOf, joinRows, type TensorData } from '../weights/tensor-data.ts';
+import { readStored } from '../weights/stored-tensor.ts';
+import { joinRows, type TensorData } from '../weights/tensor-data.ts';
 import type { Part, RunPlan } from './run-plan.ts';
 import { ValueStore } from './value-store.ts';
 
@@ -25,20 +26,24 @@ export async function runInParts(
   scratch: Scratch,
   { onPart, signal }: RunContext = {},
 ): Promise<TensorMap[]> {
-  const { parts, passes, waitingBytes, rows } = plan;
-  const store = new ValueStore(scratch, waitingBytes);
-  const states = passes.map((inputs, index) => new Pass(`${index}`, inputs, store));
+  const { parts, passes, rows } = plan;
+  const states = passes.map((_, index) => new Pass(new ValueStore(scratch, `pass-${index}-`)));
   const products = parts.reduce((sum, { segment }) => sum + segment.products, 0);
   let done = 0;
-  for (const [at, part] of parts.entries()) {
-    onPart?.(at, products > 0 ? done / products : at / parts.length);
-    await withPart(part, { scratch, signal }, async (runner) => {
-      for (const pass of states) {
-        throwIfInterrupted(signal);
-        await pass.run(part, runner);
-      }
-    });
-    done += part.segment.products;
+  try {
+    for (const [index, inputs] of passes.entries()) await states[index]?.begin(inputs);
+    for (const [at, part] of parts.entries()) {
+      onPart?.(at, products > 0 ? done / products : at / parts.length);
+      await withPart(part, { scratch, signal }, async (runner) => {
+        for (const pass of states) {
+          throwIfInterrupted(signal);
+          await pass.run(part, runner);
+        }
+      });
+      done += part.segment.products;
+    }
+  } finally {
+    for (const pass of states) await pass.end();
   }
   return casesOf(
     states.map(({ outputs }) => outputs),
@@ -50,52 +55,50 @@ export async function runInParts(
 class Pass {
   /** Of the model that was finished last. */
   outputs: TensorMap = new Map();
-  readonly #key: string;
-  readonly #inputs: Map<string, TensorData>;
   readonly #store: ValueStore;
 
-  constructor(key: string, inputs: TensorMap, store: ValueStore) {
-    this.#key = key;
-    this.#inputs = new Map(inputs);
+  constructor(store: ValueStore) {
     this.#store = store;
   }
 
-  async run(part: Part, runner: Runner): Promise<void> {
-    const { reads, leaves, readsLast, isLast } = part;
-    const feeds = new Map<string, TensorData>();
-    for (const [name, inPass] of reads) feeds.set(name, await this.#read(inPass, readsLast.has(inPass)));
-    for (const [name, value] of await runner.run(feeds)) await this.#put(leaves.get(name) ?? name, value);
-    if (isLast) await this.#finish(part);
+  async begin(inputs: TensorMap): Promise<void> {
+    for (const [name, value] of inputs) await this.#store.put(name, value);
+  }
+
+  async run({ reads, leaves, readsLast, ...part }: Part, runner: StoredRunner): Promise<void> {
+    const feeds = new Map([...reads].map(([name, inPass]) => [name, this.#store.get(inPass)]));
+    const found = await runner.run(feeds, this.#store.nextFile());
+    for (const name of readsLast) await this.#store.remove(name);
+    for (const [name, value] of found) await this.#store.keep(leaves.get(name) ?? name, value);
+    if (part.isLast) await this.#finish(part);
   }
 
   /** Makes what the parts of a model have left its outputs. */
-  async #finish({ runnable, index, isChainsLast }: Part): Promise<void> {
+  async #finish({ runnable, index, isChainsLast }: Pick<Part, 'runnable' | 'index' | 'isChainsLast'>) {
     const found = new Map<string, TensorData>();
-    for (const { name } of runnable.model.proto.graph?.output ?? [])
-      found.set(name ?? '', await this.#read(`${index}/${name}`, true));
+    for (const { name } of runnable.model.proto.graph?.output ?? []) {
+      const inPass = `${index}/${name}`;
+      found.set(name ?? '', await readStored(this.#store.get(inPass)));
+      await this.#store.remove(inPass);
+    }
     this.outputs = runnable.outputsOf?.(found) ?? found;
-    if (!isChainsLast) for (const [name, value] of this.outputs) await this.#put(name, value);
+    if (!isChainsLast) for (const [name, value] of this.outputs) await this.#store.put(name, value);
   }
 
-  async #put(name: string, value: TensorData): Promise<void> {
-    await this.#store.put(`${this.#key} ${name}`, value);
-  }
-
-  /** A value that the caller may keep. */
-  async #read(name: string, isLast: boolean): Promise<TensorData> {
-    const key = `${this.#key} ${name}`;
-    const input = this.#inputs.get(name);
-    const value = input ? copyOf(input) : await (isLast ? this.#store.take(key) : this.#store.read(key));
-    if (!value) throw new Error(`${name} was not computed`);
-    return value;
+  /** Removes the files of what is left. */
+  async end(): Promise<void> {
+    await this.#store.clear();
   }
 }
+
+/** Bytes of a part that is run in a thread: what stays of it in memory is little, and a process takes 0.1 s longer. */
+const MOST_IN_THREAD = 64e6;
 
 /** Loads a part for as long as `use` runs, its weights in files. */
 async function withPart(
   { segment, runnable }: Part,
   { scratch, signal }: { readonly scratch: Scratch; readonly signal: AbortSignal | undefined },
-  use: (runner: Runner) => Promise<void>,
+  use: (runner: StoredRunner) => Promise<void>,
 ): Promise<void> {
   const { path, dataFolder = scratch.path, isTranslation } = runnable;
   const { proto, dataFiles } = segment.model;
@@ -106,8 +109,11 @@ async function withPart(
       await writeTensors(sink, dataFile, () => throwIfInterrupted(signal)).finally(() => sink.close());
     }
     const model = { path, bytes: encodeModel(proto), dataFolder, isTranslation };
-    const runner = await openOnnxSession(model, { optimize: false, takesFeeds: true });
+    const runner = await openStoredSession(model, { ownProcess: segment.bytes > MOST_IN_THREAD, signal });
     await use(runner).finally(() => runner.close());
+  } catch (error) {
+    throwIfInterrupted(signal); // then it ended for that
+    throw error;
   } finally {
     for (const name of names) await scratch.remove(name);
   }

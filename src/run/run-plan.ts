@@ -20,8 +20,6 @@ export interface RunPlan {
   readonly rows: number;
   /** Memory that it takes at its peak, in bytes, the process included; a limit of about so much is kept to. */
   readonly bytes: number;
-  /** Bytes of values that wait in memory at most; the others wait in files. */
-  readonly waitingBytes: number;
   /** Room on the disk for the weights of a part that are in no file yet, and for values that wait. */
   readonly temporaryBytes: number;
   /** Products of elements that all passes add up. */
@@ -46,28 +44,21 @@ export interface Part {
   readonly readsLast: ReadonlySet<string>;
 }
 
-/** Bytes of the process itself: Node, onnxruntime and the graphs. */
-const PROCESS_BYTES = 190e6;
+/** Bytes of the two processes themselves: Node, onnxruntime and the graphs (200 MB where the models are UNets, and 90). */
+const PROCESS_BYTES = 300e6;
 
-/** Memory of the process at its peak, in bytes, where its largest part takes so much. */
+/** Memory at its peak, in bytes, where the largest part takes so much. */
 export function peakBytes(largestPart: number): number {
   return PROCESS_BYTES + largestPart;
 }
 
-/** Share of the limit that values may take in memory while they wait for a later part, where the parts leave so much. */
-const WAITING_SHARE = 1 / 16;
-
-/**
- * Share of the limit that the C library may keep of what was freed. Measured with glibc: 2,169 MB at the peak of SD 1.5's UNet in
- * 15 parts, where 2,000 had been planned without it; and of SDXL's, where 4,000 had been planned, 4,011 MB with a tenth, 4,016 with
- * an eighth in 29 parts, 3,504 in 11 row by row.
- */
-const KEPT_SHARE = 1 / 8;
+/** Share of the limit that is left to what the C library keeps of what was freed, and to graphs that are larger. */
+const KEPT_SHARE = 1 / 16;
 
 /**
  * Plans to run a chain of models on cases of inputs of the same shapes in at most `maxBytes` of memory, the process included.
  * Where an operation alone takes more, a case is computed row by row, if the model takes any number of rows; also where that takes
- * half as many parts, since what is freed between them adds up. What is still larger is as small as it can be: compare `bytes`. Throws
+ * half as many parts. What is still larger is as small as it can be: compare `bytes`. Throws
  * as `executedModel` does.
  */
 export async function planRun(
@@ -96,22 +87,17 @@ async function planPasses(
 ): Promise<RunPlan> {
   const [first] = passes;
   const shapes = new Map([...(first ?? [])].map(([name, { shape }]) => [name, shape]));
-  const [kept, waiting] = [maxBytes * KEPT_SHARE, maxBytes * WAITING_SHARE];
-  const parts = await planParts(chain, shapes, maxBytes - PROCESS_BYTES - kept - waiting, scratch);
+  const parts = await planParts(chain, shapes, maxBytes * (1 - KEPT_SHARE) - PROCESS_BYTES, scratch);
   const segments = parts.map(({ segment }) => segment);
-  const largest = Math.max(...segments.map(({ bytes }) => bytes));
   const weights = Math.max(...segments.map(({ model }) => bytesOf(model.dataFiles)));
-  const peak = peakBytes(largest);
-  // Beside an operation that alone takes more than a part should, less may wait in memory.
-  const waitingBytes = Math.max(0, Math.min(waiting, maxBytes - kept - peak));
+  const peak = peakBytes(Math.max(...segments.map(({ bytes }) => bytes)));
   return {
     chain,
     parts,
     passes,
     rows,
     // What does not fit fits into the limit of which this part is left to it.
-    bytes: parts.length > 1 ? Math.max(peak + waitingBytes + kept, peak / (1 - KEPT_SHARE)) : peak,
-    waitingBytes,
+    bytes: parts.length > 1 ? peak / (1 - KEPT_SHARE) : peak,
     temporaryBytes: weights + passes.length * mostWaiting(parts),
     products: passes.length * segments.reduce((sum, { products }) => sum + products, 0),
   };

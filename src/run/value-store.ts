@@ -1,71 +1,49 @@
+import { join } from 'node:path';
+import { remove } from '../io/patient.ts';
 import type { Scratch } from '../io/stages/scratch.ts';
-import type { DType } from '../weights/dtype.ts';
-import { bytesOf, copyOf, type TensorData, tensorOf } from '../weights/tensor-data.ts';
+import { type StoredTensor, storeTensor } from '../weights/stored-tensor.ts';
+import type { TensorData } from '../weights/tensor-data.ts';
 
-/** A value in a file. */
-interface StoredValue {
-  readonly file: string;
-  readonly dtype: DType;
-  readonly shape: readonly number[];
-}
-
-/** Values that wait to be read: in memory as far as they fit, in files beyond. */
+/** Values that wait in files until they are read. */
 export class ValueStore {
-  readonly #scratch: Scratch;
-  readonly #maxBytes: number;
-  readonly #inMemory = new Map<string, TensorData>();
-  readonly #inFiles = new Map<string, StoredValue>();
-  #bytes = 0;
+  readonly #prefix: string;
+  readonly #values = new Map<string, StoredTensor>();
   #files = 0;
 
-  /** Holds at most `maxBytes` in memory. */
-  constructor(scratch: Scratch, maxBytes: number) {
-    this.#scratch = scratch;
-    this.#maxBytes = maxBytes;
+  /** Keeps them in files whose names begin with `prefix`. */
+  constructor(scratch: Scratch, prefix: string) {
+    this.#prefix = join(scratch.path, prefix);
   }
 
-  /** Keeps a value, which is the store's from then on. Throws `DiskSpaceError` when the disk is full. */
+  /** A path that no file has, nor any whose path begins so. */
+  nextFile(): string {
+    return `${this.#prefix}${this.#files++}-`;
+  }
+
+  /** Writes a value to a file. Throws `DiskSpaceError` when the disk is full. */
   async put(key: string, value: TensorData): Promise<void> {
-    if (this.#bytes + value.data.byteLength <= this.#maxBytes) {
-      this.#inMemory.set(key, value);
-      this.#bytes += value.data.byteLength;
-      return;
-    }
-    const { dtype, shape } = value;
-    const file = `value-${this.#files++}`;
-    const sink = await this.#scratch.create(file);
-    try {
-      await sink.write(bytesOf(value), 0);
-    } finally {
-      await sink.close();
-    }
-    this.#inFiles.set(key, { file, dtype, shape });
+    await this.keep(key, await storeTensor(value, this.nextFile()));
   }
 
-  /** Reads a value, a copy of its own for the caller; `undefined` where it was never put. */
-  async read(key: string): Promise<TensorData | undefined> {
-    const kept = this.#inMemory.get(key);
-    if (kept) return copyOf(kept);
-    return this.#readFile(key);
+  /** Keeps a value whose file is the store's from then on, in the place of one of this key. */
+  async keep(key: string, value: StoredTensor): Promise<void> {
+    await this.remove(key);
+    this.#values.set(key, value);
   }
 
-  /** Reads a value for the last time. */
-  async take(key: string): Promise<TensorData | undefined> {
-    const kept = this.#inMemory.get(key);
-    if (!kept) {
-      const stored = await this.#readFile(key);
-      const file = this.#inFiles.get(key)?.file;
-      if (file !== undefined) await this.#scratch.remove(file);
-      this.#inFiles.delete(key);
-      return stored;
-    }
-    this.#inMemory.delete(key);
-    this.#bytes -= kept.data.byteLength;
-    return kept;
+  get(key: string): StoredTensor {
+    const value = this.#values.get(key);
+    if (!value) throw new Error(`${key} was not computed`);
+    return value;
   }
 
-  async #readFile(key: string): Promise<TensorData | undefined> {
-    const stored = this.#inFiles.get(key);
-    return stored && tensorOf(stored.dtype, stored.shape, await this.#scratch.read(stored.file));
+  async remove(key: string): Promise<void> {
+    const value = this.#values.get(key);
+    if (value) await remove(value.path);
+    this.#values.delete(key);
+  }
+
+  async clear(): Promise<void> {
+    for (const key of [...this.#values.keys()]) await this.remove(key);
   }
 }

@@ -285,7 +285,7 @@ describe('little memory', () => {
     expect(little).toEqual(await only(request));
     expect(notes).toEqual([
       expect.stringMatching(
-        /^unet takes about \d+ \w+ and 2\d\d\.\d MB of memory: the artifact in \d parts\.$/,
+        /^unet takes about \d+ \w+ and 3\d\d\.\d MB of memory: the artifact in \d parts\.$/,
       ),
     ]);
   });

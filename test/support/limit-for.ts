@@ -1,4 +1,4 @@
-/** A limit of memory that leaves so much to the largest part of a run: the rest is the process, what waits and what is freed but kept. */
+/** A limit of memory that leaves so much to the largest part of a run: the rest is the processes, and what is freed but kept. */
 export function limitFor(largestPart: number): number {
-  return (190e6 + largestPart) / (1 - 1 / 16 - 1 / 8);
+  return (300e6 + largestPart) / (1 - 1 / 16);
 }

@@ -1,5 +1,6 @@
 import { cpus } from 'node:os';
 import type { Context } from '../../context.ts';
+import { peakMemory } from '../../io/peak-memory.ts';
 import { fileTraffic } from '../../io/traffic.ts';
 import type { Card } from '../../report/card.ts';
 import { count } from '../../text.ts';
@@ -32,7 +33,7 @@ export class Stopwatch {
     const [cpu] = cpus();
     return {
       report: this.stages,
-      peakBytes: process.resourceUsage().maxRSS * 1024,
+      peakBytes: peakMemory(),
       read: read - this.#before.read,
       written: written - this.#before.written,
       machine: `${cpu?.model ?? 'unknown processor'}, ${count(cpus().length, 'core')}, Node ${process.version}`,

@@ -1,7 +1,7 @@
 import { promises as fs } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { ByteSink } from '../bytes.ts';
-import { pathKind, readBytes, writeAll } from '../disk.ts';
+import { pathKind, writeAll } from '../disk.ts';
 import { rethrow } from '../disk-errors.ts';
 import { notFound } from '../not-found.ts';
 import { remove } from '../patient.ts';
@@ -15,8 +15,6 @@ export interface Scratch {
   readonly path: string;
   /** Starts a file of any name, replacing one that is there. Throws `DiskSpaceError` when the disk is full. */
   create(name: string): Promise<ByteSink>;
-  /** Reads a whole file. */
-  read(name: string): Promise<Uint8Array<ArrayBuffer>>;
   remove(name: string): Promise<void>;
   /** Removes the folder with all that is in it. */
   close(): Promise<void>;
@@ -27,25 +25,25 @@ export async function openScratch(base?: string): Promise<Scratch> {
   if (base !== undefined && (await pathKind(base)) !== 'folder')
     throw notFound(base, 'Make the folder for temporary files, or name another with --tmp-dir.');
   const folder = await makeTemporaryFolder(base && resolve(base));
-  const removeFile = (name: string) => remove(join(folder.path, name));
   return {
     path: folder.path,
-    async create(name) {
-      const path = join(folder.path, name);
-      const handle = await fs.open(path, 'w').catch(rethrow('write', path));
-      const close = () => handle.close().catch(rethrow('write', path));
-      return {
-        name: path,
-        write: (bytes, offset) => writeAll(handle, path, bytes, offset),
-        close,
-        async discard() {
-          await close();
-          await removeFile(name);
-        },
-      };
-    },
-    read: (name) => readBytes(join(folder.path, name)),
-    remove: removeFile,
+    create: (name) => createScratchFile(join(folder.path, name)),
+    remove: (name) => remove(join(folder.path, name)),
     close: () => folder.remove(),
+  };
+}
+
+/** Starts a file of a scratch folder. Throws as `Scratch.create` does. */
+export async function createScratchFile(path: string): Promise<ByteSink> {
+  const handle = await fs.open(path, 'w').catch(rethrow('write', path));
+  const close = () => handle.close().catch(rethrow('write', path));
+  return {
+    name: path,
+    write: (bytes, offset) => writeAll(handle, path, bytes, offset),
+    close,
+    async discard() {
+      await close();
+      await remove(path);
+    },
   };
 }

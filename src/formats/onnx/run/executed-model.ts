@@ -64,8 +64,8 @@ export async function executedModel(
   };
 }
 
-/** Weights of 4 bits are of a type that no value of a model has. */
-const TO_ASK = { optimize: false, skipUnknownTypes: true } as const;
+/** Weights of 4 bits are of a type that no value of a model has. Graphs of large models leave much in the allocator. */
+const TO_ASK = { optimize: false, skipUnknownTypes: true, host: { ownProcess: true } } as const;
 
 /** Weights are as good as inputs here: what is made of the graph depends on their types only. */
 function withWeightsAsInputs(proto: ModelProto, shapes: InputShapes): ModelProto {

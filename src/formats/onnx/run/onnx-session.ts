@@ -1,15 +1,16 @@
 import { dirname, resolve } from 'node:path';
-import { SHARE_ENV, Worker } from 'node:worker_threads';
 import { FileFormatError, RequestError, SdConvertError, UnsupportedModelError } from '../../../errors.ts';
+import { revived } from '../../../io/carried-error.ts';
 import { openFile } from '../../../io/disk.ts';
-import { scriptBeside } from '../../../io/script-beside.ts';
-import { copyOf, type TensorData } from '../../../weights/tensor-data.ts';
+import type { StoredTensor } from '../../../weights/stored-tensor.ts';
+import { copyOf } from '../../../weights/tensor-data.ts';
 import type { Runner, RunnerOptions, TensorMap, TextEncoderChanges } from '../../runner.ts';
 import { changeTextEncoder } from '../change-text-encoder.ts';
 import { decodeModel, encodeModel } from '../proto.ts';
 import { openOnnx } from '../read-onnx.ts';
 import { onnxruntimeMissing } from './onnxruntime-missing.ts';
-import type { OrtFailure, OrtReply, OrtRequest, OrtWorkerData } from './ort-worker.ts';
+import { type HostOptions, OrtHost } from './ort-host.ts';
+import type { OrtFailure, OrtReply } from './ort-worker.ts';
 
 /** An ONNX model in memory whose data lies in files. */
 export interface OnnxInMemory {
@@ -28,8 +29,8 @@ export interface SessionOptions extends Pick<RunnerOptions, 'optimize' | 'textEn
   readonly saveGraphTo?: string | undefined;
   /** Whether inputs and outputs of types that sdconvert does not know are left out; refused otherwise. */
   readonly skipUnknownTypes?: boolean;
-  /** Whether the feeds become the session's, each with a buffer of its own; they are copied when left out. */
-  readonly takesFeeds?: boolean;
+  /** Where onnxruntime runs: in a thread when left out. */
+  readonly host?: HostOptions;
 }
 
 /**
@@ -39,29 +40,62 @@ export interface SessionOptions extends Pick<RunnerOptions, 'optimize' | 'textEn
  */
 export async function openOnnxSession(
   stored: string | OnnxInMemory,
-  { optimize, textEncoder, saveGraphTo, skipUnknownTypes, takesFeeds = false }: SessionOptions,
+  { textEncoder, ...options }: SessionOptions,
 ): Promise<Runner> {
   const path = typeof stored === 'string' ? stored : stored.path;
   if (typeof stored === 'string') await (await openFile(path)).close();
   const model = textEncoder ? await changed(stored, textEncoder) : stored;
-  const thread = new OrtThread({ model, optimize, saveGraphTo, skipUnknownTypes });
-  const opened = await thread.nextReply();
-  if (opened.kind !== 'opened') {
-    await thread.close();
-    throw await failure(path, opened, typeof stored !== 'string' && stored.isTranslation);
-  }
-  const { inputs, outputs } = opened;
+  const { host, inputs, outputs } = await startSession(model, options);
   return {
     path,
     inputs,
     outputs,
     async run(feeds) {
-      const reply = await thread.run(takesFeeds ? [...feeds] : copied(feeds));
+      const reply = await host.ask({ kind: 'run', feeds: copied(feeds) });
       if (reply.kind !== 'ran') throw await failure(path, reply);
       return new Map(reply.outputs);
     },
-    close: () => thread.close(),
+    close: () => host.close(),
   };
+}
+
+/** A model that has been loaded to be run on values in files. */
+export interface StoredRunner {
+  /** Computes all outputs from all inputs; they are written to files whose paths begin with `outputFiles`. */
+  run(feeds: StoredTensors, outputFiles: string): Promise<StoredTensors>;
+  close(): Promise<void>;
+}
+
+/** Tensors in files, by name. */
+export type StoredTensors = ReadonlyMap<string, StoredTensor>;
+
+/**
+ * Loads an ONNX model to be run, not optimised, on values in files. Throws as `openOnnxSession` does; `run` also throws
+ * `DiskSpaceError` when the disk is full.
+ */
+export async function openStoredSession(model: OnnxInMemory, options: HostOptions): Promise<StoredRunner> {
+  const { host } = await startSession(model, { optimize: false, host: options });
+  return {
+    async run(feeds, outputFiles) {
+      const reply = await host.ask({ kind: 'run stored', feeds: [...feeds], outputFiles });
+      if (reply.kind !== 'ran stored') throw await failure(model.path, reply);
+      return new Map(reply.outputs);
+    },
+    close: () => host.close(),
+  };
+}
+
+async function startSession(
+  model: string | OnnxInMemory,
+  { host: options, ...work }: Omit<SessionOptions, 'textEncoder'>,
+): Promise<{ readonly host: OrtHost } & Pick<Runner, 'inputs' | 'outputs'>> {
+  const host = new OrtHost({ ...work, model }, options);
+  const reply = await host.nextReply();
+  if (reply.kind === 'opened') return { host, inputs: reply.inputs, outputs: reply.outputs };
+  await host.close();
+  throw typeof model === 'string'
+    ? await failure(model, reply)
+    : await failure(model.path, reply, model.isTranslation);
 }
 
 /** A text encoder in memory, changed. Throws as `openOnnx` and `changeTextEncoder` do. */
@@ -82,9 +116,9 @@ async function changed(model: string | OnnxInMemory, changes: TextEncoderChanges
  */
 export async function requireOnnxruntime(): Promise<void> {
   if (hasLoaded) return;
-  const thread = new OrtThread('load only');
-  const reply = await thread.nextReply();
-  await thread.close();
+  const host = new OrtHost('load only');
+  const reply = await host.nextReply();
+  await host.close();
   if (reply.kind !== 'loaded') throw await failure('no model', reply);
   hasLoaded = true;
 }
@@ -92,59 +126,13 @@ export async function requireOnnxruntime(): Promise<void> {
 /** Whether it has loaded in this process: then it will load again. */
 let hasLoaded = false;
 
-/** Worker thread of one session: answers its requests in order. */
-class OrtThread {
-  readonly #worker: Worker;
-  readonly #exit: Promise<unknown>;
-  readonly #waiting: ((reply: OrtReply) => void)[] = [];
-  #isClosing = false;
-  /** Reason for which it takes no more requests. */
-  #ended: OrtFailure | undefined;
-
-  constructor(workerData: OrtWorkerData) {
-    this.#worker = new Worker(scriptBeside('ort-worker', import.meta.url), { workerData, env: SHARE_ENV });
-    this.#worker.on('message', (reply: OrtReply) => this.#waiting.shift()?.(reply));
-    // The listener stays: the next run reports a crash between runs.
-    this.#worker.on('error', (error) => this.#end('crash', String(error)));
-    this.#worker.on('exit', (code) =>
-      this.#end(this.#isClosing ? 'closed' : 'crash', `it ended with exit code ${code}`),
-    );
-    // Not events.once, which rejects when the worker fails first.
-    this.#exit = new Promise((done) => this.#worker.once('exit', done));
-  }
-
-  nextReply(): Promise<OrtReply> {
-    const { promise, resolve } = Promise.withResolvers<OrtReply>();
-    if (this.#ended === undefined) this.#waiting.push(resolve);
-    else resolve(this.#ended);
-    return promise;
-  }
-
-  /** The feeds' buffers move to the worker. */
-  run(feeds: readonly (readonly [string, TensorData])[]): Promise<OrtReply> {
-    const moved = feeds.map(([, { data }]) => data.buffer as ArrayBuffer); // as: no tensor is in a shared buffer
-    this.#worker.postMessage({ kind: 'run', feeds } satisfies OrtRequest, moved);
-    return this.nextReply();
-  }
-
-  async close(): Promise<void> {
-    this.#isClosing = true;
-    this.#worker.postMessage({ kind: 'close' } satisfies OrtRequest);
-    await this.#exit;
-  }
-
-  #end(at: OrtFailure['at'], message: string): void {
-    this.#ended ??= { kind: 'failed', at, message };
-    for (const resolve of this.#waiting.splice(0)) resolve(this.#ended);
-  }
-}
-
-function copied(feeds: TensorMap): (readonly [string, TensorData])[] {
+function copied(feeds: TensorMap) {
   return [...feeds].map(([name, tensor]) => [name, copyOf(tensor)] as const);
 }
 
 async function failure(path: string, reply: OrtReply, isTranslation = false): Promise<SdConvertError> {
-  const { at, message } = reply.kind === 'failed' ? reply : unexpected(reply);
+  const { at, message, error } = reply.kind === 'failed' ? reply : unexpected(reply);
+  if (error) return revived(error);
   const found = message.split('\n', 1)[0] ?? '';
   switch (at) {
     case 'import':

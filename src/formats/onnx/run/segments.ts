@@ -55,11 +55,8 @@ function wholeOf({ operations, inputs, outputs }: CutModel<OnnxOperation>): CutC
   return { operations, inputs, entering: [], leaving: [], outputs };
 }
 
-/**
- * The allocator keeps some of what it frees: glibc's 350 to 600 MB where parts had 0.8 to 1.2 GB of weights and their copies in
- * float32, which are smaller than the 32 MB from which on it maps each block (UNet of Stable Diffusion 1.5, Linux x64).
- */
-export const WITH_KEPT = 1.5;
+/** The allocator keeps some of what it frees: blocks of less than 4 MB, which copies of small weights in float32 are. */
+export const WITH_KEPT = 1.1;
 
 /** Steps in which the limit is raised where nothing fits. */
 const GROWTH = 1.05;
