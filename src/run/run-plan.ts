@@ -161,7 +161,10 @@ async function segmentModel(
 }
 
 function withLastReads(parts: readonly Omit<Part, 'readsLast'>[]): Part[] {
-  const later = new Set<string>();
+  // A model's outputs are taken when its last part has run.
+  const later = new Set(
+    parts.flatMap(({ runnable, index }) => runnable.outputs.map(({ name }) => `${index}/${name}`)),
+  );
   return parts
     .toReversed()
     .map((part) => {

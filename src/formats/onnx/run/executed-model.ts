@@ -46,10 +46,11 @@ export async function executedModel(
   const model = { path, bytes: asked, dataFolder: folder, isTranslation };
   await (await openOnnxSession(model, { ...TO_ASK, saveGraphTo: file })).close();
   const executed = decodeModel(await readBytes(file));
-  const types = await typesOf(executed, { path, folder });
+  const types = (await typesOf(executed, { path, folder })).map(valueInfoOf);
   const { graph } = executed;
   const weights = new Set(stored.map(({ name }) => name));
-  const outputs = new Set((graph?.output ?? []).map(({ name }) => name));
+  const byName = new Map(types.map((info) => [info.name, info]));
+  const outputs = new Map((graph?.output ?? []).map((info) => [info.name, byName.get(info.name) ?? info]));
   return {
     dataFiles,
     proto: {
@@ -58,7 +59,8 @@ export async function executedModel(
         ...graph,
         initializer: [...(graph?.initializer ?? []), ...stored],
         input: (graph?.input ?? []).filter(({ name }) => !weights.has(name)),
-        valueInfo: types.filter(({ name }) => !outputs.has(name)).map(valueInfoOf),
+        output: [...outputs.values()],
+        valueInfo: types.filter(({ name }) => !outputs.has(name)),
       },
     },
   };
