@@ -40,7 +40,11 @@ async function readable<T>(question: () => Promise<T>): Promise<T> {
   try {
     return await question();
   } catch (error) {
-    if (error instanceof SyntaxError || error instanceof TypeError) throw strangeJob(error);
-    throw error;
+    throw asStrangeJob(error);
   }
+}
+
+/** An error of BullMQ's as what it means: jobs that are no JSON, or lack what it takes for granted. */
+export function asStrangeJob(error: unknown): unknown {
+  return error instanceof SyntaxError || error instanceof TypeError ? strangeJob(error) : error;
 }

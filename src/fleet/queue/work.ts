@@ -19,7 +19,7 @@ import { ofAnotherVersion, refuseOtherVersion } from './other-version.ts';
 import { jobTitle } from './read-step-job.ts';
 import type { StepResult } from './run-step.ts';
 import { QUEUE, type QueueStep, type StepJob } from './step-job.ts';
-import { openQueue, type StepQueueJob } from './step-queue.ts';
+import { asStrangeJob, openQueue, type StepQueueJob } from './step-queue.ts';
 import { SITE_FILE, type StageProgress, type StepProgress, type StepSite } from './step-site.ts';
 import { WorkerFolder } from './worker-folder.ts';
 
@@ -140,7 +140,9 @@ async function runUntilStopped(
       progress(job, told);
     })
     // A Redis that goes away says so with every attempt to find it.
-    .on('error', ({ message }) => {
+    .on('error', (error) => {
+      const told = asStrangeJob(error);
+      const { message } = told instanceof Error ? told : error;
       if (!complaints.has(message)) note(`the queue: ${message}`);
       complaints.add(message);
     });

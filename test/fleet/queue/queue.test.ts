@@ -123,6 +123,23 @@ describe.skipIf(!redisProgram)('a queue', () => {
       expect((await rejectionOf(rows())).problem).toBe(problem);
     });
 
+    test('by a worker that waits already, which goes on', async () => {
+      const stop = new AbortController();
+      const notes: string[] = [];
+      const working = work(
+        { queue: redis.address, hub: hub.options },
+        { signal: stop.signal, onProgress: (event) => event.type === 'note' && notes.push(event.message) },
+      );
+      while (notes.length === 0) await setTimeout(50);
+      await setTimeout(500);
+      await write('wait', { data: '{' });
+      await client.zadd(`bull:${QUEUE}:marker`, 0, '0');
+      while (notes.length === 1) await Promise.race([setTimeout(50), working]);
+      stop.abort();
+      expect(await working).toEqual({ done: 0, failed: 0 });
+      expect(notes[1]).toContain(`the queue: ${problem}`);
+    });
+
     test('and nothing of a result takes the place of what the job is', async () => {
       const returnvalue = JSON.stringify({ psnr: 40, item: {}, state: 'x', place: 5 });
       await write('completed', { returnvalue, finishedOn: 2 });
