@@ -32,6 +32,8 @@ export interface DrawnUnet {
   readonly tokens: number | undefined;
   /** Shapes of its inputs. */
   readonly shapes: Shapes;
+  /** The checkpoint that it says it is of, as Core ML models do. */
+  readonly version: string | undefined;
 }
 
 /** Shapes of a model's inputs, by optimum's names; a string is the name of a free dimension. */
@@ -46,7 +48,7 @@ export async function readDrawnUnet(
   readsOneText = false,
 ): Promise<DrawnUnet> {
   const [path = ''] = model.paths;
-  const { shapes, dtypes } = await inputsOf(model);
+  const { shapes, dtypes, version } = await inputsOf(model);
   const hasOneText = readsOneText && !shapes.has('time_ids');
   const [, channels, height, width] = shapes.get('sample') ?? [];
   const kind = typeof channels === 'number' ? kindByChannels(channels) : undefined;
@@ -63,15 +65,20 @@ export async function readDrawnUnet(
     hasWholeTimesteps: dtypes.get('timestep')?.includes('int') ?? false,
     tokens: typeof tokens === 'number' ? tokens : undefined,
     shapes,
+    version,
   };
 }
 
-/** Reads the shapes of a model's inputs, of all chunks together; no weight is read. Throws what `openArtifact` throws. */
+/** Reads the shapes of a model's inputs, of all chunks together; no weight is read. Throws as `inputsOf`. */
 export async function shapesOf(model: Pick<ModelInFolder, 'paths'>): Promise<Shapes> {
   return (await inputsOf(model)).shapes;
 }
 
-async function inputsOf({ paths }: Pick<ModelInFolder, 'paths'>) {
+/**
+ * Reads what a model takes, all chunks together, and the checkpoint that it says it is of; no weight is read. Throws what
+ * `openArtifact` throws, and `FileFormatError` for chunks that make no model and inputs of absurd sizes.
+ */
+export async function inputsOf({ paths }: Pick<ModelInFolder, 'paths'>) {
   const shapes = new Map<string, readonly (number | string)[]>();
   const dtypes = new Map<string, string>();
   const parts: Chunk[] = [];
@@ -88,7 +95,7 @@ async function inputsOf({ paths }: Pick<ModelInFolder, 'paths'>) {
     }
   }
   checkChunks(parts);
-  return { shapes, dtypes };
+  return { shapes, dtypes, version: parts[0]?.metadata.version };
 }
 
 const configSchema = z.object({

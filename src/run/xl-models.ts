@@ -30,9 +30,15 @@ export function givesOneText(outputs: readonly Pick<DeclaredValue, 'name'>[]): b
   return outputs.some(({ name }) => name === ONE_TEXT);
 }
 
-/** Whether text encoders, which may be damaged, give all of XL's text in one tensor. */
-export async function areOfOneText(textEncoders: readonly string[]): Promise<boolean> {
-  return (await factsOf(textEncoders)).some(({ outputs }) => givesOneText(outputs));
+/** Whether text encoders, which may be damaged, give all of XL's text in one tensor, and the checkpoint that they say they are of. */
+export async function factsOfText(
+  textEncoders: readonly string[],
+): Promise<{ readonly hasOneText: boolean; readonly version: string | undefined }> {
+  const facts = await factsOf(textEncoders);
+  return {
+    hasOneText: facts.some(({ outputs }) => givesOneText(outputs)),
+    version: facts[0]?.metadata.version,
+  };
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { Context } from '../../context.ts';
+import type { NetworkName } from '../../convert/networks/networks.ts';
 import type { Guidance } from '../../generate/pipelines/guidance.ts';
 import type { TextualInversion } from '../../generate/prompt/textual-inversion.ts';
 import { type SchedulerName, shortName } from '../../generate/schedulers/scheduler-names.ts';
@@ -47,4 +48,21 @@ export function withoutUnused(
       'the negative prompt is not used: it needs guidance, which is off for a --guidance-scale of 1 or less (of pix2pix, for an --image-guidance-scale below 1, too) and for UNets that take the scale as an input (LCM).',
   });
   return { ...request, negativePrompt: undefined };
+}
+
+/** Notes that models are of several checkpoints, as far as they say it: files of two conversions may be in one folder by mistake. */
+export function noteOrigins(
+  versions: ReadonlyMap<NetworkName, string | undefined>,
+  { onProgress }: Context,
+): void {
+  const known = [...versions].filter(([, version]) => version);
+  const origins = [...Map.groupBy(known, ([, version]) => version)];
+  if (origins.length < 2) return;
+  const parts = origins.map(
+    ([version, models]) => `${models.map(([name]) => name).join(' and ')} of ${version}`,
+  );
+  onProgress?.({
+    type: 'note',
+    message: `the models say that they are of several checkpoints: ${parts.join(', ')}. If that is not on purpose, take all of them from one conversion.`,
+  });
 }

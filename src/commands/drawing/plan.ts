@@ -13,7 +13,7 @@ import {
 } from '../../generate/drawing-folder.ts';
 import { type DrawingSettings, readSettings } from '../../generate/drawing-settings.ts';
 import { drawnSize, type Size } from '../../generate/drawn-size.ts';
-import { type DrawnUnet, readDrawnUnet, shapesOf } from '../../generate/drawn-unet.ts';
+import { type DrawnUnet, inputsOf, readDrawnUnet } from '../../generate/drawn-unet.ts';
 import { textEncodersOf } from '../../generate/encode-conditioning.ts';
 import { type FoundControlNet, findControlNet } from '../../generate/find-controlnet.ts';
 import type { Image } from '../../generate/image.ts';
@@ -34,10 +34,10 @@ import { type SchedulerName, shortName } from '../../generate/schedulers/schedul
 import { makeFolder } from '../../io/disk.ts';
 import { createRng } from '../../random/random.ts';
 import type { Rng } from '../../random/rng.ts';
-import { areOfOneText } from '../../run/xl-models.ts';
+import { factsOfText } from '../../run/xl-models.ts';
 import { checkNumbers } from './check-numbers.ts';
 import { type ChosenScheduler, chooseSchedulers } from './choose-schedulers.ts';
-import { noteRounded, noteUnused, withoutUnused } from './notes.ts';
+import { noteOrigins, noteRounded, noteUnused, withoutUnused } from './notes.ts';
 import { readPicture } from './read-picture.ts';
 import type { ControlNetRequest, GenerateRequest } from './request.ts';
 
@@ -105,7 +105,7 @@ export async function planIn(
 ): Promise<Drawing[]> {
   checkNumbers(request);
   const network = chooseUnet(folder, unetsFor(request));
-  const hasOneText = await areOfOneText(folder.models.get('text_encoder')?.paths ?? []);
+  const { hasOneText, version } = await factsOfText(folder.models.get('text_encoder')?.paths ?? []);
   if (hasOneText) refuseInside(request);
   const unet = await readDrawnUnet(requireModel(folder, network), hasOneText);
   const pipeline = choosePipeline(unet, request);
@@ -113,7 +113,8 @@ export async function planIn(
   const pictures = await readPictures(folder, unet, request);
   const size = drawnSize(unet, { ...request, pictures: sizesOf(request, pictures) });
   const settings = await readSettings(folder, unet.family, context);
-  await requireModels({ folder, unet, pipeline, size, settings, request });
+  const versions = await requireModels({ folder, unet, pipeline, size, settings, request });
+  noteOrigins(new Map([[network, unet.version], ['text_encoder', version], ...versions]), context);
   const schedulers = chooseSchedulers(request, settings);
   const strength = request.strength ?? strengths[pipeline];
   const schedules = schedulers.map(({ scheduler, newScheduler }) => {
@@ -211,7 +212,8 @@ function sizesOf({ image, mask, controlnets }: GenerateRequest, pictures: Pictur
 }
 
 /**
- * Throws `NotFoundError` for a missing network, `RequestError` for a VAE of another size, or of one that leaves no room for tiles.
+ * The checkpoints that the VAE's models say they are of. Throws `NotFoundError` for a missing network, `RequestError` for a VAE of another
+ * size, or of one that leaves no room for tiles.
  */
 async function requireModels({
   folder,
@@ -224,10 +226,13 @@ async function requireModels({
   const vae: readonly NetworkName[] =
     pipeline === 'text to image' ? ['vae_decoder'] : ['vae_encoder', 'vae_decoder'];
   for (const network of [...textEncodersOf(unet), ...vae]) requireModel(folder, network);
+  const versions = new Map<NetworkName, string | undefined>();
   for (const network of vae) {
     const model = requireModel(folder, network);
     const factor = network === 'vae_encoder' ? PIXELS : 1;
-    const [, , ...sides] = [...(await shapesOf(model)).values()][0] ?? [];
+    const { shapes, version } = await inputsOf(model);
+    versions.set(network, version);
+    const [, , ...sides] = [...shapes.values()][0] ?? [];
     const isFixed = (side: number | string) => typeof side === 'number';
     if (!sides.every((side, i) => !isFixed(side) || side === (size[i] ?? 0) * factor))
       throw new RequestError({
@@ -246,6 +251,7 @@ async function requireModels({
         advice: 'Leave out --vae-tiling, or use an ONNX conversion, which takes any size.',
       });
   }
+  return versions;
 }
 
 /** A scheduler, and the timesteps of it that the pipeline runs. */

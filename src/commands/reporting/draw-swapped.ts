@@ -14,7 +14,7 @@ import { asDecibels } from '../../report/decibels.ts';
 import { differenceGain, differenceMap } from '../../report/pictures/difference.ts';
 import { type EmbeddedPicture, embedded } from '../../report/pictures/embedded.ts';
 import { ssim } from '../../report/pictures/ssim.ts';
-import { areOfOneText } from '../../run/xl-models.ts';
+import { factsOfText } from '../../run/xl-models.ts';
 import { compare } from '../../validate/psnr.ts';
 import { convertCheckpoint } from '../convert.ts';
 import { drawLatents } from '../drawing/draw-latents.ts';
@@ -90,7 +90,7 @@ async function planMixes(
 ): Promise<Mix[]> {
   const networks = drawing.filter((network) => ours.models.has(network) && reference.models.has(network));
   // XL's text encoder and UNet for Core AI fit nobody but each other.
-  const isOneText = await areOfOneText(ours.models.get('text_encoder')?.paths ?? []);
+  const { hasOneText: isOneText } = await factsOfText(ours.models.get('text_encoder')?.paths ?? []);
   const alone = isOneText ? networks.filter((network) => network === 'vae_decoder') : networks;
   const input = reference.path;
   const request = {

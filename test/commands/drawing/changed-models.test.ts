@@ -135,6 +135,18 @@ describe('generate does not draw with models that are not what they say', () => 
     expect(await refusalOf(input)).toContain('are chunks of two models.');
   });
 
+  test('models of two checkpoints, which may be on purpose, are told', async () => {
+    const input = changed('own', 'Resources', (folder) =>
+      cpSync(join(at('other'), 'Resources/VAEDecoder.mlmodelc'), join(folder, 'VAEDecoder.mlmodelc'), {
+        recursive: true,
+      }),
+    );
+    expect(await notesOf(input)).toEqual([
+      'the models say that they are of several checkpoints: unet and text_encoder of checkpoint own, vae_decoder of checkpoint other. If that is not on purpose, take all of them from one conversion.',
+    ]);
+    expect(await notesOf(changed('own', 'Resources', () => {}))).toEqual([]);
+  });
+
   test('merges.txt that was cut between two lines, once for all prompts', async () => {
     const input = changed('own', 'onnx', (folder) => {
       const file = join(folder, 'tokenizer/merges.txt');
