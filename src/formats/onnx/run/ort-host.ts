@@ -10,7 +10,7 @@ import type { OrtFailure, OrtReply, OrtRequest, OrtWorkerData } from './ort-work
 export interface HostOptions {
   /**
    * A process of its own, of which nothing stays in memory once it has ended; a thread otherwise, of whose freed memory the C library
-   * keeps a part (docs/decisions/0021-run-in-little-memory.md).
+   * keeps a part (docs/decisions/0021-cut-what-is-executed.md).
    */
   readonly ownProcess?: boolean | undefined;
   /** Ends the process at once, also while it computes; a thread ends when it has computed. */
