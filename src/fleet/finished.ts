@@ -6,6 +6,7 @@ import {
   readProvenance,
   updateProvenance,
 } from '../formats/provenance.ts';
+import { ancestorAmong } from '../io/ancestor-among.ts';
 import { whileLocked } from '../io/disk.ts';
 import { hashFile } from '../io/hashing/hash-file.ts';
 import type { IdentifiedItem } from './item.ts';
@@ -37,11 +38,11 @@ export async function finishedResult(item: IdentifiedItem): Promise<Finished | u
   return finished && (await isIntact(item.output, record, (path) => hashFile(path))) ? finished : undefined;
 }
 
+type RecordedFiles = Readonly<Record<string, Pick<ArtifactRecord, 'files'>>>;
+
 /** What a record says of an item; `undefined` where it is another item's, or of none. */
 export function finishedIn(
-  record: Pick<Provenance, 'item'> & {
-    readonly artifacts: Readonly<Record<string, Pick<ArtifactRecord, 'files'>>>;
-  },
+  record: Pick<Provenance, 'item'> & { readonly artifacts: RecordedFiles },
   { id, referenceIdentity }: Pick<IdentifiedItem, 'id' | 'referenceIdentity'>,
 ): Finished | undefined {
   if (record.item?.id !== id) return undefined;
@@ -50,8 +51,23 @@ export function finishedIn(
   const { quality } = record.item;
   return {
     bytes: [...distinct.values()].reduce((sum, byteLength) => sum + byteLength, 0),
-    quality: quality?.reference === referenceIdentity ? quality : undefined,
+    quality:
+      quality && quality.reference === referenceIdentity && isOfModels(quality, record.artifacts)
+        ? quality
+        : undefined,
   };
+}
+
+/** Whether numbers are those of models whose files are on record: of others, or of none, they say nothing of an item. */
+function isOfModels({ psnr }: Quality, artifacts: RecordedFiles): boolean {
+  const measured = Object.keys(psnr);
+  const above = ancestorAmong(measured);
+  const found = new Set(
+    Object.entries(artifacts).flatMap(([path, { files }]) =>
+      files.map(({ name }) => above(`${path}/${name}`)),
+    ),
+  );
+  return measured.length > 0 && measured.every((path) => found.has(path));
 }
 
 /** Whether what is there of an item was compared with its reference, if it has one. */
