@@ -87,9 +87,10 @@ export async function openStoredSession(model: OnnxInMemory, options: HostOption
 
 async function startSession(
   model: string | OnnxInMemory,
-  { host: options, ...work }: Omit<SessionOptions, 'textEncoder'>,
+  { optimize, saveGraphTo, skipUnknownTypes, host: options }: Omit<SessionOptions, 'textEncoder'>,
 ): Promise<{ readonly host: OrtHost } & Pick<Runner, 'inputs' | 'outputs'>> {
-  const host = new OrtHost({ ...work, model }, options);
+  // Each by its name: callers give options of their own beside them, of which some, functions, cannot be sent.
+  const host = new OrtHost({ model, optimize, saveGraphTo, skipUnknownTypes }, options);
   const reply = await host.nextReply();
   if (reply.kind === 'opened') return { host, inputs: reply.inputs, outputs: reply.outputs };
   await host.close();
