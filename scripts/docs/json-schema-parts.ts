@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { formatNames } from '../../src/formats/format.ts';
-import { decibels } from '../../src/report/decibels.ts';
+import { decibels } from '../../src/validate/decibels.ts';
 
 /** What several commands print with `--json`. */
 

@@ -1,8 +1,8 @@
 import { writeText } from '../io/disk.ts';
 import { type Analysis, type MeasuredPoint, psnrOf } from '../mixed-bits/analysis.ts';
 import { formatBytes } from '../text.ts';
+import { decibelText } from '../validate/decibels.ts';
 import { lineChart } from './charts/draw-charts.ts';
-import { decibelText } from './decibels.ts';
 import { html, Markup } from './render/markup.ts';
 import { cardStyle } from './render/style.ts';
 import { chart, table } from './render/table.ts';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { type Format, formatNames } from '../formats/format.ts';
-import { decibels } from './decibels.ts';
+import { decibels } from '../validate/decibels.ts';
 
 /**
  * The report card as plain data: all that its page, its model card and its JSON twin (`report.json`) show. What was not

@@ -10,11 +10,11 @@ import { areFinite, lostInDecoder, lostInLatents } from '../../generate/lost-num
 import { LoadedNetwork } from '../../generate/networks.ts';
 import { makeTemporaryFolder } from '../../io/temporary-folder.ts';
 import type { Card } from '../../report/card.ts';
-import { asDecibels } from '../../report/decibels.ts';
 import { differenceGain, differenceMap } from '../../report/pictures/difference.ts';
 import { type EmbeddedPicture, embedded } from '../../report/pictures/embedded.ts';
 import { ssim } from '../../report/pictures/ssim.ts';
 import { factsOfText } from '../../run/xl-models.ts';
+import { asDecibels } from '../../validate/decibels.ts';
 import { compare } from '../../validate/psnr.ts';
 import { convertCheckpoint } from '../convert.ts';
 import { drawLatents } from '../drawing/draw-latents.ts';

@@ -1,8 +1,8 @@
 import { basename } from 'node:path';
 import { pathFrom } from '../../io/path-from.ts';
+import { asDecibels } from '../../validate/decibels.ts';
 import type { OutputVerdict, Verdict } from '../../validate/verdict.ts';
 import type { Card, CardFile } from '../card.ts';
-import { asDecibels } from '../decibels.ts';
 import { applesNumber, recordedFor } from './recorded.ts';
 
 type Parity = NonNullable<Card['parity']>;

@@ -1,8 +1,8 @@
 import { type Analysis, choicesOf, psnrOf } from '../../mixed-bits/analysis.ts';
 import { allocations } from '../../mixed-bits/choose-bits.ts';
 import { plainName } from '../../quantize/plan.ts';
+import { asDecibels } from '../../validate/decibels.ts';
 import type { Card } from '../card.ts';
-import { asDecibels } from '../decibels.ts';
 
 type Curve = NonNullable<Card['curve']>;
 type Point = Curve['mixed'][number];

@@ -1,6 +1,6 @@
 import { count } from '../../text.ts';
+import { asDecibels, decibelText } from '../../validate/decibels.ts';
 import type { Card } from '../card.ts';
-import { asDecibels, decibelText } from '../decibels.ts';
 import { commandAtFloor } from './command-at-floor.ts';
 
 type Compared = NonNullable<Card['parity']>['models'][number];

@@ -6,10 +6,10 @@ import type { NetworkName } from '../../convert/networks/networks.ts';
 import { withArtifact } from '../../formats/open.ts';
 import { FEWEST_ELEMENTS, plainName } from '../../quantize/plan.ts';
 import { errorIn, type StoredForm } from '../../quantize/stored-form.ts';
+import { asDecibels } from '../../validate/decibels.ts';
 import { elementCount } from '../../weights/dtype.ts';
 import type { Weight } from '../../weights/weight.ts';
 import type { Card, CardFile } from '../card.ts';
-import { asDecibels } from '../decibels.ts';
 
 type Layers = Card['layers'][number];
 

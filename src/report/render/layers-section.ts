@@ -1,7 +1,7 @@
 import { formatBytes } from '../../text.ts';
+import { decibelText } from '../../validate/decibels.ts';
 import type { Card } from '../card.ts';
 import { bitColours, lineChart, weightChart } from '../charts/draw-charts.ts';
-import { decibelText } from '../decibels.ts';
 import { html, type Inserted, Markup } from './markup.ts';
 import { chart, type Section, table } from './table.ts';
 

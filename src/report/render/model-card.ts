@@ -1,8 +1,8 @@
 import { stringify } from 'yaml';
 import { targetNames, targetOfFormat } from '../../formats/format.ts';
 import { formatBytes, onOneLine } from '../../text.ts';
+import { decibelText } from '../../validate/decibels.ts';
 import type { Card } from '../card.ts';
-import { decibelText } from '../decibels.ts';
 
 /** By this line a model card is known as sdconvert's own, which may be replaced. */
 export const OWN_MODEL_CARD = '<!-- written by sdconvert report -->';

@@ -1,6 +1,6 @@
+import { decibelText } from '../../validate/decibels.ts';
 import type { Card } from '../card.ts';
 import { dotChart } from '../charts/draw-charts.ts';
-import { decibelText } from '../decibels.ts';
 import { html, type Inserted, link, Markup } from './markup.ts';
 import { chart, commandLine, type Section, table } from './table.ts';
 

@@ -1,5 +1,5 @@
+import { decibelText } from '../../validate/decibels.ts';
 import type { Card } from '../card.ts';
-import { decibelText } from '../decibels.ts';
 import type { EmbeddedPicture } from '../pictures/embedded.ts';
 import { html, type Inserted, Markup } from './markup.ts';
 import { commandLine, type Section, table } from './table.ts';
