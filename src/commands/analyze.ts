@@ -35,6 +35,7 @@ import type { PaletteBits } from '../quantize/palette/palette.ts';
 import { writeAnalysisPage } from '../report/analysis-page.ts';
 import { openRunner } from '../run/open-runner.ts';
 import { formatBytes } from '../text.ts';
+import { decibelText } from '../validate/decibels.ts';
 import { checkRequest } from './check-request.ts';
 import { type Watched, whileOutputsLocked, whileOutputsStay } from './in-output.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
@@ -199,7 +200,7 @@ async function choose(request: WatchedRequest, target: AnalyzeTarget, analysis: 
     (8 * allocation.bytes) / [...analysis.weights.values()].reduce((sum, { elements }) => sum + elements, 0);
   return {
     output: { analysis, points: [point], reports: [], chosen: { point, recipe, written } },
-    detail: `${average.toFixed(2)} bits a weight, ${formatBytes(point.bytes)}, ${point.psnr.toFixed(1)} dB`,
+    detail: `${average.toFixed(2)} bits a weight, ${formatBytes(point.bytes)}, ${decibelText(point.psnr)}`,
   };
 }
 
@@ -231,7 +232,7 @@ async function atPsnr(psnr: number, { measured: { peak } }: Analysis, mixer: Mix
   if (best) return best;
   throw new RequestError({
     problem: `no mixture of bits reaches ${psnr} dB.`,
-    details: Number.isFinite(highest) ? { 'the highest found': `${highest.toFixed(1)} dB` } : {},
+    details: Number.isFinite(highest) ? { 'the highest found': decibelText(highest) } : {},
     advice: Number.isFinite(highest)
       ? `Lower --target-psnr to ${Math.floor(highest)}, or keep the model as it is.`
       : 'Lower --target-psnr, or keep the model as it is.',

@@ -2,6 +2,7 @@ import { RequestError } from '../errors.ts';
 import type { Format } from '../formats/format.ts';
 import type { TensorMap } from '../formats/runner.ts';
 import { count } from '../text.ts';
+import { decibelText } from './decibels.ts';
 import { type Comparison, compare } from './psnr.ts';
 
 /** Result of validating one model. */
@@ -84,6 +85,5 @@ export function inBrief(verdicts: readonly Verdict[], minPsnr: number): string {
 }
 
 function inDecibels(psnrs: readonly number[]): string {
-  const lowest = Math.min(...psnrs);
-  return Number.isNaN(lowest) ? 'not a number' : `${lowest.toFixed(1)} dB`;
+  return decibelText(Math.min(...psnrs));
 }

@@ -30,6 +30,7 @@ test('in brief, an output that is not finite is told, and reads as near to nothi
     '1 model, lowest PSNR 9.0 dB (floor 35); 1 output with numbers that are not finite',
   );
   expect(brief(output(1, 2), output(1, 3))).toBe('1 model, lowest PSNR 9.0 dB (floor 35)');
+  expect(brief(output(1, 2), output(1, 2))).toBe('1 model, lowest PSNR identical (floor 35)');
 });
 
 test('the table of validate says where numbers are not finite', () => {

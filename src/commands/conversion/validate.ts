@@ -4,6 +4,7 @@ import { pathFrom } from '../../io/path-from.ts';
 import type { Stage } from '../../pipeline.ts';
 import type { FoundModel } from '../../run/find-models.ts';
 import { count } from '../../text.ts';
+import { decibelText } from '../../validate/decibels.ts';
 import { checkpointReference } from '../../validate/reference.ts';
 import { areFinite, inBrief, type Verdict } from '../../validate/verdict.ts';
 import { type Floor, validateModels } from '../validate.ts';
@@ -43,7 +44,7 @@ function tooFar(verdicts: readonly Verdict[], output: string): ValidationError {
     const why = outputs.every(areFinite) ? ': too far' : ': not finite';
     return [
       pathFrom(output, paths[0] ?? ''),
-      `${format}, ${outputs.map(({ name, psnr }) => `${name} ${psnr.toFixed(1)}`).join(', ')} dB, floor ${floor}${pass ? '' : why}`,
+      `${format}, ${outputs.map(({ name, psnr }) => `${name} ${decibelText(psnr)}`).join(', ')}, floor ${floor}${pass ? '' : why}`,
     ];
   });
   return new ValidationError({
