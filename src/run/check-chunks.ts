@@ -21,7 +21,8 @@ export function checkChunks(chunks: readonly Chunk[]): void {
   if (!first || !last || !chunks.some(({ chunk }) => chunk !== undefined)) return;
   const { index = 1 } = first.chunk ?? {};
   if (index > 1) throw incomplete(`${first.path} is chunk ${index} of its model, and there is no chunk 1`);
-  const network = networkOf(first.inputs.map(({ name }) => name));
+  // Of all: a UNet's first chunk does not take the residuals of a ControlNet, by which the whole is known.
+  const network = networkOf(chunks.flatMap(({ inputs }) => inputs.map(({ name }) => name)));
   if (!network) return; // who needs a network tells what it takes instead
   for (const each of chunks) checkIdentity(first, each);
   const { inputs, outputs } = recordedNames(network);
