@@ -2,6 +2,7 @@ import { Tokenizer } from '@huggingface/tokenizers';
 import { z } from 'zod';
 import {
   type ClipTokenizerFiles,
+  isTokenId,
   type TokenizerParts,
   tokenizerParts,
 } from '../checkpoint/tokenizer-parts.ts';
@@ -38,8 +39,7 @@ export class ClipTokenizer {
 
   /** Throws `FileFormatError` when a file is malformed, `ConfigError` when the vocabulary lacks a special token. */
   static fromFiles(files: ClipTokenizerFiles): ClipTokenizer {
-    const texts = z.looseObject({ vocab: z.string(), merges: z.string() });
-    checkArguments('ClipTokenizer.fromFiles', { files: [files, texts] });
+    checkArguments('ClipTokenizer.fromFiles', { files: [files, filesSchema] });
     const parts = tokenizerParts(files);
     const { vocab } = parts;
     return new ClipTokenizer(
@@ -116,6 +116,15 @@ export class ClipTokenizer {
     return new TextDecoder().decode(Uint8Array.from(bytes)).trim();
   }
 }
+
+/** Of callers without a type checker, and of a page's files. */
+const filesSchema = z.looseObject({
+  vocab: z.string(),
+  merges: z.string(),
+  config: z.looseObject({}).optional(),
+  specialTokensMap: z.looseObject({}).optional(),
+  added: z.map(z.string(), z.custom(isTokenId, 'expected the number of a token')).optional(),
+});
 
 /** Byte of each character in the vocabulary (GPT-2's byte-level BPE): printable bytes are themselves, others U+0100 and up. */
 const byteOf: ReadonlyMap<string, number> = (() => {

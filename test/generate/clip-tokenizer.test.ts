@@ -53,6 +53,18 @@ test('a vocabulary that is not JSON is refused', () => {
   expect(() => ClipTokenizer.fromFiles({ ...files, vocab: '<html>' })).toThrow(FileFormatError);
 });
 
+test.each([
+  ['config', null],
+  ['specialTokensMap', 'x'],
+  ['added', [['<a>', 5]]],
+  ['added', new Map([['<a>', { toString: 1 }]])],
+  ['added', new Map([['<a>', -1]])],
+])('%s that is something else is refused by its name', (name, value) => {
+  const error = thrownBy(() => ClipTokenizer.fromFiles({ ...files, [name]: value }));
+  expect(error).toBeInstanceOf(RequestError);
+  expect(error.message).toContain(`ClipTokenizer.fromFiles was called wrongly: files.${name}`);
+});
+
 test('merges.txt that ends too early is told: prompts are read in pieces', () => {
   expect(tokenizer.notes('tokenizer')).toEqual([]);
   const merges = files.merges.split('\n').slice(0, 1001).join('\n');

@@ -52,21 +52,48 @@ describe('the plan of a page is checked before anything is fetched, allocated or
     '\ud800',
   ])('a path out of the folder of the page: %j', (path) => {
     const models = { unet: { ...plan.models.unet, model: { ...file, path } } };
-    expect(refusalOf({ models })).toContain('plan.json is damaged, or not of this version: models is not');
-    expect(refusalOf({ tokenizers: { text_encoder: { ...file, path } } })).toContain('tokenizers is not');
+    const start = 'plan.json is damaged, or not of this version: ';
+    expect(refusalOf({ models })).toContain(`${start}models.unet.model.path is not a path`);
+    const tokenizers = { text_encoder: { ...file, path } };
+    expect(refusalOf({ tokenizers })).toContain(`${start}tokenizers.text_encoder.path is not a path`);
   });
 
+  const noText = { toString: 1, valueOf: 1 };
   test.each([
-    [{ title: { toString: 1 } }, 'title is not a text'],
-    [{ unet: { ...plan.unet, size: [1e9, 8] } }, 'unet.size is not a height and a width'],
-    [{ unet: { ...plan.unet, multiple: 0 } }, 'unet.multiple is not left out, or right'],
-    [{ latents: { ...plan.latents, channels: 1e9 } }, 'latents.channels is not a whole number'],
+    [{ title: noText }, 'title is not a text'],
+    [{ unet: { ...plan.unet, family: noText } }, 'unet.family is not one of sd1, sd2, sdxl, sdxl-refiner'],
+    [{ unet: { ...plan.unet, family: ['sd1'] } }, 'unet.family is not one of'],
+    [{ unet: { ...plan.unet, size: [1e9, 8] } }, 'unet.size[0] is not a whole number from 1 to 1,024'],
+    [{ unet: { ...plan.unet, size: [8, noText] } }, 'unet.size[1] is not a whole number'],
+    [{ unet: { ...plan.unet, size: [8] } }, 'unet.size is not a list of 2'],
+    [{ unet: { ...plan.unet, multiple: 0 } }, 'unet.multiple is not a whole number'],
+    [{ unet: { ...plan.unet, guidanceChannels: noText } }, 'unet.guidanceChannels is not a whole number'],
+    [{ latents: { ...plan.latents, channels: 1e9 } }, 'latents.channels is not a whole number from 1 to 64'],
+    [
+      { latents: { ...plan.latents, scale: { factor: 0, shift: 0 } } },
+      'latents.scale.factor is not a number above',
+    ],
+    [
+      { latents: { ...plan.latents, scale: { factor: 1, shift: 0, mean: [1] } } },
+      'latents.scale.mean is not',
+    ],
     [{ latents: null }, 'latents is not an object'],
     [{ models: [] }, 'models is not an object'],
-    [{ models: { unet: { ...plan.models.unet, model: { ...file, byteLength: 1e15 } } } }, 'models is not'],
-    [{ models: { unet: { ...plan.models.unet, model: { ...file, sha256: '../x' } } } }, 'models is not'],
-    [{ schedulers: Array(100_000).fill('pndm') }, 'schedulers is not a list of at most 1000'],
-    [{ demo: 1 }, 'demo is not left out, or right'],
+    [
+      { models: { unet: { ...plan.models.unet, model: { ...file, byteLength: 1e15 } } } },
+      'models.unet.model.byteLength is not a whole number',
+    ],
+    [
+      { models: { unet: { ...plan.models.unet, model: { ...file, sha256: '../x' } } } },
+      'models.unet.model.sha256 is not a SHA-256',
+    ],
+    [{ models: { '\n\u202e': 1 } }, 'models."\\n\\u202e" is not an object'],
+    [{ scheduler: { _class_name: noText } }, 'scheduler._class_name is not a text'],
+    [{ schedulers: Array(100_000).fill('pndm') }, 'schedulers is not a list of at most 1,000'],
+    [{ schedulers: [noText] }, 'schedulers[0] is not a text'],
+    [{ demo: 1 }, 'demo is not an object'],
+    [{ demo: { ...plan.demo, prompt: noText } }, 'demo.prompt is not a text'],
+    [{ demo: { ...plan.demo, steps: 1e9 } }, 'demo.steps is not a whole number'],
     [{ memory: { wasm: null, webGpu: 1 } }, 'memory.wasm is not a number'],
   ])('something else in it: %j', (change, wrong) => {
     expect(refusalOf(change)).toContain(wrong);
