@@ -50,7 +50,7 @@ function changed(json: Json, random: Random): Json {
     case 4:
       return Object.fromEntries([
         ...entries,
-        ...many(random).map((n): [string, Json] => [`${key}${n}`, value]),
+        ...many([key, value], random).map((n): [string, Json] => [`${key}${n}`, value]),
       ]);
     default:
       return Object.fromEntries(
@@ -65,7 +65,7 @@ function changedList(list: Json[], at: number, random: Random): Json[] {
     case 0:
       return list.toSpliced(at, 1);
     case 1:
-      return list.toSpliced(at, 0, ...many(random).map(() => value));
+      return list.toSpliced(at, 0, ...many(value, random).map(() => value));
     case 2:
       return list.with(at, random.pick(list));
     default:
@@ -109,13 +109,16 @@ function nested(random: Random): string {
   return `${open.repeat(depth)}1${close.repeat(depth)}`;
 }
 
-function many(random: Random): number[] {
-  return Array.from({ length: random.length(2000) }, (_, index) => index);
+/** As many numbers from 0 on as there may be copies of something: what no input can hold is not written first. */
+function many(copied: Json, random: Random): number[] {
+  const most = Math.ceil(LARGEST_INPUT / JSON.stringify(copied).length);
+  return Array.from({ length: Math.min(random.length(2000), most) }, (_, index) => index);
 }
 
 /** One key twice, which `JSON.parse` hides. */
 function withTwin(text: string, random: Random): string {
-  const keys = [...text.matchAll(/"(?:[^"\\]|\\.)*":/g)];
+  // Whole texts, keys or not: one that begins in the middle of another would be followed to its end from each of its quotes.
+  const keys = [...text.matchAll(/"(?:[^"\\]|\\.)*"(:?)/g)].filter(([, colon]) => colon === ':');
   if (keys.length === 0) return text;
   const { index } = random.pick(keys);
   return `${text.slice(0, index)}${random.pick(keys)[0]}${random.pick(['1', 'null', '{}', '"x"'])},${text.slice(index)}`;

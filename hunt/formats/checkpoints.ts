@@ -20,7 +20,7 @@ import { jsonMutators } from '../mutate-json.ts';
 import { mutateWords } from '../mutate-text.ts';
 import { attempts, drainWeights, inspectAndDescribe, refusable } from './attempts.ts';
 import { loraSeeds, mutateLoraNames } from './lora-names.ts';
-import { bytesOf, inProject, wholeFolder } from './seeds.ts';
+import { bytesOf, inProject, smallVocabulary, wholeFolder } from './seeds.ts';
 
 /** Small checkpoints of every family and network; their weights are made of a seed where they are not there yet. */
 const folders = [
@@ -86,14 +86,6 @@ export const shards: Format = {
   parts: [{ files: /index\.json$/, mutators: jsonMutators }],
   read: async (folder) => (await openCheckpoint(folder)).close(),
 };
-
-/** The beginning of a real vocabulary: a whole one takes a second to read. */
-function smallVocabulary(): { vocab: Record<string, number>; merges: string[] } {
-  const read = (name: string) => readFileSync(inProject('models/sd-shapes/tokenizer', name), 'utf8');
-  const entries = Object.entries<number>(JSON.parse(read('vocab.json')));
-  const merges = read('merges.txt').split('\n').slice(1, 100);
-  return { vocab: Object.fromEntries(entries.filter(([, id]) => id < 611 || id > 49405)), merges };
-}
 
 /** Prompts that reach every part of a tokenizer. */
 const prompt = 'a photo of an ASTRONAUT’s 3 horses,\n<concept> 你好 🙂 \u0000 <|endoftext|>';

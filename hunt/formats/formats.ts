@@ -20,6 +20,7 @@ import { knownHashes, queueJobs, storedResults } from './fleet.ts';
 import { hubAnswers } from './hub.ts';
 import { hubFaults } from './hub-faults.ts';
 import { modelSettings } from './model-settings.ts';
+import { pagePlans } from './pages.ts';
 import { modelCards, reports, servedAddresses, webPages } from './reports.ts';
 import { analyses, originalConfigs, png, provenance, recipes, textualInversions } from './small-files.ts';
 import { gguf, pickle, safetensors, torchLegacy, torchZip } from './weights.ts';
@@ -64,6 +65,7 @@ export const formats: readonly Format[] = [
   modelCards,
   reports,
   webPages,
+  pagePlans,
   servedAddresses,
   batchManifests,
   queueJobs,

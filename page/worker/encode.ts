@@ -1,11 +1,10 @@
-import { SdConvertError } from '../../src/errors.ts';
-import { ClipTokenizer } from '../../src/generate/clip-tokenizer.ts';
 import { encodeConditioning } from '../../src/generate/encode-conditioning.ts';
 import { withGuidanceScale } from '../../src/generate/pipelines/guidance-embedding.ts';
 import type { Conditioning } from '../../src/generate/pipelines/predict-noise.ts';
-import type { WebPlan, WebTokenizer } from '../../src/web/web-plan.ts';
+import type { WebPlan } from '../../src/web/web-plan.ts';
 import type { DrawRequest } from '../messages.ts';
 import type { Networks } from './networks.ts';
+import { readTokenizer } from './read-tokenizer.ts';
 import type { Following, WeightFiles } from './weight-files.ts';
 
 /** What encoding needs. */
@@ -45,12 +44,5 @@ export async function encode(
 async function openTokenizer(plan: WebPlan, name: string, files: WeightFiles, following: Following) {
   const file = plan.tokenizers[name];
   if (!file) throw new Error(`The page has no tokenizer for ${name}.`);
-  const text = new TextDecoder().decode(await files.read(file, following));
-  try {
-    const { added, ...rest }: WebTokenizer = JSON.parse(text);
-    return ClipTokenizer.fromFiles({ ...rest, added: new Map(added) });
-  } catch (error) {
-    const found = error instanceof SdConvertError ? error.problem : 'it holds something else';
-    throw new Error(`${file.path} is no tokenizer (${found}): make the page again.`);
-  }
+  return readTokenizer(await files.read(file, following), file.path);
 }
