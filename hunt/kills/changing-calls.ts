@@ -27,8 +27,8 @@ function isForReading(flags: number | string): boolean {
 }
 
 /**
- * Has `before` called, and awaited, before each call that changes the disk, and `during` with its promise; files that are opened
- * for writing go to `onOpen`. The result ends that.
+ * Has `before` called, and awaited, before each call that changes the disk, and `during` with its promise; files that are opened go
+ * to `onOpen`. The result ends that.
  */
 export function beforeChanges(
   before: () => Promise<void> | undefined,
@@ -51,12 +51,13 @@ export function beforeChanges(
   const open = fs.promises.open.bind(fs.promises);
   disk.open = async (...args: unknown[]) => {
     const [path, flags = 'r', mode] = args as [string, number | string, number];
-    if (isForReading(flags)) return open(path, flags, mode);
-    await before();
+    const reads = isForReading(flags);
+    if (!reads) await before();
     const opening = open(path, flags, mode);
-    during(opening);
+    if (!reads) during(opening);
     const handle = await opening;
     onOpen(handle);
+    if (reads) return handle;
     for (const name of changingHandle) guard(handle as unknown as Record<string, Call>, name);
     return handle;
   };

@@ -13,7 +13,7 @@ interface Run {
   readonly killAt: number;
   readonly onKill: () => void;
   readonly onCall: () => void;
-  readonly open: Set<fs.promises.FileHandle>;
+  readonly onOpen: (handle: fs.promises.FileHandle) => void;
   /** Calls that change the disk and have not ended: they end in a process that is killed, too. */
   readonly underWay: Set<Promise<unknown>>;
 }
@@ -35,7 +35,7 @@ export function prepareProcess(): () => void {
       run.onKill();
       return new Promise(() => {}); // as in a process that is gone, nothing comes after it
     },
-    (handle) => current.getStore()?.open.add(handle),
+    (handle) => current.getStore()?.onOpen(handle),
     (call) => {
       const { underWay } = current.getStore() ?? {};
       underWay?.add(call);
@@ -64,9 +64,10 @@ export async function sdconvertHere(
   { cwd, killAt = Number.POSITIVE_INFINITY, states, program = main }: KilledRun,
 ): Promise<Ended & { readonly calls: number }> {
   const killed = Promise.withResolvers<true>();
+  const opened = new OpenFiles();
   const run: Run = {
     ...{ made: 0, killAt, onKill: () => killed.resolve(true), onCall: () => states?.note(cwd) },
-    ...{ open: new Set(), underWay: new Set() },
+    ...{ onOpen: (handle) => opened.add(handle), underWay: new Set() },
   };
   let output = '';
   const listen = (text: string | Uint8Array): boolean => {
@@ -82,10 +83,32 @@ export async function sdconvertHere(
     const ended = current.run(run, () => import(`${program}?run=${runs++}`)).then(() => false);
     const wasKilled = await Promise.race([ended, killed.promise]);
     await Promise.allSettled(run.underWay);
+    if (!wasKilled && opened.count > 0)
+      throw new Error(`it ends with files open, ${opened.count} of them: ${args.join(' ')}`);
     return { code: wasKilled ? 'SIGKILL' : Number(process.exitCode ?? 0), output, calls: run.made };
   } finally {
     restore();
-    for (const handle of run.open) await handle.close().catch(() => {});
+    await opened.closeAll();
+  }
+}
+
+/** Files that a run has open. What it does beside the call that it is killed at may open some later. */
+class OpenFiles {
+  readonly #handles = new Set<fs.promises.FileHandle>();
+  #isOver = false;
+
+  add(handle: fs.promises.FileHandle): void {
+    if (this.#isOver) void handle.close();
+    else this.#handles.add(handle);
+  }
+
+  get count(): number {
+    return [...this.#handles].filter(({ fd }) => fd >= 0).length;
+  }
+
+  async closeAll(): Promise<void> {
+    this.#isOver = true;
+    for (const handle of this.#handles) await handle.close().catch(() => {});
   }
 }
 

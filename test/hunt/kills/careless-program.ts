@@ -1,6 +1,9 @@
 /** Writes `model.bin`, in the way that its argument names: soundly, or with one of the faults that a hunt of kills must find. */
 import { promises as fs } from 'node:fs';
 
+/** Nothing closes it. */
+export let held: fs.FileHandle | undefined;
+
 const ways: Readonly<Record<string, () => Promise<void>>> = {
   async soundly() {
     for (const name of await fs.readdir('.'))
@@ -24,6 +27,11 @@ const ways: Readonly<Record<string, () => Promise<void>>> = {
     await written('.sdc-stage/model.bin');
     await fs.rename('.sdc-stage/model.bin', 'model.bin');
     await fs.rmdir('.sdc-stage');
+  },
+  async 'with a file open'() {
+    await written('.sdc-stage');
+    await fs.rename('.sdc-stage', 'model.bin');
+    held = await fs.open('model.bin');
   },
   async 'by what is there'() {
     const stages = (await fs.readdir('.')).filter((name) => name.startsWith('.sdc-'));

@@ -30,6 +30,7 @@ test('a program that writes with care passes; each way to be careless is found',
     'after removing': /^model\.bin is neither the old nor the new one: nothing/,
     'without sweeping': /^it leaves \.sdc-/,
     once: /^the same command again ends with 1: Error: EEXIST/,
+    'with a file open': /it ends with files open, 1 of them/,
     'by what is there': /^the same command again gives something else: model\.bin/,
   };
   const said = await hunted(['soundly', ...Object.keys(faults)]);
