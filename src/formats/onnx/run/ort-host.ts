@@ -1,5 +1,8 @@
 import type { ChildProcess } from 'node:child_process';
 import { SHARE_ENV, Worker } from 'node:worker_threads';
+import type { SdConvertError } from '../../../errors.ts';
+import { carried } from '../../../io/carried-error.ts';
+import { exhausted } from '../../../io/exhausted.ts';
 import { noteChildPeak } from '../../../io/peak-memory.ts';
 import { scriptBeside } from '../../../io/script-beside.ts';
 import { endOf, startProcess } from '../../../io/start-process.ts';
@@ -33,7 +36,7 @@ export class OrtHost {
       else this.#waiting.shift()?.(reply);
     });
     // The listener stays: the next run reports a crash between runs.
-    this.#host.on('error', (error) => this.#end('crash', String(error)));
+    this.#host.on('error', (error) => this.#end('crash', String(error), exhausted(error)));
     const ended = this.#host instanceof Worker ? endOfThread(this.#host) : endOf(this.#host);
     this.#exit = ended.then((how) => this.#end(this.#isClosing ? 'closed' : 'crash', `it ended with ${how}`));
   }
@@ -66,8 +69,8 @@ export class OrtHost {
     this.#host.postMessage(request, moved);
   }
 
-  #end(at: OrtFailure['at'], message: string): void {
-    this.#ended ??= { kind: 'failed', at, message };
+  #end(at: OrtFailure['at'], message: string, known?: SdConvertError): void {
+    this.#ended ??= { kind: 'failed', at, message, error: known && carried(known) };
     for (const resolve of this.#waiting.splice(0)) resolve(this.#ended);
   }
 }
@@ -87,7 +90,8 @@ function startOrtProcess(work: OrtWorkerData, signal: AbortSignal | undefined): 
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     ...(signal && { signal, killSignal: 'SIGKILL' as const }),
   });
-  child.send(work as object, () => {});
+  // One that did not start says so in an event, and may have no channel.
+  if (child.connected) child.send(work as object, () => {});
   return child;
 }
 

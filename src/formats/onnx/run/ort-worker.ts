@@ -47,7 +47,7 @@ export interface OrtFailure {
   readonly kind: 'failed';
   readonly at: 'import' | 'open' | 'run' | 'crash' | 'closed';
   readonly message: string;
-  /** Where a value could not be read or written. */
+  /** Where a value could not be read or written, or the machine has too little of something. */
   readonly error?: CarriedError | undefined;
 }
 

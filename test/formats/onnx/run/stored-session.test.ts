@@ -1,8 +1,9 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { promises as fs } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { DiskSpaceError, FileFormatError, RequestError, SdConvertError } from '../../../../src/errors.ts';
 import { modelProto, valueInfo } from '../../../../src/formats/onnx/build-model.ts';
@@ -16,6 +17,9 @@ import { temporaryFolder } from '../../../support/temporary-folder.ts';
 import { slowModel } from './slow-model.ts';
 
 const at = temporaryFolder();
+
+/** What only Linux shows in its files: a process's children, a disk that is full. */
+const onLinux = test.runIf(process.platform === 'linux');
 
 const values: readonly TensorData[] = [
   { dtype: 'f32', shape: [2], data: Float32Array.of(-1.5, Number.NaN) },
@@ -59,7 +63,7 @@ describe.each([
     await expect(session.run(feeds, at('closed-'))).rejects.toThrow('echo has been closed');
   });
 
-  test('a value that finds no room on the disk says so, and the next run goes on', async () => {
+  onLinux('a value that finds no room on the disk says so, and the next run goes on', async () => {
     const feeds = await storedFeeds(`full-${ownProcess}`);
     const full = at(`full-output-${ownProcess}-`);
     await fs.symlink('/dev/full', `${full}1`);
@@ -79,6 +83,16 @@ describe.each([
 });
 
 describe('a process that computes', () => {
+  test.skipIf(process.platform === 'win32')(
+    'that cannot be started says what there is too little of',
+    async () => {
+      const script = fileURLToPath(new URL('./run-without-files.ts', import.meta.url));
+      const command = `ulimit -n 64 && exec '${process.execPath}' --no-warnings '${script}'`;
+      expect((await promisify(execFile)('sh', ['-c', command])).stdout).toBe('too many files are open.\n');
+    },
+    20_000,
+  );
+
   test('ends at once when it is no longer wanted', async () => {
     const stop = new AbortController();
     const session = await openStoredSession(slowModel(), { ownProcess: true, signal: stop.signal });
@@ -90,27 +104,35 @@ describe('a process that computes', () => {
 
   const script = fileURLToPath(new URL('./run-slow-model.ts', import.meta.url));
 
-  test('ends with the process that started it, even when that one is killed', async () => {
-    const parent = spawn(process.execPath, ['--no-warnings', script, at('killed-')], { detached: true });
-    await once(parent.stdout, 'data'); // it computes
-    const child = await childOf(parent.pid);
-    parent.kill('SIGKILL');
-    await once(parent, 'exit');
-    for (let looks = 0; looks < 100 && (await exists(child)); looks++) await setTimeout(50);
-    expect(await exists(child)).toBe(false);
-  }, 20_000);
+  onLinux(
+    'ends with the process that started it, even when that one is killed',
+    async () => {
+      const parent = spawn(process.execPath, ['--no-warnings', script, at('killed-')], { detached: true });
+      await once(parent.stdout, 'data'); // it computes
+      const child = await childOf(parent.pid);
+      parent.kill('SIGKILL');
+      await once(parent, 'exit');
+      for (let looks = 0; looks < 100 && (await exists(child)); looks++) await setTimeout(50);
+      expect(await exists(child)).toBe(false);
+    },
+    20_000,
+  );
 
-  test('leaves Ctrl-C, which both get, to the process that started it', async () => {
-    const parent = spawn(process.execPath, ['--no-warnings', script, at('asked-')], { detached: true });
-    await once(parent.stdout, 'data');
-    const child = await childOf(parent.pid);
-    process.kill(child, 'SIGINT');
-    process.kill(child, 'SIGTERM');
-    await setTimeout(300);
-    expect(await exists(child)).toBe(true);
-    parent.kill('SIGKILL');
-    await once(parent, 'exit');
-  }, 20_000);
+  onLinux(
+    'leaves Ctrl-C, which both get, to the process that started it',
+    async () => {
+      const parent = spawn(process.execPath, ['--no-warnings', script, at('asked-')], { detached: true });
+      await once(parent.stdout, 'data');
+      const child = await childOf(parent.pid);
+      process.kill(child, 'SIGINT');
+      process.kill(child, 'SIGTERM');
+      await setTimeout(300);
+      expect(await exists(child)).toBe(true);
+      parent.kill('SIGKILL');
+      await once(parent, 'exit');
+    },
+    20_000,
+  );
 });
 
 async function childOf(pid = 0): Promise<number> {
