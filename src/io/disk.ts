@@ -45,7 +45,7 @@ export async function openFile(path: string): Promise<ByteSource> {
     async read(into, offset) {
       for (let filled = 0; filled < into.length; ) {
         const { bytesRead } = await handle
-          .read(into, filled, into.length - filled, offset + filled)
+          .read(into, filled, Math.min(into.length - filled, MOST_AT_ONCE), offset + filled)
           .catch(rethrow('read', path));
         if (bytesRead === 0) throw endsTooSoon(path, found.size, offset + into.length);
         filled += bytesRead;
@@ -58,6 +58,9 @@ export async function openFile(path: string): Promise<ByteSource> {
     },
   };
 }
+
+/** Bytes: Node refuses to write 2 GiB at once, and ends where it is to read them. */
+const MOST_AT_ONCE = 2 ** 30;
 
 /** Opening a pipe would otherwise wait for somebody to write into it; Windows has no such flag. */
 const readAtOnce = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
@@ -301,7 +304,7 @@ export async function writeAll(
 ): Promise<void> {
   for (let written = 0; written < bytes.length; ) {
     const { bytesWritten } = await handle
-      .write(bytes, written, bytes.length - written, offset + written)
+      .write(bytes, written, Math.min(bytes.length - written, MOST_AT_ONCE), offset + written)
       .catch(rethrow('write', path));
     written += bytesWritten;
   }

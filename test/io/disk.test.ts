@@ -23,8 +23,10 @@ import {
   openFile,
   pathKind,
   pointTo,
+  readBytes,
   readText,
   removePath,
+  writeAll,
   writeText,
 } from '../../src/io/disk.ts';
 import { createOnce, growFile } from '../../src/io/shared-file.ts';
@@ -179,6 +181,29 @@ describe('writing', () => {
     await file.close();
     await file.discard();
     expect(await exists(at('finished'))).toBe(true);
+  });
+
+  test('what is larger than Node takes at once is read and written in pieces', async () => {
+    const most = 2 ** 31 - 1;
+    await writeText(at('large.bin'), '');
+    await fs.truncate(at('large.bin'), most + 10);
+    const handle = await fs.open(at('large.bin'), 'r+');
+    const lengths: number[] = [];
+    const all = async (...args: unknown[]) => {
+      const [length = 0, place] = args.slice(2).map(Number);
+      expect(place).toBe(lengths.reduce((sum, each) => sum + each, 0));
+      lengths.push(length);
+      return { bytesRead: length, bytesWritten: length };
+    };
+    for (const method of ['read', 'write'] as const)
+      vi.spyOn(Object.getPrototypeOf(handle), method).mockImplementation(all);
+    const bytes = await readBytes(at('large.bin'));
+    expect(bytes.length).toBe(most + 10);
+    for (const length of lengths.splice(0)) expect(length).toBeLessThanOrEqual(most);
+    await writeAll(handle, at('large.bin'), bytes, 0);
+    expect(lengths.reduce((sum, each) => sum + each, 0)).toBe(most + 10);
+    for (const length of lengths) expect(length).toBeLessThanOrEqual(most);
+    await handle.close();
   });
 
   test('a full disk is called by its name', async () => {
