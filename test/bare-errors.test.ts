@@ -94,7 +94,7 @@ const allowed: Readonly<Record<string, readonly [count: number, reason: string]>
   'src/quantize/palette/scaled-palette.ts': [1, impossible],
   'src/quantize/precision.ts': [1, ownMaking],
   'src/quantize/stored-form.ts': [1, checked],
-  'src/run/run-in-parts.ts': [1, checked],
+  'src/run/value-store.ts': [1, checked],
   'src/validate/reference.ts': [1, impossible],
   'src/validate/verdict.ts': [1, checked],
   'src/weights/derived-weight.ts': [4, ownMaking],
