@@ -47,9 +47,9 @@ export interface Part {
 /** Bytes of the two processes themselves: Node, onnxruntime and the graphs (200 MB where the models are UNets, and 90). */
 const PROCESS_BYTES = 300e6;
 
-/** Memory at its peak, in bytes, where the largest part takes so much. */
+/** Memory at its peak, in whole bytes, where the largest part takes so much. */
 export function peakBytes(largestPart: number): number {
-  return PROCESS_BYTES + largestPart;
+  return Math.ceil(PROCESS_BYTES + largestPart);
 }
 
 /** Share of the limit that is left to what the C library keeps of what was freed, and to graphs that are larger. */
@@ -97,7 +97,7 @@ async function planPasses(
     passes,
     rows,
     // What does not fit fits into the limit of which this part is left to it.
-    bytes: parts.length > 1 ? peak / (1 - KEPT_SHARE) : peak,
+    bytes: parts.length > 1 ? Math.ceil(peak / (1 - KEPT_SHARE)) : peak,
     temporaryBytes: weights + passes.length * mostWaiting(parts),
     products: passes.length * segments.reduce((sum, { products }) => sum + products, 0),
   };
