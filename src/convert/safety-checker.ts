@@ -3,6 +3,7 @@ import {
   addScalar,
   cast,
   greaterScalar,
+  lessScalar,
   matmul,
   mul,
   normalize,
@@ -73,7 +74,14 @@ export function safetyChecker(
   };
 }
 
-/** Whether any number in a row of x [B,N] is above 0: bool [B,1]. */
+/** The least number that float16 has: no score that is above 0 is smaller. */
+const LEAST = 2 ** -24;
+
+/**
+ * Whether any number in a row of x [B,N] is above 0: bool [B,1]. What is no number, as damaged weights and float16 that overflows make
+ * it, is above nothing and below nothing: it counts as one that is, so that no picture passes that nobody has judged.
+ */
 function anyAboveZero(x: Tensor): Tensor {
-  return greaterScalar(reduceMax(x, 1), 0);
+  const isBelow = cast(lessScalar(x, LEAST), 'f32');
+  return greaterScalar(reduceMax(addScalar(scale(isBelow, -1), 1), 1), 0.5);
 }

@@ -18,12 +18,24 @@ const CLIP_SIZE = 224;
 /** Side of the picture that is only passed through, if the model takes any size. */
 const ANY_SIZE = 8;
 
+/** What a safety checker says of a picture: nothing, where its scores are no numbers, as damaged weights make them. */
+export type Judgement = 'appropriate' | 'inappropriate' | 'not judged';
+
 /**
- * Whether a safety checker finds a picture inappropriate, as diffusers' StableDiffusionSafetyChecker does on what
- * transformers' CLIPImageProcessor makes of it. Throws what running throws.
+ * Whether a safety checker finds a picture inappropriate, or cannot say that it is not. Throws what running throws.
+ *
+ * @example if (await isInappropriate(checker, image)) image.data.fill(0);
  */
 export async function isInappropriate(checker: Runner, image: Image): Promise<boolean> {
   checkArguments('isInappropriate', { checker: [checker, runner], image: [image, imageSchema] });
+  return (await judgePicture(checker, image)) !== 'appropriate';
+}
+
+/**
+ * Judges a picture as diffusers' StableDiffusionSafetyChecker does on what transformers' CLIPImageProcessor makes of it. Throws what
+ * running throws.
+ */
+export async function judgePicture(checker: Runner, image: Image): Promise<Judgement> {
   const dims = (name: string) => checker.inputs.find((input) => input.name === name)?.dims ?? [];
   const side = Number(dims('clip_input').at(-1)) || CLIP_SIZE;
   // The model blackens this picture; the caller has the real one.
@@ -35,7 +47,12 @@ export async function isInappropriate(checker: Runner, image: Image): Promise<bo
       ['adjustment', { dtype: 'f32', shape: [1], data: Float32Array.of(0) }],
     ]),
   );
-  return Array.from(numbersOf(float32(outputs, 'has_nsfw_concepts', checker))).some((flag) => flag !== 0);
+  // NaN is above no threshold. Optimum's model has no scores.
+  const scores = outputs.get('concept_scores');
+  if (scores && !Array.from(numbersOf(scores)).every(Number.isFinite)) return 'not judged';
+  const flags = Array.from(numbersOf(float32(outputs, 'has_nsfw_concepts', checker)));
+  if (flags.length === 0) return 'not judged';
+  return flags.some((flag) => flag !== 0) ? 'inappropriate' : 'appropriate';
 }
 
 /** What CLIP sees of a picture, [3,side,side]: the middle square, resized and normalised as CLIPImageProcessor does. */

@@ -33,6 +33,11 @@ export function greaterScalar(x: Tensor, value: number): Tensor {
   return apply({ kind: 'greater' }, x, scalar(x, value));
 }
 
+/** x < `value`, as bool. */
+export function lessScalar(x: Tensor, value: number): Tensor {
+  return apply({ kind: 'greater' }, scalar(x, value), x);
+}
+
 export function relu(x: Tensor): Tensor {
   return apply({ kind: 'relu' }, x);
 }

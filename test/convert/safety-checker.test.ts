@@ -105,6 +105,23 @@ describe.each(rows)('the safety checker in %s', (precision, onnxFloor, coremlFlo
   );
 });
 
+test.each(['onnx', 'coreml'] as const)(
+  'for %s: a picture that it cannot judge is flagged',
+  async (format) => {
+    const { shape, data } = floatsOf(recorded.plain, 'clip_input');
+    const images = picture(format === 'onnx' ? [1, 6, 5, 3] : [1, 512, 512, 3]);
+    const outputs = await run(
+      { model: 'safety_checker', format, precision: 'float32' },
+      {
+        clip_input: { dtype: 'f32', shape, data: new Float32Array(data.length).fill(Number.NaN) },
+        images,
+        ...(format === 'coreml' && { adjustment: unusedInputs.adjustment }),
+      },
+    );
+    expect([...(outputs.get('has_nsfw_concepts')?.data ?? [])]).toEqual([1]);
+  },
+);
+
 test('the floor is tight: with a mistaken epsilon, scores fall below it', async () => {
   const withEpsilon = (op: Op): Op => (op.kind === 'layer_norm' ? { ...op, epsilon: 2e-5 } : op);
   const change = (graph: Graph): Graph => mutant(graph, withEpsilon);

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { clipInput } from '../../src/generate/check-safety.ts';
+import type { Runner } from '../../src/formats/runner.ts';
+import { clipInput, isInappropriate } from '../../src/generate/check-safety.ts';
 import { readSafetensors } from '../../src/index.ts';
 
 const SIDE = 32;
@@ -17,6 +18,29 @@ test.each(['64x64', '75x40', '24x31'])(
     expect(bytesFrom(found)).toEqual(Uint8Array.from(seen.data));
   },
 );
+
+test.each([
+  { flags: [0], scores: [-0.1, -0.2], isWithheld: false },
+  { flags: [0], scores: undefined, isWithheld: false }, // as optimum's
+  { flags: [1], scores: [0.1, -0.2], isWithheld: true },
+  { flags: [0], scores: [-0.1, Number.NaN], isWithheld: true },
+  { flags: [0], scores: [-0.1, Number.NEGATIVE_INFINITY], isWithheld: true },
+  { flags: [Number.NaN], scores: [-0.1], isWithheld: true },
+  { flags: [], scores: [], isWithheld: true },
+])('of flags $flags and scores $scores, withheld is $isWithheld', async ({ flags, scores, isWithheld }) => {
+  const tensor = (values: readonly number[]) =>
+    ({ dtype: 'f32', shape: [1, values.length], data: Float32Array.from(values) }) as const;
+  const checker: Runner = {
+    ...{ path: 'safety_checker', inputs: [], outputs: [], close: async () => {} },
+    run: async () =>
+      new Map([
+        ['has_nsfw_concepts', tensor(flags)],
+        ...(scores ? [['concept_scores', tensor(scores)] as const] : []),
+      ]),
+  };
+  const image = { width: 8, height: 8, channels: 3, data: new Uint8Array(192) } as const;
+  expect(await isInappropriate(checker, image)).toBe(isWithheld);
+});
 
 /** The bytes that were normalised, as the recording has them. */
 function bytesFrom(input: Float32Array): Uint8Array {

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type Context, throwIfInterrupted } from '../../context.ts';
 import { PIXELS } from '../../convert/networks/latents.ts';
 import type { Runner } from '../../formats/runner.ts';
-import { isInappropriate } from '../../generate/check-safety.ts';
+import { type Judgement, judgePicture } from '../../generate/check-safety.ts';
 import { contactSheet } from '../../generate/contact-sheet.ts';
 import type { Image } from '../../generate/image.ts';
 import { imageFromTensor } from '../../generate/image-tensor.ts';
@@ -131,32 +131,34 @@ export async function decodePicture(
   return imageFromTensor(data, width, height);
 }
 
-/** Blackens what the safety checker finds, if there is one and it may; a note tells it. */
+/** Blackens what the safety checker finds or cannot judge, if there is one and it may; notes tell it. */
 async function withhold(pictures: readonly Decoded[], { onProgress }: Context): Promise<readonly Decoded[]> {
   const drawing = pictures[0]?.from.drawing;
   if (!drawing || drawing.request.disableSafety || !drawing.folder.models.has('safety_checker'))
     return pictures;
-  const checked: Decoded[] = await drawing.networks.use('safety_checker', async (checker) => {
-    const kept: Decoded[] = [];
-    for (const picture of pictures) {
-      const isWithheld = await isInappropriate(checker, picture.image);
-      const { data } = picture.image;
-      kept.push(
-        isWithheld
-          ? { ...picture, isWithheld, image: { ...picture.image, data: new Uint8Array(data.length) } }
-          : picture,
-      );
-    }
-    return kept;
+  const judgements = await drawing.networks.use('safety_checker', async (checker) => {
+    const each: Judgement[] = [];
+    for (const { image } of pictures) each.push(await judgePicture(checker, image));
+    return each;
   });
-  const withheld = checked.filter(({ isWithheld }) => isWithheld).length;
-  if (withheld > 0)
-    onProgress?.({
-      type: 'note',
-      message: `the safety checker withheld ${withheld} of ${checked.length} pictures, which are black: another seed or prompt may help, and --disable-safety turns it off.`,
-    });
-  return checked;
+  for (const [judgement, why] of Object.entries(withheldNotes)) {
+    const count = judgements.filter((each) => each === judgement).length;
+    const message = `the safety checker ${why(`${count} of ${pictures.length} pictures`)}, and --disable-safety turns it off.`;
+    if (count > 0) onProgress?.({ type: 'note', message });
+  }
+  return pictures.map((picture, index) => {
+    if (judgements[index] === 'appropriate') return picture;
+    const { image } = picture;
+    return { ...picture, isWithheld: true, image: { ...image, data: new Uint8Array(image.data.length) } };
+  });
 }
+
+/** What is said of pictures that are withheld, by what the checker says of them. */
+const withheldNotes: Readonly<Record<Exclude<Judgement, 'appropriate'>, (pictures: string) => string>> = {
+  inappropriate: (pictures) => `withheld ${pictures}, which are black: another seed or prompt may help`,
+  'not judged': (pictures) =>
+    `gave no numbers for ${pictures}, which are black, as nobody knows what they show: its weights are damaged, convert it again`,
+};
 
 /** As `pictureName` has it; another index where two prompts begin alike, whatever their case. */
 function nameOf(
