@@ -111,9 +111,6 @@ async function withPart(
     const model = { path, bytes: encodeModel(proto), dataFolder, isTranslation };
     const runner = await openStoredSession(model, { ownProcess: segment.bytes > MOST_IN_THREAD, signal });
     await use(runner).finally(() => runner.close());
-  } catch (error) {
-    throwIfInterrupted(signal); // then it ended for that
-    throw error;
   } finally {
     for (const name of names) await scratch.remove(name);
   }

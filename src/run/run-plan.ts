@@ -58,24 +58,32 @@ const KEPT_SHARE = 1 / 16;
 /**
  * Plans to run a chain of models on cases of inputs of the same shapes in at most `maxBytes` of memory, the process included.
  * Where an operation alone takes more, a case is computed row by row, if the model takes any number of rows; also where that takes
- * half as many parts. What is still larger is as small as it can be: compare `bytes`. Throws
- * as `executedModel` does.
+ * half as many parts. What is still larger is as small as it can be: compare `bytes`. Throws as `executedModel` does.
  */
 export async function planRun(
   chain: RunnableChain,
   cases: readonly TensorMap[],
   maxBytes: number,
   scratch: Scratch,
+  signal?: AbortSignal,
 ): Promise<RunPlan> {
-  const whole = await planPasses(chain, cases, 1, maxBytes, scratch);
+  const asking = { folder: scratch.path, signal };
+  const whole = await planPasses(chain, cases, 1, maxBytes, asking);
   const rows = rowsOf(chain, cases);
   // A row takes at least a part of each model.
   const isFine = whole.bytes <= maxBytes && whole.parts.length < 2 * chain.models.length;
   if (isFine || rows < 2) return whole;
   const split = cases.flatMap((each) => Array.from({ length: rows }, (_, row) => rowOf(chain, each, row)));
-  const byRow = await planPasses(chain, split, rows, maxBytes, scratch);
+  const byRow = await planPasses(chain, split, rows, maxBytes, asking);
   if (whole.bytes > maxBytes) return byRow.bytes < whole.bytes ? byRow : whole;
   return byRow.bytes <= maxBytes && 2 * byRow.parts.length <= whole.parts.length ? byRow : whole;
+}
+
+/** How onnxruntime is asked what it will compute. */
+interface Asking {
+  /** For temporary files. */
+  readonly folder: string;
+  readonly signal: AbortSignal | undefined;
 }
 
 async function planPasses(
@@ -83,11 +91,11 @@ async function planPasses(
   passes: readonly TensorMap[],
   rows: number,
   maxBytes: number,
-  scratch: Scratch,
+  asking: Asking,
 ): Promise<RunPlan> {
   const [first] = passes;
   const shapes = new Map([...(first ?? [])].map(([name, { shape }]) => [name, shape]));
-  const parts = await planParts(chain, shapes, maxBytes * (1 - KEPT_SHARE) - PROCESS_BYTES, scratch);
+  const parts = await planParts(chain, shapes, maxBytes * (1 - KEPT_SHARE) - PROCESS_BYTES, asking);
   const segments = parts.map(({ segment }) => segment);
   const weights = Math.max(...segments.map(({ model }) => bytesOf(model.dataFiles)));
   const peak = peakBytes(Math.max(...segments.map(({ bytes }) => bytes)));
@@ -107,14 +115,15 @@ async function planParts(
   { models }: RunnableChain,
   given: InputShapes,
   maxBytes: number,
-  { path: folder }: Scratch,
+  asking: Asking,
 ): Promise<Part[]> {
+  const { folder } = asking;
   const shapes = new Map(given);
   const parts: Omit<Part, 'readsLast'>[] = [];
   for (const [index, runnable] of models.entries()) {
     const { dataFolder = folder } = runnable;
     const location = pathFrom(dataFolder, join(folder, 'weights'));
-    const { segments, outputs } = await segmentModel(runnable, shapes, { maxBytes, location, folder });
+    const { segments, outputs } = await segmentModel(runnable, shapes, { ...asking, maxBytes, location });
     // Models may use a name for different values inside.
     const inputs = new Set(runnable.inputs.map(({ name }) => name));
     const inPass = (name: string): string => (inputs.has(name) ? name : `${index}/${name}`);
@@ -141,18 +150,14 @@ async function planParts(
 async function segmentModel(
   runnable: Runnable,
   shapes: InputShapes,
-  {
-    maxBytes,
-    location,
-    folder,
-  }: { readonly maxBytes: number; readonly location: string; readonly folder: string },
+  { maxBytes, location, ...asking }: Asking & { readonly maxBytes: number; readonly location: string },
 ): Promise<{ readonly segments: readonly Segment[]; readonly outputs: InputShapes }> {
   const { path, model, isTranslation } = runnable;
   const declared = declaredShapes(runnable, shapes);
   const most = mostBytes(model, declared);
   // What fits even if nothing is released need not be looked into.
   if (most <= maxBytes) return { segments: [wholeSegment(model, most, location)], outputs: declared };
-  const executed = await executedModel(model, shapes, { path, folder, isTranslation });
+  const executed = await executedModel(model, shapes, { ...asking, path, isTranslation });
   const fixed = bordersOf(executed.proto, path).outputs.flatMap(
     ({ name, dims }): [string, readonly number[]][] =>
       dims.every((size) => typeof size === 'number') ? [[name, dims]] : [],

@@ -50,7 +50,8 @@ export class BoundedRuns {
    */
   async plan(chain: RunnableChain, cases: readonly TensorMap[]): Promise<RunPlan> {
     const { maxMemoryBytes } = this.#bounds;
-    const plan = await planRun(chain, cases, maxMemoryBytes ?? DEFAULT_MAX_BYTES, this.#scratch);
+    const limit = maxMemoryBytes ?? DEFAULT_MAX_BYTES;
+    const plan = await planRun(chain, cases, limit, this.#scratch, this.#context.signal);
     if (maxMemoryBytes !== undefined && plan.bytes > maxMemoryBytes) throw tooLarge(plan, maxMemoryBytes);
     const free = await freeBytes(this.#scratch.path);
     if (plan.temporaryBytes > free) throw noRoom(plan, free, this.#bounds.tmpDir ?? tmpdir());

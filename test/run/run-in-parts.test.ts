@@ -1,6 +1,8 @@
 import { readdirSync, writeFileSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { convertCheckpoint } from '../../src/commands/convert.ts';
+import { InterruptedError } from '../../src/errors.ts';
 import { modelProto, valueInfo } from '../../src/formats/onnx/build-model.ts';
 import { onnxNode } from '../../src/formats/onnx/onnx-writer.ts';
 import { EXTERNAL, encodeModel } from '../../src/formats/onnx/proto.ts';
@@ -132,6 +134,22 @@ test('what a plan needs is a limit that it keeps to', { timeout: 300_000 }, asyn
     const enough = 1.01 * bytes; // other cuts have other values that cross
     const plan = await planRun(chain, feeds, enough, scratch);
     expect(plan.bytes).toBeLessThanOrEqual(enough);
+  } finally {
+    await chain.close();
+    await scratch.close();
+  }
+});
+
+test('a plan is no longer made once nobody wants it, also where it asks a process', async () => {
+  const scratch = await openScratch(at());
+  const chain = await openRunnableChain(await modelIn('float32/unet'), {});
+  const stop = new AbortController();
+  try {
+    const feeds = (await step()).map((each) => feedsFor(chain, each));
+    const plan = planRun(chain, feeds, 400e6, scratch, stop.signal);
+    void setTimeout(50).then(() => stop.abort()); // the process starts
+    await expect(plan).rejects.toThrow(InterruptedError);
+    await expect(planRun(chain, feeds, 400e6, scratch, stop.signal)).rejects.toThrow(InterruptedError);
   } finally {
     await chain.close();
     await scratch.close();

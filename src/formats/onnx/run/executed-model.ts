@@ -11,7 +11,7 @@ import {
   type TensorProto,
   type ValueInfoProto,
 } from '../proto.ts';
-import { type OnnxInMemory, openOnnxSession } from './onnx-session.ts';
+import { type OnnxInMemory, openOnnxSession, type SessionOptions } from './onnx-session.ts';
 
 /**
  * The graph that onnxruntime makes of a model before it computes, not optimised: in the order of computation, the bodies of
@@ -25,6 +25,7 @@ import { type OnnxInMemory, openOnnxSession } from './onnx-session.ts';
 interface AskedFor extends Pick<OnnxInMemory, 'path' | 'isTranslation'> {
   /** Folder for temporary files. */
   readonly folder: string;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Sizes of a model's inputs, by name. */
@@ -33,20 +34,20 @@ export type InputShapes = ReadonlyMap<string, readonly number[]>;
 /**
  * Asks onnxruntime for the graph that it computes for inputs of these shapes. The answer declares the dtype of every
  * value, and its shape as far as it is known; its weights are the model's. None is read: they need not even be in their
- * files yet. Temporary files go to `folder`. Throws as `openOnnxSession` does.
+ * files yet. Temporary files go to `folder`. Throws `InterruptedError`, and as `openOnnxSession` does.
  */
 export async function executedModel(
   { proto, dataFiles }: OnnxModel,
   shapes: InputShapes,
-  { path, folder, isTranslation }: AskedFor,
+  { path, folder, isTranslation, signal }: AskedFor,
 ): Promise<OnnxModel> {
   const file = join(folder, 'executed.onnx');
   const stored = (proto.graph?.initializer ?? []).filter(isExternal);
   const asked = encodeModel(withWeightsAsInputs(proto, shapes));
   const model = { path, bytes: asked, dataFolder: folder, isTranslation };
-  await (await openOnnxSession(model, { ...TO_ASK, saveGraphTo: file })).close();
+  await (await openOnnxSession(model, { ...toAsk(signal), saveGraphTo: file })).close();
   const executed = decodeModel(await readBytes(file));
-  const types = (await typesOf(executed, { path, folder })).map(valueInfoOf);
+  const types = (await typesOf(executed, { path, folder, signal })).map(valueInfoOf);
   const { graph } = executed;
   const weights = new Set(stored.map(({ name }) => name));
   const byName = new Map(types.map((info) => [info.name, info]));
@@ -67,7 +68,9 @@ export async function executedModel(
 }
 
 /** Weights of 4 bits are of a type that no value of a model has. Graphs of large models leave much in the allocator. */
-const TO_ASK = { optimize: false, skipUnknownTypes: true, host: { ownProcess: true } } as const;
+function toAsk(signal: AbortSignal | undefined): SessionOptions {
+  return { optimize: false, skipUnknownTypes: true, host: { ownProcess: true, signal } };
+}
 
 /** Weights are as good as inputs here: what is made of the graph depends on their types only. */
 function withWeightsAsInputs(proto: ModelProto, shapes: InputShapes): ModelProto {
@@ -105,12 +108,12 @@ function asInput({ name, dims, dataType }: TensorProto): ValueInfoProto {
 /** The types of all computed values: onnxruntime tells those of outputs, so all are made outputs. */
 async function typesOf(
   { graph, ...model }: ModelProto,
-  { path, folder }: AskedFor,
+  { path, folder, signal }: AskedFor,
 ): Promise<readonly ValueInfo[]> {
   const names = (graph?.node ?? []).flatMap(({ output }) => output ?? []).filter((name) => name !== '');
   const output = names.map((name) => ({ name }));
   const bytes = encodeModel({ ...model, graph: { ...graph, output, valueInfo: [] } });
-  const session = await openOnnxSession({ path, bytes, dataFolder: folder }, TO_ASK);
+  const session = await openOnnxSession({ path, bytes, dataFolder: folder }, toAsk(signal));
   await session.close();
   return session.outputs;
 }

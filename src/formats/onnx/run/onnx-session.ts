@@ -1,4 +1,5 @@
 import { dirname, resolve } from 'node:path';
+import { throwIfInterrupted } from '../../../context.ts';
 import { FileFormatError, RequestError, SdConvertError, UnsupportedModelError } from '../../../errors.ts';
 import { revived } from '../../../io/carried-error.ts';
 import { openFile } from '../../../io/disk.ts';
@@ -70,16 +71,17 @@ export interface StoredRunner {
 export type StoredTensors = ReadonlyMap<string, StoredTensor>;
 
 /**
- * Loads an ONNX model to be run, not optimised, on values in files. Throws as `openOnnxSession` does; `run` also throws
- * `DiskSpaceError` when the disk is full.
+ * Loads an ONNX model to be run, not optimised, on values in files. Throws `InterruptedError`, and as `openOnnxSession` does; `run` also
+ * throws `DiskSpaceError` when the disk is full.
  */
 export async function openStoredSession(model: OnnxInMemory, options: HostOptions): Promise<StoredRunner> {
   const { host } = await startSession(model, { optimize: false, host: options });
   return {
     async run(feeds, outputFiles) {
       const reply = await host.ask({ kind: 'run stored', feeds: [...feeds], outputFiles });
-      if (reply.kind !== 'ran stored') throw await failure(model.path, reply);
-      return new Map(reply.outputs);
+      if (reply.kind === 'ran stored') return new Map(reply.outputs);
+      throwIfInterrupted(options.signal);
+      throw await failure(model.path, reply);
     },
     close: () => host.close(),
   };
@@ -94,6 +96,7 @@ async function startSession(
   const reply = await host.nextReply();
   if (reply.kind === 'opened') return { host, inputs: reply.inputs, outputs: reply.outputs };
   await host.close();
+  throwIfInterrupted(options?.signal); // a process ended for that
   throw typeof model === 'string'
     ? await failure(model, reply)
     : await failure(model.path, reply, model.isTranslation);

@@ -5,7 +5,7 @@ import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { DiskSpaceError, FileFormatError, RequestError, SdConvertError } from '../../../../src/errors.ts';
+import { DiskSpaceError, FileFormatError, InterruptedError, RequestError } from '../../../../src/errors.ts';
 import { modelProto, valueInfo } from '../../../../src/formats/onnx/build-model.ts';
 import { encodeModel } from '../../../../src/formats/onnx/proto.ts';
 import { type OnnxInMemory, openStoredSession } from '../../../../src/formats/onnx/run/onnx-session.ts';
@@ -98,7 +98,7 @@ describe('a process that computes', () => {
     const session = await openStoredSession(slowModel(), { ownProcess: true, signal: stop.signal });
     const run = session.run(new Map(), at('unwanted-'));
     void setTimeout(300).then(() => stop.abort());
-    await expect(run).rejects.toThrow(SdConvertError);
+    await expect(run).rejects.toThrow(InterruptedError);
     await session.close();
   }, 10_000);
 
