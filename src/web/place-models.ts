@@ -47,9 +47,11 @@ export async function placeModel(
     const isTooLarge = sizes.some((size) => size > maxFileBytes);
     const model = isTooLarge ? inParts(source, path, maxFileBytes) : source;
     if (isTooLarge) await writeOnnx(model, target, placing.onBytes);
+    const names = servedNames([basename(path), ...model.dataFiles.map(({ location }) => location)]);
     const place = async (file: string): Promise<WebFile> => {
-      if (!isTooLarge) await linkFile(join(dirname(path), file), join(target, file));
-      return describeFile(join(target, file), placing);
+      const placed = join(target, names.get(file) ?? file);
+      if (!isTooLarge) await linkFile(join(dirname(path), file), placed);
+      return describeFile(placed, placing);
     };
     const own = await place(isTooLarge ? 'model.onnx' : basename(path));
     const data = [];
@@ -59,6 +61,22 @@ export async function placeModel(
   } finally {
     await source.close();
   }
+}
+
+/**
+ * Names for files of a model in the folder of a page, by their own. Web servers, `serve` among them, keep to themselves what begins with
+ * a dot, and take some signs for others: such files are numbered.
+ */
+function servedNames(files: readonly string[]): ReadonlyMap<string, string> {
+  const isServed = (file: string) =>
+    !/[\\:]/.test(file) && file.split('/').every((part) => !part.startsWith('.'));
+  const taken = new Set(files);
+  let next = 0;
+  const numbered = (): string => {
+    const name = `file_${next++}`;
+    return taken.has(name) ? numbered() : name;
+  };
+  return new Map(files.map((file) => [file, isServed(file) ? file : numbered()]));
 }
 
 /** The same model with its weights in data files of at most so many bytes. */

@@ -19,12 +19,17 @@ import { resultSchemas } from '../../scripts/docs/json-schemas.ts';
 import { quantizeArtifact } from '../../src/commands/quantize.ts';
 import { web } from '../../src/commands/web.ts';
 import { ConfigError, FileFormatError } from '../../src/errors.ts';
+import { type OnnxModel, relocated } from '../../src/formats/onnx/build-model.ts';
+import { layOutTensors, MAX_DATA_FILE_BYTES, placements } from '../../src/formats/onnx/external-data.ts';
+import { openOnnx } from '../../src/formats/onnx/read-onnx.ts';
+import { writeOnnx } from '../../src/formats/onnx/write-onnx.ts';
 import { planQuantization } from '../../src/quantize/plan.ts';
 import { openRunner } from '../../src/run/open-runner.ts';
 import { findOnnxruntimeWeb, ORT_WEB_VERSION, ortFiles } from '../../src/web/find-onnxruntime-web.ts';
 import { memoryNeed } from '../../src/web/memory-need.ts';
 import { placeModel } from '../../src/web/place-models.ts';
 import { planWeb } from '../../src/web/plan-web.ts';
+import { servedFile } from '../../src/web/served-file.ts';
 import type { WebPlan } from '../../src/web/web-plan.ts';
 import { writeWeb } from '../../src/web/write-web.ts';
 import { convertDrawingCheckpoint } from '../support/drawing-checkpoints.ts';
@@ -140,6 +145,32 @@ test('files that are too large for a browser are written as several, which compu
   }
   expect(outputs[1]).toEqual(outputs[0]);
 });
+
+test.each(['.hidden_data', 'weights/.data', '..data', 'C:data'])(
+  'weights called %j get a name that web servers hand out',
+  async (location) => {
+    const source = await openOnnx(join(models, 'vae_decoder/model.onnx'));
+    const from = temporary(`called ${location.replaceAll(/\W/g, '_')}`);
+    mkdirSync(join(from, 'weights'), { recursive: true });
+    await writeOnnx(withDataIn(location, source), from, () => {});
+    await source.close();
+    const folder = `${from} page`;
+    const placing = { folder, onBytes: () => {} };
+    const path = join(from, 'model.onnx');
+    const { data } = await placeModel({ name: 'vae_decoder', path, isFloat16: true }, placing);
+    expect(data).toMatchObject([{ name: location, path: 'models/vae_decoder/file_0' }]);
+    expect(await servedFile(folder, `/${data[0]?.path}`)).toMatchObject({ kind: 'file' });
+  },
+);
+
+/** The same model with its weights in a file of another name. */
+function withDataIn(location: string, { proto, dataFiles }: OnnxModel): OnnxModel {
+  const tensors = dataFiles.flatMap((file) => file.tensors.map(({ tensor }) => tensor));
+  const files = layOutTensors(tensors, location, MAX_DATA_FILE_BYTES);
+  const places = placements(files);
+  const initializer = (proto.graph?.initializer ?? []).map((tensor) => relocated(tensor, places));
+  return { dataFiles: files, proto: { ...proto, graph: { ...proto.graph, initializer } } };
+}
 
 test('one weight that is too large for a browser is named, with what to do', async () => {
   const path = join(models, 'vae_decoder/model.onnx');
