@@ -1,5 +1,5 @@
 import type { Runner } from '../formats/runner.ts';
-import { checkArguments, number } from '../io/check-call.ts';
+import { checkArguments, size } from '../io/check-call.ts';
 import { elementCount } from '../weights/dtype.ts';
 import type { TensorData } from '../weights/tensor-data.ts';
 import { numbersOf } from '../weights/tensor-values.ts';
@@ -57,7 +57,7 @@ export async function judgePicture(checker: Runner, image: Image): Promise<Judge
 
 /** What CLIP sees of a picture, [3,side,side]: the middle square, resized and normalised as CLIPImageProcessor does. */
 export function clipInput(image: Image, side: number): Float32Array {
-  checkArguments('clipInput', { image: [image, imageSchema], side: [side, number] });
+  checkArguments('clipInput', { image: [image, imageSchema], side: [side, size] });
   const shorter = Math.min(image.width, image.height);
   const [width, height] = [image.width, image.height].map((each) => Math.trunc((side * each) / shorter));
   const resized = resizeBicubic(image, width ?? side, height ?? side);

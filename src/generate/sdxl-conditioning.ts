@@ -1,5 +1,5 @@
 import { ShapeError } from '../errors.ts';
-import { checkArguments, number } from '../io/check-call.ts';
+import { checkArguments, size } from '../io/check-call.ts';
 import type { TensorData } from '../weights/tensor-data.ts';
 import { tensor } from '../weights/tensor-schema.ts';
 import { besideEachOther } from '../weights/tensor-values.ts';
@@ -17,7 +17,7 @@ export interface PictureSizes {
 
 /** The UNet's `time_ids` [rows,6], the same in every row. */
 export function timeIds(sizes: PictureSizes, rows: number): TensorData<'f32'> {
-  checkArguments('timeIds', { sizes: [sizes, pictureSizes], rows: [rows, number] });
+  checkArguments('timeIds', { sizes: [sizes, pictureSizes], rows: [rows, size] });
   const { original, crop, target } = sizes;
   return rowsOf(Array.from({ length: rows }, () => [...original, ...crop, ...target]));
 }

@@ -13,6 +13,12 @@ export const object = z.looseObject({});
 
 export const number = z.number();
 
+/** How many of something there are. */
+export const size = z
+  .int()
+  .min(1)
+  .max(1 << 16);
+
 /** Whatever a test says yes to; `what` completes "expected …". */
 export function anything(what: string, test: (value: object) => boolean): z.ZodType {
   const isSuch = (value: unknown): boolean => typeof value === 'object' && value !== null && test(value);
@@ -68,5 +74,7 @@ function valueAt(value: unknown, key: PropertyKey): unknown {
 }
 
 function shown(value: unknown): string {
-  return typeof value === 'object' ? Object.prototype.toString.call(value) : String(value);
+  if (typeof value !== 'object' || value === null) return String(value);
+  const kind = Object.prototype.toString.call(value).slice('[object '.length, -1);
+  return kind === 'Object' ? 'an object' : kind === 'Array' ? 'a list' : `a ${kind}`;
 }

@@ -1,5 +1,6 @@
-import { bytes, checkArguments, object } from './check-call.ts';
-import { SIGNATURE_BYTES } from './png-signature.ts';
+import { z } from 'zod';
+import { anything, bytes, checkArguments } from './check-call.ts';
+import { isPng, SIGNATURE_BYTES } from './png-signature.ts';
 
 /**
  * Texts in PNG files (W3C Recommendation, third edition, 11.3.3): `tEXt` for Latin-1, `iTXt` for any other. fast-png has the
@@ -14,6 +15,16 @@ const LONGEST_KEYWORD = 79;
 /** A function takes so many arguments on every stack. */
 const PIECE = 1 << 12;
 
+const textsSchema = z.record(
+  z.string().regex(/^[\x20-\x7e\xa1-\xff]{1,79}$/, 'expected 1 to 79 signs of Latin-1'),
+  z.string(),
+);
+
+/** Whether a file begins as a PNG does, and has a header. */
+function isPngFile(value: object): boolean {
+  return value instanceof Uint8Array && isPng(value) && value.length >= SIGNATURE_BYTES + BEFORE + AFTER;
+}
+
 const latin1 = (text: string) => Uint8Array.from(text, (sign) => sign.charCodeAt(0));
 
 function fromLatin1(bytes: Uint8Array): string {
@@ -23,9 +34,9 @@ function fromLatin1(bytes: Uint8Array): string {
   return text;
 }
 
-/** A PNG file with texts by keyword, behind its header. Keywords are Latin-1, at most 79 characters. */
+/** A PNG file with texts by keyword, behind its header. Throws `RequestError` for what is no PNG, and for no keyword. */
 export function withTexts(png: Uint8Array, texts: Readonly<Record<string, string>>): Uint8Array {
-  checkArguments('withTexts', { png: [png, bytes], texts: [texts, object] });
+  checkArguments('withTexts', { png: [png, anything('a PNG file', isPngFile)], texts: [texts, textsSchema] });
   const header = SIGNATURE_BYTES + BEFORE + lengthAt(png, SIGNATURE_BYTES) + AFTER;
   const chunks = Object.entries(texts).map(([keyword, text]) => textChunk(keyword, text));
   return joined([png.subarray(0, header), ...chunks, png.subarray(header)]);

@@ -16,6 +16,8 @@ export function wanted(issue: z.core.$ZodIssue): string {
       return amount(issue.origin, issue.inclusive === false ? 'more than' : 'at least', issue.minimum);
     case 'too_big':
       return amount(issue.origin, issue.inclusive === false ? 'less than' : 'at most', issue.maximum);
+    case 'invalid_union':
+      return alternatives(issue.errors);
     case 'invalid_key':
       return issue.issues[0] ? wanted(issue.issues[0]) : 'another key';
     case 'unrecognized_keys':
@@ -23,6 +25,17 @@ export function wanted(issue: z.core.$ZodIssue): string {
     default:
       return 'something else';
   }
+}
+
+/** What each of several schemas takes; where some see the right kind of value, and what is wrong in it, those alone. */
+function alternatives(branches: readonly (readonly z.core.$ZodIssue[])[]): string {
+  const firsts = branches.flatMap(([issue]) => issue ?? []);
+  const deep = firsts.filter(({ path }) => path.length > 0);
+  const each = (deep.length > 0 ? deep : firsts).map((issue) => {
+    const place = issue.path.map(String).join('.');
+    return place === '' ? wanted(issue) : `${wanted(issue)} as ${place}`;
+  });
+  return [...new Set(each)].join(' or ');
 }
 
 /** The first thing that a schema refused, as the details of an error: its place, what is expected there and, where issues have it, what was found. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { FileFormatError, RequestError } from '../errors.ts';
-import { checkArguments, list, text } from '../io/check-call.ts';
+import { checkArguments, text } from '../io/check-call.ts';
 import { exists, readText } from '../io/disk.ts';
 import { excerpt, firstOf, quote, shown } from '../io/error-text.ts';
 import { duplicateKey } from '../io/json/json-text.ts';
@@ -110,7 +110,7 @@ function pick(
  * One name fits a checkpoint's weights, ONNX files, our packages and Apple's.
  */
 export function planRecipe(recipe: Recipe): QuantizationPlan {
-  checkArguments('planRecipe', { recipe: [recipe, list] });
+  checkArguments('planRecipe', { recipe: [recipe, z.map(z.string(), z.number())] });
   const wanted = new Map([...recipe].map(([name, bits]) => [weightKey(name), bits]));
   return ({ name }) => {
     const bits = paletteBits.find((each) => each === wanted.get(weightKey(name)));

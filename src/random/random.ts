@@ -17,19 +17,25 @@ const streams = { numpy: NumpyNormal, torch: TorchNormal, nvidia: CudaNormal };
  * @throws RequestError when the kind is unknown or the seed is not an integer from 0 to 2³²−1 (numpy) or 2⁵³−1.
  */
 export function createRng(kind: RngKind, seed: number): Rng {
-  const Stream = Object.hasOwn(streams, kind) ? streams[kind] : undefined;
+  const Stream = typeof kind === 'string' && Object.hasOwn(streams, kind) ? streams[kind] : undefined;
   if (!Stream) {
     throw new RequestError({
-      problem: `There is no random number generator called "${kind}".`,
-      details: { expected: Object.keys(streams).join(', '), found: String(kind) },
+      problem: `There is no random number generator called ${named(kind)}.`,
+      details: { expected: Object.keys(streams).join(', '), found: named(kind) },
     });
   }
   const limit = kind === 'numpy' ? 2 ** 32 - 1 : Number.MAX_SAFE_INTEGER;
   if (!Number.isInteger(seed) || seed < 0 || seed > limit) {
     throw new RequestError({
-      problem: `${seed} cannot seed the ${kind} random numbers.`,
-      details: { expected: `an integer from 0 to ${limit}`, found: String(seed) },
+      problem: `${named(seed)} cannot seed the ${kind} random numbers.`,
+      details: { expected: `an integer from 0 to ${limit}`, found: named(seed) },
     });
   }
   return new Stream(seed);
+}
+
+/** A value for a sentence: not all can be made a text. */
+function named(value: unknown): string {
+  if (typeof value === 'string') return `"${value}"`;
+  return typeof value === 'number' ? String(value) : `a value of the type ${typeof value}`;
 }

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { checkRequest } from '../../src/commands/check-request.ts';
 import { RequestError, SdConvertError } from '../../src/errors.ts';
 import * as sdconvert from '../../src/index.ts';
-import { rejectionOf } from '../support/thrown-by.ts';
+import { rejectionOf, thrownBy } from '../support/thrown-by.ts';
 
 const commands = [
   ['analyze', 'artifact'],
@@ -62,6 +62,21 @@ test.each([
 });
 
 test.each([
+  ['generate', { input: 'x', prompt: 'y', seed: 'z' }, { found: 'z', expected: 'a number or a list' }],
+  ['generate', { input: 'x', prompt: 'y', seed: ['z'] }, { found: 'a list', expected: 'a number as 0' }],
+  ['generate', { input: 'x', prompt: 5 }, { found: '5', expected: 'a text or a list' }],
+  ['convert', { modelVersion: 'x', minPsnr: null }, { found: 'null', expected: 'a number or -Infinity' }],
+  ['analyze', { artifact: 'x', target: 40 }, { found: '40', expected: 'keys and values' }],
+  [
+    'analyze',
+    { artifact: 'x', target: { bytes: '1' } },
+    { expected: 'a number as psnr or a number as bytes' },
+  ],
+] as const)('%s of %j says what it takes instead', (command, options, details) => {
+  expect(thrownBy(() => checkRequest(command, options)).details).toMatchObject(details);
+});
+
+test.each([
   ['generate', { input: 'x', prompt: '' }],
   ['generate', { input: 'x', prompt: ['a cat', ''], negativePrompt: '' }],
   ['web', { folder: 'x', prompt: '' }],
@@ -88,6 +103,37 @@ test.each(functions)(
     for (const arg of [null, true, {}]) expect(await answer(arg, arg, arg)).toBeInstanceOf(SdConvertError);
   },
 );
+
+const noText = { toString: 1, valueOf: 1 };
+const picture = { width: 8, height: 8, channels: 3, data: new Uint8Array(192) } as const;
+
+// as: what JavaScript lets people do.
+test.each<[call: string, () => unknown]>([
+  ['createRng of no kind', () => sdconvert.createRng(noText as never, 1)],
+  ['createRng of no seed', () => sdconvert.createRng('numpy', noText as never)],
+  ['createRng of a symbol', () => sdconvert.createRng(Symbol('x') as never, Symbol('x') as never)],
+  ['guidanceEmbedding of −1 channels', () => sdconvert.guidanceEmbedding(1, -1)],
+  ['guidanceEmbedding of too many', () => sdconvert.guidanceEmbedding(1, 1e300)],
+  ['clipInput of no size', () => sdconvert.clipInput(picture, -1)],
+  [
+    'timeIds of too many rows',
+    () => sdconvert.timeIds({ original: [1, 1], crop: [0, 0], target: [1, 1] }, 1e300),
+  ],
+  ['expandInversions of none', () => sdconvert.expandInversions('a', [null] as never)],
+  ['expandInversions of a map', () => sdconvert.expandInversions('a', new Map() as never)],
+  ['planRecipe of a list', () => sdconvert.planRecipe([null] as never)],
+  ['withTexts of no PNG', () => sdconvert.withTexts(new Uint8Array(3), {})],
+  ['withTexts of no text', () => sdconvert.withTexts(sdconvert.encodePng(picture), { a: 5 } as never)],
+  ['withTexts of no keyword', () => sdconvert.withTexts(sdconvert.encodePng(picture), { '': 'x' })],
+  [
+    'withTexts of a long keyword',
+    () => sdconvert.withTexts(sdconvert.encodePng(picture), { [`${'k'.repeat(80)}`]: 'x' }),
+  ],
+])('%s is told in a sentence', (_, call) => {
+  const error = thrownBy(call);
+  expect(error).toBeInstanceOf(RequestError);
+  expect(error.message).not.toMatch(/\[object |\bundefined\b/);
+});
 
 // as: what JavaScript lets people do.
 test.each<[problem: string, call: () => unknown]>([

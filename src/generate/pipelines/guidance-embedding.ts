@@ -1,4 +1,4 @@
-import { checkArguments, number } from '../../io/check-call.ts';
+import { checkArguments, number, size } from '../../io/check-call.ts';
 import type { TensorData } from '../../weights/tensor-data.ts';
 import { type Conditioning, repeatRows } from './predict-noise.ts';
 
@@ -7,7 +7,7 @@ import { type Conditioning, repeatRows } from './predict-noise.ts';
  * as `timestep_cond` [1,channels].
  */
 export function guidanceEmbedding(scale: number, channels: number): TensorData<'f32'> {
-  checkArguments('guidanceEmbedding', { scale: [scale, number], channels: [channels, number] });
+  checkArguments('guidanceEmbedding', { scale: [scale, number], channels: [channels, size] });
   const half = Math.floor(channels / 2);
   const rate = Math.fround(Math.fround(Math.log(10_000)) / (half - 1));
   const guidance = Math.fround(Math.fround(scale - 1) * 1000);

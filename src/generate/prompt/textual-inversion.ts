@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { checkArguments, list } from '../../io/check-call.ts';
+import { checkArguments } from '../../io/check-call.ts';
 import { inversion as inversionSchema } from '../call-schemas.ts';
 /**
  * A textual inversion (Gal et al. 2022): a new token for a concept learnt from a few pictures, stored as one or more rows
@@ -36,7 +36,10 @@ export function tokenNames(inversion: TextualInversion): string[] {
  * the tokenizer case does not matter.
  */
 export function expandInversions(prompt: string, inversions: readonly TextualInversion[]): string {
-  checkArguments('expandInversions', { prompt: [prompt, z.string()], inversions: [inversions, list] });
+  checkArguments('expandInversions', {
+    prompt: [prompt, z.string()],
+    inversions: [inversions, z.array(inversionSchema)],
+  });
   const names = new Map(
     inversions.map((inversion) => [inversion.token.toLowerCase(), tokenNames(inversion).join(' ')]),
   );
