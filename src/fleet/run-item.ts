@@ -1,4 +1,4 @@
-import type { Context, Need, ProgressEvent } from '../context.ts';
+import { type Context, type Need, type ProgressEvent, throwIfInterrupted } from '../context.ts';
 import { SdConvertError } from '../errors.ts';
 import { type CarriedError, revived } from '../io/carried-error.ts';
 import { scriptBeside } from '../io/script-beside.ts';
@@ -58,6 +58,7 @@ export async function runItem(item: IdentifiedItem, site: Site, context: Context
   if (context.signal?.aborted) stop();
   const how = await ended.finally(() => context.signal?.removeEventListener('abort', stop));
   if (end?.type === 'done') return end.outcome;
+  if (!end) throwIfInterrupted(context.signal); // Ctrl-C ends a process that has not begun
   throw end ? revived(end.error) : died(item, how, lastWords);
 }
 
