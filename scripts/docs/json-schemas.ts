@@ -249,7 +249,9 @@ const item = z.strictObject({
   reused: z.boolean().describe('whether it was there already'),
   seconds: z.number().describe('of its own work, without waiting for memory or disk'),
   bytes: count.describe('of its files'),
-  memoryBytes: count.optional().describe('most memory that its process had at once'),
+  memoryBytes: count
+    .optional()
+    .describe('most memory that its process had at once, with the largest of those that computed for it'),
   psnr: decibels.optional().describe('dB: the lowest of its models, against its reference'),
   floor: z.number().optional().describe('dB: the lowest PSNR that passes'),
   notes: z.array(z.string()),

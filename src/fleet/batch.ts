@@ -57,7 +57,7 @@ export interface ItemResult {
   readonly seconds: number;
   /** Bytes of the item's files; 0 for one that failed. */
   readonly bytes: number;
-  /** Most memory that its process had at once; absent where it needed none. */
+  /** Most memory that its process had at once, with the largest of those that computed for it; absent where it needed none. */
   readonly memoryBytes?: number | undefined;
   /** Lowest PSNR in dB of its models; absent where it was not measured. */
   readonly psnr?: Decibels | undefined;

@@ -27,7 +27,7 @@ export interface Outcome {
   readonly quality?: Quality | undefined;
   /** Of its own work, without waiting for room. */
   readonly seconds: number;
-  /** Most memory that the process had at once. */
+  /** Most memory that the process had at once, with the largest of those that computed for it. */
   readonly memoryBytes: number;
 }
 

@@ -175,7 +175,9 @@ const cost = z.strictObject({
   bytes: count.describe('of all models; hard links count once for each name'),
   conversion: z.array(stage).nullable(),
   report: z.array(stage),
-  peakBytes: count.describe('peak memory of the process that wrote the report'),
+  peakBytes: count.describe(
+    'peak memory of the process that wrote the report, with the largest of those that computed for it',
+  ),
   read: count,
   written: count,
   machine: z.string(),
