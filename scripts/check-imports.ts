@@ -60,6 +60,7 @@ const diskFiles = [
   'direct-writes',
   'shared-file',
   'opened-files',
+  'proc',
 ].map((name) => `src/io/${name}.ts`);
 
 /** Where something is written that breaks a rule. */

@@ -1,7 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { constants, promises as fs, readFileSync, readlinkSync } from 'node:fs';
+import { constants, promises as fs } from 'node:fs';
 import { hostname } from 'node:os';
 import { basename, dirname, join, sep } from 'node:path';
+import { procLink, procText } from '../proc.ts';
 
 /**
  * Owners of unfinished entries, and whether their processes still run. Process numbers mean nothing in another container or
@@ -122,28 +123,12 @@ async function timeIn(folder: string): Promise<number> {
 
 /** Identity of the scope of process numbers: the machine since its start, and the container. */
 const here = createHash('sha256')
-  .update([hostname(), readOr('/proc/sys/kernel/random/boot_id'), linkOr('/proc/self/ns/pid')].join('\n'))
+  .update([hostname(), procText('sys/kernel/random/boot_id').trim(), procLink('self/ns/pid')].join('\n'))
   .digest('hex')
   .slice(0, 6);
 
 /** This process, for others to tell whether it lives. */
 export const owner = `${here}${process.pid.toString(36)}`;
-
-function readOr(path: string): string {
-  try {
-    return readFileSync(path, 'utf8').trim();
-  } catch {
-    return '';
-  }
-}
-
-function linkOr(path: string): string {
-  try {
-    return readlinkSync(path);
-  } catch {
-    return '';
-  }
-}
 
 function isRunning(pid: number): boolean {
   try {
