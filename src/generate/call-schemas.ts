@@ -5,12 +5,19 @@ import { tensor } from '../weights/tensor-schema.ts';
 
 /** What calls of the pieces that draw are given, for callers without a type checker. */
 
-export const image = z.looseObject({
-  width: z.int().min(1),
-  height: z.int().min(1),
-  channels: z.literal([3, 4]),
-  data: anything('a Uint8Array', ArrayBuffer.isView),
-});
+export const image = z
+  .looseObject({
+    width: z.int().min(1),
+    height: z.int().min(1),
+    channels: z.literal([3, 4]),
+    data: anything('a Uint8Array', ArrayBuffer.isView),
+  })
+  .refine(
+    ({ width, height, channels, data }) => Reflect.get(Object(data), 'length') === width * height * channels,
+    { path: ['data'], error: 'expected width · height · channels bytes' },
+  );
+
+export const sheetCell = z.looseObject({ image, label: z.string().optional() });
 
 export const runner = anything('an object with a function run', (value) => isFunction(value, 'run'));
 
@@ -46,7 +53,14 @@ export const latentScale = z
   })
   .refine(...bothStatistics);
 
-export const pictureFacts = z.looseObject({ prompt: z.string(), seed: z.number() });
+export const pictureFacts = z.looseObject({
+  prompt: z.string(),
+  seed: z.number(),
+  index: z.number().optional(),
+  label: z.string().optional(),
+  strength: z.number().optional(),
+  step: z.number().optional(),
+});
 
 export const promptOptions = z.looseObject({ maxLength: z.int() });
 

@@ -1,4 +1,6 @@
-import { checkArguments, list, number } from '../io/check-call.ts';
+import { z } from 'zod';
+import { checkArguments, size } from '../io/check-call.ts';
+import { sheetCell } from './call-schemas.ts';
 import type { Image } from './image.ts';
 import { GLYPH_HEIGHT, GLYPH_WIDTH, glyphOf } from './label-glyphs.ts';
 
@@ -15,7 +17,7 @@ const PIXELS_PER_DOT = 256;
 
 /** Pictures beside and below each other on white, in so many columns, with their labels. An alpha channel is dropped. */
 export function contactSheet(cells: readonly SheetCell[], columns: number): Image & { readonly channels: 3 } {
-  checkArguments('contactSheet', { cells: [cells, list], columns: [columns, number] });
+  checkArguments('contactSheet', { cells: [cells, z.array(sheetCell)], columns: [columns, size] });
   const [cellWidth, cellHeight] = [
     Math.max(...cells.map(({ image }) => image.width)),
     Math.max(...cells.map(({ image }) => image.height)),

@@ -1,5 +1,5 @@
 import { convertIndexedToRgb, type DecodedPng, decode, encode } from 'fast-png';
-import { FileFormatError, ShapeError } from '../errors.ts';
+import { FileFormatError } from '../errors.ts';
 import { bytes as byteArray, checkArguments, text } from '../io/check-call.ts';
 import { image as imageSchema } from './call-schemas.ts';
 import type { Image } from './image.ts';
@@ -10,19 +10,14 @@ import type { Image } from './image.ts';
 const COLOUR_TYPE = 25;
 const INDEXED = 3;
 
-/** Encodes an 8-bit RGB picture; the same picture gives the same bytes. Throws `ShapeError` when `data` has another length. */
+const opaque = { path: ['channels'], error: 'expected 3: there is no alpha channel' };
+
+/** Encodes an 8-bit RGB picture; the same picture gives the same bytes. Throws `RequestError` for any other. */
 export function encodePng(image: Image & { readonly channels: 3 }): Uint8Array {
-  checkArguments('encodePng', { image: [image, imageSchema] });
+  checkArguments('encodePng', {
+    image: [image, imageSchema.refine(({ channels }) => channels === 3, opaque)],
+  });
   const { width, height, data } = image;
-  if (data.length !== width * height * 3) {
-    throw new ShapeError({
-      problem: "The length of the picture's data does not match its width and height.",
-      details: {
-        expected: `${width} × ${height} × 3 = ${width * height * 3} bytes`,
-        found: `${data.length} bytes`,
-      },
-    });
-  }
   return encode({ width, height, channels: 3, depth: 8, data }, { zlib: { level: 6 } });
 }
 

@@ -105,6 +105,7 @@ test.each(functions)(
 );
 
 const noText = { toString: 1, valueOf: 1 };
+const tensor = (shape: number[]) => ({ dtype: 'f32', shape, data: new Float32Array(2) }) as const;
 const picture = { width: 8, height: 8, channels: 3, data: new Uint8Array(192) } as const;
 
 // as: what JavaScript lets people do.
@@ -121,6 +122,11 @@ test.each<[call: string, () => unknown]>([
   ],
   ['expandInversions of none', () => sdconvert.expandInversions('a', [null] as never)],
   ['expandInversions of a map', () => sdconvert.expandInversions('a', new Map() as never)],
+  ['encodePng of too few bytes', () => sdconvert.encodePng({ ...picture, height: 2 ** 31 })],
+  ['compare of too few numbers', () => sdconvert.compare(tensor([2 ** 31]), tensor([2]))],
+  ['contactSheet of none', () => sdconvert.contactSheet([null] as never, 1)],
+  ['contactSheet of no label', () => sdconvert.contactSheet([{ image: picture, label: noText as never }], 1)],
+  ['pictureName of no index', () => sdconvert.pictureName({ prompt: 'a', seed: 1, index: noText as never })],
   ['planRecipe of a list', () => sdconvert.planRecipe([null] as never)],
   ['withTexts of no PNG', () => sdconvert.withTexts(new Uint8Array(3), {})],
   ['withTexts of no text', () => sdconvert.withTexts(sdconvert.encodePng(picture), { a: 5 } as never)],

@@ -1,7 +1,7 @@
 import { crc32, deflateSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { FileFormatError, ShapeError } from '../../src/errors.ts';
+import { FileFormatError, RequestError } from '../../src/errors.ts';
 import { decodePng, encodePng } from '../../src/generate/png.ts';
 
 /** A PNG written by the book, with whatever header and filtered rows the test wants. */
@@ -80,7 +80,9 @@ test('a smooth picture is written much smaller than its pixels', () => {
 
 test('a picture whose bytes do not match its size is not written', () => {
   const picture = { width: 2, height: 2, channels: 3, data: new Uint8Array(11) } as const;
-  expect(() => encodePng(picture)).toThrow(ShapeError);
+  expect(() => encodePng(picture)).toThrow(RequestError);
+  const withAlpha = { width: 2, height: 2, channels: 4, data: new Uint8Array(16) } as const;
+  expect(() => encodePng(withAlpha as never)).toThrow(RequestError);
 });
 
 /** Chunks with a palette, and how opaque its first colours are. */

@@ -24,7 +24,9 @@ export interface InpaintingRequest extends ImageRequest {
  * noised to the next timestep. Throws what `beginWithImage` throws.
  */
 export async function beginInpainting(request: InpaintingRequest): Promise<Beginning> {
-  checkArguments('beginInpainting', { request: [request, beginning.extend({ image: imageSchema })] });
+  checkArguments('beginInpainting', {
+    request: [request, beginning.extend({ image: imageSchema, mask: imageSchema })],
+  });
   const { image, encoder, schedulers, shape, strength, isTrainedForIt } = request;
   const timesteps = timestepsOf(request);
   const fromNoise = strength === 1;

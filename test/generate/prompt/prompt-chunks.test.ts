@@ -112,5 +112,5 @@ test('weights that leave no mean are not divided by it', () => {
 });
 
 test('states of another prompt are refused', () => {
-  expect(() => joinChunks(hidden(2, []), [chunk(1, 1)])).toThrow(ShapeError);
+  expect(() => joinChunks(hidden(2, [1, 2, 3, 4, 5, 6, 7, 8]), [chunk(1, 1)])).toThrow(ShapeError);
 });
