@@ -102,12 +102,23 @@ const bitsOf: Readonly<Record<'f16' | 'f32', Bits>> = {
   f32: { magnitude: 0x7fffffff, signs: 0x80000000, toSign: 0x39e3c000 }, // 0x80000000 − 0x461c4000
 };
 
-/** Whether one of the numbers is `HUGE` or more, infinite or NaN. (A loop of its own: it runs over whole models.) */
-function hasLarge(words: Int32Array, { magnitude, toSign, signs }: Bits): boolean {
-  const { length } = words;
+/** Whether one of the numbers is `HUGE` or more, infinite or NaN. It runs over whole models: four words a turn take half the time of one. */
+function hasLarge(words: Int32Array, bits: Bits): boolean {
+  const fours = words.length - (words.length % 4);
   let large = 0;
-  for (let i = 0; i < length; i++) large |= (((words[i] ?? 0) & magnitude) + toSign) | 0;
-  return (large & signs) !== 0;
+  for (let i = 0; i < fours; i += 4)
+    large |=
+      carry(words[i], bits) |
+      carry(words[i + 1], bits) |
+      carry(words[i + 2], bits) |
+      carry(words[i + 3], bits);
+  for (let i = fours; i < words.length; i++) large |= carry(words[i], bits);
+  return (large & bits.signs) !== 0;
+}
+
+/** A word whose signs say which of its numbers are large. */
+function carry(word = 0, { magnitude, toSign }: Bits): number {
+  return ((word & magnitude) + toSign) | 0;
 }
 
 /** A float16's two bytes twice. */
