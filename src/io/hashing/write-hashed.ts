@@ -55,10 +55,10 @@ export class HashedFile {
     const gap = offset - this.#begin - this.#filled;
     if (gap < 0) throw new Error(`${this.#sink.name} is written backwards`);
     for (let left = gap; left > 0; ) left -= await this.#fill((room) => room.fill(0), left);
-    for (let at = 0; at < bytes.length; ) {
-      const rest = bytes.subarray(at);
-      at += await this.#fill((room) => room.set(rest.subarray(0, room.length)), rest.length);
-    }
+    // Of Buffer, which copies into shared memory as fast as into any; `set` takes three times as long there.
+    const source = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    for (let at = 0; at < source.length; )
+      at += await this.#fill((room) => source.copy(room, 0, at), source.length - at);
   }
 
   /** Makes the file appear. Throws as `createFile` does; the file must then be discarded. */
