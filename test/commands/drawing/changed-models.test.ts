@@ -1,4 +1,4 @@
-import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { convertCheckpoint } from '../../../src/commands/convert.ts';
@@ -57,6 +57,7 @@ async function refusalOf(input: string): Promise<string> {
     () => new Error('a picture was drawn'),
     (thrown: Error) => thrown,
   );
+  expect(existsSync(output)).toBe(false);
   return error.message;
 }
 
