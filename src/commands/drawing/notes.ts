@@ -1,5 +1,6 @@
 import type { Context } from '../../context.ts';
 import type { NetworkName } from '../../convert/networks/networks.ts';
+import { readProvenance } from '../../formats/provenance.ts';
 import type { Guidance } from '../../generate/pipelines/guidance.ts';
 import type { TextualInversion } from '../../generate/prompt/textual-inversion.ts';
 import { type SchedulerName, shortName } from '../../generate/schedulers/scheduler-names.ts';
@@ -50,12 +51,18 @@ export function withoutUnused(
   return { ...request, negativePrompt: undefined };
 }
 
-/** Notes that models are of several checkpoints, as far as they say it: files of two conversions may be in one folder by mistake. */
-export function noteOrigins(
+/**
+ * Notes that models are of several checkpoints, as far as they say it: files of two conversions may be in one folder by mistake. A VAE
+ * that their conversion was told to take (`--custom-vae-version`) is on its record in `output`. Throws as `readProvenance` does.
+ */
+export async function noteOrigins(
   versions: ReadonlyMap<NetworkName, string | undefined>,
+  output: string,
   { onProgress }: Context,
-): void {
-  const known = [...versions].filter(([, version]) => version);
+): Promise<void> {
+  const { artifacts = {} } = (await readProvenance(output)) ?? {};
+  const asked = new Set(Object.values(artifacts).map(({ options }) => options.origin));
+  const known = [...versions].filter(([, version]) => version && !asked.has(version));
   const origins = [...Map.groupBy(known, ([, version]) => version)];
   if (origins.length < 2) return;
   const parts = origins.map(

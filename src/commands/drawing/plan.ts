@@ -114,7 +114,12 @@ export async function planIn(
   const size = drawnSize(unet, { ...request, pictures: sizesOf(request, pictures) });
   const settings = await readSettings(folder, unet.family, context);
   const versions = await requireModels({ folder, unet, pipeline, size, settings, request });
-  noteOrigins(new Map([[network, unet.version], ['text_encoder', version], ...versions]), context);
+  const origins: ReadonlyMap<NetworkName, string | undefined> = new Map([
+    [network, unet.version],
+    ['text_encoder', version],
+    ...versions,
+  ]);
+  await noteOrigins(origins, folder.output, context);
   const schedulers = chooseSchedulers(request, settings);
   const strength = request.strength ?? strengths[pipeline];
   const schedules = schedulers.map(({ scheduler, newScheduler }) => {

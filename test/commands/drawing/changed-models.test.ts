@@ -148,6 +148,18 @@ describe('generate does not draw with models that are not what they say', () => 
     expect(await notesOf(changed('own', 'Resources', () => {}))).toEqual([]);
   });
 
+  test('a VAE that the conversion was told to take is nothing to tell', async () => {
+    await convertCheckpoint({
+      modelVersion: at('checkpoint own'),
+      customVaeVersion: join(at('checkpoint other'), 'vae'),
+      sizes: { latentHeight: 8, latentWidth: 8 },
+      targets: ['coreml'],
+      output: at('custom'),
+    });
+    expect(await notesOf(at('custom'))).toEqual([]);
+    expect(await notesOf(join(at('custom'), 'Resources'))).toEqual([]);
+  });
+
   test('merges.txt that was cut between two lines, once for all prompts', async () => {
     const input = changed('own', 'onnx', (folder) => {
       const file = join(folder, 'tokenizer/merges.txt');
