@@ -1,14 +1,20 @@
 import { convertIndexedToRgb, type DecodedPng, decode, encode } from 'fast-png';
 import { FileFormatError } from '../errors.ts';
 import { bytes as byteArray, checkArguments, text } from '../io/check-call.ts';
+import { pictureKind } from '../io/picture-kind.ts';
+import { isPng } from '../io/png-signature.ts';
 import { image as imageSchema } from './call-schemas.ts';
 import type { Image } from './image.ts';
 
 /** PNG files (W3C Recommendation, third edition) of 8-bit pictures, by fast-png, which also runs in a browser. */
 
-/** Offset of the colour type in a PNG file, and the colour type of palette indices. */
-const COLOUR_TYPE = 25;
-const INDEXED = 3;
+/** Offsets of fields of a PNG file's header. */
+const [DEPTH, INTERLACE] = [24, 28];
+export const COLOUR_TYPE = 25;
+
+/** Colour types: shades of grey, and indices of a palette, which alone may be packed several in a byte. */
+const GREY = 0;
+export const INDEXED = 3;
 
 const opaque = { path: ['channels'], error: 'expected 3: there is no alpha channel' };
 
@@ -28,22 +34,44 @@ export function encodePng(image: Image & { readonly channels: 3 }): Uint8Array {
 export function decodePng(bytes: Uint8Array, file: string): Image {
   checkArguments('decodePng', { bytes: [bytes, byteArray], file: [file, text] });
   try {
+    refuseUnread(bytes);
     const png = decode(bytes, { checkCrc: true });
     if (png.width === 0 || png.height === 0) throw new RangeError(`${png.width} × ${png.height} pixels`);
-    if (!png.palette && bytes[COLOUR_TYPE] === INDEXED) throw new RangeError('a palette is missing');
-    if (png.palette || png.depth < 8)
-      return fromIndices({ ...png, palette: png.palette ?? greys(png.depth) });
-    return fromChannels(png);
+    const isIndexed = bytes[COLOUR_TYPE] === INDEXED;
+    if (isIndexed && !png.palette) throw new RangeError('a palette is missing');
+    if (!isIndexed && png.depth >= 8) return fromChannels(png);
+    return fromIndices({ ...png, palette: (isIndexed && png.palette) || greys(png.depth) });
   } catch (error) {
+    const kind = pictureKind(bytes);
     throw new FileFormatError(
       {
         problem: `${file} is not a valid PNG file.`,
-        details: { found: error instanceof Error ? error.message : String(error) },
-        advice: 'It is damaged or another kind of file: save the picture as a PNG again.',
+        details: { found: kind ?? whatIsWrong(error) },
+        advice:
+          kind === undefined
+            ? 'It is damaged or another kind of file: save the picture as a PNG again.'
+            : 'Open it in a picture editor, and save it as a PNG.',
       },
       { cause: error },
     );
   }
+}
+
+/** Throws for what fast-png reads as something else: colours packed in less than a byte, and interlaced pixels that are. */
+function refuseUnread(bytes: Uint8Array): void {
+  const [depth = 8, colours = 0] = [bytes[DEPTH], bytes[COLOUR_TYPE]];
+  if (!isPng(bytes) || depth >= 8) return;
+  if (colours !== GREY && colours !== INDEXED) throw new RangeError(`colours of ${depth} bits`);
+  if (bytes[INTERLACE] !== 0)
+    throw new RangeError(
+      'interlaced pixels of less than 8 bits, which are not read: save it without interlacing',
+    );
+}
+
+/** In words for people: how a decoder fails at the end of the bytes is its own affair. */
+function whatIsWrong(error: unknown): string {
+  const found = error instanceof Error ? error.message : String(error);
+  return /outside the bounds|decompressing/.test(found) ? 'data that ends early, or is damaged' : found;
 }
 
 /** Expands palette indices; below 8 bits, several are packed in a byte. */

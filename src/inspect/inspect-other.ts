@@ -1,5 +1,6 @@
 import { basename, dirname, join, resolve } from 'node:path';
 import { exists } from '../io/disk.ts';
+import { pictureKind } from '../io/picture-kind.ts';
 import { sniff } from '../io/sniff.ts';
 import { formatBytes } from '../text.ts';
 import type { OtherInspection } from './inspection.ts';
@@ -54,6 +55,8 @@ export async function inspectOtherFile(
     return other(path, 'empty', size, 'The download or copy was interrupted: download or copy it again.');
   const finding = sniff(start);
   if (finding) return other(path, finding.what, { ...size, ...pointerDetails(start) }, finding.advice);
+  const kind = pictureKind(start);
+  if (kind !== undefined) return other(path, kind, size, 'Pictures are read as PNG: save it as one.');
   const part = parts.find(({ name }) => name.test(basename(path)));
   if (!part) return other(path, 'of a kind that is not known', size, whatIsInspected);
   const found = other(path, part.what, size, part.advice);

@@ -12,6 +12,8 @@ const [BEFORE, AFTER] = [8, 4];
 
 /** Longest keyword, in bytes. */
 const LONGEST_KEYWORD = 79;
+/** Programs write some thousand bytes into a chunk; of empty ones, a file could have millions. */
+export const MOST_CHUNKS = 100_000;
 /** A function takes so many arguments on every stack. */
 const PIECE = 1 << 12;
 
@@ -42,11 +44,11 @@ export function withTexts(png: Uint8Array, texts: Readonly<Record<string, string
   return joined([png.subarray(0, header), ...chunks, png.subarray(header)]);
 }
 
-/** The texts in a PNG file, by keyword; compressed ones are left out. Damaged chunks end the search. */
+/** The texts in a PNG file, by keyword; compressed ones are left out. Damaged chunks end the search, and so do very many. */
 export function textsIn(png: Uint8Array): Record<string, string> {
   checkArguments('textsIn', { png: [png, bytes] });
   const texts = new Map<string, string>();
-  for (let at = SIGNATURE_BYTES; at + BEFORE <= png.length; ) {
+  for (let at = SIGNATURE_BYTES, chunks = 0; at + BEFORE <= png.length && chunks < MOST_CHUNKS; chunks++) {
     const end = at + BEFORE + lengthAt(png, at);
     if (end > png.length) break;
     const type = fromLatin1(png.subarray(at + 4, at + BEFORE));

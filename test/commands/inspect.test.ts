@@ -33,6 +33,7 @@ test.for([
   ['weights of an ONNX model', 'alone.onnx_data', Uint8Array.of(1, 2, 3), '.onnx file'],
   ['part of a Core ML model', 'model.mlmodel', Uint8Array.of(8, 7, 18, 0), '.mlpackage'],
   ['part of a Core AI asset', 'main.hash', Uint8Array.of(1, 2, 3), '.aimodel'],
+  ['a JPEG picture', 'picture.jpg', Uint8Array.of(0xff, 0xd8, 0xff, 0xe0), 'save it as'],
   ['kind that is not known', 'picture.png', Uint8Array.of(0x89, 0x50, 0x4e, 0x47), '.mlpackage'],
 ] as const)(
   'a file that is “%s” is described as that, with what to do',

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { FileFormatError, RequestError } from '../../src/errors.ts';
 import { decodePng, encodePng } from '../../src/generate/png.ts';
+import { thrownBy } from '../support/thrown-by.ts';
 
 /** A PNG written by the book, with whatever header and filtered rows the test wants. */
 function png(header: number[], rows: number[], chunks: [string, Uint8Array][] = []): Uint8Array {
@@ -107,6 +108,11 @@ describe('every kind of PNG is read as 8-bit RGB, or RGBA where it has alpha', (
     ['2-bit grey', png(header(2, 1, 2, 0), [0, 0b01100000]), [85, 85, 85, 170, 170, 170]],
     ['4-bit palette', png(header(2, 1, 4, 3), [0, 0x10], palette(colours, [])), [4, 5, 6, 255, 1, 2, 3, 255]],
     ['8-bit palette with alpha', png(header(1, 1, 8, 3), [0, 0], palette(colours, [9])), [1, 2, 3, 9]],
+    [
+      '8-bit RGB with a palette for old screens',
+      png(header(1, 1, 8, 2), [0, 1, 2, 3], palette(colours, [])),
+      [1, 2, 3],
+    ],
     ['8-bit RGB, interlaced', png(header(2, 1, 8, 2, 1), [0, 1, 2, 3, 0, 4, 5, 6]), [1, 2, 3, 4, 5, 6]],
   ])('%s', (_kind, file, pixels) => {
     const { width, height, channels, data } = decodePng(file, 'in.png');
@@ -129,9 +135,30 @@ describe('a damaged PNG is refused', () => {
     ['a colour that the palette lacks', png(header(1, 1, 8, 3), [0, 2], palette([[1, 2, 3]], []))],
     ['a bit depth that does not exist', png(header(1, 1, 3, 0), [0, 0])],
     ['a filter that does not exist', png(header(1, 1, 8, 2), [5, 1, 2, 3])],
+    ['colours of a depth that does not exist', png(header(1, 1, 4, 2), [0, 0, 0])],
     ['no pixels', png(header(0, 1, 8, 2), [0])],
     ['a size that no memory holds', png([255, 255, 255, 255, 255, 255, 255, 255, 8, 2, 0, 0, 0], [0])],
   ])('%s', (_what, bytes) => {
     expect(() => decodePng(bytes, 'in.png')).toThrow(FileFormatError);
+  });
+
+  // fast-png takes the 1-bit rows of each pass for rows of bytes: of zeros it makes a picture, and another one.
+  test('interlaced pixels of less than a byte, which would be read as others', () => {
+    const file = png(header(8, 8, 1, 0, 1), new Array(30).fill(0));
+    expect(() => decodePng(file, 'in.png')).toThrow('save it without interlacing');
+  });
+
+  test.each([
+    ['a JPEG picture', [0xff, 0xd8, 0xff, 0xe0]],
+    ['a WebP picture', [...Buffer.from('RIFF\0\0\0\0WEBPVP8 ')]],
+    ['a GIF picture', [...Buffer.from('GIF89a')]],
+    ['an AVIF picture', [...Buffer.from('\0\0\0\x20ftypavif')]],
+    ['a HEIC picture', [...Buffer.from('\0\0\0\x20ftypheic')]],
+    ['a TIFF picture', [...Buffer.from('II*\0')]],
+    ['a BMP picture', [...Buffer.from('BM1234\0\0\0\0')]],
+  ])('%s, which is called one', (kind, bytes) => {
+    const error = thrownBy(() => decodePng(Uint8Array.from(bytes), 'in.png'));
+    expect(error.details.found).toBe(kind);
+    expect(error.advice).toContain('save it as a PNG');
   });
 });

@@ -2,38 +2,56 @@ import { constants, inflateSync } from 'node:zlib';
 import { FileFormatError } from '../../errors.ts';
 import { MOST_PIXELS } from '../../generate/drawn-size.ts';
 import type { Image } from '../../generate/image.ts';
-import { decodePng } from '../../generate/png.ts';
+import { COLOUR_TYPE, decodePng, INDEXED } from '../../generate/png.ts';
 import { readBytes } from '../../io/disk.ts';
 import { isPng, LARGEST_PICTURE, SIGNATURE_BYTES } from '../../io/png-signature.ts';
+import { MOST_CHUNKS } from '../../io/png-text.ts';
+import { orientationIn, upright } from './upright.ts';
 
 /**
- * Reads the picture in a PNG file. Throws `NotFoundError`, and `FileFormatError` if it is not a PNG, too large, or unpacks to
+ * Reads the picture in a PNG file, upright. Throws `NotFoundError`, and `FileFormatError` if it is not a PNG, too large, or unpacks to
  * more than its size.
  */
 export async function readPicture(path: string): Promise<Image> {
-  return decodePng(essentials(await readBytes(path, LARGEST_PICTURE), path), path);
+  const { picture, orientation } = essentials(await readBytes(path, LARGEST_PICTURE), path);
+  return upright(decodePng(picture, path), orientation);
 }
 
 /** Chunks that make the picture; others (texts, profiles, animations) may be compressed, too, and are dropped unread. */
 const needed: ReadonlySet<string> = new Set(['IHDR', 'PLTE', 'tRNS', 'IDAT', 'IEND']);
 
+/** Chunks that palettes alone need: of other pictures, one has colours for old screens, the other a colour that stays opaque. */
+const ofPalettes: ReadonlySet<string> = new Set(['PLTE', 'tRNS']);
+
+interface Essentials {
+  /** The file with the needed chunks alone. */
+  readonly picture: Uint8Array;
+  /** How it is to be turned, as in EXIF. */
+  readonly orientation: number;
+}
+
 /** Length, type and checksum of a chunk. */
 const FRAME_BYTES = 12;
 
 /** Reduces a PNG file (W3C Recommendation, third edition, 5.3) to the needed chunks; anything else is left to the decoder to refuse. */
-function essentials(bytes: Uint8Array, path: string): Uint8Array {
-  if (!isPng(bytes)) return bytes;
+function essentials(bytes: Uint8Array, path: string): Essentials {
+  if (!isPng(bytes)) return { picture: bytes, orientation: 1 };
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const kept = [bytes.subarray(0, SIGNATURE_BYTES)];
+  const isIndexed = bytes[COLOUR_TYPE] === INDEXED;
   const types: string[] = [];
   const data: Uint8Array[] = [];
+  let [orientation, chunks] = [1, 0];
   for (let at = SIGNATURE_BYTES; at < bytes.length; ) {
     const end = at + FRAME_BYTES <= bytes.length ? at + FRAME_BYTES + view.getUint32(at) : bytes.length;
+    if (++chunks > MOST_CHUNKS)
+      throw unusable(path, `it has more than ${MOST_CHUNKS.toLocaleString('en')} chunks`);
     const type = String.fromCharCode(...bytes.subarray(at + 4, at + 8));
-    if (needed.has(type)) {
+    if (needed.has(type) && (isIndexed || !ofPalettes.has(type))) {
       kept.push(bytes.subarray(at, end));
       types.push(type);
     }
+    if (type === 'eXIf') orientation = orientationIn(bytes.subarray(at + 8, end - 4));
     if (type === 'IDAT') data.push(bytes.subarray(at + 8, end - 4));
     at = end;
   }
@@ -42,7 +60,7 @@ function essentials(bytes: Uint8Array, path: string): Uint8Array {
     throw unusable(path, 'it does not begin with its one header');
   const picture = Buffer.concat(kept);
   if (picture.length >= HEADER_BYTES) checkSize(picture, data, path);
-  return picture;
+  return { picture, orientation };
 }
 
 /** Bytes up to the end of the header's fields. */
@@ -54,7 +72,12 @@ const DEPTH = 24;
 /** Throws `FileFormatError` for more pixels than allowed, and for data that unpacks to more bytes than the pixels take, or to fewer. */
 function checkSize(picture: Buffer, data: readonly Uint8Array[], path: string): void {
   const [width, height] = [picture.readUInt32BE(16), picture.readUInt32BE(20)];
-  if (width * height > MOST_PIXELS) throw unusable(path, `it has ${width} × ${height} pixels`);
+  if (width * height > MOST_PIXELS)
+    throw unusable(
+      path,
+      `it has ${width} × ${height} pixels`,
+      `at most ${MOST_PIXELS.toLocaleString('en')} pixels`,
+    );
   // At most four channels of 16 bits, and a byte before each row, of which interlacing makes up to twice as many.
   const most = height * (width * 8 + 2) + 64;
   const least = height * Math.floor((width * (picture[DEPTH] ?? 0)) / 8);
@@ -71,10 +94,10 @@ function checkSize(picture: Buffer, data: readonly Uint8Array[], path: string): 
   }
 }
 
-function unusable(path: string, why: string): FileFormatError {
+function unusable(path: string, why: string, expected?: string): FileFormatError {
   return new FileFormatError({
     problem: `${path} cannot be used as a picture: ${why}.`,
-    details: { expected: `at most ${MOST_PIXELS.toLocaleString('en')} pixels` },
+    ...(expected !== undefined && { details: { expected } }),
     advice: 'Save it again as a PNG, smaller if it is large.',
   });
 }
