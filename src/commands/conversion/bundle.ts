@@ -16,16 +16,12 @@ export function bundleStage(request: ConvertRequest): Stage<Written, ConvertResu
     async run({ checkpoint, output, artifacts, verdicts }, context) {
       const folders: string[] = [];
       const known = (await readProvenance(output))?.artifacts ?? {};
-      for (const bundle of bundlesOf(request)) {
+      for (const { own, ...bundle } of bundlesOf(request, artifacts)) {
         const { folder, target } = bundle.profile;
-        const own = artifactsOf(bundle, artifacts).map(({ id, path }) => ({
-          id,
-          path,
-          files: known[path]?.files ?? [],
-        }));
+        const models = own.map(({ id, path }) => ({ id, path, files: known[path]?.files ?? [] }));
         const { compiler, sizes } = request;
         const place = { ...bundle, output, compiler, sizes };
-        const files = await bundlers[target].bundle(checkpoint, own, place, context);
+        const files = await bundlers[target].bundle(checkpoint, models, place, context);
         if (files.length > 0) await recordBundle(output, folder, files);
         folders.push(join(output, folder));
       }
@@ -41,21 +37,29 @@ export function bundledPaths(
   checkpoint: Checkpoint,
   artifacts: readonly ConvertedArtifact[],
 ): string[] {
-  return bundlesOf(request).flatMap((bundle) => {
-    const { folder, target } = bundle.profile;
-    const paths = bundlers[target].paths(checkpoint, artifactsOf(bundle, artifacts), bundle.profile);
-    return paths.map((path) => `${folder}/${path}`);
+  return bundlesOf(request, artifacts).flatMap(({ profile, own }) => {
+    const { folder, target } = profile;
+    return bundlers[target].paths(checkpoint, own, profile).map((path) => `${folder}/${path}`);
   });
 }
 
-/** A bundle for each client; those that load the same folder share one. */
-function bundlesOf(request: Pick<ConvertRequest, 'targets' | 'clients'>): Bundle[] {
+/** A bundle with the artifacts that go into it. */
+interface FilledBundle extends Bundle {
+  readonly own: readonly ConvertedArtifact[];
+}
+
+/** A bundle for each client that loads any of the artifacts; clients that load the same folder share one. */
+function bundlesOf(
+  request: Pick<ConvertRequest, 'targets' | 'clients'>,
+  artifacts: readonly ConvertedArtifact[],
+): FilledBundle[] {
   const bundles = new Map<string, Bundle>();
   for (const client of clientsOf(request)) {
     const profile = profiles[client];
     if (!bundles.has(profile.folder)) bundles.set(profile.folder, { client, profile });
   }
-  return [...bundles.values()];
+  const filled = [...bundles.values()].map((each) => ({ ...each, own: artifactsOf(each, artifacts) }));
+  return filled.filter(({ own }) => own.length > 0);
 }
 
 /** The artifacts in the form that a bundle's client loads. */

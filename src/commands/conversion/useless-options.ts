@@ -1,5 +1,7 @@
+import { clientNames } from '../../bundle/profiles/profile.ts';
+import { profiles } from '../../bundle/profiles/profiles.ts';
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
-import { cardOf, componentOf, type NetworkName } from '../../convert/networks/networks.ts';
+import { cardOf, componentOf, type NetworkName, networkKind } from '../../convert/networks/networks.ts';
 import type { ConvertRequest } from './request.ts';
 
 /** An option that concerns some networks only. */
@@ -59,6 +61,12 @@ const concerns: readonly Concern[] = [
     isGiven: ({ refinerVersion }) => refinerVersion !== undefined,
     concerns: (network) => network === 'refiner',
   },
+  ...clientNames.map((client) => ({
+    option: `--for ${client}`,
+    networks: `the networks that ${client} loads`,
+    isGiven: ({ clients = [] }: ConvertRequest) => clients.includes(client),
+    concerns: (network: NetworkName) => profiles[client].networks.includes(networkKind(network)),
+  })),
 ];
 
 /**

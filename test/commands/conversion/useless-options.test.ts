@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import type { ConvertOptions } from '../../../src/commands/conversion/request.ts';
 import { convertCheckpoint } from '../../../src/commands/convert.ts';
@@ -27,6 +28,7 @@ test.each<[option: string, options: Partial<ConvertOptions>]>([
   ['--text-token-sequence-length', { models: ['vae_encoder'], sizes: { textTokens: 77 } }],
   ['--latent-h and --latent-w', { models: ['text_encoder'], sizes: { latentHeight: 8 } }],
   ['--quantize-nbits', { models: ['vae_decoder', 'vae_encoder'], quantization: { bits: 6 } }],
+  ['--for ort-web', { models: ['vae_encoder'], clients: ['ort-web'] }],
 ])('a note says where %s concerns no network that is converted: %j', async (option, options) => {
   const [message, ...more] = await notes(options);
   expect(message).toMatch(
@@ -34,6 +36,15 @@ test.each<[option: string, options: Partial<ConvertOptions>]>([
   );
   expect(more).toEqual([]);
   expect(await notes({ ...options, models: ['unet'], without: [] })).toEqual([]);
+});
+
+test('no folder is made for a client that loads none of the networks', async () => {
+  const clients = ['ort-web', 'optimum'] as const;
+  const request = { modelVersion: sdShapes, models: ['vae_encoder'] as const, output: at('encoder') };
+  const { bundled } = await convertCheckpoint({ ...request, clients });
+  expect(new Set(bundled.map((path) => path.split('/')[0]))).toEqual(new Set(['onnx']));
+  expect(existsSync(at('encoder/onnx'))).toBe(true);
+  expect(existsSync(at('encoder/onnx-ort-web'))).toBe(false);
 });
 
 test('a note says where none of the networks is converted that a LoRA changes', async () => {
