@@ -6,7 +6,7 @@ import { freeBytes } from '../io/disk.ts';
 import { openScratch, type Scratch } from '../io/stages/scratch.ts';
 import type { RunnableChain } from '../run/chain.ts';
 import { runInParts } from '../run/run-in-parts.ts';
-import { planRun, type RunPlan } from '../run/run-plan.ts';
+import { peakBytes, planRun, type RunPlan } from '../run/run-plan.ts';
 import { productsPerSecond } from '../run/speed.ts';
 import { aboutTime, count, formatBytes } from '../text.ts';
 
@@ -106,8 +106,13 @@ function rowByRow({ rows }: RunPlan): string {
 }
 
 function tooLarge({ chain, bytes }: RunPlan, limit: number): RequestError {
+  const processes = peakBytes(0);
+  const why =
+    limit > processes
+      ? 'one of its operations alone takes more'
+      : `the processes that run it take ${formatBytes(processes)} themselves`;
   return new RequestError({
-    problem: `${chain.path} cannot be run in ${formatBytes(limit)} of memory: one of its operations alone takes more.`,
+    problem: `${chain.path} cannot be run in ${formatBytes(limit)} of memory: ${why}.`,
     details: { needed: formatBytes(bytes) },
     advice: `Pass --max-memory ${Math.ceil(bytes / 1e8) / 10}GB, or leave it out.`,
   });
