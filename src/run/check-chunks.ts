@@ -29,7 +29,8 @@ export function checkChunks(chunks: readonly Chunk[]): void {
   const given = new Set<string>();
   for (const each of chunks) {
     const missing = each.inputs.find(
-      ({ name }) => !given.has(name) && !inputs.some((known) => name.startsWith(known)),
+      ({ name }) =>
+        !given.has(name) && !inputs.some((known) => name === known || name.startsWith(`${known}_`)),
     );
     if (missing)
       throw incomplete(`${each.path} takes what no chunk before it gives`, { takes: quote(missing.name) });

@@ -43,8 +43,11 @@ test.each([
   expect(() => checkChunks(chunksOf(...borders))).not.toThrow();
 });
 
-test('a chunk that takes what none before it gives is refused', () => {
-  const chunks = chunksOf([first, 'a'], ['b', 'noise_pred']);
+test.each([
+  ['', 'b'],
+  ['whose name is like that of a residual', 'down_blocks.1.add mid_block_additional_residual'],
+])('a chunk that takes what none before it gives is refused: %s', (_, taken) => {
+  const chunks = chunksOf([first, 'a'], [taken, 'noise_pred']);
   expect(() => checkChunks(chunks)).toThrow(FileFormatError);
   expect(() => checkChunks(chunks)).toThrow('UnetChunk2.mlmodelc takes what no chunk before it gives.');
 });
