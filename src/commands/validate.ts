@@ -19,6 +19,7 @@ import { openReference, type RecordedReference, type Reference } from '../valida
 import { inBrief, judge, type OutputVerdict, type Verdict } from '../validate/verdict.ts';
 import { checkRequest } from './check-request.ts';
 import { whileOutputsStay } from './in-output.ts';
+import { noteUnlikeRecord } from './note-unlike-record.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 import { refuseRounding } from './refuse-rounding.ts';
 
@@ -66,6 +67,7 @@ export async function validate(options: ValidateOptions, context: Context = {}):
     request,
     models.flatMap(({ paths }) => paths),
   );
+  await noteUnlikeRecord([request.artifact], context);
   const reference = await openReference(request.reference);
   try {
     if (reference.kind === 'recorded' && models.length > 1) throw whichModel(request, models);

@@ -26,6 +26,17 @@ export interface DamagedFile extends Pick<WrittenFile, 'name'> {
   readonly found: number;
 }
 
+const inWords: Readonly<Record<DamagedFile['problem'], (found: number, written: number) => string>> = {
+  missing: () => 'is missing',
+  size: (found, written) => `has ${found} bytes, but ${written} were written`,
+  bytes: () => 'has changed since it was written',
+};
+
+/** A file that is not the one on record, as a sentence that begins with its name. */
+export function damageInWords({ name, problem, found, written }: DamagedFile): string {
+  return `${name} ${inWords[problem](found, written)}.`;
+}
+
 /** The files of an artifact's folder that are not those on record, in order. Throws what reading throws. */
 export async function* damagedFiles(
   folder: string,

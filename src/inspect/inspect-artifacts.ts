@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { FileFormatError } from '../errors.ts';
 import { parsePath } from '../formats/artifact-id.ts';
-import { type DamagedFile, damagedFiles } from '../formats/damage.ts';
+import { damagedFiles, damageInWords } from '../formats/damage.ts';
 import { formatOfEnding } from '../formats/format.ts';
 import { locateArtifact } from '../formats/open.ts';
 import { type Provenance, readProvenance, recordedAt } from '../formats/provenance.ts';
@@ -138,21 +138,11 @@ export async function damageIn(folder: string, artifacts: Provenance['artifacts'
       problems.push(`${artifact} is missing.`);
       continue;
     }
-    for await (const { name, problem, found, written } of damagedFiles(
-      join(folder, artifact),
-      files,
-      scrutiny,
-    ))
-      problems.push(`${artifact}/${name} ${inWords[problem](found, written)}.`);
+    for await (const file of damagedFiles(join(folder, artifact), files, scrutiny))
+      problems.push(`${artifact}/${damageInWords(file)}`);
   }
   return problems;
 }
-
-const inWords: Readonly<Record<DamagedFile['problem'], (found: number, written: number) => string>> = {
-  missing: () => 'is missing',
-  size: (found, written) => `has ${found} bytes, but ${written} were written`,
-  bytes: () => 'has changed since it was written',
-};
 
 async function nextStep(
   path: string,

@@ -35,6 +35,7 @@ import { makeFolder } from '../../io/disk.ts';
 import { createRng } from '../../random/random.ts';
 import type { Rng } from '../../random/rng.ts';
 import { factsOfText } from '../../run/xl-models.ts';
+import { noteUnlikeRecord } from '../note-unlike-record.ts';
 import { checkNumbers } from './check-numbers.ts';
 import { type ChosenScheduler, chooseSchedulers } from './choose-schedulers.ts';
 import { noteOrigins, noteRounded, noteUnused, withoutUnused } from './notes.ts';
@@ -120,6 +121,7 @@ export async function planIn(
     ...versions,
   ]);
   await noteOrigins(origins, folder.output, context);
+  await noteUnlikeRecord(pathsOf(folder, [...origins.keys()]), context);
   const schedulers = chooseSchedulers(request, settings);
   const strength = request.strength ?? strengths[pipeline];
   const schedules = schedulers.map(({ scheduler, newScheduler }) => {
@@ -149,6 +151,11 @@ export async function planIn(
   );
   await makeFolder(request.output);
   return drawings;
+}
+
+/** Where networks lie, each of its chunks. */
+function pathsOf({ models }: DrawingFolder, networks: readonly NetworkName[]): string[] {
+  return networks.flatMap((network) => models.get(network)?.paths ?? []);
 }
 
 /** Throws `RequestError` for what is inside of the models of Stable Diffusion XL as Core AI has it. */

@@ -1,8 +1,10 @@
-import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { convertCheckpoint } from '../../../src/commands/convert.ts';
 import { generate } from '../../../src/commands/generate.ts';
+import { validate } from '../../../src/commands/validate.ts';
+import type { ProgressEvent } from '../../../src/context.ts';
 import { decodeModel, encodeModel } from '../../../src/formats/onnx/proto.ts';
 import { sdShapes } from '../../support/sd-shapes.ts';
 import { makeSeededCheckpoint } from '../../support/seeded-checkpoint.ts';
@@ -146,6 +148,30 @@ describe('generate does not draw with models that are not what they say', () => 
       'the models say that they are of several checkpoints: unet and text_encoder of checkpoint own, vae_decoder of checkpoint other. If that is not on purpose, take all of them from one conversion.',
     ]);
     expect(await notesOf(changed('own', 'Resources', () => {}))).toEqual([]);
+  });
+
+  test('files of another size than on record, which validate tells, too', async () => {
+    const input = at('other size');
+    cpSync(at('own'), input, { recursive: true });
+    appendFileSync(join(input, 'onnx/vae_decoder/model.onnx_data'), 'x');
+    const told =
+      /^onnx\/vae_decoder\/model\.onnx_data has \d+ bytes, but \d+ were written\. If that is not on purpose, convert it again/;
+    expect(await notesOf(input)).toEqual([expect.stringMatching(told)]);
+    expect(await notesOf(join(input, 'onnx'))).toEqual([expect.stringMatching(told)]);
+    const notes: string[] = [];
+    const onProgress = (event: ProgressEvent) => {
+      if (event.type === 'note') notes.push(event.message);
+    };
+    const reference = at('checkpoint own');
+    for (const artifact of ['onnx/vae_decoder', 'onnx/vae_decoder/model.onnx', 'onnx/vae_encoder'])
+      await validate({ artifact: join(input, artifact), reference }, { onProgress });
+    expect(notes).toEqual([expect.stringMatching(told), expect.stringMatching(told)]);
+    rmSync(join(input, 'onnx/vae_encoder'), { recursive: true });
+    await validate({ artifact: join(input, 'onnx'), reference }, { onProgress });
+    expect(notes[2]).toContain('onnx/vae_encoder/model.onnx is missing.');
+    writeFileSync(join(input, 'sdconvert.json'), '{');
+    await validate({ artifact: join(input, 'onnx/vae_decoder'), reference }, { onProgress });
+    expect(notes[3]).toContain('sdconvert.json is not valid JSON.');
   });
 
   test('a VAE that the conversion was told to take is nothing to tell', async () => {
