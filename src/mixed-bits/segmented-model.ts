@@ -1,3 +1,4 @@
+import { FileFormatError } from '../errors.ts';
 import { encodeModel, type ModelProto } from '../formats/onnx/proto.ts';
 import { openOnnxSession } from '../formats/onnx/run/onnx-session.ts';
 import type { Runner, TensorMap } from '../formats/runner.ts';
@@ -47,8 +48,10 @@ export async function openSegmentedModel(
     for (const proto of pieces) runners.push(await open(proto));
     const references: ReferenceRun[] = [];
     for (const each of feeds) references.push(await referenceRun(runners, each));
+    const peak = Math.max(...references.flatMap(({ outputs }) => [...outputs.values()].map(peakOf)));
+    if (!(peak > 0 && peak < Number.POSITIVE_INFINITY)) throw immeasurable(place.path, peak);
     return {
-      peak: Math.max(...references.flatMap(({ outputs }) => [...outputs.values()].map(peakOf))),
+      peak,
       async *errorsOf({ name, shape }, replacements) {
         const index = pieces.findIndex((proto) => initializersOf(proto).includes(name));
         const piece = pieces[index];
@@ -89,6 +92,15 @@ async function referenceRun(runners: readonly Runner[], feeds: TensorMap): Promi
     for (const [name, tensor] of outputs) values.set(name, tensor);
   }
   return { before, outputs };
+}
+
+/** Nothing is lost of outputs that say nothing. */
+function immeasurable(path: string, peak: number): FileFormatError {
+  const gives = peak === 0 ? 'nothing but zeros' : 'numbers that are not finite';
+  return new FileFormatError({
+    problem: `${path} gives ${gives}, of which no loss can be measured.`,
+    advice: 'It is damaged, or overflows in float16: convert it again, with --precision float32 if need be.',
+  });
 }
 
 /** The largest |element|. */

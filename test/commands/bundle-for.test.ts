@@ -103,6 +103,10 @@ test('verify names what a client would refuse, and the command that mends it', a
   expect((await check('optimum'))?.problems).toEqual([
     'scheduler/scheduler_config.json is not strict JSON (NaN and Infinity are Python’s), and optimum refuses it.',
   ]);
+  writeFileSync(scheduler, readFileSync(scheduler).subarray(0, 100));
+  expect((await check('optimum'))?.problems).toEqual([
+    'scheduler/scheduler_config.json is no JSON, but cut short or damaged, and optimum refuses it.',
+  ]);
   rmSync(join(folder, 'vae_encoder'), { recursive: true });
   renameSync(join(folder, 'unet/model.onnx_data'), join(folder, 'unet/weights'));
   const broken = await check('diffusers-js');

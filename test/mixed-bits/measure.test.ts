@@ -1,6 +1,7 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { beforeAll, expect, test } from 'vitest';
 import { quantizeArtifact } from '../../src/commands/quantize.ts';
+import { FileFormatError } from '../../src/errors.ts';
 import { buildOnnxModel } from '../../src/formats/onnx/build-model.ts';
 import { quantizableWeights } from '../../src/formats/onnx/quantize-onnx.ts';
 import { openOnnx } from '../../src/formats/onnx/read-onnx.ts';
@@ -19,8 +20,12 @@ beforeAll(async () => {
   await writeOnnx(buildOnnxModel(smallNetwork(smallNumbers()), { model: 'small' }), at('model'), () => {});
 });
 
-async function analyze(path: string, signal?: AbortSignal, onWeight: (name: string) => void = () => {}) {
-  const file = at('model/model.onnx');
+async function analyze(
+  path: string,
+  signal?: AbortSignal,
+  onWeight: (name: string) => void = () => {},
+  file = at('model/model.onnx'),
+) {
   const model = await openOnnx(file);
   try {
     return await measure(
@@ -63,6 +68,19 @@ test('a measurement that was broken off goes on where it ended, and ends as one 
   await analyze(at('broken.json'));
   await analyze(at('at-once.json'));
   expect(readFileSync(at('broken.json'), 'utf8')).toBe(readFileSync(at('at-once.json'), 'utf8'));
+});
+
+test.each([
+  ['numbers that are not finite', 0xff],
+  ['nothing but zeros', 0],
+])('a model that gives %s is not measured', async (gives, byte) => {
+  cpSync(at('model'), at('damaged'), { recursive: true });
+  const data = at('damaged/model.onnx_data');
+  writeFileSync(data, readFileSync(data).fill(byte));
+  const measuring = analyze(at('damaged.json'), undefined, undefined, at('damaged/model.onnx'));
+  await expect(measuring).rejects.toThrow(`${at('damaged/model.onnx')} gives ${gives}, of which no loss`);
+  await expect(measuring).rejects.toBeInstanceOf(FileFormatError);
+  expect(existsSync(at('damaged.json'))).toBe(false);
 });
 
 test('an analysis of another model is not taken for this one’s', async () => {

@@ -8,7 +8,7 @@ import { readOnnxFacts } from '../../formats/onnx/read-onnx-facts.ts';
 import { pathKind } from '../../io/disk.ts';
 import { asName } from '../../io/error-text.ts';
 import { isJsonObject, type JsonObject } from '../../io/json/python-json.ts';
-import { readStrictJson } from '../../io/json/strict-json.ts';
+import { readStrictJson, whyNotStrict } from '../../io/json/strict-json.ts';
 import { formatBytes } from '../../text.ts';
 import { dtypeName, dtypes } from '../../weights/dtype.ts';
 import { replacedScheduler, SCHEDULER_FILE } from './folder-files.ts';
@@ -176,7 +176,7 @@ export async function checkFiles(client: ClientName, profile: Profile, folder: s
     if (!name.endsWith('.json')) continue;
     const json = await readStrictJson(join(folder, name));
     if (json === undefined)
-      found.push(`${name} is not strict JSON (NaN and Infinity are Python’s), and ${client} refuses it.`);
+      found.push(`${name} is ${await whyNotStrict(join(folder, name))}, and ${client} refuses it.`);
     else found.push(...checkJson(client, profile, name, json));
   }
   return found;

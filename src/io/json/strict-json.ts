@@ -125,3 +125,14 @@ export async function readStrictJson(path: string): Promise<unknown> {
     throw error;
   }
 }
+
+/** What a file is that `readStrictJson` gives nothing of, to follow "is". Throws as `readText` does. */
+export async function whyNotStrict(path: string): Promise<string> {
+  try {
+    parsePythonJson(await readText(path), path);
+    return 'not strict JSON (NaN and Infinity are Python’s)';
+  } catch (error) {
+    if (!(error instanceof FileFormatError)) throw error;
+    return 'no JSON, but cut short or damaged';
+  }
+}
