@@ -1,7 +1,8 @@
 import { basename, dirname, join, posix } from 'node:path';
-import { FileFormatError } from '../../errors.ts';
+import { FileFormatError, NotFoundError } from '../../errors.ts';
 import type { ByteSource } from '../../io/bytes.ts';
 import { openFile } from '../../io/disk.ts';
+import { excerpt } from '../../io/error-text.ts';
 import { streamBytes } from '../../io/stream-bytes.ts';
 import type { TensorStream } from '../../weights/tensor-stream.ts';
 import { type OnnxModel, relocated } from './build-model.ts';
@@ -37,7 +38,7 @@ export async function openOnnx(path: string, { readWhole = READ_WHOLE_BYTES } = 
     const files = new Map<string, StoredTensors>();
     for (const tensor of (proto.graph?.initializer ?? []).filter(isExternal)) {
       const place = placeOf(tensor, path);
-      const source = sources.get(place.location) ?? (await openFile(join(dirname(path), place.location)));
+      const source = sources.get(place.location) ?? (await openData(path, place.location));
       sources.set(place.location, source);
       const stored = files.get(place.location) ?? new StoredTensors(source, path);
       files.set(place.location, stored);
@@ -109,6 +110,23 @@ class StoredTensors {
       if (each.tensor.byteLength > 0) [end, before] = [each.offset + each.tensor.byteLength, each];
     }
     return { tensors, byteLength: end };
+  }
+}
+
+/** Opens a data file, which nobody named: one that is missing was not copied with its model. */
+async function openData(path: string, location: string): Promise<ByteSource> {
+  try {
+    return await openFile(join(dirname(path), location));
+  } catch (error) {
+    if (!(error instanceof NotFoundError)) throw error;
+    throw new NotFoundError(
+      {
+        problem: `the weights of ${path} are missing: there is no ${excerpt(location)} beside it.`,
+        details: error.details,
+        advice: 'Copy or download the model with all files that lie beside it, or convert it again.',
+      },
+      { cause: error },
+    );
   }
 }
 

@@ -93,7 +93,10 @@ test('missing data is named', async () => {
   await rm(inFolder('unet', data));
   const error = await rejectionOf(openOnnx(inFolder('unet', file)));
   expect(error).toBeInstanceOf(NotFoundError);
-  expect(error.problem).toContain(inFolder('unet', data));
+  const model = inFolder('unet', file);
+  expect(error.problem).toBe(`the weights of ${model} are missing: there is no ${data} beside it.`);
+  expect(error.details['looked for']).toBe(inFolder('unet', data));
+  expect(error.advice).toContain('with all files that lie beside it');
 });
 
 test('data that is cut off is refused, by the first tensor that lacks', async () => {
