@@ -1,5 +1,6 @@
 import type { WebFile } from '../../src/web/web-plan.ts';
 import { KeptFile } from './kept-file.ts';
+import { roomFor } from './room-for.ts';
 
 /** How a download is followed and stopped. */
 export interface Following {
@@ -97,7 +98,7 @@ async function download(
   store: KeptFile,
   following: Following,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = new Uint8Array(file.byteLength);
+  const bytes = roomFor(file);
   let done = Math.min(store.byteLength, bytes.length);
   store.read(bytes.subarray(0, done));
   following.onBytes(done);
