@@ -3,7 +3,9 @@ import { type NetworkKind, networkKind } from '../convert/networks/networks.ts';
 import { NotFoundError, RequestError } from '../errors.ts';
 import { type ArtifactId, parsePath, wholePath } from '../formats/artifact-id.ts';
 import { writtenFormats } from '../formats/format.ts';
+import { withArtifact } from '../formats/open.ts';
 import { readProvenance } from '../formats/provenance.ts';
+import { type Chunk, checkChunks } from '../run/check-chunks.ts';
 import { type ModelInFolder, modelsIn } from '../run/find-models.ts';
 import { areOfXl } from '../run/xl-models.ts';
 import { convertFor } from './command-again.ts';
@@ -30,7 +32,7 @@ export interface ClientModel {
 /**
  * The models of a folder that a client loads, each network once: by their names, or else by their inputs and outputs. A note
  * names what is left out. Throws `RequestError` for two models of one network, for chunks where the
- * client loads whole models, and for Stable Diffusion XL where it cannot draw with it.
+ * client loads whole models, and for Stable Diffusion XL where it cannot draw with it, `FileFormatError` for chunks that make no model.
  */
 export async function modelsForClient(
   { client, source }: ClientFolder,
@@ -66,9 +68,18 @@ export async function modelsForClient(
     if (other) leaveOut(path, `${other.paths[0]} is the ${network} by its name`);
     else chosen.set(form, model);
   }
+  for (const { isInChunks, paths } of chosen.values()) if (isInChunks) await refuseOddChunks(paths);
   return [...chosen.values()].flatMap(({ network, paths }) =>
     paths.flatMap((path) => (network ? { id: { network, chunk: parsePath(path).chunk }, path } : [])),
   );
+}
+
+/** Throws `FileFormatError` for chunks that do not make a model: a client would load them as one. */
+async function refuseOddChunks(paths: readonly string[]): Promise<void> {
+  const chunks: Chunk[] = [];
+  for (const path of paths)
+    chunks.push({ path, ...(await withArtifact(path, (artifact) => artifact.facts())) });
+  checkChunks(chunks);
 }
 
 /** What Apple’s pipeline draws with in the place of another network: with ControlNets, and of a refiner. */

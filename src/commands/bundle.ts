@@ -20,6 +20,7 @@ import { isSamePlace } from '../io/real-place.ts';
 import { modelsIn } from '../run/find-models.ts';
 import { checkRequest } from './check-request.ts';
 import { whileOutputsStay } from './in-output.ts';
+import { noteUnlikeRecord } from './note-unlike-record.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 
 /** Models to bundle. */
@@ -134,6 +135,10 @@ async function bundleCoreMl(
   // Unless a client is named, any packages are bundled, such as ControlNets alone.
   if (clients) await requireDrawable(place, packages);
   if (packages.length === 0) throw await noPackages(source);
+  await noteUnlikeRecord(
+    packages.map(({ path }) => path),
+    context,
+  );
   const into = join(output, profile.folder);
   if (profile.form) return { client, folder: into, files: await bundleComfyUi(place, packages, context) };
   if (wanted !== undefined && !(await exists(wanted)))

@@ -1,6 +1,7 @@
-import { appendFileSync, cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { bundlePackages } from '../../../src/commands/bundle.ts';
 import { convertCheckpoint } from '../../../src/commands/convert.ts';
 import { generate } from '../../../src/commands/generate.ts';
 import { validate } from '../../../src/commands/validate.ts';
@@ -84,6 +85,49 @@ function setSize(file: string, axis: number, size: number): void {
   dim.dimValue = size;
   writeFileSync(file, encodeModel(model));
 }
+
+describe('bundle does not compile packages that are no model', () => {
+  const packageOf = (folder: string, chunk: number) =>
+    join(folder, `Stable_Diffusion_version_checkpoint own_unet_chunk${chunk}.mlpackage`);
+  const bundled = async (change: (folder: string) => void) => {
+    const folder = at(`packages ${++count}`);
+    cpSync(at('own chunks'), folder, { recursive: true });
+    change(folder);
+    const notes: string[] = [];
+    const onProgress = (event: ProgressEvent) => {
+      if (event.type === 'note') notes.push(event.message);
+    };
+    await bundlePackages({ folder }, { onProgress });
+    return notes;
+  };
+
+  test('a chunk is missing', async () => {
+    await expect(bundled((folder) => rmSync(packageOf(folder, 1), { recursive: true }))).rejects.toThrow(
+      'is chunk 2 of its model, and there is no chunk 1.',
+    );
+  });
+
+  test('chunks have changed their places', async () => {
+    const swap = (folder: string) => {
+      renameSync(packageOf(folder, 1), at('put aside'));
+      renameSync(packageOf(folder, 2), packageOf(folder, 1));
+      renameSync(at('put aside'), packageOf(folder, 2));
+    };
+    await expect(bundled(swap)).rejects.toThrow('takes what no chunk before it gives');
+  });
+
+  test('a file of another size than on record is told', async () => {
+    const notes = await bundled((folder) =>
+      appendFileSync(
+        join(packageOf(folder, 1), 'Data/com.apple.CoreML/weights/weight.bin'),
+        Buffer.alloc(64),
+      ),
+    );
+    expect(notes).toContainEqual(
+      expect.stringMatching(/unet_chunk1\.mlpackage\/Data\/.* has \d+ bytes, but \d+ were/),
+    );
+  });
+});
 
 describe('generate does not draw with models that are not what they say', () => {
   test('a number of rows that no model has, which would all be computed', async () => {
