@@ -38,6 +38,7 @@ import { formatBytes } from '../text.ts';
 import { decibelText } from '../validate/decibels.ts';
 import { checkRequest } from './check-request.ts';
 import { type Watched, whileOutputsLocked, whileOutputsStay } from './in-output.ts';
+import { noteUnlikeRecord } from './note-unlike-record.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 import { type QuantizeResult, quantizeArtifact, refuseUnplaced } from './quantize.ts';
 import { refuseExisting } from './refuse-existing.ts';
@@ -115,6 +116,7 @@ export async function analyze(options: AnalyzeOptions, context: Context = {}): P
   if (given.target && 'psnr' in given.target) refuseBeyondPsnr(given.target.psnr);
   if (given.target && given.inPlace) await refuseInCache(given.artifact);
   const request = await locateRequested(given, { artifact: 'measured' }, context);
+  await noteUnlikeRecord([request.artifact], context);
   return whileNameLocked(request.analysis, () =>
     whileOutputsStay([request.artifact], (requireUnchanged) =>
       analyzeUnet({ ...request, requireUnchanged }, context),

@@ -17,6 +17,7 @@ import { count, formatBytes } from '../text.ts';
 import { checkRequest } from './check-request.ts';
 import { recordOfWhole } from './chunked-record.ts';
 import { type Watched, whileOutputsLocked, whileOutputsStay } from './in-output.ts';
+import { noteUnlikeRecord } from './note-unlike-record.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 import { refuseExisting, refuseOthersBeside } from './refuse-existing.ts';
 import { refuseNested } from './refuse-nested.ts';
@@ -64,6 +65,7 @@ export async function chunkArtifact(options: ChunkOptions, context: Context = {}
   const given = withDefaults<ChunkRequest, typeof chunkDefaults>(chunkDefaults, options);
   if (given.output === undefined || given.removeOriginal) await refuseInCache(given.artifact);
   const request = await locateRequested(given, { artifact: 'models' }, context);
+  await noteUnlikeRecord([request.artifact], context);
   return withArtifact(request.artifact, async (artifact) => {
     const whole = artifact.format === 'onnx' ? dirname(resolve(artifact.path)) : resolve(artifact.path);
     const place = (index: number) => chunkPlace(artifact, request.output, index);

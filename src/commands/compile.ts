@@ -8,6 +8,7 @@ import { formats, openArtifact } from '../formats/open.ts';
 import { forgetProvenance } from '../formats/replaced-paths.ts';
 import { checkRequest } from './check-request.ts';
 import { whileOutputsLocked, whileOutputsStay } from './in-output.ts';
+import { noteUnlikeRecord } from './note-unlike-record.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 import { refuseExisting } from './refuse-existing.ts';
 import { refuseNested } from './refuse-nested.ts';
@@ -47,6 +48,7 @@ export async function compilePackage(
     });
   if (output === undefined) await refuseInCache(given.package);
   const { package: place } = await locateRequested(given, { package: 'models' }, context);
+  await noteUnlikeRecord([place], context);
   const { format, path } = await openArtifact(place, `Name a ${endings.mlpackage}.`);
   if (format !== 'mlpackage')
     throw new RequestError({

@@ -16,6 +16,7 @@ import { reportWeight, type WeightReport } from '../quantize/quantized-weight.ts
 import { formatBytes } from '../text.ts';
 import { checkRequest } from './check-request.ts';
 import { type Watched, whileOutputsLocked, whileOutputsStay } from './in-output.ts';
+import { noteUnlikeRecord } from './note-unlike-record.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 import { openRecord } from './quantized-record.ts';
 import { refuseExisting } from './refuse-existing.ts';
@@ -68,6 +69,7 @@ export async function quantizeArtifact(
   refuseUnplaced(given);
   if (given.inPlace) await refuseInCache(given.artifact);
   const located = await locateRequested(given, { artifact: 'models' }, context);
+  await noteUnlikeRecord([located.artifact], context);
   const request = given.inPlace ? { ...located, artifact: await withoutLinks(located.artifact) } : located;
   return withArtifact(request.artifact, async (stored) => {
     const path = stored.place(request.output);

@@ -8,6 +8,7 @@ import { count } from '../text.ts';
 import { type NamedTensor, writeSafetensors } from '../weights/safetensors-writer.ts';
 import { checkRequest } from './check-request.ts';
 import { whileOutputsStay } from './in-output.ts';
+import { noteUnlikeRecord } from './note-unlike-record.ts';
 import { type OptionsOf, withDefaults } from './options.ts';
 import { refuseOtherFile } from './refuse-existing.ts';
 import { refuseRounding } from './refuse-rounding.ts';
@@ -47,6 +48,7 @@ export async function runArtifacts(options: RunOptions, context: Context = {}): 
   if (given.record !== undefined) await refuseOtherFile(given.record);
   const request = await locateRequested(given, { artifacts: 'models' }, context);
   const { artifacts, inputs, record, optimize, roundToFloat16 } = request;
+  await noteUnlikeRecord(artifacts, context);
   const { signal, onProgress } = context;
   throwIfInterrupted(signal);
   await refuseRounding(request, artifacts);

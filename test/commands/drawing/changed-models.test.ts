@@ -1,12 +1,25 @@
-import { appendFileSync, cpSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { bundlePackages } from '../../../src/commands/bundle.ts';
+import { chunkArtifact } from '../../../src/commands/chunk.ts';
+import { compilePackage } from '../../../src/commands/compile.ts';
 import { convertCheckpoint } from '../../../src/commands/convert.ts';
 import { generate } from '../../../src/commands/generate.ts';
+import { quantizeArtifact } from '../../../src/commands/quantize.ts';
 import { validate } from '../../../src/commands/validate.ts';
-import type { ProgressEvent } from '../../../src/context.ts';
+import type { Context, ProgressEvent } from '../../../src/context.ts';
 import { decodeModel, encodeModel } from '../../../src/formats/onnx/proto.ts';
+import { planQuantization } from '../../../src/quantize/plan.ts';
 import { sdShapes } from '../../support/sd-shapes.ts';
 import { makeSeededCheckpoint } from '../../support/seeded-checkpoint.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
@@ -84,6 +97,49 @@ function setSize(file: string, axis: number, size: number): void {
   delete dim.dimParam;
   dim.dimValue = size;
   writeFileSync(file, encodeModel(model));
+}
+
+test.each<[string, (folder: string) => string, (artifact: string, context: Context) => Promise<unknown>]>([
+  [
+    'chunk',
+    onnxUnet,
+    (artifact, context) => chunkArtifact({ artifact, output: at('cut'), maxChunkBytes: 200_000 }, context),
+  ],
+  [
+    'quantize',
+    onnxUnet,
+    (artifact, context) =>
+      quantizeArtifact({ artifact, output: at('quantised'), plan: planQuantization({ bits: 8 }) }, context),
+  ],
+  [
+    'compile',
+    packagedUnet,
+    (path, context) => compilePackage({ package: path, output: at('compiled.mlmodelc') }, context),
+  ],
+])('%s tells a file of another size than on record', async (_, path, call) => {
+  const folder = at(`sizes ${++count}`);
+  cpSync(at('own'), folder, { recursive: true });
+  const artifact = path(folder);
+  const [name = ''] = readdirSync(artifact, { recursive: true })
+    .map(String)
+    .filter((each) => /onnx_data$|weight\.bin$/.test(each));
+  appendFileSync(join(artifact, name), Buffer.alloc(64));
+  const notes: string[] = [];
+  const onProgress = (event: ProgressEvent) => {
+    if (event.type === 'note') notes.push(event.message);
+  };
+  await call(artifact, { onProgress });
+  expect(notes).toContainEqual(
+    expect.stringMatching(/ has \d+ bytes, but \d+ were written\. If that is not/),
+  );
+});
+
+function onnxUnet(folder: string): string {
+  return join(folder, 'onnx/unet');
+}
+
+function packagedUnet(folder: string): string {
+  return join(folder, 'Stable_Diffusion_version_checkpoint own_unet.mlpackage');
 }
 
 describe('bundle does not compile packages that are no model', () => {
