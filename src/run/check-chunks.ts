@@ -1,3 +1,4 @@
+import { cardOf } from '../convert/networks/networks.ts';
 import { FileFormatError } from '../errors.ts';
 import type { ArtifactFacts } from '../formats/artifact.ts';
 import { firstOf, quote } from '../io/error-text.ts';
@@ -23,7 +24,8 @@ export function checkChunks(chunks: readonly Chunk[]): void {
   if (index > 1) throw incomplete(`${first.path} is chunk ${index} of its model, and there is no chunk 1`);
   // Of all: a UNet's first chunk does not take the residuals of a ControlNet, by which the whole is known.
   const network = networkOf(chunks.flatMap(({ inputs }) => inputs.map(({ name }) => name)));
-  if (!network) return; // who needs a network tells what it takes instead
+  // Only UNets are cut; who needs a network tells what it takes instead.
+  if (!network || cardOf(network).part !== 'unet') return;
   for (const each of chunks) checkIdentity(first, each);
   const { inputs, outputs } = recordedNames(network);
   const given = new Set<string>();
