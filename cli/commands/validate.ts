@@ -77,7 +77,7 @@ function declare(yargs: Argv, how: { readonly all: boolean }) {
       type: 'string',
       demandOption: true,
       describe:
-        'A checkpoint (its float32 graph is built), another conversion, an .onnx, or recorded inputs and outputs (.safetensors)',
+        'A checkpoint, or a UNet, VAE or ControlNet alone (its float32 graph is built), another conversion, an .onnx, or recorded inputs and outputs (.safetensors)',
     })
     .option('min-psnr', {
       type: 'number',

@@ -46,6 +46,11 @@ export function findWeightFile(names: Iterable<string>, variant?: Variant): stri
   return wanted.find((name) => all.has(name));
 }
 
+/** Whether a folder with such files holds weights of a component, plain or of a variant. */
+export function hasWeights(names: readonly string[]): boolean {
+  return findWeightFile(names) !== undefined || variantsAmong(names).length > 0;
+}
+
 /** Lists the variants that a folder has, by its file names; those of shards are in the name of their index. */
 export function variantsAmong(names: readonly string[]): readonly Variant[] {
   const found = names

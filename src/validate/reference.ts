@@ -1,12 +1,13 @@
 import { join } from 'node:path';
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
-import { findWeightFile, type Variant, variantsAmong } from '../checkpoint/component-weights.ts';
+import { hasWeights, type Variant } from '../checkpoint/component-weights.ts';
 import { openCheckpoint } from '../checkpoint/open-checkpoint.ts';
+import { openPart, partAt } from '../checkpoint/open-part.ts';
 import { recognizeWeights } from '../checkpoint/recognize/weight-file-kind.ts';
 import type { Sizes } from '../convert/contracts/contract.ts';
 import { optimumContract } from '../convert/contracts/optimum.ts';
 import { convert } from '../convert/convert.ts';
-import { componentOf, type NetworkName } from '../convert/networks/networks.ts';
+import { componentOf, type NetworkName, networkKind } from '../convert/networks/networks.ts';
 import type { ModelSettings } from '../convert/networks/realistic.ts';
 import { NotFoundError } from '../errors.ts';
 import { type Format, targetOfFormat } from '../formats/format.ts';
@@ -26,7 +27,7 @@ import {
   modelsInResources,
 } from '../run/find-models.ts';
 import { readRecording } from '../run/read-recording.ts';
-import { openSafetensors } from '../weights/safetensors-file.ts';
+import { openWeightFile } from '../weights/weight-file.ts';
 import { modelSettings, readModelSettings } from './model-settings.ts';
 
 /** Source of the tensors that an artifact is compared with. */
@@ -73,18 +74,26 @@ export interface WantedModel {
 
 /**
  * Opens what an artifact is to be compared with: a `.safetensors` of recorded inputs and outputs; an `.onnx`, a
- * component's folder or an output folder; or a checkpoint, whose networks are then built anew, of its plain weights or a
- * `variant` of them, in float32 with ORIGINAL attention. Throws `NotFoundError`, `FileFormatError`, and what opening a checkpoint throws.
+ * model's folder or an output folder; or a checkpoint, or one network of it alone, such as a ControlNet, which is then built anew, of
+ * its plain weights or a `variant` of them, in float32 with ORIGINAL attention. Throws `NotFoundError`, `FileFormatError`, and what opening a checkpoint throws.
  */
 export async function openReference(path: string, variant?: Variant): Promise<Reference> {
-  if (path.endsWith('.safetensors') && (await pathKind(path)) !== 'folder')
-    return (await isSingleFile(path)) ? builtFrom(path, variant) : recorded(path);
-  return (await isCheckpoint(path)) ? builtFrom(path, variant) : converted(path);
+  const isFolder = (await pathKind(path)) === 'folder';
+  if (!isFolder && !weightFile.test(path)) return converted(path);
+  if (isFolder ? await isCheckpoint(path) : await isSingleFile(path))
+    return builtFrom(openCheckpoint(path, { variant }));
+  const part = await partAt(path);
+  if (part) return builtFrom(openPart(path, part, variant));
+  if (isFolder) return converted(path);
+  // Opening it says what else it is.
+  return /\.safetensors$/i.test(path) ? recorded(path) : builtFrom(openCheckpoint(path, { variant }));
 }
 
-/** Whether a file holds a whole checkpoint, and not recorded tensors. */
+const weightFile = /\.(safetensors|ckpt|pt|pth|bin|gguf)$/i;
+
+/** Whether a file holds a whole checkpoint, and not one network of it or recorded tensors. */
 async function isSingleFile(path: string): Promise<boolean> {
-  const file = await openSafetensors(path);
+  const file = await openWeightFile(path);
   await file.close();
   return recognizeWeights(file.weights, path)?.kind === 'checkpoint';
 }
@@ -94,7 +103,10 @@ async function recorded(path: string): Promise<RecordedReference> {
 }
 
 async function converted(path: string): Promise<RunnableReference> {
-  const models = await findModels(path, `${modelPlaces}; a checkpoint; or recorded tensors (.safetensors)`);
+  const models = await findModels(
+    path,
+    `${modelPlaces}; a checkpoint, or a UNet, VAE or ControlNet alone; or recorded tensors (.safetensors)`,
+  );
   const [only, ...others] = models;
   const all = [...models, ...(await modelsInResources(path))];
   return {
@@ -104,7 +116,12 @@ async function converted(path: string): Promise<RunnableReference> {
     textEncoders: textEncoderNames.filter((encoder) => models.some(({ name }) => name === encoder)),
     async open({ name, format }) {
       const found = (await likest(all, name, format)) ?? (others.length === 0 ? only : undefined);
-      if (!found) throw noSuchModel(path, name, models);
+      if (!found)
+        throw noSuchModel(
+          path,
+          name,
+          models.map((model) => model.name),
+        );
       return openRunnableChain(found.paths, {});
     },
     close: async () => {},
@@ -128,8 +145,8 @@ async function likest(
   return called[nearest ?? 0];
 }
 
-async function builtFrom(path: string, variant: Variant | undefined): Promise<RunnableReference> {
-  const checkpoint = await openCheckpoint(path, { variant });
+async function builtFrom(opening: Promise<Checkpoint>): Promise<RunnableReference> {
+  const checkpoint = await opening;
   return { ...checkpointReference(checkpoint), close: () => checkpoint.close() };
 }
 
@@ -151,9 +168,9 @@ export function checkpointReference(checkpoint: Checkpoint): RunnableReference {
 
 /** A network as the plainest graph that can be compared with a model. */
 function graphOf(checkpoint: Checkpoint, { network, format, sizes = {} }: WantedModel): Graph {
-  // A refiner beside its base model is called that; in its own checkpoint it is the UNet.
-  const isAlone = network === 'refiner' && checkpoint.family === 'sdxl-refiner';
-  const own = isAlone ? 'unet' : network;
+  const own = ownName(checkpoint, network);
+  if (networkKind(own) === 'controlnet' && !checkpoint.components.has(own))
+    throw noSuchModel(checkpoint.path, network, [...checkpoint.components.keys()]);
   const attention = 'ORIGINAL';
   const target = format && targets[targetOfFormat[format]];
   const arranged = target?.arranged?.(checkpoint, own, { attention, sizes });
@@ -161,6 +178,13 @@ function graphOf(checkpoint: Checkpoint, { network, format, sizes = {} }: Wanted
   const model = arranged ?? convert(checkpoint, plain)[0];
   if (!model) throw new Error(`${checkpoint.path} gave no ${network}`);
   return model.graph;
+}
+
+/** What a checkpoint calls a network: a refiner beside its base model, and one ControlNet of several, have other names alone. */
+function ownName({ family, components }: Checkpoint, network: NetworkName): NetworkName {
+  if (network === 'refiner' && family === 'sdxl-refiner') return 'unet';
+  const isControlNet = components.size === 1 && components.has('controlnet');
+  return isControlNet && networkKind(network) === 'controlnet' ? 'controlnet' : network;
 }
 
 function textEncodersOf({ components }: Checkpoint): TextEncoderName[] {
@@ -174,9 +198,8 @@ function runnable(checkpoint: Checkpoint, network: NetworkName, graph: Graph): R
   return runnableChainOf([{ ...bordersOf(model.proto, path), model, close: async () => {} }]);
 }
 
-/** Whether a path is a checkpoint: a folder with weights (a converted one has a model_index.json, too), or a single file. */
+/** Whether a folder is a checkpoint: one with weights (a converted one has a model_index.json, too). */
 async function isCheckpoint(path: string): Promise<boolean> {
-  if ((await pathKind(path)) === 'file') return /\.(ckpt|pt|pth|gguf)$/.test(path);
   if (!(await exists(join(path, 'model_index.json')))) return false;
   for (const name of await listFolder(path)) {
     const folder = join(path, name);
@@ -185,14 +208,13 @@ async function isCheckpoint(path: string): Promise<boolean> {
   return false;
 }
 
-function hasWeights(names: readonly string[]): boolean {
-  return findWeightFile(names) !== undefined || variantsAmong(names).length > 0;
-}
-
-function noSuchModel(path: string, name: string, models: readonly FoundModel[]): NotFoundError {
+function noSuchModel(path: string, name: string, has: readonly string[]): NotFoundError {
+  const isControlNet = name.startsWith('controlnet');
   return new NotFoundError({
     problem: `the reference ${path} has no ${name}.`,
-    details: { 'it has': models.map((model) => model.name).join(', ') },
-    advice: `Compare with one that has it, or leave ${name} out.`,
+    details: { 'it has': has.join(', ') },
+    advice: isControlNet
+      ? 'Name the ControlNet’s own folder or file as the reference, and each model as what is compared with it.'
+      : `Compare with one that has it, or leave ${name} out.`,
   });
 }

@@ -1,8 +1,9 @@
-import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { cpSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import type { ConvertOptions } from '../../src/commands/conversion/request.ts';
 import { convertCheckpoint } from '../../src/commands/convert.ts';
+import { validate } from '../../src/commands/validate.ts';
 import type { Verdict } from '../../src/validate/verdict.ts';
 import { sdShapes } from '../support/sd-shapes.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
@@ -10,11 +11,23 @@ import { temporaryFolder } from '../support/temporary-folder.ts';
 const at = temporaryFolder();
 const fixtures = join(import.meta.dirname, '../fixtures');
 
+const small = { latentHeight: 8, latentWidth: 8 };
+
 /** Converts, small, and compares with the float32 reference. */
 async function verdictsOf(name: string, options: ConvertOptions): Promise<readonly Verdict[]> {
-  const small = { latentHeight: 8, latentWidth: 8 };
   const request = { output: at(name), bundle: false, minPsnr: 50, sizes: small, ...options };
   return (await convertCheckpoint(request)).verdicts;
+}
+
+/** A checkpoint of a ControlNet and nothing else. */
+function checkpointOf(controlnet: string): string {
+  const checkpoint = at('controlnet-checkpoint');
+  cpSync(controlnet, join(checkpoint, 'controlnet'), { recursive: true });
+  writeFileSync(
+    join(checkpoint, 'model_index.json'),
+    '{"_class_name":"StableDiffusionControlNetPipeline","controlnet":["diffusers","ControlNetModel"]}',
+  );
+  return checkpoint;
 }
 
 function lowest(verdicts: readonly Verdict[]): number {
@@ -53,18 +66,45 @@ test('a UNet that takes residuals is fed some', async () => {
 });
 
 test('a ControlNet’s residuals are compared one by one', async () => {
-  const checkpoint = at('controlnet-checkpoint');
-  mkdirSync(checkpoint);
-  cpSync(join(fixtures, 'controlnet-sd15'), join(checkpoint, 'controlnet'), { recursive: true });
-  writeFileSync(
-    join(checkpoint, 'model_index.json'),
-    '{"_class_name":"StableDiffusionControlNetPipeline","controlnet":["diffusers","ControlNetModel"]}',
-  );
-  const options = { modelVersion: checkpoint, models: ['controlnet'], targets: ['coreml'] } as const;
-  const [verdict, ...others] = await verdictsOf('controlnet', options);
+  const modelVersion = checkpointOf(join(fixtures, 'controlnet-sd15'));
+  const options = { modelVersion, models: ['controlnet'], targets: ['coreml'] } as const;
+  const [verdict, ...others] = await verdictsOf('residuals', options);
   expect(verdict?.outputs).toHaveLength(39); // 13 at 3 timesteps
   expect(others).toEqual([]);
   expect(lowest(verdict ? [verdict] : [])).toBeGreaterThan(72); // measured with weights rounded to float16: 77.8 dB
+});
+
+describe('one network alone is a reference', () => {
+  const controlnet = join(fixtures, 'controlnet-sd15');
+  const made = (name: string) => at(name, 'onnx', name);
+
+  beforeAll(async () => {
+    for (const name of ['controlnet', 'vae_decoder', 'unet'] as const) {
+      const modelVersion = name === 'controlnet' ? checkpointOf(controlnet) : sdShapes;
+      const options = { targets: ['onnx'], precision: 'float32', bundle: false, sizes: small } as const;
+      await convertCheckpoint({ modelVersion, models: [name], output: at(name), ...options });
+    }
+  });
+
+  test.each([
+    ['the folder of a ControlNet', 'controlnet', controlnet],
+    ['its file', 'controlnet', join(controlnet, 'diffusion_pytorch_model.safetensors')],
+    ['the folder of a VAE', 'vae_decoder', join(sdShapes, 'vae')],
+    ['the folder of a UNet', 'unet', join(sdShapes, 'unet')],
+  ])('%s, of %s', async (_, name, reference) => {
+    const [verdict, ...others] = await validate({ artifact: made(name), reference });
+    expect(others).toEqual([]);
+    expect(lowest(verdict ? [verdict] : [])).toBeGreaterThan(120); // both in float32
+  });
+
+  test('what it is not is named', async () => {
+    await expect(validate({ artifact: made('controlnet'), reference: sdShapes })).rejects.toThrow(
+      /sd-shapes has no controlnet\.\n.*\nName the ControlNet’s own folder/,
+    );
+    await expect(validate({ artifact: made('unet'), reference: controlnet })).rejects.toThrow(
+      /controlnet-sd15 has no unet\.\n {2}it has {2}controlnet\n/,
+    );
+  });
 });
 
 test('a safety checker’s pictures and verdict are compared, whatever their shape', async () => {

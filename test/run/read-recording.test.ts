@@ -24,7 +24,7 @@ function fileOf(name: string, bytes: number): string {
 }
 
 test('weights are no recording', async () => {
-  const path = join(sdShapes, 'vae/diffusion_pytorch_model.safetensors');
+  const path = join(sdShapes, 'text_encoder/model.safetensors');
   for (const read of [() => readRecording(path), () => openReference(path)]) {
     const error = await rejectionOf(read());
     expect(error).toBeInstanceOf(FileFormatError);
