@@ -11,7 +11,6 @@ import type { WebPlan } from '../../src/web/web-plan.ts';
 import type { Format } from '../format.ts';
 import { jsonMutators } from '../mutate-json.ts';
 import { attempts, refusable } from './attempts.ts';
-
 import { bytesOf, smallVocabulary } from './seeds.ts';
 
 /** What a page reads in the browser before it loads a model. */
