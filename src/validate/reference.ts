@@ -1,9 +1,6 @@
-import { join } from 'node:path';
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
-import { hasWeights, type Variant } from '../checkpoint/component-weights.ts';
-import { openCheckpoint } from '../checkpoint/open-checkpoint.ts';
+import type { Variant } from '../checkpoint/component-weights.ts';
 import { openPart, partAt } from '../checkpoint/open-part.ts';
-import { recognizeWeights } from '../checkpoint/recognize/weight-file-kind.ts';
 import type { Sizes } from '../convert/contracts/contract.ts';
 import { optimumContract } from '../convert/contracts/optimum.ts';
 import { convert } from '../convert/convert.ts';
@@ -16,7 +13,7 @@ import { bordersOf } from '../formats/onnx/edges/onnx-borders.ts';
 import type { TensorMap } from '../formats/runner.ts';
 import { targets } from '../formats/targets.ts';
 import type { Graph } from '../graph/graph.ts';
-import { exists, listFolder, pathKind } from '../io/disk.ts';
+import { pathKind } from '../io/disk.ts';
 import { type StoredForms, withStoredForms } from '../quantize/stored-form.ts';
 import { openRunnableChain, type RunnableChain, runnableChainOf } from '../run/chain.ts';
 import {
@@ -27,7 +24,6 @@ import {
   modelsInResources,
 } from '../run/find-models.ts';
 import { readRecording } from '../run/read-recording.ts';
-import { openWeightFile } from '../weights/weight-file.ts';
 import { modelSettings, readModelSettings } from './model-settings.ts';
 
 /** Source of the tensors that an artifact is compared with. */
@@ -74,29 +70,20 @@ export interface WantedModel {
 
 /**
  * Opens what an artifact is to be compared with: a `.safetensors` of recorded inputs and outputs; an `.onnx`, a
- * model's folder or an output folder; or a checkpoint, or one network of it alone, such as a ControlNet, which is then built anew, of
- * its plain weights or a `variant` of them, in float32 with ORIGINAL attention. Throws `NotFoundError`, `FileFormatError`, and what opening a checkpoint throws.
+ * model's folder or an output folder; or a checkpoint, or one network of it alone, such as a ControlNet, whose networks are then built
+ * anew, of its plain weights or a `variant` of them, in float32 with ORIGINAL attention. Throws `NotFoundError`, `FileFormatError`, and
+ * what opening a checkpoint throws.
  */
 export async function openReference(path: string, variant?: Variant): Promise<Reference> {
   const isFolder = (await pathKind(path)) === 'folder';
   if (!isFolder && !weightFile.test(path)) return converted(path);
-  if (isFolder ? await isCheckpoint(path) : await isSingleFile(path))
-    return builtFrom(openCheckpoint(path, { variant }));
   const part = await partAt(path);
-  if (part) return builtFrom(openPart(path, part, variant));
-  if (isFolder) return converted(path);
-  // Opening it says what else it is.
-  return /\.safetensors$/i.test(path) ? recorded(path) : builtFrom(openCheckpoint(path, { variant }));
+  if (part === undefined && isFolder) return converted(path);
+  if (part === undefined && /\.safetensors$/i.test(path)) return recorded(path);
+  return builtFrom(await openPart(path, part ?? 'checkpoint', variant)); // which says what anything else is
 }
 
 const weightFile = /\.(safetensors|ckpt|pt|pth|bin|gguf)$/i;
-
-/** Whether a file holds a whole checkpoint, and not one network of it or recorded tensors. */
-async function isSingleFile(path: string): Promise<boolean> {
-  const file = await openWeightFile(path);
-  await file.close();
-  return recognizeWeights(file.weights, path)?.kind === 'checkpoint';
-}
 
 async function recorded(path: string): Promise<RecordedReference> {
   return { kind: 'recorded', path, tensors: await readRecording(path), close: async () => {} };
@@ -116,12 +103,7 @@ async function converted(path: string): Promise<RunnableReference> {
     textEncoders: textEncoderNames.filter((encoder) => models.some(({ name }) => name === encoder)),
     async open({ name, format }) {
       const found = (await likest(all, name, format)) ?? (others.length === 0 ? only : undefined);
-      if (!found)
-        throw noSuchModel(
-          path,
-          name,
-          models.map((model) => model.name),
-        );
+      if (!found) throw noSuchModel(path, name, models);
       return openRunnableChain(found.paths, {});
     },
     close: async () => {},
@@ -145,8 +127,7 @@ async function likest(
   return called[nearest ?? 0];
 }
 
-async function builtFrom(opening: Promise<Checkpoint>): Promise<RunnableReference> {
-  const checkpoint = await opening;
+function builtFrom(checkpoint: Checkpoint): RunnableReference {
   return { ...checkpointReference(checkpoint), close: () => checkpoint.close() };
 }
 
@@ -170,7 +151,7 @@ export function checkpointReference(checkpoint: Checkpoint): RunnableReference {
 function graphOf(checkpoint: Checkpoint, { network, format, sizes = {} }: WantedModel): Graph {
   const own = ownName(checkpoint, network);
   if (networkKind(own) === 'controlnet' && !checkpoint.components.has(own))
-    throw noSuchModel(checkpoint.path, network, [...checkpoint.components.keys()]);
+    throw noSuchModel(checkpoint.path, network, [...checkpoint.components.values()]);
   const attention = 'ORIGINAL';
   const target = format && targets[targetOfFormat[format]];
   const arranged = target?.arranged?.(checkpoint, own, { attention, sizes });
@@ -198,21 +179,15 @@ function runnable(checkpoint: Checkpoint, network: NetworkName, graph: Graph): R
   return runnableChainOf([{ ...bordersOf(model.proto, path), model, close: async () => {} }]);
 }
 
-/** Whether a folder is a checkpoint: one with weights (a converted one has a model_index.json, too). */
-async function isCheckpoint(path: string): Promise<boolean> {
-  if (!(await exists(join(path, 'model_index.json')))) return false;
-  for (const name of await listFolder(path)) {
-    const folder = join(path, name);
-    if ((await pathKind(folder)) === 'folder' && hasWeights(await listFolder(folder))) return true;
-  }
-  return false;
-}
-
-function noSuchModel(path: string, name: string, has: readonly string[]): NotFoundError {
+function noSuchModel(
+  path: string,
+  name: string,
+  models: readonly { readonly name: string }[],
+): NotFoundError {
   const isControlNet = name.startsWith('controlnet');
   return new NotFoundError({
     problem: `the reference ${path} has no ${name}.`,
-    details: { 'it has': has.join(', ') },
+    details: { 'it has': models.map((model) => model.name).join(', ') },
     advice: isControlNet
       ? 'Name the ControlNet’s own folder or file as the reference, and each model as what is compared with it.'
       : `Compare with one that has it, or leave ${name} out.`,
