@@ -51,7 +51,7 @@ export function cutModel<Operation extends CutOperation>(
   const givens = new Givens(model);
   const work = model.operations.filter((operation) => !givens.includes(operation));
   const planned = work.map(({ reads, writes, weightBytes, workBytes }) => ({
-    reads: reads.filter((name) => !givens.knows(name)),
+    reads: reads.filter((name) => !givens.knows(name)).slice(), // without V8's room for more, two megabytes for a UNet
     writes,
     weightBytes: givens.needed(reads).reduce((sum, each) => sum + each.weightBytes, weightBytes),
     workBytes,

@@ -15,6 +15,7 @@ import type {
   ModelDescription,
   Operation,
   Program,
+  ValueType,
 } from './mil/mil-schema.ts';
 import { namedType, text } from './mil/mil-value.ts';
 import { sizeInFile } from './package/lay-out.ts';
@@ -50,8 +51,8 @@ interface MilOperation extends CutOperation {
   readonly operation: Operation;
 }
 
-/** The type of a value that can cross, within a chunk and between chunks. */
-interface CrossingType {
+/** The type of a value that can cross, within a chunk and between chunks, where it takes `byteLength` bytes. */
+interface CrossingType extends CrossingValue {
   readonly dtype: MilDType;
   readonly outsideDtype: MilDType;
   readonly shape: readonly number[];
@@ -67,25 +68,18 @@ class Cuttable {
   readonly operations: readonly MilOperation[];
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
-  readonly values: ReadonlyMap<string, CrossingValue>;
+  readonly values: ReadonlyMap<string, CrossingType>;
   readonly #model: Model;
   readonly #main: MainFunction;
-  readonly #types: ReadonlyMap<string, CrossingType>;
 
   constructor(model: Model, name: string) {
     const main = mainFunction(model, name);
     this.#model = model;
     this.#main = main;
-    this.#types = crossingTypesOf(main.block);
     this.operations = main.block.operations.map(describe);
     this.inputs = main.function.inputs.map(({ name }) => name);
     this.outputs = main.block.outputs;
-    this.values = new Map(
-      [...this.#types].map(([name, { outsideDtype, shape }]) => [
-        name,
-        { byteLength: (elementCount(shape) * milElement(outsideDtype).bits) / 8 },
-      ]),
-    );
+    this.values = crossingTypesOf(main.block);
   }
 
   /** Makes a chunk a model. */
@@ -143,7 +137,7 @@ class Cuttable {
   }
 
   #crossing(name: string, { names }: MilWriter): Crossing {
-    const type = this.#types.get(name);
+    const type = this.values.get(name);
     if (!type) throw new Error(`${name} cannot cross a cut`);
     const outside = type.dtype === type.outsideDtype ? name : names.claim(`${name}_float32`);
     return { ...type, inside: name, outside };
@@ -176,8 +170,9 @@ function mainFunction({ description, mlProgram: program }: Model, model: string)
 
 function describe(operation: Operation): MilOperation {
   const { type, inputs, outputs } = operation;
+  const reads = Object.values(inputs).flatMap((input) => input.arguments.flatMap(({ name }) => name ?? []));
   return {
-    reads: Object.values(inputs).flatMap((input) => input.arguments.flatMap(({ name }) => name ?? [])),
+    reads: reads.slice(), // without the room for more that V8 leaves: a megabyte for a UNet
     writes: outputs.map(({ name }) => name),
     weightBytes: [...operationValues(operation)].reduce((sum, [, value]) => sum + sizeInFile(value), 0),
     repeatable: repeatable(type),
@@ -193,14 +188,23 @@ function repeatable(type: string): CutOperation['repeatable'] {
 /** The types of the values that can cross: inputs and outputs have at least one dimension, and sizes that are known. */
 function crossingTypesOf({ operations }: Block): ReadonlyMap<string, CrossingType> {
   const types = new Map<string, CrossingType>();
+  // Thousands of values have the same type.
+  const crossing = new Map<ValueType | null, CrossingType | undefined>();
   for (const { name, type } of operations.flatMap(({ outputs }) => outputs)) {
-    const tensor = tensorTypeOf(type);
-    const shape = tensor?.shape.filter(isKnown) ?? [];
-    const outsideDtype = tensor && crossingTypes[tensor.dtype];
-    if (!outsideDtype || shape.length === 0 || shape.length !== tensor.shape.length) continue;
-    types.set(name, { dtype: tensor.dtype, outsideDtype, shape });
+    if (!crossing.has(type)) crossing.set(type, crossingTypeOf(type));
+    const known = crossing.get(type);
+    if (known) types.set(name, known);
   }
   return types;
+}
+
+function crossingTypeOf(type: ValueType | null): CrossingType | undefined {
+  const tensor = tensorTypeOf(type);
+  const shape = tensor?.shape.filter(isKnown) ?? [];
+  const outsideDtype = tensor && crossingTypes[tensor.dtype];
+  if (!outsideDtype || shape.length === 0 || shape.length !== tensor.shape.length) return undefined;
+  const byteLength = (elementCount(shape) * milElement(outsideDtype).bits) / 8;
+  return { dtype: tensor.dtype, outsideDtype, shape, byteLength };
 }
 
 function isKnown(size: number | undefined): size is number {

@@ -6,7 +6,7 @@ import type { Weight } from '../../../weights/weight.ts';
 import { type MilDType, toMilDType } from '../mil/mil-dtype.ts';
 import { isFraction } from '../mil/mil-elements.ts';
 import { MilNames } from '../mil/mil-names.ts';
-import type { Argument, Operation, Value } from '../mil/mil-schema.ts';
+import type { Argument, Block, Operation, Value } from '../mil/mil-schema.ts';
 import { immediate, type Literal, literalBytes, namedType, streamed, text } from '../mil/mil-value.ts';
 import { FEWEST_IN_FILE } from '../package/lay-out.ts';
 
@@ -20,6 +20,9 @@ export interface Result {
   readonly shape: readonly number[];
 }
 
+/** One for all operations, which are many. */
+const NO_BLOCKS: readonly Block[] = [];
+
 /**
  * Records the operations of a program in order. A literal becomes a `const` operation right before its first use; equal
  * literals of one parameter are one constant.
@@ -30,6 +33,8 @@ export class MilWriter {
   readonly names = new MilNames();
   readonly operations: Operation[] = [];
   readonly #literals = new Map<string, string>();
+  /** By the value's name. A UNet has 75,000 arguments of 20,000 names. */
+  readonly #arguments = new Map<string, Argument>();
 
   constructor(ios: number) {
     this.ios = ios;
@@ -44,11 +49,13 @@ export class MilWriter {
     const inputs: Record<string, Argument> = {};
     for (const [key, parameter] of Object.entries(parameters)) {
       if (parameter === undefined) continue;
-      const bound = isList(parameter) ? parameter : [parameter];
-      inputs[key] = { arguments: bound.map((each) => ({ name: this.#bind(key, each) })) };
+      inputs[key] = isList(parameter)
+        ? { arguments: parameter.map((each) => ({ name: this.#bind(key, each) })) }
+        : this.#argument(this.#bind(key, parameter));
     }
     const attributes = { name: immediate(text(name)) };
-    this.operations.push({ type, inputs, outputs: [namedType(name, dtype, shape)], blocks: [], attributes });
+    const outputs = [namedType(name, dtype, shape)];
+    this.operations.push({ type, inputs, outputs, blocks: NO_BLOCKS, attributes });
   }
 
   /** Records an operation on the way to `result`, with a shape of its own; gives the name of its value. */
@@ -86,6 +93,14 @@ export class MilWriter {
     this.#constant(name, streamed(dtype, shape, memoryStream(name, bytes)));
   }
 
+  #argument(name: string): Argument {
+    const known = this.#arguments.get(name);
+    if (known) return known;
+    const argument = { arguments: [{ name }] };
+    this.#arguments.set(name, argument);
+    return argument;
+  }
+
   #bind(key: string, parameter: string | Literal): string {
     if (typeof parameter === 'string') return parameter;
     const identity = `${key} ${parameter.dtype} [${parameter.shape}] ${parameter.data}`;
@@ -103,7 +118,7 @@ export class MilWriter {
       type: 'const',
       inputs: {},
       outputs: [{ name, type: val.type }],
-      blocks: [],
+      blocks: NO_BLOCKS,
       attributes,
     });
   }
