@@ -118,10 +118,9 @@ async function measureWeight(
     filled += block.length;
     histogram.add(block);
   }
-  const distinct = histogram.distinct();
   function* palettized(): Generator<Float32Array> {
     for (const each of bits) {
-      const palette = optimalPalette(distinct, each);
+      const palette = optimalPalette(histogram.distinct(), each);
       const indices = paletteIndices(palette);
       yield Float32Array.from(codes, (code) => palette.entries[indices[code] ?? 0] ?? 0);
     }

@@ -28,7 +28,7 @@ async function* converted(tensor: FloatTensor, to: 'f16' | 'f32'): AsyncGenerato
   if (!convert) throw new Error(`${name} is ${dtype}, not a fraction`);
   const [from, into] = [byteWidth(dtype), byteWidth(to)];
   const piece = (BLOCK_BYTES / Math.max(from, into)) * from;
-  const buffer = borrowBlock();
+  let buffer: ReturnType<typeof borrowBlock> | undefined; // float16 as float16 needs none
   try {
     for await (const block of tensor.stream()) {
       if (dtype === to && block.byteOffset % into === 0) {
@@ -39,12 +39,13 @@ async function* converted(tensor: FloatTensor, to: 'f16' | 'f32'): AsyncGenerato
         // A copy begins where typed arrays can.
         const part = block.subarray(at, at + piece);
         const source = part.byteOffset % 8 === 0 ? part : part.slice();
+        buffer ??= borrowBlock();
         const target = buffer.subarray(0, (source.length / from) * into);
         convert(source, target);
         yield target;
       }
     }
   } finally {
-    returnBlocks(buffer);
+    if (buffer) returnBlocks(buffer);
   }
 }

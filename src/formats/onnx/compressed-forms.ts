@@ -173,14 +173,21 @@ function byteTable(
   };
 }
 
-/** Table of the share that each byte's parts have in their indices. */
+/** Table of the share that each byte's parts have in their indices; one for all weights, which are a thousand. */
 function indexTable({ from, bits }: IndexPart): OnnxConstant {
+  const name = `bits[${from},${from + bits}]`;
+  const known = indexTables.get(name);
+  if (known) return known;
   const perByte = 8 / bits;
   const data = Int32Array.from({ length: 256 * perByte }, (_, at) => {
     return indexIn(Math.floor(at / perByte), at % perByte, bits) << from;
   });
-  return { name: `bits[${from},${from + bits}]`, dims: [256, perByte], data };
+  const table = { name, dims: [256, perByte], data };
+  indexTables.set(name, table);
+  return table;
 }
+
+const indexTables = new Map<string, OnnxConstant>();
 
 function indexIn(byte: number, place: number, bits: number): number {
   return (byte >> (place * bits)) & ((1 << bits) - 1);

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { Thread } from '../../io/thread.ts';
-import type { DistinctNumbers } from './histogram.ts';
+import type { Float16Histogram } from './histogram.ts';
 import { optimalPalette, type Palette } from './palette.ts';
 import type { PaletteQuestion } from './palette-worker.ts';
 
@@ -17,17 +17,15 @@ const threads = Array.from(
 export const MOST_SOUGHT = 2 * threads.length;
 
 /**
- * Finds a palette as `optimalPalette` does, in another thread, which takes the arrays of `numbers` with it. A palette that is
- * `oneOfMany` of a weight goes to the thread that has the fewest; whole weights, which have the most numbers, all to one.
+ * Finds the palette of a tensor's numbers as `optimalPalette` does, in another thread; nobody may change the histogram meanwhile. A
+ * palette that is `oneOfMany` of a weight goes to the thread that has the fewest; whole weights, which have the most numbers, all to one.
  */
 export async function findPalette(
-  numbers: DistinctNumbers,
-  { bits, storage, oneOfMany }: Omit<PaletteQuestion, 'numbers'> & { readonly oneOfMany: boolean },
+  histogram: Float16Histogram,
+  { bits, storage, oneOfMany }: Omit<PaletteQuestion, 'counts'> & { readonly oneOfMany: boolean },
 ): Promise<Palette> {
-  if (numbers.values.length <= FEW) return optimalPalette(numbers, bits, storage);
+  if (!histogram.hasMoreThan(FEW)) return optimalPalette(histogram.distinct(), bits, storage);
   const among = oneOfMany ? threads : threads.slice(0, 1);
   const thread = among.reduce((idlest, each) => (each.pending < idlest.pending ? each : idlest));
-  // as: both were made with a buffer of their own (`slice`).
-  const buffers = [numbers.values.buffer, numbers.counts.buffer] as ArrayBuffer[];
-  return thread.ask({ numbers, bits, storage }, buffers);
+  return thread.ask({ counts: histogram.counts, bits, storage });
 }

@@ -6,18 +6,25 @@ export interface DistinctNumbers {
   readonly counts: Float64Array;
 }
 
+/** Room for the numbers while it is not known how many there are. */
+let room: DistinctNumbers | undefined;
+
 /**
  * How often each of the 65,536 float16 codes occurs in a tensor, counted a block at a time: all that a palette needs to know
- * of a tensor of any size, in 256 KiB.
+ * of a tensor of any size, in 256 KiB that other threads can read.
  */
 export class Float16Histogram {
-  readonly #counts = new Uint32Array(0x10000);
-  /** Room for the numbers while it is not known how many there are: it is taken once for all groups of a weight. */
-  readonly #room: DistinctNumbers = { values: new Float64Array(0x10000), counts: new Float64Array(0x10000) };
+  /** By code. */
+  readonly counts: Uint32Array<SharedArrayBuffer>;
+
+  /** Counts on from what is there. */
+  constructor(counts = new Uint32Array(new SharedArrayBuffer(4 * 0x10000))) {
+    this.counts = counts;
+  }
 
   /** Counts a block of float16 codes. */
   add(codes: Uint16Array): void {
-    const counts = this.#counts;
+    const { counts } = this;
     // The code is a valid index: `?? 0` only satisfies the compiler.
     for (let i = 0; i < codes.length; i++) {
       const code = codes[i] ?? 0;
@@ -27,22 +34,32 @@ export class Float16Histogram {
 
   /** Resets all counts. */
   clear(): void {
-    this.#counts.fill(0);
+    this.counts.fill(0);
   }
 
   /** Number of infinities and NaNs counted. */
   get nonFinite(): number {
     let count = 0;
     for (let code = INFINITY_CODE; code < SIGN_BIT; code++) {
-      count += (this.#counts[code] ?? 0) + (this.#counts[code | SIGN_BIT] ?? 0);
+      count += (this.counts[code] ?? 0) + (this.counts[code | SIGN_BIT] ?? 0);
     }
     return count;
   }
 
-  /** The finite numbers that were counted. */
+  /** Whether there are more than so many codes. */
+  hasMoreThan(most: number): boolean {
+    let found = 0;
+    // Small numbers have small codes, and most weights are small.
+    for (let code = 0; code < this.counts.length && found <= most; code++)
+      if (this.counts[code] !== 0) found++;
+    return found > most;
+  }
+
+  /** The finite numbers that were counted: views of memory that the next call uses again, of any histogram. */
   distinct(): DistinctNumbers {
-    const [all, numbers, codes] = [this.#counts, float16Values(), ascendingCodes()];
-    const { values, counts } = this.#room;
+    const [all, numbers, codes] = [this.counts, float16Values(), ascendingCodes()];
+    room ??= { values: new Float64Array(codes.length), counts: new Float64Array(codes.length) };
+    const { values, counts } = room;
     let found = 0;
     for (let at = 0; at < codes.length; at++) {
       const code = codes[at] ?? 0;
@@ -51,6 +68,20 @@ export class Float16Histogram {
       values[found] = numbers[code] ?? 0;
       counts[found++] = count;
     }
-    return { values: values.slice(0, found), counts: counts.slice(0, found) };
+    return { values: values.subarray(0, found), counts: counts.subarray(0, found) };
   }
+}
+
+/** Histograms of nothing, lent again and again, as a network has a thousand weights. */
+const free: Float16Histogram[] = [];
+
+/** A histogram that has counted nothing. */
+export function borrowHistogram(): Float16Histogram {
+  return free.pop() ?? new Float16Histogram();
+}
+
+/** Gives a histogram back; nobody may use it any more. */
+export function returnHistogram(histogram: Float16Histogram): void {
+  histogram.clear();
+  free.push(histogram);
 }

@@ -1,4 +1,5 @@
 import { RangeSums } from './range-sums.ts';
+import { Room } from './room.ts';
 
 /**
  * Exact k-means in one dimension: finds the k centres with the least squared error, without randomness.
@@ -21,14 +22,21 @@ export interface Clustering {
   readonly centres: Float64Array;
 }
 
+/** What a number takes: seven float64 and four uint32, of `RangeSums`, `PathSearch` and the path of all numbers. */
+const BYTES_A_NUMBER = 7 * 8 + 4 * 4;
+
+/** One search after another lies in it. There are no more than 2¹⁶ float16 numbers. */
+const room = new Room(BYTES_A_NUMBER * 2 ** 16);
+
 /**
  * The clustering of the least squared error into `k` clusters, or into as many as there are numbers where these are fewer.
  * `values` [n]: distinct float16 numbers, ascending; `counts` [n]: how often each occurs. Ties are decided the same way on
  * every machine. Time: about n·log n, ten times or so.
  */
 export function optimalKMeans(values: Float64Array, counts: Float64Array, k: number): Clustering {
-  const sums = new RangeSums(values, counts);
   const n = values.length;
+  room.clear();
+  const sums = new RangeSums(values, counts, room);
   const ends =
     k >= n ? Uint32Array.from(values, (_, i) => i + 1) : shortestPath(values, counts, sums, k).ends;
   const begins = [0, ...ends];
@@ -46,9 +54,9 @@ interface Path {
 function shortestPath(values: Float64Array, counts: Float64Array, sums: RangeSums, k: number): Path {
   // Brackets: one step, and a step for every number. A higher price gives fewer steps.
   let fewer: Path = { ends: Uint32Array.of(sums.length), cost: sums.cost(0, sums.length) };
-  let more: Path = { ends: Uint32Array.from({ length: sums.length }, (_, i) => i + 1), cost: 0 };
   if (k === 1) return fewer;
   const search = new PathSearch(sums);
+  let more: Path = { ends: everyEnd(sums.length), cost: 0 };
   for (let guesses = MOST_GUESSES; ; guesses--) {
     // At the chord's price both brackets cost the same: either a path is cheaper than both, or they are optimal.
     const chord = (fewer.cost - more.cost) / (more.ends.length - fewer.ends.length);
@@ -61,6 +69,12 @@ function shortestPath(values: Float64Array, counts: Float64Array, sums: RangeSum
     else if (guesses > 0) guesses = 1;
     else return spliced(fewer, more, k);
   }
+}
+
+function everyEnd(length: number): Uint32Array {
+  const ends = room.uint32(length);
+  for (let i = 0; i < length; i++) ends[i] = i + 1;
+  return ends;
 }
 
 /** Guesses of the price from how errors fall as palettes grow, before the chord method takes over. */
@@ -103,10 +117,10 @@ class PathSearch {
   constructor(sums: RangeSums) {
     const n = sums.length;
     this.#sums = sums;
-    [this.#best, this.#bestRest] = [new Float64Array(n + 1), new Float64Array(n + 1)];
-    this.#from = new Uint32Array(n + 1);
-    this.#queue = new Uint32Array(n + 1);
-    this.#since = new Uint32Array(n + 1);
+    [this.#best, this.#bestRest] = [room.float64(n + 1), room.float64(n + 1)];
+    this.#from = room.uint32(n + 1);
+    this.#queue = room.uint32(n + 1);
+    this.#since = room.uint32(n + 1);
   }
 
   /** The cheapest path when every step costs `price` besides its squared error. */

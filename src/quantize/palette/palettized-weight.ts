@@ -7,7 +7,7 @@ import { elementCount } from '../../weights/dtype.ts';
 import { type FloatTensor, float16Codes } from '../float-tensor.ts';
 import { MOST_VALUES } from '../stretches.ts';
 import { findPalette, MOST_SOUGHT } from './find-palette.ts';
-import { Float16Histogram } from './histogram.ts';
+import { borrowHistogram, returnHistogram } from './histogram.ts';
 import { IndexPacker } from './pack-indices.ts';
 import {
   type Palette,
@@ -70,8 +70,7 @@ export class PalettizedWeight {
   ): AsyncGenerator<Uint8Array> {
     const packer = new IndexPacker(part.bits);
     const mask = (1 << part.bits) - 1;
-    const table = new Uint8Array(0x10000);
-    const packed = borrowBlock();
+    const [table, packed] = [borrowBlock(), borrowBlock()];
     try {
       for await (const codes of this.#lookedUp(table, (index) => (index >> part.from) & mask)) {
         for (let at = 0; at < codes.length; at += BLOCK_BYTES - 8)
@@ -79,7 +78,7 @@ export class PalettizedWeight {
       }
       yield packed.subarray(0, packer.finish(packed));
     } finally {
-      returnBlocks(packed);
+      returnBlocks(table, packed);
     }
   }
 
@@ -115,20 +114,24 @@ export class PalettizedWeight {
 
   async #compute(): Promise<readonly Palette[]> {
     const { bits, groups, storage = 'float16' } = this.#options;
-    const histogram = new Float16Histogram();
+    let histogram = borrowHistogram();
     const palettes: Promise<Palette>[] = [];
     let group = 0;
     const finish = async (): Promise<void> => {
-      if (histogram.nonFinite > 0) throw notFinite(this.#tensor.name, histogram.nonFinite);
-      const palette = findPalette(histogram.distinct(), { bits, storage, oneOfMany: groups > 1 });
+      const counted = histogram;
+      if (counted.nonFinite > 0) throw notFinite(this.#tensor.name, counted.nonFinite);
+      const found = findPalette(counted, { bits, storage, oneOfMany: groups > 1 });
+      const palette = found.finally(() => returnHistogram(counted));
       palette.catch(() => {}); // awaited below; a failure before that must not count as unhandled
       palettes.push(palette);
-      histogram.clear();
       // Numbers that wait for a thread fill the memory.
       await palettes[palettes.length - MOST_SOUGHT];
     };
     for await (const stretch of this.#stretches()) {
-      if (stretch.group !== group) await finish();
+      if (stretch.group !== group) {
+        await finish();
+        histogram = borrowHistogram();
+      }
       group = stretch.group;
       histogram.add(stretch.codes);
     }

@@ -1,3 +1,5 @@
+import type { Room } from './room.ts';
+
 /**
  * Sums over stretches of a sorted list of weighted float16 numbers, and the squared error of putting one number in their
  * place. A difference of two running sums loses what is small beside all that came before: one weight of 6·10⁴ hides the
@@ -18,13 +20,13 @@ export class RangeSums {
   /** What `#computeExact` gives: a number that is returned takes memory, and a search asks for a million. */
   readonly #exact = new Float64Array(1);
 
-  /** `values` [n]: distinct float16 numbers, ascending; `counts` [n]: how often each occurs, at least once. */
-  constructor(values: Float64Array, counts: Float64Array) {
+  /** `values` [n]: distinct float16 numbers, ascending; `counts` [n]: how often each occurs, at least once. Lies in `room`. */
+  constructor(values: Float64Array, counts: Float64Array, room: Room) {
     const n = values.length;
     this.length = n;
-    this.#counts = new Float64Array(n + 1);
-    [this.#sums, this.#sumRests] = [new Float64Array(n + 1), new Float64Array(n + 1)];
-    [this.#squares, this.#squareRests] = [new Float64Array(n + 1), new Float64Array(n + 1)];
+    this.#counts = room.float64(n + 1);
+    [this.#sums, this.#sumRests] = [room.float64(n + 1), room.float64(n + 1)];
+    [this.#squares, this.#squareRests] = [room.float64(n + 1), room.float64(n + 1)];
     for (let i = 0; i < n; i++) {
       const x = values[i] ?? 0;
       const count = counts[i] ?? 0;

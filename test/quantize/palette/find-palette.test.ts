@@ -19,7 +19,7 @@ test.each([100, 7000])(
   async (distinct) => {
     const counted = histogram(distinct);
     for (const storage of ['float16', 'int8'] as const)
-      expect(await findPalette(counted.distinct(), { bits: 6, storage, oneOfMany: false })).toEqual(
+      expect(await findPalette(counted, { bits: 6, storage, oneOfMany: false })).toEqual(
         optimalPalette(counted.distinct(), 6, storage),
       );
   },
@@ -28,9 +28,7 @@ test.each([100, 7000])(
 test('palettes that are asked for at once come in order', async () => {
   const sizes = [5000, 6000, 200, 7000];
   const found = await Promise.all(
-    sizes.map((size) =>
-      findPalette(histogram(size).distinct(), { bits: 4, storage: 'float16', oneOfMany: true }),
-    ),
+    sizes.map((size) => findPalette(histogram(size), { bits: 4, storage: 'float16', oneOfMany: true })),
   );
   const expected = sizes.map((size) => optimalPalette(histogram(size).distinct(), 4));
   expect(found).toEqual(expected);

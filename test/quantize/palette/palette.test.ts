@@ -25,6 +25,11 @@ test('infinities and NaNs are counted apart', () => {
   expect([...histogram.distinct().values]).toEqual([65504]);
 });
 
+test('a histogram knows whether there are more codes than a number', () => {
+  const histogram = histogramOf([1, 1, -2, 0]);
+  expect([2, 3].map((most) => histogram.hasMoreThan(most))).toEqual([true, false]);
+});
+
 test('a tensor of at most 2ⁿ distinct numbers is palettized exactly, and what is not needed is 0', () => {
   const { entries, used, squaredError, optimum } = optimalPalette(histogramOf([-3, 0.5, 7, 7]).distinct(), 2);
   expect([...entries]).toEqual([-3, 0.5, 7, 0]);
