@@ -2,7 +2,7 @@ import { RequestError, UnsupportedModelError } from '../../errors.ts';
 import type { FloatTensor } from '../../quantize/float-tensor.ts';
 import { LinearWeight } from '../../quantize/linear.ts';
 import type { PaletteBits, WeightError } from '../../quantize/palette/palette.ts';
-import { PalettizedWeight } from '../../quantize/palette/palettized-weight.ts';
+import { type PalettizedWeight, palettize } from '../../quantize/palette/palettized-weight.ts';
 import type { LinearForm, PaletteForm, QuantizableWeight, WeightForm } from '../../quantize/plan.ts';
 import { float16Bits } from '../../weights/convert-dtype.ts';
 import { elementCount } from '../../weights/dtype.ts';
@@ -69,7 +69,7 @@ function paletteLookup(
   const { name, shape, tensor } = weight;
   const count = elementCount(shape);
   if (count % 8 !== 0) return undefined;
-  const palettized = new PalettizedWeight(tensor, { bits, groups: 1 });
+  const palettized = palettize(tensor, { bits, groups: 1 });
   const indices = (part: IndexPart): OnnxPart => ({
     name: `${name}/indices${part.from === 0 ? '' : '_high'}`,
     dataType: dataTypes.u8,

@@ -27,6 +27,20 @@ export interface PaletteOptions {
 }
 
 /**
+ * Palettizes a tensor. Always the same weight for the same bytes and options: targets that store it in different ways search its
+ * palettes once. An error then has the name that the tensor has in the first of them.
+ */
+export function palettize(tensor: FloatTensor, options: PaletteOptions): PalettizedWeight {
+  const key = [tensor.dtype, options.bits, options.groups, options.storage].join(' ');
+  const known = palettized.get(tensor.stream) ?? new Map<string, PalettizedWeight>();
+  const weight = known.get(key) ?? new PalettizedWeight(tensor, options);
+  palettized.set(tensor.stream, known.set(key, weight));
+  return weight;
+}
+
+const palettized = new WeakMap<FloatTensor['stream'], Map<string, PalettizedWeight>>();
+
+/**
  * A weight as palettes and indices. It is read twice, a block at a time: once to count its numbers, from which the palettes
  * are computed (once, when first needed), and once to write each number's index. Float32 numbers are rounded to float16 first.
  */

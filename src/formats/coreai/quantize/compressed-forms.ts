@@ -3,7 +3,7 @@ import type { FloatTensor } from '../../../quantize/float-tensor.ts';
 import { LinearWeight } from '../../../quantize/linear.ts';
 import { packedSize } from '../../../quantize/palette/pack-indices.ts';
 import type { WeightError } from '../../../quantize/palette/palette.ts';
-import { PalettizedWeight } from '../../../quantize/palette/palettized-weight.ts';
+import { palettize } from '../../../quantize/palette/palettized-weight.ts';
 import type { LinearForm, PaletteForm, QuantizableWeight, WeightForm } from '../../../quantize/plan.ts';
 import { float16Bits } from '../../../weights/convert-dtype.ts';
 import { elementCount } from '../../../weights/dtype.ts';
@@ -39,7 +39,7 @@ function palettes(weight: ProgramWeight, form: PaletteForm): CompressedForm {
   const { bits, groupSize } = form;
   const { shape, dtype, tensor } = weight;
   const groups = groupSize ? (shape[0] ?? 1) / groupSize : 1;
-  const palettized = new PalettizedWeight(tensor, { bits, groups });
+  const palettized = palettize(tensor, { bits, groups });
   const parts = new Parts(weight);
   const indices = parts.stored(
     'indices',

@@ -3,7 +3,7 @@ import type { FloatTensor } from '../../../quantize/float-tensor.ts';
 import { LinearWeight } from '../../../quantize/linear.ts';
 import { packedSize } from '../../../quantize/palette/pack-indices.ts';
 import type { WeightError } from '../../../quantize/palette/palette.ts';
-import { PalettizedWeight } from '../../../quantize/palette/palettized-weight.ts';
+import { type PalettizedWeight, palettize } from '../../../quantize/palette/palettized-weight.ts';
 import { ScaledPaletteWeight } from '../../../quantize/palette/scaled-palette.ts';
 import type { LinearForm, PaletteForm, QuantizableWeight, WeightForm } from '../../../quantize/plan.ts';
 import { float16Bits } from '../../../weights/convert-dtype.ts';
@@ -49,7 +49,7 @@ function packedPalette(
   if (int8Palette) throw needsIos18('palettes stored in 8 bits');
   if (channelScales) throw needsIos18('palettes for scaled channels');
   const { shape, dtype } = weight;
-  const palettized = new PalettizedWeight(weight.tensor, { bits, groups: 1 });
+  const palettized = palettize(weight.tensor, { bits, groups: 1 });
   const packed = [packedSize(elementCount(shape), bits)];
   const prepare = () => palettized.prepare();
   const attributes = {
@@ -64,7 +64,7 @@ function packedPalette(
 function groupedPalettes(weight: MilWeight, { bits, groupSize, int8Palette }: PaletteForm): CompressedForm {
   const groups = groupSize ? (weight.shape[0] ?? 1) / groupSize : 1;
   const perAxis = weight.shape.map((_, axis) => (axis === 0 ? groups : 1));
-  const palettized = new PalettizedWeight(weight.tensor, {
+  const palettized = palettize(weight.tensor, {
     bits,
     groups,
     storage: int8Palette ? 'int8' : 'float16',
